@@ -1,0 +1,67 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The one family of errors that the layers below a module raise.
+
+Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+if t.TYPE_CHECKING:  # pragma: no cover
+    from ansible.module_utils.basic import AnsibleModule
+
+
+class RingfenceError(Exception):
+    """Something that the user has to know, in one line: what, where, what was found, what was wanted, the way out.
+
+    ``problem`` names the kind in one word for machines; ``details`` carries plain JSON values. Neither ever holds a
+    secret.
+    """
+
+    problem = "failed"
+
+    def __init__(self, message: str, **details: t.Any) -> None:
+        super().__init__(" ".join(message.split()))
+        self.details = details
+
+
+class InputError(RingfenceError):
+    """The user's input is wrong: nothing was looked at yet, nothing was changed."""
+
+    problem = "input"
+
+
+class RefusedError(RingfenceError):
+    """A guard refused: going on could lose a key, a CA, a member or the quorum. Nothing was changed."""
+
+    problem = "refused"
+
+
+class CryptoError(RingfenceError):
+    """A key or a certificate can't be read, does not fit, or can't be made."""
+
+    problem = "crypto"
+
+
+class FileError(RingfenceError):
+    """A file or folder can't be read or written (missing user, read-only folder, full disk, ...)."""
+
+    problem = "file"
+
+
+class ServiceError(RingfenceError):
+    """systemd or etcd on this host did not do what was asked."""
+
+    problem = "service"
+
+
+def fail_with(module: AnsibleModule, error: RingfenceError) -> t.NoReturn:
+    """End the module with the error's line as ``msg``, its kind and details as ``problem`` and ``details``."""
+    module.fail_json(msg=str(error), problem=error.problem, details=error.details)
+
+
+__all__ = ("CryptoError", "FileError", "InputError", "RefusedError", "RingfenceError", "ServiceError", "fail_with")
