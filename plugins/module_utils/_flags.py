@@ -1,0 +1,192 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which flags a member's etcd gets, by their real names, for the version that it is.
+
+Pure: no Ansible, no I/O. The names and versions are read from etcd's source (``server/embed/config.go`` and
+``etcdmain/config.go`` at v3.4.23, v3.5.15, v3.6.16, v3.7.3).
+
+Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import typing as t
+from dataclasses import dataclass, field
+
+from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError, RefusedError
+from ansible_collections.ringfence.etcd.plugins.module_utils._members import Member
+
+Version = t.Tuple[int, int, int]
+
+# etcd PR 18160 (v3.5.15) and PR 18015 (v3.6.0): before, the flag is one common name, compared whole.
+FIRST_VERSION_WITH_LIST: Version = (3, 5, 15)
+OLDEST_VERSION: Version = (3, 4, 0)
+# v3.4: capnslog is the default logger, with other words than every later version; v3.5 knows zap alone.
+_FIRST_VERSION_WITH_ZAP_ALONE: Version = (3, 5, 0)
+
+# Flags that would take the fence down, or make etcd ignore it, wherever they come from.
+_FENCE_BREAKERS = {
+    "config-file": "etcd would ignore every flag, the fence's too",
+    "peer-auto-tls": "peers would trust self-signed certificates",
+    "peer-cert-allowed-hostname": "etcd refuses to start with both an allowed hostname and an allowed common name",
+    "peer-skip-client-san-verification": "a stolen certificate would work from any address",
+    "experimental-peer-skip-client-san-verification": "a stolen certificate would work from any address",
+    "force-new-cluster": "the other members would be dropped",
+}
+_FLAG_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+
+
+@dataclass(frozen=True)
+class FlagSettings:
+    """What a member's command line needs beyond the members themselves. Paths are the node's."""
+
+    cluster_name: str
+    data_dir: str
+    credentials_directory: str
+    identity: str = "list"
+    client_tls: bool = True
+    client_port: int = 2379
+    client_ca_file: str | None = None
+    client_cert_file: str | None = None
+    client_key_file: str | None = None
+    listen_loopback: bool = True
+    extra_flags: t.Mapping[str, t.Any] = field(default_factory=dict)
+
+
+def parse_version(text: str) -> Version:
+    """``3.5.16`` (also with a leading v or a suffix such as ``-rc.1`` or ``+git``) as numbers; InputError otherwise."""
+    match = re.match(r"v?(\d+)\.(\d+)\.(\d+)(?:[-+].*)?$", text.strip())
+    if match is None:
+        raise InputError(f"{text!r} is no etcd version: something like 3.5.16 is wanted")
+    return int(match[1]), int(match[2]), int(match[3])
+
+
+def understands_list(version: Version) -> bool:
+    """Whether --peer-cert-allowed-cn is a comma-separated list in this version."""
+    return version >= FIRST_VERSION_WITH_LIST
+
+
+def check_identity(version: Version, identity: str, member_name: str) -> None:
+    """RefusedError where this version of etcd would lock every peer out with the identity that is asked for."""
+    found = ".".join(map(str, version))
+    if version < OLDEST_VERSION:
+        raise RefusedError(f"member {member_name} has etcd {found}: 3.4 or newer is wanted: upgrade etcd")
+    if identity == "list" and not understands_list(version):
+        raise RefusedError(
+            f"member {member_name} has etcd {found}, which takes one allowed common name and compares it whole: a list would "
+            "lock every peer out; upgrade etcd to 3.5.15 or newer, or set etcd_peer_tls_identity: shared (all members carry "
+            "one common name)"
+        )
+
+
+def allowed_common_names(members: t.Sequence[Member]) -> list[str]:
+    """The common names that may speak as peers, each once, in the members' order."""
+    return list(dict.fromkeys(member.common_name for member in members))
+
+
+def etcd_flags(
+    member: Member, members: t.Sequence[Member], settings: FlagSettings, version: Version | None
+) -> list[tuple[str, str]]:
+    """(flag, value) for one member, the flag without dashes, in the order in which the unit shows them.
+
+    ``version`` None: not known yet (check mode before etcd is installed); the newest form is given.
+    """
+    if version is not None:
+        check_identity(version, settings.identity, member.name)
+    pki = settings.credentials_directory.rstrip("/")
+    certificate, key, authority = f"{pki}/{member.name}.crt", f"{pki}/{member.name}.key", f"{pki}/ca.crt"
+    _check_client_files(settings)
+    flags = [
+        ("name", member.name),
+        ("data-dir", settings.data_dir),
+        ("initial-cluster", ",".join(f"{other.name}={other.peer_url}" for other in members)),
+        ("initial-cluster-token", settings.cluster_name),
+        ("initial-cluster-state", "new"),
+        ("initial-advertise-peer-urls", member.peer_url),
+        ("listen-peer-urls", _listen_url(member.peer_url, member.listen_address)),
+        ("peer-cert-file", certificate),
+        ("peer-key-file", key),
+        ("peer-trusted-ca-file", authority),
+        ("peer-client-cert-auth", "true"),
+        ("peer-cert-allowed-cn", ",".join(allowed_common_names(members))),
+        ("advertise-client-urls", member.client_url),
+        ("listen-client-urls", ",".join(_client_listen_urls(member, settings))),
+    ]
+    if settings.client_tls:
+        flags += [
+            ("cert-file", settings.client_cert_file or certificate),
+            ("key-file", settings.client_key_file or key),
+            ("trusted-ca-file", settings.client_ca_file or authority),
+            ("client-cert-auth", "true"),
+        ]
+    if version is not None and version < _FIRST_VERSION_WITH_ZAP_ALONE and "logger" not in settings.extra_flags:
+        flags.append(("logger", "zap"))
+    return flags + _extra_flags(settings.extra_flags, {name for name, _value in flags})
+
+
+def _check_client_files(settings: FlagSettings) -> None:
+    """A client CA of its own needs a pair of its own: etcd's gateway and our health checks present it to that CA."""
+    files = (settings.client_ca_file, settings.client_cert_file, settings.client_key_file)
+    if any(files) and not all(files):
+        raise InputError(
+            "etcd_peer_tls_client_ca_file, etcd_peer_tls_client_cert_file and etcd_peer_tls_client_key_file belong together: set "
+            "all three (a pair that this CA signed for serverAuth and clientAuth), or none for the peer CA and certificate"
+        )
+
+
+def _listen_url(url: str, listen_address: str) -> str:
+    scheme, rest = url.split("://", 1)
+    host = f"[{listen_address}]" if ":" in listen_address else listen_address
+    return f"{scheme}://{host}:{rest.rsplit(':', 1)[1]}"
+
+
+def _client_listen_urls(member: Member, settings: FlagSettings) -> list[str]:
+    """The member's address and, unless that covers it already, the loopback of the same family."""
+    own = _listen_url(member.client_url, member.listen_address)
+    address = ipaddress.ip_address(member.listen_address)
+    if not settings.listen_loopback or address.is_loopback or address.is_unspecified:
+        return [own]
+    return [own, _listen_url(member.client_url, "127.0.0.1" if address.version == 4 else "::1")]
+
+
+def _extra_flags(extra: t.Mapping[str, t.Any], rendered: t.Container[str]) -> list[tuple[str, str]]:
+    flags: list[tuple[str, str]] = []
+    for name, value in sorted(extra.items()):
+        if not _FLAG_NAME.fullmatch(name):
+            raise InputError(f"etcd_peer_tls_extra_flags: {name!r} is no flag's name: write it without dashes in front")
+        if name in _FENCE_BREAKERS:
+            raise InputError(f"etcd_peer_tls_extra_flags: --{name} is refused: {_FENCE_BREAKERS[name]}: leave it out")
+        if name in rendered:
+            raise InputError(
+                f"etcd_peer_tls_extra_flags: --{name} is set by the role: use the role's own variable for it, or leave it out"
+            )
+        flags.append((name, flag_value(name, value)))
+    return flags
+
+
+def flag_value(name: str, value: t.Any) -> str:
+    """A flag's value as etcd reads it: booleans as true and false, lists joined by commas, everything else as text."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (list, tuple)):
+        return ",".join(flag_value(name, item) for item in value)
+    if value is None or isinstance(value, t.Mapping):
+        raise InputError(f"etcd_peer_tls_extra_flags: --{name} is {value!r}: a text, number, boolean or list is wanted")
+    return str(value)
+
+
+__all__ = (
+    "FIRST_VERSION_WITH_LIST",
+    "FlagSettings",
+    "Version",
+    "allowed_common_names",
+    "check_identity",
+    "etcd_flags",
+    "flag_value",
+    "parse_version",
+    "understands_list",
+)

@@ -1,0 +1,238 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From an inventory to the members of one etcd cluster: names, addresses, URLs, subject alternative names.
+
+Pure: no Ansible, no I/O. Every rule about what a member may be called and where it may live is here, so that a wrong
+inventory is refused before anything is done.
+
+Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError
+
+# RFC 5280 appendix A.1: ub-common-name.
+COMMON_NAME_MAXIMUM_LENGTH = 64
+# RFC 1123 section 2.1: letters, digits and inner hyphens; RFC 1035 section 2.3.4: 63 octets a label, 253 characters a name.
+_LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
+_DNS_NAME_MAXIMUM_LENGTH = 253
+# The member's name becomes a file name, a flag's value and a key of --initial-cluster, where "=" and "," separate.
+_MEMBER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_LOOPBACK_NAME = "localhost"
+_LOOPBACK_ADDRESSES = ("127.0.0.1", "::1")
+
+IPAddress = t.Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
+
+
+@dataclass(frozen=True)
+class ClusterSettings:
+    """What all members of a cluster have in common."""
+
+    name: str
+    domain: str | None = None
+    identity: str = "list"
+    shared_common_name: str | None = None
+    peer_port: int = 2380
+    client_port: int = 2379
+    client_tls: bool = True
+
+
+@dataclass(frozen=True)
+class Member:
+    """One etcd member, as every later step sees it."""
+
+    name: str
+    host: str
+    common_name: str
+    address: str
+    listen_address: str
+    peer_url: str
+    client_url: str
+    dns_names: tuple[str, ...]
+    ip_addresses: tuple[str, ...]
+
+
+def parse_address(value: str, owner: str) -> IPAddress | str:
+    """An IPv4 or IPv6 address object, or a DNS name in lower case; InputError naming the owner where it is neither.
+
+    Brackets round an IPv6 address are taken off. A zone (``fe80::1%eth0``) is refused: no certificate can carry it.
+    """
+    text = value.strip()
+    if text.startswith("[") and text.endswith("]"):
+        text = text[1:-1]
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return _dns_name(text, value, owner)
+    if "%" in text:
+        raise InputError(f"{owner}: address {value} has a zone, which a certificate can't carry: give a routable address")
+    if address.is_unspecified or address.is_multicast:
+        raise InputError(f"{owner}: address {value} is no address that other members can dial: give the host's own")
+    return address
+
+
+def is_dns_name(text: str) -> bool:
+    """Whether a text is a DNS name by RFC 1123; one whose last label is a number is not (a mistyped IPv4 address)."""
+    labels = text.split(".")
+    return (
+        len(text) <= _DNS_NAME_MAXIMUM_LENGTH
+        and all(_LABEL.fullmatch(label) for label in labels)
+        and not labels[-1].isdigit()
+    )
+
+
+def _dns_name(text: str, value: str, owner: str) -> str:
+    name = text.lower()
+    if not is_dns_name(name):
+        raise InputError(
+            f"{owner}: address {value!r} is no IPv4 or IPv6 address and no DNS name: set etcd_peer_tls_address (or "
+            f"ansible_host) to the address that the other members dial"
+        )
+    return name
+
+
+def _url(scheme: str, host: IPAddress | str, port: int) -> str:
+    text = f"[{host}]" if isinstance(host, ipaddress.IPv6Address) else str(host)
+    return f"{scheme}://{text}:{port}"
+
+
+def _port(value: t.Any, option: str, owner: str) -> int:
+    try:
+        port = int(value)
+    except (TypeError, ValueError):
+        port = 0
+    if not 1 <= port <= 65535:
+        raise InputError(f"{owner}: {option} is {value!r}: a port from 1 to 65535 is wanted")
+    return port
+
+
+def make_member(entry: t.Mapping[str, t.Any], settings: ClusterSettings) -> Member:
+    """A member from its entry: ``name``, ``address``, and optionally ``host``, ``domain``, ``common_name``,
+    ``listen_address``, ``extra_sans``, ``peer_port``, ``client_port``; InputError naming member and value.
+    """
+    name = str(entry.get("name") or "")
+    owner = f"member {name!r} of cluster {settings.name!r}"
+    if not _MEMBER_NAME.fullmatch(name):
+        raise InputError(f"{owner}: a name of letters, digits, '.', '_' and '-' is wanted, with a letter or digit first")
+    address = parse_address(str(entry.get("address") or name), owner)
+    listen = parse_listen_address(entry.get("listen_address"), address, owner)
+    domain = entry.get("domain") if entry.get("domain") is not None else settings.domain
+    host_name = f"{name}.{str(domain).strip('.')}" if domain else name
+    common_name = _common_name(entry, host_name, settings, owner)
+    peer_port = _port(entry.get("peer_port") or settings.peer_port, "peer_port", owner)
+    client_port = _port(entry.get("client_port") or settings.client_port, "client_port", owner)
+    if peer_port == client_port:
+        raise InputError(f"{owner}: peer_port and client_port are both {peer_port}: two different ports are wanted")
+    dns_names, ip_addresses = _alternative_names(host_name, address, entry.get("extra_sans") or (), owner)
+    return Member(
+        name=name,
+        host=str(entry.get("host") or name),
+        common_name=common_name,
+        address=str(address),
+        listen_address=str(listen),
+        peer_url=_url("https", address, peer_port),
+        client_url=_url("https" if settings.client_tls else "http", address, client_port),
+        dns_names=dns_names,
+        ip_addresses=ip_addresses,
+    )
+
+
+def parse_listen_address(value: t.Any, address: IPAddress | str, owner: str) -> IPAddress:
+    """The address to listen on: as given, else the member's own, else (a DNS name, which etcd can't bind) 0.0.0.0."""
+    if value:
+        text = str(value).strip().strip("[]")
+        try:
+            return ipaddress.ip_address(text)
+        except ValueError:
+            raise InputError(f"{owner}: listen_address {value!r} is no IP address, and etcd listens on nothing else") from None
+    return ipaddress.ip_address("0.0.0.0") if isinstance(address, str) else address
+
+
+def _common_name(entry: t.Mapping[str, t.Any], host_name: str, settings: ClusterSettings, owner: str) -> str:
+    if settings.identity == "shared":
+        common_name = settings.shared_common_name or f"{settings.name}.peers"
+    else:
+        common_name = str(entry.get("common_name") or host_name)
+    if len(common_name) > COMMON_NAME_MAXIMUM_LENGTH:
+        raise InputError(
+            f"{owner}: common name {common_name} has {len(common_name)} characters, X.509 allows "
+            f"{COMMON_NAME_MAXIMUM_LENGTH}: shorten the name or the domain"
+        )
+    if "," in common_name:
+        raise InputError(f"{owner}: common name {common_name} has a comma, which etcd would read as two names: leave it out")
+    if not common_name.isascii() or not common_name.isprintable() or common_name != common_name.strip():
+        raise InputError(f"{owner}: common name {common_name!r} has characters other than printable ASCII, or outer spaces")
+    return common_name
+
+
+def _alternative_names(
+    host_name: str, address: IPAddress | str, extra: t.Iterable[t.Any], owner: str
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """DNS names and IP addresses, each once: the host's name, what others dial, this host's loopback, what the user adds."""
+    names: list[str] = [host_name.lower()] if is_dns_name(host_name.lower()) else []
+    addresses: list[str] = []
+    if isinstance(extra, str):
+        raise InputError(f"{owner}: extra_sans is the text {extra!r}: a list of DNS names and IP addresses is wanted")
+    for value in (address, *(parse_address(str(item), owner) for item in extra), _LOOPBACK_NAME):
+        if isinstance(value, str):
+            names.append(value)
+        else:
+            addresses.append(str(value))
+    addresses.extend(_LOOPBACK_ADDRESSES)
+    return tuple(dict.fromkeys(names)), tuple(dict.fromkeys(addresses))
+
+
+def natural_key(text: str) -> list[tuple[int, int, str]]:
+    """A sort key that puts etcd-2 before etcd-10, so that the order of the inventory never changes a unit."""
+    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", text) if part]
+
+
+def make_members(entries: t.Sequence[t.Mapping[str, t.Any]], settings: ClusterSettings) -> list[Member]:
+    """All members of a cluster in the order that every node uses; InputError where two collide or there is none."""
+    if not entries:
+        raise InputError(
+            f"cluster {settings.name!r} has no members: the inventory group is empty or does not exist: put the hosts in it, "
+            "name another group with etcd_peer_tls_group, or list the members in etcd_peer_tls_members"
+        )
+    members = sorted((make_member(entry, settings) for entry in entries), key=lambda member: natural_key(member.name))
+    _refuse_twice(members, settings, "name", lambda member: member.name.lower())
+    _refuse_twice(members, settings, "host", lambda member: member.host)
+    _refuse_twice(members, settings, "address", lambda member: member.address)
+    if settings.identity == "list":
+        _refuse_twice(members, settings, "common name", lambda member: member.common_name)
+    return members
+
+
+def _refuse_twice(
+    members: t.Iterable[Member], settings: ClusterSettings, what: str, value_of: t.Callable[[Member], str]
+) -> None:
+    seen: dict[str, Member] = {}
+    for member in members:
+        value = value_of(member)
+        other = seen.setdefault(value, member)
+        if other is not member:
+            raise InputError(
+                f"cluster {settings.name!r}: members {other.name} (host {other.host}) and {member.name} (host {member.host}) "
+                f"have the same {what} {value}: give each its own"
+            )
+
+
+__all__ = (
+    "COMMON_NAME_MAXIMUM_LENGTH",
+    "ClusterSettings",
+    "Member",
+    "is_dns_name",
+    "make_member",
+    "make_members",
+    "natural_key",
+    "parse_address",
+    "parse_listen_address",
+)

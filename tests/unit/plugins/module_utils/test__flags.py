@@ -1,0 +1,194 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError, RefusedError
+from ansible_collections.ringfence.etcd.plugins.module_utils._flags import (
+    FlagSettings,
+    allowed_common_names,
+    check_identity,
+    etcd_flags,
+    flag_value,
+    parse_version,
+    understands_list,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._members import ClusterSettings, Member, make_members
+
+NEW = (3, 5, 16)
+ENTRIES = [{"name": f"etcd-{number}", "address": f"10.0.0.{number}"} for number in (1, 2, 3)]
+
+
+def members(**settings: t.Any) -> list[Member]:
+    return make_members(ENTRIES, ClusterSettings(name="etcd", domain="example.com", **settings))
+
+
+def settings(**more: t.Any) -> FlagSettings:
+    return FlagSettings("etcd", "/var/lib/etcd/etcd", "/etc/etcd/pki", **more)
+
+
+def flags(version: tuple[int, int, int] | None = NEW, **more: t.Any) -> dict[str, str]:
+    everyone = members(identity=more.get("identity", "list"))
+    pairs = etcd_flags(everyone[0], everyone, settings(**more), version)
+    assert len(dict(pairs)) == len(pairs)
+    return dict(pairs)
+
+
+def test_the_tutorials_cluster() -> None:
+    assert flags() == {
+        "name": "etcd-1",
+        "data-dir": "/var/lib/etcd/etcd",
+        "initial-cluster": "etcd-1=https://10.0.0.1:2380,etcd-2=https://10.0.0.2:2380,etcd-3=https://10.0.0.3:2380",
+        "initial-cluster-token": "etcd",
+        "initial-cluster-state": "new",
+        "initial-advertise-peer-urls": "https://10.0.0.1:2380",
+        "listen-peer-urls": "https://10.0.0.1:2380",
+        "peer-cert-file": "/etc/etcd/pki/etcd-1.crt",
+        "peer-key-file": "/etc/etcd/pki/etcd-1.key",
+        "peer-trusted-ca-file": "/etc/etcd/pki/ca.crt",
+        "peer-client-cert-auth": "true",
+        "peer-cert-allowed-cn": "etcd-1.example.com,etcd-2.example.com,etcd-3.example.com",
+        "advertise-client-urls": "https://10.0.0.1:2379",
+        "listen-client-urls": "https://10.0.0.1:2379,https://127.0.0.1:2379",
+        "cert-file": "/etc/etcd/pki/etcd-1.crt",
+        "key-file": "/etc/etcd/pki/etcd-1.key",
+        "trusted-ca-file": "/etc/etcd/pki/ca.crt",
+        "client-cert-auth": "true",
+    }
+
+
+@pytest.mark.parametrize(
+    ("version", "identity", "allowed", "logger"),
+    [
+        ((3, 4, 23), "shared", "etcd.peers", "zap"),
+        ((3, 5, 12), "shared", "etcd.peers", None),
+        ((3, 5, 14), "shared", "etcd.peers", None),
+        ((3, 5, 15), "list", "etcd-1.example.com,etcd-2.example.com,etcd-3.example.com", None),
+        ((3, 5, 15), "shared", "etcd.peers", None),
+        ((3, 6, 16), "list", "etcd-1.example.com,etcd-2.example.com,etcd-3.example.com", None),
+        ((3, 7, 3), "list", "etcd-1.example.com,etcd-2.example.com,etcd-3.example.com", None),
+        (None, "list", "etcd-1.example.com,etcd-2.example.com,etcd-3.example.com", None),
+    ],
+)
+def test_flags_by_version(version: tuple[int, int, int] | None, identity: str, allowed: str, logger: str | None) -> None:
+    found = flags(version, identity=identity)
+    assert found["peer-cert-allowed-cn"] == allowed
+    assert found.get("logger") == logger
+
+
+@pytest.mark.parametrize("version", [(3, 4, 23), (3, 4, 45), (3, 5, 0), (3, 5, 12), (3, 5, 14)])
+def test_a_list_is_refused_where_it_would_lock_everybody_out(version: tuple[int, int, int]) -> None:
+    with pytest.raises(RefusedError) as caught:
+        flags(version)
+    text = str(caught.value)
+    assert "etcd-1" in text and ".".join(map(str, version)) in text
+    assert "upgrade etcd to 3.5.15 or newer" in text and "etcd_peer_tls_identity: shared" in text
+    assert not understands_list(version)
+
+
+def test_etcd_3_3_is_refused_in_either_identity() -> None:
+    with pytest.raises(RefusedError, match=r"3\.4 or newer"):
+        check_identity((3, 3, 27), "shared", "etcd-1")
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [("3.5.16", (3, 5, 16)), ("v3.6.0-rc.4", (3, 6, 0)), (" 3.4.23+dfsg\n", (3, 4, 23))],
+)
+def test_versions_are_read(text: str, version: tuple[int, int, int]) -> None:
+    assert parse_version(text) == version
+
+
+@pytest.mark.parametrize("text", ["", "3.5", "etcd 3.5.16", "three"])
+def test_what_is_no_version_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match="no etcd version"):
+        parse_version(text)
+
+
+def test_order_and_list_are_the_same_for_every_member() -> None:
+    everyone = members()
+    lists = {dict(etcd_flags(member, everyone, settings(), NEW))["peer-cert-allowed-cn"] for member in everyone}
+    assert lists == {",".join(allowed_common_names(everyone))}
+    assert len({tuple(flag for flag, _value in etcd_flags(member, everyone, settings(), NEW)) for member in everyone}) == 1
+
+
+def test_client_side_without_tls_has_no_files() -> None:
+    everyone = members(client_tls=False)
+    found = dict(etcd_flags(everyone[0], everyone, settings(client_tls=False), NEW))
+    assert found["listen-client-urls"] == "http://10.0.0.1:2379,http://127.0.0.1:2379"
+    assert not {"cert-file", "key-file", "trusted-ca-file", "client-cert-auth"} & set(found)
+
+
+def test_a_client_ca_of_its_own_comes_with_its_pair() -> None:
+    found = flags(client_ca_file="/c/ca.crt", client_cert_file="/c/a.crt", client_key_file="/c/a.key")
+    assert (found["trusted-ca-file"], found["cert-file"], found["key-file"]) == ("/c/ca.crt", "/c/a.crt", "/c/a.key")
+    assert found["peer-trusted-ca-file"] == "/etc/etcd/pki/ca.crt"
+    with pytest.raises(InputError, match="belong together"):
+        flags(client_ca_file="/c/ca.crt")
+
+
+@pytest.mark.parametrize(
+    ("address", "listen", "expected"),
+    [
+        ("fd00::1", None, "https://[fd00::1]:2379,https://[::1]:2379"),
+        ("127.0.0.2", None, "https://127.0.0.2:2379"),
+        ("etcd-1.example.com", None, "https://0.0.0.0:2379"),
+        ("10.0.0.1", "::", "https://[::]:2379"),
+        ("192.0.2.1", "10.0.0.1", "https://10.0.0.1:2379,https://127.0.0.1:2379"),
+    ],
+)
+def test_where_the_client_port_listens(address: str, listen: str | None, expected: str) -> None:
+    everyone = make_members([{"name": "a", "address": address, "listen_address": listen}], ClusterSettings(name="etcd"))
+    assert dict(etcd_flags(everyone[0], everyone, settings(), NEW))["listen-client-urls"] == expected
+
+
+def test_loopback_can_be_left_out() -> None:
+    assert flags(listen_loopback=False)["listen-client-urls"] == "https://10.0.0.1:2379"
+
+
+def test_extra_flags_come_last_and_sorted() -> None:
+    everyone = members()
+    extra = {"quota-backend-bytes": 8589934592, "auto-compaction-mode": "periodic", "pre-vote": True, "cipher-suites": ["A", "B"]}
+    pairs = etcd_flags(everyone[0], everyone, settings(extra_flags=extra), NEW)
+    assert pairs[-4:] == [
+        ("auto-compaction-mode", "periodic"),
+        ("cipher-suites", "A,B"),
+        ("pre-vote", "true"),
+        ("quota-backend-bytes", "8589934592"),
+    ]
+
+
+def test_a_logger_of_the_users_is_kept_on_3_4() -> None:
+    assert flags((3, 4, 23), identity="shared", extra_flags={"logger": "capnslog"})["logger"] == "capnslog"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("--pre-vote", "without dashes"),
+        ("Pre-Vote", "without dashes"),
+        ("peer-cert-allowed-cn", "is set by the role"),
+        ("name", "is set by the role"),
+        ("client-cert-auth", "is set by the role"),
+        ("config-file", "etcd would ignore every flag"),
+        ("peer-auto-tls", "self-signed"),
+        ("peer-cert-allowed-hostname", "refuses to start"),
+        ("peer-skip-client-san-verification", "stolen certificate"),
+        ("experimental-peer-skip-client-san-verification", "stolen certificate"),
+        ("force-new-cluster", "dropped"),
+    ],
+)
+def test_extra_flags_that_would_break_the_fence_are_refused(name: str, words: str) -> None:
+    with pytest.raises(InputError) as caught:
+        flags(extra_flags={name: "x"})
+    assert words in str(caught.value) and name.lstrip("-") in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [None, {"a": 1}])
+def test_a_value_that_is_none_is_refused(value: t.Any) -> None:
+    with pytest.raises(InputError, match="--max-txn-ops"):
+        flag_value("max-txn-ops", value)

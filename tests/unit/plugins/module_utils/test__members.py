@@ -1,0 +1,166 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import ipaddress
+import typing as t
+
+import pytest
+from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError
+from ansible_collections.ringfence.etcd.plugins.module_utils._members import (
+    ClusterSettings,
+    is_dns_name,
+    make_member,
+    make_members,
+    natural_key,
+    parse_address,
+)
+
+CLUSTER = ClusterSettings(name="etcd", domain="example.com")
+
+
+def entry(number: int, **more: t.Any) -> dict[str, t.Any]:
+    return {"name": f"etcd-{number}", "address": f"10.0.0.{number}", **more}
+
+
+def test_the_tutorials_member() -> None:
+    member = make_member(entry(1), CLUSTER)
+    assert member.name == member.host == "etcd-1"
+    assert member.common_name == "etcd-1.example.com"
+    assert member.peer_url == "https://10.0.0.1:2380"
+    assert member.client_url == "https://10.0.0.1:2379"
+    assert member.listen_address == "10.0.0.1"
+    assert member.dns_names == ("etcd-1.example.com", "localhost")
+    assert member.ip_addresses == ("10.0.0.1", "127.0.0.1", "::1")
+
+
+def test_without_a_domain_the_common_name_is_the_name() -> None:
+    assert make_member(entry(1), ClusterSettings(name="etcd")).common_name == "etcd-1"
+
+
+def test_a_members_own_domain_and_common_name_come_first() -> None:
+    assert make_member(entry(1, domain="example.org"), CLUSTER).common_name == "etcd-1.example.org"
+    assert make_member(entry(1, common_name="first"), CLUSTER).common_name == "first"
+
+
+@pytest.mark.parametrize("written", ["fd00::1", "[fd00::1]", "FD00:0:0:0:0:0:0:1"])
+def test_ipv6_has_brackets_in_urls_and_none_in_alternative_names(written: str) -> None:
+    member = make_member({"name": "etcd-1", "address": written}, CLUSTER)
+    assert member.peer_url == "https://[fd00::1]:2380"
+    assert member.ip_addresses[0] == "fd00::1"
+    assert member.listen_address == "fd00::1"
+
+
+def test_a_dns_name_is_dialed_and_named_and_listens_everywhere() -> None:
+    member = make_member({"name": "etcd-1", "address": "ETCD-1.Example.NET"}, CLUSTER)
+    assert member.peer_url == "https://etcd-1.example.net:2380"
+    assert "etcd-1.example.net" in member.dns_names
+    assert member.ip_addresses == ("127.0.0.1", "::1")
+    assert member.listen_address == "0.0.0.0"
+
+
+def test_extra_alternative_names_are_sorted_by_kind() -> None:
+    member = make_member(entry(1, extra_sans=["192.0.2.7", "vip.example.com", "fd00::7", "10.0.0.1"]), CLUSTER)
+    assert member.ip_addresses == ("10.0.0.1", "192.0.2.7", "fd00::7", "127.0.0.1", "::1")
+    assert member.dns_names == ("etcd-1.example.com", "vip.example.com", "localhost")
+
+
+def test_ports_and_plain_http_for_clients() -> None:
+    settings = ClusterSettings(name="etcd", peer_port=12380, client_port=12379, client_tls=False)
+    member = make_member(entry(1, client_port=4001), settings)
+    assert member.peer_url == "https://10.0.0.1:12380"
+    assert member.client_url == "http://10.0.0.1:4001"
+
+
+def test_shared_identity_gives_one_common_name_to_all() -> None:
+    settings = ClusterSettings(name="blue", domain="example.com", identity="shared")
+    members = make_members([entry(1), entry(2)], settings)
+    assert [member.common_name for member in members] == ["blue.peers", "blue.peers"]
+    assert members[0].dns_names == ("etcd-1.example.com", "localhost")
+    named = ClusterSettings(name="blue", identity="shared", shared_common_name="etcd-peers")
+    assert make_member(entry(1), named).common_name == "etcd-peers"
+
+
+def test_the_order_depends_on_the_names_alone() -> None:
+    entries = [entry(number) for number in (10, 2, 1)]
+    assert [member.name for member in make_members(entries, CLUSTER)] == ["etcd-1", "etcd-2", "etcd-10"]
+    assert make_members(entries, CLUSTER) == make_members(entries[::-1], CLUSTER)
+
+
+def test_natural_keys_compare_whatever_the_parts_are() -> None:
+    names = ["2a", "a2", "a10", "b", "10"]
+    assert sorted(names, key=natural_key) == ["2a", "10", "a2", "a10", "b"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"name": ""}, "a name of letters"),
+        ({"name": "etcd 1"}, "a name of letters"),
+        ({"name": "a=b"}, "a name of letters"),
+        ({"name": "a/b"}, "a name of letters"),
+        ({"name": "../x"}, "a name of letters"),
+        ({"name": "etcd_1"}, "no IPv4 or IPv6 address and no DNS name"),
+        ({"name": "etcd-1", "address": "10.0.0.256"}, "no IPv4 or IPv6 address and no DNS name"),
+        ({"name": "etcd-1", "address": "10.0.0"}, "no IPv4 or IPv6 address and no DNS name"),
+        ({"name": "etcd-1", "address": "https://10.0.0.1"}, "no IPv4 or IPv6 address and no DNS name"),
+        ({"name": "etcd-1", "address": "10.0.0.1:2380"}, "no IPv4 or IPv6 address and no DNS name"),
+        ({"name": "etcd-1", "address": "-a.example.com"}, "no IPv4 or IPv6 address and no DNS name"),
+        ({"name": "etcd-1", "address": f"{'a' * 64}.example.com"}, "no IPv4 or IPv6 address and no DNS name"),
+        ({"name": "etcd-1", "address": "0.0.0.0"}, "no address that other members can dial"),
+        ({"name": "etcd-1", "address": "::"}, "no address that other members can dial"),
+        ({"name": "etcd-1", "address": "224.0.0.1"}, "no address that other members can dial"),
+        ({"name": "etcd-1", "address": "fe80::1%eth0"}, "has a zone"),
+        ({"name": "a" * 60, "address": "10.0.0.1"}, "has 72 characters, X.509 allows 64"),
+        ({"name": "etcd-1", "address": "10.0.0.1", "common_name": "a,b"}, "has a comma"),
+        ({"name": "etcd-1", "address": "10.0.0.1", "common_name": "é"}, "printable ASCII"),
+        ({"name": "etcd-1", "address": "10.0.0.1", "common_name": " a"}, "outer spaces"),
+        ({"name": "etcd-1", "address": "10.0.0.1", "peer_port": 70000}, "peer_port is 70000"),
+        ({"name": "etcd-1", "address": "10.0.0.1", "client_port": "x"}, "client_port is 'x'"),
+        ({"name": "etcd-1", "address": "10.0.0.1", "client_port": 2380}, "both 2380"),
+        ({"name": "etcd-1", "address": "10.0.0.1", "listen_address": "eth0"}, "is no IP address"),
+        ({"name": "etcd-1", "address": "10.0.0.1", "extra_sans": "10.0.0.9"}, "a list of DNS names"),
+        ({"name": "etcd-1", "address": "10.0.0.1", "extra_sans": ["not a name"]}, "'not a name'"),
+    ],
+)
+def test_a_wrong_member_is_refused_by_name_and_value(wrong: dict[str, t.Any], words: str) -> None:
+    with pytest.raises(InputError, match=".+") as caught:
+        make_member(wrong, CLUSTER)
+    assert words in str(caught.value)
+    assert repr(wrong["name"]) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("second", "words"),
+    [
+        ({"name": "etcd-1", "host": "other", "address": "10.0.0.2"}, "the same name etcd-1"),
+        ({"name": "ETCD-1", "host": "other", "address": "10.0.0.2"}, "the same name etcd-1"),
+        ({"name": "etcd-2", "address": "10.0.0.1"}, "the same address 10.0.0.1"),
+        ({"name": "etcd-2", "address": "10.0.0.2", "common_name": "etcd-1.example.com"}, "the same common name"),
+        ({"name": "etcd-2", "address": "10.0.0.2", "host": "etcd-1"}, "the same host etcd-1"),
+    ],
+)
+def test_two_members_with_one_value_are_refused(second: dict[str, t.Any], words: str) -> None:
+    with pytest.raises(InputError) as caught:
+        make_members([entry(1), second], CLUSTER)
+    assert words in str(caught.value)
+
+
+def test_two_spellings_of_one_ipv6_address_are_the_same_address() -> None:
+    with pytest.raises(InputError, match="the same address fd00::1"):
+        make_members([{"name": "a", "address": "fd00::1"}, {"name": "b", "address": "[fd00:0::1]"}], CLUSTER)
+
+
+def test_an_empty_cluster_is_refused() -> None:
+    with pytest.raises(InputError, match="has no members"):
+        make_members([], CLUSTER)
+
+
+def test_addresses_keep_their_kind() -> None:
+    assert parse_address("10.0.0.1", "x") == ipaddress.ip_address("10.0.0.1")
+    assert parse_address("Example.COM", "x") == "example.com"
+    assert not is_dns_name("example.com.")
+    assert not is_dns_name("a." * 127 + "a")
