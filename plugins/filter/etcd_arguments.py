@@ -1,0 +1,76 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: etcd_arguments
+short_description: Give the command line of an etcd member
+version_added: 0.1.0
+author:
+  - ringfence.etcd contributors (@ringfence)
+description:
+  - Gives the arguments of one member's etcd, peer TLS flags and the full list of allowed common names included, by the names
+    that the given version of etcd knows.
+  - Fails where that version would lock every peer out, and where an extra flag would set a flag of the role's or take the
+    fence down.
+options:
+  _input:
+    description: The member's name.
+    type: str
+    required: true
+  members:
+    description: All members, as made by P(ringfence.etcd.etcd_members#filter).
+    type: list
+    elements: dict
+    required: true
+  version:
+    description: The version of etcd on the member, such as V(3.5.16); none where it is not known yet.
+    type: str
+  settings:
+    description:
+      - C(cluster_name), C(data_dir) and C(credentials_directory); optionally C(identity), C(client_tls), C(client_port),
+        C(client_ca_file), C(client_cert_file), C(client_key_file), C(listen_loopback), C(extra_flags).
+    type: dict
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Show the flags of etcd-1
+  ansible.builtin.debug:
+    msg: "{{ 'etcd-1' | ringfence.etcd.etcd_arguments(members, '3.5.16', settings) }}"
+  vars:
+    settings: {cluster_name: etcd, data_dir: /var/lib/etcd/etcd-1, credentials_directory: /etc/etcd/pki}
+"""
+
+RETURN = r"""
+_value:
+  description: The arguments, each C(--flag=value), not quoted.
+  type: list
+  elements: str
+"""
+
+import typing as t
+
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.ringfence.etcd.plugins.module_utils._flags import etcd_flags, parse_version
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import call, flag_settings_from, member_from, plain
+
+
+def etcd_arguments(value: str, members: t.Any, version: str | None, settings: t.Mapping[str, t.Any]) -> list[str]:
+    everyone = [member_from(member) for member in members]
+    own = next((member for member in everyone if member.name == value), None)
+    if own is None:
+        raise AnsibleFilterError(f"{value} is no member of the cluster: its members are {', '.join(m.name for m in everyone)}")
+    flag_settings = flag_settings_from(settings)
+    number = call(parse_version, plain(version)) if version else None
+    return [f"--{flag}={item}" for flag, item in call(etcd_flags, own, everyone, flag_settings, number)]
+
+
+class FilterModule:
+    """Ansible jinja2 filters."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        return {"etcd_arguments": etcd_arguments}

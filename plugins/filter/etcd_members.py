@@ -1,0 +1,162 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: etcd_members
+short_description: Make the list of an etcd cluster's members from an inventory
+version_added: 0.1.0
+author:
+  - ringfence.etcd contributors (@ringfence)
+description:
+  - Turns the hosts of an inventory group, or an explicit list, into the members of one etcd cluster, with the common name,
+    URLs and subject alternative names that each has.
+  - The result is sorted by name (C(etcd-2) before C(etcd-10)) and depends on the inventory alone, so that every host and
+    every run, also one with C(--limit), comes to the same list.
+  - Fails where two members share a name, host, common name or address, where a common name is over 64 characters or has a
+    comma, where an address is neither an IP address nor a DNS name, and where there is no member.
+options:
+  _input:
+    description:
+      - Names of inventory hosts, or dictionaries with a C(name) and optionally C(host) (default the name), C(address),
+        C(domain), C(common_name), C(listen_address), C(extra_sans), C(peer_port), C(client_port).
+      - What an entry does not say is taken from the variables C(etcd_peer_tls_name), C(etcd_peer_tls_address) (else
+        C(ansible_host), else the host's name), C(etcd_peer_tls_domain) and so on of its inventory host.
+    type: list
+    elements: raw
+    required: true
+  variables:
+    description: The variables of each inventory host, C(hostvars).
+    type: dict
+    required: true
+  cluster_name:
+    description: The cluster's name.
+    type: str
+    required: true
+  domain:
+    description: DNS domain of the members that have none of their own; the common name is C(<name>.<domain>), or the name alone.
+    type: str
+  identity:
+    description: V(list) for a common name of its own for each member, V(shared) for one common name for all.
+    type: str
+    choices: [list, shared]
+    default: list
+  shared_common_name:
+    description: The one common name with O(identity=shared). Defaults to C(<cluster_name>.peers).
+    type: str
+  peer_port:
+    description: Port of the peer URLs.
+    type: int
+    default: 2380
+  client_port:
+    description: Port of the client URLs.
+    type: int
+    default: 2379
+  client_tls:
+    description: Whether the client URLs are https.
+    type: bool
+    default: true
+"""
+
+EXAMPLES = r"""
+- name: Show the members of the group etcd
+  ansible.builtin.debug:
+    msg: "{{ groups['etcd'] | ringfence.etcd.etcd_members(hostvars, cluster_name='etcd', domain='example.com') }}"
+
+- name: Members without a group
+  ansible.builtin.debug:
+    msg: >-
+      {{ [{'name': 'etcd-1', 'address': '10.0.0.1'}, {'name': 'etcd-2', 'address': '10.0.0.2'}]
+         | ringfence.etcd.etcd_members({}, cluster_name='etcd') }}
+"""
+
+RETURN = r"""
+_value:
+  description: The members, sorted by name.
+  type: list
+  elements: dict
+  sample:
+    - name: etcd-1
+      host: etcd-1
+      common_name: etcd-1.example.com
+      address: 10.0.0.1
+      listen_address: 10.0.0.1
+      peer_url: https://10.0.0.1:2380
+      client_url: https://10.0.0.1:2379
+      dns_names: [etcd-1.example.com, localhost]
+      ip_addresses: [10.0.0.1, 127.0.0.1, "::1"]
+"""
+
+import typing as t
+
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.ringfence.etcd.plugins.module_utils._members import ClusterSettings, make_members
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import call, member_as_dict, plain
+
+# An entry's key and the inventory variable that stands in for it.
+_VARIABLES = {
+    "name": "etcd_peer_tls_name",
+    "address": "etcd_peer_tls_address",
+    "domain": "etcd_peer_tls_domain",
+    "common_name": "etcd_peer_tls_common_name",
+    "listen_address": "etcd_peer_tls_listen_address",
+    "extra_sans": "etcd_peer_tls_extra_sans",
+    "peer_port": "etcd_peer_tls_peer_port",
+    "client_port": "etcd_peer_tls_client_port",
+}
+
+
+def _entry(item: t.Any, variables: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """An entry completed with the variables of its host; only those that are asked for are templated."""
+    if not isinstance(item, (str, dict)):
+        raise AnsibleFilterError(f"etcd_peer_tls_members: {item!r} is neither a host's name nor a dictionary with a name")
+    entry = {"host": item} if isinstance(item, str) else dict(item)
+    unknown = sorted(set(entry) - set(_VARIABLES) - {"host"})
+    if unknown:
+        raise AnsibleFilterError(f"etcd_peer_tls_members: {', '.join(unknown)} of {item!r} is not known: see the role's options")
+    host = entry.setdefault("host", entry.get("name"))
+    known = variables[host] if host in variables else {}
+    for key, variable in _VARIABLES.items():
+        if entry.get(key) is None and variable in known:
+            entry[key] = plain(known[variable])
+    if not entry.get("address"):
+        entry["address"] = plain(known["ansible_host"]) if "ansible_host" in known else host
+    if not entry.get("name"):
+        entry["name"] = host
+    return entry
+
+
+def etcd_members(
+    value: t.Any,
+    variables: t.Mapping[str, t.Any],
+    cluster_name: str,
+    domain: str | None = None,
+    identity: str = "list",
+    shared_common_name: str | None = None,
+    peer_port: int = 2380,
+    client_port: int = 2379,
+    client_tls: bool = True,
+) -> list[dict[str, t.Any]]:
+    if isinstance(value, (str, dict)):
+        raise AnsibleFilterError(f"etcd_peer_tls_members: a list is wanted, not {plain(value)!r}")
+    settings = ClusterSettings(
+        name=plain(cluster_name),
+        domain=plain(domain) or None,
+        identity=plain(identity),
+        shared_common_name=plain(shared_common_name) or None,
+        peer_port=peer_port,
+        client_port=client_port,
+        client_tls=client_tls,
+    )
+    entries = [_entry(item, variables) for item in plain(value)]
+    return [member_as_dict(member) for member in call(make_members, entries, settings)]
+
+
+class FilterModule:
+    """Ansible jinja2 filters."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        return {"etcd_members": etcd_members}

@@ -1,0 +1,75 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: sealed_unit
+short_description: Check a rendered etcd unit and put its seal in
+version_added: 0.1.0
+author:
+  - ringfence.etcd contributors (@ringfence)
+description:
+  - Reads a rendered unit as systemd does and fails unless it starts etcd with exactly the arguments that are wanted. A template
+    that glues a line to the next, or drops a flag, is found here and not when a member can't join any more.
+  - Puts the SHA-256 of the text into its line C(Environment=RINGFENCE_SEAL=). A running etcd carries the seal of the unit that
+    it was started from, so that M(ringfence.etcd.etcd_peer_service) knows whether a restart is due.
+options:
+  _input:
+    description: The rendered unit.
+    type: str
+    required: true
+  arguments:
+    description: The arguments that etcd must get, as given by P(ringfence.etcd.etcd_arguments#filter).
+    type: list
+    elements: str
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Render the unit
+  ansible.builtin.set_fact:
+    unit: "{{ lookup('ansible.builtin.template', 'etcd.service.j2') | ringfence.etcd.sealed_unit(arguments) }}"
+"""
+
+RETURN = r"""
+_value:
+  description: The unit with its seal.
+  type: str
+"""
+
+import typing as t
+
+from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError
+from ansible_collections.ringfence.etcd.plugins.module_utils._unit import exec_arguments, parse_unit, seal_unit
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import call, plain
+
+_SECTIONS = ("Unit", "Service", "Install")
+
+
+def _check(text: str, arguments: list[str]) -> None:
+    sections = parse_unit(text)
+    if tuple(sections) != _SECTIONS:
+        raise InputError(f"the rendered unit has the sections {', '.join(sections) or 'none'}: {', '.join(_SECTIONS)} are wanted")
+    commands = [value for key, value in sections["Service"] if key == "ExecStart"]
+    if len(commands) != 1:
+        raise InputError(f"the rendered unit has {len(commands)} lines ExecStart=: one is wanted; leave it out of the extra settings")
+    found = exec_arguments(commands[0])[1:]
+    if found != arguments:
+        wrong = [item for item in found if item not in arguments] or ["another order"]
+        lacking = [item for item in arguments if item not in found] or ["none"]
+        raise InputError(f"the rendered unit would start etcd with other arguments: {wrong[0]} is wrong, {lacking[0]} is lacking")
+
+
+def sealed_unit(value: str, arguments: t.Sequence[str]) -> str:
+    text = plain(value)
+    call(_check, text, plain(arguments))
+    return t.cast(str, call(seal_unit, text))
+
+
+class FilterModule:
+    """Ansible jinja2 filters."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        return {"sealed_unit": sealed_unit}
