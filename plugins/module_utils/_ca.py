@@ -1,0 +1,358 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The peer CA in its folder: plan (make it, repair owner and mode, or refuse), then apply. It never replaces a CA.
+
+Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import typing as t
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from ansible_collections.ringfence.etcd.plugins.module_utils import _certificates as certificates
+from ansible_collections.ringfence.etcd.plugins.module_utils import _files as files
+from ansible_collections.ringfence.etcd.plugins.module_utils import _keys as keys
+from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_rules import (
+    Reason,
+    check_range,
+    checked_common_name,
+    days_left,
+    iso_time,
+    validity_from,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._errors import CryptoError, InputError, RefusedError
+
+if t.TYPE_CHECKING:  # pragma: no cover
+    from cryptography import x509
+
+MINIMAL_PASSPHRASE = 8
+MAXIMAL_PASSPHRASE_BYTES = 1023  # OpenSSL's own limit
+
+
+@dataclass(frozen=True)
+class WantedCa:
+    """The CA as the user asks for it. ``validity_days`` and ``backdate_minutes`` count only when it is made."""
+
+    directory: str
+    common_name: str
+    key_type: str
+    validity_days: int = 3650
+    backdate_minutes: int = 60
+    passphrase: str | None = field(default=None, repr=False)
+    uid: int | None = None
+    gid: int | None = None
+    trusted_fingerprints: tuple[str, ...] = ()
+    create: bool = True
+    create_refused_because: str = ""
+
+    @property
+    def key_path(self) -> str:
+        return os.path.join(self.directory, "ca.key")
+
+    @property
+    def certificate_path(self) -> str:
+        return os.path.join(self.directory, "ca.crt")
+
+
+@dataclass(frozen=True)
+class CaPlan:
+    """What will be done to the folder, and why. ``make``: key and certificate are still to be made."""
+
+    wanted: WantedCa
+    certificate: x509.Certificate | None
+    make: bool
+    reasons: tuple[Reason, ...]
+    changes: tuple[files.Change, ...]
+    not_before: datetime
+    not_after: datetime
+    new_parents: tuple[str, ...] = ()  # folders above the CA's own that do not exist yet
+
+    @property
+    def changed(self) -> bool:
+        return bool(self.changes)
+
+
+def check_wanted(wanted: WantedCa) -> None:
+    """InputError where an option's value can't be used; nothing is looked at yet."""
+    checked_common_name(wanted.common_name, "common_name", comma_allowed=True)
+    check_range("validity_days", wanted.validity_days, 1, 36500)
+    check_range("backdate_minutes", wanted.backdate_minutes, 0, 1440)
+    if wanted.passphrase is not None and not 1 <= len(wanted.passphrase.encode("utf-8")) <= MAXIMAL_PASSPHRASE_BYTES:
+        raise InputError(
+            f"passphrase is empty or longer than {MAXIMAL_PASSPHRASE_BYTES} bytes: leave it out or change it"
+        )
+
+
+def normalized_fingerprint(value: str) -> str:
+    """A SHA-256 fingerprint in lower-case hex without colons, however the user wrote it; InputError else."""
+    text = value.strip().lower().replace(":", "")
+    if len(text) != 64 or set(text) - set("0123456789abcdef"):
+        raise InputError(f"trusted_fingerprints: '{value}' is no SHA-256 fingerprint (64 hex digits, colons allowed)")
+    return text
+
+
+def plan_ca(wanted: WantedCa, now: datetime) -> CaPlan:
+    """What has to be done; any error here means that nothing was touched."""
+    check_wanted(wanted)
+    trusted = tuple(dict.fromkeys(normalized_fingerprint(value) for value in wanted.trusted_fingerprints))
+    key_pem = files.read_file(wanted.key_path)
+    certificate_pem = files.read_file(wanted.certificate_path)
+    if key_pem is None and certificate_pem is None:
+        return _plan_new(wanted, trusted, now)
+    finishing = False
+    if certificate_pem is None:
+        certificate_pem = files.read_file(files.staged_path(wanted.certificate_path))
+        finishing = certificate_pem is not None
+        if certificate_pem is None:
+            raise CryptoError(
+                f"{wanted.key_path} is there but {wanted.certificate_path} is not: put the certificate back from its"
+                " backup; only if no node ever trusted this CA, move the key away and run again"
+            )
+    if key_pem is None:
+        raise CryptoError(
+            f"{wanted.certificate_path} is there but {wanted.key_path} is not: put the key back from its backup; a"
+            f" CA is"
+            " never replaced"
+        )
+    certificate = _checked_ca(wanted, key_pem, certificate_pem, now)
+    _check_trusted(trusted, certificate, wanted)
+    # The staged certificate of an interrupted run was checked like any other: only its rename is left.
+    content = certificate_pem if finishing else None
+    changes, reasons = _file_changes(wanted, None, content)
+    return CaPlan(
+        wanted,
+        certificate,
+        False,
+        reasons,
+        changes,
+        certificates.not_before(certificate),
+        certificates.not_after(certificate),
+    )
+
+
+def apply_ca(plan: CaPlan, now: datetime) -> CaPlan:
+    """Carry the plan out under the folder's lock; gives back the plan that was really done, with the certificate.
+
+    Planned again under the lock: another run may have made the CA meanwhile.
+    """
+    if not plan.changed:
+        return plan
+    wanted = plan.wanted
+    files.apply_changes([change for change in plan.changes if isinstance(change.wanted, files.WantedDirectory)])
+    with locked(wanted.directory):
+        fresh = plan_ca(wanted, now)
+        if not fresh.make:
+            files.apply_changes(fresh.changes)
+            return _told_with_folder(plan, fresh)
+        key = keys.make_key(wanted.key_type)
+        certificate = certificates.make_ca_certificate(key, wanted.common_name, fresh.not_before, fresh.not_after)
+        changes, _reasons = _file_changes(
+            wanted, keys.private_key_pem(key, wanted.passphrase), certificates.certificate_pem(certificate)
+        )
+        # The key is renamed first: a run that dies between the two leaves the staged certificate to finish from.
+        files.apply_changes(changes)
+    return replace(plan, certificate=certificate, not_before=fresh.not_before, not_after=fresh.not_after)
+
+
+def _told_with_folder(plan: CaPlan, fresh: CaPlan) -> CaPlan:
+    """The plan made under the lock does not see the folder's own repair any more: tell both."""
+    folder = tuple(change for change in plan.changes if isinstance(change.wanted, files.WantedDirectory))
+    reasons = tuple(reason for change in folder for reason in _change_reasons(change))
+    return replace(fresh, changes=folder + fresh.changes, reasons=reasons + fresh.reasons)
+
+
+@contextlib.contextmanager
+def locked(directory: str) -> t.Iterator[None]:
+    """Hold the folder's lock: two runs at once on one folder wait for each other."""
+    path = os.path.join(directory, ".lock")
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as exc:
+        raise files.os_error("lock", path, exc) from exc
+    with os.fdopen(descriptor, "rb+") as stream:
+        try:
+            if os.geteuid() == 0:
+                # The folder's owner must be able to take the lock when it is not root that comes next.
+                folder = os.stat(directory)
+                os.fchown(stream.fileno(), folder.st_uid, folder.st_gid)
+            fcntl.flock(stream.fileno(), fcntl.LOCK_EX)
+        except OSError as exc:
+            raise files.os_error("lock", path, exc) from exc
+        yield
+
+
+def describe_certificate(certificate: x509.Certificate, now: datetime) -> dict[str, t.Any]:
+    """The public facts of a CA certificate, as the module returns them."""
+    end = certificates.not_after(certificate)
+    return {
+        "common_name": ", ".join(certificates.common_names(certificate.subject)),
+        "key_type": keys.key_type_of(certificate.public_key()),
+        "fingerprint": certificates.fingerprint(certificate),
+        "serial_number": certificates.serial_hex(certificate.serial_number),
+        "not_before": iso_time(certificates.not_before(certificate)),
+        "not_after": iso_time(end),
+        "days_left": days_left(end, now),
+    }
+
+
+def new_folders(paths: t.Iterable[str]) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
+    """Before and after of folders that are made on the way to another one."""
+    paths = tuple(paths)
+    made = {"state": "directory", "mode": f"{files.NEW_PARENT_MODE:04o}"}
+    return {path: {"state": "absent"} for path in paths}, dict.fromkeys(paths, made)
+
+
+def result_of(plan: CaPlan, now: datetime) -> dict[str, t.Any]:
+    """The module's answer. A CA that is still to be made has no certificate, serial number or fingerprint yet."""
+    planned = {
+        "common_name": plan.wanted.common_name,
+        "key_type": plan.wanted.key_type,
+        "fingerprint": None,
+        "serial_number": None,
+        "not_before": iso_time(plan.not_before),
+        "not_after": iso_time(plan.not_after),
+        "days_left": days_left(plan.not_after, now),
+    }
+    certificate = plan.certificate
+    public = planned if certificate is None else describe_certificate(certificate, now)
+    # The same with and without check mode, so that one can be compared with the other: only what is known beforehand.
+    told = ("common_name", "key_type", "not_before", "not_after")
+    ca_after = {key: public[key] for key in told}
+    before, after = ({c.path: c.before for c in plan.changes}, {c.path: c.after for c in plan.changes})
+    parents_before, parents_after = new_folders(plan.new_parents)
+    return {
+        "changed": plan.changed,
+        "reasons": [reason.as_dict() for reason in plan.reasons],
+        "certificate": None if certificate is None else certificates.certificate_pem(certificate).decode("ascii"),
+        **public,
+        "certificate_path": plan.wanted.certificate_path,
+        "private_key_path": plan.wanted.key_path,
+        "diff": {
+            "before": {"ca": None if plan.make else ca_after, "files": {**parents_before, **before}},
+            "after": {"ca": ca_after, "files": {**parents_after, **after}},
+        },
+    }
+
+
+def _plan_new(wanted: WantedCa, trusted: tuple[str, ...], now: datetime) -> CaPlan:
+    if trusted:
+        raise RefusedError(
+            f"the nodes trust CA {', '.join(trusted)}, and there is no CA in {wanted.directory}: a new CA is never made"
+            " next to a living cluster; restore the CA folder or name the right one",
+            trusted_fingerprints=list(trusted),
+        )
+    if not wanted.create:
+        because = f": {wanted.create_refused_because}" if wanted.create_refused_because else ""
+        raise RefusedError(
+            f"there is no CA in {wanted.directory} and making one was refused{because}; restore the CA folder or"
+            f" name the"
+            " right one"
+        )
+    if wanted.passphrase is not None and len(wanted.passphrase) < MINIMAL_PASSPHRASE:
+        # Not only weak: Ansible blanks out every place where a secret's text turns up, so a short one mauls results.
+        raise InputError(f"passphrase is too short for a new CA key: give at least {MINIMAL_PASSPHRASE} characters")
+    first, last = validity_from(now, wanted.validity_days, wanted.backdate_minutes)
+    changes, reasons = _file_changes(wanted, b"", b"")
+    made = Reason("missing", f"there is no CA in {wanted.directory}: a key and a certificate are made")
+    reasons = (made, *(reason for reason in reasons if reason.code != "missing"))
+    parents = tuple(files.missing_parents(os.path.realpath(wanted.directory)))
+    return CaPlan(wanted, None, True, reasons, changes, first, last, parents)
+
+
+def _checked_ca(wanted: WantedCa, key_pem: bytes, certificate_pem: bytes, now: datetime) -> x509.Certificate:
+    """The certificate at hand where it and its key are what is asked for; CryptoError naming all differences else."""
+    where = f"the CA's certificate {wanted.certificate_path}"
+    certificate = certificates.load_certificate(certificate_pem, where)
+    key = keys.load_private_key(key_pem, f"the CA's private key {wanted.key_path}", wanted.passphrase, "passphrase")
+    public_key = certificate.public_key()
+    if keys.public_key_bytes(key.public_key()) != keys.public_key_bytes(t.cast("keys.PublicKey", public_key)):
+        raise CryptoError(
+            f"{wanted.key_path} is not the key of {wanted.certificate_path}: put the two that belong together back from"
+            " their backup"
+        )
+    differences = []
+    if not certificates.is_ca(certificate):
+        differences.append("it is not a CA certificate (CA:TRUE and keyCertSign are wanted)")
+    found_name = ", ".join(certificates.common_names(certificate.subject))
+    if found_name != wanted.common_name:
+        differences.append(f"its common name is '{found_name}', common_name asks for '{wanted.common_name}'")
+    found_type = keys.key_type_of(public_key)
+    if found_type != wanted.key_type:
+        differences.append(f"its key is {found_type}, key_type asks for {wanted.key_type}")
+    differences.extend(validity_problems(certificate, now))
+    if differences:
+        raise CryptoError(
+            f"{where} differs from what is asked: {'; '.join(differences)}. A CA is never replaced: ask for the CA"
+            f" that is"
+            " there, or name another directory and roll the new CA out",
+            fingerprint=certificates.fingerprint(certificate),
+        )
+    return certificate
+
+
+def validity_problems(certificate: x509.Certificate, now: datetime) -> list[str]:
+    """Why a CA can't be used now: expired, or not yet valid."""
+    problems = []
+    if certificates.not_after(certificate) <= now:
+        problems.append(f"it expired at {iso_time(certificates.not_after(certificate))} (now it is {iso_time(now)})")
+    if certificates.not_before(certificate) > now:
+        start = iso_time(certificates.not_before(certificate))
+        problems.append(
+            f"it is valid only from {start} (now it is {iso_time(now)}: see whether this host's clock is right)"
+        )
+    return problems
+
+
+def _check_trusted(trusted: tuple[str, ...], certificate: x509.Certificate, wanted: WantedCa) -> None:
+    found = certificates.fingerprint(certificate)
+    if trusted and found not in trusted:
+        raise RefusedError(
+            f"the nodes trust CA {', '.join(trusted)}, not the one at hand in {wanted.directory} ({found}): restore"
+            f" the CA"
+            " folder or name the right one",
+            trusted_fingerprints=list(trusted),
+            fingerprint=found,
+        )
+
+
+def _file_changes(
+    wanted: WantedCa, key: bytes | None, certificate: bytes | None
+) -> tuple[tuple[files.Change, ...], tuple[Reason, ...]]:
+    uid, gid = wanted.uid, wanted.gid
+    planned = (
+        files.plan_directory(files.WantedDirectory(wanted.directory, 0o700, uid, gid)),
+        files.plan_file(files.WantedFile(wanted.key_path, 0o600, key, uid, gid, secret=True)),
+        files.plan_file(files.WantedFile(wanted.certificate_path, 0o644, certificate, uid, gid)),
+    )
+    changes = tuple(change for change in planned if change is not None)
+    return changes, tuple(reason for change in changes for reason in _change_reasons(change))
+
+
+def _change_reasons(change: files.Change) -> t.Iterator[Reason]:
+    for code in change.reasons:
+        if code in ("owner", "group", "mode"):
+            yield Reason(code, f"{change.path} has {code} {change.before[code]}, {change.after[code]} is wanted")
+        else:
+            yield Reason(code, f"{change.path} is {'missing' if code == 'missing' else 'different'}")
+
+
+__all__ = (
+    "CaPlan",
+    "WantedCa",
+    "apply_ca",
+    "check_wanted",
+    "describe_certificate",
+    "locked",
+    "new_folders",
+    "normalized_fingerprint",
+    "plan_ca",
+    "result_of",
+    "validity_problems",
+)

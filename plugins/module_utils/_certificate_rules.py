@@ -1,0 +1,382 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a member's peer certificate must be, and why a present one is issued anew: pure values, no cryptography.
+
+Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import typing as t
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+
+from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError
+
+KEY_TYPES = ("ecdsa-p256", "ecdsa-p384", "rsa-2048", "rsa-3072", "rsa-4096", "ed25519")
+EXTENDED_KEY_USAGES = frozenset({"serverAuth", "clientAuth"})
+COMMON_NAME_LIMIT = 64  # ub-common-name of RFC 5280
+SERIAL_NUMBER_BITS = 159  # 20 octets with the sign bit clear
+# RFC 5280 ends here; cryptography refuses anything later.
+LAST_NOT_AFTER = datetime(9999, 12, 31, 23, 59, 59, tzinfo=timezone.utc)
+
+# A host name as RFC 5280 wants it in a SAN; a wildcard only as the whole first label.
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_DNS_NAME = re.compile(rf"(?:\*\.)?(?:{_LABEL}\.)*{_LABEL}")
+_ONLY_NUMBERS = re.compile(r"[0-9.]+")
+# A member's name is a file name too.
+_MEMBER_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,199}")
+
+# With one of these the present public key is of no use, so a new key is made.
+_NEW_KEY_CODES = frozenset(
+    {"missing", "unreadable", "key_type", "private_key_missing", "private_key_mismatch", "new_key_requested"}
+)
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why something is done or refused: a code for machines and a line for people."""
+
+    code: str
+    text: str
+
+    def as_dict(self) -> dict[str, str]:
+        return {"code": self.code, "text": self.text}
+
+
+@dataclass(frozen=True)
+class PeerProfile:
+    """What one member's certificate must say. Build it with `peer_profile`, which checks the values."""
+
+    name: str
+    common_name: str
+    dns_names: tuple[str, ...]
+    ip_addresses: tuple[str, ...]
+    key_type: str
+
+    @property
+    def key_usages(self) -> frozenset[str]:
+        """keyEncipherment is for RSA key transport alone (RFC 5480, RFC 8410); TLS 1.3 needs only digitalSignature."""
+        rsa = self.key_type.startswith("rsa-")
+        return frozenset({"digitalSignature", "keyEncipherment"} if rsa else {"digitalSignature"})
+
+
+@dataclass(frozen=True)
+class CertificateFacts:
+    """What a certificate says, as plain values. ``None``: the extension is not there."""
+
+    version: int
+    serial_number: int
+    issuer: bytes  # DER: etcd's TLS compares the bytes
+    common_names: tuple[str, ...]
+    other_subject_attributes: tuple[str, ...]
+    dns_names: tuple[str, ...]
+    ip_addresses: tuple[str, ...]
+    other_names: tuple[str, ...]
+    names_critical: bool
+    key_type: str
+    signature_hash: str
+    is_ca: bool | None
+    basic_constraints_critical: bool
+    key_usages: frozenset[str] | None
+    key_usage_critical: bool
+    extended_key_usages: frozenset[str] | None
+    subject_key_identifier: str | None
+    authority_key_identifier: str | None
+    not_before: datetime
+    not_after: datetime
+
+
+@dataclass(frozen=True)
+class IssuerFacts:
+    """What the rules need to know of the CA."""
+
+    label: str  # for people: common name and the beginning of the fingerprint
+    subject: bytes
+    key_identifier: str
+    not_before: datetime
+    not_after: datetime
+
+
+@dataclass(frozen=True)
+class RenewalRules:
+    """How long certificates are valid and when they are renewed. Build it with `renewal_rules`."""
+
+    validity_days: int
+    renew_before_days: int
+    backdate_minutes: int
+
+
+def iso_time(moment: datetime) -> str:
+    """A time as all results of this collection write it: ``2026-11-23T22:54:00Z``."""
+    return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def days_left(not_after: datetime, now: datetime) -> int:
+    """Whole days until the end, rounded down; negative after it."""
+    return (not_after - now) // timedelta(days=1)
+
+
+def checked_common_name(value: str, what: str, comma_allowed: bool = False) -> str:
+    """The common name as it is, or InputError. A comma would be read as two names by etcd's allowed-CN list."""
+    if not 1 <= len(value) <= COMMON_NAME_LIMIT:
+        raise InputError(
+            f"{what} '{value}' has {len(value)} characters: a common name has 1 to {COMMON_NAME_LIMIT}, choose a"
+            f" shorter one"
+            if value
+            else f"{what} is empty: give one of 1 to {COMMON_NAME_LIMIT} characters"
+        )
+    if "," in value and not comma_allowed:
+        raise InputError(
+            f"{what} '{value}' has a comma: etcd's list of allowed common names would read two names in it"
+        )
+    if value != value.strip() or not value.isprintable():
+        raise InputError(f"{what} {value!r} has a space at its edge or a character that can't be printed: take it out")
+    return value
+
+
+def checked_dns_name(value: str, what: str) -> str:
+    """The DNS name as it is, or InputError where RFC 5280 does not take it as a subject alternative name."""
+    if _ONLY_NUMBERS.fullmatch(value) or ":" in value:
+        raise InputError(f"{what}: '{value}' in dns_names is no DNS name: an IP address belongs to ip_addresses")
+    if len(value) > 253 or not _DNS_NAME.fullmatch(value) or value.rsplit(".", 1)[-1].isdigit():
+        raise InputError(
+            f"{what}: '{value}' in dns_names is no DNS name: letters, digits, inner hyphens and dots, labels of 1 to 63"
+            " characters, 253 in all (an internationalized name in its xn-- form)"
+        )
+    return value
+
+
+def checked_ip_address(value: str, what: str) -> str:
+    """The IP address in its one canonical form, or InputError."""
+    try:
+        if "%" in value:
+            raise ValueError
+        return str(ipaddress.ip_address(value))
+    except ValueError:
+        raise InputError(
+            f"{what}: '{value}' in ip_addresses is no IP address: write 10.0.0.1 or fd00::1, without brackets, zone,"
+            " port or prefix length"
+        ) from None
+
+
+def peer_profile(
+    name: str, common_name: str, dns_names: t.Sequence[str], ip_addresses: t.Sequence[str], key_type: str
+) -> PeerProfile:
+    """The wanted certificate of a member from the user's values, checked; names given twice count once."""
+    if not _MEMBER_NAME.fullmatch(name):
+        raise InputError(
+            f"member name {name!r} can't be used: it becomes a file name, so 1 to 200 letters, digits and any of _ ."
+            f" @ + -,"
+            " beginning with a letter, digit or _"
+        )
+    what = f"member {name}"
+    addresses = tuple(dict.fromkeys(checked_ip_address(value, what) for value in ip_addresses))
+    names = tuple({value.lower(): value for value in (checked_dns_name(value, what) for value in dns_names)}.values())
+    if not addresses and not names:
+        # etcd skips the address check for a certificate without any SAN: such a one must never exist.
+        raise InputError(f"{what} has neither dns_names nor ip_addresses: give the address that the other members dial")
+    return PeerProfile(name, checked_common_name(common_name, f"{what}: common name"), names, addresses, key_type)
+
+
+def checked_profiles(profiles: t.Sequence[PeerProfile], issuer_common_name: str | None = None) -> None:
+    """InputError where members can't live together: none at all, or one name twice."""
+    if not profiles:
+        raise InputError("members is empty: name at least one member")
+    seen: set[str] = set()
+    for profile in profiles:
+        if profile.name in seen:
+            raise InputError(
+                f"two members have the name {profile.name}: give each a name of its own", member=profile.name
+            )
+        seen.add(profile.name)
+        if profile.common_name == issuer_common_name:
+            raise InputError(
+                f"member {profile.name}: common name '{profile.common_name}' is the CA's own: the certificate would"
+                f" look"
+                " self-signed, choose another",
+                member=profile.name,
+            )
+
+
+def renewal_rules(validity_days: int, renew_before_days: int, backdate_minutes: int) -> RenewalRules:
+    """The rules from the user's values, checked against each other."""
+    check_range("validity_days", validity_days, 1, 36500)
+    check_range("backdate_minutes", backdate_minutes, 0, 1440)
+    check_range("renew_before_days", renew_before_days, 0, 36499)
+    if validity_days <= renew_before_days:
+        raise InputError(
+            f"validity_days ({validity_days}) must be more than renew_before_days ({renew_before_days}): else every run"
+            " would issue every certificate again"
+        )
+    return RenewalRules(validity_days, renew_before_days, backdate_minutes)
+
+
+def check_range(option: str, value: int, least: int, most: int) -> None:
+    """InputError where a number is out of its range."""
+    if not least <= value <= most:
+        raise InputError(f"{option} is {value}: give {least} to {most}")
+
+
+def validity(rules: RenewalRules, issuer: IssuerFacts | None, now: datetime) -> tuple[datetime, datetime]:
+    """Not before and not after of a certificate issued now: backdated, but inside the CA's own validity."""
+    not_before, not_after = validity_from(now, rules.validity_days, rules.backdate_minutes)
+    if issuer is None:
+        return not_before, not_after
+    return max(not_before, issuer.not_before), min(not_after, issuer.not_after)
+
+
+def validity_from(now: datetime, validity_days: int, backdate_minutes: int) -> tuple[datetime, datetime]:
+    """Not before and not after in whole seconds; never past the last moment that a certificate can name."""
+    start = now.replace(microsecond=0)
+    longest = LAST_NOT_AFTER - start
+    return start - timedelta(minutes=backdate_minutes), start + min(timedelta(days=validity_days), longest)
+
+
+def reasons_to_issue(
+    wanted: PeerProfile,
+    found: CertificateFacts,
+    signed_by_issuer: bool,
+    issuer: IssuerFacts,
+    rules: RenewalRules,
+    now: datetime,
+) -> list[Reason]:
+    """Why a present certificate must be issued anew, from what it says; an empty list where it is good."""
+    reasons: list[Reason] = []
+
+    def add(code: str, text: str) -> None:
+        reasons.append(Reason(code, text))
+
+    if not signed_by_issuer:
+        add("other_ca", f"the certificate is not signed by the CA {issuer.label}")
+    elif found.issuer != issuer.subject:
+        add("other_ca", f"the certificate names another issuer than the CA {issuer.label}")
+    if found.common_names != (wanted.common_name,):
+        add("common_name", f"the common name is {_listed(found.common_names)}, {wanted.common_name} is wanted")
+    text = _name_differences(wanted, found)
+    if text:
+        add("subject_alternative_names", text)
+    if found.key_usages != wanted.key_usages or not found.key_usage_critical:
+        critical = "" if found.key_usage_critical or found.key_usages is None else " (not critical)"
+        add(
+            "key_usage",
+            f"the key usage is {_listed(found.key_usages)}{critical}, {_listed(wanted.key_usages)} (critical) is"
+            f" wanted",
+        )
+    if found.extended_key_usages != EXTENDED_KEY_USAGES:
+        found_usages, wanted_usages = _listed(found.extended_key_usages), _listed(EXTENDED_KEY_USAGES)
+        add("extended_key_usage", f"the extended key usage is {found_usages}, {wanted_usages} is wanted")
+    for text in _profile_differences(found, issuer):
+        add("profile", text)
+    if found.key_type != wanted.key_type:
+        add("key_type", f"the key is {found.key_type}, {wanted.key_type} is wanted")
+    reasons.extend(_time_reasons(found, issuer, rules, now))
+    return reasons
+
+
+def _time_reasons(
+    found: CertificateFacts, issuer: IssuerFacts, rules: RenewalRules, now: datetime
+) -> t.Iterator[Reason]:
+    end = iso_time(found.not_after)
+    if found.not_after <= now:
+        yield Reason("expired", f"the certificate expired at {end}")
+    elif is_due(found, rules, now) and not ends_with_issuer(found, issuer):
+        yield Reason(
+            "expires_soon",
+            f"the certificate expires at {end}, in {days_left(found.not_after, now)} days; it is renewed"
+            f" {rules.renew_before_days} days before",
+        )
+    if found.not_before > now:
+        yield Reason("not_yet_valid", f"the certificate is valid only from {iso_time(found.not_before)}")
+
+
+def is_due(found: CertificateFacts, rules: RenewalRules, now: datetime) -> bool:
+    """Whether the end is nearer than the renewal window allows."""
+    return found.not_after - now < timedelta(days=rules.renew_before_days)
+
+
+def ends_with_issuer(found: CertificateFacts, issuer: IssuerFacts) -> bool:
+    """Whether the CA's own end is the limit: a new certificate could not last longer, so issuing one is no help."""
+    return found.not_after >= issuer.not_after
+
+
+def key_reasons(private_key_matches: bool | None, new_key_requested: bool) -> list[Reason]:
+    """Why a member with a readable certificate needs a new key, apart from the certificate itself."""
+    reasons = []
+    if private_key_matches is None:
+        reasons.append(Reason("private_key_missing", "the member has no private key for its certificate"))
+    elif not private_key_matches:
+        reasons.append(Reason("private_key_mismatch", "the member's private key does not belong to its certificate"))
+    if new_key_requested:
+        reasons.append(Reason("new_key_requested", "a new key was asked for"))
+    return reasons
+
+
+def needs_new_key(reasons: t.Iterable[Reason]) -> bool:
+    """Whether one of the reasons makes the present key useless; else renewal keeps it, and one file changes."""
+    return any(reason.code in _NEW_KEY_CODES for reason in reasons)
+
+
+def _listed(values: t.Iterable[str] | None) -> str:
+    return ", ".join(sorted(values or ())) or "absent"
+
+
+def _name_differences(wanted: PeerProfile, found: CertificateFacts) -> str:
+    wants = {name.lower() for name in wanted.dns_names} | set(wanted.ip_addresses)
+    has = {name.lower() for name in found.dns_names} | set(found.ip_addresses) | set(found.other_names)
+    parts = []
+    if wants - has:
+        parts.append(f"lack {_listed(wants - has)}")
+    if has - wants:
+        parts.append(f"have {_listed(has - wants)}, which is not wanted")
+    return f"the subject alternative names {' and '.join(parts)}" if parts else ""
+
+
+def _profile_differences(found: CertificateFacts, issuer: IssuerFacts) -> t.Iterator[str]:
+    if found.version != 3:
+        yield f"the certificate has version {found.version}, 3 is wanted"
+    if found.other_subject_attributes:
+        yield f"the subject has {_listed(found.other_subject_attributes)} beside the common name"
+    if found.is_ca is not False or not found.basic_constraints_critical:
+        yield "the basic constraints are not CA:FALSE (critical)"
+    if found.subject_key_identifier is None:
+        yield "the subject key identifier is absent"
+    if found.authority_key_identifier != issuer.key_identifier:
+        yield "the authority key identifier is not that of the CA"
+    if found.names_critical:
+        yield "the subject alternative names are marked critical"
+    if found.signature_hash in ("md5", "sha1"):
+        yield f"the signature uses {found.signature_hash}"
+    if not 0 < found.serial_number.bit_length() <= SERIAL_NUMBER_BITS or found.serial_number < 0:
+        yield "the serial number is not positive or has more than 20 octets"
+
+
+__all__ = (
+    "EXTENDED_KEY_USAGES",
+    "KEY_TYPES",
+    "CertificateFacts",
+    "IssuerFacts",
+    "PeerProfile",
+    "Reason",
+    "RenewalRules",
+    "check_range",
+    "checked_common_name",
+    "checked_dns_name",
+    "checked_ip_address",
+    "checked_profiles",
+    "days_left",
+    "ends_with_issuer",
+    "is_due",
+    "iso_time",
+    "key_reasons",
+    "needs_new_key",
+    "peer_profile",
+    "reasons_to_issue",
+    "renewal_rules",
+    "validity",
+    "validity_from",
+)

@@ -1,0 +1,134 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From the options of `etcd_peer_certificates` to its answer: check the values, plan, guard, issue.
+
+Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import replace
+from datetime import datetime
+
+from ansible_collections.ringfence.etcd.plugins.module_utils import _ca as ca
+from ansible_collections.ringfence.etcd.plugins.module_utils import _certificate_rules as rules
+from ansible_collections.ringfence.etcd.plugins.module_utils import _certificates as certificates
+from ansible_collections.ringfence.etcd.plugins.module_utils import _files as files
+from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError, RefusedError
+from ansible_collections.ringfence.etcd.plugins.module_utils._issue import (
+    Authority,
+    Member,
+    Plan,
+    Request,
+    apply_issue,
+    load_authority,
+    load_issuer,
+    plan_issue,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._issue_result import result_of
+
+
+def request_from(params: t.Mapping[str, t.Any]) -> Request:
+    """The request in a module's parameters, checked; InputError names the option or the member."""
+    directory: str | None = params["directory"]
+    owner, group = params["owner"], params["group"]
+    if directory is None and (owner is not None or group is not None):
+        raise InputError("owner and group are for the files in directory: give directory too, or leave them out")
+    members = []
+    for given in params["members"]:
+        name: str = given["name"]
+        if directory is not None and (given["certificate"] is not None or given["private_key_matches"] is not None):
+            raise InputError(
+                f"member {name}: certificate and private_key_matches can't be given together with directory, where the"
+                " present ones are read"
+            )
+        profile = rules.peer_profile(
+            name, given["common_name"], given["dns_names"], given["ip_addresses"], params["key_type"]
+        )
+        present = None if given["certificate"] is None else given["certificate"].encode("utf-8")
+        members.append(Member(profile, present, given["private_key_matches"], given["new_key"] or params["new_keys"]))
+    return Request(
+        tuple(members),
+        rules.renewal_rules(params["validity_days"], params["renew_before_days"], params["backdate_minutes"]),
+        directory,
+        None if owner is None else files.uid_of(owner),
+        None if group is None else files.gid_of(group),
+    )
+
+
+def run(
+    params: t.Mapping[str, t.Any], now: datetime, check_mode: bool, result_is_hidden: bool
+) -> tuple[dict[str, t.Any], list[str]]:
+    """The whole call: plan, guard, issue. Gives back the module's answer and its warnings."""
+    request = request_from(params)
+    if params["ca_pending"] and not check_mode:
+        raise InputError("ca_pending is for check mode only: a real run needs the CA, make it first with etcd_ca")
+    authority = None if params["ca_pending"] else _authority_from(params, now)
+    plan = plan_issue(request, authority, now)
+    warnings = list(plan.warnings)
+    shown = () if result_is_hidden else plan.returned_keys
+    refusal = (
+        f"the new private keys of {', '.join(shown)} would be shown in the task's result: set no_log to true on the"
+        " task, or give a directory to keep them in"
+    )
+    if params["decide_only"]:
+        return {**result_of(plan, {}, now), "changed": False}, warnings
+    if check_mode:
+        return result_of(plan, {}, now), warnings + ([f"a real run would be refused: {refusal}"] if shown else [])
+    if shown:
+        raise RefusedError(f"nothing was issued: {refusal}", members=list(shown))
+    # Before anything is written: a key that can't be used leaves no trace.
+    issuer = _issuer_from(params, plan)
+    if plan.changed and request.directory is not None:
+        files.apply_changes([plan.directory_change])
+        with ca.locked(request.directory):
+            # Planned again under the lock: another run may have issued meanwhile.
+            fresh = replace(
+                plan_issue(request, authority, now),
+                directory_change=plan.directory_change,
+                new_parents=plan.new_parents,
+            )
+            issued = apply_issue(fresh, issuer or _issuer_from(params, fresh))
+            return result_of(fresh, issued, now), warnings
+    issued = apply_issue(plan, issuer)
+    return result_of(plan, issued, now), warnings
+
+
+def _authority_from(params: t.Mapping[str, t.Any], now: datetime) -> Authority:
+    path, content = params["ca_certificate_path"], params["ca_certificate_content"]
+    if content is not None:
+        return load_authority(content.encode("utf-8"), "the CA certificate in ca_certificate_content", now)
+    if path is None:
+        raise InputError("the CA is not given: set ca_certificate_path or ca_certificate_content")
+    pem = files.read_file(path)
+    if pem is None:
+        raise InputError(f"there is no CA certificate {path}: make the CA first with etcd_ca, or name the right path")
+    return load_authority(pem, f"the CA certificate {path}", now)
+
+
+def _issuer_from(params: t.Mapping[str, t.Any], plan: Plan) -> certificates.Issuer | None:
+    """The CA's key is read only where something is due."""
+    path, content = params["ca_private_key_path"], params["ca_private_key_content"]
+    if not plan.due or plan.authority is None:
+        return None
+    passphrase = params["ca_private_key_passphrase"]
+    if content is not None:
+        what = "the CA's private key in ca_private_key_content"
+        return load_issuer(plan.authority, content.encode("utf-8"), what, passphrase)
+    if path is None:
+        raise InputError(
+            f"certificates are due ({plan.due_text}): give the CA's private key with ca_private_key_path or"
+            " ca_private_key_content"
+        )
+    pem = files.read_file(path)
+    if pem is None:
+        raise InputError(
+            f"certificates are due ({plan.due_text}), and there is no CA private key {path}: name the right path"
+        )
+    return load_issuer(plan.authority, pem, f"the CA's private key {path}", passphrase)
+
+
+__all__ = ("request_from", "run")

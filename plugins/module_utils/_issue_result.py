@@ -1,0 +1,117 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What `etcd_peer_certificates` answers: plain values from a plan and what was issued.
+
+Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from datetime import datetime
+
+from ansible_collections.ringfence.etcd.plugins.module_utils import _certificate_rules as rules
+from ansible_collections.ringfence.etcd.plugins.module_utils import _certificates as certificates
+from ansible_collections.ringfence.etcd.plugins.module_utils._ca import new_folders
+from ansible_collections.ringfence.etcd.plugins.module_utils._issue import Decision, Issued, Plan
+
+
+def result_of(plan: Plan, issued: t.Mapping[str, Issued], now: datetime) -> dict[str, t.Any]:
+    """The module's answer."""
+    folders = {} if plan.directory_change is None else {plan.directory_change.path: plan.directory_change}
+    parents_before, parents_after = new_folders(plan.new_parents)
+    touched = [decision for decision in plan.decisions if decision.due or decision.changes]
+    return {
+        "changed": plan.changed,
+        "members": [_member_result(plan, decision, issued.get(decision.name), now) for decision in plan.decisions],
+        "diff": {
+            "before": {
+                "folders": {**parents_before, **{path: change.before for path, change in folders.items()}},
+                "members": {decision.name: _before(decision) for decision in touched},
+            },
+            "after": {
+                "folders": {**parents_after, **{path: change.after for path, change in folders.items()}},
+                "members": {decision.name: _after(plan, decision) for decision in touched},
+            },
+        },
+    }
+
+
+def _member_result(plan: Plan, decision: Decision, issued: Issued | None, now: datetime) -> dict[str, t.Any]:
+    profile, facts = decision.member.profile, decision.found_facts
+    result: dict[str, t.Any] = {
+        "name": profile.name,
+        "issued": decision.due,
+        "new_key": decision.due and decision.new_key,
+        "reasons": [reason.as_dict() for reason in decision.reasons],
+        "common_name": profile.common_name,
+        "dns_names": list(profile.dns_names),
+        "ip_addresses": list(profile.ip_addresses),
+    }
+    if decision.due or facts is None or decision.found is None:
+        first, last = plan.not_before, plan.not_after
+        pem = None if issued is None else issued.certificate
+        result["fingerprint"] = None if issued is None else issued.fingerprint
+        result["serial_number"] = None if issued is None else certificates.serial_hex(issued.serial_number)
+        if issued is not None and issued.private_key is not None:
+            result["private_key"] = issued.private_key.decode("ascii")
+    else:
+        first, last = facts.not_before, facts.not_after
+        pem = certificates.certificate_pem(decision.found)
+        result["fingerprint"] = certificates.fingerprint(decision.found)
+        result["serial_number"] = certificates.serial_hex(facts.serial_number)
+    result["certificate"] = None if pem is None else pem.decode("ascii")
+    result["not_before"], result["not_after"] = rules.iso_time(first), rules.iso_time(last)
+    result["days_left"] = rules.days_left(last, now)
+    return result
+
+
+def _before(decision: Decision) -> dict[str, t.Any]:
+    facts = decision.found_facts
+    certificate = None if facts is None else _public(facts)
+    return {"certificate": certificate, "files": {change.path: change.before for change in decision.changes}}
+
+
+def _after(plan: Plan, decision: Decision) -> dict[str, t.Any]:
+    """What will be there. The same with and without check mode: nothing in it is known only after issuing."""
+    profile, facts = decision.member.profile, decision.found_facts
+    after: dict[str, t.Any] = {"files": {change.path: change.after for change in decision.changes}}
+    if not decision.due:
+        return {"certificate": None if facts is None else _public(facts), **after}
+    after["certificate"] = {
+        "common_name": profile.common_name,
+        "dns_names": list(profile.dns_names),
+        "ip_addresses": list(profile.ip_addresses),
+        "other_names": [],
+        "key_type": profile.key_type,
+        "key_usage": sorted(profile.key_usages),
+        "extended_key_usage": sorted(rules.EXTENDED_KEY_USAGES),
+        "is_ca": False,
+        "issuer_key_identifier": None if plan.authority is None else plan.authority.facts.key_identifier,
+        "not_before": rules.iso_time(plan.not_before),
+        "not_after": rules.iso_time(plan.not_after),
+    }
+    after["new_key"] = decision.new_key
+    after["reasons"] = [reason.text for reason in decision.reasons]
+    return after
+
+
+def _public(facts: rules.CertificateFacts) -> dict[str, t.Any]:
+    return {
+        "common_name": ", ".join(facts.common_names),
+        "dns_names": list(facts.dns_names),
+        "ip_addresses": list(facts.ip_addresses),
+        "other_names": list(facts.other_names),
+        "key_type": facts.key_type,
+        "key_usage": sorted(facts.key_usages or ()),
+        "extended_key_usage": sorted(facts.extended_key_usages or ()),
+        "is_ca": bool(facts.is_ca),
+        "issuer_key_identifier": facts.authority_key_identifier,
+        "not_before": rules.iso_time(facts.not_before),
+        "not_after": rules.iso_time(facts.not_after),
+    }
+
+
+__all__ = ("result_of",)

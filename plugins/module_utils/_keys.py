@@ -1,0 +1,174 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Private and public keys: make, load, write, compare. The guard for the `cryptography` library lives here too.
+
+Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import traceback
+import typing as t
+
+from ansible.module_utils.basic import missing_required_lib
+from ansible_collections.ringfence.etcd.plugins.module_utils._errors import CryptoError
+
+# Must be kept in sync with plugins/doc_fragments/cryptography_dep.py.
+MINIMAL_CRYPTOGRAPHY = (36, 0)
+
+CRYPTOGRAPHY_IMPORT_ERROR: str | None = None
+try:
+    import cryptography
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
+except ImportError:
+    CRYPTOGRAPHY_IMPORT_ERROR = traceback.format_exc()
+
+if t.TYPE_CHECKING:  # pragma: no cover
+    from ansible.module_utils.basic import AnsibleModule
+
+    PrivateKey = t.Union[ec.EllipticCurvePrivateKey, rsa.RSAPrivateKey, ed25519.Ed25519PrivateKey]
+    PublicKey = t.Union[ec.EllipticCurvePublicKey, rsa.RSAPublicKey, ed25519.Ed25519PublicKey]
+
+_CURVES = {"secp256r1": "ecdsa-p256", "secp384r1": "ecdsa-p384"}
+_PEM_BLOCK = re.compile(
+    rb"-----BEGIN (?P<label>[A-Z ]*PRIVATE KEY)-----\s(?P<body>.*?)-----END (?P=label)-----", re.DOTALL
+)
+
+
+def require_cryptography(module: AnsibleModule) -> None:
+    """End the module with a clear line where `cryptography` is missing or too old."""
+    wanted = f"cryptography >= {MINIMAL_CRYPTOGRAPHY[0]}.{MINIMAL_CRYPTOGRAPHY[1]}"
+    if CRYPTOGRAPHY_IMPORT_ERROR is not None:
+        line: str = missing_required_lib(wanted)
+        module.fail_json(msg=line, exception=CRYPTOGRAPHY_IMPORT_ERROR)
+    if cryptography_version() < MINIMAL_CRYPTOGRAPHY:
+        module.fail_json(
+            msg=f"{wanted} is needed, {cryptography.__file__} has version {cryptography.__version__}: upgrade it"
+        )
+
+
+def cryptography_version() -> tuple[int, ...]:
+    """The version of the library at hand, as numbers."""
+    return tuple(int(part) for part in re.findall(r"\d+", cryptography.__version__)[:2])
+
+
+def make_key(key_type: str) -> PrivateKey:
+    """A new private key of one of KEY_TYPES."""
+    try:
+        if key_type == "ed25519":
+            return ed25519.Ed25519PrivateKey.generate()
+        if key_type == "ecdsa-p256":
+            return ec.generate_private_key(ec.SECP256R1())
+        if key_type == "ecdsa-p384":
+            return ec.generate_private_key(ec.SECP384R1())
+        if key_type.startswith("rsa-"):
+            return rsa.generate_private_key(public_exponent=65537, key_size=int(key_type[len("rsa-") :]))
+    except UnsupportedAlgorithm as exc:
+        raise CryptoError(
+            f"this host's OpenSSL can't make a key of type {key_type} ({exc}): choose another key_type"
+        ) from exc
+    raise CryptoError(f"there is no key type {key_type}")
+
+
+def key_type_of(public_key: t.Any) -> str:
+    """The type of a public key: one of KEY_TYPES where it is one of them, else a name that no option has."""
+    if isinstance(public_key, ec.EllipticCurvePublicKey):
+        return _CURVES.get(public_key.curve.name, f"ecdsa-{public_key.curve.name}")
+    if isinstance(public_key, rsa.RSAPublicKey):
+        return f"rsa-{public_key.key_size}"
+    if isinstance(public_key, ed25519.Ed25519PublicKey):
+        return "ed25519"
+    if isinstance(public_key, ed448.Ed448PublicKey):
+        return "ed448"
+    if isinstance(public_key, dsa.DSAPublicKey):
+        return f"dsa-{public_key.key_size}"
+    return "unknown"
+
+
+def private_key_pem(key: PrivateKey, passphrase: str | None = None) -> bytes:
+    """The key as PEM PKCS#8, encrypted where a passphrase is given."""
+    encryption: serialization.KeySerializationEncryption = (
+        serialization.NoEncryption()
+        if passphrase is None
+        else serialization.BestAvailableEncryption(passphrase.encode("utf-8"))
+    )
+    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
+
+
+def public_key_bytes(public_key: PublicKey) -> bytes:
+    """The key as DER SubjectPublicKeyInfo: equal bytes, equal keys."""
+    return public_key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
+def load_private_key(pem: bytes, what: str, passphrase: str | None = None, passphrase_option: str = "") -> PrivateKey:
+    """A private key from PEM; CryptoError with one line that tells broken from encrypted from a wrong passphrase.
+
+    ``what`` names the key in that line ("the CA's private key /srv/ca/ca.key"), ``passphrase_option`` the option that
+    carries its passphrase (empty: there is none).
+    """
+    if not pem.strip():
+        raise CryptoError(f"{what} is empty: put the key back from its backup")
+    block = _PEM_BLOCK.search(pem)
+    if block is None:
+        raise CryptoError(
+            f"{what} is no PEM private key (no complete 'BEGIN PRIVATE KEY' block): put the right file there"
+        )
+    encrypted = block["label"].startswith(b"ENCRYPTED") or b"ENCRYPTED" in block["body"].split(b"\n\n")[0]
+    if encrypted and passphrase is None:
+        way_out = (
+            f"give its passphrase with {passphrase_option}"
+            if passphrase_option
+            else "etcd needs one without passphrase"
+        )
+        raise CryptoError(f"{what} is encrypted and no passphrase was given: {way_out}")
+    if passphrase is not None and not encrypted:
+        raise CryptoError(
+            f"{what} is not encrypted, but a passphrase was given: leave {passphrase_option} out, or encrypt it"
+        )
+    try:
+        key = serialization.load_pem_private_key(pem, None if passphrase is None else passphrase.encode("utf-8"))
+    except UnsupportedAlgorithm as exc:
+        raise CryptoError(f"{what} has a type that this host's OpenSSL does not know: use one of another type") from exc
+    except (ValueError, TypeError) as exc:
+        if encrypted and _is_whole(block["body"]):
+            raise CryptoError(f"{what} can't be decrypted: the passphrase in {passphrase_option} is wrong") from None
+        raise CryptoError(f"{what} is broken: its PEM can't be read; put the key back from its backup") from exc
+    if not isinstance(key, (ec.EllipticCurvePrivateKey, rsa.RSAPrivateKey, ed25519.Ed25519PrivateKey)):
+        raise CryptoError(f"{what} is of a type that is not supported: ECDSA, RSA or Ed25519 is wanted")
+    return key
+
+
+def _is_whole(body: bytes) -> bool:
+    """Whether a PEM body is whole: base64 of one DER sequence of just its length, or an old header with a cipher."""
+    if b"DEK-Info" in body:
+        return True
+    try:
+        der = base64.b64decode(b"".join(body.split()), validate=True)
+    except binascii.Error:
+        return False
+    if len(der) < 2 or der[0] != 0x30:
+        return False
+    if der[1] < 0x80:
+        return len(der) == 2 + der[1]
+    octets = der[1] & 0x7F
+    return len(der) == 2 + octets + int.from_bytes(der[2 : 2 + octets], "big")
+
+
+__all__ = (
+    "CRYPTOGRAPHY_IMPORT_ERROR",
+    "MINIMAL_CRYPTOGRAPHY",
+    "cryptography_version",
+    "key_type_of",
+    "load_private_key",
+    "make_key",
+    "private_key_pem",
+    "public_key_bytes",
+    "require_cryptography",
+)

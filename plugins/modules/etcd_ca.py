@@ -1,0 +1,242 @@
+#!/usr/bin/python
+
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: etcd_ca
+short_description: Keep the certificate authority of an etcd cluster's peer TLS
+version_added: 0.1.0
+description:
+  - Makes the key and the self-signed certificate of a peer CA in a folder, once, and keeps owner and mode of its
+    files.
+  - It never replaces a CA. Where the one that is there differs from what is asked (common name, key type, expired,
+    not a CA, unreadable, wrong passphrase, the key of another certificate), the module fails, says what differs and
+    touches nothing.
+  - The certificate is CA:TRUE with path length 0, may sign certificates and CRLs only, and has a random serial
+    number.
+  - An interrupted creation is finished by the next run. Two runs at once on one folder wait for each other.
+author:
+  - ringfence.etcd contributors (@ringfence)
+extends_documentation_fragment:
+  - ringfence.etcd.attributes
+  - ringfence.etcd.cryptography_dep
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+options:
+  directory:
+    description:
+      - The folder of the CA, made if missing. It holds C(ca.key), C(ca.crt) and a lock file, and has mode V(0700).
+      - Back it up. A lost CA key can't be made again, and a new CA has to be rolled out to every member.
+    type: path
+    required: true
+  common_name:
+    description:
+      - The common name of the CA, 1 to 64 characters.
+    type: str
+    default: etcd peer CA
+  key_type:
+    description:
+      - The type of the CA's key.
+    type: str
+    default: ecdsa-p256
+    choices: [ecdsa-p256, ecdsa-p384, rsa-2048, rsa-3072, rsa-4096, ed25519]
+  passphrase:
+    description:
+      - Encrypts the CA's key on disk (PKCS#8), or opens the encrypted key that is there. At least 8 characters for a
+        new key.
+      - The passphrase of a present key is never changed.
+    type: str
+  validity_days:
+    description:
+      - How long a new CA certificate is valid, 1 to 36500 days. Not compared with a present one.
+    type: int
+    default: 3650
+  backdate_minutes:
+    description:
+      - How far back a new CA certificate's validity begins, 0 to 1440 minutes, for nodes whose clock lags.
+    type: int
+    default: 60
+  owner:
+    description:
+      - Owner of the folder and the files, a name or a number. Without it a present owner is kept.
+    type: str
+  group:
+    description:
+      - Group of the folder and the files, a name or a number. Without it a present group is kept.
+    type: str
+  trusted_fingerprints:
+    description:
+      - SHA-256 fingerprints of the CA certificates that the cluster's nodes trust already.
+      - If there are any, the CA must exist and be one of those. A new CA is never made next to a living cluster.
+    type: list
+    elements: str
+    default: []
+  create:
+    description:
+      - Whether a missing CA is made. With V(false) a missing CA is an error.
+    type: bool
+    default: true
+  create_refused_because:
+    description:
+      - Why O(create=false), put into the error's line.
+    type: str
+    default: ''
+seealso:
+  - module: ringfence.etcd.etcd_peer_certificates
+"""
+
+EXAMPLES = r"""
+- name: Keep the peer CA on the controller
+  ringfence.etcd.etcd_ca:
+    directory: /srv/etcd-ca
+    passphrase: "{{ vault_etcd_ca_passphrase }}"
+  delegate_to: localhost
+
+- name: Never make a new CA while the nodes trust one
+  ringfence.etcd.etcd_ca:
+    directory: /srv/etcd-ca
+    trusted_fingerprints:
+      - 5f1c6d4c5a2f6b2f1f0c3f1f9f4e5c2e0b6f5a6e4f1d7c8b9a0e1f2d3c4b5a69
+"""
+
+RETURN = r"""
+reasons:
+  description: Why something was changed, or would be in check mode. Empty where nothing is.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    code:
+      description: One of V(missing), V(content), V(owner), V(group), V(mode).
+      type: str
+    text:
+      description: The reason in one line.
+      type: str
+  sample:
+    - code: mode
+      text: /srv/etcd-ca/ca.key has mode 0644, 0600 is wanted
+certificate:
+  description: The CA certificate as PEM. V(null) in check mode where it would be made.
+  returned: success
+  type: str
+fingerprint:
+  description: SHA-256 fingerprint of the certificate, lower-case hex. V(null) in check mode where it would be made.
+  returned: success
+  type: str
+serial_number:
+  description: Serial number of the certificate, lower-case hex. V(null) in check mode where it would be made.
+  returned: success
+  type: str
+common_name:
+  description: Common name of the CA.
+  returned: success
+  type: str
+  sample: etcd peer CA
+key_type:
+  description: Type of the CA's key.
+  returned: success
+  type: str
+  sample: ecdsa-p256
+not_before:
+  description: Begin of the validity, in UTC.
+  returned: success
+  type: str
+  sample: '2026-11-23T22:54:00Z'
+not_after:
+  description: End of the validity, in UTC.
+  returned: success
+  type: str
+  sample: '2036-11-20T23:54:00Z'
+days_left:
+  description: Whole days until the end of the validity.
+  returned: success
+  type: int
+  sample: 3649
+certificate_path:
+  description: Where the certificate is.
+  returned: success
+  type: str
+  sample: /srv/etcd-ca/ca.crt
+private_key_path:
+  description: Where the private key is. Its content is never returned.
+  returned: success
+  type: str
+  sample: /srv/etcd-ca/ca.key
+problem:
+  description: What kind of error it is, one of V(input), V(refused), V(crypto), V(file).
+  returned: failure
+  type: str
+details:
+  description: Facts about the error for machines, never a secret.
+  returned: failure
+  type: dict
+"""
+
+import datetime
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.ringfence.etcd.plugins.module_utils import _ca as ca
+from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_rules import KEY_TYPES
+from ansible_collections.ringfence.etcd.plugins.module_utils._errors import RingfenceError, fail_with
+from ansible_collections.ringfence.etcd.plugins.module_utils._files import gid_of, uid_of
+from ansible_collections.ringfence.etcd.plugins.module_utils._keys import require_cryptography
+
+
+def argument_spec() -> dict[str, t.Any]:
+    return {
+        "directory": {"type": "path", "required": True},
+        "common_name": {"type": "str", "default": "etcd peer CA"},
+        "key_type": {"type": "str", "default": "ecdsa-p256", "choices": list(KEY_TYPES), "no_log": False},
+        "passphrase": {"type": "str", "no_log": True},
+        "validity_days": {"type": "int", "default": 3650},
+        "backdate_minutes": {"type": "int", "default": 60},
+        "owner": {"type": "str"},
+        "group": {"type": "str"},
+        "trusted_fingerprints": {"type": "list", "elements": "str", "default": []},
+        "create": {"type": "bool", "default": True},
+        "create_refused_because": {"type": "str", "default": ""},
+    }
+
+
+def wanted_ca(params: dict[str, t.Any]) -> ca.WantedCa:
+    return ca.WantedCa(
+        directory=params["directory"],
+        common_name=params["common_name"],
+        key_type=params["key_type"],
+        validity_days=params["validity_days"],
+        backdate_minutes=params["backdate_minutes"],
+        passphrase=params["passphrase"],
+        uid=None if params["owner"] is None else uid_of(params["owner"]),
+        gid=None if params["group"] is None else gid_of(params["group"]),
+        trusted_fingerprints=tuple(params["trusted_fingerprints"]),
+        create=params["create"],
+        create_refused_because=params["create_refused_because"],
+    )
+
+
+def main() -> t.NoReturn:
+    module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
+    require_cryptography(module)
+    now = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
+    try:
+        plan = ca.plan_ca(wanted_ca(module.params), now)
+        if not module.check_mode:
+            plan = ca.apply_ca(plan, now)
+        result = ca.result_of(plan, now)
+    except RingfenceError as exc:
+        fail_with(module, exc)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

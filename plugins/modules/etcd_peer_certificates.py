@@ -1,0 +1,337 @@
+#!/usr/bin/python
+
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: etcd_peer_certificates
+short_description: Issue the peer certificates of a whole etcd cluster
+version_added: 0.1.0
+description:
+  - Decides for each member of a cluster whether its peer certificate is good, and issues a new one only where there
+    is a reason. The reasons are returned.
+  - A renewal keeps the member's key, so that one file changes. A new key is made on request, or where the present one
+    is missing, does not fit or is of another type.
+  - A certificate never outlives its CA, has the subject's common name alone, subject alternative names, and the
+    extended key usages C(serverAuth) and C(clientAuth), both of which etcd's peer TLS needs.
+  - The CA's private key is needed only when something is issued, and never in check mode.
+  - Runs where the CA is. Without O(directory) it writes nothing to disk, and the current certificates are given in
+    O(members).
+author:
+  - ringfence.etcd contributors (@ringfence)
+extends_documentation_fragment:
+  - ringfence.etcd.attributes
+  - ringfence.etcd.cryptography_dep
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Issues nothing. The certificate of a member that is due is V(null).
+  diff_mode:
+    support: full
+    details:
+      - Shows public facts of the certificates, never a key.
+  idempotent:
+    support: full
+    details:
+      - Given the present certificates. With O(new_keys) or O(members[].new_key) every run issues.
+options:
+  members:
+    description:
+      - The members of the cluster.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description:
+          - The name of the member, and of its files in O(directory).
+        type: str
+        required: true
+      common_name:
+        description:
+          - The common name of the certificate, 1 to 64 characters without a comma.
+        type: str
+        required: true
+      dns_names:
+        description:
+          - The DNS names among the subject alternative names.
+        type: list
+        elements: str
+        default: []
+      ip_addresses:
+        description:
+          - The IP addresses among the subject alternative names, IPv6 without brackets.
+          - At least one DNS name or IP address is needed. The list must cover the address that the other members
+            dial.
+        type: list
+        elements: str
+        default: []
+      certificate:
+        description:
+          - The certificate that the member has now, as PEM. Not with O(directory).
+        type: str
+      private_key_matches:
+        description:
+          - Whether the private key that the member has belongs to its certificate. Not with O(directory).
+          - Not given, the member has no private key, and a certificate with a new key is issued.
+        type: bool
+      new_key:
+        description:
+          - Whether the member gets a new key and certificate even if the present ones are good.
+        type: bool
+        default: false
+  ca_certificate_path:
+    description:
+      - The file with the CA's certificate. Mutually exclusive with O(ca_certificate_content).
+    type: path
+  ca_certificate_content:
+    description:
+      - The CA's certificate as PEM.
+    type: str
+  ca_private_key_path:
+    description:
+      - The file with the CA's private key. Mutually exclusive with O(ca_private_key_content).
+      - Read only when something is issued.
+    type: path
+  ca_private_key_content:
+    description:
+      - The CA's private key as PEM, from a vault for example. It touches no disk.
+    type: str
+  ca_private_key_passphrase:
+    description:
+      - The passphrase of the CA's private key.
+    type: str
+  decide_only:
+    description:
+      - Only decide which certificates are due, and why, and issue none. Needs neither the CA's key nor C(no_log), so that
+        the reasons can be shown. RV(members[].issued) and RV(members[].new_key) say what a call without it would do.
+    type: bool
+    default: false
+  ca_pending:
+    description:
+      - Only in check mode. The CA is made in the same run, so there is none yet, and every member is due.
+    type: bool
+    default: false
+  directory:
+    description:
+      - Keep C(<name>.crt) (mode V(0644)) and C(<name>.key) (mode V(0600)) of each member in this folder, and take
+        what is there as the present certificates. A key that is replaced is kept beside the new one as
+        C(<name>.key.replaced-1) and so on.
+      - A missing folder is made with mode V(0700). A present one keeps its mode.
+      - Without it, new private keys are returned, and the task must have C(no_log=true). With Ansible's
+        C(no_target_syslog) setting the module can't see that a task lacks it, and does not refuse.
+    type: path
+  owner:
+    description:
+      - Owner of what is in O(directory), a name or a number. Without it a present owner is kept.
+    type: str
+  group:
+    description:
+      - Group of what is in O(directory), a name or a number. Without it a present group is kept.
+    type: str
+  key_type:
+    description:
+      - The type of the members' keys. A member whose key has another type gets a new key.
+    type: str
+    default: ecdsa-p256
+    choices: [ecdsa-p256, ecdsa-p384, rsa-2048, rsa-3072, rsa-4096, ed25519]
+  validity_days:
+    description:
+      - How long a new certificate is valid, 1 to 36500 days, but never past the CA's own end.
+    type: int
+    default: 365
+  renew_before_days:
+    description:
+      - A certificate is renewed when it expires within so many days. Must be less than O(validity_days).
+      - A certificate that lasts as long as its CA is not renewed, since a new one could not last longer. There is a
+        warning.
+    type: int
+    default: 30
+  backdate_minutes:
+    description:
+      - How far back a new certificate's validity begins, 0 to 1440 minutes, for nodes whose clock lags. Never before
+        the CA's.
+    type: int
+    default: 60
+  new_keys:
+    description:
+      - Whether all members get new keys and certificates.
+    type: bool
+    default: false
+seealso:
+  - module: ringfence.etcd.etcd_ca
+"""
+
+EXAMPLES = r"""
+- name: Keep certificates and keys in a folder, to carry them by hand
+  ringfence.etcd.etcd_peer_certificates:
+    ca_certificate_path: /srv/etcd-ca/ca.crt
+    ca_private_key_path: /srv/etcd-ca/ca.key
+    directory: /srv/etcd-peers
+    members:
+      - name: etcd-1
+        common_name: etcd-1.example.com
+        dns_names: [etcd-1.example.com, localhost]
+        ip_addresses: [10.0.0.1, 127.0.0.1, '::1']
+      - name: etcd-2
+        common_name: etcd-2.example.com
+        dns_names: [etcd-2.example.com, localhost]
+        ip_addresses: [10.0.0.2, 127.0.0.1, '::1']
+
+- name: Issue what is due with a CA key from a vault, no file anywhere
+  ringfence.etcd.etcd_peer_certificates:
+    ca_certificate_content: "{{ etcd_ca_certificate }}"
+    ca_private_key_content: "{{ vault_etcd_ca_key }}"
+    members:
+      - name: etcd-1
+        common_name: etcd-1.example.com
+        ip_addresses: [10.0.0.1]
+        certificate: "{{ current_certificate }}"
+        private_key_matches: true
+  no_log: true
+  register: issued
+"""
+
+RETURN = r"""
+members:
+  description: The members in the order given.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The name of the member.
+      type: str
+    issued:
+      description: Whether a certificate was issued, or would be in check mode.
+      type: bool
+    reasons:
+      description: Why. Empty where the present certificate is good.
+      type: list
+      elements: dict
+      contains:
+        code:
+          description: >-
+            One of V(missing), V(unreadable), V(other_ca), V(common_name), V(subject_alternative_names), V(key_usage),
+            V(extended_key_usage), V(profile), V(key_type), V(expired), V(expires_soon), V(not_yet_valid),
+            V(private_key_missing), V(private_key_mismatch), V(new_key_requested).
+          type: str
+        text:
+          description: The reason in one line.
+          type: str
+    certificate:
+      description: >-
+        The member's certificate as PEM, the new one or the present one. V(null) in check mode where it is
+        due.
+      type: str
+    private_key:
+      description:
+        - The member's new private key as PEM PKCS#8. Only where a new key was made and there is no O(directory).
+        - A secret. Keep C(no_log=true) on every task that handles it.
+      type: str
+      returned: a new key was made and O(directory) is not given
+    new_key:
+      description: Whether a new key was made, or would be in check mode.
+      type: bool
+    fingerprint:
+      description: SHA-256 fingerprint of the certificate, lower-case hex. V(null) in check mode where it is due.
+      type: str
+    serial_number:
+      description: Serial number of the certificate, lower-case hex. V(null) in check mode where it is due.
+      type: str
+    not_before:
+      description: Begin of the validity, in UTC.
+      type: str
+    not_after:
+      description: End of the validity, in UTC.
+      type: str
+    days_left:
+      description: Whole days until the end of the validity.
+      type: int
+    common_name:
+      description: The common name.
+      type: str
+    dns_names:
+      description: The DNS names among the subject alternative names.
+      type: list
+      elements: str
+    ip_addresses:
+      description: The IP addresses among the subject alternative names, in canonical form.
+      type: list
+      elements: str
+problem:
+  description: What kind of error it is, one of V(input), V(refused), V(crypto), V(file).
+  returned: failure
+  type: str
+details:
+  description: Facts about the error for machines, never a secret.
+  returned: failure
+  type: dict
+"""
+
+import datetime
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_rules import KEY_TYPES
+from ansible_collections.ringfence.etcd.plugins.module_utils._errors import RingfenceError, fail_with
+from ansible_collections.ringfence.etcd.plugins.module_utils._issue_request import run
+from ansible_collections.ringfence.etcd.plugins.module_utils._keys import require_cryptography
+
+
+def argument_spec() -> dict[str, t.Any]:
+    member = {
+        "name": {"type": "str", "required": True},
+        "common_name": {"type": "str", "required": True},
+        "dns_names": {"type": "list", "elements": "str", "default": []},
+        "ip_addresses": {"type": "list", "elements": "str", "default": []},
+        "certificate": {"type": "str"},
+        "private_key_matches": {"type": "bool", "no_log": False},
+        "new_key": {"type": "bool", "default": False, "no_log": False},
+    }
+    return {
+        "members": {"type": "list", "elements": "dict", "required": True, "options": member},
+        "ca_certificate_path": {"type": "path"},
+        "ca_certificate_content": {"type": "str"},
+        "ca_private_key_path": {"type": "path", "no_log": False},
+        "ca_private_key_content": {"type": "str", "no_log": True},
+        "ca_private_key_passphrase": {"type": "str", "no_log": True},
+        "decide_only": {"type": "bool", "default": False},
+        "ca_pending": {"type": "bool", "default": False},
+        "directory": {"type": "path"},
+        "owner": {"type": "str"},
+        "group": {"type": "str"},
+        "key_type": {"type": "str", "default": "ecdsa-p256", "choices": list(KEY_TYPES), "no_log": False},
+        "validity_days": {"type": "int", "default": 365},
+        "renew_before_days": {"type": "int", "default": 30},
+        "backdate_minutes": {"type": "int", "default": 60},
+        "new_keys": {"type": "bool", "default": False, "no_log": False},
+    }
+
+
+def main() -> t.NoReturn:
+    module = AnsibleModule(
+        argument_spec=argument_spec(),
+        mutually_exclusive=[
+            ("ca_certificate_path", "ca_certificate_content"),
+            ("ca_private_key_path", "ca_private_key_content"),
+        ],
+        supports_check_mode=True,
+    )
+    require_cryptography(module)
+    now = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
+    try:
+        result, warnings = run(module.params, now, check_mode=module.check_mode, result_is_hidden=module.no_log)
+    except RingfenceError as exc:
+        fail_with(module, exc)
+    for warning in warnings:
+        module.warn(warning)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
