@@ -1,0 +1,413 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A small client for etcd's client URLs: health, links between peers, members, and a mutex made of one lease.
+
+Plain HTTP/1.1 to /health, /metrics and the JSON gateway /v3/, which etcd 3.4 to 3.7 all have. A proxy named in the
+environment is never used: it would see another address than the certificate names.
+
+Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import json
+import os
+import re
+import socket
+import ssl
+import time
+import typing as t
+import urllib.parse
+from dataclasses import dataclass
+
+from ansible_collections.ringfence.etcd.plugins.module_utils._errors import (
+    CryptoError,
+    InputError,
+    ServiceError,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._files import os_error
+
+REQUEST_SECONDS = 5.0
+_ANSWER_BYTES = 16 * 1024 * 1024
+
+# gRPC status codes in the gateway's answers.
+_NOT_FOUND = 5
+_FAILED_PRECONDITION = 9
+
+_ACTIVE_PEER = re.compile(r"^etcd_network_active_peers\{([^}]*)\}\s+([0-9.eE+-]+)\s*$", re.MULTILINE)
+_LABEL = re.compile(r'([A-Za-z_]+)="([^"]*)"')
+
+# The lock "one restart at a time": a lease with this id is there at most once in a cluster, writes no key and ends by
+# itself when its holder is gone. 63 bits, as etcd's ids are signed; never 0, which would let etcd choose.
+RESTART_LEASE_ID = int.from_bytes(hashlib.sha256(b"ringfence.etcd: one restart at a time").digest()[:8], "big") >> 1
+RESTART_LEASE_SECONDS = 45
+
+
+class ApiError(ServiceError):
+    """A request to etcd got no answer or a refusal. ``code`` is the gateway's gRPC status where it gave one."""
+
+    def __init__(self, message: str, *, code: int | None = None, **details: t.Any) -> None:
+        super().__init__(message, **details)
+        self.code = code
+
+
+class LockHeldError(ServiceError):
+    """Another run holds the lock."""
+
+
+@dataclass(frozen=True)
+class Health:
+    """The answer of /health. ``problem`` says why not, in one line."""
+
+    healthy: bool
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class LiveMember:
+    """A member as the cluster itself lists it; one that was added and never started has no name."""
+
+    member_id: str
+    name: str
+    peer_urls: tuple[str, ...]
+    client_urls: tuple[str, ...]
+    is_learner: bool
+
+
+@dataclass(frozen=True)
+class Status:
+    """The answer of a member about itself; ids in hex. ``leader`` is None where it knows none."""
+
+    member_id: str
+    cluster_id: str
+    leader: str | None
+    raft_term: int
+    raft_index: int
+    version: str
+    is_learner: bool
+
+
+def client_context(ca_file: str | None, cert_file: str | None, key_file: str | None) -> ssl.SSLContext | None:
+    """The TLS context of the node's own client files; None where no CA is given: then URLs must be http."""
+    if ca_file is None:
+        return None
+    if (cert_file is None) != (key_file is None):
+        raise InputError("a client certificate needs its key and a key its certificate: give both, or none")
+    for path in filter(None, (ca_file, cert_file, key_file)):
+        try:
+            os.close(os.open(path, os.O_RDONLY))
+        except OSError as exc:
+            raise os_error("read", path, exc) from exc
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    # As Go does it: every certificate of the bundle is trusted, self-signed or not.
+    context.verify_flags |= 0x80000  # X509_V_FLAG_PARTIAL_CHAIN; the ssl module names it only from Python 3.10 on
+    path = ca_file
+    try:
+        context.load_verify_locations(cafile=ca_file)
+        if cert_file is not None:
+            path = f"{cert_file} with {key_file}"
+            # A password callback: without one an encrypted key would ask on the terminal.
+            context.load_cert_chain(cert_file, key_file, password=lambda: b"")
+    except (ssl.SSLError, ValueError) as exc:
+        raise CryptoError(f"can't use {path} for TLS: {_reason(exc)}: put a sound PEM file there", path=path) from exc
+    except OSError as exc:
+        raise os_error("read", path, exc) from exc
+    return context
+
+
+class Client:
+    """Requests to one cluster's client URLs with one TLS context; every request is a connection of its own."""
+
+    def __init__(self, context: ssl.SSLContext | None = None, timeout_seconds: float = REQUEST_SECONDS) -> None:
+        self._context = context
+        self._timeout_seconds = timeout_seconds
+
+    def health(self, url: str) -> Health:
+        """Whether the member at the URL can commit, by its own account; never raises for a member that is down."""
+        try:
+            status, body = self._request(url, "GET", "/health")
+            answer = json.loads(body)
+        except ApiError as exc:
+            return Health(False, str(exc))
+        except ValueError:
+            return Health(False, f"{url}/health: HTTP {status}, not etcd's answer")
+        if isinstance(answer, dict) and str(answer.get("health")).lower() == "true":
+            return Health(True)
+        reason = answer.get("reason") if isinstance(answer, dict) else None
+        return Health(False, f"{url}/health: HTTP {status}, not healthy{f' ({reason})' if reason else ''}")
+
+    def active_peers(self, url: str) -> dict[str, int]:
+        """Member id → number of active connections to it. A member that was never connected is absent."""
+        status, body = self._request(url, "GET", "/metrics")
+        if status != 200:
+            raise ApiError(f"{url}/metrics: HTTP {status}", url=url)
+        return parse_active_peers(body.decode("utf-8", "replace"))
+
+    def member_list(self, url: str) -> list[LiveMember]:
+        """All members as the member at the URL knows them."""
+        answer = self._call(url, "/v3/cluster/member/list", {})
+        members = [
+            LiveMember(
+                member_id=_hex(member.get("ID")),
+                name=str(member.get("name") or ""),
+                peer_urls=tuple(str(entry) for entry in member.get("peerURLs") or ()),
+                client_urls=tuple(str(entry) for entry in member.get("clientURLs") or ()),
+                is_learner=bool(member.get("isLearner")),
+            )
+            for member in answer.get("members") or ()
+        ]
+        if not members:
+            raise ApiError(f"{url}/v3/cluster/member/list: the answer has no members", url=url)
+        return sorted(members, key=lambda member: (member.name, member.member_id))
+
+    def status(self, url: str) -> Status:
+        """What the member at the URL says about itself."""
+        answer = self._call(url, "/v3/maintenance/status", {})
+        header = answer.get("header") or {}
+        leader = _integer(answer.get("leader"))
+        return Status(
+            member_id=_hex(header.get("member_id")),
+            cluster_id=_hex(header.get("cluster_id")),
+            leader=f"{leader:x}" if leader else None,
+            raft_term=_integer(answer.get("raftTerm") or header.get("raft_term")),
+            raft_index=_integer(answer.get("raftIndex")),
+            version=str(answer.get("version") or ""),
+            is_learner=bool(answer.get("isLearner")),
+        )
+
+    def count_keys(self, url: str) -> int:
+        """The number of keys that the member at the URL has; needs no quorum."""
+        everything = {"key": "AA==", "range_end": "AA==", "count_only": True, "serializable": True}
+        return _integer(self._call(url, "/v3/kv/range", everything).get("count"))
+
+    def lease_grant(self, url: str, lease_id: int, ttl_seconds: int) -> None:
+        """Make the lease; LockHeldError where one of that id exists."""
+        try:
+            self._call(url, "/v3/lease/grant", {"ID": str(lease_id), "TTL": str(ttl_seconds)})
+        except ApiError as exc:
+            if exc.code == _FAILED_PRECONDITION and "already exists" in str(exc):
+                raise LockHeldError(f"{url}: the lease {lease_id:x} already exists", url=url) from None
+            raise
+
+    def lease_keep_alive(self, url: str, lease_id: int) -> bool:
+        """Let the lease last its full time from now; False where it has ended."""
+        answer = self._call(url, "/v3/lease/keepalive", {"ID": str(lease_id)})
+        result = answer.get("result")
+        return _integer((result if isinstance(result, dict) else answer).get("TTL")) > 0
+
+    def lease_revoke(self, url: str, lease_id: int) -> None:
+        """End the lease; one that has ended already is fine."""
+        try:
+            self._call(url, "/v3/lease/revoke", {"ID": str(lease_id)})
+        except ApiError as exc:
+            if exc.code != _NOT_FOUND:
+                raise
+
+    def _call(self, url: str, path: str, message: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+        status, body = self._request(url, "POST", path, json.dumps(message).encode("ascii"))
+        try:
+            # A streaming answer (keep alive) is one JSON value a line: the first is all that is asked for.
+            answer = json.loads(body.split(b"\n", 1)[0])
+        except ValueError:
+            answer = None
+        if status == 200 and isinstance(answer, dict) and "error" not in answer:
+            return answer
+        if status == 404 and not isinstance(answer, dict):
+            raise ApiError(f"{url}{path}: HTTP 404: is --enable-grpc-gateway=false set there?", url=url)
+        problem, code = _gateway_error(answer)
+        raise ApiError(f"{url}{path}: HTTP {status}{f': {problem}' if problem else ''}", code=code, url=url)
+
+    def _request(self, url: str, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
+        host, port, is_tls = _split_url(url)
+        connection: http.client.HTTPConnection
+        if is_tls:
+            if self._context is None:
+                raise ApiError(f"{url}: an https URL needs the CA file (ca_file)", url=url)
+            connection = http.client.HTTPSConnection(host, port, timeout=self._timeout_seconds, context=self._context)
+        else:
+            connection = http.client.HTTPConnection(host, port, timeout=self._timeout_seconds)
+        headers = {"Content-Type": "application/json"} if body is not None else {}
+        try:
+            connection.request(method, path, body=body, headers=headers)
+            response = connection.getresponse()
+            # A keep-alive's answer is a stream that etcd leaves open: a line is the whole message there.
+            if path == "/v3/lease/keepalive":
+                return response.status, response.readline(_ANSWER_BYTES)
+            return response.status, response.read(_ANSWER_BYTES)
+        except (OSError, http.client.HTTPException) as exc:
+            raise ApiError(f"{url}{path}: {_reason(exc)}", url=url) from exc
+        finally:
+            connection.close()
+
+
+class Lock:
+    """The cluster's restart lock, held by whoever made the lease.
+
+    A holder that could not renew it in time must take it for lost and not touch it: it may be another's by then, and
+    nothing in etcd tells two holders of one id apart.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        urls: t.Sequence[str],
+        lease_id: int = RESTART_LEASE_ID,
+        ttl_seconds: int = RESTART_LEASE_SECONDS,
+        clock: t.Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._client = client
+        self._urls = tuple(urls)
+        self._lease_id = lease_id
+        self._ttl_seconds = ttl_seconds
+        self._clock = clock
+        self._sure_until: float | None = None
+
+    def acquire(self) -> None:
+        """Take the lock by the first URL that answers; LockHeldError or ApiError where that can't be."""
+        problem: ApiError | None = None
+        for url in self._urls:
+            asked = self._clock()
+            try:
+                self._client.lease_grant(url, self._lease_id, self._ttl_seconds)
+            except ApiError as exc:
+                problem = problem or exc
+                continue
+            self._sure_until = asked + self._ttl_seconds
+            return
+        raise problem or ApiError("no member's client URL was given")
+
+    def is_held(self) -> bool:
+        """Whether the lock is surely still this run's."""
+        return self._sure_until is not None and self._clock() < self._sure_until
+
+    def keep(self) -> bool:
+        """Renew the lock when a third of its time is over; whether it is still held."""
+        if not self.is_held():
+            self._sure_until = None
+            return False
+        if t.cast(float, self._sure_until) - self._clock() > self._ttl_seconds * 2 / 3:
+            return True
+        for url in self._urls:
+            asked = self._clock()
+            try:
+                if not self._client.lease_keep_alive(url, self._lease_id):
+                    self._sure_until = None
+                    return False
+            except ApiError:
+                continue
+            # Only an answer that came in time counts: the lease may have ended and been taken while this one waited.
+            if not self.is_held():
+                break
+            self._sure_until = asked + self._ttl_seconds
+            return True
+        if not self.is_held():
+            self._sure_until = None
+        return self._sure_until is not None
+
+    def release(self) -> None:
+        """Give the lock back where it is surely held; where etcd can't be asked, it ends by itself."""
+        for url in self._urls:
+            if not self.is_held():
+                break
+            try:
+                self._client.lease_revoke(url, self._lease_id)
+                break
+            except ApiError:
+                continue
+        self._sure_until = None
+
+
+def count_keys_plain(url: str, timeout_seconds: float = REQUEST_SECONDS) -> int | None:
+    """The number of keys of an etcd that listens without TLS (a package's own, on loopback); None: no answer."""
+    try:
+        return Client(None, timeout_seconds).count_keys(url)
+    except (ApiError, InputError):
+        return None
+
+
+def check_url(url: str) -> None:
+    """InputError where a text is no client URL."""
+    _split_url(url)
+
+
+def parse_active_peers(text: str) -> dict[str, int]:
+    """Member id → active connections from the text of /metrics."""
+    found: dict[str, int] = {}
+    for labels, value in _ACTIVE_PEER.findall(text):
+        remote = dict(_LABEL.findall(labels)).get("Remote")
+        if remote:
+            found[remote] = int(float(value))
+    return found
+
+
+def _split_url(url: str) -> tuple[str, int, bool]:
+    try:
+        parts = urllib.parse.urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError as exc:
+        raise InputError(f"the client URL {url!r} can't be read: {exc}", url=url) from None
+    if parts.scheme not in ("http", "https") or not host or parts.path not in ("", "/") or parts.query:
+        raise InputError(f"the client URL {url!r} must look like https://<address>:<port>", url=url)
+    return host, port or 2379, parts.scheme == "https"
+
+
+def _gateway_error(answer: t.Any) -> tuple[str, int | None]:
+    if not isinstance(answer, dict):
+        return "", None
+    error = answer.get("error")
+    # Of a stream the error is an object of its own; 3.4 names the code grpc_code there.
+    source = error if isinstance(error, dict) else answer
+    code = source.get("code", source.get("grpc_code"))
+    problem = source.get("message") or source.get("error") or ""
+    return " ".join(str(problem).split())[:300], code if isinstance(code, int) else None
+
+
+def _reason(exc: BaseException) -> str:
+    """Why a connection failed, in the words of the one who reads it."""
+    if isinstance(exc, ssl.SSLCertVerificationError):
+        return f"the server's certificate is refused: {exc.verify_message}"
+    if isinstance(exc, ssl.SSLError):
+        return f"TLS: {(exc.reason or str(exc)).replace('_', ' ').lower()}"
+    if isinstance(exc, socket.timeout):
+        return "no answer in time"
+    if isinstance(exc, socket.gaierror):
+        return f"the name is not known ({exc.strerror})"
+    if isinstance(exc, http.client.HTTPException):
+        return f"no HTTP answer ({type(exc).__name__})"
+    if isinstance(exc, OSError) and exc.strerror:
+        return exc.strerror.lower()
+    return str(exc) or type(exc).__name__
+
+
+def _integer(value: t.Any) -> int:
+    """A 64-bit number of the gateway's JSON (text, or absent for 0)."""
+    try:
+        return int(value or 0)
+    except (TypeError, ValueError):
+        return 0
+
+
+def _hex(value: t.Any) -> str:
+    return f"{_integer(value):x}"
+
+
+__all__ = (
+    "REQUEST_SECONDS",
+    "RESTART_LEASE_ID",
+    "RESTART_LEASE_SECONDS",
+    "ApiError",
+    "Client",
+    "Health",
+    "LiveMember",
+    "Lock",
+    "LockHeldError",
+    "Status",
+    "check_url",
+    "client_context",
+    "count_keys_plain",
+    "parse_active_peers",
+)

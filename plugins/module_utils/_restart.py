@@ -1,0 +1,393 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One restart at a time, and only while all the others are well: the decision (pure) and the guarded restart.
+
+The guard stands here, on the node, at the last moment before the restart, and its lock lives in the cluster itself:
+no order of hosts, forks, strategy or second run at the same time gets past it.
+
+Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
+"""
+
+from __future__ import annotations
+
+import time
+import typing as t
+from dataclasses import dataclass, field, replace
+
+from ansible_collections.ringfence.etcd.plugins.module_utils._errors import RefusedError, ServiceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd_api import (
+    ApiError,
+    Client,
+    LiveMember,
+    Lock,
+    LockHeldError,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._unit import Reason
+
+_PAUSE_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class MemberHealth:
+    """What was seen of one member. ``problem`` is None where it is healthy."""
+
+    name: str
+    member_id: str
+    problem: str | None = None
+    # False where it is healthy by its own account but its links can't be read.
+    links_known: bool = True
+    active_peers: t.Mapping[str, int] = field(default_factory=dict)
+    is_learner: bool = False
+    is_started: bool = True
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """The members as the user names them: name → client URL, and which of them is this node's."""
+
+    me: str
+    client_urls: t.Mapping[str, str]
+
+    @property
+    def others(self) -> list[str]:
+        return sorted(name for name in self.client_urls if name != self.me)
+
+    @property
+    def urls_others_first(self) -> list[str]:
+        return [self.client_urls[name] for name in (*self.others, self.me)]
+
+
+class Unit(t.Protocol):
+    """This node's unit, as the guarded restart needs it."""
+
+    @property
+    def name(self) -> str:
+        """The unit's name."""
+
+    def restart(self) -> None:
+        """Queue the restart and return."""
+
+    def process_problem(self) -> str | None:
+        """Why the process is not one that was started with what is deployed now; None where it is."""
+
+    def problem(self) -> str | None:
+        """The same, and whether systemd takes the unit for started: etcd says so when it has joined a quorum."""
+
+    def has_failed(self) -> bool:
+        """Whether systemd has given the unit up, so that waiting is no use."""
+
+    def journal_tail(self) -> str:
+        """The last lines of the log as one line."""
+
+
+# The decision -------------------------------------------------------------------------------------------------------
+
+
+def may_restart(me: str, others_health: t.Iterable[MemberHealth]) -> list[Reason]:
+    """Why this member must not be restarted now; empty where it may. Learners have no vote and don't count."""
+    voters = [
+        member
+        for member in sorted(others_health, key=lambda member: (member.name, member.member_id))
+        if member.name != me and not member.is_learner
+    ]
+    reasons: list[Reason] = []
+    for member in voters:
+        if not member.is_started:
+            reasons.append(
+                {
+                    "code": "member_not_started",
+                    "text": f"member {member.member_id} was added to the cluster and has not started yet",
+                }
+            )
+        elif member.problem is not None:
+            reasons.append({"code": "member_unhealthy", "text": f"{member.name} is not healthy: {member.problem}"})
+    well = [member for member in voters if member.is_started and member.problem is None]
+    reasons += _broken_links(well, well)
+    return reasons
+
+
+def is_back(me: MemberHealth, others_health: t.Iterable[MemberHealth]) -> list[Reason]:
+    """Why this member is not fully back yet: its own health, its links to all others and all others' links to it."""
+    if me.problem is not None:
+        return [{"code": "member_unhealthy", "text": f"{me.name} is not healthy: {me.problem}"}]
+    reasons: list[Reason] = []
+    well = []
+    for member in sorted(others_health, key=lambda member: (member.name, member.member_id)):
+        if not member.is_started or member.is_learner:
+            continue
+        if member.problem is not None:
+            reasons.append({"code": "member_unhealthy", "text": f"{member.name} is not healthy: {member.problem}"})
+        else:
+            well.append(member)
+    return reasons + _broken_links([me], well) + _broken_links(well, [me])
+
+
+def _broken_links(sources: t.Sequence[MemberHealth], targets: t.Sequence[MemberHealth]) -> list[Reason]:
+    """Health says nothing of a link that is broken in one direction: raft uses the other. Only the links tell."""
+    reasons: list[Reason] = []
+    for source in sources:
+        if not source.links_known:
+            reasons.append(
+                {"code": "peer_links_unknown", "text": f"the connections of {source.name} to its peers can't be read"}
+            )
+            continue
+        for target in targets:
+            if target.member_id != source.member_id and source.active_peers.get(target.member_id, 0) < 1:
+                reasons.append(
+                    {"code": "peer_link_down", "text": f"{source.name} has no connection to its peer {target.name}"}
+                )
+    return reasons
+
+
+# What is seen -------------------------------------------------------------------------------------------------------
+
+
+def live_members(client: Client, urls: t.Iterable[str]) -> list[LiveMember]:
+    """The cluster's own list of members, from the first URL that answers."""
+    problem: ApiError | None = None
+    for url in urls:
+        try:
+            return client.member_list(url)
+        except ApiError as exc:
+            problem = problem or exc
+    raise problem or ApiError("no member's client URL was given")
+
+
+def health_of(client: Client, member: LiveMember, url: str | None) -> MemberHealth:
+    """One member's health and links by its client URL; the URL that the cluster has for it where none is given."""
+    is_started = bool(member.name)
+    url = url or next(iter(member.client_urls), None)
+    seen = MemberHealth(member.name, member.member_id, is_learner=member.is_learner, is_started=is_started)
+    if not is_started or member.is_learner:
+        return seen
+    if url is None:
+        return replace(seen, problem="the cluster knows no client URL of it")
+    health = client.health(url)
+    if not health.healthy:
+        return replace(seen, problem=health.problem or "no reason given")
+    try:
+        return replace(seen, active_peers=client.active_peers(url))
+    except ApiError:
+        return replace(seen, links_known=False)
+
+
+@dataclass(frozen=True)
+class View:
+    """All members as seen in one look. ``me`` is None where the cluster does not list this member."""
+
+    me: MemberHealth | None
+    others: tuple[MemberHealth, ...]
+
+
+def look(client: Client, cluster: Cluster, with_me: bool, between: t.Callable[[], object] = lambda: None) -> View:
+    """Look at every live member; ``between`` is called before each, to keep a lock alive."""
+    live = live_members(client, cluster.urls_others_first)
+    me: MemberHealth | None = None
+    others: list[MemberHealth] = []
+    for member in live:
+        between()
+        if member.name == cluster.me:
+            seen = health_of(client, member, cluster.client_urls[cluster.me]) if with_me else None
+            me = seen or MemberHealth(member.name, member.member_id)
+        else:
+            others.append(health_of(client, member, cluster.client_urls.get(member.name)))
+    return View(me, tuple(others))
+
+
+# The guarded restart ------------------------------------------------------------------------------------------------
+
+
+class Clock:
+    """Time, so that tests need none."""
+
+    def now(self) -> float:
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
+_CLOCK = Clock()
+
+
+def restart_guarded(
+    unit: Unit,
+    cluster: Cluster,
+    client: Client,
+    still_due: t.Callable[[], list[Reason]],
+    *,
+    wait_seconds: float,
+    timeout_seconds: float,
+    force: bool = False,
+    clock: Clock = _CLOCK,
+    lock: Lock | None = None,
+) -> list[Reason]:
+    """Restart this member once it may, and wait until it is back; gives the reasons for which it was restarted.
+
+    RefusedError where it might not be restarted within ``wait_seconds`` (nothing was changed), ServiceError where it
+    was restarted and is not back within ``timeout_seconds``. With ``force`` the others are neither asked nor waited
+    for.
+    """
+    due = still_due()
+    if due and force:
+        unit.restart()
+        _wait_for_process(unit, timeout_seconds, clock)
+        return due
+    lock = lock or Lock(client, cluster.urls_others_first, clock=clock.now)
+    deadline = clock.now() + wait_seconds
+    while due:
+        against = _take_turn(cluster, client, lock)
+        if not against:
+            # Somebody else may have restarted it while this run waited for its turn.
+            due = still_due()
+            if due:
+                unit.restart()
+                # Not released where this fails: the others' runs wait until it ends, and then see what is wrong here.
+                wait_until_back(unit, cluster, client, timeout_seconds, clock=clock, between=lock.keep)
+            lock.release()
+            return due
+        lock.release()
+        if clock.now() >= deadline:
+            raise RefusedError(
+                f"{cluster.me} is not restarted: {'; '.join(reason['text'] for reason in against)} "
+                f"(waited {wait_seconds:g} seconds): bring the others back first, then run again",
+                member=cluster.me,
+                reasons=against,
+                restart_due=due,
+            )
+        clock.sleep(_PAUSE_SECONDS)
+        due = still_due()
+    return due
+
+
+def _take_turn(cluster: Cluster, client: Client, lock: Lock) -> list[Reason]:
+    """Why it is not this member's turn; where it is, the lock is held (a cluster of one member needs none)."""
+    against, is_alone = _why_not(cluster, client)
+    if against or is_alone:
+        return against
+    try:
+        lock.acquire()
+    except LockHeldError:
+        return [{"code": "lock_held", "text": "another run restarts a member of this cluster right now"}]
+    except ApiError as exc:
+        return [{"code": "lock_failed", "text": f"the cluster does not give the restart lock: {exc}"}]
+    # Until the lock was taken another run may have restarted a member: what counts is what is seen under the lock.
+    against, _is_alone = _why_not(cluster, client, lock.keep)
+    if not against and not lock.is_held():
+        against = [{"code": "lock_lost", "text": "the cluster's restart lock could not be kept"}]
+    return against
+
+
+def _why_not(
+    cluster: Cluster, client: Client, between: t.Callable[[], object] = lambda: None
+) -> tuple[list[Reason], bool]:
+    """Why this member must not be restarted now, and whether it is the cluster's only one."""
+    try:
+        view = look(client, cluster, with_me=False, between=between)
+    except ApiError as exc:
+        if not cluster.others:
+            # The only member that the user knows of does not answer: restarting it takes nothing away.
+            return [], True
+        return [{"code": "no_member_answers", "text": f"no member tells who is in the cluster: {exc}"}], False
+    if view.me is None:
+        text = f"the cluster that answers does not list {cluster.me} as a member"
+        return [{"code": "not_a_member", "text": text}], False
+    return may_restart(cluster.me, view.others), not view.others
+
+
+def wait_until_back(
+    unit: Unit,
+    cluster: Cluster,
+    client: Client,
+    timeout_seconds: float,
+    *,
+    clock: Clock = _CLOCK,
+    between: t.Callable[[], object] = lambda: None,
+    expect: t.Collection[str] = (),
+) -> View:
+    """Wait until this member runs what is deployed, is healthy and linked with all others in both directions.
+
+    ``expect``: names that the cluster must list as well. ServiceError with the end of the log where it does not come.
+    """
+    deadline = clock.now() + timeout_seconds
+    while True:
+        between()
+        missing, view = _what_is_missing(unit, cluster, client, between, expect)
+        if view is not None and not missing:
+            return view
+        _give_up_if(unit, cluster.me, missing, deadline, timeout_seconds, clock)
+        clock.sleep(_PAUSE_SECONDS)
+
+
+def wait_healthy(
+    unit: Unit, cluster: Cluster, client: Client, timeout_seconds: float, *, clock: Clock = _CLOCK
+) -> View:
+    """After a start: wait until every member that the user named is in the cluster and this one is linked with all."""
+    return wait_until_back(unit, cluster, client, timeout_seconds, clock=clock, expect=frozenset(cluster.client_urls))
+
+
+def _what_is_missing(
+    unit: Unit, cluster: Cluster, client: Client, between: t.Callable[[], object], expect: t.Collection[str]
+) -> tuple[list[Reason], View | None]:
+    problem = unit.problem()
+    if problem is not None:
+        return [{"code": "unit_not_running", "text": problem}], None
+    try:
+        view = look(client, cluster, with_me=True, between=between)
+    except ApiError as exc:
+        return [{"code": "no_member_answers", "text": f"no member tells who is in the cluster: {exc}"}], None
+    wanted = {cluster.me, *expect}
+    listed = {member.name for member in (view.me, *view.others) if member is not None}
+    reasons: list[Reason] = [
+        {"code": "not_a_member", "text": f"the cluster does not list {name} as a member"}
+        for name in sorted(wanted - listed)
+    ]
+    return reasons + (is_back(view.me, view.others) if view.me is not None else []), view
+
+
+def _wait_for_process(unit: Unit, timeout_seconds: float, clock: Clock) -> None:
+    """After a forced restart: wait only until the process is the new one; the others may all be down."""
+    deadline = clock.now() + timeout_seconds
+    while True:
+        problem = unit.process_problem()
+        if problem is None:
+            return
+        _give_up_if(unit, unit.name, [{"code": "unit_not_running", "text": problem}], deadline, timeout_seconds, clock)
+        clock.sleep(_PAUSE_SECONDS)
+
+
+def _give_up_if(
+    unit: Unit, who: str, missing: list[Reason], deadline: float, timeout_seconds: float, clock: Clock
+) -> None:
+    """ServiceError with the end of the log where the unit has failed or the time is over."""
+    has_failed = unit.has_failed()
+    if not has_failed and clock.now() < deadline:
+        return
+    when = "its unit has failed" if has_failed else f"not well within {timeout_seconds:g} seconds"
+    tail = unit.journal_tail()
+    raise ServiceError(
+        f"{who}: {when}: {'; '.join(reason['text'] for reason in missing)}"
+        f"{f': the end of its log: {tail}' if tail else ''}",
+        member=who,
+        reasons=missing,
+        journal=tail,
+    )
+
+
+__all__ = (
+    "Clock",
+    "Cluster",
+    "MemberHealth",
+    "Unit",
+    "View",
+    "health_of",
+    "is_back",
+    "live_members",
+    "look",
+    "may_restart",
+    "restart_guarded",
+    "wait_healthy",
+    "wait_until_back",
+)

@@ -1,0 +1,395 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""etcd's unit on this host: what has to be done so that it is as wanted, and why its process needs a restart.
+
+Whether a restart is due is read from state, the seal in the process's environment against the seal of the unit, and
+not from what this run changed: a run that was killed in between is finished by the next.
+
+Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
+"""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from dataclasses import dataclass, field
+
+from ansible_collections.ringfence.etcd.plugins.module_utils import _systemd
+from ansible_collections.ringfence.etcd.plugins.module_utils._errors import FileError, InputError, RefusedError
+from ansible_collections.ringfence.etcd.plugins.module_utils._files import (
+    Change,
+    WantedDirectory,
+    WantedFile,
+    apply_changes,
+    gid_of,
+    plan_directory,
+    plan_file,
+    read_file,
+    uid_of,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._unit import (
+    Deployed,
+    Reason,
+    deployed_from_arguments,
+    deployed_from_text,
+    parse_unit,
+    seal_is_valid,
+    seal_of,
+)
+
+_UNIT_MODE = 0o644
+_DATA_DIRECTORY_MODE = 0o700
+
+
+@dataclass(frozen=True)
+class WantedUnit:
+    """The unit as it should be."""
+
+    name: str
+    text: str
+    data_dir: str
+    owner: str
+    group: str
+    # None: whoever the text names.
+    member_name: str | None = None
+    unit_directory: str = "/etc/systemd/system"
+    start: bool = True
+
+    @property
+    def path(self) -> str:
+        return os.path.join(self.unit_directory, self.name)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What this host has now: systemd's word on the unit, the unit's text, and its process."""
+
+    properties: t.Mapping[str, str]
+    text: str | None
+    process: _systemd.ProcessFacts | None
+    settings: Deployed | None
+
+    @property
+    def active_state(self) -> str:
+        return self.properties.get("ActiveState", "inactive")
+
+    @property
+    def sub_state(self) -> str:
+        return self.properties.get("SubState", "dead")
+
+    @property
+    def is_running(self) -> bool:
+        return self.process is not None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is going to be done: files first, then the actions in their order. ``changed`` is whether anything is."""
+
+    wanted: WantedUnit
+    files: tuple[Change, ...]
+    actions: tuple[str, ...]
+    running: bool
+    restart_due: tuple[Reason, ...]
+    warnings: tuple[str, ...] = ()
+    diff: tuple[dict[str, str], ...] = field(default=())
+
+    @property
+    def changed(self) -> bool:
+        return bool(self.actions)
+
+    @property
+    def starts(self) -> bool:
+        return "start" in self.actions
+
+
+def find(unit: str, unit_directory: str) -> Found:
+    """Look at the unit, its file in the folder where ours is written, and its process."""
+    properties = _systemd.show(unit)
+    content = read_file(os.path.join(unit_directory, unit))
+    pid = _systemd.main_pid(properties)
+    process = _systemd.process_facts(pid) if pid else None
+    settings = deployed_from_arguments(process["argv"], process["environment"]) if process else None
+    return Found(properties, None if content is None else content.decode("utf-8", "replace"), process, settings)
+
+
+# Pure ---------------------------------------------------------------------------------------------------------------
+
+
+def check_unit_text(wanted: WantedUnit) -> None:
+    """InputError where the text is not a sealed unit for this member, whole to its last section."""
+    sections = parse_unit(wanted.text)
+    if not seal_is_valid(wanted.text):
+        raise InputError(
+            f"the text of {wanted.name} carries no seal, or one of another text: render it with its line "
+            "Environment=RINGFENCE_SEAL= and seal it as the last step",
+            unit=wanted.name,
+        )
+    # A section header that was glued to the line before it is the end of that line's value for systemd.
+    for section in ("Unit", "Service", "Install"):
+        if not sections.get(section):
+            raise InputError(
+                f"the text of {wanted.name} has no section [{section}] on a line of its own", unit=wanted.name
+            )
+    settings = dict(sections["Service"])
+    commands = [value for key, value in sections["Service"] if key == "ExecStart"]
+    deployed = deployed_from_text(wanted.text)
+    if len(commands) != 1 or deployed is None:
+        raise InputError(
+            f"the text of {wanted.name} has {len(commands)} lines ExecStart=, one is needed", unit=wanted.name
+        )
+    if settings.get("Type") != "notify":
+        raise InputError(
+            f"the text of {wanted.name} has Type={settings.get('Type', 'simple')}, needed is Type=notify: only then "
+            "systemd knows when the member has joined",
+            unit=wanted.name,
+        )
+    for what, found, needed in (
+        ("--name", deployed["member_name"], wanted.member_name),
+        ("--data-dir", deployed["data_dir"], wanted.data_dir),
+    ):
+        if needed is not None and found != needed:
+            raise InputError(f"the text of {wanted.name} has {what}={found}, needed is {needed}", unit=wanted.name)
+    if "config-file" in deployed["flags"]:
+        raise InputError(
+            f"the text of {wanted.name} has --config-file, with which etcd ignores every other flag", unit=wanted.name
+        )
+
+
+def is_other_etcd(found: Found, data_dir: str) -> bool:
+    """Whether the process of the unit's name is not this member: no seal, and another data folder.
+
+    An etcd without a seal on this very data folder is this member before this collection took it over: it is
+    restarted under the guard like any other.
+    """
+    if found.process is None or found.settings is None or found.process["environ_seal"] is not None:
+        return False
+    return os.path.realpath(found.settings["data_dir"]) != os.path.realpath(data_dir)
+
+
+def restart_reasons(
+    found: Found, seal: str | None, program: str | None, trust_bundle_changed: bool
+) -> tuple[Reason, ...]:
+    """Why the running process needs a restart; empty where none runs."""
+    if found.process is None:
+        return ()
+    reasons: list[Reason] = []
+    if seal is not None and found.process["environ_seal"] != seal:
+        reasons.append({"code": "unit_changed", "text": "the unit was changed since the process was started"})
+    if trust_bundle_changed:
+        reasons.append(
+            {"code": "trust_bundle_changed", "text": "etcd reads its trust bundle at start only, and it was changed"}
+        )
+    if program is not None and _systemd.program_was_replaced(found.process, program):
+        reasons.append(
+            {"code": "binary_replaced", "text": f"{program} was replaced since the process was started from it"}
+        )
+    return tuple(reasons)
+
+
+def start_actions(found: Found, wanted: WantedUnit, seal: str | None) -> tuple[str, ...]:
+    """What brings the unit to run: nothing where this member's process runs, in whatever version."""
+    if not wanted.start:
+        return ()
+    if is_other_etcd(found, wanted.data_dir):
+        return ("stop_other_etcd", "start")
+    if found.process is None:
+        return ("start",)
+    # Not ready since its start (Type=notify), so it serves nobody, and what it was started with is out of date: left
+    # alone, it would wait for a quorum that its old flags may never find.
+    if found.active_state == "activating" and found.process["environ_seal"] != seal:
+        return ("start",)
+    return ()
+
+
+# Plan and apply -----------------------------------------------------------------------------------------------------
+
+
+def plan_present(wanted: WantedUnit, trust_bundle_changed: bool, check_mode: bool) -> Plan:
+    """What makes the unit as wanted; nothing is changed yet, but systemd has read a new text."""
+    _systemd.require_systemd()
+    check_unit_text(wanted)
+    found = find(wanted.name, wanted.unit_directory)
+    _refuse_moved_data(found, wanted)
+    warnings: list[str] = []
+    uid, gid = _owner_ids(wanted, check_mode, warnings)
+    unit_file = plan_file(WantedFile(wanted.path, _UNIT_MODE, wanted.text.encode("utf-8"), uid=0, gid=0))
+    folder = plan_directory(WantedDirectory(wanted.data_dir, _DATA_DIRECTORY_MODE, uid=uid, gid=gid))
+    if unit_file is not None and {"missing", "content"} & set(unit_file.reasons):
+        _systemd.verify_unit(wanted.text, wanted.name, missing_program_is_fine=check_mode)
+    actions = []
+    if folder is not None:
+        actions.append("make_data_directory" if "missing" in folder.reasons else "repair_data_directory")
+    if unit_file is not None:
+        actions.append("write_unit" if {"missing", "content"} & set(unit_file.reasons) else "repair_unit_attributes")
+    if "write_unit" in actions or found.properties.get("NeedDaemonReload") == "yes":
+        actions.append("daemon_reload")
+    if found.properties.get("UnitFileState") != "enabled":
+        actions.append("enable")
+    seal = seal_of(wanted.text)
+    starts = start_actions(found, wanted, seal)
+    actions += starts
+    deployed = t.cast(Deployed, deployed_from_text(wanted.text))
+    stale = trust_bundle_changed or _trust_bundle_is_newer(found)
+    return Plan(
+        wanted,
+        tuple(change for change in (folder, unit_file) if change is not None),
+        tuple(actions),
+        running=bool(starts) or (found.is_running and not is_other_etcd(found, wanted.data_dir)),
+        restart_due=()
+        if starts or is_other_etcd(found, wanted.data_dir)
+        else restart_reasons(found, seal, deployed["program"], stale),
+        warnings=tuple(warnings),
+        diff=_diff(wanted, found, folder, unit_file),
+    )
+
+
+def apply_present(plan: Plan) -> None:
+    """Carry the plan out."""
+    unit = plan.wanted.name
+    apply_changes(plan.files)
+    for action in plan.actions:
+        if action == "daemon_reload":
+            _systemd.daemon_reload()
+        elif action == "enable":
+            _systemd.enable(unit)
+        elif action == "stop_other_etcd":
+            _systemd.stop(unit)
+        elif action == "start":
+            # A restart also takes a unit out of the pause between two attempts, and starts one that is stopped.
+            _systemd.restart_no_block(unit)
+
+
+def restart_due_now(
+    unit: str, unit_directory: str, trust_bundle_changed: bool, text: str | None = None
+) -> list[Reason]:
+    """Why the running process needs a restart, read from this host now. ``text``: the unit as it is going to be."""
+    found = find(unit, unit_directory)
+    text = found.text if text is None else text
+    if text is None:
+        return []
+    deployed = deployed_from_text(text)
+    if deployed is not None and is_other_etcd(found, deployed["data_dir"]):
+        return []
+    stale = trust_bundle_changed or _trust_bundle_is_newer(found)
+    return list(restart_reasons(found, seal_of(text), deployed["program"] if deployed else None, stale))
+
+
+class SystemdUnit:
+    """This node's unit for the guarded restart."""
+
+    def __init__(self, name: str, unit_directory: str) -> None:
+        self._name = name
+        self._unit_directory = unit_directory
+        self._old_pid: int | None = None
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    def pid(self) -> int | None:
+        """The unit's main process; None where none runs."""
+        return _systemd.main_pid(_systemd.show(self._name)) or None
+
+    def restart(self) -> None:
+        self._old_pid = self.pid()
+        _systemd.restart_no_block(self._name)
+
+    def process_problem(self) -> str | None:
+        return self._problem_of(find(self._name, self._unit_directory))
+
+    def problem(self) -> str | None:
+        found = find(self._name, self._unit_directory)
+        if found.active_state != "active":
+            return f"{self._name} is {found.active_state} ({found.sub_state})"
+        return self._problem_of(found)
+
+    def has_failed(self) -> bool:
+        return _systemd.show(self._name).get("ActiveState") == "failed"
+
+    def journal_tail(self) -> str:
+        return _systemd.journal_tail(self._name)
+
+    def _problem_of(self, found: Found) -> str | None:
+        if found.process is None:
+            return f"{self._name} is {found.active_state} ({found.sub_state}), no process runs"
+        if found.process["pid"] == self._old_pid:
+            return f"the old process of {self._name} has not ended yet"
+        seal = seal_of(found.text or "")
+        if seal is not None and self._old_pid is not None and found.process["environ_seal"] != seal:
+            return f"the process of {self._name} was not started with the unit that is deployed"
+        return None
+
+
+def _refuse_moved_data(found: Found, wanted: WantedUnit) -> None:
+    """This member runs and the new unit names another data folder: started there it would be a new member."""
+    if found.process is None or found.settings is None or found.process["environ_seal"] is None:
+        return
+    if os.path.realpath(found.settings["data_dir"]) != os.path.realpath(wanted.data_dir):
+        raise RefusedError(
+            f"{wanted.name} runs as a member on the data folder {found.settings['data_dir']}, the new unit names "
+            f"{wanted.data_dir}: without its data it would be another member: keep the folder, or stop the unit and "
+            "move the data first",
+            unit=wanted.name,
+        )
+
+
+def _trust_bundle_is_newer(found: Found) -> bool:
+    """Whether a file that etcd reads at start only is newer than its process: a run may have been killed in between."""
+    if found.settings is None:
+        return False
+    files = found.settings["files"]
+    paths = {files["peer_trusted_ca_file"], files["trusted_ca_file"]} - {None}
+    return any(_systemd.written_after_start(t.cast(str, path), found.properties) for path in paths)
+
+
+def _owner_ids(wanted: WantedUnit, check_mode: bool, warnings: list[str]) -> tuple[int | None, int | None]:
+    try:
+        return uid_of(wanted.owner), gid_of(wanted.group)
+    except FileError as exc:
+        if not check_mode:
+            raise
+        # In check mode the same run may be going to make them.
+        warnings.append(str(exc))
+        return None, None
+
+
+def _diff(
+    wanted: WantedUnit, found: Found, folder: Change | None, unit_file: Change | None
+) -> tuple[dict[str, str], ...]:
+    parts = []
+    for path, change, before, after in (
+        (wanted.data_dir, folder, "", ""),
+        (wanted.path, unit_file, found.text or "", wanted.text),
+    ):
+        if change is None:
+            continue
+        if change.reasons not in (("content",), ("missing",)) or not after:
+            # The text alone would not show what is wrong with owner or mode.
+            wanted_owner = {"owner": wanted.owner, "group": wanted.group} if path == wanted.data_dir else {}
+            before = _attributes(change.before) + before
+            after = _attributes({**change.after, **wanted_owner}) + after
+        parts.append({"before_header": path, "after_header": path, "before": before, "after": after})
+    return tuple(parts)
+
+
+def _attributes(state: t.Mapping[str, t.Any]) -> str:
+    return "".join(f"# {key}: {state[key]}\n" for key in ("state", "owner", "group", "mode") if key in state)
+
+
+__all__ = (
+    "Found",
+    "Plan",
+    "SystemdUnit",
+    "WantedUnit",
+    "apply_present",
+    "check_unit_text",
+    "find",
+    "is_other_etcd",
+    "plan_present",
+    "restart_due_now",
+    "restart_reasons",
+    "start_actions",
+)

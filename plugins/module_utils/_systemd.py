@@ -1,0 +1,293 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Effects on this host's systemd, each a thin call, and what /proc says about the process that a unit started.
+
+Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+import typing as t
+
+from ansible_collections.ringfence.etcd.plugins.module_utils._errors import ServiceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._files import os_error
+from ansible_collections.ringfence.etcd.plugins.module_utils._unit import SEAL_VARIABLE
+
+# systemd's own test (sd_booted): this folder exists only where systemd is process 1.
+_BOOTED_MARK = "/run/systemd/system"
+
+_COMMAND_SECONDS = 60.0
+# A stop waits for etcd's shutdown: TimeoutStopSec is 90 s by default, then systemd kills.
+_STOP_SECONDS = 120.0
+
+_PROPERTIES = (
+    "Id",
+    "LoadState",
+    "ActiveState",
+    "SubState",
+    "Result",
+    "FragmentPath",
+    "DropInPaths",
+    "UnitFileState",
+    "NeedDaemonReload",
+    "MainPID",
+    "NRestarts",
+    "ExecMainStartTimestampMonotonic",
+    "ExecMainCode",
+    "ExecMainStatus",
+    "ExecStart",
+    "StatusText",
+)
+
+
+class ProcessFacts(t.TypedDict):
+    """What a process was started with. ``environment`` holds only the ETCD_* variables."""
+
+    pid: int
+    argv: list[str]
+    environ_seal: str | None
+    environment: dict[str, str]
+    exe: str | None
+
+
+def is_available() -> bool:
+    """Whether systemd is process 1 of this host."""
+    return os.path.isdir(_BOOTED_MARK)
+
+
+def require_systemd() -> None:
+    """ServiceError where there is no systemd to talk to."""
+    if not is_available():
+        raise ServiceError(
+            f"systemd does not run this host ({_BOOTED_MARK} is missing): etcd's unit needs a host booted with systemd"
+        )
+
+
+def show(unit: str) -> dict[str, str]:
+    """The unit's properties as systemd has them now, also for a unit that does not exist; {} where no systemd runs."""
+    if not is_available():
+        return {}
+    output = _systemctl("show", f"--property={','.join(_PROPERTIES)}", "--", unit)
+    properties: dict[str, str] = {}
+    for line in output.splitlines():
+        key, equals, value = line.partition("=")
+        # A value of several lines is of no interest here: its first line stays.
+        if equals and key in _PROPERTIES and key not in properties:
+            properties[key] = value
+    return properties
+
+
+def main_pid(properties: t.Mapping[str, str]) -> int:
+    """The unit's main process; 0 where none runs."""
+    value = properties.get("MainPID", "0")
+    return int(value) if value.isdigit() else 0
+
+
+def daemon_reload() -> None:
+    """Let systemd read all unit files again."""
+    _systemctl("daemon-reload")
+
+
+def enable(unit: str) -> None:
+    """Start the unit at boot."""
+    _systemctl("enable", "--quiet", "--", unit)
+
+
+def start_no_block(unit: str) -> None:
+    """Queue the unit's start and return: a member's start lasts until it has joined a quorum."""
+    _reset_failed(unit)
+    _systemctl("start", "--no-block", "--", unit)
+
+
+def restart_no_block(unit: str) -> None:
+    """Queue the unit's restart and return."""
+    _reset_failed(unit)
+    _systemctl("restart", "--no-block", "--", unit)
+
+
+def stop(unit: str) -> None:
+    """Stop the unit and wait until it has stopped."""
+    _systemctl("stop", "--", unit, timeout_seconds=_STOP_SECONDS)
+
+
+def journal_tail(unit: str, lines: int = 5, limit_characters: int = 1200) -> str:
+    """The last lines of the unit's log as one line for an error message; empty where there is none."""
+    lines_found: list[str] = []
+    # What the program itself wrote says more than systemd's own lines about it, which come last when it ended.
+    for source in (f"_SYSTEMD_UNIT={unit}", f"--unit={unit}"):
+        try:
+            done = _run(["journalctl", "--no-pager", "--quiet", "--output=cat", f"--lines={lines}", source])
+        except ServiceError:
+            return ""
+        lines_found = [" ".join(line.split()) for line in done.stdout.splitlines() if line.strip()]
+        if lines_found:
+            break
+    text = " | ".join(lines_found)
+    return text if len(text) <= limit_characters else f"...{text[-limit_characters:]}"
+
+
+def verify_unit(text: str, unit: str, missing_program_is_fine: bool = False) -> None:
+    """Let systemd read the text as the unit of that name, before it is put in place; ServiceError for any complaint.
+
+    ``missing_program_is_fine``: in check mode the run itself would install the program.
+    """
+    folder = tempfile.mkdtemp(prefix="ringfence-")
+    try:
+        path = os.path.join(folder, unit)
+        with open(path, "w", encoding="utf-8") as stream:
+            stream.write(text)
+        command = ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", path]
+        done = _run(command)
+        attributed = "--recursive-errors" not in done.stderr
+        if not attributed:
+            # systemd before 250 does not know the option: there the exit status also counts other units' faults.
+            done = _run([word for word in command if not word.startswith("--recursive-errors")])
+    except OSError as exc:
+        raise os_error("write", folder, exc) from exc
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    complaints = complaints_about(done.stderr, path, unit)
+    ignored = "is not executable: No such file" if missing_program_is_fine else "\n"
+    others = [line for line in complaints if ignored not in line]
+    if others or (done.returncode and attributed and not complaints):
+        found = others or [" ".join(line.split()) for line in done.stderr.splitlines() if line.strip()]
+        raise ServiceError(
+            f"systemd does not take the unit {unit}: {'; '.join(found) or f'exit status {done.returncode}'}: "
+            "the unit in place was not touched",
+            unit=unit,
+            complaints=found,
+        )
+
+
+def complaints_about(output: str, path: str, unit: str) -> list[str]:
+    """The lines of systemd-analyze's output that are about this unit, with the temporary folder taken out."""
+    found = []
+    for line in output.splitlines():
+        if path in line or line.startswith((f"{unit}:", f"Unit {unit} ")):
+            found.append(" ".join(line.replace(path, unit).split()))
+    return found
+
+
+def process_facts(pid: int) -> ProcessFacts | None:
+    """What /proc says about a process; None where there is no such process (or it is a zombie)."""
+    try:
+        argv = _proc_words(pid, "cmdline")
+        variables = dict(word.partition("=")[::2] for word in _proc_words(pid, "environ"))
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    except OSError as exc:
+        raise os_error("read", f"/proc/{pid}", exc) from exc
+    if not argv:
+        return None
+    try:
+        exe: str | None = os.readlink(f"/proc/{pid}/exe")
+    except OSError:
+        exe = None
+    return {
+        "pid": pid,
+        "argv": argv,
+        "environ_seal": variables.get(SEAL_VARIABLE) or None,
+        "environment": {name: value for name, value in sorted(variables.items()) if name.startswith("ETCD_")},
+        "exe": exe,
+    }
+
+
+def program_was_replaced(facts: ProcessFacts, program: str) -> bool:
+    """Whether the program's file is another one than the process was started from (an upgrade).
+
+    Only for a process that is the program itself: behind a script or a launcher the two never are the same file.
+    """
+    if not facts["argv"] or facts["argv"][0] != program:
+        return False
+    try:
+        with open(program, "rb") as stream:
+            if stream.read(4) != b"\x7fELF":
+                return False
+            now = os.fstat(stream.fileno())
+        then = os.stat(f"/proc/{facts['pid']}/exe")
+    except OSError:
+        return False
+    return (now.st_dev, now.st_ino) != (then.st_dev, then.st_ino)
+
+
+def written_after_start(path: str, properties: t.Mapping[str, str]) -> bool:
+    """Whether a file's content is newer than the unit's main process."""
+    value = properties.get("ExecMainStartTimestampMonotonic", "")
+    if not value.isdigit() or value == "0":
+        return False
+    try:
+        written = os.stat(path).st_mtime
+    except OSError:
+        return False
+    now = time.time()
+    started = now - (time.monotonic() - int(value) / 1_000_000)
+    # A time in the future (a clock that was set back) says nothing, and would say it at every run.
+    return started < written <= now
+
+
+def _proc_words(pid: int, name: str) -> list[str]:
+    with open(f"/proc/{pid}/{name}", "rb") as stream:
+        content = stream.read()
+    return [os.fsdecode(word) for word in content.split(b"\0")[:-1]] if content else []
+
+
+def _reset_failed(unit: str) -> None:
+    """A unit that hit its start limit would refuse the next start; for any other this does nothing or fails."""
+    _run(["systemctl", "reset-failed", "--", unit])
+
+
+def _systemctl(*words: str, timeout_seconds: float = _COMMAND_SECONDS) -> str:
+    require_systemd()
+    done = _run(["systemctl", "--no-pager", *words], timeout_seconds)
+    if done.returncode:
+        problem = " ".join((done.stderr or done.stdout).split()) or f"exit status {done.returncode}"
+        raise ServiceError(f"systemctl {' '.join(words)} failed: {problem}", command=list(words))
+    return done.stdout
+
+
+def _run(command: t.Sequence[str], timeout_seconds: float = _COMMAND_SECONDS) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "LC_ALL": "C", "SYSTEMD_COLORS": "0", "SYSTEMD_LOG_TARGET": "console"}
+    try:
+        return subprocess.run(
+            list(command),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=timeout_seconds,
+            env=environment,
+            check=False,
+        )
+    except FileNotFoundError:
+        raise ServiceError(f"{command[0]} is not on this host: etcd's unit needs a host with systemd") from None
+    except subprocess.TimeoutExpired:
+        raise ServiceError(f"{' '.join(command)} did not end within {timeout_seconds:g} seconds") from None
+    except OSError as exc:
+        raise os_error("run", command[0], exc) from exc
+
+
+__all__ = (
+    "ProcessFacts",
+    "complaints_about",
+    "daemon_reload",
+    "enable",
+    "is_available",
+    "journal_tail",
+    "main_pid",
+    "process_facts",
+    "program_was_replaced",
+    "require_systemd",
+    "restart_no_block",
+    "show",
+    "start_no_block",
+    "stop",
+    "verify_unit",
+    "written_after_start",
+)

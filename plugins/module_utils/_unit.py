@@ -1,0 +1,497 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Pure: what a systemd unit text says, what it must look like so that etcd gets exactly the value asked for, its seal.
+
+Nothing here reads a file or starts a program.
+
+Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import typing as t
+
+from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError
+
+SEAL_VARIABLE = "RINGFENCE_SEAL"
+
+# The one line of a sealed unit; other spellings of the same setting are refused, so that the seal has one place.
+_SEAL_LINE = re.compile(rf"^Environment={SEAL_VARIABLE}=([^\n]*)$", re.MULTILINE)
+_SEAL_VALUE = re.compile(r"[0-9a-f]{64}")
+
+# Characters that mean nothing to systemd's word splitting; a word of only these needs no quotes. A word may not begin
+# with "-", "@", ":" or "+" by this rule alone: those are prefixes only in front of the program, see quote_program().
+_PLAIN_WORD = re.compile(r"[A-Za-z0-9_@%$+=:,./\[\]-]+")
+
+_WHITESPACE = " \t\n\r"
+
+_SIMPLE_ESCAPES = {
+    "a": "\a",
+    "b": "\b",
+    "f": "\f",
+    "n": "\n",
+    "r": "\r",
+    "t": "\t",
+    "v": "\v",
+    "\\": "\\",
+    '"': '"',
+    "'": "'",
+    "s": " ",
+}
+_NUMERIC_ESCAPES = {"x": (2, 16), "u": (4, 16), "U": (8, 16)}
+
+# etcd's flags of type bool (3.4 to 3.7): Go takes the next word as a value for every other flag.
+_BOOLEAN_FLAGS = frozenset(
+    (
+        "auto-tls",
+        "client-cert-auth",
+        "debug",
+        "enable-distributed-tracing",
+        "enable-grpc-gateway",
+        "enable-log-rotation",
+        "enable-pprof",
+        "enable-v2",
+        "experimental-compact-hash-check-enabled",
+        "experimental-enable-distributed-tracing",
+        "experimental-enable-lease-checkpoint",
+        "experimental-enable-lease-checkpoint-persist",
+        "experimental-initial-corrupt-check",
+        "experimental-memory-mlock",
+        "experimental-peer-skip-client-san-verification",
+        "experimental-stop-grpc-service-on-defrag",
+        "experimental-txn-mode-write-with-shared-buffer",
+        "force-new-cluster",
+        "h",
+        "help",
+        "initial-election-tick-advance",
+        "memory-mlock",
+        "peer-auto-tls",
+        "peer-client-cert-auth",
+        "peer-skip-client-san-verification",
+        "pre-vote",
+        "socket-reuse-address",
+        "socket-reuse-port",
+        "strict-reconfig-check",
+        "unsafe-no-fsync",
+        "version",
+    )
+)
+_GO_TRUE = frozenset(("1", "t", "T", "true", "TRUE", "True"))
+
+# Names in a Deployed's ``files`` and the flags they come from.
+_FILE_FLAGS = (
+    "cert-file",
+    "client-crl-file",
+    "key-file",
+    "peer-cert-file",
+    "peer-crl-file",
+    "peer-key-file",
+    "peer-trusted-ca-file",
+    "trusted-ca-file",
+)
+_SKIP_SAN_FLAGS = ("peer-skip-client-san-verification", "experimental-peer-skip-client-san-verification")
+
+
+class Reason(t.TypedDict):
+    """Why something is so: a code for machines, a line for people."""
+
+    code: str
+    text: str
+
+
+class Deployed(t.TypedDict):
+    """What an etcd command line says. ``flags`` has them all; the rest is what this collection asks about most."""
+
+    program: str | None
+    member_name: str
+    data_dir: str
+    allowed_common_names: list[str]
+    allowed_hostnames: list[str]
+    initial_cluster: dict[str, str]
+    peer_urls: list[str]
+    listen_peer_urls: list[str]
+    client_urls: list[str]
+    listen_client_urls: list[str]
+    files: dict[str, str | None]
+    flags: dict[str, str]
+    warnings: list[Reason]
+
+
+# Quoting ------------------------------------------------------------------------------------------------------------
+
+
+def _refuse_unwritable(value: str) -> None:
+    """Refuse what systemd would drop the whole line for, or what would end the line."""
+    for character in value:
+        number = ord(character)
+        if number < 0x20 or 0x7F <= number <= 0x9F or character in "\u2028\u2029":
+            raise InputError(
+                f"{value!r} holds the control character {character!r}, which can't stand in a systemd unit: remove it",
+                value=value,
+            )
+        # systemd's own idea of a valid character: no surrogates, no noncharacters.
+        if 0xD800 <= number <= 0xDFFF or 0xFDD0 <= number <= 0xFDEF or number & 0xFFFE == 0xFFFE:
+            raise InputError(
+                f"{value!a} holds the invalid character U+{number:04X}, for which systemd would ignore the line: "
+                "remove it",
+                value=ascii(value),
+            )
+
+
+def _quote_word(value: str) -> str:
+    if _PLAIN_WORD.fullmatch(value):
+        return value
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def quote_argument(value: str) -> str:
+    """One argument of ExecStart=, such that the program gets exactly this value."""
+    _refuse_unwritable(value)
+    return _quote_word(value.replace("%", "%%").replace("$", "$$"))
+
+
+def quote_program(value: str) -> str:
+    """The program in front of ExecStart='s arguments: an absolute path; systemd expands no variable there."""
+    if not value.startswith("/") or "$" in value:
+        raise InputError(f"the program {value!r} must be an absolute path without a dollar sign", value=value)
+    _refuse_unwritable(value)
+    return _quote_word(value.replace("%", "%%"))
+
+
+def quote_value(value: str) -> str:
+    """One word of a setting that takes a list of words (Environment=, ReadWritePaths=): no variables there."""
+    _refuse_unwritable(value)
+    return _quote_word(value.replace("%", "%%"))
+
+
+def plain_value(value: str) -> str:
+    """The whole value of a setting that knows no quotes (User=, WorkingDirectory=, Description=)."""
+    _refuse_unwritable(value)
+    if value != value.strip(_WHITESPACE) or value.endswith("\\"):
+        raise InputError(f"{value!r} begins or ends with a space, or ends with a backslash: remove it", value=value)
+    return value.replace("%", "%%")
+
+
+def raw_value(value: str) -> str:
+    """A setting's value that is systemd's syntax already: as it is, refused where it would end the line."""
+    _refuse_unwritable(value)
+    if value.endswith("\\"):
+        raise InputError(f"{value!r} ends with a backslash, which would take in the next line: remove it", value=value)
+    return value
+
+
+# Reading ------------------------------------------------------------------------------------------------------------
+
+
+def parse_unit(text: str) -> dict[str, list[tuple[str, str]]]:
+    """Section → (key, value) in their order, as systemd reads a unit file; what systemd would ignore is left out."""
+    sections: dict[str, list[tuple[str, str]]] = {}
+    section: str | None = None
+    for line in _logical_lines(text):
+        stripped = line.strip(_WHITESPACE)
+        if stripped.startswith("[") and stripped.endswith("]"):
+            section = stripped[1:-1]
+            sections.setdefault(section, [])
+        elif "=" in stripped and section is not None and not stripped.startswith("["):
+            key, _equals, value = stripped.partition("=")
+            sections[section].append((key.rstrip(_WHITESPACE), value.lstrip(_WHITESPACE)))
+    return sections
+
+
+def _logical_lines(text: str) -> t.Iterator[str]:
+    """Lines with continuations joined. A comment is dropped even between the lines of a continuation."""
+    collected = ""
+    for line in re.split(r"\r\n|\n|\r", text):
+        if line.lstrip(_WHITESPACE)[:1] in ("#", ";"):
+            continue
+        collected += line
+        backslashes = len(collected) - len(collected.rstrip("\\"))
+        if backslashes % 2:
+            collected = collected[:-1] + " "
+            continue
+        if collected:
+            yield collected
+        collected = ""
+    if collected:
+        yield collected
+
+
+def exec_arguments(value: str) -> list[str]:
+    """The words of an ExecStart= value as the program gets them: the inverse of quoted arguments joined by spaces.
+
+    Specifiers and variables other than ``%%`` and ``$$`` are left as they stand: what they expand to is not in the
+    text. A second command behind a lone semicolon is left out.
+    """
+    words: list[str] = []
+    for word in _split_words(value):
+        if word is None:
+            break
+        words.append(word.replace("%%", "%").replace("$$", "$"))
+    return words
+
+
+def _split_words(value: str) -> t.Iterator[str | None]:
+    """systemd's extract_first_word with unquoting and C escapes; None stands for an unquoted lone semicolon."""
+    position, end = 0, len(value)
+    while True:
+        while position < end and value[position] in _WHITESPACE:
+            position += 1
+        if position >= end:
+            return
+        following = value[position + 1 : position + 2]
+        if value[position] == ";" and (not following or following in _WHITESPACE):
+            position += 1
+            yield None
+            continue
+        if value[position : position + 2] == "\\;" and value[position + 2 : position + 3] in ("", *_WHITESPACE):
+            position += 2
+            yield ";"
+            continue
+        word = ""
+        quote = ""
+        while position < end:
+            character = value[position]
+            if character == "\\":
+                text, position = _unescape(value, position)
+                word += text
+                continue
+            position += 1
+            if quote:
+                if character == quote:
+                    quote = ""
+                else:
+                    word += character
+            elif character in "\"'":
+                quote = character
+            elif character in _WHITESPACE:
+                break
+            else:
+                word += character
+        yield word
+
+
+def _unescape(value: str, position: int) -> tuple[str, int]:
+    """The text that a backslash escape at a position stands for, and the position after it. Unknown ones stay."""
+    kind = value[position + 1 : position + 2]
+    if kind in _SIMPLE_ESCAPES:
+        return _SIMPLE_ESCAPES[kind], position + 2
+    digits, base, start = "", 8, position + 1
+    if kind in _NUMERIC_ESCAPES:
+        length, base = _NUMERIC_ESCAPES[kind]
+        start = position + 2
+        digits = value[start : start + length]
+        if len(digits) != length:
+            digits = ""
+    elif kind and kind in "01234567":
+        digits = value[start : start + 3]
+        if len(digits) != 3:
+            digits = ""
+    allowed = "01234567" if base == 8 else "0123456789abcdefABCDEF"
+    if digits and all(digit in allowed for digit in digits):
+        number = int(digits, base)
+        if 0 < number < 0x110000 and not 0xD800 <= number <= 0xDFFF and (base != 8 or number < 256):
+            return chr(number), start + len(digits)
+    return "\\", position + 1
+
+
+# What etcd is told --------------------------------------------------------------------------------------------------
+
+
+def deployed_from_text(text: str) -> Deployed | None:
+    """What the etcd that a unit text starts is told; None where the text has no ExecStart= in [Service]."""
+    commands: list[str] = []
+    environment: dict[str, str] = {}
+    for key, value in parse_unit(text).get("Service", []):
+        if key == "ExecStart":
+            # An empty value takes all earlier ones back.
+            commands = [*commands, value] if value else []
+        elif key == "Environment":
+            if not value:
+                environment = {}
+            for word in _split_words(value):
+                name, equals, content = (word or "").partition("=")
+                if equals:
+                    environment[name] = content.replace("%%", "%")
+    if not commands:
+        return None
+    arguments = exec_arguments(commands[-1])
+    prefix = arguments[0][: len(arguments[0]) - len(arguments[0].lstrip("@-:+!|"))] if arguments else ""
+    if prefix:
+        program = arguments[0][len(prefix) :]
+        arguments = [program, *arguments[(2 if "@" in prefix else 1) :]]
+    return deployed_from_arguments(arguments, environment)
+
+
+def deployed_from_arguments(argv: t.Sequence[str], environment: t.Mapping[str, str] | None = None) -> Deployed:
+    """What an etcd command line (the program first) says, read as etcd from 3.5.15 on reads it.
+
+    ``environment`` may hold ETCD_* variables: etcd takes them for flags that are not given and skips empty ones.
+    """
+    flags = _flags_of(argv[1:])
+    given = set(flags)
+    for name, value in (environment or {}).items():
+        flag = name[len("ETCD_") :].lower().replace("_", "-")
+        if name.startswith("ETCD_") and flag and value and flag not in given:
+            flags[flag] = value
+    name = flags.get("name", "default")
+    listen_peer = _comma_list(flags.get("listen-peer-urls", "http://localhost:2380"))
+    listen_client = _comma_list(flags.get("listen-client-urls", "http://localhost:2379"))
+    return {
+        "program": argv[0] if argv else None,
+        "member_name": name,
+        "data_dir": flags.get("data-dir", f"{name}.etcd"),
+        "allowed_common_names": _allowed(flags, "peer-cert-allowed-cn"),
+        "allowed_hostnames": _allowed(flags, "peer-cert-allowed-hostname"),
+        "initial_cluster": _initial_cluster(flags.get("initial-cluster", "")),
+        "peer_urls": _comma_list(flags["initial-advertise-peer-urls"])
+        if "initial-advertise-peer-urls" in flags
+        else list(listen_peer),
+        "listen_peer_urls": listen_peer,
+        "client_urls": _comma_list(flags["advertise-client-urls"]) if "advertise-client-urls" in flags else [],
+        "listen_client_urls": listen_client,
+        "files": {flag.replace("-", "_"): flags.get(flag) or None for flag in _FILE_FLAGS},
+        "flags": dict(sorted(flags.items())),
+        "warnings": _warnings(flags),
+    }
+
+
+def _flags_of(words: t.Sequence[str]) -> dict[str, str]:
+    """Flag → value as Go's flag package reads them: one or two dashes, the last one given wins."""
+    flags: dict[str, str] = {}
+    index = 0
+    while index < len(words):
+        word = words[index]
+        index += 1
+        if len(word) < 2 or not word.startswith("-") or word == "--":
+            break
+        name, equals, value = word[2 if word.startswith("--") else 1 :].partition("=")
+        if not equals:
+            if name in _BOOLEAN_FLAGS or index >= len(words):
+                value = "true"
+            else:
+                value = words[index]
+                index += 1
+        flags[name] = value
+    return flags
+
+
+def _comma_list(value: str) -> list[str]:
+    return [entry for entry in value.split(",") if entry]
+
+
+def _allowed(flags: t.Mapping[str, str], flag: str) -> list[str]:
+    """Exactly etcd's reading: split at commas, nothing trimmed; the empty text is a list of one empty name."""
+    return flags[flag].split(",") if flag in flags else []
+
+
+def _initial_cluster(value: str) -> dict[str, str]:
+    members: dict[str, list[str]] = {}
+    for entry in value.split(","):
+        name, equals, url = entry.strip().partition("=")
+        if equals:
+            members.setdefault(name, []).append(url)
+    return {name: ",".join(sorted(urls)) for name, urls in members.items()}
+
+
+def _warnings(flags: t.Mapping[str, str]) -> list[Reason]:
+    found: list[Reason] = []
+
+    def warn(code: str, text: str) -> None:
+        found.append({"code": code, "text": text})
+
+    if flags.get("config-file"):
+        warn("config_file", f"--config-file={flags['config-file']} makes etcd ignore every other flag: use flags only")
+    for flag in _SKIP_SAN_FLAGS:
+        if flags.get(flag) in _GO_TRUE:
+            warn("address_check_off", f"--{flag} switches the check of a peer's address off: remove it")
+    if "peer-cert-allowed-cn" in flags:
+        names = _allowed(flags, "peer-cert-allowed-cn")
+        if names == [""]:
+            warn("allowed_common_names_empty", "--peer-cert-allowed-cn is empty: etcd refuses every peer with a CN")
+        elif "" in names:
+            warn(
+                "allowed_common_names_hole",
+                f"--peer-cert-allowed-cn={flags['peer-cert-allowed-cn']} has an empty entry: a certificate without a "
+                "CN is let in",
+            )
+        if any(name != name.strip() for name in names):
+            warn(
+                "allowed_common_names_spaces",
+                f"--peer-cert-allowed-cn={flags['peer-cert-allowed-cn']!r} has spaces, which etcd does not trim",
+            )
+        if not flags.get("peer-trusted-ca-file"):
+            warn(
+                "no_peer_trust_bundle",
+                "--peer-cert-allowed-cn without --peer-trusted-ca-file checks nobody who connects: name the CA file",
+            )
+    return found
+
+
+# The seal -----------------------------------------------------------------------------------------------------------
+
+
+def _seal_match(text: str) -> re.Match[str]:
+    found = list(_SEAL_LINE.finditer(text))
+    if len(found) != 1:
+        raise InputError(
+            f"the unit text has {len(found)} lines that begin with Environment={SEAL_VARIABLE}=, exactly one is needed "
+            "in its [Service] section"
+        )
+    in_service = [
+        value for key, value in parse_unit(text).get("Service", []) if key == "Environment" and SEAL_VARIABLE in value
+    ]
+    if in_service != [found[0].group(0)[len("Environment=") :]]:
+        raise InputError(f"the line Environment={SEAL_VARIABLE}= must stand alone in the unit's [Service] section")
+    return found[0]
+
+
+def _computed_seal(text: str, match: re.Match[str]) -> str:
+    empty = text[: match.start(1)] + text[match.end(1) :]
+    return hashlib.sha256(empty.encode("utf-8")).hexdigest()
+
+
+def seal_unit(text: str) -> str:
+    """The text with its seal set to the SHA-256 of the text whose seal is empty. Sealing twice changes nothing."""
+    match = _seal_match(text)
+    return text[: match.start(1)] + _computed_seal(text, match) + text[match.end(1) :]
+
+
+def seal_of(text: str) -> str | None:
+    """The seal that a unit text carries, right or wrong; None where there is none: such a unit is not ours."""
+    try:
+        value = _seal_match(text).group(1)
+    except InputError:
+        return None
+    return value if _SEAL_VALUE.fullmatch(value) else None
+
+
+def seal_is_valid(text: str) -> bool:
+    """Whether the seal is the one of this very text, that is: nobody changed the text after it was sealed."""
+    try:
+        match = _seal_match(text)
+    except InputError:
+        return False
+    return match.group(1) == _computed_seal(text, match)
+
+
+__all__ = (
+    "SEAL_VARIABLE",
+    "Deployed",
+    "Reason",
+    "deployed_from_arguments",
+    "deployed_from_text",
+    "exec_arguments",
+    "parse_unit",
+    "plain_value",
+    "quote_argument",
+    "quote_program",
+    "quote_value",
+    "raw_value",
+    "seal_is_valid",
+    "seal_of",
+    "seal_unit",
+)

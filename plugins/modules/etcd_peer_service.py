@@ -1,0 +1,421 @@
+#!/usr/bin/python
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: etcd_peer_service
+short_description: Deploy, start and safely restart an etcd member's systemd unit
+version_added: 0.1.0
+description:
+  - Puts a member's systemd unit in place, starts a member that is stopped, restarts a member only under a guard.
+  - Whether a restart is due is read from the running process. The unit carries a seal, which is a line
+    C(Environment=RINGFENCE_SEAL=) with the SHA-256 of the unit's text, and a process whose seal is another one was
+    started from an older unit. A run that was interrupted is so finished by the next one.
+  - O(state=present) never restarts a member that runs. What a restart is due for is returned as RV(restart_due). A
+    member that has not joined a quorum since its start, and was started from an older unit, is started anew.
+  - O(state=restarted) restarts the member if a restart is due, while all other members are healthy and connected
+    with each other, and while it holds a lock that exists once in the cluster. It ends when the member is back and
+    connected with all others in both directions. No order of hosts, C(serial) or number of forks gets past this.
+  - The lock is a lease with a fixed ID. It writes no key and ends by itself when the run is killed.
+extends_documentation_fragment:
+  - ringfence.etcd.attributes
+attributes:
+  check_mode:
+    support: full
+    details:
+      - In check mode O(state=healthy) waits for nothing, and O(state=restarted) only says whether a restart is due.
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+author:
+  - ringfence.etcd contributors (@ringfence)
+options:
+  state:
+    description:
+      - V(present) makes sure that the unit is verified by systemd, in place and enabled, that the data folder
+        exists, and that the unit is started if it was not. It does not wait until the member is healthy.
+      - V(healthy) waits until the member is healthy and connected with all members of O(endpoints) in both
+        directions. It changes nothing.
+      - V(restarted) restarts the member if a restart is due, under the guard.
+    type: str
+    choices: [present, healthy, restarted]
+    default: present
+  unit:
+    description:
+      - Name of the systemd unit.
+    type: str
+    default: etcd.service
+  unit_directory:
+    description:
+      - Folder in which the unit is written. It must be one that systemd reads.
+    type: path
+    default: /etc/systemd/system
+  content:
+    description:
+      - Text of the unit, with its seal.
+      - Required for O(state=present). For O(state=restarted) it may be given so that check mode can compare with
+        the unit that is going to be deployed.
+    type: str
+  member_name:
+    description:
+      - Name of the member on this host, as in its flag C(--name) and in O(endpoints).
+      - Required for O(state=healthy) and O(state=restarted). With O(state=present) the unit is refused if it names
+        another.
+    type: str
+  data_dir:
+    description:
+      - The member's data folder, as in the unit's flag C(--data-dir). It is made with mode C(0700).
+      - Required for O(state=present).
+    type: path
+  owner:
+    description:
+      - User that owns the data folder.
+    type: str
+    default: etcd
+  group:
+    description:
+      - Group of the data folder.
+    type: str
+    default: etcd
+  start:
+    description:
+      - Whether O(state=present) starts the unit if it does not run.
+      - Another etcd that runs under the same unit name, without a seal and on another data folder (as the one that
+        Debian's package starts), is stopped first. Its data is not touched.
+    type: bool
+    default: true
+  endpoints:
+    description:
+      - All members, this one included. Each has a V(name) and a V(client_url) that this host can reach. Other keys are
+        not looked at, so that members made by P(ringfence.etcd.etcd_members#filter) can be given as they are.
+      - Required for O(state=healthy) and O(state=restarted).
+    type: list
+    elements: dict
+  ca_file:
+    description:
+      - File with the trust bundle for the members' client URLs. Without it they must be C(http).
+    type: path
+  cert_file:
+    description:
+      - File with the client certificate that is shown to the members.
+    type: path
+  key_file:
+    description:
+      - File with the private key of O(cert_file).
+    type: path
+  trust_bundle_changed:
+    description:
+      - Whether the caller has changed the trust bundle in this run. etcd reads it at start only, so a restart is due.
+      - Without it a restart is due as well if the file of a trust bundle is newer than the process.
+    type: bool
+    default: false
+  timeout_seconds:
+    description:
+      - How long the member may take to become healthy after a start or restart.
+    type: int
+    default: 120
+  wait_seconds:
+    description:
+      - How long O(state=restarted) waits for its turn, that is until all others are healthy and no other member is
+        being restarted.
+    type: int
+    default: 300
+  force:
+    description:
+      - Restart without asking for the other members' health and without the lock, and wait only for the new process.
+      - For a cluster that has lost its quorum and gets it back only by a restart. In a healthy cluster it can cost
+        the quorum.
+    type: bool
+    default: false
+seealso:
+  - module: ringfence.etcd.etcd_peer_credentials
+  - module: ringfence.etcd.etcd_peer_info
+"""
+
+EXAMPLES = r"""
+- name: Deploy the unit and start a member that is stopped
+  ringfence.etcd.etcd_peer_service:
+    state: present
+    member_name: etcd-1
+    data_dir: /var/lib/etcd/etcd-1
+    content: "{{ sealed_unit }}"
+  register: service
+
+- name: Wait for the cluster
+  ringfence.etcd.etcd_peer_service:
+    state: healthy
+    member_name: etcd-1
+    endpoints: &endpoints
+      - {name: etcd-1, client_url: "https://10.0.0.1:2379"}
+      - {name: etcd-2, client_url: "https://10.0.0.2:2379"}
+      - {name: etcd-3, client_url: "https://10.0.0.3:2379"}
+    ca_file: /etc/etcd/pki/ca.crt
+    cert_file: /etc/etcd/pki/etcd-1.crt
+    key_file: /etc/etcd/pki/etcd-1.key
+
+- name: Restart the member if that is due, one member of the cluster at a time
+  ringfence.etcd.etcd_peer_service:
+    state: restarted
+    member_name: etcd-1
+    endpoints: *endpoints
+    ca_file: /etc/etcd/pki/ca.crt
+    cert_file: /etc/etcd/pki/etcd-1.crt
+    key_file: /etc/etcd/pki/etcd-1.key
+"""
+
+RETURN = r"""
+actions:
+  description:
+    - What was done, or would be done in check mode, in this order. Any of V(make_data_directory),
+      V(repair_data_directory), V(write_unit), V(repair_unit_attributes), V(daemon_reload), V(enable),
+      V(stop_other_etcd), V(start), V(restart).
+  returned: success
+  type: list
+  elements: str
+  sample: [write_unit, daemon_reload]
+started:
+  description:
+    - Whether O(state=present) started the unit, or would do so in check mode.
+  returned: success
+  type: bool
+running:
+  description:
+    - Whether a process of this member runs at the end. A member that was just started counts.
+  returned: success
+  type: bool
+restart_due:
+  description:
+    - Why the running process needs a restart. After O(state=restarted) what it was restarted for.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    code:
+      description:
+        - One of V(unit_changed), V(trust_bundle_changed), V(binary_replaced).
+      type: str
+    text:
+      description:
+        - The reason in words.
+      type: str
+  sample:
+    - code: unit_changed
+      text: the unit was changed since the process was started
+members:
+  description:
+    - The members that the cluster lists, with what was seen of each.
+  returned: success, O(state=healthy), outside check mode
+  type: list
+  elements: dict
+  contains:
+    name:
+      description:
+        - Name of the member.
+      type: str
+    member_id:
+      description:
+        - Its ID in hexadecimal.
+      type: str
+    is_learner:
+      description:
+        - Whether it is a learner, which has no vote.
+      type: bool
+  sample:
+    - {name: etcd-1, member_id: 8e9e05c52164694d, is_learner: false}
+problem:
+  description:
+    - "The kind of a failure in one word. V(input): an argument is wrong. V(refused): the guard refused and nothing
+      was changed. V(file) and V(crypto): a file can't be read or written. V(service): systemd or etcd did not do
+      what was asked."
+  returned: failure
+  type: str
+details:
+  description:
+    - What the failure is about. With V(problem=refused) it has V(reasons), a list like RV(restart_due).
+  returned: failure
+  type: dict
+"""
+
+import os
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.ringfence.etcd.plugins.module_utils import _restart, _service
+from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError, RingfenceError, fail_with
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd_api import (
+    Client,
+    check_url,
+    client_context,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import require_systemd
+from ansible_collections.ringfence.etcd.plugins.module_utils._unit import Reason
+
+ARGUMENT_SPEC: dict[str, t.Any] = {
+    "state": {"type": "str", "choices": ["present", "healthy", "restarted"], "default": "present"},
+    "unit": {"type": "str", "default": "etcd.service"},
+    "unit_directory": {"type": "path", "default": "/etc/systemd/system"},
+    "content": {"type": "str"},
+    "member_name": {"type": "str"},
+    "data_dir": {"type": "path"},
+    "owner": {"type": "str", "default": "etcd"},
+    "group": {"type": "str", "default": "etcd"},
+    "start": {"type": "bool", "default": True},
+    "endpoints": {"type": "list", "elements": "dict"},
+    "ca_file": {"type": "path"},
+    "cert_file": {"type": "path"},
+    # A path, not a key.
+    "key_file": {"type": "path", "no_log": False},
+    "trust_bundle_changed": {"type": "bool", "default": False},
+    "timeout_seconds": {"type": "int", "default": 120},
+    "wait_seconds": {"type": "int", "default": 300},
+    "force": {"type": "bool", "default": False},
+}
+
+REQUIRED_IF = [
+    ("state", "present", ["content", "data_dir"]),
+    ("state", "healthy", ["endpoints", "member_name"]),
+    ("state", "restarted", ["endpoints", "member_name"]),
+]
+
+
+def check_arguments(params: t.Mapping[str, t.Any]) -> None:
+    """What the argument spec can't say."""
+    unit = params["unit"]
+    if "/" in unit or not unit.endswith(".service") or len(unit) == len(".service") or unit.startswith("-"):
+        raise InputError(f"unit: {unit!r} must be the name of a service, such as etcd.service", unit=unit)
+    for option in ("unit_directory", "data_dir"):
+        if params[option] is not None and not os.path.isabs(params[option]):
+            raise InputError(f"{option}: {params[option]!r} must be an absolute path")
+    for option, least in (("timeout_seconds", 1), ("wait_seconds", 0)):
+        if not least <= params[option] <= 86400:
+            raise InputError(f"{option}: {params[option]} must be between {least} and 86400")
+
+
+def cluster_of(params: t.Mapping[str, t.Any]) -> _restart.Cluster:
+    """The members by name; InputError where one is named twice or this one is missing."""
+    urls: dict[str, str] = {}
+    for endpoint in params["endpoints"]:
+        name, url = endpoint.get("name"), endpoint.get("client_url")
+        if not isinstance(name, str) or not name or not isinstance(url, str) or not url:
+            raise InputError(
+                f"endpoints: the entry with name {name!r} and client_url {url!r} needs both, as text", member=str(name)
+            )
+        if name in urls:
+            raise InputError(f"endpoints: the member {name} is there twice", member=name)
+        check_url(url)
+        urls[name] = url.rstrip("/")
+    if params["member_name"] not in urls:
+        raise InputError(
+            f"endpoints: this host's member {params['member_name']} is not among {', '.join(urls) or 'them'}",
+            member=params["member_name"],
+        )
+    return _restart.Cluster(params["member_name"], urls)
+
+
+def ensure_present(params: t.Mapping[str, t.Any], check_mode: bool) -> tuple[dict[str, t.Any], tuple[str, ...]]:
+    wanted = _service.WantedUnit(
+        name=params["unit"],
+        text=params["content"],
+        member_name=params["member_name"],
+        data_dir=params["data_dir"],
+        owner=params["owner"],
+        group=params["group"],
+        unit_directory=params["unit_directory"],
+        start=params["start"],
+    )
+    plan = _service.plan_present(wanted, params["trust_bundle_changed"], check_mode)
+    if not check_mode:
+        _service.apply_present(plan)
+    result = {
+        "changed": plan.changed,
+        "actions": list(plan.actions),
+        "started": plan.starts,
+        "running": plan.running,
+        "restart_due": list(plan.restart_due),
+        "diff": list(plan.diff),
+    }
+    return result, plan.warnings
+
+
+def ensure_restarted(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
+    cluster = cluster_of(params)
+
+    unit = _service.SystemdUnit(params["unit"], params["unit_directory"])
+    first_pid = unit.pid()
+
+    def still_due() -> list[Reason]:
+        # What the caller says of the trust bundle holds for the process that ran then.
+        stale = params["trust_bundle_changed"] and unit.pid() == first_pid
+        return _service.restart_due_now(params["unit"], params["unit_directory"], stale)
+
+    if check_mode:
+        due = _service.restart_due_now(
+            params["unit"], params["unit_directory"], params["trust_bundle_changed"], params["content"]
+        )
+    else:
+        due = _restart.restart_guarded(
+            unit,
+            cluster,
+            client_of(params),
+            still_due,
+            wait_seconds=params["wait_seconds"],
+            timeout_seconds=params["timeout_seconds"],
+            force=params["force"],
+        )
+    return {
+        "changed": bool(due),
+        "actions": ["restart"] if due else [],
+        "started": False,
+        "running": unit.pid() is not None,
+        "restart_due": due,
+    }
+
+
+def wait_healthy(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
+    cluster = cluster_of(params)
+    unit = _service.SystemdUnit(params["unit"], params["unit_directory"])
+    result: dict[str, t.Any] = {"changed": False, "actions": [], "started": False}
+    if not check_mode:
+        view = _restart.wait_healthy(unit, cluster, client_of(params), params["timeout_seconds"])
+        result["members"] = [
+            {"name": member.name, "member_id": member.member_id, "is_learner": member.is_learner}
+            for member in sorted(filter(None, (view.me, *view.others)), key=lambda member: member.name)
+        ]
+    due = _service.restart_due_now(params["unit"], params["unit_directory"], params["trust_bundle_changed"])
+    return {**result, "running": unit.pid() is not None, "restart_due": due}
+
+
+def client_of(params: t.Mapping[str, t.Any]) -> Client:
+    return Client(client_context(params["ca_file"], params["cert_file"], params["key_file"]))
+
+
+def main() -> t.NoReturn:
+    module = AnsibleModule(
+        argument_spec=ARGUMENT_SPEC,
+        required_if=REQUIRED_IF,
+        required_together=[("cert_file", "key_file")],
+        required_by={"cert_file": ["ca_file"]},
+        supports_check_mode=True,
+    )
+    try:
+        check_arguments(module.params)
+        require_systemd()
+        if module.params["state"] == "present":
+            result, warnings = ensure_present(module.params, module.check_mode)
+            for warning in warnings:
+                module.warn(warning)
+        elif module.params["state"] == "healthy":
+            result = wait_healthy(module.params, module.check_mode)
+        else:
+            result = ensure_restarted(module.params, module.check_mode)
+    except RingfenceError as exc:
+        fail_with(module, exc)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

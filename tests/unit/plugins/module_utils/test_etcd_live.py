@@ -1,0 +1,344 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Tests against real etcd processes: only where RINGFENCE_ETCD names one or more binaries (separated by colons)."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import threading
+import time
+import typing as t
+
+import pytest
+from ansible_collections.ringfence.etcd.plugins.module_utils import _etcd_api, _restart, _wal
+from ansible_collections.ringfence.etcd.plugins.module_utils._errors import RefusedError, ServiceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._unit import Reason
+
+BINARIES = [path for path in os.environ.get("RINGFENCE_ETCD", "").split(":") if path]
+pytestmark = pytest.mark.skipif(not BINARIES, reason="RINGFENCE_ETCD names no etcd binary")
+
+if BINARIES or t.TYPE_CHECKING:
+    from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.etcd_cluster import EtcdCluster
+
+DUE: list[Reason] = [{"code": "unit_changed", "text": "changed"}]
+
+
+@pytest.fixture(scope="module", params=BINARIES, ids=[os.path.basename(path) for path in BINARIES])
+def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[EtcdCluster]:
+    made = EtcdCluster(request.param, tmp_path_factory.mktemp("etcd"))
+    made.start()
+    try:
+        wait_until_linked(made)
+        yield made
+    finally:
+        made.stop()
+
+
+def client_of(cluster: EtcdCluster, timeout_seconds: float = 5.0) -> _etcd_api.Client:
+    context = _etcd_api.client_context(cluster.ca_file, cluster.cert_file, cluster.key_file)
+    return _etcd_api.Client(context, timeout_seconds)
+
+
+def wait_until_linked(cluster: EtcdCluster) -> None:
+    client = client_of(cluster)
+    deadline = time.monotonic() + 40
+    problem: object = None
+    while time.monotonic() < deadline:
+        try:
+            view = _restart.look(client, _restart.Cluster("m1", cluster.client_urls), with_me=True)
+            assert view.me is not None
+            problem = [
+                reason
+                for one in (view.me, *view.others)
+                for reason in _restart.is_back(one, [other for other in (view.me, *view.others) if other != one])
+            ]
+            if not problem and len(view.others) == 2:
+                return
+        except _etcd_api.ApiError as exc:
+            problem = exc
+        time.sleep(0.2)
+    raise AssertionError(f"{problem}\n{cluster.log('m1')[-2000:]}")
+
+
+class ProcessUnit:
+    """A unit whose restart is a new process of the real etcd."""
+
+    name = "etcd.service"
+
+    def __init__(self, cluster: EtcdCluster, member: str, extra: tuple[str, ...] = ()) -> None:
+        self.cluster = cluster
+        self.member = member
+        self.extra = extra
+        self.restarted_at: list[float] = []
+
+    def restart(self) -> None:
+        self.restarted_at.append(time.monotonic())
+        self.cluster.stop(self.member)
+        self.cluster.start(self.member, extra=self.extra)
+
+    def process_problem(self) -> str | None:
+        return None
+
+    def problem(self) -> str | None:
+        return None
+
+    def has_failed(self) -> bool:
+        return False
+
+    def journal_tail(self) -> str:
+        return self.cluster.log(self.member).strip().splitlines()[-1]
+
+
+def test_health_members_and_status(cluster: EtcdCluster) -> None:
+    client = client_of(cluster)
+    members = client.member_list(cluster.client_urls["m1"])
+    assert [member.name for member in members] == cluster.names
+    assert [member.peer_urls for member in members] == [(cluster.peer_urls[name],) for name in cluster.names]
+    leaders = set()
+    for member in members:
+        url = cluster.client_urls[member.name]
+        assert client.health(url) == _etcd_api.Health(True)
+        assert set(client.active_peers(url)) == {other.member_id for other in members} - {member.member_id}
+        status = client.status(url)
+        assert status.member_id == member.member_id
+        assert status.raft_term > 0 and status.raft_index > 0 and not status.is_learner
+        leaders.add(status.leader)
+        # The same ids, read from the log on disk while etcd runs.
+        assert _wal.read_identity(cluster.data_dir(member.name)) == (member.member_id, status.cluster_id)
+    assert len(leaders) == 1 and leaders <= {member.member_id for member in members}
+    assert client.count_keys(cluster.client_urls["m1"]) == 0
+
+
+def test_a_client_without_a_certificate_gets_a_line(cluster: EtcdCluster) -> None:
+    client = _etcd_api.Client(_etcd_api.client_context(cluster.ca_file, None, None))
+    url = cluster.client_urls["m1"]
+    health = client.health(url)
+    assert not health.healthy and url in str(health.problem) and "\n" not in str(health.problem)
+    with pytest.raises(_etcd_api.ApiError, match=r"https://127\.0\.0\.1:.*TLS"):
+        client.member_list(url)
+
+
+def test_a_proxy_of_the_environment_is_not_used(cluster: EtcdCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    assert client_of(cluster).health(cluster.client_urls["m2"]).healthy
+
+
+def test_the_lock_has_one_holder(cluster: EtcdCluster) -> None:
+    client = client_of(cluster)
+    first = _etcd_api.Lock(client, [cluster.client_urls["m1"]])
+    second = _etcd_api.Lock(client, [cluster.client_urls["m3"]])
+    assert not first.is_held()
+    first.acquire()
+    assert first.is_held() and first.keep()
+    with pytest.raises(_etcd_api.LockHeldError, match="already exists"):
+        second.acquire()
+    assert not second.is_held() and not second.keep()
+    # One that does not hold it can't give it back.
+    second.release()
+    with pytest.raises(_etcd_api.LockHeldError):
+        second.acquire()
+    first.release()
+    second.acquire()
+    second.release()
+    # Not a key was written.
+    assert client.count_keys(cluster.client_urls["m1"]) == 0
+
+
+def test_many_at_once_one_gets_it(cluster: EtcdCluster) -> None:
+    client = client_of(cluster)
+    outcomes: list[str] = []
+
+    def attempt(url: str) -> None:
+        lock = _etcd_api.Lock(client, [url], lease_id=4711)
+        try:
+            lock.acquire()
+            outcomes.append("held")
+        except _etcd_api.LockHeldError:
+            outcomes.append("refused")
+
+    threads = [threading.Thread(target=attempt, args=(url,)) for url in [*cluster.client_urls.values()] * 3]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    client.lease_revoke(cluster.client_urls["m1"], 4711)
+    assert sorted(outcomes) == ["held"] + ["refused"] * 8
+
+
+def test_a_lock_that_nobody_keeps_ends(cluster: EtcdCluster) -> None:
+    client = client_of(cluster)
+    urls = list(cluster.client_urls.values())
+    lost = _etcd_api.Lock(client, urls, ttl_seconds=2)
+    other = _etcd_api.Lock(client, urls, ttl_seconds=2)
+    lost.acquire()
+    started = time.monotonic()
+    while True:
+        try:
+            other.acquire()
+            break
+        except _etcd_api.LockHeldError:
+            assert time.monotonic() - started < 15
+            time.sleep(0.2)
+    assert time.monotonic() - started >= 1.5
+    # The first holder knows that it may be another's, and leaves it alone.
+    assert not lost.keep()
+    lost.release()
+    assert client.lease_keep_alive(urls[0], _etcd_api.RESTART_LEASE_ID)
+    other.release()
+    assert not client.lease_keep_alive(urls[0], _etcd_api.RESTART_LEASE_ID)
+
+
+def test_a_kept_lock_outlives_its_time(cluster: EtcdCluster) -> None:
+    client = client_of(cluster)
+    urls = list(cluster.client_urls.values())
+    lock = _etcd_api.Lock(client, urls, ttl_seconds=2)
+    lock.acquire()
+    end = time.monotonic() + 5
+    while time.monotonic() < end:
+        assert lock.keep()
+        with pytest.raises(_etcd_api.LockHeldError):
+            _etcd_api.Lock(client, urls).acquire()
+        time.sleep(0.3)
+    lock.release()
+
+
+def test_three_runs_at_once_restart_one_after_the_other(cluster: EtcdCluster) -> None:
+    wait_until_linked(cluster)
+    units = {name: ProcessUnit(cluster, name) for name in cluster.names}
+    problems: list[BaseException] = []
+    spans: list[tuple[float, float]] = []
+    before = {name: cluster.pid(name) for name in cluster.names}
+
+    def run(name: str) -> None:
+        try:
+            reasons = _restart.restart_guarded(
+                units[name],
+                _restart.Cluster(name, cluster.client_urls),
+                client_of(cluster),
+                lambda: DUE if not units[name].restarted_at else [],
+                wait_seconds=120,
+                timeout_seconds=60,
+            )
+            spans.append((units[name].restarted_at[0], time.monotonic()))
+            assert reasons == DUE
+        except BaseException as exc:
+            problems.append(exc)
+
+    threads = [threading.Thread(target=run, args=(name,)) for name in cluster.names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not problems
+    assert all(cluster.pid(name) != before[name] for name in cluster.names)
+    spans.sort()
+    # Each began only after the one before it was back.
+    assert all(spans[number][1] - 1.0 <= spans[number + 1][0] for number in range(2)), spans
+    wait_until_linked(cluster)
+
+
+def test_no_restart_while_another_member_is_down(cluster: EtcdCluster) -> None:
+    wait_until_linked(cluster)
+    unit = ProcessUnit(cluster, "m1")
+    cluster.stop("m3")
+    try:
+        with pytest.raises(RefusedError, match=r"m1 is not restarted: m3 is not healthy: .*connection refused"):
+            _restart.restart_guarded(
+                unit,
+                _restart.Cluster("m1", cluster.client_urls),
+                client_of(cluster),
+                lambda: DUE,
+                wait_seconds=3,
+                timeout_seconds=10,
+            )
+        # A list that lacks the member that is down does not hide it: the cluster's own list counts.
+        partial = {name: url for name, url in cluster.client_urls.items() if name != "m3"}
+        with pytest.raises(RefusedError, match="m3 is not healthy"):
+            _restart.restart_guarded(
+                unit,
+                _restart.Cluster("m1", partial),
+                client_of(cluster),
+                lambda: DUE,
+                wait_seconds=0,
+                timeout_seconds=10,
+            )
+        assert not unit.restarted_at
+        # Nothing was left behind: the lock is free.
+        lock = _etcd_api.Lock(client_of(cluster), [cluster.client_urls["m1"]])
+        lock.acquire()
+        lock.release()
+    finally:
+        cluster.start("m3")
+    wait_until_linked(cluster)
+
+
+def test_a_member_that_does_not_come_back_stops_the_rest(cluster: EtcdCluster) -> None:
+    wait_until_linked(cluster)
+    broken = ProcessUnit(cluster, "m1", extra=("--no-such-flag",))
+    try:
+        with pytest.raises(ServiceError, match=r"m1: not well within 4 seconds: m1 is not healthy.*end of its log"):
+            _restart.restart_guarded(
+                broken,
+                _restart.Cluster("m1", cluster.client_urls),
+                client_of(cluster),
+                lambda: DUE,
+                wait_seconds=30,
+                timeout_seconds=4,
+            )
+        next_one = ProcessUnit(cluster, "m2")
+        with pytest.raises(RefusedError, match="m2 is not restarted: m1 is not healthy"):
+            _restart.restart_guarded(
+                next_one,
+                _restart.Cluster("m2", cluster.client_urls),
+                client_of(cluster),
+                lambda: DUE,
+                wait_seconds=2,
+                timeout_seconds=4,
+            )
+        assert not next_one.restarted_at
+    finally:
+        cluster.stop("m1")
+        cluster.start("m1")
+    wait_until_linked(cluster)
+
+
+def call_until_taken(client: _etcd_api.Client, url: str, path: str, message: dict[str, t.Any]) -> dict[str, t.Any]:
+    """etcd changes its members only when all have been connected for some seconds."""
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            return client._call(url, path, message)
+        except _etcd_api.ApiError:
+            assert time.monotonic() < deadline
+            time.sleep(0.5)
+
+
+def test_an_added_member_that_has_not_started_counts(cluster: EtcdCluster) -> None:
+    wait_until_linked(cluster)
+    client = client_of(cluster)
+    url = cluster.client_urls["m1"]
+    answer = call_until_taken(client, url, "/v3/cluster/member/add", {"peerURLs": ["https://127.0.0.1:1"]})
+    try:
+        view = _restart.look(client, _restart.Cluster("m1", cluster.client_urls), with_me=False)
+        reasons = _restart.may_restart("m1", view.others)
+        assert [reason["code"] for reason in reasons] == ["member_not_started"]
+    finally:
+        call_until_taken(client, url, "/v3/cluster/member/remove", {"ID": answer["member"]["ID"]})
+
+
+def test_one_member_alone(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> None:
+    cluster = EtcdCluster(BINARIES[-1], tmp_path, size=1)
+    cluster.start()
+    try:
+        client = client_of(cluster)
+        unit = ProcessUnit(cluster, "m1")
+        members = _restart.Cluster("m1", cluster.client_urls)
+        _restart.wait_healthy(unit, members, client, 30)
+        assert _restart.restart_guarded(unit, members, client, lambda: DUE, wait_seconds=0, timeout_seconds=30) == DUE
+        assert len(unit.restarted_at) == 1
+    finally:
+        cluster.stop()

@@ -1,0 +1,333 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from ansible_collections.ringfence.etcd.plugins.module_utils._errors import RefusedError, ServiceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd_api import (
+    ApiError,
+    Client,
+    Health,
+    LiveMember,
+    Lock,
+    LockHeldError,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._restart import (
+    Clock,
+    Cluster,
+    MemberHealth,
+    is_back,
+    may_restart,
+    restart_guarded,
+    wait_healthy,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._unit import Reason
+
+DUE: list[Reason] = [{"code": "unit_changed", "text": "changed"}]
+CLUSTER = Cluster("a", {"a": "http://a", "b": "http://b", "c": "http://c"})
+
+
+def member(name: str, *peers: str, **other: t.Any) -> MemberHealth:
+    return MemberHealth(name, f"id-{name}", active_peers={f"id-{peer}": 1 for peer in peers}, **other)
+
+
+@pytest.mark.parametrize(
+    ("others", "texts"),
+    [
+        ([], []),
+        ([member("b", "a", "c"), member("c", "a", "b")], []),
+        # The member itself may be broken: that is why it is restarted.
+        ([member("b", "c"), member("c", "b")], []),
+        ([member("a", problem="down"), member("b", "c"), member("c", "b")], []),
+        ([member("b", "a", problem="no answer"), member("c", "a", "b")], ["b is not healthy: no answer"]),
+        ([member("b", "a"), member("c", "a", "b")], ["b has no connection to its peer c"]),
+        (
+            [MemberHealth("b", "id-b", active_peers={"id-c": 0}), member("c", "b")],
+            ["b has no connection to its peer c"],
+        ),
+        ([member("b", links_known=False), member("c", "b")], ["the connections of b to its peers can't be read"]),
+        (
+            [member("b", "c"), member("c", "b"), MemberHealth("", "id-d", is_started=False)],
+            ["member id-d was added to the cluster and has not started yet"],
+        ),
+        ([member("b", "c"), member("c", "b"), member("l", problem="learner", is_learner=True)], []),
+    ],
+)
+def test_may_restart(others: list[MemberHealth], texts: list[str]) -> None:
+    assert [reason["text"] for reason in may_restart("a", others)] == texts
+
+
+@pytest.mark.parametrize(
+    ("me", "others", "texts"),
+    [
+        (member("a"), [], []),
+        (member("a", "b", "c"), [member("b", "a"), member("c", "a")], []),
+        (member("a", problem="no leader"), [member("b", "a")], ["a is not healthy: no leader"]),
+        (member("a", "b"), [member("b", "a"), member("c", "a")], ["a has no connection to its peer c"]),
+        # Health does not show it: the one direction works.
+        (member("a", "b", "c"), [member("b", "a"), member("c")], ["c has no connection to its peer a"]),
+        (member("a", "b"), [member("b", "a"), member("c", problem="down")], ["c is not healthy: down"]),
+        (member("a", "b"), [member("b", "a"), member("l", is_learner=True)], []),
+    ],
+)
+def test_is_back(me: MemberHealth, others: list[MemberHealth], texts: list[str]) -> None:
+    assert [reason["text"] for reason in is_back(me, others)] == texts
+
+
+class FakeClock(Clock):
+    def __init__(self) -> None:
+        self.time = 0.0
+        self.events: dict[float, t.Callable[[], object]] = {}
+
+    def now(self) -> float:
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        self.time += seconds
+        for when in [when for when in self.events if when <= self.time]:
+            self.events.pop(when)()
+
+
+class FakeClient(Client):
+    """A cluster in memory: who is down, which links are broken, who holds the lock."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names = ["a", "b", "c"]
+        self.down: set[str] = set()
+        self.broken: set[tuple[str, str]] = set()
+        self.held = False
+        self.lock_error: str | None = None
+
+    def _name(self, url: str) -> str:
+        name = url.rsplit("/", 1)[1]
+        if name in self.down:
+            raise ApiError(f"{url}: connection refused", url=url)
+        return name
+
+    def health(self, url: str) -> Health:
+        try:
+            self._name(url)
+        except ApiError as exc:
+            return Health(False, str(exc))
+        return Health(True)
+
+    def active_peers(self, url: str) -> dict[str, int]:
+        name = self._name(url)
+        return {
+            f"id-{peer}": 0 if peer in self.down or (name, peer) in self.broken else 1
+            for peer in self.names
+            if peer != name
+        }
+
+    def member_list(self, url: str) -> list[LiveMember]:
+        self._name(url)
+        return [LiveMember(f"id-{name}", name, (), (f"http://{name}",), False) for name in self.names]
+
+    def lease_grant(self, url: str, lease_id: int, ttl_seconds: int) -> None:
+        self._name(url)
+        if self.lock_error:
+            raise ApiError(self.lock_error)
+        if self.held:
+            raise LockHeldError("held")
+        self.held = True
+
+    def lease_keep_alive(self, url: str, lease_id: int) -> bool:
+        self._name(url)
+        return self.held
+
+    def lease_revoke(self, url: str, lease_id: int) -> None:
+        self._name(url)
+        self.held = False
+
+
+class FakeUnit:
+    name = "etcd.service"
+
+    def __init__(self, client: FakeClient, clock: FakeClock, back_after: float | None = 3.0) -> None:
+        self.client, self.clock, self.back_after = client, clock, back_after
+        self.restarts: list[float] = []
+        self.failed = False
+        self.lock_was_held: list[bool] = []
+
+    def restart(self) -> None:
+        self.restarts.append(self.clock.now())
+        self.lock_was_held.append(self.client.held)
+        self.client.down.add("a")
+        if self.back_after is not None:
+            self.clock.events[self.clock.now() + self.back_after] = lambda: self.client.down.discard("a")
+
+    def process_problem(self) -> str | None:
+        return "no process runs" if "a" in self.client.down else None
+
+    def problem(self) -> str | None:
+        return self.process_problem()
+
+    def has_failed(self) -> bool:
+        return self.failed
+
+    def journal_tail(self) -> str:
+        return "last words"
+
+
+def run(
+    client: FakeClient, unit: FakeUnit, still_due: t.Callable[[], list[Reason]] = lambda: DUE, **other: t.Any
+) -> list[Reason]:
+    options: dict[str, t.Any] = {"wait_seconds": 10, "timeout_seconds": 20, **other}
+    cluster = options.pop("cluster", CLUSTER)
+    return restart_guarded(unit, cluster, client, still_due, clock=unit.clock, **options)
+
+
+@pytest.fixture
+def client() -> FakeClient:
+    return FakeClient()
+
+
+@pytest.fixture
+def unit(client: FakeClient) -> FakeUnit:
+    return FakeUnit(client, FakeClock())
+
+
+def test_a_restart_under_the_lock(client: FakeClient, unit: FakeUnit) -> None:
+    assert run(client, unit) == DUE
+    assert (unit.restarts, unit.lock_was_held, client.held) == ([0.0], [True], False)
+    assert unit.clock.now() == 3.0
+
+
+def test_nothing_due_asks_nobody(client: FakeClient, unit: FakeUnit) -> None:
+    client.down = {"a", "b", "c"}
+    assert run(client, unit, list) == []
+    assert not unit.restarts
+
+
+def test_it_waits_for_its_turn(client: FakeClient, unit: FakeUnit) -> None:
+    client.held = True
+    unit.clock.events[4.0] = lambda: client.lease_revoke("http://b", 1)
+    assert run(client, unit) == DUE
+    assert unit.restarts == [4.0]
+
+
+def test_somebody_else_has_restarted_it_meanwhile(client: FakeClient, unit: FakeUnit) -> None:
+    client.held = True
+    answers = [DUE, []]
+    assert run(client, unit, lambda: answers.pop(0)) == []
+    assert not unit.restarts
+
+
+@pytest.mark.parametrize(
+    ("prepare", "text"),
+    [
+        (lambda client: client.down.add("b"), "b is not healthy: http://b: connection refused"),
+        (lambda client: client.broken.add(("c", "b")), "c has no connection to its peer b"),
+        (lambda client: setattr(client, "held", True), "another run restarts a member of this cluster right now"),
+        (lambda client: setattr(client, "lock_error", "no leader"), "does not give the restart lock: no leader"),
+        (lambda client: client.down.update("abc"), "no member tells who is in the cluster: http://b"),
+        (lambda client: client.names.remove("a"), "the cluster that answers does not list a as a member"),
+        (lambda client: client.names.append(""), "has not started yet"),
+    ],
+)
+def test_refused_after_waiting(
+    prepare: t.Callable[[FakeClient], object], text: str, client: FakeClient, unit: FakeUnit
+) -> None:
+    prepare(client)
+    was_held = client.held
+    with pytest.raises(RefusedError, match=text) as caught:
+        run(client, unit)
+    assert "waited 10 seconds" in str(caught.value)
+    assert caught.value.details["restart_due"] == DUE
+    assert not unit.restarts
+    assert client.held is was_held
+    assert unit.clock.now() == 10.0
+
+
+def test_what_changed_before_the_lock_was_taken_is_seen(client: FakeClient, unit: FakeUnit) -> None:
+    grant = client.lease_grant
+
+    def grant_and_break(url: str, lease_id: int, ttl_seconds: int) -> None:
+        grant(url, lease_id, ttl_seconds)
+        client.down.add("c")
+
+    client.lease_grant = grant_and_break  # type: ignore[method-assign]
+    with pytest.raises(RefusedError, match="c is not healthy"):
+        run(client, unit)
+    assert not unit.restarts and not client.held
+
+
+def test_not_back_in_time_keeps_the_lock(client: FakeClient, unit: FakeUnit) -> None:
+    unit.back_after = None
+    with pytest.raises(ServiceError, match="a: not well within 20 seconds: no process runs: the end of its log: last"):
+        run(client, unit)
+    assert len(unit.restarts) == 1 and client.held
+
+
+def test_a_failed_unit_is_not_waited_for(client: FakeClient, unit: FakeUnit) -> None:
+    unit.back_after, unit.failed = None, True
+    with pytest.raises(ServiceError, match="its unit has failed"):
+        run(client, unit)
+    assert unit.clock.now() == 0.0
+
+
+def test_healthy_and_not_linked_is_not_back(client: FakeClient, unit: FakeUnit) -> None:
+    client.broken.add(("b", "a"))
+    with pytest.raises(ServiceError, match="b has no connection to its peer a"):
+        run(client, unit)
+
+
+def test_force_asks_nobody(client: FakeClient, unit: FakeUnit) -> None:
+    client.down = {"b", "c"}
+    assert run(client, unit, force=True) == DUE
+    assert unit.lock_was_held == [False]
+
+
+@pytest.mark.parametrize("down", [set(), {"a"}])
+def test_one_member_alone_needs_no_lock(down: set[str], client: FakeClient, unit: FakeUnit) -> None:
+    client.names, client.down = ["a"], down
+    assert run(client, unit, cluster=Cluster("a", {"a": "http://a"})) == DUE
+    assert unit.lock_was_held == [False]
+
+
+def test_a_partial_list_hides_no_member(client: FakeClient, unit: FakeUnit) -> None:
+    client.down.add("c")
+    with pytest.raises(RefusedError, match="c is not healthy"):
+        run(client, unit, cluster=Cluster("a", {"a": "http://a", "b": "http://b"}))
+
+
+def test_wait_healthy_wants_every_named_member(client: FakeClient, unit: FakeUnit) -> None:
+    view = wait_healthy(unit, CLUSTER, client, 5, clock=unit.clock)
+    assert view.me is not None and [other.name for other in view.others] == ["b", "c"]
+    client.names.remove("c")
+    with pytest.raises(ServiceError, match="the cluster does not list c as a member"):
+        wait_healthy(unit, CLUSTER, client, 5, clock=unit.clock)
+
+
+def test_a_lock_that_was_not_renewed_in_time_is_not_touched(client: FakeClient) -> None:
+    clock = FakeClock()
+    lock = Lock(client, ["http://b"], ttl_seconds=30, clock=clock.now)
+    lock.acquire()
+    clock.sleep(15)
+    assert lock.keep()
+    clock.sleep(29)
+    assert lock.is_held()
+    clock.sleep(1)
+    assert not lock.keep()
+    lock.release()
+    assert client.held
+
+
+def test_a_lock_survives_a_member_that_is_down(client: FakeClient) -> None:
+    clock = FakeClock()
+    lock = Lock(client, ["http://b", "http://c"], ttl_seconds=30, clock=clock.now)
+    client.down.add("b")
+    lock.acquire()
+    clock.sleep(15)
+    assert lock.keep()
+    client.down.add("c")
+    clock.sleep(15)
+    # Nobody can be asked, and its time is not over.
+    assert lock.keep()
+    lock.release()
+    assert client.held and not lock.is_held()

@@ -1,0 +1,245 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import os
+import pathlib
+import typing as t
+
+import pytest
+from ansible_collections.ringfence.etcd.plugins.module_utils import _service, _systemd
+from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError, RefusedError, ServiceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._unit import deployed_from_arguments, seal_of, seal_unit
+
+NOTIFY = """[Unit]
+Description=etcd
+
+[Service]
+Type=notify
+Environment=RINGFENCE_SEAL=
+ExecStart=/usr/bin/etcd --name=etcd-1 --data-dir=@data@
+
+[Install]
+WantedBy=multi-user.target
+"""
+PROPERTIES = {"ActiveState": "inactive", "SubState": "dead", "UnitFileState": "", "NeedDaemonReload": "no"}
+
+
+def text_of(data_dir: str, extra: str = "") -> str:
+    return seal_unit(NOTIFY.replace("@data@", data_dir + extra))
+
+
+def wanted_unit(folder: pathlib.Path, **other: t.Any) -> _service.WantedUnit:
+    data_dir = str(folder / "data")
+    options: dict[str, t.Any] = {
+        "name": "etcd.service",
+        "text": text_of(data_dir),
+        "member_name": "etcd-1",
+        "data_dir": data_dir,
+        "owner": str(os.geteuid()),
+        "group": str(os.getegid()),
+        "unit_directory": str(folder),
+    }
+    return _service.WantedUnit(**{**options, **other})
+
+
+def process(seal: str | None, data_dir: str) -> _systemd.ProcessFacts:
+    argv = ["/usr/bin/etcd", "--name=etcd-1", f"--data-dir={data_dir}"]
+    return {"pid": 1, "argv": argv, "environ_seal": seal, "environment": {}, "exe": "/usr/bin/etcd"}
+
+
+class Host:
+    """systemd in memory: what it says, and what it was told."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.properties = dict(PROPERTIES)
+        self.process: _systemd.ProcessFacts | None = None
+        self.calls: list[str] = []
+        self.complaint: str | None = None
+        monkeypatch.setattr(_systemd, "require_systemd", lambda: None)
+        monkeypatch.setattr(_systemd, "show", lambda unit: self.properties)
+        monkeypatch.setattr(_systemd, "process_facts", lambda pid: self.process)
+        monkeypatch.setattr(_systemd, "verify_unit", self._verify)
+        for name in ("daemon_reload", "enable", "stop", "restart_no_block"):
+            monkeypatch.setattr(_systemd, name, self._recorder(name))
+
+    def _recorder(self, name: str) -> t.Callable[..., None]:
+        return lambda *args: self.calls.append(" ".join((name, *args)))
+
+    def _verify(self, text: str, unit: str, missing_program_is_fine: bool) -> None:
+        if self.complaint:
+            raise ServiceError(self.complaint)
+        self.calls.append(f"verify {unit}")
+
+    def runs(self, seal: str | None, data_dir: str, active_state: str = "active") -> None:
+        self.process = process(seal, data_dir)
+        self.properties = {
+            **PROPERTIES,
+            "ActiveState": active_state,
+            "SubState": "running",
+            "UnitFileState": "enabled",
+            "MainPID": "1",
+        }
+
+
+@pytest.fixture
+def host(monkeypatch: pytest.MonkeyPatch) -> Host:
+    return Host(monkeypatch)
+
+
+def test_from_nothing(host: Host, tmp_path: pathlib.Path) -> None:
+    wanted = wanted_unit(tmp_path)
+    checked = _service.plan_present(wanted, False, True)
+    assert not (tmp_path / "etcd.service").exists()
+    plan = _service.plan_present(wanted, False, False)
+    assert plan.actions == checked.actions
+    assert plan.actions == ("make_data_directory", "write_unit", "daemon_reload", "enable", "start")
+    assert plan.changed and plan.starts and plan.running and not plan.restart_due
+    assert plan.diff[-1]["before"] == "" and plan.diff[-1]["after"].endswith(wanted.text)
+    host.calls.clear()
+    _service.apply_present(plan)
+    assert host.calls == ["daemon_reload", "enable etcd.service", "restart_no_block etcd.service"]
+    assert (tmp_path / "etcd.service").read_text() == wanted.text
+    assert oct((tmp_path / "data").stat().st_mode)[-4:] == "0700"
+    host.runs(seal_of(wanted.text), wanted.data_dir)
+    again = _service.plan_present(wanted, False, False)
+    assert (again.actions, again.changed, again.diff) == ((), False, ())
+
+
+@pytest.fixture
+def deployed(host: Host, tmp_path: pathlib.Path) -> _service.WantedUnit:
+    wanted = wanted_unit(tmp_path)
+    _service.apply_present(_service.plan_present(wanted, False, False))
+    host.runs(seal_of(wanted.text), wanted.data_dir)
+    host.calls.clear()
+    return wanted
+
+
+def test_a_running_member_is_never_restarted(host: Host, deployed: _service.WantedUnit, tmp_path: pathlib.Path) -> None:
+    changed = wanted_unit(tmp_path, text=text_of(deployed.data_dir, " --snapshot-count=5000"))
+    plan = _service.plan_present(changed, False, False)
+    assert plan.actions == ("write_unit", "daemon_reload")
+    assert [reason["code"] for reason in plan.restart_due] == ["unit_changed"]
+    _service.apply_present(plan)
+    # From the process, not from what this run did: a run that ends here is finished by the next.
+    again = _service.plan_present(changed, False, False)
+    assert not again.changed and again.restart_due == plan.restart_due
+    assert _service.restart_due_now("etcd.service", str(tmp_path), False) == list(plan.restart_due)
+
+
+def test_a_changed_trust_bundle(host: Host, deployed: _service.WantedUnit) -> None:
+    plan = _service.plan_present(deployed, True, False)
+    assert [reason["code"] for reason in plan.restart_due] == ["trust_bundle_changed"]
+    assert not plan.changed
+
+
+@pytest.mark.parametrize("state", ["inactive", "failed", "activating"])
+def test_what_does_not_run_is_started(state: str, host: Host, deployed: _service.WantedUnit) -> None:
+    host.process = None
+    host.properties = {**host.properties, "ActiveState": state, "MainPID": "0"}
+    assert _service.plan_present(deployed, False, False).actions == ("start",)
+    stopped = _service.plan_present(wanted_unit(pathlib.Path(deployed.unit_directory), start=False), False, False)
+    assert (stopped.actions, stopped.running) == ((), False)
+
+
+@pytest.mark.parametrize(("seal", "actions"), [("0" * 64, ("start",)), (None, ())])
+def test_a_process_that_never_became_ready(
+    seal: str | None, actions: tuple[str, ...], host: Host, deployed: _service.WantedUnit
+) -> None:
+    host.runs(seal or seal_of(deployed.text), deployed.data_dir, "activating")
+    assert _service.plan_present(deployed, False, False).actions == actions
+
+
+def test_another_etcd_of_that_name_is_stopped(host: Host, tmp_path: pathlib.Path) -> None:
+    host.runs(None, "/var/lib/etcd/default")
+    plan = _service.plan_present(wanted_unit(tmp_path), True, False)
+    assert plan.actions == (
+        "make_data_directory",
+        "write_unit",
+        "daemon_reload",
+        "stop_other_etcd",
+        "start",
+    )
+    assert plan.running and not plan.restart_due
+    _service.apply_present(plan)
+    assert host.calls[-2:] == ["stop etcd.service", "restart_no_block etcd.service"]
+
+
+def test_an_etcd_without_seal_on_the_same_data_is_restarted_under_guard(host: Host, tmp_path: pathlib.Path) -> None:
+    wanted = wanted_unit(tmp_path)
+    host.runs(None, wanted.data_dir)
+    plan = _service.plan_present(wanted, False, False)
+    assert "start" not in plan.actions and "stop_other_etcd" not in plan.actions
+    assert [reason["code"] for reason in plan.restart_due] == ["unit_changed"]
+
+
+def test_a_running_member_keeps_its_data(host: Host, tmp_path: pathlib.Path) -> None:
+    host.runs("0" * 64, "/elsewhere")
+    with pytest.raises(RefusedError, match=r"on the data folder /elsewhere, the new unit names .*/data"):
+        _service.plan_present(wanted_unit(tmp_path), False, False)
+    assert not (tmp_path / "etcd.service").exists()
+
+
+def test_a_user_that_check_mode_can_not_know_yet(host: Host, tmp_path: pathlib.Path) -> None:
+    wanted = wanted_unit(tmp_path, owner="ringfence-no-such-user")
+    plan = _service.plan_present(wanted, False, True)
+    assert "does not exist on this host" in plan.warnings[0]
+    assert "# owner: ringfence-no-such-user" in plan.diff[0]["after"]
+    with pytest.raises(Exception, match="user ringfence-no-such-user does not exist"):
+        _service.plan_present(wanted, False, False)
+
+
+def test_what_systemd_does_not_take_is_not_written(host: Host, tmp_path: pathlib.Path) -> None:
+    host.complaint = "systemd does not take the unit"
+    with pytest.raises(ServiceError, match="does not take"):
+        _service.plan_present(wanted_unit(tmp_path), False, False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupted_reload_is_made_up_for(host: Host, deployed: _service.WantedUnit) -> None:
+    host.properties["NeedDaemonReload"] = "yes"
+    assert _service.plan_present(deployed, False, False).actions == ("daemon_reload",)
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (lambda text: text.replace("RINGFENCE_SEAL=", "RINGFENCE_SEAL=0"), "carries no seal"),
+        (lambda text: seal_unit(text.replace("[Install]\n", "")), "no section .Install."),
+        (lambda text: seal_unit(text.replace("\n\n[Install]", "[Install]")), "no section .Install."),
+        (lambda text: seal_unit(text.replace("=notify", "=simple")), "has Type=simple"),
+        (lambda text: seal_unit(text.replace("Type=notify\n", "")), "has Type=simple"),
+        (lambda text: seal_unit(text.replace("ExecStart", "ExecStop")), "has 0 lines ExecStart="),
+        (lambda text: seal_unit(text.replace("[Install]", "ExecStart=/x\n[Install]")), "no section|has 2 lines"),
+        (lambda text: seal_unit(text.replace("etcd-1", "etcd-2")), "has --name=etcd-2, needed is etcd-1"),
+        (lambda text: seal_unit(text.replace("/data", "/other")), "has --data-dir=.*/other, needed is .*/data"),
+        (lambda text: seal_unit(text.replace("--name", "--config-file=/x --name")), "has --config-file"),
+    ],
+)
+def test_a_text_that_is_no_members_unit(change: t.Callable[[str], str], problem: str, tmp_path: pathlib.Path) -> None:
+    wanted = wanted_unit(tmp_path)
+    _service.check_unit_text(wanted)
+    with pytest.raises(InputError, match=problem):
+        _service.check_unit_text(wanted_unit(tmp_path, text=change(wanted.text)))
+
+
+def test_the_name_in_the_text_counts_where_none_is_given(tmp_path: pathlib.Path) -> None:
+    _service.check_unit_text(wanted_unit(tmp_path, member_name=None))
+
+
+def test_restart_due_without_a_process_or_a_unit(host: Host, tmp_path: pathlib.Path) -> None:
+    assert _service.restart_due_now("etcd.service", str(tmp_path), True) == []
+    host.runs(None, "/var/lib/etcd/default")
+    assert _service.restart_due_now("etcd.service", str(tmp_path), True) == []
+    # A package's own etcd is not this member.
+    assert _service.restart_due_now("etcd.service", str(tmp_path), True, text_of("/data")) == []
+
+
+def test_the_settings_of_a_process_come_from_its_environment_too() -> None:
+    facts = process(None, "/x")
+    settings = deployed_from_arguments(["/usr/bin/etcd"], {"ETCD_DATA_DIR": "/var/lib/etcd/default"})
+    found = _service.Found({}, None, facts, settings)
+    assert _service.is_other_etcd(found, "/var/lib/etcd/ours")
+    assert not _service.is_other_etcd(found, "/var/lib/etcd/default/")

@@ -1,0 +1,298 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError
+from ansible_collections.ringfence.etcd.plugins.module_utils._unit import (
+    deployed_from_arguments,
+    deployed_from_text,
+    exec_arguments,
+    parse_unit,
+    plain_value,
+    quote_argument,
+    quote_program,
+    quote_value,
+    seal_is_valid,
+    seal_of,
+    seal_unit,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+UNIT = r"""# made by a test
+[Unit]
+Description=etcd member etcd-1
+After=network-online.target
+
+[Service]
+Type=notify
+User=etcd
+Environment=RINGFENCE_SEAL=
+ExecStart=/usr/bin/etcd \
+  --name=etcd-1 \
+# a comment between the lines
+  --data-dir=/var/lib/etcd/etcd-1 \
+  --peer-trusted-ca-file=/etc/etcd/pki/ca.crt \
+  --peer-cert-allowed-cn=etcd-1.example.com,etcd-2.example.com \
+  "--initial-cluster-token=50%% off for $$5"
+Restart=always
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+# What systemd can carry: no control characters, surrogates or noncharacters.
+writable = st.text(st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp", "Cn")), max_size=40)
+
+
+@pytest.mark.parametrize(
+    ("value", "quoted"),
+    [
+        ("--name=etcd-1", "--name=etcd-1"),
+        (
+            "--listen-peer-urls=https://[::1]:2380,http://10.0.0.1:2380",
+            "--listen-peer-urls=https://[::1]:2380,http://10.0.0.1:2380",
+        ),
+        ("", '""'),
+        ("a b", '"a b"'),
+        ("100%", "100%%"),
+        ("$HOME and ${HOME}", '"$$HOME and $${HOME}"'),
+        ("back\\slash", '"back\\\\slash"'),
+        ('say "hi"', '"say \\"hi\\""'),
+        ("it's", '"it\'s"'),
+        (";", '";"'),
+        ("#no-comment", '"#no-comment"'),
+        ("grüße", '"grüße"'),
+    ],
+)
+def test_quote_argument(value: str, quoted: str) -> None:
+    assert quote_argument(value) == quoted
+    assert exec_arguments(quoted) == [value]
+
+
+@given(st.lists(writable, max_size=6), st.sampled_from([" ", "  ", " \\\n  "]))
+def test_arguments_come_back_as_they_were_given(values: list[str], separator: str) -> None:
+    line = separator.join(quote_argument(value) for value in values)
+    assert exec_arguments(line.replace("\\\n", " ")) == values
+    service = parse_unit(f"[Service]\nExecStart={line}\n")["Service"]
+    assert [exec_arguments(value) for _key, value in service] == [values]
+
+
+@pytest.mark.parametrize("quote", [quote_argument, quote_value, plain_value])
+@pytest.mark.parametrize(
+    "value", ["a\nb", "a\rb", "a\0b", "a\tb", "\x1b[0m", "a\x7f", "a\x85", "a\u2028b", "a\ud800", "a\ufffe", "\ufdd0"]
+)
+def test_what_would_break_the_line_is_refused(quote: t.Callable[[str], str], value: str) -> None:
+    with pytest.raises(InputError, match="remove it"):
+        quote(value)
+
+
+def test_quote_value_leaves_dollar_signs() -> None:
+    assert quote_value("/srv/50% $x") == '"/srv/50%% $x"'
+
+
+def test_quote_program() -> None:
+    assert quote_program("/opt/my etcd/etcd%") == '"/opt/my etcd/etcd%%"'
+    for value in ("etcd", "", "/opt/$x/etcd"):
+        with pytest.raises(InputError, match="absolute path without a dollar sign"):
+            quote_program(value)
+
+
+def test_plain_value() -> None:
+    assert plain_value("etcd member 100%") == "etcd member 100%%"
+    for value in (" x", "x ", "x\\"):
+        with pytest.raises(InputError, match="begins or ends"):
+            plain_value(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("/usr/bin/etcd  --a   --b", ["/usr/bin/etcd", "--a", "--b"]),
+        ("--a='b c' \"--d e\"f", ["--a=b c", "--d ef"]),
+        (r"a\x41 \101 \u00e4 \s.", ["aA", "A", "ä", " ."]),
+        # Unknown escapes stay as they are written, a trailing backslash too.
+        (r"\q \x4 \8", [r"\q", r"\x4", r"\8"]),
+        ("a\\", ["a\\"]),
+        (r"a \; b ; second command", ["a", ";", "b"]),
+        ("%H $X ${Y} %% $$", ["%H", "$X", "${Y}", "%", "$"]),
+        ("", []),
+    ],
+)
+def test_exec_arguments(value: str, words: list[str]) -> None:
+    assert exec_arguments(value) == words
+
+
+def test_parse_unit() -> None:
+    text = (
+        "ignored=before any section\n[Unit]\nAfter = a\nAfter=b\n; comment\n\njunk\n"
+        "[Service]\nExecStart=/x \\\n# inner\n; inner\n  --y \\\n\nUser=z\n[Unit]\nWants=c\\\\\nBefore=d\\"
+    )
+    assert parse_unit(text) == {
+        "Unit": [("After", "a"), ("After", "b"), ("Wants", "c\\\\"), ("Before", "d")],
+        "Service": [("ExecStart", "/x    --y"), ("User", "z")],
+    }
+    assert parse_unit(text.replace("\n", "\r\n")) == parse_unit(text)
+
+
+def test_a_swallowed_newline_takes_the_section_with_it() -> None:
+    # Seen on a real cluster: systemd takes it, and the last common name is one that no certificate has.
+    text = UNIT.replace('$$5"\nRestart=always\n\n[Install]', '$$5"[Install]')
+    assert "Install" not in parse_unit(text)
+    assert t.cast(t.Any, deployed_from_text(text))["flags"]["initial-cluster-token"].endswith("[Install]")
+
+
+def test_deployed_from_text() -> None:
+    deployed = deployed_from_text(UNIT)
+    assert deployed is not None
+    assert deployed["program"] == "/usr/bin/etcd"
+    assert deployed["member_name"] == "etcd-1"
+    assert deployed["data_dir"] == "/var/lib/etcd/etcd-1"
+    assert deployed["allowed_common_names"] == ["etcd-1.example.com", "etcd-2.example.com"]
+    assert deployed["files"]["peer_trusted_ca_file"] == "/etc/etcd/pki/ca.crt"
+    assert deployed["files"]["peer_crl_file"] is None
+    assert deployed["flags"]["initial-cluster-token"] == "50% off for $5"
+    assert deployed["warnings"] == []
+
+
+@pytest.mark.parametrize("text", ["", "[Service]\n", "[Service]\nExecStart=/x\nExecStart=\n", "ExecStart=/x\n"])
+def test_a_text_without_a_command_says_nothing(text: str) -> None:
+    assert deployed_from_text(text) is None
+
+
+def test_environment_of_a_text_counts_where_the_flag_is_missing() -> None:
+    text = (
+        '[Service]\nEnvironment=ETCD_DATA_DIR=/data "ETCD_NAME=a 100%%"\nEnvironment=ETCD_INITIAL_CLUSTER=\n'
+        "ExecStart=-/usr/bin/etcd --name=b\n"
+    )
+    deployed = t.cast(t.Any, deployed_from_text(text))
+    assert (deployed["data_dir"], deployed["member_name"], deployed["initial_cluster"]) == ("/data", "b", {})
+    assert deployed["program"] == "/usr/bin/etcd"
+
+
+def test_a_command_with_a_name_of_its_own() -> None:
+    deployed = t.cast(t.Any, deployed_from_text("[Service]\nExecStart=@/usr/bin/etcd etcd --name=b\n"))
+    assert (deployed["program"], deployed["member_name"]) == ("/usr/bin/etcd", "b")
+
+
+@pytest.mark.parametrize(
+    ("words", "flags"),
+    [
+        (["--name=a"], {"name": "a"}),
+        (["-name=a"], {"name": "a"}),
+        (["--name", "a"], {"name": "a"}),
+        (["-name", "a", "--data-dir", "/d"], {"name": "a", "data-dir": "/d"}),
+        (["--peer-client-cert-auth", "--name=a"], {"peer-client-cert-auth": "true", "name": "a"}),
+        (["--peer-client-cert-auth=false"], {"peer-client-cert-auth": "false"}),
+        (["--name=a", "--name=b"], {"name": "b"}),
+        (["--name=a=b"], {"name": "a=b"}),
+        (["--name="], {"name": ""}),
+        # Go stops at the first word that is no flag.
+        (["--name=a", "x", "--name=b"], {"name": "a"}),
+        (["--name=a", "--", "--name=b"], {"name": "a"}),
+        ([], {}),
+    ],
+)
+def test_flags(words: list[str], flags: dict[str, str]) -> None:
+    assert deployed_from_arguments(["etcd", *words])["flags"] == flags
+
+
+def test_deployed_from_arguments() -> None:
+    deployed = deployed_from_arguments(
+        [
+            "/usr/bin/etcd",
+            "--name=etcd-1",
+            "--initial-cluster=etcd-1=https://10.0.0.1:2380,etcd-2=https://[fd00::2]:2380,etcd-1=https://10.1.0.1:2380",
+            "--initial-advertise-peer-urls=https://10.0.0.1:2380",
+            "--listen-peer-urls=https://0.0.0.0:2380",
+            "--advertise-client-urls=https://10.0.0.1:2379",
+            "--listen-client-urls=https://10.0.0.1:2379,https://127.0.0.1:2379",
+            "--peer-cert-allowed-hostname=h",
+        ]
+    )
+    assert deployed["data_dir"] == "etcd-1.etcd"
+    assert deployed["initial_cluster"] == {
+        "etcd-1": "https://10.0.0.1:2380,https://10.1.0.1:2380",
+        "etcd-2": "https://[fd00::2]:2380",
+    }
+    assert deployed["peer_urls"] == ["https://10.0.0.1:2380"]
+    assert deployed["listen_peer_urls"] == ["https://0.0.0.0:2380"]
+    assert deployed["client_urls"] == ["https://10.0.0.1:2379"]
+    assert deployed["listen_client_urls"] == ["https://10.0.0.1:2379", "https://127.0.0.1:2379"]
+    assert (deployed["allowed_common_names"], deployed["allowed_hostnames"]) == ([], ["h"])
+
+
+def test_defaults_are_those_of_etcd() -> None:
+    deployed = deployed_from_arguments([])
+    assert deployed["program"] is None
+    assert (deployed["member_name"], deployed["data_dir"]) == ("default", "default.etcd")
+    assert deployed["peer_urls"] == ["http://localhost:2380"]
+
+
+def test_an_empty_variable_is_skipped_and_a_flag_goes_first() -> None:
+    environment = {"ETCD_NAME": "a", "ETCD_DATA_DIR": "", "ETCD_INITIAL_CLUSTER": "a=http://x", "HOME": "/"}
+    deployed = deployed_from_arguments(["etcd", "--name=b"], environment)
+    assert (deployed["member_name"], deployed["data_dir"]) == ("b", "b.etcd")
+    assert deployed["flags"] == {"name": "b", "initial-cluster": "a=http://x"}
+
+
+@pytest.mark.parametrize(
+    ("words", "names", "codes"),
+    [
+        (["--peer-cert-allowed-cn=a,b", "--peer-trusted-ca-file=/ca"], ["a", "b"], []),
+        (["--peer-cert-allowed-cn=a, b", "--peer-trusted-ca-file=/ca"], ["a", " b"], ["allowed_common_names_spaces"]),
+        (["--peer-cert-allowed-cn=a,", "--peer-trusted-ca-file=/ca"], ["a", ""], ["allowed_common_names_hole"]),
+        (["--peer-cert-allowed-cn=", "--peer-trusted-ca-file=/ca"], [""], ["allowed_common_names_empty"]),
+        (["--peer-cert-allowed-cn=a"], ["a"], ["no_peer_trust_bundle"]),
+        (["--config-file=/etc/etcd.yml"], [], ["config_file"]),
+        (["--peer-skip-client-san-verification"], [], ["address_check_off"]),
+        (["--experimental-peer-skip-client-san-verification=true"], [], ["address_check_off"]),
+        (["--peer-skip-client-san-verification=false"], [], []),
+    ],
+)
+def test_common_names_and_warnings(words: list[str], names: list[str], codes: list[str]) -> None:
+    deployed = deployed_from_arguments(["etcd", *words])
+    assert deployed["allowed_common_names"] == names
+    assert [warning["code"] for warning in deployed["warnings"]] == codes
+
+
+def test_seal() -> None:
+    assert seal_of(UNIT) is None
+    assert not seal_is_valid(UNIT)
+    sealed = seal_unit(UNIT)
+    seal = seal_of(sealed)
+    assert seal is not None and len(seal) == 64
+    assert seal_is_valid(sealed)
+    assert seal_unit(sealed) == sealed
+    assert sealed.replace(seal, "") == UNIT
+    assert seal_of(seal_unit(UNIT + "\n")) != seal
+
+
+@given(st.sampled_from(range(len(UNIT))), st.sampled_from("xX \n"))
+def test_a_change_breaks_the_seal(position: int, character: str) -> None:
+    sealed = seal_unit(UNIT)
+    changed = sealed[:position] + character + sealed[position + 1 :]
+    assert changed == sealed or not seal_is_valid(changed)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        UNIT.replace("Environment=RINGFENCE_SEAL=\n", ""),
+        UNIT.replace("Environment=RINGFENCE_SEAL=\n", "Environment=RINGFENCE_SEAL=\n" * 2),
+        UNIT.replace("Environment=RINGFENCE_SEAL=\n", "").replace("[Unit]\n", "[Unit]\nEnvironment=RINGFENCE_SEAL=\n"),
+        UNIT.replace("Environment=RINGFENCE_SEAL=", 'Environment=RINGFENCE_SEAL=\nEnvironment="RINGFENCE_SEAL=x"'),
+        UNIT.replace("Environment=RINGFENCE_SEAL=", "Environment=RINGFENCE_SEAL=\\"),
+        UNIT.replace("Type=notify\n", "Type=notify \\\n").replace("User=etcd\n", "User=etcd \\\n"),
+    ],
+)
+def test_the_seal_has_one_place(text: str) -> None:
+    with pytest.raises(InputError, match="RINGFENCE_SEAL"):
+        seal_unit(text)
+    assert seal_of(text) is None
+    assert not seal_is_valid(text)
