@@ -1,0 +1,169 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The command line: thin words around ``Lab``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import typing as t
+
+from . import image, lab, plan, system
+from .errors import LabError
+from .lab import Lab
+
+FAULTS: dict[str, str] = {
+    "cut": "take the host's cable off the switch; with a second host: no packets between these two",
+    "heal": "undo cut and netem",
+    "netem": "delay or drop packets: netem delay 100ms loss 5%%",
+    "freeze": "all its processes stand still",
+    "thaw": "they go on",
+    "kill-etcd": "kill -9 etcd",
+    "fill-disk": "leave no byte free",
+    "free-disk": "make room again",
+    "power-off": "pull the plug, keep the disk",
+    "power-on": "boot it again",
+}
+
+
+def _parser() -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--name", default=os.environ.get("RINGFENCE_LAB_NAME", "dev"), help="the lab (default: dev)")
+    parser = argparse.ArgumentParser(prog="lab", description="Real hosts on this machine, for trying the collection.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    up = commands.add_parser("up", parents=[common], help="boot it, or what of it is not up yet")
+    up.add_argument("--hosts", type=int, help="etcd-1 to etcd-N (default: 3); a lab that is up may grow")
+    up.add_argument("--release", choices=image.RELEASES, help=f"Debian release (default: {image.DEFAULT_RELEASE})")
+    up.add_argument("--ipv6", action="store_true", default=None, help="hosts have IPv6 addresses only")
+    up.add_argument("--disk", type=int, metavar="MIB", help=f"size of each disk (default: {lab.DEFAULT_DISK_MIB})")
+    up.add_argument(
+        "--distribution-etcd",
+        metavar="HOST,…",
+        help="hosts on which Debian's own etcd service is enabled, as its package leaves it; or all",
+    )
+    down = commands.add_parser("down", parents=[common], help="take it all away")
+    down.add_argument("--all", action="store_true", help="every lab of this machine")
+    commands.add_parser("status", parents=[common], help="its hosts, and the names of all labs")
+    commands.add_parser("inventory", parents=[common], help="print a YAML inventory")
+
+    ssh = commands.add_parser("ssh", parents=[common], help="enter a host, or run a command there, by SSH")
+    ssh.add_argument("host")
+    ssh.add_argument("words", nargs=argparse.REMAINDER, metavar="command")
+    execute = commands.add_parser("exec", parents=[common], help="run a command on a host without using the network")
+    execute.add_argument("host")
+    execute.add_argument("words", nargs=argparse.REMAINDER, metavar="command")
+    run = commands.add_parser("run", parents=[common], help="run a command in the controller's place")
+    run.add_argument("words", nargs=argparse.REMAINDER, metavar="-- command")
+
+    fault = commands.add_parser(
+        "fault",
+        parents=[common],
+        help="break something, or mend it",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="\n".join(f"  {name:10} {text}" for name, text in FAULTS.items()).replace("%%", "%"),
+    )
+    fault.add_argument("host")
+    fault.add_argument("fault", choices=sorted(FAULTS), metavar="FAULT")
+    fault.add_argument("words", nargs=argparse.REMAINDER, metavar="…")
+
+    prune = commands.add_parser("prune", help="remove images that no lab uses and no present recipe makes")
+    prune.add_argument("--all", action="store_true", help="also those that the next lab would use")
+    return parser
+
+
+def _replace_process(command: t.Sequence[str]) -> t.NoReturn:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execvp(command[0], list(command))
+
+
+def _words(words: list[str]) -> list[str]:
+    return words[1:] if words[:1] == ["--"] else words
+
+
+def _up(options: argparse.Namespace) -> None:
+    names: list[str] | None = None
+    if options.distribution_etcd == "all":
+        names = [host.name for host in plan.make_hosts(options.hosts or 3)]
+    elif options.distribution_etcd is not None:
+        names = [name.strip() for name in options.distribution_etcd.split(",") if name.strip()]
+    Lab(
+        options.name,
+        hosts=options.hosts,
+        release=options.release,
+        ipv6_only=options.ipv6,
+        distribution_etcd=names,
+        disk_mib=options.disk,
+    ).up()
+
+
+def _status(options: argparse.Namespace) -> None:
+    names = lab.lab_names()
+    print(f"labs: {', '.join(names) or 'none'}")
+    chosen = Lab(options.name)
+    if chosen.exists:
+        print(f"{options.name}: Debian {chosen.release}, inventory {chosen.inventory_path}")
+        for row in chosen.status():
+            print(f"  {row['host']:12} {row['address']:24} {row['condition']:8} cable {row['cable']}")
+
+
+def _fault(options: argparse.Namespace) -> None:
+    chosen, host, words = Lab(options.name), options.host, _words(options.words)
+    if options.fault == "cut":
+        chosen.cut(host, words[0] if words else None)
+    elif options.fault == "netem":
+        if not words:
+            raise LabError("netem: say what, for example: netem delay 100ms loss 5%")
+        chosen.shape(host, ["netem", *words])
+    else:
+        getattr(chosen, options.fault.replace("-", "_"))(host)
+    system.say(f"{host}: {options.fault} done")
+
+
+def _prune(everything: bool) -> None:
+    kept = {str(Lab(name).image_name) for name in lab.lab_names()}
+    if not everything:
+        kept |= {image.Recipe(release=release).name for release in image.RELEASES}
+    removed = image.prune(kept)
+    print(f"removed: {', '.join(removed) or 'nothing'}")
+
+
+def _dispatch(options: argparse.Namespace) -> None:
+    if options.command == "up":
+        _up(options)
+    elif options.command == "down":
+        for name in lab.lab_names() if options.all else [options.name]:
+            Lab(name).down()
+    elif options.command == "status":
+        _status(options)
+    elif options.command == "inventory":
+        print(Lab(options.name).inventory(), end="")
+    elif options.command == "ssh":
+        _replace_process(Lab(options.name).ssh_command(options.host, " ".join(_words(options.words))))
+    elif options.command == "exec":
+        # As ssh does it: the words are one line for the host's shell.
+        line = " ".join(_words(options.words)) or "exec bash --login"
+        _replace_process(Lab(options.name).execute_command(options.host, line))
+    elif options.command == "run":
+        words = _words(options.words) or [os.environ.get("SHELL", "/bin/sh")]
+        _replace_process(Lab(options.name).controller_command(words))
+    elif options.command == "fault":
+        _fault(options)
+    elif options.command == "prune":
+        _prune(options.all)
+
+
+def main(arguments: t.Sequence[str] | None = None) -> int:
+    try:
+        _dispatch(_parser().parse_args(arguments))
+    except LabError as error:
+        print(f"lab: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("lab: interrupted", file=sys.stderr)
+        return 130
+    return 0
