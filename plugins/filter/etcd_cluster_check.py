@@ -131,7 +131,8 @@ def etcd_cluster_check(
         identity=plain(identity),
         batch=plain(list(infos)),
         play=plain(play),
-        leaving=plain(leaving),
+        # On the command line a list is easily given as a text: -e etcd_peer_tls_leaving=etcd-3,etcd-4
+        leaving=[name.strip() for name in leaving.split(",")] if isinstance(leaving, str) else plain(leaving),
         install=bool(install_pending),
         overrule_distribution_etcd=bool(overrule_distribution_etcd),
         ca_certificate=plain(ca_certificate) or None,

@@ -122,6 +122,8 @@ def make_member(entry: t.Mapping[str, t.Any], settings: ClusterSettings) -> Memb
     owner = f"member {name!r} of cluster {settings.name!r}"
     if not _MEMBER_NAME.fullmatch(name):
         raise InputError(f"{owner}: a name of letters, digits, '.', '_' and '-' is wanted, with a letter or digit first")
+    if name.lower() == "ca":
+        raise InputError(f"{owner}: a member named ca would share ca.crt and ca.key with the CA: give it another name")
     address = parse_address(str(entry.get("address") or name), owner)
     listen = parse_listen_address(entry.get("listen_address"), address, owner)
     domain = entry.get("domain") if entry.get("domain") is not None else settings.domain

@@ -102,6 +102,7 @@ def test_natural_keys_compare_whatever_the_parts_are() -> None:
         ({"name": "a=b"}, "a name of letters"),
         ({"name": "a/b"}, "a name of letters"),
         ({"name": "../x"}, "a name of letters"),
+        ({"name": "ca"}, "would share ca.crt"),
         ({"name": "etcd_1"}, "no IPv4 or IPv6 address and no DNS name"),
         ({"name": "etcd-1", "address": "10.0.0.256"}, "no IPv4 or IPv6 address and no DNS name"),
         ({"name": "etcd-1", "address": "10.0.0"}, "no IPv4 or IPv6 address and no DNS name"),

@@ -1,0 +1,208 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Can a user read a file, along the whole path to it? And if not: which component bars?
+
+As root the kernel is asked by a child process that becomes that user, so access control lists and mount options count
+too; without root it is worked out from owner, group and mode.
+
+Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import pwd
+import stat
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.ringfence.etcd.plugins.module_utils._errors import FileError
+from ansible_collections.ringfence.etcd.plugins.module_utils._files import group_name, owner_name
+
+_READ, _SEARCH = 4, 1
+_LINK_LIMIT = 40
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A user as the kernel knows it: the ids that a process of that user has."""
+
+    name: str
+    uid: int
+    gid: int
+    groups: frozenset[int]
+
+
+@dataclass(frozen=True)
+class Attributes:
+    """Owner, group and mode of a file or folder: found, or as they are going to be."""
+
+    uid: int
+    gid: int
+    mode: int
+
+
+@dataclass(frozen=True)
+class Barrier:
+    """The first component of a path that a user does not get past. ``why``: ``search``, ``read`` or ``missing``."""
+
+    path: str
+    why: str
+    text: str
+
+
+def identity_of(user: str) -> Identity | None:
+    """The ids of a user given by name or number; None where there is no such user. A number needs no user."""
+    try:
+        entry = pwd.getpwuid(int(user)) if user.isdigit() else pwd.getpwnam(user)
+    except KeyError:
+        # Without an entry systemd too gives such a process no group but root's.
+        return Identity(user, int(user), 0, frozenset((0,))) if user.isdigit() else None
+    groups = os.getgrouplist(entry.pw_name, entry.pw_gid)
+    return Identity(entry.pw_name, entry.pw_uid, entry.pw_gid, frozenset(groups))
+
+
+def mode_allows(identity: Identity, attributes: Attributes, bit: int) -> bool:
+    """What owner, group and mode grant: the first class that fits decides, as in the kernel. Root may all."""
+    if identity.uid == 0:
+        return True
+    if attributes.uid == identity.uid:
+        shift = 6
+    elif attributes.gid == identity.gid or attributes.gid in identity.groups:
+        shift = 3
+    else:
+        shift = 0
+    return bool(attributes.mode >> shift & bit)
+
+
+def find_barrier(path: str, identity: Identity, planned: t.Mapping[str, Attributes] | None = None) -> Barrier | None:
+    """What keeps the user from reading the file, or None where nothing does.
+
+    ``planned``: files and folders (as real paths) that are going to have these attributes, whatever they have now;
+    what is not there yet and not planned is ``missing``.
+    """
+    planned = planned or {}
+    if os.geteuid() == 0 and identity.uid != 0:
+        return _in_child(path, identity, planned)
+    # As the user itself the kernel can be asked right here.
+    return _walk(path, identity, planned, ask_kernel=os.geteuid() == identity.uid)
+
+
+def barrier_error(path: str, identity: Identity, barrier: Barrier) -> FileError:
+    """The line for the person who has to open the way."""
+    return FileError(f"user {identity.name} can't read {path}: {barrier.text}", path=path, barrier=barrier.path)
+
+
+def _in_child(path: str, identity: Identity, planned: t.Mapping[str, Attributes]) -> Barrier | None:
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        # Nothing of the parent may go on here: no exception handler, no exit handler, no buffered output.
+        status = 1
+        try:
+            os.close(reading)
+            os.setgroups(sorted(identity.groups))
+            os.setgid(identity.gid)
+            os.setuid(identity.uid)
+            found = _walk(path, identity, planned, ask_kernel=True)
+            answer = None if found is None else [found.path, found.why, found.text]
+            os.write(writing, json.dumps(answer).encode("ascii"))
+            status = 0
+        except BaseException as exc:
+            os.write(writing, json.dumps(str(exc)).encode("ascii"))
+        finally:
+            os._exit(status)
+    os.close(writing)
+    try:
+        with open(reading, "rb") as stream:
+            said = stream.read()
+    finally:
+        _pid, ended = os.waitpid(child, 0)
+    if ended != 0 or not said:
+        why = json.loads(said) if said else "the check was killed"
+        raise FileError(f"can't check as user {identity.name} whether {path} is readable: {why}", path=path)
+    answer = json.loads(said)
+    return None if answer is None else Barrier(*answer)
+
+
+def _walk(path: str, identity: Identity, planned: t.Mapping[str, Attributes], ask_kernel: bool) -> Barrier | None:
+    """Follow the path as the kernel does, one component after the other, links included."""
+    current = "/"
+    left = [part for part in reversed(os.path.abspath(path).split("/")) if part]
+    links = 0
+    while left:
+        barrier = _bars(current, _SEARCH, identity, planned, ask_kernel)
+        if barrier is not None:
+            return barrier
+        part = left.pop()
+        if part == "..":
+            current = os.path.dirname(current)
+            continue
+        following = os.path.join(current, part)
+        if following in planned:
+            current = following
+            continue
+        try:
+            mode = os.lstat(following).st_mode
+            target = os.readlink(following) if stat.S_ISLNK(mode) else None
+        except OSError as exc:
+            return _unseen(following, exc)
+        if target is None:
+            current = following
+            continue
+        links += 1
+        if links > _LINK_LIMIT:
+            return Barrier(following, "missing", f"{following} is a symbolic link that leads in a circle")
+        if target.startswith("/"):
+            current = "/"
+        left.extend(part for part in reversed(target.split("/")) if part not in ("", "."))
+    return _bars(current, _READ, identity, planned, ask_kernel)
+
+
+def _bars(
+    path: str, bit: int, identity: Identity, planned: t.Mapping[str, Attributes], ask_kernel: bool
+) -> Barrier | None:
+    try:
+        info = os.stat(path) if path not in planned else None
+    except OSError as exc:
+        return _unseen(path, exc)
+    if info is None:
+        attributes = planned[path]
+        allowed = mode_allows(identity, attributes, bit)
+    else:
+        attributes = Attributes(info.st_uid, info.st_gid, stat.S_IMODE(info.st_mode))
+        if bit == _SEARCH and not stat.S_ISDIR(info.st_mode):
+            return Barrier(path, "missing", f"{path} is not a directory")
+        # Real and effective ids are equal here (the child set both), so access() speaks for the one who reads.
+        allowed = os.access(path, bit) if ask_kernel else mode_allows(identity, attributes, bit)
+        if allowed and ask_kernel and bit == _READ and stat.S_ISREG(info.st_mode):
+            allowed = _opens(path)
+    if allowed:
+        return None
+    shown = f"{path} ({attributes.mode:04o} {owner_name(attributes.uid)}:{group_name(attributes.gid)})"
+    if bit == _SEARCH:
+        return Barrier(
+            path, "search", f"folder {shown} does not let it through: grant x to it (chmod o+x, or its group)"
+        )
+    return Barrier(path, "read", f"{shown} is not readable for it: change owner or mode")
+
+
+def _opens(path: str) -> bool:
+    try:
+        os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True
+
+
+def _unseen(path: str, error: OSError) -> Barrier:
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        return Barrier(path, "missing", f"{path} does not exist")
+    return Barrier(path, "search", f"{path} can't be looked at: {error.strerror or error}")
+
+
+__all__ = ("Attributes", "Barrier", "Identity", "barrier_error", "find_barrier", "identity_of", "mode_allows")

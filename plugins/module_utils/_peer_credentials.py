@@ -1,0 +1,390 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A member's three files on a node as one unit: all of them checked as they are going to be, then written.
+
+``plan_credentials`` does every check and writes nothing; ``apply_credentials`` carries the plan out.
+
+Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import os
+import re
+import typing as t
+from dataclasses import dataclass, field
+
+from ansible_collections.ringfence.etcd.plugins.module_utils._access import (
+    Attributes,
+    Identity,
+    barrier_error,
+    find_barrier,
+    identity_of,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._der import certificate_facts, read_certificates
+from ansible_collections.ringfence.etcd.plugins.module_utils._errors import (
+    CryptoError,
+    FileError,
+    InputError,
+    RingfenceError,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._files import (
+    NEW_PARENT_MODE,
+    Change,
+    WantedDirectory,
+    WantedFile,
+    apply_changes,
+    describe,
+    gid_of,
+    has_leftover,
+    missing_parents,
+    next_kept_path,
+    plan_directory,
+    plan_file,
+    read_file,
+    remove_leftover,
+    uid_of,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._tls_check import (
+    Material,
+    check_certificate,
+    check_credentials,
+    check_pair,
+    check_private_key,
+    check_trust_bundle,
+)
+
+CA, CERTIFICATE, PRIVATE_KEY = "ca", "certificate", "private_key"
+# The order in which the files are renamed: who finds the certificate finds its key and the trust bundle too.
+FILES = (CA, PRIVATE_KEY, CERTIFICATE)
+_TITLES = {CA: "trust bundle", PRIVATE_KEY: "private key", CERTIFICATE: "certificate"}
+_ARGUMENTS = {CA: "ca_content", PRIVATE_KEY: "private_key_content", CERTIFICATE: "certificate_content"}
+
+# A file name in the folder, with room for ".crt" and ".ringfence-new" and no way out of the folder.
+_NAME = re.compile(r"[^\s/.\x00-\x1f\x7f][^/\x00-\x1f\x7f]{0,199}")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked for. Content of None keeps the file that is there; ``pending`` names content that comes later."""
+
+    directory: str
+    name: str
+    owner: str
+    group: str
+    directory_mode: int
+    ca_content: str | None = field(default=None, repr=False)
+    certificate_content: str | None = field(default=None, repr=False)
+    private_key_content: str | None = field(default=None, repr=False)
+    pending: frozenset[str] = frozenset()
+    check_mode: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is going to happen; nothing has happened yet."""
+
+    paths: dict[str, str]
+    changes: tuple[Change, ...]
+    leftovers: tuple[str, ...]
+    reasons: dict[str, list[str]]
+    kept: dict[str, str]
+    notes: tuple[str, ...]
+    before: dict[str, t.Any]
+    after: dict[str, t.Any]
+    reader: Identity | None
+
+    @property
+    def changed(self) -> bool:
+        return bool(self.reasons)
+
+
+@dataclass(frozen=True)
+class _Ids:
+    """Owner and group as numbers; None for what check mode does not know yet, or what an ordinary user can't give."""
+
+    root_uid: int | None
+    root_gid: int | None
+    owner_uid: int | None
+    owner_gid: int | None
+
+
+def credential_paths(directory: str, name: str) -> dict[str, str]:
+    """Where a member's three files lie."""
+    return {
+        CA: os.path.join(directory, "ca.crt"),
+        CERTIFICATE: os.path.join(directory, f"{name}.crt"),
+        PRIVATE_KEY: os.path.join(directory, f"{name}.key"),
+    }
+
+
+def plan_credentials(request: Request) -> Plan:
+    """All checks and the plan; RingfenceError with one line where something does not fit."""
+    _check_input(request)
+    paths = credential_paths(request.directory, request.name)
+    notes: list[str] = []
+    ids = _ids(request, notes)
+    given = _given(request)
+    materials = _materials(request, paths, given)
+    _check_materials(materials)
+
+    wanted_directory = WantedDirectory(request.directory, request.directory_mode, ids.root_uid, ids.owner_gid)
+    wanted_files = {
+        CA: WantedFile(paths[CA], 0o644, given.get(CA), ids.root_uid, ids.root_gid),
+        PRIVATE_KEY: WantedFile(
+            paths[PRIVATE_KEY], 0o600, given.get(PRIVATE_KEY), ids.owner_uid, ids.owner_gid, secret=True
+        ),
+        CERTIFICATE: WantedFile(paths[CERTIFICATE], 0o644, given.get(CERTIFICATE), ids.root_uid, ids.root_gid),
+    }
+    planned = {"directory": _with_names(plan_directory(wanted_directory), wanted_directory, request, ids)}
+    for kind in FILES:
+        change = _with_names(plan_file(wanted_files[kind]), wanted_files[kind], request, ids)
+        planned[kind] = _with_pending(change, wanted_files[kind], kind, request, given)
+
+    reader = identity_of(request.owner)
+    if reader is not None:
+        _check_access(request, paths, planned, reader)
+
+    changes = {key: change for key, change in planned.items() if change is not None}
+    leftovers = tuple(paths[kind] for kind in FILES if has_leftover(paths[kind]))
+    reasons = {key: list(change.reasons) for key, change in changes.items()}
+    for kind in FILES:
+        if paths[kind] in leftovers:
+            reasons.setdefault(kind, []).append("leftover")
+    key_change = changes.get(PRIVATE_KEY)
+    replaces_key = key_change is not None and "content" in key_change.reasons
+    before, after = _difference(paths, changes, materials)
+    return Plan(
+        paths={"directory": request.directory, **paths},
+        changes=tuple(changes.values()),
+        leftovers=leftovers,
+        reasons=reasons,
+        kept={paths[PRIVATE_KEY]: next_kept_path(paths[PRIVATE_KEY])} if replaces_key else {},
+        notes=tuple(notes),
+        before=before,
+        after=after,
+        reader=reader,
+    )
+
+
+def apply_credentials(plan: Plan) -> dict[str, str]:
+    """Carry the plan out; gives back which file is kept where. FileError where the owner still can't read all three."""
+    for path in plan.leftovers:
+        remove_leftover(path)
+    kept = apply_changes(plan.changes, keep_replaced=(plan.paths[PRIVATE_KEY],))
+    for kind in FILES:
+        # Before the change the folder's own part was worked out from its mode; now the kernel says.
+        barrier = None if plan.reader is None else find_barrier(plan.paths[kind], plan.reader)
+        if barrier is not None and plan.reader is not None:
+            raise barrier_error(plan.paths[kind], plan.reader, barrier)
+    return kept
+
+
+def _check_input(request: Request) -> None:
+    if not os.path.isabs(request.directory):
+        raise InputError(f"directory: {request.directory} is not an absolute path: write it from / on")
+    if not _NAME.fullmatch(request.name) or request.name == "ca":
+        raise InputError(
+            f"name: {request.name!r} can't be a file's name beside ca.crt: no slash, no control character, no dot or"
+            " space in front, at most 200 characters, and not ca"
+        )
+    if not request.check_mode and request.pending:
+        raise InputError(
+            f"pending: {', '.join(sorted(request.pending))} stands for content that is not there yet, which only check"
+            " mode can do without: give the content"
+        )
+    if not 0 <= request.directory_mode <= 0o7777:
+        raise InputError(f"directory_mode: {request.directory_mode:o} is no mode: write it like '0755'")
+    if request.directory_mode & 0o022:
+        raise InputError(
+            f"directory_mode: {request.directory_mode:04o} lets others than root put files there: use '0755' or '0750'"
+        )
+
+
+def _ids(request: Request, notes: list[str]) -> _Ids:
+    def known(find: t.Callable[[str], int], name: str, kind: str) -> int | None:
+        try:
+            return find(name)
+        except FileError:
+            if not request.check_mode:
+                raise
+            # A whole run in check mode comes here before the user could be made.
+            notes.append(
+                f"{kind} {name} does not exist on this host yet; it must before the real run gets here. Whether"
+                f" {name} can read the files was not checked."
+            )
+            return None
+
+    root = 0 if os.geteuid() == 0 else None
+    return _Ids(root, root, known(uid_of, request.owner, "user"), known(gid_of, request.group, "group"))
+
+
+def _given(request: Request) -> dict[str, bytes]:
+    contents = {
+        CA: request.ca_content,
+        CERTIFICATE: request.certificate_content,
+        PRIVATE_KEY: request.private_key_content,
+    }
+    # One newline at the end, whatever templating left of it: or every second run would find a difference.
+    return {kind: f"{text.strip()}\n".encode() for kind, text in contents.items() if text is not None}
+
+
+def _materials(request: Request, paths: dict[str, str], given: dict[str, bytes]) -> dict[str, Material]:
+    """What each file is going to hold, as far as it is known: what was given, else what is there."""
+    materials: dict[str, Material] = {}
+    missing: list[str] = []
+    for kind in (CA, CERTIFICATE, PRIVATE_KEY):
+        if kind in given:
+            materials[kind] = Material(_ARGUMENTS[kind], given[kind])
+        elif kind not in request.pending:
+            content = read_file(paths[kind])
+            if content is None:
+                missing.append(kind)
+            else:
+                materials[kind] = Material(paths[kind], content)
+    if missing:
+        what = " and no ".join(_TITLES[kind] for kind in missing)
+        where = " and ".join(paths[kind] for kind in missing)
+        arguments = " and ".join(_ARGUMENTS[kind] for kind in missing)
+        remedy = "give " + ("it" if len(missing) == 1 else "them")
+        if PRIVATE_KEY in missing:
+            remedy += "; where the key is lost, issue the certificate anew with a new key"
+        raise CryptoError(
+            f"no {what} for {request.name}: {where} {'does' if len(missing) == 1 else 'do'} not exist and {arguments}"
+            f" {'was' if len(missing) == 1 else 'were'} not given: {remedy}",
+            missing=missing,
+        )
+    return materials
+
+
+def _check_materials(materials: dict[str, Material]) -> None:
+    """As much as can be said about what is known; with all three known it is a whole TLS handshake."""
+    bundle, certificate, private_key = (materials.get(kind) for kind in (CA, CERTIFICATE, PRIVATE_KEY))
+    if bundle is not None and certificate is not None and private_key is not None:
+        check_credentials(bundle, certificate, private_key)
+        return
+    if bundle is not None:
+        check_trust_bundle(bundle)
+    if private_key is not None:
+        check_private_key(private_key)
+    if certificate is not None:
+        if private_key is not None:
+            check_pair(certificate, private_key)
+        check_certificate(certificate)
+
+
+def _with_names(
+    change: Change | None, wanted: WantedDirectory | WantedFile, request: Request, ids: _Ids
+) -> Change | None:
+    """In check mode a user that does not exist yet has no number to plan with: put its name into the change."""
+    names: dict[str, str] = {}
+    if isinstance(wanted, WantedFile) and wanted.secret and ids.owner_uid is None:
+        names["owner"] = request.owner
+    if not (isinstance(wanted, WantedFile) and not wanted.secret) and ids.owner_gid is None:
+        names["group"] = request.group
+    if not names:
+        return change
+    if change is None:
+        found = describe(os.path.realpath(wanted.path))
+        change = Change(wanted, (), found, found)
+    reasons = change.reasons if change.reasons == ("missing",) else tuple(dict.fromkeys((*change.reasons, *names)))
+    return dataclasses.replace(change, reasons=reasons, after={**change.after, **names})
+
+
+def _with_pending(
+    change: Change | None, wanted: WantedFile, kind: str, request: Request, given: dict[str, bytes]
+) -> Change | None:
+    """Content that the real run will have is a change, though nobody can say what is in it."""
+    if kind not in request.pending or kind in given:
+        return change
+    if change is None:
+        found = describe(wanted.path)
+        return Change(wanted, ("content",), found, found)
+    if change.reasons == ("missing",):
+        return change
+    return dataclasses.replace(change, reasons=("content", *change.reasons))
+
+
+def _check_access(request: Request, paths: dict[str, str], planned: dict[str, Change | None], reader: Identity) -> None:
+    """The owner must get to each file along the whole path, as it is going to be."""
+    folder = os.path.realpath(request.directory)
+    attributes = {parent: Attributes(os.geteuid(), os.getegid(), NEW_PARENT_MODE) for parent in missing_parents(folder)}
+    for key, change in planned.items():
+        if change is not None:
+            where = folder if key == "directory" else os.path.join(folder, os.path.basename(change.path))
+            attributes[where] = _planned_attributes(change)
+    if planned["directory"] is not None:
+        # Behind a folder that is still closed the reader can't ask the kernel for a file that stays as it is.
+        for path in paths.values():
+            if os.path.lexists(path):
+                found = os.lstat(path)
+                where = os.path.join(folder, os.path.basename(path))
+                attributes.setdefault(where, Attributes(found.st_uid, found.st_gid, found.st_mode & 0o7777))
+    for path in paths.values():
+        barrier = find_barrier(path, reader, attributes)
+        if barrier is not None:
+            raise barrier_error(path, reader, barrier)
+
+
+def _planned_attributes(change: Change) -> Attributes:
+    def number(find: t.Callable[[str], int], name: str) -> int:
+        try:
+            return find(name)
+        except FileError:
+            # A group that is made later: nobody is in it yet.
+            return -1
+
+    return Attributes(
+        number(uid_of, change.after["owner"]), number(gid_of, change.after["group"]), int(change.after["mode"], 8)
+    )
+
+
+def _difference(
+    paths: dict[str, str], changes: dict[str, Change], materials: dict[str, Material]
+) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
+    """Public facts before and after, for ``--diff``: never a byte of the key, not even of a hash of it."""
+    before: dict[str, t.Any] = {}
+    after: dict[str, t.Any] = {}
+    for key, change in changes.items():
+        was, becomes = dict(change.before), dict(change.after)
+        new_content = bool({"missing", "content"} & set(change.reasons))
+        if key == PRIVATE_KEY and new_content:
+            was["content"] = "none" if was["state"] == "absent" else "the present key"
+            becomes["content"] = "another key"
+        elif key in (CA, CERTIFICATE) and new_content:
+            was["certificates"] = _fingerprints(read_file(paths[key]))
+            becomes["certificates"] = (
+                _fingerprints(materials[key].content) if key in materials else ["issued in this run"]
+            )
+        before[change.path], after[change.path] = was, becomes
+    return before, after
+
+
+def _fingerprints(content: bytes | None) -> list[str]:
+    if content is None:
+        return []
+    try:
+        facts = [
+            certificate_facts(certificate, datetime.datetime.now(datetime.timezone.utc))
+            for certificate in read_certificates(content)
+        ]
+    except RingfenceError:
+        return ["unreadable"]
+    return [f"{fact['common_name']}, until {fact['not_after']}, sha256 {fact['fingerprint']}" for fact in facts]
+
+
+__all__ = (
+    "CA",
+    "CERTIFICATE",
+    "FILES",
+    "PRIVATE_KEY",
+    "Plan",
+    "Request",
+    "apply_credentials",
+    "credential_paths",
+    "plan_credentials",
+)

@@ -1,0 +1,339 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a node has: etcd, credentials, unit, process, data. Reads only; what can't be read becomes a ``problem``.
+
+Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import pwd
+import re
+import ssl
+import subprocess
+import typing as t
+
+from ansible_collections.ringfence.etcd.plugins.module_utils._der import certificate_facts, read_certificates
+from ansible_collections.ringfence.etcd.plugins.module_utils._errors import FileError, InputError, RingfenceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._files import describe, os_error, read_file
+from ansible_collections.ringfence.etcd.plugins.module_utils._other_etcd import other_etcd, told_by_unit
+from ansible_collections.ringfence.etcd.plugins.module_utils._peer_credentials import (
+    CA,
+    CERTIFICATE,
+    PRIVATE_KEY,
+    credential_paths,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import ProcessFacts, main_pid, process_facts, show
+from ansible_collections.ringfence.etcd.plugins.module_utils._tls_check import Material, private_key_fits
+from ansible_collections.ringfence.etcd.plugins.module_utils._unit import (
+    Deployed,
+    deployed_from_arguments,
+    deployed_from_text,
+    seal_is_valid,
+    seal_of,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._wal import read_identity
+
+_VERSION = re.compile(r"^etcd Version: (\d+\.\d+\.\d+\S*)\s*$", re.MULTILINE)
+_VERSION_SECONDS = 10.0
+
+# Where systemd looks for units of the system, the first one wins (systemd.unit(5)).
+_UNIT_FOLDERS = (
+    "/etc/systemd/system",
+    "/run/systemd/system",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
+    "/lib/systemd/system",
+)
+
+# What a certificate's facts are where there is none to read.
+_NO_CERTIFICATE: dict[str, t.Any] = {
+    "common_name": None,
+    "issuer_common_name": None,
+    "serial_number": None,
+    "fingerprint": None,
+    "not_before": None,
+    "not_after": None,
+    "days_left": None,
+    "dns_names": [],
+    "ip_addresses": [],
+    "key_algorithm": None,
+    "key_usage": None,
+    "extended_key_usage": None,
+    "is_ca": None,
+}
+
+
+def peer_info(
+    directory: str,
+    name: str,
+    owner: str,
+    etcd_binary: str,
+    unit: str,
+    data_dir: str | None,
+    now: datetime.datetime | None = None,
+) -> dict[str, t.Any]:
+    """All facts of one node. ``data_dir`` of None: the one that the deployed unit names."""
+    for option, path in (("directory", directory), ("etcd_binary", etcd_binary), ("data_dir", data_dir)):
+        if path is not None and not os.path.isabs(path):
+            raise InputError(f"{option}: {path} is not an absolute path: write it from / on")
+    if not name or "/" in name or "\0" in name:
+        raise InputError(f"name: {name!r} can't be a file's name: give the member's name, without a slash")
+    if not re.fullmatch(r"[A-Za-z0-9:_.\\@-]+\.service", unit):
+        raise InputError(f"unit: {unit!r} is no service's name: write it like etcd.service")
+    service, other = _service_facts(unit)
+    settings = service["unit"]["settings"]
+    if data_dir is None and settings is not None and os.path.isabs(settings["data_dir"]):
+        data_dir = settings["data_dir"]
+    return {
+        "etcd": etcd_facts(etcd_binary),
+        "user": {"name": owner, "exists": user_exists(owner)},
+        "credentials": credentials_facts(directory, name, now or datetime.datetime.now(datetime.timezone.utc)),
+        **service,
+        "data": data_facts(data_dir),
+        "other_etcd": other,
+    }
+
+
+def user_exists(user: str) -> bool:
+    """Whether the host knows the user."""
+    try:
+        pwd.getpwnam(user)
+    except KeyError:
+        return False
+    return True
+
+
+def etcd_facts(binary: str) -> dict[str, t.Any]:
+    """Whether the binary is there, and which version it says it is."""
+    facts: dict[str, t.Any] = {"binary": binary, "found": os.path.isfile(binary), "version": None, "problem": None}
+    if facts["found"]:
+        try:
+            facts["version"] = etcd_version(binary)
+        except RingfenceError as exc:
+            facts["problem"] = str(exc)
+    else:
+        facts["problem"] = (
+            f"{binary} {'is no file' if os.path.exists(binary) else 'does not exist'}: install etcd, or name its path"
+        )
+    return facts
+
+
+def etcd_version(binary: str) -> str:
+    """The version that ``<binary> --version`` prints; FileError where it can't be run or prints something else."""
+    # ETCD_* of our own environment would be read by it as well.
+    environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
+    try:
+        done = subprocess.run(
+            [binary, "--version"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            timeout=_VERSION_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise FileError(
+            f"{binary} --version gave no answer in {_VERSION_SECONDS:g} seconds: is it etcd?", path=binary
+        ) from None
+    except PermissionError:
+        raise FileError(
+            f"{binary} can't be run: make it executable (chmod 0755), on a file system that allows it", path=binary
+        ) from None
+    except OSError as exc:
+        raise os_error("run", binary, exc) from exc
+    output = done.stdout.decode("utf-8", "replace")
+    match = _VERSION.search(output)
+    if match is None:
+        said = " ".join(output.split())[:80] or "nothing"
+        raise FileError(f"{binary} --version does not say 'etcd Version: ...' but {said!r}: is it etcd?", path=binary)
+    return match.group(1)
+
+
+def credentials_facts(directory: str, name: str, now: datetime.datetime) -> dict[str, t.Any]:
+    """The three files: attributes, public parts, and whether key and certificate belong together."""
+    paths = credential_paths(directory, name)
+    files = {kind: _file_facts(paths[kind]) for kind in paths}
+    contents = {kind: _content(files[kind]) for kind in paths}
+
+    ca: dict[str, t.Any] = {**files[CA], "pem": None, "certificates": []}
+    bundle_text, certificate_text, private_key_text = contents[CA], contents[CERTIFICATE], contents[PRIVATE_KEY]
+    if bundle_text is not None:
+        ca.update(_certificates_facts(paths[CA], bundle_text, now))
+
+    certificate: dict[str, t.Any] = {**files[CERTIFICATE], "pem": None, **_NO_CERTIFICATE}
+    if certificate_text is not None:
+        found = _certificates_facts(paths[CERTIFICATE], certificate_text, now)
+        leaf = found.pop("certificates", [{}])
+        certificate.update({**found, **(leaf[0] if leaf else {})})
+
+    private_key: dict[str, t.Any] = {**files[PRIVATE_KEY], "matches_certificate": None}
+    if private_key_text is not None and certificate_text is not None and certificate["fingerprint"] is not None:
+        try:
+            private_key["matches_certificate"] = private_key_fits(
+                Material(paths[CERTIFICATE], certificate_text),
+                Material(paths[PRIVATE_KEY], private_key_text),
+            )
+        except RingfenceError as exc:
+            # A key that is there and can be read but is none does not fit; whether we may look is another matter.
+            private_key["matches_certificate"] = False if exc.problem == "crypto" else None
+            private_key["problem"] = str(exc)
+    return {CA: ca, CERTIFICATE: certificate, PRIVATE_KEY: private_key}
+
+
+def data_facts(directory: str | None) -> dict[str, t.Any]:
+    """Which member of which cluster the data folder belongs to."""
+    facts: dict[str, t.Any] = {
+        "directory": directory,
+        "exists": False,
+        "member_id": None,
+        "cluster_id": None,
+        "problem": None,
+    }
+    if directory is not None:
+        try:
+            # An empty folder, made before etcd's first start, is no data.
+            facts["exists"] = describe(os.path.join(directory, "member"))["state"] != "absent"
+            facts["member_id"], facts["cluster_id"] = read_identity(directory) or (None, None)
+        except RingfenceError as exc:
+            facts["problem"] = str(exc)
+    return facts
+
+
+def _service_facts(unit: str) -> tuple[dict[str, t.Any], dict[str, t.Any] | None]:
+    """The unit as deployed, the process that runs, and the etcd of somebody else under the same name, if any."""
+    service: dict[str, t.Any] = {
+        "unit": {
+            "name": unit,
+            "path": None,
+            "exists": False,
+            "managed": False,
+            "seal": None,
+            "seal_valid": None,
+            "drop_ins": [],
+            "settings": None,
+            "problem": None,
+        },
+        "process": {
+            "running": False,
+            "pid": None,
+            "active_state": None,
+            "sub_state": None,
+            "seal": None,
+            "settings": None,
+            "problem": None,
+        },
+    }
+    facts = service["unit"]
+    try:
+        properties = show(unit)
+    except RingfenceError as exc:
+        properties, facts["problem"] = {}, str(exc)
+    facts["drop_ins"] = properties.get("DropInPaths", "").split()
+    facts["path"] = properties.get("FragmentPath") or _unit_path(unit)
+    text = ""
+    try:
+        text = _unit_text([facts["path"]]) if facts["path"] else ""
+        if text:
+            facts["exists"] = True
+            facts["seal"] = seal_of(text)
+            facts["managed"] = facts["seal"] is not None
+            facts["seal_valid"] = seal_is_valid(text) if facts["managed"] else None
+            # Drop-ins come after the unit and may set ExecStart= anew: what counts is all of it.
+            text = "\n".join((text, _unit_text(facts["drop_ins"])))
+            facts["settings"] = deployed_from_text(text)
+    except RingfenceError as exc:
+        facts["problem"] = str(exc)
+
+    process, started = service["process"], None
+    process["active_state"] = properties.get("ActiveState")
+    process["sub_state"] = properties.get("SubState")
+    pid = main_pid(properties)
+    if pid:
+        try:
+            started = process_facts(pid)
+        except RingfenceError as exc:
+            process.update(running=True, pid=pid, problem=str(exc))
+    if started is not None:
+        process.update(
+            running=True,
+            pid=pid,
+            seal=started["environ_seal"],
+            settings=deployed_from_arguments(started["argv"], started["environment"]),
+        )
+    return service, _other(unit, facts, process, started, text)
+
+
+def _other(
+    unit: str, facts: dict[str, t.Any], process: dict[str, t.Any], started: ProcessFacts | None, text: str
+) -> dict[str, t.Any] | None:
+    """Not ours: a unit without our seal, or a process that was started without it before our unit came."""
+    foreign_process = started is not None and started["environ_seal"] is None
+    foreign_unit = facts["exists"] and not facts["managed"]
+    if not foreign_process and not foreign_unit:
+        return None
+    told: Deployed | None = process["settings"] if foreign_process else told_by_unit(text, unit)
+    return other_etcd(facts["path"] if foreign_unit else None, told, foreign_process)
+
+
+def _unit_path(unit: str) -> str | None:
+    """Where the unit's file would be found by systemd, on a host where none runs (an image, a container)."""
+    candidates = (os.path.join(folder, unit) for folder in _UNIT_FOLDERS)
+    return next((path for path in candidates if os.path.isfile(path)), None)
+
+
+def _unit_text(paths: t.Sequence[str]) -> str:
+    contents = (read_file(path) for path in paths)
+    return "\n".join(content.decode("utf-8", "replace") for content in contents if content is not None)
+
+
+def _file_facts(path: str) -> dict[str, t.Any]:
+    facts: dict[str, t.Any] = {
+        "path": path,
+        "state": "unknown",
+        "owner": None,
+        "group": None,
+        "mode": None,
+        "problem": None,
+    }
+    try:
+        facts.update(describe(path))
+    except FileError as exc:
+        facts["problem"] = str(exc)
+    return facts
+
+
+def _content(facts: dict[str, t.Any]) -> bytes | None:
+    """The file's content; why there is none goes to ``problem``."""
+    if facts["state"] in ("absent", "unknown"):
+        return None
+    try:
+        content = read_file(facts["path"])
+        if content is None:
+            facts["problem"] = f"{facts['path']} is a link to nothing: put a file there"
+        return content
+    except FileError as exc:
+        facts["problem"] = str(exc)
+        return None
+
+
+def _certificates_facts(path: str, content: bytes, now: datetime.datetime) -> dict[str, t.Any]:
+    """The public text and its certificates' facts, or what is wrong with them."""
+    try:
+        certificates = read_certificates(content, path)
+    except RingfenceError as exc:
+        # Given back as it is, so that who decides on a new certificate sees that there is one; but never a key in it.
+        text = content.decode("utf-8", "replace")
+        is_public = "BEGIN CERTIFICATE" in text and "PRIVATE KEY" not in text
+        return {"problem": str(exc), "pem": text if is_public else None}
+    # Built from what was read: should a key have been pasted into the file, it must not come out here.
+    pem = "".join(ssl.DER_cert_to_PEM_cert(certificate.der) for certificate in certificates)
+    return {"pem": pem, "certificates": [certificate_facts(certificate, now) for certificate in certificates]}
+
+
+__all__ = ("credentials_facts", "data_facts", "etcd_facts", "etcd_version", "peer_info", "user_exists")

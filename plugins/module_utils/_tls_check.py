@@ -1,0 +1,321 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Are a certificate, its private key and a trust bundle good for a member of etcd? OpenSSL says, by a real handshake.
+
+A member is server and client with the same pair, so both ends of one mutual TLS handshake carry it here, in memory.
+The key reaches OpenSSL through an anonymous file in memory (memfd): no secret touches a disk.
+
+Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import os
+import ssl
+import typing as t
+from dataclasses import dataclass, field
+
+from ansible_collections.ringfence.etcd.plugins.module_utils._der import (
+    Certificate,
+    iso_time,
+    read_certificates,
+    split_pem,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._errors import CryptoError, FileError
+
+# A bundle's certificate is trusted even where its own issuer is not in the bundle, as Go does it.
+# (ssl.VERIFY_X509_PARTIAL_CHAIN has a name only from Python 3.10 on.)
+_PARTIAL_CHAIN = 0x80000
+
+# How OpenSSL says that a key belongs to another certificate: the last two where the kinds of key differ.
+_MISFITS = ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED", "NO_PRIVATE_KEY_ASSIGNED")
+_TOO_WEAK = ("EE_KEY_TOO_SMALL", "CA_KEY_TOO_SMALL", "CA_MD_TOO_WEAK", "EE_MD_TOO_WEAK")
+
+# X509_V_ERR_… (x509_vfy.h), as SSLCertVerificationError.verify_code gives them.
+_SIGNATURE_FAILURE = 7
+_NOT_YET_VALID = 9
+_EXPIRED = 10
+_NO_ISSUER = (2, 18, 19, 20, 21)
+_PURPOSE = (26, 27, 28)
+_WEAK = (66, 67, 68)
+
+_BOTH = (("serverAuth", "server"), ("clientAuth", "client"))
+
+
+@dataclass(frozen=True)
+class Material:
+    """One PEM file's content, and its name in messages (``/etc/etcd/pki/etcd-1.key``, ``private_key_content``)."""
+
+    name: str
+    content: bytes = field(repr=False)
+
+
+class _Encrypted(Exception):
+    """Raised by the password callback: without one OpenSSL would ask on the terminal and wait forever."""
+
+
+def private_key_fits(certificate: Material, private_key: Material) -> bool:
+    """Whether the private key belongs to the certificate; CryptoError where one of the two can't be read."""
+    chain = read_certificates(certificate.content, certificate.name)
+    check_private_key(private_key)
+    return _load_pair(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), chain, certificate, private_key)
+
+
+def check_private_key(private_key: Material) -> None:
+    """CryptoError unless there is one private key in PEM that is not encrypted; whether it is sound, OpenSSL says."""
+    if not private_key.content.strip():
+        raise CryptoError(f"{private_key.name} is empty: a private key in PEM is wanted", reason="empty")
+    keys = [block for block in split_pem(private_key.content, private_key.name) if block.label.endswith("PRIVATE KEY")]
+    if not keys:
+        raise CryptoError(
+            f"{private_key.name} holds no private key in PEM: a line -----BEGIN PRIVATE KEY----- is wanted, not"
+            " indented",
+            reason="unreadable",
+        )
+    if keys[0].label.startswith("ENCRYPTED") or any("ENCRYPTED" in header for header in keys[0].headers):
+        raise _encrypted(private_key)
+
+
+def check_trust_bundle(bundle: Material, now: datetime.datetime | None = None) -> tuple[Certificate, ...]:
+    """The bundle's CA certificates; CryptoError unless all of them are CAs and at least one is valid now."""
+    now = now or _now()
+    authorities = read_certificates(bundle.content, bundle.name)
+    for authority in authorities:
+        if not authority.is_ca:
+            raise CryptoError(
+                f"{bundle.name} holds {_described(authority)}, which is no CA certificate: only CAs belong in a"
+                " trust bundle",
+                reason="not_a_ca",
+            )
+    if not any(authority.not_before <= now <= authority.not_after for authority in authorities):
+        raise _not_valid_now(authorities[0], f"the CA in {bundle.name}", now)
+    return authorities
+
+
+def check_certificate(certificate: Material, now: datetime.datetime | None = None) -> Certificate:
+    """The leaf; CryptoError unless it is a member's own certificate, valid now and good for both roles.
+
+    Only what the certificate itself says: for when its key or the trust bundle is not at hand yet.
+    """
+    now = now or _now()
+    leaf = read_certificates(certificate.content, certificate.name)[0]
+    if leaf.is_ca:
+        raise CryptoError(
+            f"{certificate.name} holds {_described(leaf)}, a CA's certificate: the member's own is wanted"
+            " (two files swapped?)",
+            reason="is_a_ca",
+        )
+    if not leaf.not_before <= now <= leaf.not_after:
+        raise _not_valid_now(leaf, f"the certificate in {certificate.name}", now)
+    lacking = [usage for usage, _role in _BOTH if usage not in (leaf.extended_key_usage or ())]
+    if lacking:
+        raise CryptoError(
+            f"the certificate in {certificate.name} ({_described(leaf)}) lacks {' and '.join(lacking)}: a member of"
+            " etcd is server and client to its peers, issue it with both extended key usages",
+            reason="extended_key_usage",
+        )
+    return leaf
+
+
+def check_credentials(bundle: Material, certificate: Material, private_key: Material) -> Certificate:
+    """The leaf, proved good: the key fits, and a mutual TLS handshake with the bundle as trust succeeds."""
+    authorities = check_trust_bundle(bundle)
+    chain = read_certificates(certificate.content, certificate.name)
+    check_pair(certificate, private_key)
+    leaf = check_certificate(certificate)
+    refusal = _refusal(authorities, chain, certificate, private_key)
+    if refusal is not None and len(authorities) > 1:
+        # Of several CAs of one name OpenSSL may take the wrong one where the leaf has no authority key identifier;
+        # Go, and so etcd, tries all of them.
+        alone = (_refusal((authority,), chain, certificate, private_key) for authority in authorities)
+        refusal = None if any(one is None for one in alone) else refusal
+    if refusal is not None:
+        raise _translated(refusal, bundle, authorities, certificate, leaf)
+    return leaf
+
+
+def check_pair(certificate: Material, private_key: Material) -> None:
+    """CryptoError unless the private key belongs to the certificate."""
+    if not private_key_fits(certificate, private_key):
+        raise CryptoError(
+            f"the private key in {private_key.name} does not belong to the certificate in {certificate.name}: give the"
+            " pair that was made together, or issue the certificate anew",
+            reason="private_key_mismatch",
+        )
+
+
+def _refusal(
+    trusted: t.Sequence[Certificate], chain: t.Sequence[Certificate], certificate: Material, private_key: Material
+) -> ssl.SSLError | None:
+    """Why a member with this pair would not take itself for a peer; None where it would."""
+    contexts = []
+    for protocol in (ssl.PROTOCOL_TLS_SERVER, ssl.PROTOCOL_TLS_CLIENT):
+        context = ssl.SSLContext(protocol)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.verify_flags |= _PARTIAL_CHAIN
+        context.load_verify_locations(cadata=b"".join(authority.der for authority in trusted))
+        _load_pair(context, chain, certificate, private_key)
+        contexts.append(context)
+    try:
+        _shake_hands(*contexts)
+    except ssl.SSLError as exc:
+        return exc
+    return None
+
+
+def _load_pair(
+    context: ssl.SSLContext, chain: t.Sequence[Certificate], certificate: Material, private_key: Material
+) -> bool:
+    """Put certificate and key in the context; False where they do not belong together."""
+
+    def refuse() -> str:
+        raise _Encrypted
+
+    pem = "".join(ssl.DER_cert_to_PEM_cert(one.der) for one in chain).encode("ascii")
+    try:
+        with _in_memory(pem) as certificate_path, _in_memory(private_key.content) as private_key_path:
+            context.load_cert_chain(certificate_path, private_key_path, password=refuse)
+    except _Encrypted:
+        raise _encrypted(private_key) from None
+    except ssl.SSLError as exc:
+        if exc.reason in _MISFITS:
+            return False
+        if exc.reason in _TOO_WEAK:
+            raise _too_weak(certificate, exc.reason) from None
+        # The certificate was read before, so what OpenSSL can't read is the key.
+        raise CryptoError(
+            f"the private key in {private_key.name} can't be read by OpenSSL: put the original there again, or issue"
+            " the certificate with a new key",
+            reason="unreadable",
+        ) from None
+    return True
+
+
+@contextlib.contextmanager
+def _in_memory(content: bytes) -> t.Iterator[str]:
+    """A path under which OpenSSL reads the content from memory; it is gone with the block."""
+    try:
+        descriptor = os.memfd_create("ringfence", os.MFD_CLOEXEC)
+    except (AttributeError, OSError) as exc:
+        # A temporary file instead would put a private key on a disk: rather no check at all.
+        raise FileError(
+            f"no anonymous file in memory (memfd_create) on this host, keys can't be checked: {exc}"
+        ) from None
+    try:
+        with open(descriptor, "wb", closefd=False) as stream:
+            stream.write(content)
+        yield f"/proc/self/fd/{descriptor}"
+    finally:
+        os.close(descriptor)
+
+
+def _shake_hands(server_context: ssl.SSLContext, client_context: ssl.SSLContext) -> None:
+    """One mutual handshake in memory; SSLError where one of the two ends refuses the other."""
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    server = server_context.wrap_bio(to_server, to_client, server_side=True)
+    client = client_context.wrap_bio(to_client, to_server, server_side=False)
+    waiting = [client, server]
+    # TLS 1.3 needs three turns, TLS 1.2 four; the bound is there so that no surprise can make it endless.
+    for _turn in range(20):
+        for end in list(waiting):
+            try:
+                end.do_handshake()
+            except ssl.SSLWantReadError:
+                continue
+            waiting.remove(end)
+        if not waiting:
+            return
+    raise ssl.SSLError("the handshake does not come to an end")
+
+
+def _translated(
+    error: ssl.SSLError,
+    bundle: Material,
+    authorities: t.Sequence[Certificate],
+    certificate: Material,
+    leaf: Certificate,
+) -> CryptoError:
+    """What OpenSSL's refusal means to the person who reads the line, and the way out."""
+    code = getattr(error, "verify_code", None)
+    subject = f"the certificate in {certificate.name} ({_described(leaf)})"
+    if code in _NO_ISSUER or code == _SIGNATURE_FAILURE:
+        known = ", ".join(sorted({_described(authority) for authority in authorities}))
+        issuer = leaf.issuer_common_name or "a nameless CA"
+        return CryptoError(
+            f"{subject} is signed by {issuer!r}, an authority that is not in {bundle.name} (there: {known}): give the"
+            " bundle with the CA that signed it, or issue it anew from this CA",
+            reason="unknown_authority",
+        )
+    if code in (_EXPIRED, _NOT_YET_VALID):
+        # The leaf's own dates were looked at before: it is a CA on the way up.
+        issuers = [authority for authority in authorities if authority.subject == leaf.issuer]
+        return _not_valid_now((issuers or list(authorities))[0], f"a CA in {bundle.name}", _now())
+    if code in _PURPOSE:
+        usages = ", ".join(leaf.key_usage or ()) or "none"
+        return CryptoError(
+            f"{subject} or its CA has a key usage that TLS refuses (key usage: {usages}): issue it anew with"
+            " digitalSignature",
+            reason="key_usage",
+        )
+    if code in _WEAK or error.reason in _TOO_WEAK:
+        return _too_weak(certificate, error.reason or "")
+    why = getattr(error, "verify_message", None) or error.reason or str(error)
+    return CryptoError(
+        f"{subject} fails a TLS handshake with itself: {str(why).lower().replace('_', ' ')}: issue it anew",
+        reason="handshake",
+    )
+
+
+def _not_valid_now(certificate: Certificate, subject: str, now: datetime.datetime) -> CryptoError:
+    clock = f"this host's clock says {iso_time(now)}"
+    if now < certificate.not_before:
+        return CryptoError(
+            f"{subject} ({_described(certificate)}) is not yet valid: it begins at {iso_time(certificate.not_before)}"
+            f" and {clock}: set the clock right, or issue it with an earlier begin",
+            reason="not_yet_valid",
+        )
+    return CryptoError(
+        f"{subject} ({_described(certificate)}) has expired at {iso_time(certificate.not_after)} and {clock}: renew it,"
+        " or set the clock right",
+        reason="expired",
+    )
+
+
+def _encrypted(private_key: Material) -> CryptoError:
+    return CryptoError(
+        f"the private key in {private_key.name} is encrypted: etcd can't ask for a passphrase, give it without one",
+        reason="encrypted",
+    )
+
+
+def _too_weak(certificate: Material, reason: str) -> CryptoError:
+    what = "signature" if "MD" in reason else "key"
+    return CryptoError(
+        f"the {what} of the certificate in {certificate.name} or of its CA is too weak for OpenSSL's policy on this"
+        " host: issue it anew with a stronger one",
+        reason="too_weak",
+    )
+
+
+def _described(certificate: Certificate) -> str:
+    return f"{certificate.common_name or 'no common name'}, serial number {certificate.serial_number}"
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.timezone.utc)
+
+
+__all__ = (
+    "Material",
+    "check_certificate",
+    "check_credentials",
+    "check_pair",
+    "check_private_key",
+    "check_trust_bundle",
+    "private_key_fits",
+)

@@ -1,0 +1,247 @@
+#!/usr/bin/python
+
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: etcd_peer_credentials
+short_description: Put trust bundle, certificate and private key of an etcd member on its host
+version_added: 0.1.0
+description:
+  - Writes C(ca.crt), C(<name>.crt) and C(<name>.key) as one unit, after all of them were checked as they are going to
+    be.
+  - The private key must belong to the certificate and not be encrypted. A mutual TLS handshake with the trust bundle
+    must succeed, so the certificate chains to it, is valid now and has both extended key usages. The user that etcd
+    runs as must be able to read all three files along the whole path.
+  - Where a check fails, nothing is changed.
+  - Content that is not given stays as it is on the host, takes part in the checks, and its owner and mode are repaired.
+  - A private key that is replaced is kept beside the new one as C(<name>.key.replaced-<number>).
+  - Needs nothing but Python on the host.
+author:
+  - ringfence.etcd contributors (@ringfence)
+extends_documentation_fragment:
+  - ringfence.etcd.attributes
+attributes:
+  check_mode:
+    support: full
+    details:
+      - A user or group that does not exist yet is a note in check mode, since the play may make it in the real run.
+  diff_mode:
+    support: full
+    details:
+      - Shows fingerprints, owners and modes, never a part of the private key.
+  idempotent:
+    support: full
+options:
+  directory:
+    description:
+      - Folder of the three files. It is made if missing, with the folders above it.
+      - It belongs to root and to O(group).
+    type: path
+    default: /etc/etcd/pki
+  name:
+    description: The member's name, which is the name of its files.
+    type: str
+    required: true
+  owner:
+    description: User that etcd runs as, by name or number. It owns the private key, whose mode is V(0600).
+    type: str
+    default: etcd
+  group:
+    description: Group of the private key and of the folder, by name or number.
+    type: str
+    default: etcd
+  directory_mode:
+    description: Mode of the folder, in octal digits. Only root may write there.
+    type: str
+    default: '0755'
+  ca_content:
+    description:
+      - The trust bundle, one or more CA certificates in PEM.
+      - Without it the file that is there is kept.
+    type: str
+  certificate_content:
+    description:
+      - The member's certificate in PEM, intermediate certificates after it.
+      - Without it the file that is there is kept.
+    type: str
+  private_key_content:
+    description:
+      - The member's private key in PEM, not encrypted.
+      - Without it the file that is there is kept.
+    type: str
+  pending:
+    description:
+      - Files whose content will come in the real run and does not exist in check mode, such as a certificate that
+        M(ringfence.etcd.etcd_peer_certificates) would issue. They count as changed.
+      - Only for check mode.
+    type: list
+    elements: str
+    choices: [ca, certificate, private_key]
+    default: []
+seealso:
+  - module: ringfence.etcd.etcd_peer_certificates
+  - module: ringfence.etcd.etcd_peer_info
+"""
+
+EXAMPLES = r"""
+- name: Put the member's files in place
+  ringfence.etcd.etcd_peer_credentials:
+    name: etcd-1
+    ca_content: "{{ lookup('ansible.builtin.file', 'pki/ca.crt') }}"
+    certificate_content: "{{ lookup('ansible.builtin.file', 'pki/etcd-1.crt') }}"
+    private_key_content: "{{ lookup('ansible.builtin.file', 'pki/etcd-1.key') }}"
+
+- name: Put a renewed certificate in place, for the key that is there
+  ringfence.etcd.etcd_peer_credentials:
+    name: etcd-1
+    certificate_content: "{{ renewed.members[0].certificate }}"
+
+- name: Check the files that are there, repair owner and mode
+  ringfence.etcd.etcd_peer_credentials:
+    name: etcd-1
+"""
+
+RETURN = r"""
+reasons:
+  description: Why a file or the folder changes; empty where nothing changes.
+  returned: success
+  type: dict
+  sample: {certificate: [content], private_key: [mode]}
+  contains:
+    directory:
+      description: Any of V(missing), V(owner), V(group), V(mode).
+      type: list
+      elements: str
+      returned: when the folder changes
+    ca:
+      description: >-
+        Any of V(missing), V(content), V(owner), V(group), V(mode), V(leftover). The last one says that a run that was
+        killed left a staged file, which is taken away.
+      type: list
+      elements: str
+      returned: when the trust bundle changes
+    certificate:
+      description: As for RV(reasons.ca).
+      type: list
+      elements: str
+      returned: when the certificate changes
+    private_key:
+      description: As for RV(reasons.ca).
+      type: list
+      elements: str
+      returned: when the private key changes
+kept:
+  description: Where a replaced private key is kept, by its path.
+  returned: success
+  type: dict
+  sample: {/etc/etcd/pki/etcd-1.key: /etc/etcd/pki/etcd-1.key.replaced-1}
+paths:
+  description: Where the files are.
+  returned: success
+  type: dict
+  contains:
+    directory:
+      description: The folder.
+      type: str
+      returned: success
+      sample: /etc/etcd/pki
+    ca:
+      description: The trust bundle.
+      type: str
+      returned: success
+      sample: /etc/etcd/pki/ca.crt
+    certificate:
+      description: The certificate.
+      type: str
+      returned: success
+      sample: /etc/etcd/pki/etcd-1.crt
+    private_key:
+      description: The private key.
+      type: str
+      returned: success
+      sample: /etc/etcd/pki/etcd-1.key
+notes:
+  description: What check mode could not check.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+"""
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError, RingfenceError, fail_with
+from ansible_collections.ringfence.etcd.plugins.module_utils._peer_credentials import (
+    Request,
+    apply_credentials,
+    plan_credentials,
+)
+
+
+def octal_mode(text: str) -> int:
+    """A mode as users write it (``0755``, ``755``); a number from YAML that is no octal text is refused."""
+    digits = text[2:] if text.startswith("0o") else text
+    if not 3 <= len(digits) <= 5 or not set(digits) <= set("01234567"):
+        raise InputError(f"directory_mode: {text} is no mode in octal digits: write it in quotes, like '0755'")
+    return int(digits, 8)
+
+
+def main() -> t.NoReturn:
+    module = AnsibleModule(
+        argument_spec={
+            "directory": {"type": "path", "default": "/etc/etcd/pki"},
+            "name": {"type": "str", "required": True},
+            "owner": {"type": "str", "default": "etcd"},
+            "group": {"type": "str", "default": "etcd"},
+            "directory_mode": {"type": "str", "default": "0755"},
+            "ca_content": {"type": "str"},
+            "certificate_content": {"type": "str"},
+            "private_key_content": {"type": "str", "no_log": True},
+            "pending": {
+                "type": "list",
+                "elements": "str",
+                "choices": ["ca", "certificate", "private_key"],
+                "default": [],
+            },
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    try:
+        plan = plan_credentials(
+            Request(
+                directory=params["directory"],
+                name=params["name"],
+                owner=params["owner"],
+                group=params["group"],
+                directory_mode=octal_mode(params["directory_mode"]),
+                ca_content=params["ca_content"],
+                certificate_content=params["certificate_content"],
+                private_key_content=params["private_key_content"],
+                pending=frozenset(params["pending"]),
+                check_mode=module.check_mode,
+            )
+        )
+        kept = plan.kept if module.check_mode else apply_credentials(plan)
+    except RingfenceError as exc:
+        fail_with(module, exc)
+    result: dict[str, t.Any] = {
+        "changed": plan.changed,
+        "reasons": plan.reasons,
+        "kept": kept,
+        "paths": plan.paths,
+        "notes": list(plan.notes),
+    }
+    if module._diff:
+        result["diff"] = {"before": plan.before, "after": plan.after}
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,652 @@
+#!/usr/bin/python
+
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: etcd_peer_info
+short_description: Tell what a host of an etcd cluster has
+version_added: 0.1.0
+description:
+  - Tells etcd's version, the member's three files, what the deployed unit and the running process were told, and which
+    member of which cluster the data folder belongs to.
+  - Changes nothing, and gives public parts only. The private key's bytes stay on the host.
+  - What can't be read or makes no sense is told in C(problem) beside it and does not fail the module, so that it also
+    serves an empty host, and an ordinary user as far as permissions allow.
+  - Needs nothing but Python on the host.
+author:
+  - ringfence.etcd contributors (@ringfence)
+extends_documentation_fragment:
+  - ringfence.etcd.attributes
+  - ringfence.etcd.attributes.info_module
+options:
+  directory:
+    description: Folder of the member's files.
+    type: path
+    default: /etc/etcd/pki
+  name:
+    description: The member's name, which is the name of its files.
+    type: str
+    required: true
+  owner:
+    description: User that etcd runs as.
+    type: str
+    default: etcd
+  etcd_binary:
+    description: etcd's program. It is started with C(--version).
+    type: path
+    default: /usr/bin/etcd
+  unit:
+    description: Name of the systemd unit.
+    type: str
+    default: etcd.service
+  data_dir:
+    description:
+      - etcd's data folder.
+      - Without it, the one that the deployed unit names.
+    type: path
+seealso:
+  - module: ringfence.etcd.etcd_peer_credentials
+"""
+
+EXAMPLES = r"""
+- name: Look at the host
+  ringfence.etcd.etcd_peer_info:
+    name: etcd-1
+    data_dir: /var/lib/etcd/etcd-1
+  register: node
+
+- name: Say when the certificate ends
+  ansible.builtin.debug:
+    msg: "{{ node.credentials.certificate.not_after }}, in {{ node.credentials.certificate.days_left }} days"
+  when: node.credentials.certificate.not_after is not none
+"""
+
+RETURN = r"""
+etcd:
+  description: etcd's program.
+  type: dict
+  returned: always
+  contains:
+    binary:
+      description: Its path.
+      type: str
+      returned: always
+      sample: /usr/bin/etcd
+    found:
+      description: Whether there is a file.
+      type: bool
+      returned: always
+      sample: true
+    version:
+      description: The version that it says it is; null where it can not be told.
+      type: str
+      returned: always
+      sample: '3.5.16'
+    problem:
+      description: >-
+        One line that says what can't be read or makes no sense, with the way out; null where nothing is
+        wrong.
+      type: str
+      returned: always
+user:
+  description: The user that etcd runs as.
+  type: dict
+  returned: always
+  contains:
+    name:
+      description: The name.
+      type: str
+      returned: always
+      sample: etcd
+    exists:
+      description: Whether the host knows the user.
+      type: bool
+      returned: always
+      sample: true
+credentials:
+  description: The member's three files.
+  type: dict
+  returned: always
+  contains:
+    ca:
+      description: The trust bundle.
+      type: dict
+      returned: always
+      contains:
+        path:
+          description: Where it is.
+          type: str
+          returned: always
+          sample: /etc/etcd/pki/ca.crt
+        state:
+          description: V(absent), V(file), V(directory), V(link), V(other), or V(unknown) where it can't be looked at.
+          type: str
+          returned: always
+          sample: file
+        owner:
+          description: Name or number of its owner; null where there is none.
+          type: str
+          returned: always
+          sample: root
+        group:
+          description: Name or number of its group; null where there is none.
+          type: str
+          returned: always
+          sample: root
+        mode:
+          description: Its mode in octal digits; null where there is none.
+          type: str
+          returned: always
+          sample: '0644'
+        problem:
+          description: >-
+            One line that says what can't be read or makes no sense, with the way out; null where
+            nothing is wrong.
+          type: str
+          returned: always
+        pem:
+          description: Its certificates in PEM; null where there are none.
+          type: str
+          returned: always
+        certificates:
+          description: Each of its certificates.
+          type: list
+          elements: dict
+          returned: always
+          contains:
+            common_name:
+              description: The subject's common name.
+              type: str
+              returned: always
+              sample: etcd-1.example.com
+            issuer_common_name:
+              description: The issuer's common name.
+              type: str
+              returned: always
+              sample: etcd peer CA
+            serial_number:
+              description: The serial number, in hexadecimal digits.
+              type: str
+              returned: always
+              sample: 2c5e1f
+            fingerprint:
+              description: SHA-256 of the certificate, in lower-case hexadecimal digits.
+              type: str
+              returned: always
+              sample: 9f86d081884c7d65
+            not_before:
+              description: When it begins to be valid, in UTC.
+              type: str
+              returned: always
+              sample: '2026-11-23T22:54:00Z'
+            not_after:
+              description: When it ends, in UTC.
+              type: str
+              returned: always
+              sample: '2027-11-23T22:54:00Z'
+            days_left:
+              description: Whole days until it ends, negative once it has.
+              type: int
+              returned: always
+              sample: 364
+            dns_names:
+              description: DNS names among the subject alternative names.
+              type: list
+              elements: str
+              returned: always
+              sample: [etcd-1.example.com, localhost]
+            ip_addresses:
+              description: IP addresses among the subject alternative names.
+              type: list
+              elements: str
+              returned: always
+              sample: [10.0.0.1, 127.0.0.1, '::1']
+            key_algorithm:
+              description: The kind of key.
+              type: str
+              returned: always
+              sample: ecdsa-p256
+            key_usage:
+              description: The key usages; null where the certificate does not limit them.
+              type: list
+              elements: str
+              returned: always
+              sample: [digitalSignature]
+            extended_key_usage:
+              description: The extended key usages; null where the certificate does not limit them.
+              type: list
+              elements: str
+              returned: always
+              sample: [serverAuth, clientAuth]
+            is_ca:
+              description: Whether it is the certificate of a CA.
+              type: bool
+              returned: always
+              sample: false
+    certificate:
+      description: The member's certificate. Its facts are null, or empty lists, where there is none.
+      type: dict
+      returned: always
+      contains:
+        path:
+          description: Where it is.
+          type: str
+          returned: always
+          sample: /etc/etcd/pki/etcd-1.crt
+        state:
+          description: V(absent), V(file), V(directory), V(link), V(other), or V(unknown) where it can't be looked at.
+          type: str
+          returned: always
+          sample: file
+        owner:
+          description: Name or number of its owner; null where there is none.
+          type: str
+          returned: always
+          sample: root
+        group:
+          description: Name or number of its group; null where there is none.
+          type: str
+          returned: always
+          sample: root
+        mode:
+          description: Its mode in octal digits; null where there is none.
+          type: str
+          returned: always
+          sample: '0644'
+        problem:
+          description: >-
+            One line that says what can't be read or makes no sense, with the way out; null where
+            nothing is wrong.
+          type: str
+          returned: always
+        pem:
+          description: >-
+            The certificate in PEM, intermediate certificates after it; where it is broken, the text as
+            it is.
+          type: str
+          returned: always
+        common_name:
+          description: The subject's common name.
+          type: str
+          returned: always
+          sample: etcd-1.example.com
+        issuer_common_name:
+          description: The issuer's common name.
+          type: str
+          returned: always
+          sample: etcd peer CA
+        serial_number:
+          description: The serial number, in hexadecimal digits.
+          type: str
+          returned: always
+          sample: 2c5e1f
+        fingerprint:
+          description: SHA-256 of the certificate, in lower-case hexadecimal digits.
+          type: str
+          returned: always
+          sample: 9f86d081884c7d65
+        not_before:
+          description: When it begins to be valid, in UTC.
+          type: str
+          returned: always
+          sample: '2026-11-23T22:54:00Z'
+        not_after:
+          description: When it ends, in UTC.
+          type: str
+          returned: always
+          sample: '2027-11-23T22:54:00Z'
+        days_left:
+          description: Whole days until it ends, negative once it has.
+          type: int
+          returned: always
+          sample: 364
+        dns_names:
+          description: DNS names among the subject alternative names.
+          type: list
+          elements: str
+          returned: always
+          sample: [etcd-1.example.com, localhost]
+        ip_addresses:
+          description: IP addresses among the subject alternative names.
+          type: list
+          elements: str
+          returned: always
+          sample: [10.0.0.1, 127.0.0.1, '::1']
+        key_algorithm:
+          description: The kind of key.
+          type: str
+          returned: always
+          sample: ecdsa-p256
+        key_usage:
+          description: The key usages; null where the certificate does not limit them.
+          type: list
+          elements: str
+          returned: always
+          sample: [digitalSignature]
+        extended_key_usage:
+          description: The extended key usages; null where the certificate does not limit them.
+          type: list
+          elements: str
+          returned: always
+          sample: [serverAuth, clientAuth]
+        is_ca:
+          description: Whether it is the certificate of a CA.
+          type: bool
+          returned: always
+          sample: false
+    private_key:
+      description: The member's private key, all but its content.
+      type: dict
+      returned: always
+      contains:
+        path:
+          description: Where it is.
+          type: str
+          returned: always
+          sample: /etc/etcd/pki/etcd-1.key
+        state:
+          description: V(absent), V(file), V(directory), V(link), V(other), or V(unknown) where it can't be looked at.
+          type: str
+          returned: always
+          sample: file
+        owner:
+          description: Name or number of its owner; null where there is none.
+          type: str
+          returned: always
+          sample: root
+        group:
+          description: Name or number of its group; null where there is none.
+          type: str
+          returned: always
+          sample: root
+        mode:
+          description: Its mode in octal digits; null where there is none.
+          type: str
+          returned: always
+          sample: '0644'
+        problem:
+          description: >-
+            One line that says what can't be read or makes no sense, with the way out; null where
+            nothing is wrong.
+          type: str
+          returned: always
+        matches_certificate:
+          description: >-
+            Whether key and certificate belong together; null where one of the two is missing or
+            unreadable for this user.
+          type: bool
+          returned: always
+          sample: true
+unit:
+  description: The systemd unit as deployed.
+  type: dict
+  returned: always
+  contains:
+    name:
+      description: Its name.
+      type: str
+      returned: always
+      sample: etcd.service
+    path:
+      description: Its file; null where there is none.
+      type: str
+      returned: always
+      sample: /etc/systemd/system/etcd.service
+    exists:
+      description: Whether there is one.
+      type: bool
+      returned: always
+      sample: true
+    managed:
+      description: Whether it carries this collection's seal.
+      type: bool
+      returned: always
+      sample: true
+    seal:
+      description: The seal; null where it is not managed.
+      type: str
+      returned: always
+      sample: 9f86d081884c7d65
+    seal_valid:
+      description: Whether the text is still the one that was sealed; null where it is not managed.
+      type: bool
+      returned: always
+      sample: true
+    drop_ins:
+      description: Files that change the unit.
+      type: list
+      elements: str
+      returned: always
+      sample: []
+    settings:
+      description: What etcd is told by the unit and its drop-ins; null where that is nothing.
+      type: dict
+      returned: always
+      contains:
+        program:
+          description: The program.
+          type: str
+          returned: always
+          sample: /usr/bin/etcd
+        member_name:
+          description: The member's name.
+          type: str
+          returned: always
+          sample: etcd-1
+        data_dir:
+          description: The data folder.
+          type: str
+          returned: always
+          sample: /var/lib/etcd/etcd-1
+        allowed_common_names:
+          description: The common names that peers may have, as etcd reads them.
+          type: list
+          elements: str
+          returned: always
+          sample: [etcd-1.example.com, etcd-2.example.com]
+        allowed_hostnames:
+          description: The subject alternative names that peers may have.
+          type: list
+          elements: str
+          returned: always
+          sample: []
+        initial_cluster:
+          description: Peer URL by the name of the member.
+          type: dict
+          returned: always
+          sample: {etcd-1: 'https://10.0.0.1:2380'}
+        peer_urls:
+          description: The peer URLs that the member advertises.
+          type: list
+          elements: str
+          returned: always
+          sample: ['https://10.0.0.1:2380']
+        listen_peer_urls:
+          description: The peer URLs that it listens on.
+          type: list
+          elements: str
+          returned: always
+          sample: ['https://10.0.0.1:2380']
+        client_urls:
+          description: The client URLs that the member advertises.
+          type: list
+          elements: str
+          returned: always
+          sample: ['https://10.0.0.1:2379']
+        listen_client_urls:
+          description: The client URLs that it listens on.
+          type: list
+          elements: str
+          returned: always
+          sample: ['https://10.0.0.1:2379']
+        files:
+          description: >-
+            Certificates, keys, trust bundles and revocation lists by the flag that names them; null
+            where it is not given.
+          type: dict
+          returned: always
+          sample: {peer_cert_file: /etc/etcd/pki/etcd-1.crt}
+        flags:
+          description: Every flag with its value.
+          type: dict
+          returned: always
+          sample: {peer-client-cert-auth: 'true'}
+        warnings:
+          description: What is risky in these settings, each with V(code) and V(text).
+          type: list
+          elements: dict
+          returned: always
+          sample: []
+    problem:
+      description: >-
+        One line that says what can't be read or makes no sense, with the way out; null where nothing is
+        wrong.
+      type: str
+      returned: always
+process:
+  description: The process that the unit started.
+  type: dict
+  returned: always
+  contains:
+    running:
+      description: Whether there is one.
+      type: bool
+      returned: always
+      sample: true
+    pid:
+      description: Its number; null where there is none.
+      type: int
+      returned: always
+      sample: 4711
+    active_state:
+      description: The unit's active state; null where no systemd runs.
+      type: str
+      returned: always
+      sample: active
+    sub_state:
+      description: The unit's sub-state; null where no systemd runs.
+      type: str
+      returned: always
+      sample: running
+    seal:
+      description: >-
+        The seal of the unit that it was started with; a restart is due where it differs from RV(unit.seal).
+      type: str
+      returned: always
+      sample: 9f86d081884c7d65
+    settings:
+      description: What it was told, in the form of RV(unit.settings); null where none runs.
+      type: dict
+      returned: always
+    problem:
+      description: >-
+        One line that says what can't be read or makes no sense, with the way out; null where nothing is
+        wrong.
+      type: str
+      returned: always
+data:
+  description: What the data folder says.
+  type: dict
+  returned: always
+  contains:
+    directory:
+      description: The folder; null where none was given and no unit names one.
+      type: str
+      returned: always
+      sample: /var/lib/etcd/etcd-1
+    exists:
+      description: Whether it holds a member's data. An empty folder holds none.
+      type: bool
+      returned: always
+      sample: true
+    member_id:
+      description: The member, in hexadecimal digits; null where it is not known.
+      type: str
+      returned: always
+      sample: 8e9e05c52164694d
+    cluster_id:
+      description: The cluster, in hexadecimal digits; null where it is not known.
+      type: str
+      returned: always
+      sample: cdf818194e3a8c32
+    problem:
+      description: >-
+        One line that says what can't be read or makes no sense, with the way out; null where nothing is
+        wrong.
+      type: str
+      returned: always
+other_etcd:
+  description: >-
+    An etcd under the same unit name that is not this collection's, such as the one that Debian's package
+    starts; null where there is none.
+  type: dict
+  returned: always
+  contains:
+    unit_path:
+      description: Its unit; null where only its process is left.
+      type: str
+      returned: always
+      sample: /usr/lib/systemd/system/etcd.service
+    running:
+      description: Whether it runs.
+      type: bool
+      returned: always
+      sample: true
+    data_dir:
+      description: Its data folder; null where it is not known.
+      type: str
+      returned: always
+      sample: /var/lib/etcd/default
+    has_data:
+      description: Whether the folder holds data.
+      type: bool
+      returned: always
+      sample: true
+    key_count:
+      description: How many keys it holds; null where that can not be told.
+      type: int
+      returned: always
+      sample: 0
+"""
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.ringfence.etcd.plugins.module_utils._errors import RingfenceError, fail_with
+from ansible_collections.ringfence.etcd.plugins.module_utils._peer_info import peer_info
+
+
+def main() -> t.NoReturn:
+    module = AnsibleModule(
+        argument_spec={
+            "directory": {"type": "path", "default": "/etc/etcd/pki"},
+            "name": {"type": "str", "required": True},
+            "owner": {"type": "str", "default": "etcd"},
+            "etcd_binary": {"type": "path", "default": "/usr/bin/etcd"},
+            "unit": {"type": "str", "default": "etcd.service"},
+            "data_dir": {"type": "path"},
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    try:
+        info = peer_info(
+            directory=params["directory"],
+            name=params["name"],
+            owner=params["owner"],
+            etcd_binary=params["etcd_binary"],
+            unit=params["unit"],
+            data_dir=params["data_dir"],
+        )
+    except RingfenceError as exc:
+        fail_with(module, exc)
+    module.exit_json(changed=False, **info)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,17 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What holds for all unit tests."""
+
+from __future__ import annotations
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Call a generated key or certificate by its argument.
+
+    ansible-test spreads the tests over processes, each of which collects them: a name made from bytes that differ in
+    each process ends the run. And no key belongs into a report.
+    """
+    text = val.decode("latin-1") if isinstance(val, bytes) else val
+    return argname if isinstance(text, str) and "-----BEGIN " in text else None

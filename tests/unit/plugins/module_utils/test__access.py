@@ -1,0 +1,213 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Who can read a file along its whole path: by mode, by the kernel, and as things are going to be."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import shutil
+import tempfile
+import typing as t
+
+import pytest
+from ansible_collections.ringfence.etcd.plugins.module_utils._access import (
+    Attributes,
+    Barrier,
+    Identity,
+    barrier_error,
+    find_barrier,
+    identity_of,
+    mode_allows,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._errors import FileError
+
+STRANGER = Identity("stranger", 64123, 64123, frozenset((64123, 64200)))
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+
+
+@pytest.fixture
+def folder() -> t.Iterator[pathlib.Path]:
+    """A folder that everybody gets through to; pytest's own is closed to others."""
+    path = tempfile.mkdtemp(prefix="ringfence-test-")
+    os.chmod(path, 0o755)
+    yield pathlib.Path(os.path.realpath(path))
+    shutil.rmtree(path)
+
+
+def make(folder: pathlib.Path, mode: int = 0o644, folder_mode: int = 0o755) -> str:
+    """<folder>/a/b/file"""
+    inner = folder / "a" / "b"
+    inner.mkdir(parents=True)
+    (folder / "a").chmod(0o755)
+    (inner / "file").write_text("x")
+    (inner / "file").chmod(mode)
+    inner.chmod(folder_mode)
+    return str(inner / "file")
+
+
+@pytest.mark.parametrize(
+    ("attributes", "bit", "allowed"),
+    [
+        (Attributes(64123, 0, 0o400), 4, True),
+        # The first class that fits decides, even where a later one would grant more.
+        (Attributes(64123, 0, 0o044), 4, False),
+        (Attributes(0, 64123, 0o040), 4, True),
+        (Attributes(0, 64200, 0o040), 4, True),
+        (Attributes(0, 64200, 0o404), 4, False),
+        (Attributes(0, 0, 0o004), 4, True),
+        (Attributes(0, 0, 0o640), 4, False),
+        (Attributes(0, 0, 0o711), 1, True),
+        (Attributes(0, 0, 0o766), 1, False),
+    ],
+)
+def test_mode_allows(attributes: Attributes, bit: int, allowed: bool) -> None:
+    assert mode_allows(STRANGER, attributes, bit) is allowed
+
+
+def test_root_may_everything() -> None:
+    assert mode_allows(Identity("root", 0, 0, frozenset()), Attributes(1, 1, 0), 4)
+
+
+def test_identity() -> None:
+    root = identity_of("root")
+    assert root is not None and (root.uid, root.gid) == (0, 0) and 0 in root.groups
+    assert identity_of("0") == root
+    assert identity_of("no-such-user") is None
+    number = identity_of("64123")
+    assert number is not None and number.uid == 64123
+
+
+@as_root
+@pytest.mark.parametrize(
+    ("mode", "folder_mode", "why", "where"),
+    [
+        (0o644, 0o755, None, ""),
+        (0o644, 0o711, None, ""),
+        (0o640, 0o755, "read", "a/b/file"),
+        (0o644, 0o750, "search", "a/b"),
+        (0o600, 0o700, "search", "a/b"),
+    ],
+)
+def test_the_kernel_says(folder: pathlib.Path, mode: int, folder_mode: int, why: str | None, where: str) -> None:
+    path = make(folder, mode, folder_mode)
+    barrier = find_barrier(path, STRANGER)
+    assert (barrier and barrier.why) == why
+    if barrier:
+        assert barrier.path == str(folder / where)
+        assert f"{folder / where} (0" in barrier.text and "root:root" in barrier.text
+    # The check changed nothing for the one who asks.
+    assert os.geteuid() == 0
+
+
+@as_root
+def test_the_first_component_is_named(folder: pathlib.Path) -> None:
+    path = make(folder, 0o600, 0o700)
+    (folder / "a").chmod(0o700)
+    barrier = find_barrier(path, STRANGER)
+    assert barrier is not None and barrier.path == str(folder / "a")
+
+
+@as_root
+def test_supplementary_groups_count(folder: pathlib.Path) -> None:
+    path = make(folder, 0o640)
+    os.chown(path, 0, 64200)
+    assert find_barrier(path, STRANGER) is None
+    assert find_barrier(path, Identity("alone", 64123, 64123, frozenset((64123,)))) is not None
+
+
+@as_root
+def test_groups_of_root_do_not_leak_into_the_check(folder: pathlib.Path) -> None:
+    path = make(folder, 0o640)
+    os.chown(path, 0, 64300)
+    before = os.getgroups()
+    os.setgroups([*before, 64300])
+    try:
+        barrier = find_barrier(path, STRANGER)
+    finally:
+        os.setgroups(before)
+    assert barrier is not None and barrier.why == "read"
+
+
+@as_root
+def test_the_way_through_a_link_counts(folder: pathlib.Path) -> None:
+    path = make(folder, 0o644, 0o700)
+    (folder / "link").symlink_to("a/../a/b")
+    barrier = find_barrier(str(folder / "link" / "file"), STRANGER)
+    assert barrier is not None and (barrier.path, barrier.why) == (os.path.dirname(path), "search")
+    (folder / "a" / "b").chmod(0o755)
+    assert find_barrier(str(folder / "link" / "file"), STRANGER) is None
+    (folder / "absolute").symlink_to(path)
+    assert find_barrier(str(folder / "absolute"), STRANGER) is None
+
+
+def test_links_in_a_circle(folder: pathlib.Path) -> None:
+    (folder / "one").symlink_to("two")
+    (folder / "two").symlink_to("one")
+    barrier = find_barrier(str(folder / "one" / "file"), STRANGER)
+    assert barrier is not None and "circle" in barrier.text
+
+
+@pytest.mark.parametrize("missing", ["a/b/other", "c/file"])
+def test_a_missing_component(folder: pathlib.Path, missing: str) -> None:
+    make(folder)
+    barrier = find_barrier(str(folder / missing), STRANGER)
+    assert barrier is not None and barrier.why == "missing" and "does not exist" in barrier.text
+
+
+def test_a_file_where_a_folder_is_wanted(folder: pathlib.Path) -> None:
+    barrier = find_barrier(make(folder) + "/below", STRANGER)
+    assert barrier is not None and (barrier.why, barrier.path) == ("missing", str(folder / "a/b/file"))
+
+
+@pytest.mark.parametrize(
+    ("folder_attributes", "file_attributes", "why"),
+    [
+        (Attributes(0, 0, 0o755), Attributes(64123, 0, 0o600), None),
+        (Attributes(0, 64200, 0o750), Attributes(64123, 0, 0o600), None),
+        (Attributes(0, 0, 0o750), Attributes(64123, 0, 0o600), "search"),
+        (Attributes(0, 0, 0o755), Attributes(0, 0, 0o600), "read"),
+    ],
+)
+def test_what_is_planned_counts(
+    folder: pathlib.Path, folder_attributes: Attributes, file_attributes: Attributes, why: str | None
+) -> None:
+    """Whatever stands there now, and also where nothing stands there yet."""
+    path = make(folder, 0o600, 0o700)
+    for where in (path, str(folder / "new" / "file")):
+        planned = {os.path.dirname(where): folder_attributes, where: file_attributes}
+        barrier = find_barrier(where, STRANGER, planned)
+        assert (barrier and barrier.why) == why
+
+
+def test_as_oneself_nobody_is_forked(folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "fork", lambda: pytest.fail("forked"))
+    oneself = Identity("me", os.geteuid(), os.getegid(), frozenset())
+    assert find_barrier(make(folder), oneself) is None
+
+
+def test_without_root_the_modes_say(folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = make(folder, 0o640)
+    monkeypatch.setattr(os, "fork", lambda: pytest.fail("forked"))
+    monkeypatch.setattr(os, "geteuid", lambda: 1)
+    barrier = find_barrier(path, STRANGER)
+    assert barrier is not None and (barrier.path, barrier.why) == (path, "read")
+
+
+@as_root
+def test_a_check_that_can_not_be_made_says_so(folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_groups: t.Any) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "setgroups", refuse)
+    with pytest.raises(FileError, match=r"can't check as user stranger .* not permitted"):
+        find_barrier(make(folder), STRANGER)
+
+
+def test_the_line() -> None:
+    barrier = Barrier("/etc/etcd", "search", "folder /etc/etcd (0700 root:root) does not let it through")
+    error = barrier_error("/etc/etcd/pki/ca.crt", STRANGER, barrier)
+    assert str(error).startswith("user stranger can't read /etc/etcd/pki/ca.crt: folder /etc/etcd (0700 root:root)")
+    assert error.details == {"path": "/etc/etcd/pki/ca.crt", "barrier": "/etc/etcd"}

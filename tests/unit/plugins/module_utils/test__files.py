@@ -1,0 +1,479 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The one place that writes files: the order of its steps, what a killed run leaves, and what can be in the way."""
+
+from __future__ import annotations
+
+import errno
+import os
+import pathlib
+import stat
+import subprocess
+import typing as t
+
+import pytest
+from ansible_collections.ringfence.etcd.plugins.module_utils import _files
+from ansible_collections.ringfence.etcd.plugins.module_utils._errors import FileError
+from ansible_collections.ringfence.etcd.plugins.module_utils._files import (
+    WantedDirectory,
+    WantedFile,
+    apply_changes,
+    describe,
+    gid_of,
+    group_name,
+    has_leftover,
+    missing_parents,
+    next_kept_path,
+    owner_name,
+    plan_directory,
+    plan_file,
+    read_file,
+    remove_leftover,
+    staged_path,
+    uid_of,
+)
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away and mount")
+SECRET = b"-----BEGIN PRIVATE KEY-----"
+
+
+def mode_of(path: t.Any) -> int:
+    return stat.S_IMODE(os.lstat(path).st_mode)
+
+
+def write(path: pathlib.Path, content: bytes, mode: int = 0o644) -> str:
+    path.write_bytes(content)
+    path.chmod(mode)
+    return str(path)
+
+
+# Plan -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_missing_file_is_planned_and_not_written(tmp_path: pathlib.Path) -> None:
+    change = plan_file(WantedFile(str(tmp_path / "f"), 0o600, b"x"))
+    assert change is not None
+    assert change.reasons == ("missing",)
+    assert change.before == {"state": "absent"}
+    assert change.after == {
+        "state": "file",
+        "owner": owner_name(os.geteuid()),
+        "group": group_name(os.getegid()),
+        "mode": "0600",
+    }
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_file_as_wanted_is_no_change(tmp_path: pathlib.Path) -> None:
+    path = write(tmp_path / "f", b"x", 0o600)
+    assert plan_file(WantedFile(path, 0o600, b"x")) is None
+    assert plan_file(WantedFile(path, 0o600, b"x", os.geteuid(), os.lstat(path).st_gid)) is None
+    assert plan_file(WantedFile(path, 0o600, None)) is None
+
+
+@pytest.mark.parametrize(
+    ("content", "mode", "reasons"),
+    [
+        (b"y", 0o600, ("content",)),
+        (b"x", 0o644, ("mode",)),
+        (b"y", 0o644, ("content", "mode")),
+        (None, 0o644, ("mode",)),
+    ],
+)
+def test_reasons(tmp_path: pathlib.Path, content: bytes | None, mode: int, reasons: tuple[str, ...]) -> None:
+    change = plan_file(WantedFile(write(tmp_path / "f", b"x", 0o600), mode, content))
+    assert change is not None and change.reasons == reasons
+
+
+@as_root
+def test_owner_and_group_are_reasons(tmp_path: pathlib.Path) -> None:
+    change = plan_file(WantedFile(write(tmp_path / "f", b"x", 0o600), 0o600, b"x", 64123, 64124))
+    assert change is not None and change.reasons == ("owner", "group")
+    assert (change.before["owner"], change.after["owner"], change.after["group"]) == ("root", "64123", "64124")
+    apply_changes([change])
+    found = os.lstat(tmp_path / "f")
+    assert (found.st_uid, found.st_gid) == (64123, 64124)
+
+
+def test_content_is_never_shown(tmp_path: pathlib.Path) -> None:
+    change = plan_file(WantedFile(str(tmp_path / "f"), 0o600, SECRET, secret=True))
+    assert "PRIVATE" not in repr(change)
+
+
+@pytest.mark.parametrize("target", ["elsewhere", "nowhere"])
+def test_a_link_in_the_files_place_is_refused(tmp_path: pathlib.Path, target: str) -> None:
+    write(tmp_path / "elsewhere", b"x")
+    (tmp_path / "f").symlink_to(target)
+    with pytest.raises(FileError, match="f is a symbolic link: put a file there, or name its target"):
+        plan_file(WantedFile(str(tmp_path / "f"), 0o600, b"y"))
+
+
+@pytest.mark.parametrize("content", [b"y", None])
+def test_a_folder_in_the_files_place_is_refused(tmp_path: pathlib.Path, content: bytes | None) -> None:
+    (tmp_path / "f").mkdir()
+    with pytest.raises(FileError, match=r"f is a directory, .*: move it away"):
+        plan_file(WantedFile(str(tmp_path / "f"), 0o600, content))
+
+
+def test_a_pipe_in_the_files_place_does_not_block(tmp_path: pathlib.Path) -> None:
+    os.mkfifo(tmp_path / "f")
+    with pytest.raises(FileError, match="f is not a regular file: move it away"):
+        plan_file(WantedFile(str(tmp_path / "f"), 0o600, b"y"))
+
+
+def test_a_file_in_the_folders_place_is_refused(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(FileError, match="d is a file, a directory is wanted: move it away"):
+        plan_directory(WantedDirectory(write(tmp_path / "d", b""), 0o755))
+
+
+# Read -----------------------------------------------------------------------------------------------------------
+
+
+def test_read_file(tmp_path: pathlib.Path) -> None:
+    path = write(tmp_path / "f", b"x" * 10)
+    assert read_file(path) == b"x" * 10
+    assert read_file(path, limit_bytes=10) == b"x" * 10
+    with pytest.raises(FileError, match="larger than 9 bytes"):
+        read_file(path, limit_bytes=9)
+    assert read_file(str(tmp_path / "none")) is None
+    assert read_file(path + "/below") is None
+    with pytest.raises(FileError, match="is a directory, not a file: move it away"):
+        read_file(str(tmp_path))
+
+
+def test_read_errors_have_a_remedy(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_arguments: t.Any, **_options: t.Any) -> t.Any:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("builtins.open", refuse)
+    with pytest.raises(FileError, match="can't read /x: permission denied: run as root"):
+        read_file("/x")
+
+
+@pytest.mark.parametrize(
+    ("make", "state"),
+    [
+        (lambda path: path.mkdir(), "directory"),
+        (lambda path: path.write_text(""), "file"),
+        (lambda path: path.symlink_to("x"), "link"),
+        (os.mkfifo, "other"),
+        (lambda path: None, "absent"),
+    ],
+)
+def test_describe(tmp_path: pathlib.Path, make: t.Callable[[pathlib.Path], None], state: str) -> None:
+    make(tmp_path / "f")
+    assert describe(str(tmp_path / "f"))["state"] == state
+
+
+def test_names_and_numbers() -> None:
+    assert (uid_of("root"), gid_of("root"), uid_of("64123"), gid_of("64124")) == (0, 0, 64123, 64124)
+    assert (owner_name(0), owner_name(64123), group_name(64124)) == ("root", "64123", "64124")
+    with pytest.raises(
+        FileError, match="user nobody-here does not exist on this host: create it or name another owner"
+    ):
+        uid_of("nobody-here")
+    with pytest.raises(
+        FileError, match="group nobody-here does not exist on this host: create it or name another group"
+    ):
+        gid_of("nobody-here")
+
+
+# Apply ----------------------------------------------------------------------------------------------------------
+
+
+def wanted_three(folder: pathlib.Path) -> list[WantedFile]:
+    return [
+        WantedFile(str(folder / "ca.crt"), 0o644, b"ca"),
+        WantedFile(str(folder / "m.key"), 0o600, SECRET, secret=True),
+        WantedFile(str(folder / "m.crt"), 0o640, b"crt"),
+    ]
+
+
+def test_write_then_nothing_to_do(tmp_path: pathlib.Path) -> None:
+    folder = tmp_path / "a" / "b" / "pki"
+    directory = WantedDirectory(str(folder), 0o750)
+    assert apply_changes([plan_directory(directory), *map(plan_file, wanted_three(folder))]) == {}
+    assert (folder / "m.key").read_bytes() == SECRET
+    assert [mode_of(folder / name) for name in ("", "ca.crt", "m.key", "m.crt")] == [0o750, 0o644, 0o600, 0o640]
+    assert sorted(os.listdir(folder)) == ["ca.crt", "m.crt", "m.key"]
+    assert [plan_directory(directory), *map(plan_file, wanted_three(folder))] == [None] * 4
+
+
+def test_all_are_staged_before_the_first_is_renamed(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps: list[str] = []
+    rename, fsync = os.rename, os.fsync
+
+    def watched_rename(source: str, target: str) -> None:
+        steps.append(f"rename {os.path.basename(target)}")
+        rename(source, target)
+
+    def watched_fsync(descriptor: int) -> None:
+        steps.append("flush " + os.path.basename(os.readlink(f"/proc/self/fd/{descriptor}")))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "rename", watched_rename)
+    monkeypatch.setattr(os, "fsync", watched_fsync)
+    apply_changes([*map(plan_file, wanted_three(tmp_path))])
+    assert steps == [
+        "flush .ca.crt.ringfence-new",
+        "flush .m.key.ringfence-new",
+        "flush .m.crt.ringfence-new",
+        "rename ca.crt",
+        "rename m.key",
+        "rename m.crt",
+        f"flush {tmp_path.name}",
+    ]
+
+
+def test_owner_and_mode_are_final_before_the_content(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[str, int]] = []
+    fchown, fchmod = os.fchown, os.fchmod
+
+    def watched_chown(descriptor: int, uid: int, gid: int) -> None:
+        # Closed to all others from the first moment on.
+        seen.append(("chown", stat.S_IMODE(os.fstat(descriptor).st_mode)))
+        assert os.fstat(descriptor).st_size == 0
+        fchown(descriptor, uid, gid)
+
+    def watched_chmod(descriptor: int, mode: int) -> None:
+        seen.append(("chmod", mode))
+        assert os.fstat(descriptor).st_size == 0
+        fchmod(descriptor, mode)
+
+    monkeypatch.setattr(os, "fchown", watched_chown)
+    monkeypatch.setattr(os, "fchmod", watched_chmod)
+    apply_changes([plan_file(WantedFile(str(tmp_path / "f"), 0o644, b"x"))])
+    assert seen == [("chown", 0o600), ("chmod", 0o644)]
+
+
+def test_the_owner_stays_where_none_is_wanted(tmp_path: pathlib.Path) -> None:
+    path = write(tmp_path / "f", b"x")
+    if os.geteuid() == 0:
+        os.chown(path, 64123, 64124)
+    before = os.lstat(path)
+    apply_changes([plan_file(WantedFile(path, 0o600, b"y"))])
+    after = os.lstat(path)
+    assert (after.st_uid, after.st_gid) == (before.st_uid, before.st_gid)
+    assert after.st_ino != before.st_ino and mode_of(path) == 0o600
+
+
+def test_only_owner_and_mode_do_not_rewrite_the_file(tmp_path: pathlib.Path) -> None:
+    path = write(tmp_path / "f", b"x")
+    inode = os.lstat(path).st_ino
+    apply_changes([plan_file(WantedFile(path, 0o600, b"x"))])
+    assert (os.lstat(path).st_ino, mode_of(path)) == (inode, 0o600)
+
+
+def test_no_content_for_a_missing_file(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(FileError, match="f does not exist and no content for it was given"):
+        apply_changes([plan_file(WantedFile(str(tmp_path / "f"), 0o600))])
+    assert os.listdir(tmp_path) == []
+
+
+def test_folders_above_do_not_take_the_umask(tmp_path: pathlib.Path) -> None:
+    before = os.umask(0o077)
+    try:
+        assert missing_parents(str(tmp_path / "a" / "b" / "pki")) == [str(tmp_path / "a"), str(tmp_path / "a" / "b")]
+        apply_changes([plan_directory(WantedDirectory(str(tmp_path / "a" / "b" / "pki"), 0o700))])
+    finally:
+        os.umask(before)
+    assert [mode_of(tmp_path / path) for path in ("a", "a/b", "a/b/pki")] == [0o755, 0o755, 0o700]
+
+
+def test_a_link_to_a_folder_is_followed(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "real").mkdir(mode=0o700)
+    (tmp_path / "link").symlink_to("real")
+    apply_changes([plan_directory(WantedDirectory(str(tmp_path / "link"), 0o755))])
+    assert mode_of(tmp_path / "real") == 0o755 and (tmp_path / "link").is_symlink()
+
+
+# What a killed run leaves ---------------------------------------------------------------------------------------
+
+
+def _leave_a_file(path: str) -> None:
+    pathlib.Path(path).write_bytes(b"half a k")
+
+
+def _leave_a_link(path: str) -> None:
+    os.symlink(os.path.join(os.path.dirname(path), "victim"), path)
+
+
+@pytest.mark.parametrize("leave", [_leave_a_file, _leave_a_link])
+def test_what_a_killed_run_left_is_replaced(tmp_path: pathlib.Path, leave: t.Callable[[str], None]) -> None:
+    write(tmp_path / "victim", b"v")
+    path = str(tmp_path / "m.key")
+    leave(staged_path(path))
+    assert has_leftover(path)
+    apply_changes([plan_file(WantedFile(path, 0o600, SECRET))])
+    assert pathlib.Path(path).read_bytes() == SECRET and not os.path.islink(path)
+    assert (tmp_path / "victim").read_bytes() == b"v"
+    assert not has_leftover(path)
+
+
+def test_remove_leftover(tmp_path: pathlib.Path) -> None:
+    path = write(tmp_path / "m.key", SECRET)
+    remove_leftover(path)
+    _leave_a_file(staged_path(path))
+    remove_leftover(path)
+    assert os.listdir(tmp_path) == ["m.key"]
+
+
+def test_a_folder_in_the_staged_files_place_has_a_line(tmp_path: pathlib.Path) -> None:
+    path = str(tmp_path / "m.key")
+    os.mkdir(staged_path(path))
+    with pytest.raises(FileError, match=r"can't remove .*\.m\.key\.ringfence-new"):
+        remove_leftover(path)
+    with pytest.raises(FileError, match=r"can't write .*m\.key"):
+        apply_changes([plan_file(WantedFile(path, 0o600, SECRET))])
+
+
+@pytest.mark.parametrize("killed_at", [0, 1, 2])
+def test_a_run_killed_between_the_renames_is_finished_by_the_next(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, killed_at: int
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    rename, count = os.rename, 0
+
+    def dying_rename(source: str, target: str) -> None:
+        nonlocal count
+        count += 1
+        if count > killed_at:
+            raise Killed
+        rename(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "rename", dying_rename)
+        # A killed process does not clean up.
+        patch.setattr(os, "unlink", lambda path: None)
+        with pytest.raises(Killed):
+            apply_changes([*map(plan_file, wanted_three(tmp_path))])
+    assert sum(name.endswith("ringfence-new") for name in os.listdir(tmp_path)) == 3 - killed_at
+    apply_changes([*map(plan_file, wanted_three(tmp_path))])
+    assert sorted(os.listdir(tmp_path)) == ["ca.crt", "m.crt", "m.key"]
+
+
+# What can be in the way -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("failing", [1, 2, 3])
+@pytest.mark.parametrize(
+    ("number", "remedy"), [(errno.ENOSPC, "the disk is full: make room"), (errno.EDQUOT, "the disk quota is used up")]
+)
+def test_a_full_disk_changes_nothing(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, failing: int, number: int, remedy: str
+) -> None:
+    write(tmp_path / "m.key", b"old", 0o600)
+    fsync, count = os.fsync, 0
+
+    def full(descriptor: int) -> None:
+        nonlocal count
+        count += 1
+        if count == failing:
+            raise OSError(number, os.strerror(number))
+        fsync(descriptor)
+
+    changes = [*map(plan_file, wanted_three(tmp_path))]
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(FileError, match=remedy):
+        apply_changes(changes, keep_replaced=[str(tmp_path / "m.key")])
+    assert os.listdir(tmp_path) == ["m.key"] and (tmp_path / "m.key").read_bytes() == b"old"
+
+
+@pytest.fixture
+def small_disk(tmp_path: pathlib.Path) -> t.Iterator[pathlib.Path]:
+    """A file system of 32 KiB, mounted read-write."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=32k", "ringfence-test", str(disk)]
+    if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("mounting is not possible here")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_really_full_disk_changes_nothing(small_disk: pathlib.Path) -> None:
+    write(small_disk / "m.key", b"old", 0o600)
+    wanted = [
+        WantedFile(str(small_disk / "ca.crt"), 0o644, b"ca"),
+        WantedFile(str(small_disk / "m.key"), 0o600, b"k" * 65536),
+    ]
+    with pytest.raises(FileError, match=r"can't write .*m\.key: the disk is full: make room and run again"):
+        apply_changes([*map(plan_file, wanted)])
+    assert os.listdir(small_disk) == ["m.key"] and (small_disk / "m.key").read_bytes() == b"old"
+
+
+def test_a_read_only_file_system_has_its_line(small_disk: pathlib.Path) -> None:
+    write(small_disk / "m.crt", b"old")
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    with pytest.raises(FileError, match="the file system is read-only: mount it writable or choose another folder"):
+        apply_changes([*map(plan_file, wanted_three(small_disk))])
+    with pytest.raises(FileError, match=r"can't create folder .*: the file system is read-only"):
+        apply_changes([plan_directory(WantedDirectory(str(small_disk / "pki"), 0o755))])
+    with pytest.raises(FileError, match=r"can't set owner and mode of .*: the file system is read-only"):
+        apply_changes([plan_file(WantedFile(str(small_disk / "m.crt"), 0o600))])
+    assert os.listdir(small_disk) == ["m.crt"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root is not held back by modes")
+def test_a_folder_without_permission_has_its_line(tmp_path: pathlib.Path) -> None:
+    changes = [*map(plan_file, wanted_three(tmp_path))]
+    tmp_path.chmod(0o500)
+    with pytest.raises(FileError, match="permission denied: run as root"):
+        apply_changes(changes)
+    tmp_path.chmod(0o700)
+
+
+def test_a_failing_rename_leaves_nothing_staged(tmp_path: pathlib.Path) -> None:
+    changes = [*map(plan_file, wanted_three(tmp_path))]
+    (tmp_path / "m.key").mkdir()
+    with pytest.raises(FileError, match="can't write"):
+        apply_changes(changes)
+    assert sorted(os.listdir(tmp_path)) == ["ca.crt", "m.key"]
+
+
+# A key is never lost --------------------------------------------------------------------------------------------
+
+
+def test_a_replaced_key_is_kept(tmp_path: pathlib.Path) -> None:
+    path = str(tmp_path / "m.key")
+    for number, content in enumerate((b"one", b"two", b"three")):
+        expected = {} if number == 0 else {path: next_kept_path(path)}
+        assert apply_changes([plan_file(WantedFile(path, 0o600, content))], keep_replaced=[path]) == expected
+    assert (tmp_path / "m.key").read_bytes() == b"three"
+    assert (tmp_path / "m.key.replaced-1").read_bytes() == b"one"
+    assert (tmp_path / "m.key.replaced-2").read_bytes() == b"two"
+    assert mode_of(tmp_path / "m.key.replaced-1") == 0o600
+
+
+def test_a_kept_name_that_is_taken_is_not_overwritten(tmp_path: pathlib.Path) -> None:
+    path = write(tmp_path / "m.key", b"one", 0o600)
+    (tmp_path / "m.key.replaced-1").symlink_to("nowhere")
+    kept = apply_changes([plan_file(WantedFile(path, 0o600, b"two"))], keep_replaced=[path])
+    assert kept == {path: f"{path}.replaced-2"}
+
+
+def test_a_name_taken_in_between_is_not_overwritten(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "m.key", b"one", 0o600)
+    write(tmp_path / "m.key.replaced-1", b"other")
+    names = iter((f"{path}.replaced-1", f"{path}.replaced-2"))
+    monkeypatch.setattr(_files, "next_kept_path", lambda path: next(names))
+    kept = apply_changes([plan_file(WantedFile(path, 0o600, b"two"))], keep_replaced=[path])
+    assert kept == {path: f"{path}.replaced-2"}
+    assert (tmp_path / "m.key.replaced-1").read_bytes() == b"other"
+
+
+@pytest.mark.parametrize("content", [b"one", None])
+def test_drift_alone_keeps_no_copy(tmp_path: pathlib.Path, content: bytes | None) -> None:
+    path = write(tmp_path / "m.key", b"one", 0o644)
+    assert apply_changes([plan_file(WantedFile(path, 0o600, content))], keep_replaced=[path]) == {}
+    assert os.listdir(tmp_path) == ["m.key"]
+
+
+def test_other_files_are_not_kept(tmp_path: pathlib.Path) -> None:
+    path = write(tmp_path / "m.crt", b"one")
+    assert apply_changes([plan_file(WantedFile(path, 0o644, b"two"))], keep_replaced=["/other"]) == {}
+    assert os.listdir(tmp_path) == ["m.crt"]

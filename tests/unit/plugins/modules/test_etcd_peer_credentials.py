@@ -1,0 +1,372 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The module as Ansible runs it: checks first, four steps, check mode before anything exists, no byte of a key."""
+
+from __future__ import annotations
+
+import grp
+import json
+import os
+import pathlib
+import pwd
+import shutil
+import stat
+import tempfile
+import typing as t
+
+import pytest
+from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certificate_maker import (
+    DAY,
+    NOW,
+    issue,
+    key_pem,
+    new_key,
+)
+from ansible_collections.ringfence.etcd.tests.unit.plugins.modules.module_runner import run_module
+
+ROOT = os.geteuid() == 0
+as_root = pytest.mark.skipif(not ROOT, reason="only root can give files away")
+# As root the files go to another user, who has to be able to read them.
+OWNER = "nobody" if ROOT else pwd.getpwuid(os.geteuid()).pw_name
+GROUP = grp.getgrgid(pwd.getpwnam(OWNER).pw_gid).gr_name
+
+CA = issue("etcd peer CA", is_ca=True)
+OTHER_CA = issue("other CA", is_ca=True)
+LEAF = issue("etcd-1.example.com", CA)
+RENEWED = issue("etcd-1.example.com", CA, key=LEAF.key)
+REPLACED = issue("etcd-1.example.com", CA)
+Args = dict[str, t.Any]
+ALL: Args = {"ca_content": CA.pem, "certificate_content": LEAF.pem, "private_key_content": LEAF.key_pem}
+
+
+@pytest.fixture
+def base() -> t.Iterator[pathlib.Path]:
+    """A folder that others get through to, unlike pytest's own."""
+    path = tempfile.mkdtemp(prefix="ringfence-test-")
+    os.chmod(path, 0o755)
+    yield pathlib.Path(os.path.realpath(path))
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def pki(base: pathlib.Path) -> pathlib.Path:
+    return base / "etcd" / "pki"
+
+
+def put(pki: pathlib.Path, check_mode: bool = False, **args: t.Any) -> dict[str, t.Any]:
+    arguments = {"directory": str(pki), "name": "etcd-1", "owner": OWNER, "group": GROUP, **args}
+    answer = run_module("etcd_peer_credentials", arguments, check_mode=check_mode)
+    shown = json.dumps(answer)
+    for key in (LEAF, REPLACED, CA):
+        for line in key.key_pem.splitlines()[1:-1]:
+            assert line not in shown
+    return answer
+
+
+def snapshot(folder: pathlib.Path) -> dict[str, t.Any]:
+    """Everything below a folder that a run could change."""
+    found: dict[str, t.Any] = {}
+    for path in sorted(folder.rglob("*")):
+        info = os.lstat(path)
+        content = path.read_bytes() if path.is_file() else None
+        found[str(path)] = (info.st_ino, info.st_uid, info.st_gid, info.st_mode, info.st_mtime_ns, content)
+    return found
+
+
+def test_check_run_check_run(pki: pathlib.Path, base: pathlib.Path) -> None:
+    expected = {name: ["missing"] for name in ("directory", "ca", "private_key", "certificate")}
+    before = snapshot(base)
+    predicted = put(pki, check_mode=True, **ALL)
+    assert predicted["changed"] and predicted["reasons"] == expected and snapshot(base) == before
+    done = put(pki, **ALL)
+    assert done["changed"] and done["reasons"] == expected and done["diff"] == predicted["diff"]
+    after = snapshot(base)
+    for check_mode in (True, False):
+        answer = put(pki, check_mode=check_mode, **ALL)
+        assert not answer["changed"] and answer["reasons"] == {} and answer["kept"] == {} and answer["notes"] == []
+        assert answer["diff"] == {"before": {}, "after": {}}
+    assert snapshot(base) == after
+    assert answer["paths"] == {
+        "directory": str(pki),
+        "ca": str(pki / "ca.crt"),
+        "certificate": str(pki / "etcd-1.crt"),
+        "private_key": str(pki / "etcd-1.key"),
+    }
+
+
+def test_owner_group_and_mode(pki: pathlib.Path) -> None:
+    put(pki, directory_mode="0750", **ALL)
+    owner, group = pwd.getpwnam(OWNER).pw_uid, grp.getgrnam(GROUP).gr_gid
+    root = 0 if ROOT else owner
+    found = {}
+    for path in (pki, pki / "ca.crt", pki / "etcd-1.crt", pki / "etcd-1.key"):
+        info = os.lstat(path)
+        found[path.name] = (info.st_uid, stat.S_IMODE(info.st_mode))
+    assert found == {
+        "pki": (root, 0o750),
+        "ca.crt": (root, 0o644),
+        "etcd-1.crt": (root, 0o644),
+        "etcd-1.key": (owner, 0o600),
+    }
+    assert os.lstat(pki).st_gid == group == os.lstat(pki / "etcd-1.key").st_gid
+
+
+def test_diff_shows_public_facts(pki: pathlib.Path) -> None:
+    diff = put(pki, **ALL)["diff"]
+    assert diff["before"][str(pki / "etcd-1.crt")] == {"state": "absent", "certificates": []}
+    (line,) = diff["after"][str(pki / "etcd-1.crt")]["certificates"]
+    assert line.startswith("etcd-1.example.com, until ") and "sha256" in line
+    assert diff["after"][str(pki / "etcd-1.key")]["content"] == "another key"
+    assert diff["after"][str(pki / "etcd-1.key")]["mode"] == "0600"
+
+
+def test_only_a_renewed_certificate(pki: pathlib.Path) -> None:
+    put(pki, **ALL)
+    key = os.lstat(pki / "etcd-1.key").st_ino
+    answer = put(pki, certificate_content=RENEWED.pem)
+    assert answer["reasons"] == {"certificate": ["content"]} and answer["kept"] == {}
+    assert (pki / "etcd-1.crt").read_text() == RENEWED.pem
+    assert os.lstat(pki / "etcd-1.key").st_ino == key
+
+
+def test_a_replaced_key_is_kept(pki: pathlib.Path) -> None:
+    put(pki, **ALL)
+    new: Args = {"certificate_content": REPLACED.pem, "private_key_content": REPLACED.key_pem}
+    kept = {str(pki / "etcd-1.key"): str(pki / "etcd-1.key.replaced-1")}
+    predicted = put(pki, check_mode=True, **new)
+    assert predicted["kept"] == kept and sorted(os.listdir(pki)) == ["ca.crt", "etcd-1.crt", "etcd-1.key"]
+    answer = put(pki, **new)
+    assert answer["kept"] == kept and answer["reasons"] == {"private_key": ["content"], "certificate": ["content"]}
+    assert (pki / "etcd-1.key.replaced-1").read_text() == LEAF.key_pem
+    assert stat.S_IMODE(os.lstat(pki / "etcd-1.key.replaced-1").st_mode) == 0o600
+    assert not put(pki, **new)["changed"]
+
+
+def test_nothing_given_checks_and_repairs(pki: pathlib.Path) -> None:
+    put(pki, **ALL)
+    assert not put(pki)["changed"]
+    (pki / "etcd-1.key").chmod(0o644)
+    (pki / "ca.crt").chmod(0o600)
+    pki.chmod(0o700)
+    expected = {"directory": ["mode"], "ca": ["mode"], "private_key": ["mode"]}
+    assert put(pki, check_mode=True)["reasons"] == expected
+    answer = put(pki)
+    assert answer["reasons"] == expected
+    assert answer["diff"]["before"][str(pki / "etcd-1.key")]["mode"] == "0644"
+    assert not put(pki)["changed"]
+
+
+@as_root
+def test_owner_drift_is_repaired(pki: pathlib.Path) -> None:
+    put(pki, **ALL)
+    os.chown(pki / "etcd-1.key", 0, 0)
+    os.chown(pki / "etcd-1.crt", 64123, 0)
+    answer = put(pki)
+    assert answer["reasons"] == {"private_key": ["owner", "group"], "certificate": ["owner"]}
+    assert not put(pki)["changed"]
+
+
+def test_content_is_compared_without_the_last_newline(pki: pathlib.Path) -> None:
+    put(pki, **ALL)
+    assert not put(pki, **{name: text.strip() for name, text in ALL.items()})["changed"]
+
+
+def test_what_a_killed_run_left_goes(pki: pathlib.Path) -> None:
+    put(pki, **ALL)
+    (pki / ".etcd-1.key.ringfence-new").write_text(REPLACED.key_pem)
+    assert put(pki, check_mode=True, **ALL)["reasons"] == {"private_key": ["leftover"]}
+    assert put(pki, **ALL)["reasons"] == {"private_key": ["leftover"]}
+    assert sorted(os.listdir(pki)) == ["ca.crt", "etcd-1.crt", "etcd-1.key"]
+    (pki / ".etcd-1.crt.ringfence-new").write_text("half a c")
+    assert put(pki, certificate_content=RENEWED.pem)["reasons"] == {"certificate": ["content", "leftover"]}
+    assert sorted(os.listdir(pki)) == ["ca.crt", "etcd-1.crt", "etcd-1.key"]
+
+
+# Check mode before anything exists ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "pending"),
+    [
+        ({}, ["ca", "certificate", "private_key"]),
+        ({"ca_content": CA.pem}, ["certificate", "private_key"]),
+        ({"certificate_content": LEAF.pem, "private_key_content": LEAF.key_pem}, ["ca"]),
+    ],
+)
+def test_pending_on_an_empty_host(pki: pathlib.Path, base: pathlib.Path, given: Args, pending: list[str]) -> None:
+    answer = put(pki, check_mode=True, pending=pending, **given)
+    assert answer["reasons"] == {name: ["missing"] for name in ("directory", "ca", "private_key", "certificate")}
+    assert os.listdir(base) == []
+    for kind, path in (("ca", "ca.crt"), ("certificate", "etcd-1.crt")):
+        shown = answer["diff"]["after"][str(pki / path)]["certificates"]
+        assert (shown == ["issued in this run"]) is (kind in pending)
+
+
+def test_pending_counts_as_new_content(pki: pathlib.Path) -> None:
+    put(pki, **ALL)
+    answer = put(pki, check_mode=True, pending=["certificate"])
+    assert answer["reasons"] == {"certificate": ["content"]} and answer["kept"] == {}
+    (pki / "etcd-1.key").chmod(0o644)
+    answer = put(pki, check_mode=True, pending=["certificate", "private_key"])
+    assert answer["reasons"] == {"private_key": ["content", "mode"], "certificate": ["content"]}
+    assert answer["kept"] == {str(pki / "etcd-1.key"): str(pki / "etcd-1.key.replaced-1")}
+
+
+def test_pending_does_not_look_at_the_file_that_goes(pki: pathlib.Path) -> None:
+    put(pki, **ALL)
+    (pki / "etcd-1.crt").write_text("broken")
+    assert put(pki, check_mode=True, pending=["certificate"])["reasons"] == {"certificate": ["content"]}
+
+
+@as_root
+def test_a_user_that_the_play_makes_is_a_note_in_check_mode(pki: pathlib.Path) -> None:
+    strangers: Args = {"owner": "etcd-to-be", "group": "etcd-to-be"}
+    answer = put(pki, check_mode=True, **strangers, **ALL)
+    assert answer["changed"] and len(answer["notes"]) == 2
+    assert answer["notes"][0].startswith("user etcd-to-be does not exist on this host yet")
+    after = answer["diff"]["after"]
+    assert (after[str(pki / "etcd-1.key")]["owner"], after[str(pki)]["group"]) == ("etcd-to-be", "etcd-to-be")
+    assert after[str(pki / "ca.crt")]["owner"] == "root"
+    put(pki, **ALL)
+    answer = put(pki, check_mode=True, **strangers)
+    assert answer["reasons"] == {"directory": ["group"], "private_key": ["owner", "group"]}
+
+
+# One line for each thing that can be wrong; nothing is changed --------------------------------------------------
+
+BAD: dict[str, tuple[Args, str, str]] = {
+    "missing user": ({"owner": "no-such-user"}, "file", "user no-such-user does not exist on this host: create it"),
+    "missing group": ({"group": "no-such-group"}, "file", "group no-such-group does not exist on this host: create it"),
+    "relative folder": ({"directory": "pki"}, "input", "directory: pki is not an absolute path"),
+    "name with a slash": ({"name": "a/b"}, "input", "name: 'a/b' can't be a file's name"),
+    "name going up": ({"name": ".."}, "input", "name: '..' can't be a file's name"),
+    "name of the CA": ({"name": "ca"}, "input", "name: 'ca' can't be a file's name"),
+    "empty name": ({"name": ""}, "input", "name: '' can't be a file's name"),
+    "pending in a run": ({"pending": ["ca"]}, "input", "pending: ca stands for content that is not there yet"),
+    "no mode": ({"directory_mode": "rwx"}, "input", "directory_mode: rwx is no mode in octal digits"),
+    "mode as a number": ({"directory_mode": 493}, "input", "directory_mode: 493 is no mode in octal digits"),
+    "folder open for others": (
+        {"directory_mode": "0777"},
+        "input",
+        "directory_mode: 0777 lets others than root put files",
+    ),
+    "other CA": ({"ca_content": OTHER_CA.pem}, "crypto", "an authority that is not in ca_content"),
+    "key of another certificate": (
+        {"private_key_content": REPLACED.key_pem},
+        "crypto",
+        "private key in private_key_content does not belong to the certificate in certificate_content",
+    ),
+    "encrypted key": ({"private_key_content": key_pem(LEAF.key, b"x")}, "crypto", "private_key_content is encrypted"),
+    "empty key": ({"private_key_content": ""}, "crypto", "private_key_content is empty"),
+    "broken certificate": ({"certificate_content": LEAF.pem[:200]}, "crypto", "certificate_content is broken PEM"),
+    "empty CA": ({"ca_content": ""}, "crypto", "ca_content is empty"),
+    "expired": (
+        {"certificate_content": issue("e", CA, key=LEAF.key, not_before=NOW - 2 * DAY, not_after=NOW - DAY).pem},
+        "crypto",
+        "has expired at",
+    ),
+    "not yet valid": (
+        {"certificate_content": issue("e", CA, key=LEAF.key, not_before=NOW + DAY).pem},
+        "crypto",
+        "this host's clock says",
+    ),
+}
+
+
+@pytest.mark.parametrize(("args", "problem", "line"), BAD.values(), ids=BAD.keys())
+def test_refused_before_anything_is_written(
+    pki: pathlib.Path, base: pathlib.Path, args: Args, problem: str, line: str
+) -> None:
+    answer = put(pki, **{**ALL, **args})
+    assert answer["failed"] and answer["problem"] == problem and line in answer["msg"]
+    assert "\n" not in answer["msg"] and "Traceback" not in answer["_stderr"]
+    assert os.listdir(base) == []
+
+
+@pytest.mark.parametrize("missing", range(1, 8))
+def test_every_combination_of_missing_files(pki: pathlib.Path, base: pathlib.Path, missing: int) -> None:
+    names = ("ca_content", "certificate_content", "private_key_content")
+    paths = ("ca.crt", "etcd-1.crt", "etcd-1.key")
+    given = {name: ALL[name] for number, name in enumerate(names) if not missing >> number & 1}
+    answer = put(pki, **given)
+    assert answer["failed"] and answer["problem"] == "crypto"
+    for number, (name, path) in enumerate(zip(names, paths)):
+        assert (f"{pki / path}" in answer["msg"]) is bool(missing >> number & 1)
+        assert (name in answer["msg"]) is bool(missing >> number & 1)
+    assert ("issue the certificate anew with a new key" in answer["msg"]) is bool(missing & 4)
+    assert os.listdir(base) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        (
+            {"certificate_content": REPLACED.pem},
+            "private key in {}/etcd-1.key does not belong to the certificate in certificate_c",
+        ),
+        (
+            {"private_key_content": REPLACED.key_pem},
+            "in private_key_content does not belong to the certificate in {}/etcd-1.crt",
+        ),
+        ({"ca_content": OTHER_CA.pem}, "certificate in {}/etcd-1.crt (etcd-1.example.com, serial number "),
+    ],
+)
+def test_what_is_given_must_fit_what_is_kept(pki: pathlib.Path, given: Args, line: str) -> None:
+    put(pki, **ALL)
+    before = snapshot(pki)
+    answer = put(pki, **given)
+    assert answer["failed"] and line.format(pki) in answer["msg"] and snapshot(pki) == before
+
+
+def test_check_mode_refuses_the_same(pki: pathlib.Path) -> None:
+    bad = {**ALL, "private_key_content": REPLACED.key_pem}
+    assert put(pki, check_mode=True, **bad)["msg"] == put(pki, **bad)["msg"]
+
+
+def test_pending_still_checks_what_is_known(pki: pathlib.Path) -> None:
+    put(pki, **ALL)
+    answer = put(pki, check_mode=True, pending=["ca"], certificate_content=REPLACED.pem)
+    assert answer["failed"] and "does not belong" in answer["msg"]
+    answer = put(pki, check_mode=True, pending=["certificate", "private_key"], ca_content=LEAF.pem)
+    assert answer["failed"] and "no CA certificate" in answer["msg"]
+
+
+@as_root
+def test_a_closed_folder_above_is_named(base: pathlib.Path) -> None:
+    (base / "etcd").mkdir(mode=0o700)
+    answer = put(base / "etcd" / "pki", **ALL)
+    assert answer["failed"] and answer["problem"] == "file"
+    assert f"user {OWNER} can't read {base}/etcd/pki/ca.crt: folder {base}/etcd (0700 root:root)" in answer["msg"]
+    assert os.listdir(base / "etcd") == []
+    assert put(base / "etcd" / "pki", check_mode=True, **ALL)["msg"] == answer["msg"]
+
+
+@as_root
+def test_a_folder_mode_that_closes_it_to_the_owner(pki: pathlib.Path, base: pathlib.Path) -> None:
+    answer = put(pki, directory_mode="0700", **ALL)
+    assert answer["failed"] and f"folder {pki} (0700" in answer["msg"]
+    assert os.listdir(base) == []
+
+
+@as_root
+def test_a_strict_umask_does_not_close_the_way(pki: pathlib.Path) -> None:
+    before = os.umask(0o077)
+    try:
+        assert "failed" not in put(pki, **ALL)
+    finally:
+        os.umask(before)
+
+
+def test_a_link_in_a_files_place_is_refused(pki: pathlib.Path) -> None:
+    put(pki, **ALL)
+    (pki / "etcd-1.key").rename(pki / "elsewhere.key")
+    (pki / "etcd-1.key").symlink_to("elsewhere.key")
+    answer = put(pki, **ALL)
+    assert answer["failed"] and "etcd-1.key is a symbolic link" in answer["msg"]
+
+
+def test_another_kind_of_key(pki: pathlib.Path) -> None:
+    leaf = issue("etcd-1", CA, key=new_key("ed25519"))
+    assert put(pki, ca_content=CA.pem, certificate_content=leaf.pem, private_key_content=leaf.key_pem)["changed"]

@@ -1,0 +1,441 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a node has: every part on an empty host, on a good one, and where something can't be read."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import socket
+import typing as t
+
+import pytest
+from ansible_collections.ringfence.etcd.plugins.module_utils import _other_etcd, _peer_info
+from ansible_collections.ringfence.etcd.plugins.module_utils._errors import FileError, InputError, ServiceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._files import read_file
+from ansible_collections.ringfence.etcd.plugins.module_utils._other_etcd import other_etcd, told_by_unit
+from ansible_collections.ringfence.etcd.plugins.module_utils._peer_info import (
+    credentials_facts,
+    data_facts,
+    etcd_facts,
+    etcd_version,
+    peer_info,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._unit import seal_unit
+from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certificate_maker import NOW, issue, key_pem
+from ansible_collections.ringfence.etcd.tests.unit.plugins.modules.module_runner import run_module
+
+CA = issue("etcd peer CA", is_ca=True)
+OTHER = issue("other CA", is_ca=True)
+LEAF = issue("etcd-1.example.com", CA, names=("etcd-1.example.com", "10.0.0.1"))
+
+
+def program(path: pathlib.Path, script: str, mode: int = 0o755) -> str:
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(mode)
+    return str(path)
+
+
+def credentials(folder: pathlib.Path, **files: str) -> dict[str, t.Any]:
+    names = {"ca": "ca.crt", "certificate": "etcd-1.crt", "private_key": "etcd-1.key"}
+    for kind, content in files.items():
+        (folder / names[kind]).write_text(content)
+        (folder / names[kind]).chmod(0o600 if kind == "private_key" else 0o644)
+    return credentials_facts(str(folder), "etcd-1", NOW)
+
+
+# etcd -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("version", ["3.5.16", "3.4.23", "3.6.0-rc.1"])
+def test_etcd_version(tmp_path: pathlib.Path, version: str) -> None:
+    said = f"echo 'etcd Version: {version}'; echo 'Git SHA: GitNotFound'; echo 'Go Version: go1.22.4'"
+    path = program(tmp_path / "etcd", said)
+    assert etcd_facts(path) == {"binary": path, "found": True, "version": version, "problem": None}
+
+
+def test_etcd_is_not_told_our_environment(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ETCD_NAME", "x")
+    assert etcd_version(program(tmp_path / "etcd", 'echo "etcd Version: 1.2.3${ETCD_NAME}"')) == "1.2.3"
+
+
+@pytest.mark.parametrize(
+    ("script", "mode", "found", "problem"),
+    [
+        (None, 0, False, "does not exist: install etcd, or name its path"),
+        ("echo etcd Version: 3.5.16", 0o644, True, "can't be run: make it executable (chmod 0755)"),
+        ("echo hello; echo world", 0o755, True, "does not say 'etcd Version: ...' but 'hello world': is it etcd?"),
+        ("printf '\\377\\000'", 0o755, True, "is it etcd?"),
+        ("exit 3", 0o755, True, "but 'nothing': is it etcd?"),
+        ("sleep 60", 0o755, True, "gave no answer in 0.3 seconds"),
+    ],
+)
+def test_etcd_that_does_not_answer(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, script: str | None, mode: int, found: bool, problem: str
+) -> None:
+    monkeypatch.setattr(_peer_info, "_VERSION_SECONDS", 0.3)
+    path = str(tmp_path / "etcd") if script is None else program(tmp_path / "etcd", script, mode)
+    facts = etcd_facts(path)
+    assert (facts["found"], facts["version"]) == (found, None)
+    assert problem in facts["problem"] and "\n" not in facts["problem"]
+
+
+def test_etcd_of_another_machine(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "etcd").write_bytes(b"\x7fELF garbage")
+    (tmp_path / "etcd").chmod(0o755)
+    assert "can't run" in etcd_facts(str(tmp_path / "etcd"))["problem"]
+
+
+def test_a_folder_is_no_etcd(tmp_path: pathlib.Path) -> None:
+    facts = etcd_facts(str(tmp_path))
+    assert not facts["found"] and "is no file" in facts["problem"]
+
+
+# Credentials ----------------------------------------------------------------------------------------------------
+
+
+def test_an_empty_host(tmp_path: pathlib.Path) -> None:
+    found = credentials_facts(str(tmp_path / "none"), "etcd-1", NOW)
+    assert {kind: facts["state"] for kind, facts in found.items()} == dict.fromkeys(found, "absent")
+    assert all(facts["problem"] is None for facts in found.values())
+    assert found["ca"]["certificates"] == [] and found["ca"]["pem"] is None
+    assert found["certificate"]["common_name"] is None and found["certificate"]["dns_names"] == []
+    assert found["private_key"]["matches_certificate"] is None
+
+
+def test_good_credentials(tmp_path: pathlib.Path) -> None:
+    found = credentials(tmp_path, ca=OTHER.pem + CA.pem, certificate=LEAF.pem, private_key=LEAF.key_pem)
+    assert found["ca"]["pem"] == OTHER.pem + CA.pem
+    assert [facts["common_name"] for facts in found["ca"]["certificates"]] == ["other CA", "etcd peer CA"]
+    certificate = found["certificate"]
+    assert (certificate["pem"], certificate["common_name"]) == (LEAF.pem, "etcd-1.example.com")
+    assert (certificate["dns_names"], certificate["ip_addresses"]) == (["etcd-1.example.com"], ["10.0.0.1"])
+    assert (certificate["issuer_common_name"], certificate["days_left"]) == ("etcd peer CA", 100)
+    assert found["private_key"]["matches_certificate"] is True
+    assert (found["private_key"]["mode"], found["ca"]["mode"]) == ("0600", "0644")
+    assert all(facts["problem"] is None for facts in found.values())
+
+
+@pytest.mark.parametrize(
+    ("key", "matches", "problem"),
+    [
+        (OTHER.key_pem, False, None),
+        (key_pem(LEAF.key, b"x"), False, "is encrypted"),
+        ("", False, "is empty"),
+        ("hello", False, "holds no private key"),
+    ],
+)
+def test_a_key_that_does_not_fit(tmp_path: pathlib.Path, key: str, matches: bool, problem: str | None) -> None:
+    found = credentials(tmp_path, certificate=LEAF.pem, private_key=key)["private_key"]
+    assert found["matches_certificate"] is matches
+    assert found["problem"] is None if problem is None else problem in found["problem"]
+
+
+def test_a_key_alone(tmp_path: pathlib.Path) -> None:
+    found = credentials(tmp_path, private_key=LEAF.key_pem)["private_key"]
+    assert (found["state"], found["matches_certificate"], found["problem"]) == ("file", None, None)
+
+
+def test_broken_files_are_told(tmp_path: pathlib.Path) -> None:
+    found = credentials(tmp_path, ca="", certificate=LEAF.pem[:100], private_key=LEAF.key_pem)
+    assert "ca.crt is empty" in found["ca"]["problem"] and found["ca"]["pem"] is None
+    # That there is one is seen by who decides on a new certificate.
+    assert "etcd-1.crt is broken PEM" in found["certificate"]["problem"]
+    assert found["certificate"]["pem"] == LEAF.pem[:100] and found["certificate"]["fingerprint"] is None
+    assert found["private_key"]["matches_certificate"] is None
+
+
+@pytest.mark.parametrize("certificate", [LEAF.pem + LEAF.key_pem, LEAF.key_pem, LEAF.key_pem[:150], LEAF.key_pem[40:]])
+def test_a_key_pasted_into_the_certificate_stays_there(tmp_path: pathlib.Path, certificate: str) -> None:
+    found = credentials(tmp_path, ca=CA.pem + CA.key_pem, certificate=certificate, private_key=LEAF.key_pem)
+    shown = json.dumps(found)
+    assert "BEGIN PRIVATE KEY" not in shown
+    for line in (*LEAF.key_pem.splitlines()[1:-1], *CA.key_pem.splitlines()[1:-1]):
+        assert line not in shown
+
+
+def test_other_things_in_the_files_place(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "ca.crt").mkdir()
+    os.mkfifo(tmp_path / "etcd-1.crt")
+    (tmp_path / "etcd-1.key").symlink_to("nowhere")
+    found = credentials(tmp_path)
+    assert [found[kind]["state"] for kind in ("ca", "certificate", "private_key")] == ["directory", "other", "link"]
+    assert all(facts["problem"] for facts in found.values())
+
+
+def test_a_key_that_may_not_be_read(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = read_file
+
+    def refuse(path: str) -> bytes | None:
+        if path.endswith(".key"):
+            raise FileError(f"can't read {path}: permission denied")
+        return read(path)
+
+    monkeypatch.setattr(_peer_info, "read_file", refuse)
+    found = credentials(tmp_path, certificate=LEAF.pem, private_key=LEAF.key_pem)["private_key"]
+    assert found["matches_certificate"] is None and "permission denied" in found["problem"]
+
+
+def test_a_folder_that_may_not_be_entered(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: str) -> dict[str, t.Any]:
+        raise FileError(f"can't look at {path}: permission denied")
+
+    monkeypatch.setattr(_peer_info, "describe", refuse)
+    found = credentials(tmp_path, certificate=LEAF.pem)["certificate"]
+    assert (found["state"], found["pem"]) == ("unknown", None) and "permission denied" in found["problem"]
+
+
+# Data -----------------------------------------------------------------------------------------------------------
+
+
+def test_data(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nothing = {"exists": False, "member_id": None, "cluster_id": None, "problem": None}
+    assert data_facts(None) == {"directory": None, **nothing}
+    # An empty folder is no data: the role makes it before the first start.
+    assert data_facts(str(tmp_path)) == {"directory": str(tmp_path), **nothing}
+    (tmp_path / "member" / "wal").mkdir(parents=True)
+    assert data_facts(str(tmp_path)) == {"directory": str(tmp_path), **nothing, "exists": True}
+    monkeypatch.setattr(_peer_info, "read_identity", lambda directory: ("a1", "b2"))
+    assert (data_facts(str(tmp_path))["member_id"], data_facts(str(tmp_path))["cluster_id"]) == ("a1", "b2")
+    monkeypatch.undo()
+    (tmp_path / "member" / "wal" / "0000000000000000-0000000000000000.wal").write_bytes(b"garbage" * 9)
+    assert "no etcd write-ahead log" in data_facts(str(tmp_path))["problem"]
+
+
+# Unit, process and an etcd of somebody else ---------------------------------------------------------------------
+
+OURS = seal_unit(
+    "[Service]\nEnvironment=RINGFENCE_SEAL=\nExecStart=/usr/bin/etcd --name=etcd-1 --data-dir=/var/lib/etcd/etcd-1 \\\n"
+    "  --peer-cert-allowed-cn=a,b\n"
+)
+DEBIAN = """[Service]
+Environment=DAEMON_ARGS=
+Environment=ETCD_NAME=%H
+Environment=ETCD_DATA_DIR={data}
+EnvironmentFile=-{file}
+Type=notify
+ExecStart=/usr/bin/etcd $DAEMON_ARGS
+"""
+
+
+class Host:
+    """A host whose systemd and processes are told by the test."""
+
+    def __init__(self, folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder = folder
+        self.properties: dict[str, str] = {}
+        self.started: dict[str, t.Any] | None = None
+        self.key_count: int | None = 3
+        self.asked: list[str] = []
+        monkeypatch.setattr(_peer_info, "show", lambda unit: self.properties)
+        monkeypatch.setattr(_peer_info, "process_facts", lambda pid: self.started)
+        monkeypatch.setattr(_peer_info, "_UNIT_FOLDERS", (str(folder / "etc"), str(folder / "lib")))
+        monkeypatch.setattr(_other_etcd, "count_keys_plain", self.count)
+
+    def count(self, url: str, _seconds: float) -> int | None:
+        self.asked.append(url)
+        return self.key_count
+
+    def unit(self, text: str, where: str = "etc/etcd.service") -> str:
+        path = self.folder / where
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return str(path)
+
+    def runs(self, *argv: str, seal: str | None = None, **environment: str) -> None:
+        self.properties.update(ActiveState="active", SubState="running", MainPID="4711")
+        self.started = {"pid": 4711, "argv": list(argv), "environ_seal": seal, "environment": environment, "exe": None}
+
+    def info(self, data_dir: str | None = None) -> dict[str, t.Any]:
+        return peer_info(str(self.folder / "pki"), "etcd-1", "root", "/none", "etcd.service", data_dir)
+
+
+@pytest.fixture
+def host(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Host:
+    return Host(tmp_path, monkeypatch)
+
+
+def test_no_unit_no_process(host: Host) -> None:
+    info = host.info()
+    assert (info["unit"]["exists"], info["unit"]["managed"], info["unit"]["settings"]) == (False, False, None)
+    assert (info["process"]["running"], info["process"]["pid"]) == (False, None)
+    assert info["other_etcd"] is None and info["data"]["directory"] is None
+    assert info["user"] == {"name": "root", "exists": True}
+
+
+def test_our_unit_runs(host: Host) -> None:
+    path = host.unit(OURS)
+    host.properties.update(FragmentPath=path, DropInPaths="")
+    host.runs("/usr/bin/etcd", "--name=etcd-1", "--peer-cert-allowed-cn=a", seal="0" * 64)
+    info = host.info()
+    assert (info["unit"]["path"], info["unit"]["managed"], info["unit"]["seal_valid"]) == (path, True, True)
+    assert info["unit"]["settings"]["allowed_common_names"] == ["a", "b"]
+    assert info["process"]["settings"]["allowed_common_names"] == ["a"]
+    assert (info["process"]["running"], info["process"]["pid"], info["process"]["seal"]) == (True, 4711, "0" * 64)
+    assert (info["process"]["active_state"], info["process"]["sub_state"]) == ("active", "running")
+    assert info["other_etcd"] is None
+    # Asked for nothing else, the data folder is the one that the unit names.
+    assert info["data"]["directory"] == "/var/lib/etcd/etcd-1"
+    assert host.info("/elsewhere")["data"]["directory"] == "/elsewhere"
+
+
+def test_a_changed_unit_is_still_ours_and_not_valid(host: Host) -> None:
+    host.unit(OURS.replace("=a,b", "=a,b,c"))
+    info = host.info()
+    assert (info["unit"]["managed"], info["unit"]["seal_valid"]) == (True, False)
+
+
+def test_drop_ins_count(host: Host) -> None:
+    drop_in = host.unit("[Service]\nExecStart=\nExecStart=/usr/bin/etcd --name=other\n", "etc/etcd.service.d/x.conf")
+    host.properties.update(FragmentPath=host.unit(OURS), DropInPaths=drop_in)
+    info = host.info()
+    assert info["unit"]["drop_ins"] == [drop_in] and info["unit"]["settings"]["member_name"] == "other"
+    assert info["unit"]["managed"] and info["unit"]["seal_valid"]
+
+
+def test_without_systemd_the_unit_is_found_in_its_folders(host: Host) -> None:
+    host.unit(DEBIAN.format(data="/x", file="/none"), "lib/etcd.service")
+    assert host.info()["unit"]["path"] == str(host.folder / "lib/etcd.service")
+    path = host.unit(OURS)
+    assert host.info()["unit"]["path"] == path
+
+
+def test_a_package_that_was_just_installed(host: Host) -> None:
+    data = host.folder / "default"
+    (data / "member").mkdir(parents=True)
+    path = host.unit(DEBIAN.format(data=data, file="/none"), "lib/etcd.service")
+    host.properties["FragmentPath"] = path
+    host.runs(
+        "/usr/bin/etcd", ETCD_DATA_DIR=str(data), ETCD_LISTEN_CLIENT_URLS="https://10.0.0.1:2379,http://127.0.0.1:2379"
+    )
+    assert host.info()["other_etcd"] == {
+        "unit_path": path,
+        "running": True,
+        "data_dir": str(data),
+        "has_data": True,
+        "key_count": 3,
+    }
+    assert host.asked == ["http://127.0.0.1:2379"]
+
+
+def test_its_process_is_still_there_under_our_unit(host: Host) -> None:
+    host.properties["FragmentPath"] = host.unit(OURS)
+    host.runs("/usr/bin/etcd", ETCD_DATA_DIR="/var/lib/etcd/default")
+    other = host.info()["other_etcd"]
+    assert (other["unit_path"], other["running"], other["data_dir"]) == (None, True, "/var/lib/etcd/default")
+
+
+@pytest.mark.parametrize(("has_data", "count"), [(True, None), (False, 0)])
+def test_a_stopped_package(host: Host, has_data: bool, count: int | None) -> None:
+    data = host.folder / "default"
+    if has_data:
+        (data / "member").mkdir(parents=True)
+    host.unit(DEBIAN.format(data=data, file="/none"))
+    other = host.info()["other_etcd"]
+    assert (other["running"], other["has_data"], other["key_count"]) == (False, has_data, count)
+    assert host.asked == []
+
+
+def test_an_etcd_that_listens_with_tls_can_not_be_counted() -> None:
+    told = told_by_unit(
+        "[Service]\nExecStart=/usr/bin/etcd --listen-client-urls=https://10.0.0.1:2379\n", "etcd.service"
+    )
+    found = other_etcd("/x", told, running=True)
+    assert found["key_count"] is None
+    # A data folder that is not absolute is one below systemd's working directory.
+    assert found["data_dir"] == "/default.etcd"
+
+
+def test_problems_do_not_fail(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_argument: t.Any) -> t.Any:
+        raise ServiceError("systemctl show failed")
+
+    monkeypatch.setattr(_peer_info, "process_facts", refuse)
+    host.properties.update(FragmentPath=str(host.folder), MainPID="1")
+    info = host.info()
+    assert "is a directory" in info["unit"]["problem"]
+    assert info["process"] == {**info["process"], "running": True, "pid": 1, "problem": "systemctl show failed"}
+    monkeypatch.setattr(_peer_info, "show", refuse)
+    assert host.info()["unit"]["problem"] == "systemctl show failed"
+
+
+@pytest.mark.parametrize(
+    ("line", "data_dir", "name"),
+    [
+        ("", "/from/unit", socket.gethostname()),
+        ('ETCD_DATA_DIR="/from/file"', "/from/file", socket.gethostname()),
+        ("DAEMON_ARGS=--data-dir /from/args --name=n", "/from/args", "n"),
+        ("# ETCD_DATA_DIR=/no\nexport nothing", "/from/unit", socket.gethostname()),
+    ],
+)
+def test_told_by_debians_unit(tmp_path: pathlib.Path, line: str, data_dir: str, name: str) -> None:
+    (tmp_path / "etcd").write_text(line)
+    told = told_by_unit(DEBIAN.format(data="/from/unit", file=f"{tmp_path}/%p"), "etcd.service")
+    assert told is not None and (told["data_dir"], told["member_name"]) == (data_dir, name)
+
+
+def test_variables_in_braces() -> None:
+    text = "[Service]\nEnvironment=D=/d N=n\nExecStart=/usr/bin/etcd --data-dir=${D} --name=${N}${NONE}\n"
+    told = told_by_unit(text, "etcd.service")
+    assert told is not None and (told["data_dir"], told["member_name"]) == ("/d", "n")
+    assert told_by_unit("[Service]\n", "etcd.service") is None
+
+
+# The module -----------------------------------------------------------------------------------------------------
+
+
+def test_the_module_changes_nothing(tmp_path: pathlib.Path) -> None:
+    credentials(tmp_path, ca=CA.pem, certificate=LEAF.pem, private_key=LEAF.key_pem)
+    before = {path.name: os.lstat(path) for path in tmp_path.iterdir()}
+    args = {
+        "directory": str(tmp_path),
+        "name": "etcd-1",
+        "owner": "no-such-user",
+        "etcd_binary": "/none/etcd",
+        "unit": "ringfence-test-none.service",
+        "data_dir": str(tmp_path / "data"),
+    }
+    for check_mode in (True, False):
+        answer = run_module("etcd_peer_info", args, check_mode=check_mode)
+        assert answer["changed"] is False and answer["user"] == {"name": "no-such-user", "exists": False}
+        assert answer["credentials"]["private_key"]["matches_certificate"] is True
+        assert answer["credentials"]["certificate"]["pem"] == LEAF.pem
+        assert answer["data"]["exists"] is False and answer["other_etcd"] is None
+        for line in LEAF.key_pem.splitlines():
+            assert line not in json.dumps(answer)
+    assert before.keys() == {path.name for path in tmp_path.iterdir()}
+    assert all(os.lstat(tmp_path / name).st_ctime_ns == info.st_ctime_ns for name, info in before.items())
+
+
+@pytest.mark.parametrize(
+    ("args", "line"),
+    [
+        ({"name": "a/b"}, "name: 'a/b' can't be a file's name"),
+        ({"name": ""}, "name: '' can't be a file's name"),
+        ({"directory": "pki"}, "directory: pki is not an absolute path"),
+        ({"etcd_binary": "etcd"}, "etcd_binary: etcd is not an absolute path"),
+        ({"data_dir": "data"}, "data_dir: data is not an absolute path"),
+        ({"unit": "etcd"}, "unit: 'etcd' is no service's name"),
+        ({"unit": "../etcd.service"}, "unit: '../etcd.service' is no service's name"),
+    ],
+)
+def test_input(args: dict[str, str], line: str) -> None:
+    defaults: dict[str, t.Any] = {
+        "directory": "/p",
+        "name": "n",
+        "owner": "root",
+        "etcd_binary": "/e",
+        "unit": "e.service",
+        "data_dir": "/d",
+    }
+    with pytest.raises(InputError) as caught:
+        peer_info(**{**defaults, **args})
+    assert line in str(caught.value)
+
+
+def test_input_through_the_module() -> None:
+    answer = run_module("etcd_peer_info", {"name": "a/b"})
+    assert answer["failed"] and answer["problem"] == "input" and "Traceback" not in answer["_stderr"]
