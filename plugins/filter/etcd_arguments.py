@@ -11,9 +11,11 @@ version_added: 0.1.0
 author:
   - ringfence.etcd contributors (@ringfence)
 description:
-  - Gives the arguments of one member's etcd, peer TLS flags and the full list of allowed common names included, by the names
+  - Gives the arguments of one member's etcd, peer TLS flags and the full list of allowed common names included, by the
+    names
     that the given version of etcd knows.
-  - Fails where that version would lock every peer out, and where an extra flag would set a flag of the role's or take the
+  - Fails where that version would lock every peer out, and where an extra flag would set a flag of the role's or take
+    the
     fence down.
 options:
   _input:
@@ -30,7 +32,8 @@ options:
     type: str
   settings:
     description:
-      - C(cluster_name), C(data_dir) and C(credentials_directory); optionally C(identity), C(client_tls), C(client_port),
+      - C(cluster_name), C(data_dir) and C(credentials_directory); optionally C(identity), C(client_tls),
+        C(client_port),
         C(client_ca_file), C(client_cert_file), C(client_key_file), C(listen_loopback), C(extra_flags).
     type: dict
     required: true
@@ -54,16 +57,22 @@ _value:
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-
 from ansible_collections.ringfence.etcd.plugins.module_utils._flags import etcd_flags, parse_version
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import call, flag_settings_from, member_from, plain
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import (
+    call,
+    flag_settings_from,
+    member_from,
+    plain,
+)
 
 
 def etcd_arguments(value: str, members: t.Any, version: str | None, settings: t.Mapping[str, t.Any]) -> list[str]:
     everyone = [member_from(member) for member in members]
     own = next((member for member in everyone if member.name == value), None)
     if own is None:
-        raise AnsibleFilterError(f"{value} is no member of the cluster: its members are {', '.join(m.name for m in everyone)}")
+        raise AnsibleFilterError(
+            f"{value} is no member of the cluster: its members are {', '.join(m.name for m in everyone)}"
+        )
     flag_settings = flag_settings_from(settings)
     number = call(parse_version, plain(version)) if version else None
     return [f"--{flag}={item}" for flag, item in call(etcd_flags, own, everyone, flag_settings, number)]

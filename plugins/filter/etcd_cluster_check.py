@@ -11,9 +11,11 @@ version_added: 0.1.0
 author:
   - ringfence.etcd contributors (@ringfence)
 description:
-  - Looks at a whole cluster, the members that are wanted beside what M(ringfence.etcd.etcd_peer_info) found on each host,
+  - Looks at a whole cluster, the members that are wanted beside what M(ringfence.etcd.etcd_peer_info) found on each
+    host,
     and gives every reason not to go on, before anything is changed.
-  - It refuses where a common name would leave the list of allowed ones unasked, where the hosts trust different CAs, where
+  - It refuses where a common name would leave the list of allowed ones unasked, where the hosts trust different CAs,
+    where
     etcd's version would lock every peer out, where a data folder is another cluster's, and so on.
 options:
   _input:
@@ -22,7 +24,8 @@ options:
     elements: dict
     required: true
   infos:
-    description: By a member's name, the result of M(ringfence.etcd.etcd_peer_info) on its host, for the hosts in this run.
+    description: By a member's name, the result of M(ringfence.etcd.etcd_peer_info) on its host, for the hosts in this
+      run.
     type: dict
     required: true
   cluster_name:
@@ -45,7 +48,8 @@ options:
     elements: str
     default: []
   install_pending:
-    description: Whether etcd will be installed in this run, so that a missing binary is no reason to refuse (check mode).
+    description: Whether etcd will be installed in this run, so that a missing binary is no reason to refuse (check
+      mode).
     type: bool
     default: false
   overrule_distribution_etcd:
@@ -100,7 +104,6 @@ _value:
 import typing as t
 
 from ansible.utils.display import Display
-
 from ansible_collections.ringfence.etcd.plugins.module_utils._guards import (
     Cluster,
     Question,
@@ -110,7 +113,12 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._guards import (
     common_fingerprints,
     why_no_new_authority,
 )
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import call, flag_settings_from, member_from, plain
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import (
+    call,
+    flag_settings_from,
+    member_from,
+    plain,
+)
 
 
 def etcd_cluster_check(

@@ -11,11 +11,14 @@ version_added: 0.1.0
 author:
   - ringfence.etcd contributors (@ringfence)
 description:
-  - Turns the hosts of an inventory group, or an explicit list, into the members of one etcd cluster, with the common name,
+  - Turns the hosts of an inventory group, or an explicit list, into the members of one etcd cluster, with the common
+    name,
     URLs and subject alternative names that each has.
-  - The result is sorted by name (C(etcd-2) before C(etcd-10)) and depends on the inventory alone, so that every host and
+  - The result is sorted by name (C(etcd-2) before C(etcd-10)) and depends on the inventory alone, so that every host
+    and
     every run, also one with C(--limit), comes to the same list.
-  - Fails where two members share a name, host, common name or address, where a common name is over 64 characters or has a
+  - Fails where two members share a name, host, common name or address, where a common name is over 64 characters or
+    has a
     comma, where an address is neither an IP address nor a DNS name, and where there is no member.
 options:
   _input:
@@ -36,7 +39,8 @@ options:
     type: str
     required: true
   domain:
-    description: DNS domain of the members that have none of their own; the common name is C(<name>.<domain>), or the name alone.
+    description: DNS domain of the members that have none of their own; the common name is C(<name>.<domain>), or the
+      name alone.
     type: str
   identity:
     description: V(list) for a common name of its own for each member, V(shared) for one common name for all.
@@ -92,7 +96,6 @@ _value:
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-
 from ansible_collections.ringfence.etcd.plugins.module_utils._members import ClusterSettings, make_members
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import call, member_as_dict, plain
 
@@ -112,13 +115,20 @@ _VARIABLES = {
 def _entry(item: t.Any, variables: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """An entry completed with the variables of its host; only those that are asked for are templated."""
     if not isinstance(item, (str, dict)):
-        raise AnsibleFilterError(f"etcd_peer_tls_members: {item!r} is neither a host's name nor a dictionary with a name")
+        raise AnsibleFilterError(
+            f"etcd_peer_tls_members: {item!r} is neither a host's name nor a dictionary with a name"
+        )
     entry = {"host": item} if isinstance(item, str) else dict(item)
     unknown = sorted(set(entry) - set(_VARIABLES) - {"host"})
     if unknown:
-        raise AnsibleFilterError(f"etcd_peer_tls_members: {', '.join(unknown)} of {item!r} is not known: see the role's options")
+        raise AnsibleFilterError(
+            f"etcd_peer_tls_members: {', '.join(unknown)} of {item!r} is not known: see the role's options"
+        )
     host = entry.setdefault("host", entry.get("name"))
-    known = variables[host] if host in variables else {}
+    # Not .get: hostvars of ansible-core 2.16 give an undefined value for a host that is not in the inventory.
+    known: t.Mapping[str, t.Any] = {}
+    if host in variables:
+        known = variables[host]
     for key, variable in _VARIABLES.items():
         if entry.get(key) is None and variable in known:
             entry[key] = plain(known[variable])

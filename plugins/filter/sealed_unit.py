@@ -11,9 +11,11 @@ version_added: 0.1.0
 author:
   - ringfence.etcd contributors (@ringfence)
 description:
-  - Reads a rendered unit as systemd does and fails unless it starts etcd with exactly the arguments that are wanted. A template
+  - Reads a rendered unit as systemd does and fails unless it starts etcd with exactly the arguments that are wanted. A
+    template
     that glues a line to the next, or drops a flag, is found here and not when a member can't join any more.
-  - Puts the SHA-256 of the text into its line C(Environment=RINGFENCE_SEAL=). A running etcd carries the seal of the unit that
+  - Puts the SHA-256 of the text into its line C(Environment=RINGFENCE_SEAL=). A running etcd carries the seal of the
+    unit that
     it was started from, so that M(ringfence.etcd.etcd_peer_service) knows whether a restart is due.
 options:
   _input:
@@ -51,15 +53,21 @@ _SECTIONS = ("Unit", "Service", "Install")
 def _check(text: str, arguments: list[str]) -> None:
     sections = parse_unit(text)
     if tuple(sections) != _SECTIONS:
-        raise InputError(f"the rendered unit has the sections {', '.join(sections) or 'none'}: {', '.join(_SECTIONS)} are wanted")
+        raise InputError(
+            f"the rendered unit has the sections {', '.join(sections) or 'none'}: {', '.join(_SECTIONS)} are wanted"
+        )
     commands = [value for key, value in sections["Service"] if key == "ExecStart"]
     if len(commands) != 1:
-        raise InputError(f"the rendered unit has {len(commands)} lines ExecStart=: one is wanted; leave it out of the extra settings")
+        raise InputError(
+            f"the rendered unit has {len(commands)} lines ExecStart=: one is wanted; leave it out of the extra settings"
+        )
     found = exec_arguments(commands[0])[1:]
     if found != arguments:
         wrong = [item for item in found if item not in arguments] or ["another order"]
         lacking = [item for item in arguments if item not in found] or ["none"]
-        raise InputError(f"the rendered unit would start etcd with other arguments: {wrong[0]} is wrong, {lacking[0]} is lacking")
+        raise InputError(
+            f"the rendered unit would start etcd with other arguments: {wrong[0]} is wrong, {lacking[0]} is lacking"
+        )
 
 
 def sealed_unit(value: str, arguments: t.Sequence[str]) -> str:

@@ -24,7 +24,8 @@ options:
       - V(program) for the program in front of them.
       - V(word) for a setting that takes words, such as C(ReadWritePaths=) or C(Environment=).
       - V(plain) for a setting that knows no quotes, such as C(User=) or C(Description=).
-      - V(raw) for text that is systemd's syntax already, such as an extra setting of the user's with C(%) specifiers; it is
+      - V(raw) for text that is systemd's syntax already, such as an extra setting of the user's with C(%) specifiers;
+        it is
         only refused where it holds a line break or another control character.
     type: str
     choices: [argument, program, word, plain, raw]
@@ -46,7 +47,6 @@ _value:
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-
 from ansible_collections.ringfence.etcd.plugins.module_utils._unit import (
     plain_value,
     quote_argument,

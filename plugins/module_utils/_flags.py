@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError, RefusedError
 from ansible_collections.ringfence.etcd.plugins.module_utils._members import Member
 
-Version = t.Tuple[int, int, int]
+Version = tuple[int, int, int]
 
 # etcd PR 18160 (v3.5.15) and PR 18015 (v3.6.0): before, the flag is one common name, compared whole.
 FIRST_VERSION_WITH_LIST: Version = (3, 5, 15)
@@ -77,8 +77,10 @@ def check_identity(version: Version, identity: str, member_name: str) -> None:
         raise RefusedError(f"member {member_name} has etcd {found}: 3.4 or newer is wanted: upgrade etcd")
     if identity == "list" and not understands_list(version):
         raise RefusedError(
-            f"member {member_name} has etcd {found}, which takes one allowed common name and compares it whole: a list would "
-            "lock every peer out; upgrade etcd to 3.5.15 or newer, or set etcd_peer_tls_identity: shared (all members carry "
+            f"member {member_name} has etcd {found}, which takes one allowed common name and compares it whole: a "
+            "list would "
+            "lock every peer out; upgrade etcd to 3.5.15 or newer, or set etcd_peer_tls_identity: shared (all "
+            "members carry "
             "one common name)"
         )
 
@@ -133,8 +135,10 @@ def _check_client_files(settings: FlagSettings) -> None:
     files = (settings.client_ca_file, settings.client_cert_file, settings.client_key_file)
     if any(files) and not all(files):
         raise InputError(
-            "etcd_peer_tls_client_ca_file, etcd_peer_tls_client_cert_file and etcd_peer_tls_client_key_file belong together: set "
-            "all three (a pair that this CA signed for serverAuth and clientAuth), or none for the peer CA and certificate"
+            "etcd_peer_tls_client_ca_file, etcd_peer_tls_client_cert_file and etcd_peer_tls_client_key_file belong "
+            "together: set "
+            "all three (a pair that this CA signed for serverAuth and clientAuth), or none for the peer CA and "
+            "certificate"
         )
 
 
@@ -162,7 +166,8 @@ def _extra_flags(extra: t.Mapping[str, t.Any], rendered: t.Container[str]) -> li
             raise InputError(f"etcd_peer_tls_extra_flags: --{name} is refused: {_FENCE_BREAKERS[name]}: leave it out")
         if name in rendered:
             raise InputError(
-                f"etcd_peer_tls_extra_flags: --{name} is set by the role: use the role's own variable for it, or leave it out"
+                f"etcd_peer_tls_extra_flags: --{name} is set by the role: use the role's own variable for it, or "
+                "leave it out"
             )
         flags.append((name, flag_value(name, value)))
     return flags

@@ -108,7 +108,8 @@ def refuse_missing_binary(cluster: Cluster) -> t.Iterator[Refusal]:
             yield Refusal(
                 "binary_unusable",
                 f"member {member.name}: {etcd.get('binary')} --version does not answer as etcd does "
-                f"({etcd.get('problem') or 'no version in its output'}): name the etcd binary in etcd_peer_tls_etcd_binary",
+                f"({etcd.get('problem') or 'no version in its output'}): name the etcd binary in "
+                "etcd_peer_tls_etcd_binary",
             )
 
 
@@ -143,7 +144,8 @@ def refuse_other_cluster(cluster: Cluster) -> t.Iterator[Refusal]:
                 yield Refusal(
                     "other_cluster",
                     f"member {member.name}: the unit that is deployed belongs to cluster {token}, this run means "
-                    f"{cluster.question.cluster_name}: set etcd_peer_tls_cluster_name, or etcd_peer_tls_unit for a second cluster",
+                    f"{cluster.question.cluster_name}: set etcd_peer_tls_cluster_name, or etcd_peer_tls_unit for a "
+                    "second cluster",
                 )
                 break
 
@@ -161,7 +163,8 @@ def refuse_lost_name(cluster: Cluster) -> t.Iterator[Refusal]:
         yield Refusal(
             "name_would_be_lost",
             f"common name {name} is allowed by the unit on {', '.join(holders)} and is not in this run's list "
-            f"({', '.join(allowed_common_names(cluster.members))}): that member would be locked out; put it back into the "
+            f"({', '.join(allowed_common_names(cluster.members))}): that member would be locked out; put it back "
+            "into the "
             f"inventory, or say that it is to go with etcd_peer_tls_leaving: [{name}]",
         )
 
@@ -190,7 +193,8 @@ def refuse_split_trust(cluster: Cluster) -> t.Iterator[Refusal]:
         each = "; ".join(f"{name} trusts {', '.join(_short(p) for p in prints)}" for name, prints in found.items())
         yield Refusal(
             "trust_differs",
-            f"cluster {cluster.question.cluster_name}: the members trust no CA in common ({each}): put the right ca.crt back on "
+            f"cluster {cluster.question.cluster_name}: the members trust no CA in common ({each}): put the right "
+            "ca.crt back on "
             "the member that differs, then run again",
         )
 
@@ -200,12 +204,16 @@ def refuse_other_authority(cluster: Cluster) -> t.Iterator[Refusal]:
     given, trusted = cluster.question.ca_certificate, common_fingerprints(cluster)
     if not given or not trusted:
         return
-    prints = [certificate.fingerprint for certificate in read_certificates(given.encode(), "etcd_peer_tls_ca_certificate")]
+    prints = [
+        certificate.fingerprint for certificate in read_certificates(given.encode(), "etcd_peer_tls_ca_certificate")
+    ]
     if not set(prints) & set(trusted):
         yield Refusal(
             "other_ca",
-            f"cluster {cluster.question.cluster_name}: the members trust CA {', '.join(_short(p) for p in trusted)}, the "
-            f"certificate in etcd_peer_tls_ca_certificate is {', '.join(_short(p) for p in prints)}: give the cluster's own CA",
+            f"cluster {cluster.question.cluster_name}: the members trust CA {', '.join(_short(p) for p in trusted)}, "
+            "the "
+            f"certificate in etcd_peer_tls_ca_certificate is {', '.join(_short(p) for p in prints)}: give the "
+            "cluster's own CA",
         )
 
 
@@ -214,7 +222,8 @@ def why_no_new_authority(cluster: Cluster) -> str | None:
     missing = cluster.not_inspected()
     if missing:
         return (
-            f"{', '.join(missing)} can't be seen in this run (--limit, serial, unreachable or failed) and may trust a CA "
+            f"{', '.join(missing)} can't be seen in this run (--limit, serial, unreachable or failed) and may trust "
+            "a CA "
             "already: run once over all members"
         )
     for member, info in cluster.inspected():
@@ -231,7 +240,9 @@ def refuse_foreign_data(cluster: Cluster) -> t.Iterator[Refusal]:
     clusters: dict[str, list[str]] = {}
     holders: dict[str, list[str]] = {}
     folders: dict[str, str] = {}
-    ours = {info["data"].get("cluster_id") for _member, info in cluster.inspected() if _is_managed(info) and _has_data(info)}
+    ours = {
+        info["data"].get("cluster_id") for _member, info in cluster.inspected() if _is_managed(info) and _has_data(info)
+    }
     for member, info in cluster.inspected():
         data = info.get("data") or {}
         if not data.get("exists"):
@@ -241,7 +252,8 @@ def refuse_foreign_data(cluster: Cluster) -> t.Iterator[Refusal]:
         if not _is_managed(info) and data.get("cluster_id") not in ours - {None}:
             yield Refusal(
                 "data_of_another_cluster",
-                f"member {member.name}: {data.get('directory')} holds an etcd member (cluster {data.get('cluster_id') or 'unknown'}) "
+                f"member {member.name}: {data.get('directory')} holds an etcd member (cluster "
+                f"{data.get('cluster_id') or 'unknown'}) "
                 "that this role did not deploy: move it away, or set etcd_peer_tls_data_dir to another folder",
             )
         elif data.get("cluster_id"):
@@ -252,20 +264,22 @@ def refuse_foreign_data(cluster: Cluster) -> t.Iterator[Refusal]:
         where = ", ".join(f"{name}:{folder}" for name, folder in folders.items())
         yield Refusal(
             "data_of_another_cluster",
-            f"cluster {cluster.question.cluster_name}: the data folders are of different clusters ({each}; {where}): move the one "
+            f"cluster {cluster.question.cluster_name}: the data folders are of different clusters ({each}; {where}): "
+            "move the one "
             "that does not belong here away",
         )
     for number, names in holders.items():
         if len(names) > 1:
             yield Refusal(
                 "data_copied",
-                f"members {', '.join(names)} hold the data of one and the same member {number} (a cloned host?): empty the data "
+                f"members {', '.join(names)} hold the data of one and the same member {number} (a cloned host?): "
+                "empty the data "
                 "folder of the copy",
             )
 
 
 def refuse_distribution_etcd(cluster: Cluster) -> t.Iterator[Refusal]:
-    """A service of the same name that is not ours (Debian's package starts one) is overridden only where it is empty."""
+    """A service of that name that is not ours (Debian's package starts one) is overridden only where it is empty."""
     if cluster.question.overrule_distribution_etcd:
         return
     for member, info in cluster.inspected():
@@ -278,7 +292,8 @@ def refuse_distribution_etcd(cluster: Cluster) -> t.Iterator[Refusal]:
         yield Refusal(
             "distribution_etcd_in_use",
             f"member {member.name}: another etcd of the same unit name ({other.get('unit_path')}, data in "
-            f"{other.get('data_dir')}) {found}: save what you need of it, then set etcd_peer_tls_overrule_distribution_etcd: true "
+            f"{other.get('data_dir')}) {found}: save what you need of it, then set "
+            "etcd_peer_tls_overrule_distribution_etcd: true "
             "(its data stays where it is), or choose another etcd_peer_tls_unit",
         )
 
@@ -296,8 +311,10 @@ def refuse_unasked_join(cluster: Cluster) -> t.Iterator[Refusal]:
         if living and not _has_data(info) and member.name not in known:
             yield Refusal(
                 "join_not_prepared",
-                f"member {member.name} is new to the running cluster {cluster.question.cluster_name}, and a run of main forms "
-                "clusters only: leave it out of this run with --limit (the others then allow its name), add it with etcdctl "
+                f"member {member.name} is new to the running cluster {cluster.question.cluster_name}, and a run of "
+                "main forms "
+                "clusters only: leave it out of this run with --limit (the others then allow its name), add it with "
+                "etcdctl "
                 "member add, and start it by hand",
             )
 
@@ -310,8 +327,10 @@ def refuse_first_start_in_batches(cluster: Cluster) -> t.Iterator[Refusal]:
     if later and len(cluster.infos) < cluster.quorum():
         yield Refusal(
             "first_start_in_batches",
-            f"cluster {cluster.question.cluster_name}: the first start needs {cluster.quorum()} of {len(cluster.members)} members in "
-            f"one batch, and {', '.join(later)} is not in this one: take serial out of the play (or reach the missing hosts)",
+            f"cluster {cluster.question.cluster_name}: the first start needs {cluster.quorum()} of "
+            f"{len(cluster.members)} members in "
+            f"one batch, and {', '.join(later)} is not in this one: take serial out of the play (or reach the "
+            "missing hosts)",
         )
 
 
@@ -340,18 +359,23 @@ def cluster_warnings(cluster: Cluster) -> list[str]:
     count, name = len(cluster.members), cluster.question.cluster_name
     warnings: list[str] = []
     if count % 2 == 0:
-        warnings.append(f"cluster {name} has {count} members: it survives no more failures than with {count - 1}; an odd number is better")
+        warnings.append(
+            f"cluster {name} has {count} members: it survives no more failures than with {count - 1}; an odd number "
+            "is better"
+        )
     for member, info in cluster.inspected():
         drop_ins = (info.get("unit") or {}).get("drop_ins") or ()
         if drop_ins:
-            warnings.append(f"member {member.name}: drop-ins change the unit that this role renders: {', '.join(drop_ins)}")
+            warnings.append(
+                f"member {member.name}: drop-ins change the unit that this role renders: {', '.join(drop_ins)}"
+            )
         for settings in _deployed(info):
             warnings.extend(f"member {member.name}: {warning['text']}" for warning in settings.get("warnings") or ())
     return list(dict.fromkeys(warnings))
 
 
 def certificate_requests(cluster: Cluster, new_keys: bool = False) -> list[dict[str, t.Any]]:
-    """The members that can be seen in this run, as ``etcd_peer_certificates`` takes them: what each should have and has."""
+    """The members seen in this run, as ``etcd_peer_certificates`` takes them: what each should have and has."""
     requests = []
     for member, info in cluster.inspected():
         credentials = info.get("credentials") or {}

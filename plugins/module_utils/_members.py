@@ -21,7 +21,8 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._errors import Inpu
 
 # RFC 5280 appendix A.1: ub-common-name.
 COMMON_NAME_MAXIMUM_LENGTH = 64
-# RFC 1123 section 2.1: letters, digits and inner hyphens; RFC 1035 section 2.3.4: 63 octets a label, 253 characters a name.
+# RFC 1123 section 2.1: letters, digits and inner hyphens; RFC 1035 section 2.3.4: 63 octets a label, 253 characters a
+# name.
 _LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
 _DNS_NAME_MAXIMUM_LENGTH = 253
 # The member's name becomes a file name, a flag's value and a key of --initial-cluster, where "=" and "," separate.
@@ -73,7 +74,9 @@ def parse_address(value: str, owner: str) -> IPAddress | str:
     except ValueError:
         return _dns_name(text, value, owner)
     if "%" in text:
-        raise InputError(f"{owner}: address {value} has a zone, which a certificate can't carry: give a routable address")
+        raise InputError(
+            f"{owner}: address {value} has a zone, which a certificate can't carry: give a routable address"
+        )
     if address.is_unspecified or address.is_multicast:
         raise InputError(f"{owner}: address {value} is no address that other members can dial: give the host's own")
     return address
@@ -121,7 +124,9 @@ def make_member(entry: t.Mapping[str, t.Any], settings: ClusterSettings) -> Memb
     name = str(entry.get("name") or "")
     owner = f"member {name!r} of cluster {settings.name!r}"
     if not _MEMBER_NAME.fullmatch(name):
-        raise InputError(f"{owner}: a name of letters, digits, '.', '_' and '-' is wanted, with a letter or digit first")
+        raise InputError(
+            f"{owner}: a name of letters, digits, '.', '_' and '-' is wanted, with a letter or digit first"
+        )
     if name.lower() == "ca":
         raise InputError(f"{owner}: a member named ca would share ca.crt and ca.key with the CA: give it another name")
     address = parse_address(str(entry.get("address") or name), owner)
@@ -154,7 +159,9 @@ def parse_listen_address(value: t.Any, address: IPAddress | str, owner: str) -> 
         try:
             return ipaddress.ip_address(text)
         except ValueError:
-            raise InputError(f"{owner}: listen_address {value!r} is no IP address, and etcd listens on nothing else") from None
+            raise InputError(
+                f"{owner}: listen_address {value!r} is no IP address, and etcd listens on nothing else"
+            ) from None
     return ipaddress.ip_address("0.0.0.0") if isinstance(address, str) else address
 
 
@@ -169,16 +176,20 @@ def _common_name(entry: t.Mapping[str, t.Any], host_name: str, settings: Cluster
             f"{COMMON_NAME_MAXIMUM_LENGTH}: shorten the name or the domain"
         )
     if "," in common_name:
-        raise InputError(f"{owner}: common name {common_name} has a comma, which etcd would read as two names: leave it out")
+        raise InputError(
+            f"{owner}: common name {common_name} has a comma, which etcd would read as two names: leave it out"
+        )
     if not common_name.isascii() or not common_name.isprintable() or common_name != common_name.strip():
-        raise InputError(f"{owner}: common name {common_name!r} has characters other than printable ASCII, or outer spaces")
+        raise InputError(
+            f"{owner}: common name {common_name!r} has characters other than printable ASCII, or outer spaces"
+        )
     return common_name
 
 
 def _alternative_names(
     host_name: str, address: IPAddress | str, extra: t.Iterable[t.Any], owner: str
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """DNS names and IP addresses, each once: the host's name, what others dial, this host's loopback, what the user adds."""
+    """DNS names and IP addresses, each once: the host's name, what others dial, its loopback, what the user adds."""
     names: list[str] = [host_name.lower()] if is_dns_name(host_name.lower()) else []
     addresses: list[str] = []
     if isinstance(extra, str):
@@ -201,7 +212,8 @@ def make_members(entries: t.Sequence[t.Mapping[str, t.Any]], settings: ClusterSe
     """All members of a cluster in the order that every node uses; InputError where two collide or there is none."""
     if not entries:
         raise InputError(
-            f"cluster {settings.name!r} has no members: the inventory group is empty or does not exist: put the hosts in it, "
+            f"cluster {settings.name!r} has no members: the inventory group is empty or does not exist: put the "
+            "hosts in it, "
             "name another group with etcd_peer_tls_group, or list the members in etcd_peer_tls_members"
         )
     members = sorted((make_member(entry, settings) for entry in entries), key=lambda member: natural_key(member.name))
@@ -222,7 +234,8 @@ def _refuse_twice(
         other = seen.setdefault(value, member)
         if other is not member:
             raise InputError(
-                f"cluster {settings.name!r}: members {other.name} (host {other.host}) and {member.name} (host {member.host}) "
+                f"cluster {settings.name!r}: members {other.name} (host {other.host}) and {member.name} (host "
+                f"{member.host}) "
                 f"have the same {what} {value}: give each its own"
             )
 

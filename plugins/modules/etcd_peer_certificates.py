@@ -107,7 +107,8 @@ options:
     type: str
   decide_only:
     description:
-      - Only decide which certificates are due, and why, and issue none. Needs neither the CA's key nor C(no_log), so that
+      - Only decide which certificates are due, and why, and issue none. Needs neither the CA's key nor C(no_log), so
+        that
         the reasons can be shown. RV(members[].issued) and RV(members[].new_key) say what a call without it would do.
     type: bool
     default: false

@@ -14,14 +14,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 
 from ansible.errors import AnsibleFilterError
-
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._flags import FlagSettings
 from ansible_collections.ringfence.etcd.plugins.module_utils._members import Member
 
 
 def plain(value: t.Any) -> t.Any:
-    """Built-in str, dict, list and so on, rebuilt: ansible-core 2.19 and newer pass tagged and lazy values to filters."""
+    """Built-in str, dict and list, rebuilt: ansible-core 2.19 and newer pass tagged and lazy values to filters."""
     if isinstance(value, str):
         return "".join(value)
     if isinstance(value, Mapping):
@@ -34,11 +33,15 @@ def plain(value: t.Any) -> t.Any:
 def member_from(value: t.Mapping[str, t.Any]) -> Member:
     """A member as the filter etcd_members gave it."""
     known = {field.name for field in fields(Member)}
-    values = {key: tuple(item) if isinstance(item, list) else item for key, item in plain(value).items() if key in known}
+    values = {
+        key: tuple(item) if isinstance(item, list) else item for key, item in plain(value).items() if key in known
+    }
     missing = sorted(known - set(values))
     if missing:
-        raise AnsibleFilterError(f"a member made by the filter ringfence.etcd.etcd_members is wanted: {', '.join(missing)} missing")
-    return Member(**values)
+        raise AnsibleFilterError(
+            f"a member made by the filter ringfence.etcd.etcd_members is wanted: {', '.join(missing)} missing"
+        )
+    return Member(**t.cast("dict[str, t.Any]", values))
 
 
 def member_as_dict(member: Member) -> dict[str, t.Any]:

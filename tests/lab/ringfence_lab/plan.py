@@ -114,6 +114,9 @@ def ssh_options(known_hosts: str, private_key: str) -> list[str]:
         "IdentitiesOnly": "yes",
         "IdentityFile": private_key,
         "LogLevel": "ERROR",
+        # A host that is cut off or frozen must not hold a run for ever.
+        "ServerAliveInterval": "5",
+        "ServerAliveCountMax": "2",
         "StrictHostKeyChecking": "yes",
         "UserKnownHostsFile": known_hosts,
     }

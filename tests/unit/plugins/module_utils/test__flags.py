@@ -74,7 +74,9 @@ def test_the_tutorials_cluster() -> None:
         (None, "list", "etcd-1.example.com,etcd-2.example.com,etcd-3.example.com", None),
     ],
 )
-def test_flags_by_version(version: tuple[int, int, int] | None, identity: str, allowed: str, logger: str | None) -> None:
+def test_flags_by_version(
+    version: tuple[int, int, int] | None, identity: str, allowed: str, logger: str | None
+) -> None:
     found = flags(version, identity=identity)
     assert found["peer-cert-allowed-cn"] == allowed
     assert found.get("logger") == logger
@@ -113,7 +115,9 @@ def test_order_and_list_are_the_same_for_every_member() -> None:
     everyone = members()
     lists = {dict(etcd_flags(member, everyone, settings(), NEW))["peer-cert-allowed-cn"] for member in everyone}
     assert lists == {",".join(allowed_common_names(everyone))}
-    assert len({tuple(flag for flag, _value in etcd_flags(member, everyone, settings(), NEW)) for member in everyone}) == 1
+    assert (
+        len({tuple(flag for flag, _value in etcd_flags(member, everyone, settings(), NEW)) for member in everyone}) == 1
+    )
 
 
 def test_client_side_without_tls_has_no_files() -> None:
@@ -152,7 +156,12 @@ def test_loopback_can_be_left_out() -> None:
 
 def test_extra_flags_come_last_and_sorted() -> None:
     everyone = members()
-    extra = {"quota-backend-bytes": 8589934592, "auto-compaction-mode": "periodic", "pre-vote": True, "cipher-suites": ["A", "B"]}
+    extra = {
+        "quota-backend-bytes": 8589934592,
+        "auto-compaction-mode": "periodic",
+        "pre-vote": True,
+        "cipher-suites": ["A", "B"],
+    }
     pairs = etcd_flags(everyone[0], everyone, settings(extra_flags=extra), NEW)
     assert pairs[-4:] == [
         ("auto-compaction-mode", "periodic"),

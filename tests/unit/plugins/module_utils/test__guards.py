@@ -161,7 +161,10 @@ def test_members_that_trust_different_authorities_are_refused() -> None:
 
 def test_a_bundle_in_common_is_trust_in_common() -> None:
     cluster = living()
-    cluster.infos["etcd-3"]["credentials"]["ca"]["certificates"] = [{"fingerprint": OTHER_PRINT}, {"fingerprint": CA_PRINT}]  # type: ignore[index]
+    cluster.infos["etcd-3"]["credentials"]["ca"]["certificates"] = [
+        {"fingerprint": OTHER_PRINT},
+        {"fingerprint": CA_PRINT},
+    ]  # type: ignore[index]
     assert codes(cluster) == []
     assert guards.common_fingerprints(cluster) == [CA_PRINT]
 
@@ -231,13 +234,19 @@ def test_a_member_whose_unit_was_lost_is_known_by_its_clusters_number() -> None:
 def test_the_distributions_etcd(other: dict[str, t.Any], refused: bool) -> None:
     for overrule in (False, True):
         cluster = fresh(overrule_distribution_etcd=overrule)
-        cluster.infos["etcd-2"]["other_etcd"] = {"unit_path": "/lib/systemd/system/etcd.service", "data_dir": "/d", **other}  # type: ignore[index]
+        cluster.infos["etcd-2"]["other_etcd"] = {
+            "unit_path": "/lib/systemd/system/etcd.service",
+            "data_dir": "/d",
+            **other,
+        }  # type: ignore[index]
         assert codes(cluster) == (["distribution_etcd_in_use"] if refused and not overrule else [])
 
 
 def test_a_new_member_does_not_join_a_living_cluster_unasked() -> None:
     everyone = members(4)
-    infos: dict[str, t.Any] = {member.name: deployed(number, everyone[:3]) for number, member in enumerate(everyone[:3], 1)}
+    infos: dict[str, t.Any] = {
+        member.name: deployed(number, everyone[:3]) for number, member in enumerate(everyone[:3], 1)
+    }
     infos["etcd-4"] = bare()
     cluster = guards.Cluster(everyone, infos, question(batch=list(infos), play=list(infos)))
     assert codes(cluster) == ["join_not_prepared"]

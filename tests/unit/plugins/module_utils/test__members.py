@@ -127,7 +127,7 @@ def test_natural_keys_compare_whatever_the_parts_are() -> None:
     ],
 )
 def test_a_wrong_member_is_refused_by_name_and_value(wrong: dict[str, t.Any], words: str) -> None:
-    with pytest.raises(InputError, match=".+") as caught:
+    with pytest.raises(InputError) as caught:
         make_member(wrong, CLUSTER)
     assert words in str(caught.value)
     assert repr(wrong["name"]) in str(caught.value)

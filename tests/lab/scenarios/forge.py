@@ -1,0 +1,88 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Certificates that our own modules would never make, signed by the lab's peer CA."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import typing as t
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+DAY = datetime.timedelta(days=1)
+
+
+class Forge:
+    """Signs whatever is asked for, by the CA of a folder or by one of its own."""
+
+    def __init__(self, ca_folder: Path | None = None) -> None:
+        if ca_folder is None:
+            self.key: t.Any = ec.generate_private_key(ec.SECP256R1())
+            self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "etcd peer CA")])
+            self.ca = x509.load_pem_x509_certificate(self.authority_again(days=10).encode())
+        else:
+            self.key = serialization.load_pem_private_key((ca_folder / "ca.key").read_bytes(), None)
+            self.ca = x509.load_pem_x509_certificate((ca_folder / "ca.crt").read_bytes())
+            self.name = self.ca.subject
+
+    @property
+    def ca_pem(self) -> str:
+        return self.ca.public_bytes(serialization.Encoding.PEM).decode()
+
+    def authority_again(self, days: int) -> str:
+        """The CA's certificate (PEM) made anew with the same name and key, ending in so many days."""
+        builder = self._builder(self.name, self.key.public_key(), days)
+        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        return builder.sign(self.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
+
+    @staticmethod
+    def stranger_authority() -> Forge:
+        return Forge()
+
+    def _builder(self, subject: x509.Name, public_key: t.Any, days: int) -> x509.CertificateBuilder:
+        now = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
+        return (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(self.name)
+            .public_key(public_key)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - 3 * DAY)
+            .not_valid_after(now + days * DAY)
+        )
+
+    def certificate(
+        self, common_name: str, *names: str, days: int = 1, client: bool = True, server: bool = True, ca: bool = False
+    ) -> tuple[str, str]:
+        """(certificate, key) in PEM; ``names``: IP addresses and DNS names for the subject alternative names."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        attributes = [x509.NameAttribute(NameOID.COMMON_NAME, common_name)] if common_name else []
+        usages = [ExtendedKeyUsageOID.SERVER_AUTH] * server + [ExtendedKeyUsageOID.CLIENT_AUTH] * client
+        builder = self._builder(x509.Name(attributes), key.public_key(), days)
+        builder = builder.add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+        builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
+        if names:
+            builder = builder.add_extension(
+                x509.SubjectAlternativeName([_general(name) for name in names]), critical=False
+            )
+        certificate = builder.sign(self.key, hashes.SHA256())
+        return (
+            certificate.public_bytes(serialization.Encoding.PEM).decode(),
+            key.private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            ).decode(),
+        )
+
+
+def _general(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)

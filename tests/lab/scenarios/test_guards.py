@@ -1,0 +1,179 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Each guard: what could lose a member, a CA or a quorum is refused in one line, and nothing is changed."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
+import pytest
+from forge import Forge
+from ringfence_lab.lab import Lab
+from support import PKI, TRIO, Controller
+
+
+@pytest.fixture(scope="module")
+def inventory(controller: Controller) -> Path:
+    controller.bare()
+    path = controller.inventory()
+    controller.succeed(path)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_changed(controller: Controller, inventory: Path) -> t.Iterator[None]:
+    command = f"cat {PKI}/* /etc/systemd/system/etcd.service | sha256sum; systemctl show -P MainPID etcd.service"
+    before = controller.on_each(TRIO, command)
+    yield
+    assert controller.on_each(TRIO, command) == before
+    assert controller.is_healthy()
+
+
+@pytest.mark.parametrize("wrong_path", ["missing", "another"])
+def test_another_authority_than_the_clusters(controller: Controller, inventory: Path, wrong_path: str) -> None:
+    folder = controller.folder / f"ca-{wrong_path}"
+    if wrong_path == "another":
+        other = controller.inventory({"etcd": ["etcd-4"]})
+        controller.succeed(other, "--check", etcd_peer_tls_ca_directory=str(folder))
+        make_authority(folder)
+    run = controller.refuse(inventory, etcd_peer_tls_ca_directory=str(folder))
+    assert "trust" in run.output and "etcd-1" in run.output
+    assert (wrong_path == "another") == folder.exists()
+
+
+def make_authority(folder: Path) -> None:
+    """A CA made by the module itself, as on a fresh controller."""
+    line = [str(Path(sys.executable).with_name("ansible")), "localhost", "-m", "ringfence.etcd.etcd_ca"]
+    line += ["-a", f"directory={folder}", "-e", f"ansible_python_interpreter={sys.executable}"]
+    tree = next(parent for parent in folder.parents if (parent / "collections").is_dir()) / "collections"
+    subprocess.run(
+        line,
+        check=True,
+        capture_output=True,
+        env={"ANSIBLE_COLLECTIONS_PATH": str(tree), "LC_ALL": "C.UTF-8", "PATH": "/usr/bin:/bin"},
+    )
+
+
+def test_an_authority_given_as_content_has_to_be_the_clusters(controller: Controller, inventory: Path) -> None:
+    folder = controller.folder / "ca-content"
+    make_authority(folder)
+    run = controller.refuse(inventory, etcd_peer_tls_ca_certificate=(folder / "ca.crt").read_text())
+    assert "the members trust CA" in run.output and "etcd_peer_tls_ca_certificate" in run.output
+
+
+def test_no_new_authority_with_limit(controller: Controller, lab: Lab) -> None:
+    """A fresh host and a lost CA folder: the others, which trust a CA, are not seen in this run."""
+    inventory = controller.inventory({"etcd": [*TRIO, "etcd-4"]})
+    run = controller.refuse(
+        inventory, "--limit", "etcd-4", etcd_peer_tls_ca_directory=str(controller.folder / "ca-lost")
+    )
+    assert "can't be seen in this run" in run.output and "etcd-1" in run.output
+
+
+def test_a_name_that_would_be_lost(controller: Controller, inventory: Path) -> None:
+    """A host disabled in AWX, or a typing error in the inventory."""
+    short = controller.inventory({"etcd": ["etcd-1", "etcd-2"]})
+    run = controller.refuse(short)
+    assert "etcd-3.example.com" in run.output and "etcd_peer_tls_leaving" in run.output
+    run = controller.refuse(inventory, etcd_peer_tls_domain="example.org")
+    assert "etcd-1.example.com" in run.output
+
+
+def test_a_new_member_does_not_join_by_itself(controller: Controller) -> None:
+    inventory = controller.inventory({"etcd": [*TRIO, "etcd-4"]})
+    run = controller.refuse(inventory)
+    assert "etcd-4 is new to the running cluster" in run.output and "4 members" in run.output
+
+
+@pytest.mark.parametrize(
+    ("host_variables", "words"),
+    [
+        ({"etcd-2": {"etcd_peer_tls_address": "10.0.0.1"}}, ("the same address 10.0.0.1", "etcd-2")),
+        ({"etcd-2": {"etcd_peer_tls_name": "etcd-1"}}, ("the same name etcd-1", "etcd-2")),
+        ({"etcd-2": {"etcd_peer_tls_common_name": "etcd-3.example.com"}}, ("the same common name etcd-3.example.com",)),
+        ({"etcd-2": {"etcd_peer_tls_common_name": "a,b"}}, ("etcd-2", "a,b has a comma")),
+        ({"etcd-2": {"etcd_peer_tls_domain": "x" * 60}}, ("etcd-2", "X.509 allows 64")),
+        ({"etcd-2": {"etcd_peer_tls_address": "10.0.0.300"}}, ("etcd-2", "'10.0.0.300'")),
+    ],
+)
+def test_a_wrong_inventory(
+    controller: Controller, host_variables: dict[str, dict[str, t.Any]], words: tuple[str, ...]
+) -> None:
+    run = controller.refuse(controller.inventory(host_variables=host_variables))
+    for word in words:
+        assert word in run.output
+
+
+def test_an_empty_group(controller: Controller, inventory: Path) -> None:
+    run = controller.refuse(inventory, etcd_peer_tls_hosts="etcd", etcd_peer_tls_group="etdc")
+    assert "the inventory group etdc is empty or does not exist" in run.output
+
+
+def test_a_host_that_is_no_member(controller: Controller) -> None:
+    inventory = controller.inventory({"etcd": TRIO, "others": ["etcd-4"]})
+    run = controller.play(inventory, "--limit", "etcd-4", etcd_peer_tls_hosts="all")
+    assert run.failed == {"etcd-4"} and "etcd-4 is no member of cluster etcd" in run.output
+
+
+def test_flags_that_would_break_the_fence(controller: Controller, inventory: Path) -> None:
+    run = controller.refuse(inventory, etcd_peer_tls_extra_flags={"peer-auto-tls": True})
+    assert "--peer-auto-tls is refused" in run.output
+    run = controller.refuse(inventory, etcd_peer_tls_extra_unit_settings={"Service": {"ExecStart": "/bin/true"}})
+    assert "2 lines ExecStart=" in run.output
+
+
+def test_data_of_another_cluster(controller: Controller, lab: Lab) -> None:
+    """A host with data that nobody deployed by this role: as after a move of a disk."""
+    lab.ssh("etcd-4", "mkdir -p /var/lib/etcd && rm -rf /var/lib/etcd/etcd")
+    controller.on_each(["etcd-1"], "tar -C /var/lib/etcd -cf /tmp/scenario.tar etcd")
+    here = controller.folder / "data.tar"
+    lab.copy_from("etcd-1", "/tmp/scenario.tar", str(here))
+    lab.copy_to("etcd-4", str(here), "/tmp/scenario.tar")
+    lab.ssh("etcd-4", "tar -C /var/lib/etcd -xf /tmp/scenario.tar")
+    inventory = controller.inventory(
+        {"green": ["etcd-4"]}, etcd_peer_tls_group="green", etcd_peer_tls_data_dir="/var/lib/etcd/etcd"
+    )
+    run = controller.refuse(
+        inventory, etcd_peer_tls_hosts="green", etcd_peer_tls_ca_directory=str(controller.folder / "green")
+    )
+    assert "/var/lib/etcd/etcd holds an etcd member" in run.output and "etcd-4" in run.output
+    controller.bare_hosts(["etcd-4"])
+
+
+def test_an_expired_authority(controller: Controller, lab: Lab, inventory: Path) -> None:
+    folder = controller.folder / "ca-expired"
+    shutil.copytree(lab.ca_folder, folder)
+    (folder / "ca.crt").write_text(Forge(folder).authority_again(days=-1))
+    run = controller.refuse(inventory, etcd_peer_tls_ca_directory=str(folder))
+    assert "expired" in run.output
+
+
+def test_serial_on_a_first_start(controller: Controller) -> None:
+    inventory = controller.inventory({"green": ["etcd-4", "etcd-5", "etcd-6"]}, etcd_peer_tls_group="green")
+    text = "- hosts: green\n  serial: 1\n  gather_facts: false\n  roles: [ringfence.etcd.etcd_peer_tls]\n"
+    run = controller.refuse(
+        inventory, playbook=controller.playbook(text), etcd_peer_tls_ca_directory=str(controller.folder / "green")
+    )
+    assert "take serial out of the play" in run.output
+
+
+def test_a_missing_binary(controller: Controller, inventory: Path) -> None:
+    run = controller.refuse(inventory, etcd_peer_tls_etcd_binary="/opt/none/etcd")
+    for word in ("/opt/none/etcd", "etcd_peer_tls_etcd_binary", "etcd_peer_tls_install"):
+        assert word in run.output
+
+
+def test_wrong_options(controller: Controller, inventory: Path) -> None:
+    assert "must be one of" in controller.refuse(inventory, etcd_peer_tls_key_type="dsa").output
+    run = controller.refuse(inventory, etcd_peer_tls_validity_days=20)
+    assert "renew_before_days" in run.output
+    run = controller.refuse(inventory, etcd_peer_tls_install="archive")
+    assert "etcd_peer_tls_archive_sha256" in run.output
+    run = controller.refuse(inventory, etcd_peer_tls_client_ca_file="/etc/x.crt")
+    assert "belong together" in run.output

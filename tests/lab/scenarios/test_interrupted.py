@@ -1,0 +1,78 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A run that is killed, wherever that is, is finished by the next one; nothing is lost on the way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from ringfence_lab.lab import Lab
+from support import PKI, TRIO, Controller
+
+
+@pytest.mark.parametrize(
+    ("task", "delay_seconds"),
+    [
+        ("Make or check the CA", 0.4),
+        ("Issue the certificates", 0.6),
+        ("Put the CA certificate, the certificate and the key in place", 0.5),
+        ("Put the unit in place", 0.6),
+        ("Wait until the member is back", 0.0),
+    ],
+)
+def test_a_killed_first_run_is_finished_by_the_next(
+    controller: Controller, lab: Lab, task: str, delay_seconds: float
+) -> None:
+    controller.bare()
+    inventory = controller.inventory()
+    controller.kill_at(inventory, task, delay_seconds)
+    authority = Path(lab.ca_folder) / "ca.crt"
+    made = authority.read_bytes() if authority.exists() else None
+    controller.succeed(inventory)
+    assert controller.is_healthy()
+    assert made in (None, authority.read_bytes()), "the CA was replaced"
+    assert set(controller.succeed(inventory).changed.values()) == {0}
+    for host, answer in controller.on_each(TRIO, f"ls -A {PKI}").items():
+        left = set(answer.split()) - {"ca.crt", f"{host}.crt", f"{host}.key"}
+        # A key that a killed run had put there may be kept beside its successor; nothing half-written stays.
+        assert all(".replaced-" in name for name in left), left
+
+
+def test_a_full_disk_changes_nothing_and_says_so(controller: Controller, lab: Lab) -> None:
+    controller.bare()
+    inventory = controller.inventory()
+    controller.succeed(inventory)
+    before = controller.fingerprints(TRIO, f"{PKI}/*")
+    # Its own file system, so that the rest of the host goes on.
+    lab.ssh(
+        "etcd-2",
+        f"cp -a {PKI} /tmp/scenario-pki && mount -t tmpfs -o size=16k,mode=755 none {PKI} && cp -a "
+        f"/tmp/scenario-pki/. {PKI}/",
+    )
+    lab.ssh("etcd-2", f"dd if=/dev/zero of={PKI}/filler bs=1k count=64 2>/dev/null; true")
+    try:
+        run = controller.play(inventory, etcd_peer_tls_new_keys=True)
+        assert run.failed == {"etcd-2"}, run.output[-3000:]
+        assert "the disk is full" in run.output and "Traceback" not in run.output
+        lab.ssh("etcd-2", f"rm {PKI}/filler")
+        assert controller.fingerprints(["etcd-2"], f"{PKI}/*")["etcd-2"] == before["etcd-2"]
+    finally:
+        lab.ssh("etcd-2", f"umount {PKI}")
+    controller.succeed(inventory)
+    assert controller.is_healthy()
+
+
+def test_a_read_only_folder_is_one_clear_line(controller: Controller, lab: Lab) -> None:
+    inventory = controller.inventory()
+    lab.ssh("etcd-2", f"mount --bind {PKI} {PKI} && mount -o remount,ro,bind {PKI}")
+    try:
+        run = controller.play(inventory, etcd_peer_tls_new_keys=True)
+        assert run.failed == {"etcd-2"}
+        assert "read-only" in run.output and PKI in run.output and "Traceback" not in run.output
+    finally:
+        lab.ssh("etcd-2", f"umount {PKI}")
+    controller.succeed(inventory)
+    assert controller.is_healthy()

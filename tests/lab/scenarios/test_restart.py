@@ -1,0 +1,150 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Restarts: only for a reason, one at a time, never over a broken quorum; no acknowledged write is lost."""
+
+from __future__ import annotations
+
+import subprocess
+import typing as t
+from pathlib import Path
+
+import pytest
+from ringfence_lab.lab import Lab
+from support import PKI, TRIO, Controller
+
+# Writes the numbers from 1 on, and notes each one that etcd acknowledged.
+_WRITER = f"""
+set -u
+export ETCDCTL_API=3
+endpoints=https://10.0.0.1:2379,https://10.0.0.2:2379,https://10.0.0.3:2379
+number=0
+while [ ! -e /tmp/scenario-stop ]; do
+  number=$((number + 1))
+  if etcdctl --endpoints $endpoints --command-timeout 5s \
+      --cacert {PKI}/ca.crt --cert {PKI}/etcd-1.crt --key {PKI}/etcd-1.key put "scenario/$number" "$number"
+  then echo "$number" >> /tmp/scenario-acknowledged; fi
+done >/dev/null 2>&1
+"""
+
+
+@pytest.fixture(scope="module")
+def inventory(controller: Controller) -> Path:
+    controller.bare()
+    path = controller.inventory()
+    controller.succeed(path)
+    return path
+
+
+def downtimes(controller: Controller) -> list[tuple[int, int, str]]:
+    """(last stop, last ready, host), in microseconds of the one clock that all hosts share."""
+    show = "systemctl show etcd.service -P"
+    command = f"{show} InactiveEnterTimestampMonotonic; {show} ActiveEnterTimestampMonotonic"
+    answers = controller.on_each(TRIO, command)
+    return sorted((int(answer.split()[0]), int(answer.split()[1]), host) for host, answer in answers.items())
+
+
+@pytest.fixture
+def writer(controller: Controller, lab: Lab) -> t.Iterator[t.Callable[[], tuple[set[str], set[str]]]]:
+    lab.ssh("etcd-1", "rm -f /tmp/scenario-*")
+    child = subprocess.Popen(lab.ssh_command("etcd-1", _WRITER), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def stop() -> tuple[set[str], set[str]]:
+        lab.ssh("etcd-1", "touch /tmp/scenario-stop")
+        child.wait(timeout=30)
+        acknowledged = set(lab.ssh("etcd-1", "cat /tmp/scenario-acknowledged").stdout.split())
+        stored = set(controller.etcdctl("etcd-2", "get scenario/ --prefix --print-value-only").split())
+        return acknowledged, stored
+
+    yield stop
+    if child.poll() is None:
+        child.kill()
+        child.wait()
+
+
+def test_a_changed_flag_restarts_one_by_one_and_loses_no_write(
+    controller: Controller, inventory: Path, writer: t.Callable[[], tuple[set[str], set[str]]]
+) -> None:
+    before = controller.processes()
+    check = controller.succeed(inventory, "--check", etcd_peer_tls_extra_flags={"max-wals": 7})
+    # The unit, and the restart that it makes due.
+    assert check.changed == dict.fromkeys(TRIO, 2)
+    assert controller.processes() == before
+    run = controller.succeed(inventory, etcd_peer_tls_extra_flags={"max-wals": 7})
+    assert run.changed == dict.fromkeys(TRIO, 2)
+    after = controller.processes()
+    assert all(before[host] != after[host] for host in TRIO)
+    times = downtimes(controller)
+    for earlier, later in zip(times, times[1:]):
+        assert earlier[1] <= later[0], f"{later[2]} stopped before {earlier[2]} was back"
+    acknowledged, stored = writer()
+    assert len(acknowledged) > 50
+    assert acknowledged <= stored
+    assert set(controller.succeed(inventory, etcd_peer_tls_extra_flags={"max-wals": 7}).changed.values()) == {0}
+
+
+def test_a_strategy_and_many_forks_change_nothing_about_that(controller: Controller, inventory: Path) -> None:
+    """The guard is in the module: a playbook that asks all members at once gets them one by one."""
+    run = controller.succeed(inventory, "--forks", "20", etcd_peer_tls_extra_flags={"max-wals": 6})
+    assert run.changed == dict.fromkeys(TRIO, 2)
+    times = downtimes(controller)
+    for earlier, later in zip(times, times[1:]):
+        assert earlier[1] <= later[0]
+
+
+def test_one_member_down_keeps_the_others_from_restarting(controller: Controller, inventory: Path, lab: Lab) -> None:
+    """etcd-3 is unreachable for peers and for SSH: the run goes on with two hosts, and no restart may happen."""
+    before = controller.processes(["etcd-1", "etcd-2"])
+    lab.cut("etcd-3")
+    try:
+        run = controller.play(
+            inventory, etcd_peer_tls_extra_flags={"max-wals": 5}, etcd_peer_tls_restart_wait_seconds=3
+        )
+        assert run.returncode != 0 and run.failed == set(TRIO)
+        assert "etcd-3 did not get its files" in run.output
+        limited = controller.play(
+            inventory,
+            "--limit",
+            "etcd-1,etcd-2",
+            etcd_peer_tls_extra_flags={"max-wals": 5},
+            etcd_peer_tls_restart_wait_seconds=3,
+        )
+        assert limited.failed == {"etcd-1", "etcd-2"}
+        assert "etcd-3" in limited.output and "Traceback" not in limited.output
+        assert controller.processes(["etcd-1", "etcd-2"]) == before
+    finally:
+        lab.heal("etcd-3")
+    controller.succeed(inventory, etcd_peer_tls_extra_flags={"max-wals": 5})
+    assert controller.is_healthy()
+
+
+def test_a_member_that_can_not_come_back_stops_the_rest(controller: Controller, inventory: Path) -> None:
+    before = controller.processes()
+    run = controller.play(
+        inventory,
+        etcd_peer_tls_extra_flags={"no-such-flag": "1"},
+        etcd_peer_tls_start_timeout_seconds=15,
+        etcd_peer_tls_restart_wait_seconds=5,
+    )
+    assert run.returncode != 0 and run.failed == set(TRIO)
+    after = controller.processes()
+    restarted = [host for host in TRIO if before[host] != after[host]]
+    assert len(restarted) == 1, f"{restarted} were restarted"
+    assert "no-such-flag" in run.output
+    alive = next(host for host in TRIO if host not in restarted)
+    assert "scenario" in controller.etcdctl(alive, "put scenario/alive 1 && echo scenario")
+    controller.succeed(inventory)
+    assert controller.is_healthy()
+    assert set(controller.succeed(inventory).changed.values()) == {0}
+
+
+def test_a_flag_taken_back_after_a_half_done_run_is_seen_in_the_process(
+    controller: Controller, inventory: Path, lab: Lab
+) -> None:
+    """A run that was killed after the unit was written: the file is right, the process is not."""
+    controller.kill_at(inventory, "Restart the member", etcd_peer_tls_extra_flags={"max-wals": 4})
+    run = controller.succeed(inventory, etcd_peer_tls_extra_flags={"max-wals": 4})
+    assert sum(run.changed.values()) >= 1
+    assert {controller.argument(host, "max-wals") for host in TRIO} == {"4"}
+    assert set(controller.succeed(inventory, etcd_peer_tls_extra_flags={"max-wals": 4}).changed.values()) == {0}

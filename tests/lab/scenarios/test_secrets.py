@@ -1,0 +1,181 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""No secret in any output at the highest verbosity, temporary file or process list: searched for by its bytes."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+import time
+import typing as t
+from pathlib import Path
+
+import pytest
+from ringfence_lab.lab import Lab
+from support import PKI, TRIO, Controller
+
+PASSPHRASE = "correct-horse-battery-staple"
+
+# Copies whatever appears in Ansible's temporary folders and in process lists, on a node, while a run goes on.
+_WATCHER = """
+import glob, os, sys, time
+end = time.time() + 120
+seen = set()
+os.makedirs('/tmp/scenario-seen', exist_ok=True)
+while time.time() < end and not os.path.exists('/tmp/scenario-stop'):
+    for path in glob.glob('/root/.ansible/tmp/*/*') + glob.glob('/tmp/ansible*/*') + glob.glob('/proc/[0-9]*/cmdline'):
+        try:
+            with open(path, 'rb') as stream:
+                content = stream.read()
+        except OSError:
+            continue
+        if content not in seen:
+            seen.add(content)
+            with open('/tmp/scenario-seen/all', 'ab') as stream:
+                stream.write(content + b'\\n')
+    time.sleep(0.005)
+"""
+
+
+def key_lines(pem: str) -> list[str]:
+    """The base64 lines of a PEM file: what a key looks like wherever it turns up."""
+    return [line for line in pem.splitlines() if line and not line.startswith("-----")]
+
+
+class Watcher:
+    """Sees the controller's own temporary files and process list, as the one above sees a node's."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.seen, self._stop = folder, set(), threading.Event()  # type: ignore[var-annotated]
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def _watch(self) -> None:
+        while not self._stop.is_set():
+            for path in [*self.folder.rglob("*"), *Path("/proc").glob("[0-9]*/cmdline")]:
+                try:
+                    if path.is_file():
+                        self.seen.add(path.read_bytes())
+                except OSError:
+                    continue
+            time.sleep(0.005)
+
+    def __enter__(self) -> Watcher:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+
+@pytest.mark.parametrize("pipelining", ["0", "1"])
+def test_no_secret_is_seen_anywhere(controller: Controller, lab: Lab, pipelining: str) -> None:
+    controller.bare()
+    controller.on_each(TRIO, "rm -rf /tmp/scenario-*")
+    inventory = controller.inventory()
+    watchers = [subprocess.Popen(lab.ssh_command(host, "python3 -"), stdin=subprocess.PIPE, text=True) for host in TRIO]
+    for watcher in watchers:
+        assert watcher.stdin is not None
+        watcher.stdin.write(_WATCHER)
+        watcher.stdin.close()
+    home = controller.folder / f"home-{pipelining}"
+    options: dict[str, t.Any] = {
+        "environment": {
+            "ANSIBLE_PIPELINING": pipelining,
+            "ANSIBLE_HOME": str(home),
+            "ANSIBLE_LOCAL_TEMP": str(home / "tmp"),
+        },
+        "etcd_peer_tls_ca_passphrase": PASSPHRASE,
+    }
+    home.mkdir(exist_ok=True)
+    passphrase_file = controller.folder / "passphrase.yml"
+    passphrase_file.write_text(f"etcd_peer_tls_ca_passphrase: {options.pop('etcd_peer_tls_ca_passphrase')}\n")
+    with Watcher(home) as here:
+        run = controller.succeed(inventory, "-vvvv", "--diff", "-e", f"@{passphrase_file}", **options)
+    controller.on_each(TRIO, "touch /tmp/scenario-stop")
+    for watcher in watchers:
+        watcher.wait(timeout=60)
+    secrets = {PASSPHRASE}
+    for host, key in controller.on_each(TRIO, f"cat {PKI}/*.key").items():
+        assert "PRIVATE KEY" in key, host
+        secrets.update(key_lines(key))
+    secrets.update(key_lines((Path(lab.ca_folder) / "ca.key").read_text()))
+    assert len(secrets) >= 10
+    places = {"the output": run.output.encode(), "the controller": b"\n".join(here.seen)}
+    for host in TRIO:
+        places[host] = lab.ssh(host, "cat /tmp/scenario-seen/all").stdout.encode()
+        assert (pipelining == "1") or b"ANSIBALLZ" in places[host].upper() or b"_ansiballz" in places[host]
+    for place, content in places.items():
+        assert len(content) > 1000, f"nothing was seen in {place}"
+        for secret in secrets:
+            assert secret.encode() not in content, f"a secret is in {place}"
+    assert controller.is_healthy()
+
+
+def test_a_failed_issue_shows_its_reason_and_no_secret(controller: Controller, lab: Lab) -> None:
+    """The task that issues is under no_log: its error has to be seen all the same."""
+    controller.bare()
+    inventory = controller.inventory()
+    passphrase_file = controller.folder / "passphrase.yml"
+    controller.succeed(inventory, "-e", f"@{passphrase_file}")
+    wrong = controller.refuse(inventory, "-vvv", etcd_peer_tls_ca_passphrase="wrong-horse", etcd_peer_tls_new_keys=True)
+    assert "passphrase" in wrong.output and str(lab.ca_folder) in wrong.output
+    missing = controller.refuse(inventory, etcd_peer_tls_new_keys=True)
+    assert "passphrase" in missing.output
+    kept = controller.refuse(
+        inventory,
+        "-e",
+        f"@{passphrase_file}",
+        environment={"ANSIBLE_KEEP_REMOTE_FILES": "1"},
+        etcd_peer_tls_new_keys=True,
+    )
+    assert "ANSIBLE_KEEP_REMOTE_FILES" in kept.output
+
+
+def test_an_authority_from_a_vault_touches_no_disk(controller: Controller, lab: Lab) -> None:
+    """As in AWX: certificate and key come as content, the folder does not exist."""
+    controller.bare()
+    inventory = controller.inventory()
+    controller.succeed(inventory)
+    folder = Path(lab.ca_folder)
+    certificate, key = (folder / "ca.crt").read_text(), (folder / "ca.key").read_text()
+    away = folder.with_name("ca-away")
+    folder.rename(away)
+    credential = controller.folder / "credential.yml"
+    indented = {
+        name: "\n".join(f"  {line}" for line in text.splitlines()) for name, text in (("c", certificate), ("k", key))
+    }
+    credential.write_text(
+        f"etcd_peer_tls_ca_certificate: |\n{indented['c']}\netcd_peer_tls_ca_private_key: |\n{indented['k']}\n"
+    )
+    home = controller.folder / "home-vault"
+    home.mkdir(exist_ok=True)
+    try:
+        with Watcher(home) as here:
+            run = controller.succeed(
+                inventory,
+                "-vvvv",
+                "-e",
+                f"@{credential}",
+                etcd_peer_tls_new_keys=True,
+                environment={
+                    "ANSIBLE_PIPELINING": "0",
+                    "ANSIBLE_HOME": str(home),
+                    "ANSIBLE_LOCAL_TEMP": str(home / "tmp"),
+                },
+            )
+        assert run.changed == {"etcd-1": 2, "etcd-2": 1, "etcd-3": 1}
+        assert not folder.exists()
+        for line in key_lines(key):
+            assert line not in run.output
+            assert not any(line.encode() in content for content in here.seen)
+        without_key = controller.folder / "certificate.yml"
+        without_key.write_text(f"etcd_peer_tls_ca_certificate: |\n{indented['c']}\n")
+        assert set(controller.succeed(inventory, "-e", f"@{without_key}").changed.values()) == {0}
+        refused = controller.refuse(inventory, "-e", f"@{without_key}", etcd_peer_tls_new_keys=True)
+        assert "key" in refused.output and "Traceback" not in refused.output
+    finally:
+        away.rename(folder)
+    assert controller.is_healthy()

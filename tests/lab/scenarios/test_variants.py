@@ -1,0 +1,137 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The same playbook for other inventories: addresses of every kind, several clusters, a distribution's own etcd."""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+import pytest
+from ringfence_lab.lab import Lab
+from support import PKI, SECOND_TRIO, TRIO, Controller
+
+ALL = (*TRIO, *SECOND_TRIO)
+
+
+def deploy(controller: Controller, inventory: Path, *words: str, **variables: t.Any) -> None:
+    """Run, run again: a cluster, and nothing more to do."""
+    controller.succeed(inventory, *words, **variables)
+    assert set(controller.succeed(inventory, *words, **variables).changed.values()) == {0}
+
+
+def test_ipv6(controller: Controller, lab: Lab) -> None:
+    controller.bare()
+    addresses = {name: {"etcd_peer_tls_address": lab.host(name).ipv6} for name in TRIO}
+    deploy(controller, controller.inventory(host_variables=addresses))
+    listed = controller.etcdctl("etcd-1", "--endpoints https://[::1]:2379 member list")
+    for name in TRIO:
+        assert f"https://[{lab.host(name).ipv6}]:2380" in listed
+    sans = lab.ssh("etcd-1", f"openssl x509 -in {PKI}/etcd-1.crt -noout -ext subjectAltName").stdout
+    assert "[" not in sans
+
+
+def test_names_in_place_of_addresses(controller: Controller, lab: Lab) -> None:
+    controller.bare()
+    names = {name: {"etcd_peer_tls_address": lab.host(name).fqdn} for name in TRIO}
+    deploy(controller, controller.inventory(host_variables=names))
+    assert controller.is_healthy()
+    assert "https://etcd-2.example.com:2380" in controller.etcdctl("etcd-1", "member list")
+
+
+def test_members_without_a_group(controller: Controller, lab: Lab) -> None:
+    """An explicit list in the play's variables: no slice or disabled host can make it shorter."""
+    controller.bare()
+    members = [{"name": f"m{lab.host(name).number}", "host": name, "address": lab.host(name).address} for name in TRIO]
+    inventory = controller.inventory({"anything": TRIO})
+    options: dict[str, t.Any] = {"etcd_peer_tls_hosts": "anything", "etcd_peer_tls_members": members}
+    deploy(controller, inventory, **options)
+    assert controller.allowed_names() == dict.fromkeys(TRIO, "m1.example.com,m2.example.com,m3.example.com")
+    lab.ssh("etcd-1", f"test -f {PKI}/m1.key")
+    only = controller.succeed(inventory, "--limit", "etcd-3", **options)
+    assert only.changed == {"etcd-3": 0}
+
+
+def test_two_clusters_in_one_play_mix_nothing(controller: Controller, lab: Lab) -> None:
+    controller.bare(*ALL)
+    groups = {"blue": TRIO, "green": SECOND_TRIO}
+    own = {name: {"etcd_peer_tls_group": group} for group, names in groups.items() for name in names}
+    folder = str(controller.folder / "two-clusters" / "{{ etcd_peer_tls_cluster_name }}")
+    inventory = controller.inventory(groups, own, etcd_peer_tls_ca_directory=folder)
+    run = controller.succeed(inventory, etcd_peer_tls_hosts="blue:green")
+    assert run.changed["etcd-1"] == run.changed["etcd-4"] == 4
+    assert set(controller.succeed(inventory, etcd_peer_tls_hosts="blue:green").changed.values()) == {0}
+    names = controller.allowed_names(ALL)
+    assert {names[host] for host in TRIO} == {"etcd-1.example.com,etcd-2.example.com,etcd-3.example.com"}
+    assert {names[host] for host in SECOND_TRIO} == {"etcd-4.example.com,etcd-5.example.com,etcd-6.example.com"}
+    bundles = controller.fingerprints(ALL, f"{PKI}/ca.crt")
+    assert len({bundles[host] for host in TRIO}) == len({bundles[host] for host in SECOND_TRIO}) == 1
+    assert bundles["etcd-1"] != bundles["etcd-4"]
+    assert len(controller.etcdctl("etcd-4", "member list").strip().splitlines()) == 3
+    # A member of one cluster is a stranger to the other.
+    pair = {"certificate": f"{PKI}/etcd-4.crt", "private_key": f"{PKI}/etcd-4.key"}
+    authority = lab.ssh("etcd-1", f"cat {PKI}/ca.crt").stdout
+    assert not lab.probe("etcd-4", address=lab.host("etcd-1").address, ca=authority, **pair)["accepted"]
+    # What one cluster refuses does not stop the other.
+    half = controller.play(
+        controller.inventory(
+            groups,
+            {**own, "etcd-2": {**own["etcd-2"], "etcd_peer_tls_address": "10.0.0.1"}},
+            etcd_peer_tls_ca_directory=folder,
+        ),
+        etcd_peer_tls_hosts="blue:green",
+    )
+    assert half.failed == set(TRIO)
+
+
+def test_shared_identity(controller: Controller) -> None:
+    controller.bare()
+    deploy(controller, controller.inventory(), etcd_peer_tls_identity="shared")
+    assert controller.allowed_names() == dict.fromkeys(TRIO, "etcd.peers")
+    assert controller.is_healthy()
+
+
+@pytest.mark.parametrize("key_type", ["rsa-2048", "ecdsa-p384", "ed25519"])
+def test_other_key_types(controller: Controller, key_type: str) -> None:
+    controller.bare()
+    deploy(controller, controller.inventory(), etcd_peer_tls_key_type=key_type, etcd_peer_tls_ca_key_type=key_type)
+    assert controller.is_healthy()
+
+
+def test_values_that_systemd_would_expand(controller: Controller, lab: Lab) -> None:
+    """A percent sign, a dollar sign, quotes and a space in the data folder's name."""
+    controller.bare()
+    folder = "/var/lib/etcd/a 50% $HOME 'b\"c"
+    deploy(controller, controller.inventory(), etcd_peer_tls_data_dir=folder)
+    assert {controller.argument(host, "data-dir") for host in TRIO} == {folder}
+    assert controller.is_healthy()
+
+
+def test_the_distributions_own_etcd_is_overridden_where_it_is_empty(controller: Controller, lab: Lab) -> None:
+    """etcd-6 runs what Debian's package starts: one member, plain http, data in /var/lib/etcd/default."""
+    controller.bare("etcd-4", "etcd-5")
+    controller.bare_hosts(["etcd-6"])
+    lab.ssh("etcd-6", "systemctl enable --now etcd")
+    inventory = controller.inventory({"etcd": SECOND_TRIO})
+    lab.ssh("etcd-6", "ETCDCTL_API=3 etcdctl put precious 1")
+    refused = controller.refuse(inventory)
+    assert "holds 1 keys" in refused.output and "etcd-6" in refused.output
+    stopped = lab.ssh("etcd-6", "systemctl stop etcd")
+    assert stopped.returncode == 0
+    assert "is stopped" in controller.refuse(inventory).output
+    lab.ssh("etcd-6", "systemctl start etcd && ETCDCTL_API=3 etcdctl del precious")
+    before = lab.ssh("etcd-6", "find /var/lib/etcd/default -type f | sort").stdout
+    assert before
+    deploy(controller, inventory)
+    assert lab.ssh("etcd-6", "find /var/lib/etcd/default -type f | sort").stdout == before
+    assert len(controller.etcdctl("etcd-6", "member list").strip().splitlines()) == 3
+
+
+def test_the_distributions_own_etcd_is_overruled_on_request(controller: Controller, lab: Lab) -> None:
+    controller.bare("etcd-4", "etcd-5")
+    controller.bare_hosts(["etcd-6"])
+    lab.ssh("etcd-6", "systemctl enable --now etcd && ETCDCTL_API=3 etcdctl put precious 1")
+    deploy(controller, controller.inventory({"etcd": SECOND_TRIO}), etcd_peer_tls_overrule_distribution_etcd=True)
+    assert "default" in lab.ssh("etcd-6", "ls /var/lib/etcd").stdout

@@ -1,0 +1,187 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The filters: inventories in every form, and what a template must not do to a unit."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from ansible.errors import AnsibleFilterError
+from ansible_collections.ringfence.etcd.plugins.filter.etcd_arguments import etcd_arguments
+from ansible_collections.ringfence.etcd.plugins.filter.etcd_cluster_check import etcd_cluster_check
+from ansible_collections.ringfence.etcd.plugins.filter.etcd_members import etcd_members
+from ansible_collections.ringfence.etcd.plugins.filter.sealed_unit import sealed_unit
+from ansible_collections.ringfence.etcd.plugins.filter.systemd_quote import systemd_quote
+from ansible_collections.ringfence.etcd.plugins.module_utils._unit import seal_is_valid
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import plain
+
+HOSTVARS: dict[str, dict[str, t.Any]] = {
+    "etcd-1": {"ansible_host": "10.0.0.1", "etcd_peer_tls_domain": "example.com"},
+    "etcd-2": {"ansible_host": "10.0.0.2", "etcd_peer_tls_domain": "example.com"},
+    "etcd-3": {"ansible_host": "192.0.2.3", "etcd_peer_tls_address": "10.0.0.3", "etcd_peer_tls_name": "third"},
+    "node.example.net": {},
+}
+SETTINGS = {"cluster_name": "etcd", "data_dir": "/var/lib/etcd/etcd", "credentials_directory": "/etc/etcd/pki"}
+
+
+def members(*hosts: t.Any, **options: t.Any) -> list[dict[str, t.Any]]:
+    return etcd_members(list(hosts), HOSTVARS, "etcd", **options)
+
+
+def test_hosts_bring_their_variables() -> None:
+    first, second = members("etcd-2", "etcd-1")
+    assert (first["name"], first["address"], first["common_name"]) == ("etcd-1", "10.0.0.1", "etcd-1.example.com")
+    assert second["peer_url"] == "https://10.0.0.2:2380"
+
+
+def test_an_address_for_peers_comes_before_the_one_for_ssh() -> None:
+    (member,) = members("etcd-3", domain="example.org")
+    assert (member["host"], member["name"], member["address"]) == ("etcd-3", "third", "10.0.0.3")
+    assert member["common_name"] == "third.example.org"
+
+
+def test_a_host_without_variables_is_dialed_by_its_name() -> None:
+    (member,) = members("node.example.net")
+    assert member["peer_url"] == "https://node.example.net:2380"
+
+
+def test_an_entry_of_an_explicit_list_comes_before_its_hosts_variables() -> None:
+    (member,) = members({"name": "m1", "host": "etcd-1", "address": "fd00::1", "domain": "other.example"})
+    assert member["common_name"] == "m1.other.example" and member["address"] == "fd00::1"
+
+
+def test_an_explicit_entry_needs_no_inventory_host() -> None:
+    (member,) = members({"name": "m1", "address": "10.1.1.1"})
+    assert member["host"] == "m1"
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("etcd-1", "a list is wanted"),
+        ([7], "neither a host's name nor a dictionary"),
+        ([{"name": "a", "adress": "10.0.0.1"}], "adress"),
+        ([], "has no members"),
+        (["etcd-1", "etcd-1"], "the same name"),
+    ],
+)
+def test_wrong_lists_are_refused(value: t.Any, words: str) -> None:
+    with pytest.raises(AnsibleFilterError) as caught:
+        etcd_members(value, HOSTVARS, "etcd")
+    assert words in str(caught.value)
+
+
+def test_plain_values_are_rebuilt_to_the_last() -> None:
+    class Tagged(str):
+        pass
+
+    found = plain({Tagged("a"): [Tagged("b"), {Tagged("c"): (1, None, True)}]})
+    assert found == {"a": ["b", {"c": [1, None, True]}]}
+    assert all(type(key) is str for key in found) and type(found["a"][0]) is str
+
+
+def test_arguments_are_flags_with_their_values() -> None:
+    arguments = etcd_arguments("etcd-1", members("etcd-1", "etcd-2"), "3.5.16", SETTINGS)
+    assert arguments[0] == "--name=etcd-1"
+    assert "--peer-cert-allowed-cn=etcd-1.example.com,etcd-2.example.com" in arguments
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "settings", "words"),
+    [
+        ("nobody", "3.5.16", SETTINGS, "nobody is no member"),
+        ("etcd-1", "three", SETTINGS, "no etcd version"),
+        ("etcd-1", "3.5.12", SETTINGS, "upgrade etcd"),
+        ("etcd-1", "3.5.16", {**SETTINGS, "colour": "red"}, "colour"),
+    ],
+)
+def test_arguments_that_can_not_be_made(name: str, version: str, settings: dict[str, t.Any], words: str) -> None:
+    with pytest.raises(AnsibleFilterError) as caught:
+        etcd_arguments(name, members("etcd-1"), version, settings)
+    assert words in str(caught.value)
+
+
+def test_the_check_of_a_cluster_that_was_not_seen_makes_no_authority() -> None:
+    verdict = etcd_cluster_check(members("etcd-1"), {}, "etcd", SETTINGS)
+    assert verdict["refusals"] == [] and verdict["requests"] == []
+    assert "etcd-1 can't be seen" in verdict["no_new_ca_because"]
+
+
+def test_the_check_says_each_refusal_with_its_code() -> None:
+    info = {"etcd": {"binary": "/usr/bin/etcd", "found": False, "version": None}}
+    verdict = etcd_cluster_check(members("etcd-1"), {"etcd-1": info}, "etcd", SETTINGS, leaving="a, b")
+    assert [refusal["code"] for refusal in verdict["refusals"]] == ["binary_missing"]
+
+
+ARGUMENTS = ["--name=etcd-1", "--peer-cert-allowed-cn=etcd-1.example.com,etcd-2.example.com"]
+UNIT = """\
+[Unit]
+Description=etcd
+
+[Service]
+Type=notify
+Environment=RINGFENCE_SEAL=
+ExecStart=/usr/bin/etcd \\
+  --name=etcd-1 \\
+  --peer-cert-allowed-cn=etcd-1.example.com,etcd-2.example.com
+Restart=always
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def test_a_good_unit_gets_its_seal() -> None:
+    assert seal_is_valid(sealed_unit(UNIT, ARGUMENTS))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        # A template once swallowed the line break behind its last flag: systemd took that, one member was out for ever.
+        (
+            "etcd-2.example.com\nRestart=always\n\n[Install]\n",
+            "etcd-2.example.com[Install]\n",
+            "sections Unit, Service",
+        ),
+        ("etcd-2.example.com\nRestart", "etcd-2.example.com Restart", "other arguments"),
+        (",etcd-2.example.com", "", "other arguments"),
+        ("  --name=etcd-1 \\\n", "", "--name=etcd-1 is lacking"),
+        ("Restart=always", "ExecStart=/bin/true", "2 lines ExecStart="),
+        ("[Install]\nWantedBy=multi-user.target\n", "", "sections"),
+        ("Environment=RINGFENCE_SEAL=\n", "", "RINGFENCE_SEAL"),
+    ],
+)
+def test_a_template_that_went_wrong_is_found(before: str, after: str, words: str) -> None:
+    assert before in UNIT
+    with pytest.raises(AnsibleFilterError) as caught:
+        sealed_unit(UNIT.replace(before, after), ARGUMENTS)
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "expected"),
+    [
+        ("--a=50%$x", "argument", "--a=50%%$$x"),
+        ("--a=b c", "argument", '"--a=b c"'),
+        ("/opt/my etcd", "program", '"/opt/my etcd"'),
+        ("/var/lib/a b%", "word", '"/var/lib/a b%%"'),
+        ("etcd 100%", "plain", "etcd 100%%"),
+        ("%n", "raw", "%n"),
+        (True, "raw", "true"),
+        (3, "raw", "3"),
+    ],
+)
+def test_quoting(value: t.Any, kind: str, expected: str) -> None:
+    assert systemd_quote(value, kind) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"), [("a\nb", "argument"), ("a\nExecStart=x", "raw"), ("a\\", "raw"), ("a", "other")]
+)
+def test_what_can_not_be_quoted(value: str, kind: str) -> None:
+    with pytest.raises(AnsibleFilterError):
+        systemd_quote(value, kind)
