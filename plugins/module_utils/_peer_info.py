@@ -14,9 +14,9 @@ import os
 import pwd
 import re
 import ssl
-import subprocess
 import typing as t
 
+from ansible_collections.ringfence.etcd.plugins.module_utils._commands import run_command
 from ansible_collections.ringfence.etcd.plugins.module_utils._der import certificate_facts, read_certificates
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import FileError, InputError, RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._files import describe, os_error, read_file
@@ -128,16 +128,8 @@ def etcd_version(binary: str) -> str:
     # ETCD_* of our own environment would be read by it as well.
     environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
     try:
-        done = subprocess.run(
-            [binary, "--version"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=environment,
-            timeout=_VERSION_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
+        done = run_command([binary, "--version"], _VERSION_SECONDS, environment)
+    except TimeoutError:
         raise FileError(
             f"{binary} --version gave no answer in {_VERSION_SECONDS:g} seconds: is it etcd?", path=binary
         ) from None
@@ -147,10 +139,9 @@ def etcd_version(binary: str) -> str:
         ) from None
     except OSError as exc:
         raise os_error("run", binary, exc) from exc
-    output = done.stdout.decode("utf-8", "replace")
-    match = _VERSION.search(output)
+    match = _VERSION.search(done.stdout) or _VERSION.search(done.stderr)
     if match is None:
-        said = " ".join(output.split())[:80] or "nothing"
+        said = done.output[:80] or "nothing"
         raise FileError(f"{binary} --version does not say 'etcd Version: ...' but {said!r}: is it etcd?", path=binary)
     return match.group(1)
 

@@ -34,6 +34,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._unit import (
     Reason,
     deployed_from_arguments,
     deployed_from_text,
+    exec_command,
     parse_unit,
     seal_is_valid,
     seal_of,
@@ -219,6 +220,8 @@ def plan_present(wanted: WantedUnit, trust_bundle_changed: bool, check_mode: boo
     folder = plan_directory(WantedDirectory(wanted.data_dir, _DATA_DIRECTORY_MODE, uid=uid, gid=gid))
     if unit_file is not None and {"missing", "content"} & set(unit_file.reasons):
         _systemd.verify_unit(wanted.text, wanted.name, missing_program_is_fine=check_mode)
+        program, *arguments = exec_command(wanted.text)
+        _systemd.check_arguments(program, arguments)
     actions = []
     if folder is not None:
         actions.append("make_data_directory" if "missing" in folder.reasons else "repair_data_directory")

@@ -10,12 +10,13 @@ Note that this module util is PRIVATE to the collection. It can have breaking ch
 from __future__ import annotations
 
 import os
+import re
 import shutil
-import subprocess
 import tempfile
 import time
 import typing as t
 
+from ansible_collections.ringfence.etcd.plugins.module_utils._commands import Done, run_command
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import ServiceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._files import os_error
 from ansible_collections.ringfence.etcd.plugins.module_utils._unit import SEAL_VARIABLE
@@ -44,6 +45,13 @@ _PROPERTIES = (
     "ExecMainStatus",
     "ExecStart",
     "StatusText",
+)
+
+
+# How far back to look for what is wrong, and how etcd says it: as JSON with a level, or in plain words about a flag.
+_LOG_LINES = 60
+_TELLING_LINE = re.compile(
+    r'"level":"(?:error|fatal|panic)"|^panic:|flag provided but not defined|invalid (?:boolean )?value .* for'
 )
 
 
@@ -117,19 +125,20 @@ def stop(unit: str) -> None:
     _systemctl("stop", "--", unit, timeout_seconds=_STOP_SECONDS)
 
 
-def journal_tail(unit: str, lines: int = 5, limit_characters: int = 1200) -> str:
-    """The last lines of the unit's log as one line for an error message; empty where there is none."""
+def journal_tail(unit: str, lines: int = 3, limit_characters: int = 900) -> str:
+    """The last lines of the unit's log that say what is wrong, as one line; the last lines where none does."""
     lines_found: list[str] = []
     # What the program itself wrote says more than systemd's own lines about it, which come last when it ended.
     for source in (f"_SYSTEMD_UNIT={unit}", f"--unit={unit}"):
         try:
-            done = _run(["journalctl", "--no-pager", "--quiet", "--output=cat", f"--lines={lines}", source])
+            done = _run(["journalctl", "--no-pager", "--quiet", "--output=cat", f"--lines={_LOG_LINES}", source])
         except ServiceError:
             return ""
         lines_found = [" ".join(line.split()) for line in done.stdout.splitlines() if line.strip()]
         if lines_found:
             break
-    text = " | ".join(lines_found)
+    telling = [line for line in lines_found if _TELLING_LINE.search(line)]
+    text = " | ".join((telling or lines_found)[-lines:])
     return text if len(text) <= limit_characters else f"...{text[-limit_characters:]}"
 
 
@@ -163,6 +172,23 @@ def verify_unit(text: str, unit: str, missing_program_is_fine: bool = False) -> 
             "the unit in place was not touched",
             unit=unit,
             complaints=found,
+        )
+
+
+def check_arguments(program: str, arguments: t.Sequence[str]) -> None:
+    """ServiceError unless this host's etcd knows every flag: with --version behind them it reads them, prints and ends.
+
+    etcd parses all flags before it looks at --version (3.4 to 3.7, etcdmain/config.go), and opens nothing for it.
+    """
+    if not os.path.exists(program):
+        return
+    done = _run([program, *arguments, "--version"])
+    if done.returncode:
+        words = next((line for line in done.stderr.splitlines() if _TELLING_LINE.search(line)), done.output[:200])
+        raise ServiceError(
+            f"{program} does not take its arguments: {words.strip() or 'no reason given'}: this etcd has no such flag "
+            "or value; take it out of the extra flags",
+            program=program,
         )
 
 
@@ -252,22 +278,13 @@ def _systemctl(*words: str, timeout_seconds: float = _COMMAND_SECONDS) -> str:
     return done.stdout
 
 
-def _run(command: t.Sequence[str], timeout_seconds: float = _COMMAND_SECONDS) -> subprocess.CompletedProcess[str]:
+def _run(command: t.Sequence[str], timeout_seconds: float = _COMMAND_SECONDS) -> Done:
     environment = {**os.environ, "LC_ALL": "C", "SYSTEMD_COLORS": "0", "SYSTEMD_LOG_TARGET": "console"}
     try:
-        return subprocess.run(
-            list(command),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=timeout_seconds,
-            env=environment,
-            check=False,
-        )
+        return run_command(command, timeout_seconds, environment)
     except FileNotFoundError:
         raise ServiceError(f"{command[0]} is not on this host: etcd's unit needs a host with systemd") from None
-    except subprocess.TimeoutExpired:
+    except TimeoutError:
         raise ServiceError(f"{' '.join(command)} did not end within {timeout_seconds:g} seconds") from None
     except OSError as exc:
         raise os_error("run", command[0], exc) from exc
@@ -275,6 +292,7 @@ def _run(command: t.Sequence[str], timeout_seconds: float = _COMMAND_SECONDS) ->
 
 __all__ = (
     "ProcessFacts",
+    "check_arguments",
     "complaints_about",
     "daemon_reload",
     "enable",

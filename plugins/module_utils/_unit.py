@@ -301,29 +301,34 @@ def _unescape(value: str, position: int) -> tuple[str, int]:
 # What etcd is told --------------------------------------------------------------------------------------------------
 
 
-def deployed_from_text(text: str) -> Deployed | None:
-    """What the etcd that a unit text starts is told; None where the text has no ExecStart= in [Service]."""
+def exec_command(text: str) -> list[str]:
+    """The program and its arguments that a unit text starts; empty where the text has no ExecStart= in [Service]."""
     commands: list[str] = []
-    environment: dict[str, str] = {}
     for key, value in parse_unit(text).get("Service", []):
         if key == "ExecStart":
             # An empty value takes all earlier ones back.
             commands = [*commands, value] if value else []
-        elif key == "Environment":
+    arguments = exec_arguments(commands[-1]) if commands else []
+    prefix = arguments[0][: len(arguments[0]) - len(arguments[0].lstrip("@-:+!|"))] if arguments else ""
+    if prefix:
+        program = arguments[0][len(prefix) :]
+        arguments = [program, *arguments[(2 if "@" in prefix else 1) :]]
+    return arguments
+
+
+def deployed_from_text(text: str) -> Deployed | None:
+    """What the etcd that a unit text starts is told; None where the text has no ExecStart= in [Service]."""
+    environment: dict[str, str] = {}
+    for key, value in parse_unit(text).get("Service", []):
+        if key == "Environment":
             if not value:
                 environment = {}
             for word in _split_words(value):
                 name, equals, content = (word or "").partition("=")
                 if equals:
                     environment[name] = content.replace("%%", "%")
-    if not commands:
-        return None
-    arguments = exec_arguments(commands[-1])
-    prefix = arguments[0][: len(arguments[0]) - len(arguments[0].lstrip("@-:+!|"))] if arguments else ""
-    if prefix:
-        program = arguments[0][len(prefix) :]
-        arguments = [program, *arguments[(2 if "@" in prefix else 1) :]]
-    return deployed_from_arguments(arguments, environment)
+    arguments = exec_command(text)
+    return deployed_from_arguments(arguments, environment) if arguments else None
 
 
 def deployed_from_arguments(argv: t.Sequence[str], environment: t.Mapping[str, str] | None = None) -> Deployed:
@@ -485,6 +490,7 @@ __all__ = (
     "deployed_from_arguments",
     "deployed_from_text",
     "exec_arguments",
+    "exec_command",
     "parse_unit",
     "plain_value",
     "quote_argument",

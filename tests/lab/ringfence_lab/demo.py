@@ -186,3 +186,7 @@ def main(arguments: t.Sequence[str] | None = None) -> int:
         print("demo: interrupted", file=sys.stderr)
         return 130
     return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -229,7 +229,6 @@ class Lab:
         """A lab that is up may grow; anything else about it stays as it was made."""
         if not self.exists:
             self._settings = {**self._defaults(), **self._wanted}
-            _ = self.hosts
             unknown = set(self._settings["distribution_etcd"]) - {host.name for host in self.hosts}
             if unknown:
                 raise LabError(f"--distribution-etcd: no host {', '.join(sorted(unknown))} in this lab")
@@ -413,7 +412,8 @@ class Lab:
     def run(self, command: t.Sequence[str], **options: t.Any) -> subprocess.CompletedProcess[str]:
         """Run a command in the controller's place and keep its output (options: those of ``subprocess.run``)."""
         settings: dict[str, t.Any] = {"capture_output": True, "text": True, "errors": "replace", **options}
-        return subprocess.run(self.controller_command(command), **settings)
+        check = bool(settings.pop("check", False))
+        return subprocess.run(self.controller_command(command), check=check, **settings)
 
     def ssh_command(self, host: Host | str, command: str = "", user: str = "root") -> list[str]:
         """The whole command line that enters a host, or runs a command there, by SSH from the controller."""

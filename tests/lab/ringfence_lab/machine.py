@@ -150,7 +150,11 @@ class Machine:
                 check=True,
                 env={**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"},
             )
-        return int(system.wait_for(lambda: (system.read_text(pid_file) or "").strip(), 5, f"start of {self.name}"))
+
+        def noted_pid() -> str:
+            return (system.read_text(pid_file) or "").strip()
+
+        return int(system.wait_for(noted_pid, 5, f"start of {self.name}"))
 
     def leader(self, supervisor: int) -> int | None:
         """The pid, as this machine counts, of the host's process 1: a child of systemd-nspawn, one namespace down."""

@@ -121,9 +121,10 @@ def test_one_member_down_keeps_the_others_from_restarting(controller: Controller
 
 def test_a_member_that_can_not_come_back_stops_the_rest(controller: Controller, inventory: Path) -> None:
     before = controller.processes()
+    # An address that the host does not have: etcd takes the flag, and fails to listen.
     run = controller.play(
         inventory,
-        etcd_peer_tls_extra_flags={"no-such-flag": "1"},
+        etcd_peer_tls_extra_flags={"listen-metrics-urls": "http://192.0.2.1:2381"},
         etcd_peer_tls_start_timeout_seconds=15,
         etcd_peer_tls_restart_wait_seconds=5,
     )
@@ -131,12 +132,22 @@ def test_a_member_that_can_not_come_back_stops_the_rest(controller: Controller, 
     after = controller.processes()
     restarted = [host for host in TRIO if before[host] != after[host]]
     assert len(restarted) == 1, f"{restarted} were restarted"
-    assert "no-such-flag" in run.output
+    assert "192.0.2.1:2381" in run.output and "cannot assign requested address" in run.output
     alive = next(host for host in TRIO if host not in restarted)
     assert "scenario" in controller.etcdctl(alive, "put scenario/alive 1 && echo scenario")
     controller.succeed(inventory)
     assert controller.is_healthy()
     assert set(controller.succeed(inventory).changed.values()) == {0}
+
+
+def test_a_flag_that_this_etcd_does_not_know_restarts_nobody(controller: Controller, inventory: Path) -> None:
+    """The node's own etcd is asked before the unit is written."""
+    before = controller.processes()
+    units = controller.fingerprints(TRIO, "/etc/systemd/system/etcd.service")
+    run = controller.refuse(inventory, etcd_peer_tls_extra_flags={"no-such-flag": "1"})
+    assert "flag provided but not defined: -no-such-flag" in run.output
+    assert controller.processes() == before
+    assert controller.fingerprints(TRIO, "/etc/systemd/system/etcd.service") == units
 
 
 def test_a_flag_taken_back_after_a_half_done_run_is_seen_in_the_process(

@@ -13,6 +13,7 @@ import typing as t
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils import _systemd
+from ansible_collections.ringfence.etcd.plugins.module_utils._commands import Done
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import ServiceError
 
 OUTPUT = """/tmp/x/etcd.service:3: Unknown key 'Aftre' in section [Unit], ignoring.
@@ -36,10 +37,10 @@ def fake_run(monkeypatch: pytest.MonkeyPatch, *answers: tuple[int, str]) -> list
     commands: list[list[str]] = []
     left = list(answers)
 
-    def run(command: t.Sequence[str], timeout_seconds: float = 1.0) -> subprocess.CompletedProcess[str]:
+    def run(command: t.Sequence[str], timeout_seconds: float = 1.0) -> Done:
         commands.append(list(command))
         code, stderr = left.pop(0)
-        return subprocess.CompletedProcess(command, code, "", stderr.replace("PATH", command[-1]))
+        return Done(code, "", stderr.replace("PATH", command[-1]))
 
     monkeypatch.setattr(_systemd, "_run", run)
     return commands
@@ -153,11 +154,36 @@ def test_written_after_start(tmp_path: pathlib.Path) -> None:
 def test_journal_tail(monkeypatch: pytest.MonkeyPatch) -> None:
     logs = {"_SYSTEMD_UNIT=etcd.service": "one\n\n  two  words\n", "--unit=etcd.service": "systemd's line\n"}
 
-    def run(command: t.Sequence[str], timeout_seconds: float = 1.0) -> subprocess.CompletedProcess[str]:
-        return subprocess.CompletedProcess(command, 0, logs[command[-1]], "")
+    def run(command: t.Sequence[str], timeout_seconds: float = 1.0) -> Done:
+        return Done(0, logs[command[-1]], "")
 
     monkeypatch.setattr(_systemd, "_run", run)
     assert _systemd.journal_tail("etcd.service") == "one | two words"
     assert _systemd.journal_tail("etcd.service", limit_characters=5) == "...words"
     logs["_SYSTEMD_UNIT=etcd.service"] = ""
     assert _systemd.journal_tail("etcd.service") == "systemd's line"
+    logs["_SYSTEMD_UNIT=etcd.service"] = 'usage\n{"level":"fatal","msg":"why"}\n{"level":"warn","msg":"after"}\nlast\n'
+    assert _systemd.journal_tail("etcd.service") == '{"level":"fatal","msg":"why"}'
+    logs["_SYSTEMD_UNIT=etcd.service"] = "flag provided but not defined: -x\nUsage:\n\n  etcd [flags]\n    Start\n"
+    assert _systemd.journal_tail("etcd.service") == "flag provided but not defined: -x"
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ("exit 0", None),
+        ("echo 'flag provided but not defined: -x' >&2; echo Usage: >&2; exit 2", "not defined: -x"),
+        ("exit 1", "no reason given"),
+    ],
+)
+def test_check_arguments(tmp_path: pathlib.Path, script: str, words: str | None) -> None:
+    program = tmp_path / "etcd"
+    program.write_text(f'#!/bin/sh\n[ "$3" = --version ] || exit 9\n{script}\n')
+    program.chmod(0o755)
+    if words is None:
+        _systemd.check_arguments(str(program), ["--a=1", "--x=2"])
+        _systemd.check_arguments(str(tmp_path / "missing"), ["--x"])
+        return
+    with pytest.raises(ServiceError) as caught:
+        _systemd.check_arguments(str(program), ["--a=1", "--x=2"])
+    assert words in str(caught.value) and "\n" not in str(caught.value)

@@ -1,0 +1,45 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Every target can be used alone. All tools are installed outside the repository, in
+# ${RINGFENCE_CACHE:-${XDG_CACHE_HOME:-~/.cache}/ringfence-etcd}; a second run finds them there.
+
+PYTHON ?= python3
+RUN = $(PYTHON) tests/run
+
+.DEFAULT_GOAL := help
+.PHONY: help test lint unit integration lab-test demo demo-down build clean distclean
+
+help: ## show this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | awk -F'|' '{ printf "  %-18s %s\n", $$1, $$2 }'
+
+test: ## everything that CI runs
+	@$(RUN) test
+
+lint: ## formatting, types, documentation, licences, ansible-lint, ansible-test sanity, Galaxy's importer
+	@$(RUN) lint
+
+unit: ## unit tests on each Python found, on the oldest and the newest cryptography
+	@$(RUN) unit
+
+integration: ## the modules against this machine: ansible-test integration
+	@$(RUN) integration
+
+lab-test: ## real etcd on real hosts over SSH; needs root
+	@$(RUN) lab-test
+
+demo: ## boot three hosts on this machine and make an etcd cluster of them; needs root
+	@tests/lab/demo up
+
+demo-down: ## take the demo away
+	@tests/lab/demo down
+
+build: ## the collection's tarball, in dist/
+	@$(RUN) build
+
+clean: ## remove what builds and tools left in the checkout, and the staged copies
+	@$(RUN) clean
+
+distclean: clean ## also remove the installed tools
+	@$(RUN) distclean

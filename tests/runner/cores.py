@@ -1,0 +1,51 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which ansible-core releases there are, and which of them a run tests: a newer one is one line in this table."""
+
+from __future__ import annotations
+
+import typing as t
+
+
+class Core(t.NamedTuple):
+    """A release line of ansible-core."""
+
+    line: str
+    """The line, as ansible-test's messages call it."""
+    version: str
+    """The pinned release of it."""
+    pythons: tuple[str, ...]
+    """The Pythons that its controller supports, the preferred one first."""
+    bootstrap: str
+    """How its ansible-test calls the script that puts pip into a new virtual environment."""
+
+
+CORES = (
+    Core("2.21", "2.21.5", ("3.13", "3.14", "3.12"), "get_pip_25_2.py"),
+    Core("2.20", "2.20.10", ("3.13", "3.14", "3.12"), "get_pip_25_2.py"),
+    Core("2.19", "2.19.14", ("3.12", "3.13", "3.11"), "get_pip_24_2.py"),
+    Core("2.18", "2.18.19", ("3.12", "3.13", "3.11"), "get_pip_24_2.py"),
+    Core("2.17", "2.17.14", ("3.11", "3.12", "3.10"), "get_pip_23_1_2.py"),
+    Core("2.16", "2.16.19", ("3.11", "3.12", "3.10"), "get_pip_23_1_2.py"),
+)
+
+OLDEST = CORES[-1]
+
+
+def usable_cores(pythons: t.Mapping[str, object]) -> dict[Core, str]:
+    """The cores for which a Python is there, newest first, each with that Python's version."""
+    found = {}
+    for core in CORES:
+        python = next((version for version in core.pythons if version in pythons), None)
+        if python is not None:
+            found[core] = python
+    return found
+
+
+def cores_to_test(pythons: t.Mapping[str, object]) -> dict[Core, str]:
+    """The two ends of what users run: the newest core that a Python here supports, and the oldest supported one."""
+    usable = usable_cores(pythons)
+    newest = next(iter(usable), None)
+    return {core: python for core, python in usable.items() if core in (newest, OLDEST)}

@@ -1,0 +1,247 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Run steps side by side where that is safe, show what goes on, and tell at the end what came of each."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pathlib
+import queue
+import re
+import shlex
+import signal
+import subprocess
+import threading
+import time
+import typing as t
+
+from runner.machine import MachineError
+
+WORKERS = 2
+HEARTBEAT_SECONDS = 30
+
+# The closing line of pytest, with or without its rules of equal signs; ansible-test may put a colour around it.
+PYTEST_SUMMARY = re.compile(
+    r"^(=+ )?(no tests ran|\d+ (passed|failed|error|errors|skipped|deselected|xfailed|warning)\b).* in [\d.]+s\b.*$"
+)
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+
+
+class StepFailed(Exception):
+    """A step's verdict, in one line; what its commands printed stands in its log."""
+
+
+class StepSkipped(Exception):
+    """A step that can't be run on this machine, and why."""
+
+
+class Log:
+    """What a step's commands print: kept in a file, and shown as it comes where asked for."""
+
+    def __init__(self, path: pathlib.Path, live: bool) -> None:
+        self._path = path
+        self._live = live
+        self._handle = path.open("w", encoding="utf-8")
+        self.path = path
+        self.summaries: list[str] = []
+        self.shown: list[str] = []
+        """Lines that are worth showing of a step that passed."""
+
+    def line(self, text: str) -> None:
+        """Take one line."""
+        self._handle.write(text + "\n")
+        self._handle.flush()
+        if self._live:
+            print(text, flush=True)
+
+    def close(self) -> None:
+        """End the file."""
+        self._handle.close()
+
+    def command(
+        self,
+        words: t.Sequence[str],
+        *,
+        cwd: pathlib.Path | None = None,
+        env: t.Mapping[str, str] | None = None,
+        timeout_seconds: float = 3600,
+    ) -> str:
+        """Run a command; return what it printed. A failing one ends the step."""
+        self.line("$ " + " ".join(shlex.quote(word) for word in words))
+        process = subprocess.Popen(
+            list(words),
+            cwd=cwd,
+            env=None if env is None else dict(env),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            start_new_session=True,
+        )
+        _running.add(process)
+        timer = threading.Timer(timeout_seconds, end_process, [process])
+        timer.daemon = True
+        timer.start()
+        lines = []
+        try:
+            assert process.stdout is not None
+            for raw in process.stdout:
+                text = _COLOUR.sub("", raw.rstrip("\n"))
+                lines.append(text)
+                self.line(text)
+                if PYTEST_SUMMARY.match(text):
+                    self.summaries.append(text)
+            code = process.wait()
+        finally:
+            late = not timer.is_alive()
+            timer.cancel()
+            _running.discard(process)
+        if code != 0:
+            why = f"was ended after {timeout_seconds:.0f} s" if late else f"ended with exit code {code}"
+            raise StepFailed(f"{os.path.basename(words[0])} {why}")
+        return "\n".join(lines)
+
+
+_running: set[subprocess.Popen[str]] = set()
+
+
+def end_process(process: subprocess.Popen[str]) -> None:
+    """End a command and what it started, first kindly."""
+    for number, patience in ((signal.SIGTERM, 10), (signal.SIGKILL, 10)):
+        try:
+            os.killpg(process.pid, number)
+            process.wait(timeout=patience)
+            return
+        except ProcessLookupError:
+            return
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def end_all() -> None:
+    """End every command that still runs."""
+    for process in list(_running):
+        end_process(process)
+
+
+@dataclasses.dataclass
+class Step:
+    """One thing that can pass or fail."""
+
+    name: str
+    work: t.Callable[[Log], str | None]
+    """Does it; returns a word on how it went. Raises StepFailed, StepSkipped, MachineError."""
+    after: tuple[str, ...] = ()
+    """Steps that must have passed before."""
+    alone: bool = False
+    """Runs when nothing else does: it measures time, or uses the machine's addresses and services."""
+    live: bool = False
+    """Shows its output as it comes."""
+    result: str = ""
+    note: str = ""
+    seconds: float = 0.0
+    log: Log | None = None
+
+
+def _run_step(step: Step, logs: pathlib.Path, done: queue.Queue[Step]) -> None:
+    start = time.monotonic()
+    log = step.log = Log(logs / (re.sub(r"[^a-z0-9.]+", "-", step.name.lower()).strip("-") + ".log"), step.live)
+    try:
+        step.note = step.work(log) or ""
+        step.result = "passed"
+    except StepSkipped as exc:
+        step.result, step.note = "skipped", str(exc)
+    except (StepFailed, MachineError) as exc:
+        step.result, step.note = "failed", str(exc)
+    except BaseException as exc:  # the run must go on to its summary and fail there
+        step.result, step.note = "failed", f"{type(exc).__name__}: {exc}"
+    step.seconds = time.monotonic() - start
+    log.close()
+    done.put(step)
+
+
+def _report(step: Step, count: int, total: int) -> None:
+    note = f"  ({step.note})" if step.note else ""
+    print(f"[{count:>2}/{total}] {step.result:<7} {step.name}  {step.seconds:.1f} s{note}", flush=True)
+    if step.log is None or step.live:
+        return
+    if step.result == "failed":
+        print(f"----- output of: {step.name}", flush=True)
+        lines = step.log.path.read_text(encoding="utf-8", errors="replace").splitlines()
+        if len(lines) > 1500:
+            print(f"... {len(lines) - 1500} lines before these stand in {step.log.path}")
+        print("\n".join(lines[-1500:]))
+        print(f"----- end of: {step.name}: {step.note}", flush=True)
+    else:
+        for line in [*step.log.shown, *step.log.summaries]:
+            print(line, flush=True)
+
+
+def run(steps: list[Step], logs: pathlib.Path) -> int:
+    """Run all steps; return the process's exit code."""
+    started = time.monotonic()
+    waiting = list(steps)
+    running: list[Step] = []
+    ended: dict[str, Step] = {}
+    done: queue.Queue[Step] = queue.Queue()
+    last_word = time.monotonic()
+    if len(steps) == 1:
+        steps[0].live = True
+    while waiting or running:
+        for step in list(waiting):
+            lacking = [name for name in step.after if name in ended and ended[name].result != "passed"]
+            if lacking:
+                # What can't be made here is reported where it can't be made; what needs it is skipped with it.
+                step.result = "skipped" if all(ended[name].result == "skipped" for name in lacking) else "failed"
+                step.note = f"needs: {', '.join(lacking)}"
+                waiting.remove(step)
+                ended[step.name] = step
+                _report(step, len(ended), len(steps))
+                continue
+            free = len(running) < WORKERS and not any(other.alone for other in running)
+            ready = all(name in ended for name in step.after)
+            # A step that wants to be alone comes in its turn, when those before it have ended.
+            if ready and free and (not step.alone or (not running and step is waiting[0])):
+                waiting.remove(step)
+                running.append(step)
+                if step.live:
+                    print(f"----- {step.name}", flush=True)
+                threading.Thread(target=_run_step, args=(step, logs, done), daemon=True).start()
+        if not running:
+            if waiting and not any(all(name in ended for name in step.after) for step in waiting):
+                raise AssertionError(f"steps that wait for each other: {[step.name for step in waiting]}")
+            continue
+        try:
+            step = done.get(timeout=1)
+        except queue.Empty:
+            if time.monotonic() - last_word > HEARTBEAT_SECONDS and not any(step.live for step in running):
+                print(
+                    f"        ... {time.monotonic() - started:.0f} s: " + ", ".join(s.name for s in running), flush=True
+                )
+                last_word = time.monotonic()
+            continue
+        running.remove(step)
+        ended[step.name] = step
+        _report(step, len(ended), len(steps))
+        last_word = time.monotonic()
+    return _summary(steps, time.monotonic() - started, logs)
+
+
+def _summary(steps: list[Step], seconds: float, logs: pathlib.Path) -> int:
+    width = max(len(step.name) for step in steps)
+    print()
+    print(f"{'step':<{width}}  result   seconds")
+    for step in steps:
+        remark = step.note if step.result != "passed" else ""
+        print(f"{step.name:<{width}}  {step.result:<7}  {step.seconds:>7.1f}  {remark}".rstrip())
+    print(f"{'all':<{width}}  {'':<7}  {seconds:>7.1f}")
+    print(f"logs: {logs}")
+    counts = {result: sum(step.result == result for step in steps) for result in ("passed", "failed", "skipped")}
+    skipped = f", {counts['skipped']} skipped" if counts["skipped"] else ""
+    print(f"{counts['passed']} passed, {counts['failed']} failed{skipped}", flush=True)
+    return 1 if counts["failed"] or not counts["passed"] else 0
