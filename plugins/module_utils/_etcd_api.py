@@ -130,9 +130,10 @@ class Client:
         """Whether the member at the URL can commit, by its own account; never raises for a member that is down."""
         try:
             status, body = self._request(url, "GET", "/health")
-            answer = json.loads(body)
         except ApiError as exc:
             return Health(False, str(exc))
+        try:
+            answer = json.loads(body)
         except ValueError:
             return Health(False, f"{url}/health: HTTP {status}, not etcd's answer")
         if isinstance(answer, dict) and str(answer.get("health")).lower() == "true":

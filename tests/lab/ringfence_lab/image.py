@@ -41,6 +41,7 @@ PACKAGES = (
     "openssl",
     "procps",
     "python3",
+    "python3-apt",
     "sudo",
     "systemd",
     "systemd-sysv",
@@ -58,6 +59,19 @@ chroot "$1" systemctl mask apt-daily.timer apt-daily-upgrade.timer e2scrub_all.t
 chroot "$1" useradd --create-home --shell /bin/bash admin
 echo 'admin ALL=(ALL) NOPASSWD: ALL' > "$1/etc/sudoers.d/admin"
 chmod 0440 "$1/etc/sudoers.d/admin"
+# The hosts have no way out: what scenarios install lies in a package source of their own (deb file:/srv/packages ./).
+install -d -m 0755 "$1/srv/packages/partial"
+chroot "$1" apt-get -qq -y --download-only -o Dir::Cache::archives=/srv/packages install python3-cryptography
+chroot "$1" sh -eu -c 'cd /srv/packages
+apt-get -qq -o APT::Sandbox::User=root download etcd-server etcd-client
+rm -rf partial lock
+for file in *.deb; do
+  dpkg-deb --field "$file"
+  echo "Filename: ./$file"
+  echo "Size: $(stat -c %s "$file")"
+  echo "SHA256: $(sha256sum "$file" | cut -d " " -f 1)"
+  echo
+done > Packages'
 install -d -m 0700 "$1/root/.ssh"
 install -d -m 0700 "$1/home/admin/.ssh"
 chroot "$1" chown admin:admin /home/admin/.ssh

@@ -10,6 +10,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from forge import Forge
 from ringfence_lab.lab import Lab
 from support import PKI, SECOND_TRIO, TRIO, Controller
 
@@ -98,6 +99,32 @@ def test_other_key_types(controller: Controller, key_type: str) -> None:
     controller.bare()
     deploy(controller, controller.inventory(), etcd_peer_tls_key_type=key_type, etcd_peer_tls_ca_key_type=key_type)
     assert controller.is_healthy()
+
+
+def test_clients_without_tls(controller: Controller) -> None:
+    controller.bare()
+    deploy(controller, controller.inventory(), etcd_peer_tls_client_tls="false")
+    listed = controller.lab.ssh("etcd-2", "ETCDCTL_API=3 etcdctl --endpoints http://127.0.0.1:2379 member list").stdout
+    assert len(listed.strip().splitlines()) == 3 and "https://10.0.0.1:2380" in listed
+
+
+def test_a_client_authority_of_its_own(controller: Controller, lab: Lab) -> None:
+    """Then a peer's certificate opens no client port, and the health checks use the clients' pair."""
+    controller.bare()
+    forge, folder = Forge(), "/etc/etcd/clients"
+    for name in TRIO:
+        certificate, key = forge.certificate(name, lab.host(name).address, "127.0.0.1")
+        for file, text in (("ca.crt", forge.ca_pem), ("own.crt", certificate), ("own.key", key)):
+            lab.ssh(name, f"install -d {folder}; cat > {folder}/{file}; chown etcd {folder}/{file}", input_text=text)
+    files = {"ca": f"{folder}/ca.crt", "cert": f"{folder}/own.crt", "key": f"{folder}/own.key"}
+    options = {f"etcd_peer_tls_client_{kind}_file": path for kind, path in files.items()}
+    deploy(controller, controller.inventory(), **options)
+    run = controller.succeed(controller.inventory(), etcd_peer_tls_extra_flags={"max-wals": 7}, **options)
+    assert run.changed == dict.fromkeys(TRIO, 2)
+    own = f"--cacert {files['ca']} --cert {files['cert']} --key {files['key']}"
+    command = f"ETCDCTL_API=3 etcdctl --endpoints https://127.0.0.1:2379 {own} endpoint health --cluster"
+    assert lab.ssh("etcd-1", f"{command} 2>&1").stdout.count("is healthy") == 3
+    assert not controller.is_healthy(), "a peer certificate opened the client port"
 
 
 def test_values_that_systemd_would_expand(controller: Controller, lab: Lab) -> None:
