@@ -332,7 +332,7 @@ class Plan:
             PYTHONUNBUFFERED="1",
         )
         words = [str(self.main_venv.bin(self.places) / "python"), "-m", "pytest", "-p", "no:cacheprovider"]
-        words += ["-v", "--durations=15", "tests/lab/scenarios"]
+        words += ["-v", "--durations=15", "tests/lab/tests", "tests/lab/scenarios"]
         return tests_passed(log.command(words, cwd=root, env=env, timeout_seconds=4200))
 
     # -- build -----------------------------------------------------------------------------------------------------

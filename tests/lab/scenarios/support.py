@@ -215,8 +215,9 @@ class Controller:
         return self.on_each(hosts, "sha256sum " + " ".join(paths))
 
     def is_healthy(self, host: str = "etcd-1") -> bool:
-        done = self.etcdctl(host, "endpoint health --cluster", check=False)
-        return bool(done.strip()) and all("is healthy" in line for line in done.strip().splitlines())
+        # etcdctl 3.4 writes its verdicts to standard error.
+        verdicts = self.etcdctl(host, "endpoint health --cluster 2>&1", check=False).strip().splitlines()
+        return bool(verdicts) and all("is healthy" in line for line in verdicts)
 
 
 def ca_text(lab: Lab) -> str:
