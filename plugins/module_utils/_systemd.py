@@ -108,12 +108,6 @@ def enable(unit: str) -> None:
     _systemctl("enable", "--quiet", "--", unit)
 
 
-def start_no_block(unit: str) -> None:
-    """Queue the unit's start and return: a member's start lasts until it has joined a quorum."""
-    _reset_failed(unit)
-    _systemctl("start", "--no-block", "--", unit)
-
-
 def restart_no_block(unit: str) -> None:
     """Queue the unit's restart and return."""
     _reset_failed(unit)
@@ -304,7 +298,6 @@ __all__ = (
     "require_systemd",
     "restart_no_block",
     "show",
-    "start_no_block",
     "stop",
     "verify_unit",
     "written_after_start",
