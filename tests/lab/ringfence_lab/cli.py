@@ -11,14 +11,15 @@ import os
 import sys
 import typing as t
 
-from . import image, lab, plan, system
+from . import clock, etcd, image, lab, plan, system
 from .errors import LabError
 from .lab import Lab
 
 FAULTS: dict[str, str] = {
     "cut": "take the host's cable off the switch; with a second host: no packets between these two",
-    "heal": "undo cut and netem",
+    "heal": "undo cut, netem and clock",
     "netem": "delay or drop packets: netem delay 100ms loss 5%%",
+    "clock": "set its wall clock back or forward: clock -2h (s, m, h, d); clock 0 sets it right",
     "freeze": "all its processes stand still",
     "thaw": "they go on",
     "kill-etcd": "kill -9 etcd",
@@ -45,6 +46,14 @@ def _parser() -> argparse.ArgumentParser:
         metavar="HOST,…",
         help="hosts on which Debian's own etcd service is enabled, as its package leaves it; or all",
     )
+    up.add_argument(
+        "--etcd",
+        metavar="VERSION",
+        choices=etcd.known_versions(),
+        help=f"etcd on the hosts: {', '.join(etcd.known_versions())} (default: what the Debian release has)",
+    )
+    up.add_argument("--names", action="store_true", default=None, help="members are known to each other by name")
+    up.add_argument("--clusters", type=int, metavar="N", help="several clusters: inventory groups etcd-a, etcd-b, …")
     down = commands.add_parser("down", parents=[common], help="take it all away")
     down.add_argument("--all", action="store_true", help="every lab of this machine")
     commands.add_parser("status", parents=[common], help="its hosts, and the names of all labs")
@@ -70,8 +79,23 @@ def _parser() -> argparse.ArgumentParser:
     fault.add_argument("fault", choices=sorted(FAULTS), metavar="FAULT")
     fault.add_argument("words", nargs=argparse.REMAINDER, metavar="…")
 
-    prune = commands.add_parser("prune", help="remove images that no lab uses and no present recipe makes")
+    build = commands.add_parser("image", help="build a Debian release's image now, and not at the next up")
+    build.add_argument("release", nargs="+", choices=image.RELEASES)
+
+    prune = commands.add_parser(
+        "prune", help="remove images and etcd programs that no lab uses and no present recipe makes"
+    )
     prune.add_argument("--all", action="store_true", help="also those that the next lab would use")
+
+    versions = commands.add_parser("etcd", help="the versions of etcd: list, build, pin")
+    actions = versions.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions.add_parser("list", help="versions, where each comes from, whether its programs are here")
+    build = actions.add_parser("build", help="make programs now (needs no root), not when a lab first wants them")
+    build.add_argument("versions", nargs="*", metavar="VERSION", help="all (the default) is all that can be made")
+    pin = actions.add_parser(
+        "pin", help="print the table's line for a version, new or known, with the sum of its modules"
+    )
+    pin.add_argument("version", metavar="VERSION")
     return parser
 
 
@@ -98,6 +122,9 @@ def _up(options: argparse.Namespace) -> None:
         ipv6_only=options.ipv6,
         distribution_etcd=names,
         disk_mib=options.disk,
+        etcd=options.etcd,
+        names=options.names,
+        clusters=options.clusters,
     ).up()
 
 
@@ -106,9 +133,11 @@ def _status(options: argparse.Namespace) -> None:
     print(f"labs: {', '.join(names) or 'none'}")
     chosen = Lab(options.name)
     if chosen.exists:
-        print(f"{options.name}: Debian {chosen.release}, inventory {chosen.inventory_path}")
+        version = f"etcd {chosen.etcd_version or 'unknown'}{' (laid over the image)' if chosen.programs else ''}"
+        print(f"{options.name}: Debian {chosen.release}, {version}, inventory {chosen.inventory_path}")
         for row in chosen.status():
-            print(f"  {row['host']:12} {row['address']:24} {row['condition']:8} cable {row['cable']}")
+            state = f"{row['condition']:8} cable {row['cable']:8} clock {row['clock']}"
+            print(f"  {row['host']:12} {row['address']:24} {state}")
 
 
 def _fault(options: argparse.Namespace) -> None:
@@ -119,17 +148,35 @@ def _fault(options: argparse.Namespace) -> None:
         if not words:
             raise LabError("netem: say what, for example: netem delay 100ms loss 5%")
         chosen.shape(host, ["netem", *words])
+    elif options.fault == "clock":
+        chosen.clock(host, clock.parse_offset(words[0] if words else ""))
     else:
         getattr(chosen, options.fault.replace("-", "_"))(host)
     system.say(f"{host}: {options.fault} done")
 
 
 def _prune(everything: bool) -> None:
-    kept = {str(Lab(name).image_name) for name in lab.lab_names()}
+    labs = [Lab(name) for name in lab.lab_names()]
+    images = {str(one.image_name) for one in labs}
+    programs = {etcd.name_of_tree(one.programs) for one in labs if one.programs}
     if not everything:
-        kept |= {image.Recipe(release=release).name for release in image.RELEASES}
-    removed = image.prune(kept)
+        images |= {image.Recipe(release=release).name for release in image.RELEASES}
+        programs |= etcd.present_names()
+    removed = image.prune(images, image.images_folder()) + etcd.prune(programs)
     print(f"removed: {', '.join(removed) or 'nothing'}")
+
+
+def _etcd(options: argparse.Namespace) -> None:
+    if options.action == "pin":
+        print(etcd.table_line(options.version))
+    elif options.action == "build":
+        wanted = options.versions
+        for version in etcd.buildable_versions() if not wanted or wanted == ["all"] else wanted:
+            print(f"{version}: {etcd.ensure_programs(version)}", flush=True)
+    else:
+        rows = [{key: key.upper() for key in ("version", "package", "here", "source")}, *etcd.listing()]
+        for row in rows:
+            print(f"{row['version']:9}{row['package']:18}{row['here']:6}{row['source']}")
 
 
 def _dispatch(options: argparse.Namespace) -> None:
@@ -153,8 +200,14 @@ def _dispatch(options: argparse.Namespace) -> None:
         _replace_process(Lab(options.name).controller_command(words))
     elif options.command == "fault":
         _fault(options)
+    elif options.command == "image":
+        lab.check_machine()
+        for release in options.release:
+            print(image.ensure_image(image.Recipe(release=release)))
     elif options.command == "prune":
         _prune(options.all)
+    elif options.command == "etcd":
+        _etcd(options)
 
 
 def main(arguments: t.Sequence[str] | None = None) -> int:

@@ -23,7 +23,8 @@ from . import system
 from .errors import LabError
 
 DEFAULT_RELEASE = "trixie"
-RELEASES = ("bookworm", "trixie", "forky")
+# bullseye: nodes with Python 3.9, the oldest that the collection supports.
+RELEASES = ("bullseye", "bookworm", "trixie", "forky")
 # Debian's standard mirror, for machines that are not Debian themselves.
 DEFAULT_MIRROR = "http://deb.debian.org/debian"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
@@ -103,7 +104,14 @@ class Recipe:
 
 
 def cache_folder() -> str:
-    return os.environ.get("RINGFENCE_LAB_CACHE") or "/var/cache/ringfence-lab"
+    """Where all that can be made again lies: the machine's cache for root, the user's own for others."""
+    by_hand = os.environ.get("RINGFENCE_LAB_CACHE")
+    if by_hand:
+        return os.path.abspath(by_hand)
+    if os.geteuid() == 0:
+        return "/var/cache/ringfence-lab"
+    users = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return os.path.join(users, "ringfence-lab")
 
 
 def images_folder() -> str:
@@ -237,10 +245,9 @@ def _run_with_log(command: t.Sequence[str], log: str) -> None:
         raise LabError(f"mmdebstrap could not build the image: {' | '.join(wrong[-4:])} (all of it: {log})")
 
 
-def prune(kept: t.Collection[str]) -> list[str]:
-    """Remove all images but those named, and what interrupted builds left. Returns what was removed."""
+def prune(kept: t.Collection[str], folder: str) -> list[str]:
+    """Remove all of a cache's folder but what is named: also what interrupted builds left. Returns what was removed."""
     removed: list[str] = []
-    folder = images_folder()
     for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
         base = name.rpartition(".")[0] if name.endswith((".lock", ".log")) else name
         if base.lstrip(".") in kept:

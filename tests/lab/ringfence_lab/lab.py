@@ -17,7 +17,7 @@ import subprocess
 import time
 import typing as t
 
-from . import cgroups, image, network, plan, probe, system
+from . import cgroups, clock, etcd, image, network, plan, probe, system
 from .errors import LabError
 from .machine import Machine, clear_systemd_folders
 from .plan import Host
@@ -85,7 +85,9 @@ _NETNS_MARKER = ".netns-mounted"
 def lab_names() -> list[str]:
     """All labs of which this machine has anything."""
     folder = state_folder()
-    stored = [name for name in os.listdir(folder) if not name.startswith(".")] if os.path.isdir(folder) else []
+    # Others than root can't look in: pruning their own cache needs nothing from there.
+    readable = os.access(folder, os.R_OK)
+    stored = [name for name in os.listdir(folder) if not name.startswith(".")] if readable else []
     return sorted(set(stored) | network.labs_present())
 
 
@@ -101,6 +103,9 @@ class Lab:
         distribution_etcd: t.Sequence[str] | None = None,
         disk_mib: int | None = None,
         nspawn_arguments: t.Sequence[str] | None = None,
+        etcd: str | None = None,
+        names: bool | None = None,
+        clusters: int | None = None,
     ) -> None:
         self.name = plan.check_lab_name(name)
         self.folder = os.path.join(state_folder(), self.name)
@@ -111,20 +116,28 @@ class Lab:
             "distribution_etcd": None if distribution_etcd is None else sorted(distribution_etcd),
             "disk_mib": disk_mib,
             "nspawn_arguments": None if nspawn_arguments is None else list(nspawn_arguments),
+            "etcd": etcd,
+            "names": names,
+            "clusters": clusters,
         }
         self._wanted = {key: value for key, value in wanted.items() if value is not None}
-        self._settings = self._stored().get("settings") or self._defaults()
-        self._settings = {**self._settings, **({} if self.exists else self._wanted)}
+        self._settings = self._with_defaults(self._stored()["settings"] if self.exists else self._wanted)
 
     @staticmethod
-    def _defaults() -> dict[str, t.Any]:
+    def _with_defaults(settings: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+        version = settings.get("etcd")
         return {
             "hosts": 3,
-            "release": image.DEFAULT_RELEASE,
+            "release": etcd.release_of(version) if version else image.DEFAULT_RELEASE,
             "ipv6_only": False,
             "distribution_etcd": [],
             "disk_mib": DEFAULT_DISK_MIB,
             "nspawn_arguments": [],
+            # None: the release's own package.
+            "etcd": None,
+            "names": False,
+            "clusters": 1,
+            **settings,
         }
 
     # ---------------------------------------------------------------------------- what it consists of
@@ -148,6 +161,22 @@ class Lab:
     def image_name(self) -> str | None:
         """The image that it was made from, None where it is not up."""
         return self._stored().get("image")
+
+    @property
+    def programs(self) -> str | None:
+        """The folder with etcd's programs that lies over the image, None where the image's own are used."""
+        return self._stored().get("programs")
+
+    @property
+    def etcd_version(self) -> str | None:
+        """The etcd that hosts have, None where none was asked for and there is no image yet to look into."""
+        asked: str | None = self._settings["etcd"]
+        return asked or (etcd.version_in_image(image.tree_of(self.image_name)) if self.image_name else None)
+
+    @property
+    def clusters(self) -> dict[str, tuple[Host, ...]]:
+        """The inventory's groups, a cluster each."""
+        return plan.make_clusters(self.hosts, self._settings["clusters"])
 
     def host(self, name: str) -> Host:
         for host in self.hosts:
@@ -215,7 +244,8 @@ class Lab:
         check_machine()
         with self._locked():
             self._check_wanted()
-            self._prepare(self._image())
+            image_name = self._image()
+            self._prepare(image_name, self._programs(image_name))
             try:
                 for host in self.hosts:
                     self._start(host)
@@ -228,17 +258,20 @@ class Lab:
     def _check_wanted(self) -> None:
         """A lab that is up may grow; anything else about it stays as it was made."""
         if not self.exists:
-            self._settings = {**self._defaults(), **self._wanted}
+            self._settings = self._with_defaults(self._wanted)
             unknown = set(self._settings["distribution_etcd"]) - {host.name for host in self.hosts}
             if unknown:
                 raise LabError(f"--distribution-etcd: no host {', '.join(sorted(unknown))} in this lab")
             if self.release not in image.RELEASES:
                 raise LabError(f"release {self.release!r}: known are {', '.join(image.RELEASES)}")
+            plan.make_clusters(self.hosts, self._settings["clusters"])
             return
-        self._settings = self._stored()["settings"]
+        self._settings = self._with_defaults(self._stored()["settings"])
         for key, value in self._wanted.items():
-            present = self._settings[key]
+            present: t.Any = self.etcd_version if key == "etcd" else self._settings[key]
             if key == "hosts" and value > present:
+                if self._settings["clusters"] > 1:
+                    raise LabError(f"lab {self.name} has several clusters and can't grow: hosts would change theirs")
                 system.say(f"lab {self.name} grows from {present} to {value} hosts")
                 self._settings = {**self._settings, "hosts": value}
             elif value != present:
@@ -254,14 +287,22 @@ class Lab:
             return str(present)
         return image.ensure_image(image.Recipe(release=self.release))
 
-    def _prepare(self, image_name: str) -> None:
+    def _programs(self, image_name: str) -> str | None:
+        """The layer of programs over the image, kept as the image is. Nothing where the image has that etcd itself."""
+        version = self._settings["etcd"]
+        if not version or version == etcd.version_in_image(image.tree_of(image_name)):
+            return None
+        present = self.programs
+        return present if present and os.path.isdir(present) else etcd.ensure_programs(version)
+
+    def _prepare(self, image_name: str, programs: str | None) -> None:
         """Folders, keys, namespaces and cables."""
         with system.locked(_lock_path(_SHARED)):
             os.makedirs(state_folder(), mode=0o700, exist_ok=True)
             if not network.folder_is_mounted():
                 system.write_text(os.path.join(state_folder(), _NETNS_MARKER), "by the first lab\n")
             os.makedirs(self.folder, mode=0o700, exist_ok=True)
-            self._store(settings=self._settings, image=image_name)
+            self._store(settings=self._settings, image=image_name, programs=programs)
             network.ensure_switch(self.name)
         for name in ("ca", "cp", "hosts", "ssh"):
             os.makedirs(os.path.join(self.folder, name), mode=0o700, exist_ok=True)
@@ -301,7 +342,8 @@ class Lab:
         # What a run has started that was killed before it could note the pid.
         machine.stop(None)
         if not machine.is_made():
-            machine.make_disk(image.tree_of(self._stored()["image"]), self._settings["disk_mib"])
+            layers = [image.tree_of(self._stored()["image"])]
+            machine.make_disk([self.programs, *layers] if self.programs else layers, self._settings["disk_mib"])
             machine.personalize(
                 hosts_file=self._read(self.hosts_file_path),
                 host_key=self._read(self._host_key_path(host)),
@@ -531,12 +573,23 @@ class Lab:
         variables: t.Mapping[str, t.Any] | None = None,
         host_variables: t.Mapping[str, t.Mapping[str, t.Any]] | None = None,
     ) -> str:
-        """A YAML inventory; without groups, all hosts are in ``etcd``."""
-        if groups is None:
-            chosen: dict[str, list[Host]] = {"etcd": list(self.hosts)}
-        else:
+        """A YAML inventory; without groups, a group for each of the lab's clusters (one: ``etcd``)."""
+        chosen: t.Mapping[str, t.Sequence[Host]] = self.clusters
+        group_variables: dict[str, dict[str, t.Any]] = {}
+        if groups is not None:
             chosen = {group: [self.host(name) for name in names] for group, names in groups.items()}
-        return plan.inventory_text(chosen, {**self.variables(), **(variables or {})}, host_variables)
+        elif len(chosen) > 1:
+            group_variables = {
+                group: {
+                    "etcd_peer_tls_group": group,
+                    "etcd_peer_tls_ca_directory": os.path.join(self.ca_folder, group),
+                }
+                for group in chosen
+            }
+        own = {host.name: {"etcd_peer_tls_address": host.fqdn} for host in self.hosts if self._settings["names"]}
+        for name, given in (host_variables or {}).items():
+            own[name] = {**own.get(name, {}), **given}
+        return plan.inventory_text(chosen, {**self.variables(), **(variables or {})}, own, group_variables)
 
     # ---------------------------------------------------------------------------- faults
     def cut(self, host: str, other: str | None = None) -> None:
@@ -548,14 +601,21 @@ class Lab:
             network.separate(self.name, self.host(host), self.host(other))
 
     def heal(self, host: str) -> None:
-        """Undo all that ``cut`` and ``shape`` did to this host."""
+        """Undo all that ``cut``, ``shape`` and ``clock`` did to this host."""
         self._check_up()
         network.heal(self.name, self.host(host), [other for other in self.hosts if other.name != host])
+        clock.set_offset(self.machine(host).folder, self.leader(host), 0)
 
     def shape(self, host: str, discipline: t.Sequence[str]) -> None:
         """Delay or drop packets: the words after ``tc qdisc … root``, such as netem delay 100ms."""
         self._check_up()
         network.shape(self.name, self.host(host), discipline)
+
+    def clock(self, host: str, offset_seconds: int) -> None:
+        """Set the host's wall clock, and no other's, back or forward from the machine's; 0 sets it right."""
+        with self._locked():
+            leader = self._leader_or_error(host)
+            clock.set_offset(self.machine(host).folder, leader, offset_seconds)
 
     def freeze(self, host: str) -> None:
         """All of the host stands still, its connections stay open."""
@@ -595,11 +655,14 @@ class Lab:
 
     # ---------------------------------------------------------------------------- status
     def status(self) -> list[dict[str, str]]:
-        """One row a host: name, address, condition (running, frozen, off), cable (plugged, cut)."""
+        """One row a host: name, address, condition (running, frozen, off), cable (plugged, cut), clock (right, -2h)."""
         rows = []
         for host in self.hosts:
             leader = self.leader(host.name)
             condition = "off" if leader is None else "frozen" if cgroups.is_frozen(leader) else "running"
             cable = "cut" if network.is_cut(self.name, host) else "plugged"
-            rows.append({"host": host.name, "address": host.address, "condition": condition, "cable": cable})
+            offset = clock.offset_of(self.machine(host).folder)
+            shown = clock.offset_text(offset) if offset else "right"
+            row = {"host": host.name, "address": host.address, "condition": condition, "cable": cable, "clock": shown}
+            rows.append(row)
         return rows

@@ -47,8 +47,8 @@ class Machine:
         """Whether the disk is whole. A run that was killed half-way leaves no mark, a reboot leaves no mount."""
         return os.path.exists(self.mark) and os.path.ismount(self.root)
 
-    def make_disk(self, tree: str, size_mib: int) -> None:
-        """An overlay whose upper side lies on a tmpfs of its own.
+    def make_disk(self, layers: t.Sequence[str], size_mib: int) -> None:
+        """An overlay on these folders, the first on top, whose upper side lies on a tmpfs of its own.
 
         An upper folder can't lie on another overlay (a container's root is one), a tmpfs always works; its size is
         the host's disk, so a host that fills its disk fills nobody else's, and nothing has to be deleted afterwards.
@@ -61,7 +61,7 @@ class Machine:
         upper, work = os.path.join(self.disk, "upper"), os.path.join(self.disk, "work")
         os.mkdir(upper, mode=0o755)
         os.mkdir(work)
-        options = f"lowerdir={tree},upperdir={upper},workdir={work}"
+        options = f"lowerdir={':'.join(layers)},upperdir={upper},workdir={work}"
         system.run(["mount", "-t", "overlay", "-o", options, self.machine_name, self.root])
 
     def note_made(self) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import typing as t
 
 from . import system
@@ -170,9 +171,35 @@ def plug(lab: str, host: Host, up: bool) -> None:
 def shape(lab: str, host: Host, discipline: t.Sequence[str]) -> None:
     """A queueing discipline (``netem delay 100ms loss 5%``) on both ends of the host's cable."""
     for name, device in ((SWITCH, host.port), (host.name, INTERFACE)):
-        command = ["tc", "-n", namespace(lab, name), "qdisc", "replace", "dev", device, "root", *discipline]
-        done = system.run(command, check=False)
+        tc = ["tc", "-n", namespace(lab, name)]
+        done = system.run([*tc, "qdisc", "replace", "dev", device, "root", *discipline], check=False)
         if "kind is unknown" in done.stderr:
-            raise LabError(f"this machine's kernel has no queueing discipline {discipline[0]!r} (sch_{discipline[0]})")
-        if done.returncode != 0:
-            raise LabError(f"{' '.join(command)}: {done.stderr.strip()}")
+            # What is there would be in the way of an add, and there may be nothing.
+            system.run([*tc, "qdisc", "delete", "dev", device, "root"], check=False)
+            for words in loss_without_netem(device, discipline):
+                system.run([*tc, *words])
+        elif done.returncode != 0:
+            raise LabError(f"{' '.join(discipline)}: {done.stderr.strip()}")
+
+
+def loss_without_netem(device: str, discipline: t.Sequence[str]) -> list[list[str]]:
+    """The words for tc that do ``netem loss N%`` on a kernel without netem; anything else is refused.
+
+    All packets pass an HTB unchanged, but for those that a filter picks by the kernel's random numbers, in classic
+    BPF: they go to a class that throws away what it gets.
+    """
+    found = re.fullmatch(r"netem loss (?:random )?(\d{1,3}(?:\.\d+)?)%", " ".join(discipline))
+    if not found:
+        raise LabError(
+            f"this machine's kernel has no queueing discipline {discipline[0]!r} (sch_{discipline[0]}); without it "
+            "packets can be lost but not delayed: netem loss 5%"
+        )
+    limit = min(int(float(found[1]) / 100 * 2**32), 2**32 - 1)
+    # A = random number; A >= limit: no match (0); else: match (-1), to the filter's class.
+    program = f"4,32 0 0 {2**32 - 0x1000 + 56},53 1 0 {limit},6 0 0 {2**32 - 1},6 0 0 0"
+    return [
+        ["qdisc", "add", "dev", device, "root", "handle", "1:", "htb"],
+        ["class", "add", "dev", device, "parent", "1:", "classid", "1:1", "htb", "rate", "1gbit"],
+        ["qdisc", "add", "dev", device, "parent", "1:1", "blackhole"],
+        ["filter", "add", "dev", device, "parent", "1:", "bpf", "bytecode", program, "classid", "1:1"],
+    ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
+import string
 import typing as t
 from dataclasses import dataclass
 
@@ -87,6 +88,21 @@ def make_controller(ipv6_only: bool = False) -> Host:
     return make_host("controller", CONTROLLER_NUMBER, ipv6_only)
 
 
+def make_clusters(hosts: t.Sequence[Host], count: int) -> dict[str, tuple[Host, ...]]:
+    """Inventory group → its hosts: one group ``etcd``, or ``etcd-a``, ``etcd-b`` and so on, neighbours together."""
+    if not 1 <= count <= min(len(hosts), len(string.ascii_lowercase)):
+        raise LabError(f"number of clusters {count}: wanted is 1 to the number of hosts ({len(hosts)}), at most 26")
+    if count == 1:
+        return {"etcd": tuple(hosts)}
+    size, more = divmod(len(hosts), count)
+    found, start = {}, 0
+    for number in range(count):
+        end = start + size + (1 if number < more else 0)
+        found[f"etcd-{string.ascii_lowercase[number]}"] = tuple(hosts[start:end])
+        start = end
+    return found
+
+
 def hosts_file_text(hosts: t.Iterable[Host]) -> str:
     """``/etc/hosts`` of every machine in the lab: names resolve without a DNS server."""
     lines = ["127.0.0.1 localhost", "::1 localhost ip6-localhost ip6-loopback"]
@@ -130,13 +146,18 @@ def inventory_text(
     groups: t.Mapping[str, t.Iterable[Host]],
     variables: t.Mapping[str, t.Any],
     host_variables: t.Mapping[str, t.Mapping[str, t.Any]] | None = None,
+    group_variables: t.Mapping[str, t.Mapping[str, t.Any]] | None = None,
 ) -> str:
     """A YAML inventory. Values are written as JSON, which is YAML too and leaves nothing to quoting rules."""
     lines = ["---", "all:", "  vars:"]
     lines += [f"    {key}: {json.dumps(value)}" for key, value in variables.items()]
     lines += ["  children:"]
     for group, hosts in groups.items():
-        lines += [f"    {group}:", "      hosts:"]
+        lines.append(f"    {group}:")
+        own = (group_variables or {}).get(group) or {}
+        lines += ["      vars:"] if own else []
+        lines += [f"        {key}: {json.dumps(value)}" for key, value in own.items()]
+        lines.append("      hosts:")
         for host in hosts:
             lines += [f"        {host.name}:", f"          ansible_host: {json.dumps(host.address)}"]
             for key, value in ((host_variables or {}).get(host.name) or {}).items():

@@ -33,7 +33,12 @@ def say(text: str) -> None:
 
 
 def run(
-    command: t.Sequence[str], input_text: str | None = None, check: bool = True, timeout_seconds: float = 60
+    command: t.Sequence[str],
+    input_text: str | None = None,
+    check: bool = True,
+    timeout_seconds: float = 60,
+    environment: t.Mapping[str, str] | None = None,
+    folder: str | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end and keep its output; a failure becomes one line with what it printed last."""
     try:
@@ -45,6 +50,8 @@ def run(
             text=True,
             errors="replace",
             timeout=timeout_seconds,
+            env=None if environment is None else dict(environment),
+            cwd=folder,
             check=False,
         )
     except FileNotFoundError as error:
