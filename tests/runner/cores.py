@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which ansible-core releases there are, and which of them a run tests: a newer one is one line in this table."""
+"""Which ansible-core releases users run: a newer one is one line in this table."""
 
 from __future__ import annotations
 
@@ -20,18 +20,23 @@ class Core(t.NamedTuple):
     """The Pythons that its controller supports, the preferred one first."""
     bootstrap: str
     """How its ansible-test calls the script that puts pip into a new virtual environment."""
+    nodes: str
+    """The Debian release of the hosts that its core scenarios run on: one whose Python it supports on nodes.
+
+    bullseye has 3.9, bookworm 3.11, trixie 3.13, forky 3.14.
+    """
 
 
 CORES = (
-    Core("2.21", "2.21.5", ("3.13", "3.14", "3.12"), "get_pip_25_2.py"),
-    Core("2.20", "2.20.10", ("3.13", "3.14", "3.12"), "get_pip_25_2.py"),
-    Core("2.19", "2.19.14", ("3.12", "3.13", "3.11"), "get_pip_24_2.py"),
-    Core("2.18", "2.18.19", ("3.12", "3.13", "3.11"), "get_pip_24_2.py"),
-    Core("2.17", "2.17.14", ("3.11", "3.12", "3.10"), "get_pip_23_1_2.py"),
-    Core("2.16", "2.16.19", ("3.11", "3.12", "3.10"), "get_pip_23_1_2.py"),
+    Core("2.21", "2.21.5", ("3.13", "3.14", "3.12"), "get_pip_25_2.py", "trixie"),
+    Core("2.20", "2.20.10", ("3.13", "3.14", "3.12"), "get_pip_25_2.py", "forky"),
+    Core("2.19", "2.19.14", ("3.12", "3.13", "3.11"), "get_pip_24_2.py", "bullseye"),
+    Core("2.18", "2.18.19", ("3.12", "3.13", "3.11"), "get_pip_24_2.py", "trixie"),
+    Core("2.17", "2.17.14", ("3.11", "3.12", "3.10"), "get_pip_23_1_2.py", "bookworm"),
+    Core("2.16", "2.16.19", ("3.11", "3.12", "3.10"), "get_pip_23_1_2.py", "bookworm"),
 )
 
-OLDEST = CORES[-1]
+NEWEST, OLDEST = CORES[0], CORES[-1]
 
 
 def usable_cores(pythons: t.Mapping[str, object]) -> dict[Core, str]:
@@ -42,10 +47,3 @@ def usable_cores(pythons: t.Mapping[str, object]) -> dict[Core, str]:
         if python is not None:
             found[core] = python
     return found
-
-
-def cores_to_test(pythons: t.Mapping[str, object]) -> dict[Core, str]:
-    """The two ends of what users run: the newest core that a Python here supports, and the oldest supported one."""
-    usable = usable_cores(pythons)
-    newest = next(iter(usable), None)
-    return {core: python for core, python in usable.items() if core in (newest, OLDEST)}

@@ -45,20 +45,28 @@ class Python(t.NamedTuple):
     path: str
     whole: bool
     """Can make virtual environments with pip (Debian keeps that in a package of its own)."""
+    enter: tuple[str, ...] = ()
+    """The words before a command that uses it; none for an interpreter of this machine."""
 
 
-def _ask(path: str) -> Python | None:
+def ask(path: str, enter: tuple[str, ...] = ()) -> Python | None:
+    """What an interpreter says of itself; None where it is none."""
     try:
         answer = subprocess.run(
-            [path, "-c", _QUESTION], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=True
+            [*enter, path, "-c", _QUESTION],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
         )
         facts = json.loads(answer.stdout)
     except (OSError, ValueError, subprocess.SubprocessError):
         return None
     if not facts["base"]:
         # Of a virtual environment: ask the interpreter that it was made from.
-        return _ask(facts["path"]) if facts["path"] != path else None
-    return Python(facts["version"], facts["full"], facts["path"], facts["whole"])
+        return ask(facts["path"], enter) if facts["path"] != path else None
+    return Python(facts["version"], facts["full"], facts["path"], facts["whole"], enter)
 
 
 def _candidates() -> t.Iterator[str]:
@@ -89,7 +97,7 @@ def find_pythons() -> dict[str, Python]:
         if real in asked:
             continue
         asked.add(real)
-        python = _ask(path)
+        python = ask(path)
         if python is None or python.version not in {f"3.{minor}" for minor in MINORS}:
             continue
         known = found.get(python.version)
@@ -110,8 +118,10 @@ def _apt_install(packages: list[str]) -> bool:
         return False
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
     print(f"installing with apt-get: {' '.join(packages)}", flush=True)
-    commands = [] if _package_lists_are_fresh else [[apt, "-qq", "update"]]
-    commands.append([apt, "-qq", "install", "--yes", "--no-install-recommends", *packages])
+    # Another program may be installing at this moment.
+    words = [apt, "-qq", "-o", "DPkg::Lock::Timeout=600"]
+    commands = [] if _package_lists_are_fresh else [[*words, "update"]]
+    commands.append([*words, "install", "--yes", "--no-install-recommends", *packages])
     for command in commands:
         done = subprocess.run(
             command,
@@ -138,7 +148,7 @@ def whole_pythons() -> dict[str, Python]:
     pythons = find_pythons()
     partial = [python for python in pythons.values() if not python.whole]
     if partial:
-        default = _ask("/usr/bin/python3")
+        default = ask("/usr/bin/python3")
         for python in partial:
             is_default = default is not None and default.version == python.version
             package = "python3-venv" if is_default else f"python{python.version}-venv"
@@ -153,3 +163,11 @@ def need_command(name: str, package: str) -> None:
     with _one_at_a_time:
         if shutil.which(name) is None and not (_apt_install([package]) and shutil.which(name)):
             raise MachineError(f"the command {name} is missing ({_remedy([package])})")
+
+
+def need_packages(missing: t.Callable[[], t.Collection[str]]) -> None:
+    """Have Debian packages. ``missing`` says which are not there, and is asked again when they were installed."""
+    with _one_at_a_time:
+        packages = sorted(set(missing()))
+        if packages and not (_apt_install(packages) and not missing()):
+            raise MachineError(f"packages are missing ({_remedy(packages)})")

@@ -61,7 +61,14 @@ class Places:
         self.venvs = self.cache / "venvs"
         self.stages = self.cache / "stage"
         self.logs = self.cache / "logs"
-        self._slot: t.IO[str] | None = None
+        self.slot = 1
+        """The number of this run's own place, among runs at the same time."""
+        self._lock: t.IO[str] | None = None
+
+    @property
+    def short_name(self) -> str:
+        """A few letters that no other run has at the same time, for what is named outside of the cache."""
+        return f"t{hashlib.sha256(str(self.cache).encode()).hexdigest()[:3]}{self.slot}"
 
     def prepare(self) -> None:
         """Make the folders; take a place for staged copies that no other run uses at the same time."""
@@ -79,7 +86,7 @@ class Places:
                 handle.close()
                 continue
             # Held until this process ends.
-            self._slot = handle
+            self._lock, self.slot = handle, number
             self.stages = self.cache / "stage" / str(number)
             self.logs = self.cache / "logs" / str(number)
             self.logs.mkdir(parents=True, exist_ok=True)
@@ -92,9 +99,9 @@ class Places:
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield
 
-    def share_pip_settings(self, pip: pathlib.Path) -> None:
+    def share_pip_settings(self, pip: t.Sequence[str]) -> None:
         """Tell pip's settings (index, proxy, certificates) to ansible-test, which drops them with the environment."""
-        listing = subprocess.run([str(pip), "config", "list"], capture_output=True, text=True, check=True).stdout
+        listing = subprocess.run([*pip, "config", "list"], capture_output=True, text=True, check=True).stdout
         settings = {}
         for line in listing.splitlines():
             found = re.fullmatch(r"(?:global|install|:env:)\.([a-z-]+)=(['\"])(.*)\2", line)
@@ -111,12 +118,12 @@ class Venv(t.NamedTuple):
 
     name: str
     python: Python
-    core: Core
+    core: Core | None
     requirements: tuple[str, ...]
 
     def pins(self) -> list[str]:
         """All that pip is asked for."""
-        pins = [f"ansible-core=={self.core.version}"]
+        pins = [f"ansible-core=={self.core.version}"] if self.core else []
         for name in self.requirements:
             lines = (CHECKOUT / "tests" / "requirements" / f"{name}.txt").read_text(encoding="utf-8").splitlines()
             pins.extend(line for line in lines if line.strip() and not line.startswith("#"))
@@ -124,7 +131,7 @@ class Venv(t.NamedTuple):
 
     def path(self, places: Places) -> pathlib.Path:
         """Where it is kept: another Python or another pin gives another folder."""
-        content = "\n".join([self.python.path, self.python.full, *self.pins()])
+        content = "\n".join([*self.python.enter, self.python.path, self.python.full, *self.pins()])
         return places.venvs / f"{self.name}-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
 
     def bin(self, places: Places) -> pathlib.Path:
@@ -140,12 +147,14 @@ class Venv(t.NamedTuple):
                 note = "present"
             else:
                 shutil.rmtree(path, ignore_errors=True)
-                command([self.python.path, "-m", "venv", str(path)])
-                command([str(path / "bin" / "python"), "-m", "pip", "install", "--quiet", *self.pins()])
+                enter = self.python.enter
+                command([*enter, self.python.path, "-m", "venv", str(path)])
+                command([*enter, str(path / "bin" / "python"), "-m", "pip", "install", "--quiet", *self.pins()])
                 complete.touch()
                 note = "installed"
-        places.share_pip_settings(path / "bin" / "pip")
-        return f"{note}: ansible-core {self.core.version} on Python {self.python.full}"
+        places.share_pip_settings([*self.python.enter, str(path / "bin" / "pip")])
+        what = f"ansible-core {self.core.version} on " if self.core else ""
+        return f"{note}: {what}Python {self.python.full}"
 
 
 def checkout_files() -> list[str]:

@@ -20,7 +20,6 @@ import typing as t
 
 from runner.machine import MachineError
 
-WORKERS = 2
 HEARTBEAT_SECONDS = 30
 
 # The closing line of pytest, with or without its rules of equal signs; ansible-test may put a colour around it.
@@ -68,8 +67,9 @@ class Log:
         cwd: pathlib.Path | None = None,
         env: t.Mapping[str, str] | None = None,
         timeout_seconds: float = 3600,
+        expected: t.Collection[int] = (0,),
     ) -> str:
-        """Run a command; return what it printed. A failing one ends the step."""
+        """Run a command; return what it printed. Another exit code than the expected ones ends the step."""
         self.line("$ " + " ".join(shlex.quote(word) for word in words))
         process = subprocess.Popen(
             list(words),
@@ -84,7 +84,13 @@ class Log:
             start_new_session=True,
         )
         _running.add(process)
-        timer = threading.Timer(timeout_seconds, end_process, [process])
+        is_late = threading.Event()
+
+        def end_late() -> None:
+            is_late.set()
+            end_process(process)
+
+        timer = threading.Timer(timeout_seconds, end_late)
         timer.daemon = True
         timer.start()
         lines = []
@@ -98,11 +104,10 @@ class Log:
                     self.summaries.append(text)
             code = process.wait()
         finally:
-            late = not timer.is_alive()
             timer.cancel()
             _running.discard(process)
-        if code != 0:
-            why = f"was ended after {timeout_seconds:.0f} s" if late else f"ended with exit code {code}"
+        if code not in expected:
+            why = f"was ended after {timeout_seconds:.0f} s" if is_late.is_set() else f"ended with exit code {code}"
             raise StepFailed(f"{os.path.basename(words[0])} {why}")
         return "\n".join(lines)
 
@@ -129,19 +134,28 @@ def end_all() -> None:
         end_process(process)
 
 
+StepWork = t.Callable[[Log], t.Optional[str]]
+"""Does a step; returns a word on how it went. Raises StepFailed, StepSkipped, MachineError."""
+
+
 @dataclasses.dataclass
 class Step:
     """One thing that can pass or fail."""
 
     name: str
-    work: t.Callable[[Log], str | None]
-    """Does it; returns a word on how it went. Raises StepFailed, StepSkipped, MachineError."""
+    work: StepWork
     after: tuple[str, ...] = ()
     """Steps that must have passed before."""
     alone: bool = False
     """Runs when nothing else does: it measures time, or uses the machine's addresses and services."""
     live: bool = False
     """Shows its output as it comes."""
+    estimate: float = 10.0
+    """About how many seconds it takes: of the steps that are ready, the one with the longest way to the end starts."""
+    report: str = ""
+    """The file among the logs in which pytest notes each test's verdict and time, for the tables."""
+    rows: tuple[tuple[str, str], ...] = ()
+    """The tables that it stands in, each with the name of its row."""
     result: str = ""
     note: str = ""
     seconds: float = 0.0
@@ -182,10 +196,27 @@ def _report(step: Step, count: int, total: int) -> None:
             print(line, flush=True)
 
 
-def run(steps: list[Step], logs: pathlib.Path) -> int:
-    """Run all steps; return the process's exit code."""
+def ways_to_the_end(steps: list[Step]) -> dict[str, float]:
+    """For each step the estimated seconds of the longest chain of steps that begins with it."""
+    ways: dict[str, float] = {}
+
+    def way(step: Step) -> float:
+        if step.name not in ways:
+            later = [way(other) for other in steps if step.name in other.after]
+            ways[step.name] = step.estimate + max(later, default=0.0)
+        return ways[step.name]
+
+    for step in steps:
+        way(step)
+    return ways
+
+
+def run(steps: list[Step], logs: pathlib.Path, workers: int) -> float:
+    """Run all steps and fill in what came of them; return the seconds that it took."""
     started = time.monotonic()
-    waiting = list(steps)
+    ways = ways_to_the_end(steps)
+    # Steps that want the machine for themselves come last, when the others have ended.
+    waiting = sorted(steps, key=lambda step: (step.alone, -ways[step.name]))
     running: list[Step] = []
     ended: dict[str, Step] = {}
     done: queue.Queue[Step] = queue.Queue()
@@ -203,9 +234,8 @@ def run(steps: list[Step], logs: pathlib.Path) -> int:
                 ended[step.name] = step
                 _report(step, len(ended), len(steps))
                 continue
-            free = len(running) < WORKERS and not any(other.alone for other in running)
+            free = len(running) < workers and not any(other.alone for other in running)
             ready = all(name in ended for name in step.after)
-            # A step that wants to be alone comes in its turn, when those before it have ended.
             if ready and free and (not step.alone or (not running and step is waiting[0])):
                 waiting.remove(step)
                 running.append(step)
@@ -229,19 +259,4 @@ def run(steps: list[Step], logs: pathlib.Path) -> int:
         ended[step.name] = step
         _report(step, len(ended), len(steps))
         last_word = time.monotonic()
-    return _summary(steps, time.monotonic() - started, logs)
-
-
-def _summary(steps: list[Step], seconds: float, logs: pathlib.Path) -> int:
-    width = max(len(step.name) for step in steps)
-    print()
-    print(f"{'step':<{width}}  result   seconds")
-    for step in steps:
-        remark = step.note if step.result != "passed" else ""
-        print(f"{step.name:<{width}}  {step.result:<7}  {step.seconds:>7.1f}  {remark}".rstrip())
-    print(f"{'all':<{width}}  {'':<7}  {seconds:>7.1f}")
-    print(f"logs: {logs}")
-    counts = {result: sum(step.result == result for step in steps) for result in ("passed", "failed", "skipped")}
-    skipped = f", {counts['skipped']} skipped" if counts["skipped"] else ""
-    print(f"{counts['passed']} passed, {counts['failed']} failed{skipped}", flush=True)
-    return 1 if counts["failed"] or not counts["passed"] else 0
+    return time.monotonic() - started

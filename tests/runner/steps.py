@@ -10,16 +10,14 @@ import os
 import pathlib
 import re
 import shutil
-import tarfile
 import typing as t
 
-from runner.cores import OLDEST, Core, cores_to_test
+from runner.cores import CORES, Core, usable_cores
+from runner.labsteps import lab_steps
 from runner.machine import MachineError, Python, need_command
 from runner.places import CHECKOUT, Places, Venv, stage, staging_root
-from runner.schedule import PYTEST_SUMMARY, Log, Step, StepFailed, StepSkipped
-
-# ansible-test says these with exit code 0: nothing was tested.
-FALSE_GREENS = ("No tests applicable", "All targets skipped", "Unable to determine context", "no tests ran")
+from runner.schedule import Log, Step, StepFailed, StepSkipped
+from runner.verdicts import check_tarball, integration_targets, refuse_false_green, tests_passed
 
 
 class Plan:
@@ -28,32 +26,45 @@ class Plan:
     def __init__(self, places: Places, pythons: dict[str, Python]) -> None:
         self.places = places
         self.pythons = pythons
-        tested = cores_to_test(pythons)
+        tested = usable_cores(pythons)
         if not tested:
             found = ", ".join(python.full for python in pythons.values()) or "none"
             raise MachineError(f"no Python here can run a supported ansible-core (3.10 to 3.14; found: {found})")
         self.cores = {core: pythons[version] for core, version in tested.items()}
         self.main = next(iter(self.cores))
         self.oldest = list(self.cores)[-1]
+        # The two ends of what users run have everything; those between them the core scenarios.
+        self.ends = tuple(dict.fromkeys([self.main, self.oldest]))
         self.main_venv = Venv(
             f"main-{self.main.line}",
             self.cores[self.main],
             self.main,
-            ("lint", "unit", "cryptography-newest"),
+            ("lint", "unit", "cryptography-newest", "pkilint"),
         )
         # The oldest of what users run together: ansible-core, cryptography.
         self.oldest_venv = Venv(
             f"oldest-{self.oldest.line}", self.cores[self.oldest], self.oldest, ("unit", "cryptography-oldest")
         )
         self.galaxy_venv = Venv(f"galaxy-{self.main.line}", self.cores[self.main], self.main, ("galaxy-importer",))
+        self.venvs = {
+            core: Venv(f"core-{core.line}", python, core, ("cryptography-newest",))
+            for core, python in self.cores.items()
+        }
+        self.venvs.update({self.oldest: self.oldest_venv, self.main: self.main_venv})
 
     # -- surroundings ----------------------------------------------------------------------------------------------
 
     def environment(self, venv: Venv, root: pathlib.Path | None = None, **more: str) -> dict[str, str]:
         """The environment of a tool: its virtual environment first, then the real Pythons, a home of its own."""
         cache = self.places.cache
-        folders = [str(venv.bin(self.places)), *(os.path.dirname(python.path) for python in self.pythons.values())]
-        path = [folder for folder in os.environ.get("PATH", os.defpath).split(os.pathsep) if "/shims" not in folder]
+        folders = [str(venv.bin(self.places))]
+        if venv.python.enter:
+            # In a Debian tree this machine's other interpreters would not find their libraries.
+            path = os.defpath.split(os.pathsep)
+        else:
+            here = (python for python in self.pythons.values() if not python.enter)
+            folders += [os.path.dirname(python.path) for python in here]
+            path = [folder for folder in os.environ.get("PATH", os.defpath).split(os.pathsep) if "/shims" not in folder]
         env = {
             name: value
             for name, value in os.environ.items()
@@ -83,15 +94,23 @@ class Plan:
         def work(log: Log) -> None:
             root = stage(self.places, purpose)
             for command in commands:
-                log.command(command, cwd=root, env=self.environment(venv, root))
+                self.command(log, venv, command, root)
 
         return work
+
+    def command(
+        self, log: Log, venv: Venv, words: t.Sequence[str], root: pathlib.Path, env: t.Mapping[str, str] | None = None
+    ) -> str:
+        """Run a command of a virtual environment in a staged copy; return what it printed."""
+        return log.command(
+            [*venv.python.enter, *words], cwd=root, env=self.environment(venv, root) if env is None else env
+        )
 
     # -- installing ------------------------------------------------------------------------------------------------
 
     def install(self, venv: Venv) -> Step:
         """Have a virtual environment."""
-        return Step(f"install {venv.name}", lambda log: venv.make(self.places, log.command))
+        return Step(f"install {venv.name}", lambda log: venv.make(self.places, log.command), estimate=20)
 
     # -- lint ------------------------------------------------------------------------------------------------------
 
@@ -131,42 +150,35 @@ class Plan:
             Step("lint: galaxy-importer", self._galaxy, (f"install {self.galaxy_venv.name}",)),
         ]
         steps.extend(
-            Step(f"lint: sanity {core.line}", self._sanity(core), (f"install {self.venv_of(core).name}",))
-            for core in self.cores
+            Step(f"lint: sanity {core.line}", self._sanity(core), (f"install {self.venvs[core].name}",), estimate=100)
+            for core in self.ends
         )
         return steps
-
-    def venv_of(self, core: Core) -> Venv:
-        """The virtual environment whose ansible-test is this core's."""
-        return self.main_venv if core == self.main else self.oldest_venv
 
     def _mypy(self, log: Log) -> None:
         root = stage(self.places, "mypy")
         env = self.environment(self.main_venv, root, MYPYPATH=str(staging_root(root)))
         settings = ["--config-file", str(root / "pyproject.toml")]
         plugins = "ansible_collections/ringfence/etcd/plugins"
-        log.command(["mypy", *settings, plugins], cwd=staging_root(root), env=env)
-        log.command(["mypy", *settings, "runner"], cwd=root / "tests", env=self.environment(self.main_venv, root))
+        self.command(log, self.main_venv, ["mypy", *settings, plugins], staging_root(root), env)
+        # The lab's package is imported by the runner.
+        env = self.environment(self.main_venv, root, MYPYPATH=str(root / "tests" / "lab"))
+        self.command(log, self.main_venv, ["mypy", *settings, "runner", "lab/ringfence_lab"], root / "tests", env)
 
     def _ansible_lint(self, log: Log) -> None:
         root = stage(self.places, "ansible-lint")
-        log.command(
-            ["ansible-lint", "--offline", "--profile", "production", "--nocolor"],
-            cwd=root,
-            env=self.environment(self.main_venv, root),
-        )
+        words = ["ansible-lint", "--offline", "--profile", "production", "--nocolor"]
+        self.command(log, self.main_venv, words, root)
 
     def _sanity(self, core: Core) -> t.Callable[[Log], str]:
-        venv = self.venv_of(core)
+        venv = self.venvs[core]
 
         def work(log: Log) -> str:
             root = stage(self.places, f"sanity-{core.line}")
             ignored = sorted(path.name for path in (root / "tests" / "sanity").glob("ignore*"))
             if ignored:
                 raise StepFailed(f"exceptions are not made here: remove {', '.join(ignored)} from tests/sanity")
-            printed = log.command(
-                ["ansible-test", "sanity", "--local", "--color", "no"], cwd=root, env=self.environment(venv, root)
-            )
+            printed = self.command(log, venv, ["ansible-test", "sanity", "--local", "--color", "no"], root)
             refuse_false_green(printed, set())
             tests = set(re.findall(r"^Running sanity test \"([a-z0-9-]+)\"", printed, re.MULTILINE))
             needed = {"compile", "import", "validate-modules", "ansible-doc", "pylint", "yamllint"}
@@ -181,14 +193,8 @@ class Plan:
         env = self.environment(self.galaxy_venv, root)
         out = staging_root(root) / "dist"
         shutil.rmtree(out, ignore_errors=True)
-        tarball = build_tarball(log, env, root, out)
+        tarball = self.build_tarball(log, self.galaxy_venv, root, out)
         names = check_tarball(tarball)
-        # An empty place, so that nothing but the tarball can be found.
-        place = out / "installed"
-        log.command(
-            ["ansible-galaxy", "collection", "install", "--offline", "-p", str(place), str(tarball)],
-            env={**env, "ANSIBLE_COLLECTIONS_PATH": str(place)},
-        )
         settings = out / "galaxy-importer.cfg"
         settings.write_text(
             "[galaxy-importer]\n"
@@ -201,10 +207,12 @@ class Plan:
             "CHECK_CHANGELOG = True\n",
             encoding="utf-8",
         )
-        printed = log.command(
-            [str(self.galaxy_venv.bin(self.places) / "python"), "-m", "galaxy_importer.main", str(tarball)],
-            cwd=out,
-            env={**env, "GALAXY_IMPORTER_CONFIG": str(settings)},
+        printed = self.command(
+            log,
+            self.galaxy_venv,
+            ["python", "-m", "galaxy_importer.main", str(tarball)],
+            out,
+            {**env, "GALAXY_IMPORTER_CONFIG": str(settings)},
         )
         complaints = [line for line in printed.splitlines() if line.startswith(("ERROR", "WARNING"))]
         if complaints:
@@ -219,9 +227,10 @@ class Plan:
         steps = [
             Step("unit: newest, coverage", self._pytest(main, coverage=True), (f"install {main.name}",)),
             Step("unit: oldest cryptography", self._pytest(oldest, coverage=False), (f"install {oldest.name}",)),
+            Step("unit: the lab and the runner", self._tools, (f"install {main.name}",)),
         ]
         for version, core in self.node_pythons().items():
-            venv = self.venv_of(core)
+            venv = self.venvs[core]
             steps.append(
                 Step(
                     f"unit: Python {version}, core {core.line}",
@@ -235,8 +244,8 @@ class Plan:
         """The Pythons to run the unit tests on by ansible-test, each with the core whose ansible-test does it."""
         # The newest core knows them all. The Pythons that plain pytest runs on need no second run, unless they are
         # the only ones on which ansible-test runs the controller's side too.
-        done = {python.version for python in self.cores.values()}
-        others = [version for version in self.pythons if version not in done]
+        done = {self.cores[core].version for core in self.ends}
+        others = [version for version, python in self.pythons.items() if version not in done and not python.enter]
         if not set(others) & set(self.main.pythons):
             others.append(self.cores[self.main].version)
         return dict.fromkeys(others, self.main)
@@ -247,29 +256,31 @@ class Plan:
             root = stage(self.places, f"pytest-{venv.name}")
             if not (root / "tests" / "unit").is_dir():
                 raise StepFailed("there is no tests/unit")
-            words = [str(venv.bin(self.places) / "python"), "-m", "pytest", "-p", "no:cacheprovider", "tests/unit"]
+            words = ["python", "-m", "pytest", "-p", "no:cacheprovider", "tests/unit"]
             if coverage:
                 words += [f"--cov={root / 'plugins'}", "--cov-config=pyproject.toml"]
                 words += ["--cov-report=term-missing:skip-covered"]
             env = self.environment(venv, root, PYTHONPATH=str(staging_root(root)))
-            printed = log.command(words, cwd=root, env=env)
+            printed = self.command(log, venv, words, root, env)
             if coverage:
                 log.shown.extend(line for line in printed.splitlines() if re.match(r"TOTAL\s", line))
             return tests_passed(printed)
 
         return work
 
+    def _tools(self, log: Log) -> str:
+        root = stage(self.places, "tools")
+        words = ["python", "-m", "pytest", "-p", "no:cacheprovider", "tests/lab/tests", "tests/runner/tests"]
+        return tests_passed(self.command(log, self.main_venv, words, root))
+
     def _units(self, core: Core, version: str) -> t.Callable[[Log], str]:
-        venv = self.venv_of(core)
+        venv = self.venvs[core]
 
         def work(log: Log) -> str:
             need_command("openssl", "openssl")
             root = stage(self.places, f"units-{core.line}-{version}")
-            printed = log.command(
-                ["ansible-test", "units", "--venv", "--python", version, "--color", "no"],
-                cwd=root,
-                env=self.environment(venv, root),
-            )
+            words = ["ansible-test", "units", "--venv", "--python", version, "--color", "no"]
+            printed = self.command(log, venv, words, root)
             refuse_false_green(printed, set())
             return tests_passed(printed)
 
@@ -283,14 +294,14 @@ class Plan:
             Step(
                 f"integration: core {core.line}",
                 self._integration(core),
-                (f"install {self.venv_of(core).name}",),
+                (f"install {self.venvs[core].name}",),
                 alone=True,
             )
-            for core in self.cores
+            for core in self.ends
         ]
 
     def _integration(self, core: Core) -> t.Callable[[Log], str]:
-        venv = self.venv_of(core)
+        venv = self.venvs[core]
 
         def work(log: Log) -> str:
             need_command("openssl", "openssl")
@@ -301,39 +312,12 @@ class Plan:
             if not targets:
                 raise StepFailed("there is no target in tests/integration/targets")
             python = self.cores[core].version
-            printed = log.command(
-                ["ansible-test", "integration", "--venv", "--python", python, "--allow-destructive", "--color", "no"],
-                cwd=root,
-                env=self.environment(venv, root),
-            )
+            words = ["ansible-test", "integration", "--venv", "--python", python, "--allow-destructive"]
+            printed = self.command(log, venv, [*words, "--color", "no"], root)
             refuse_false_green(printed, targets)
             return f"{len(targets)} targets"
 
         return work
-
-    # -- lab -------------------------------------------------------------------------------------------------------
-
-    def lab(self) -> list[Step]:
-        """Real etcd on real hosts."""
-        return [Step("lab", self._lab, (f"install {self.main_venv.name}",), alone=True, live=True)]
-
-    def _lab(self, log: Log) -> str:
-        if not (CHECKOUT / "tests" / "lab" / "scenarios").is_dir():
-            raise StepSkipped("there is no tests/lab/scenarios yet")
-        if os.geteuid() != 0:
-            raise StepFailed("the lab boots hosts of its own and needs root for that: run it with sudo")
-        root = stage(self.places, "lab")
-        # The lab keeps its images in the same cache, by content; the user's home is left as it is for it.
-        env = self.environment(
-            self.main_venv,
-            root,
-            PYTHONPATH=str(staging_root(root)),
-            HOME=os.path.expanduser("~"),
-            PYTHONUNBUFFERED="1",
-        )
-        words = [str(self.main_venv.bin(self.places) / "python"), "-m", "pytest", "-p", "no:cacheprovider"]
-        words += ["-v", "--durations=15", "tests/lab/tests", "tests/lab/scenarios"]
-        return tests_passed(log.command(words, cwd=root, env=env, timeout_seconds=4200))
 
     # -- build -----------------------------------------------------------------------------------------------------
 
@@ -342,84 +326,43 @@ class Plan:
 
         def work(log: Log) -> str:
             root = stage(self.places, "build")
-            tarball = build_tarball(log, self.environment(self.main_venv, root), root, CHECKOUT / "dist")
+            tarball = self.build_tarball(log, self.main_venv, root, CHECKOUT / "dist")
             check_tarball(tarball)
             return str(tarball)
 
         return [Step("build", work, (f"install {self.main_venv.name}",))]
 
+    def build_tarball(self, log: Log, venv: Venv, root: pathlib.Path, out: pathlib.Path) -> pathlib.Path:
+        """Build the collection from a staged copy: the builder does not read .gitignore."""
+        out.mkdir(parents=True, exist_ok=True)
+        words = ["ansible-galaxy", "collection", "build", "--force", "--output-path", str(out)]
+        self.command(log, venv, words, root)
+        return max(out.glob("ringfence-etcd-*.tar.gz"), key=lambda path: path.stat().st_mtime)
+
     # -- all -------------------------------------------------------------------------------------------------------
 
     def steps(self, what: str) -> list[Step]:
         """The steps of a target, with the installations that they need."""
-        wanted: list[Step] = []
-        if what in ("lint", "test"):
-            wanted += self.lint()
-        if what in ("unit", "test"):
-            wanted += self.unit()
-        if what in ("integration", "test"):
-            wanted += self.integration()
-        if what in ("lab-test", "test"):
-            wanted += self.lab()
-        if what == "build":
-            wanted += self.build()
+        targets = {
+            "lint": self.lint,
+            "unit": self.unit,
+            "integration": self.integration,
+            "lab-test": lambda: lab_steps(self),
+            "build": self.build,
+        }
+        names = ["lint", "unit", "integration", "lab-test"] if what == "test" else [what]
+        wanted = [step for name in names for step in targets[name]()]
         needed = {name for step in wanted for name in step.after}
-        venvs = dict.fromkeys([self.main_venv, self.oldest_venv, self.galaxy_venv])
+        venvs = dict.fromkeys([self.main_venv, self.oldest_venv, self.galaxy_venv, *self.venvs.values()])
         installs = [self.install(venv) for venv in venvs]
         steps = [step for step in installs if step.name in needed] + wanted
-        if OLDEST not in self.cores and what != "build":
-            steps.append(Step(f"ansible-core {OLDEST.line}", _no_oldest))
+        if what != "build":
+            steps += [Step(f"ansible-core {core.line}", _no_python(core)) for core in CORES if core not in self.cores]
         return steps
 
 
-def _no_oldest(log: Log) -> str:
-    raise StepSkipped(f"no Python {', '.join(sorted(OLDEST.pythons))} here, which ansible-core {OLDEST.line} needs")
+def _no_python(core: Core) -> t.Callable[[Log], str]:
+    def work(log: Log) -> str:
+        raise StepSkipped(f"no Python {', '.join(sorted(core.pythons))} here, which ansible-core {core.line} needs")
 
-
-def build_tarball(log: Log, env: t.Mapping[str, str], root: pathlib.Path, out: pathlib.Path) -> pathlib.Path:
-    """Build the collection from a staged copy: the builder does not read .gitignore."""
-    out.mkdir(parents=True, exist_ok=True)
-    log.command(["ansible-galaxy", "collection", "build", "--force", "--output-path", str(out)], cwd=root, env=env)
-    return max(out.glob("ringfence-etcd-*.tar.gz"), key=lambda path: path.stat().st_mtime)
-
-
-def check_tarball(tarball: pathlib.Path) -> int:
-    """Refuse a tarball that holds what belongs to a developer's checkout; return the count of its files."""
-    with tarfile.open(tarball) as archive:
-        names = [member.name for member in archive.getmembers() if not member.isdir()]
-    unwanted = re.compile(r"(^|/)(__pycache__|\.[a-z_]+_cache|\.ansible)/|^tests/output/|\.pyc$")
-    stray = [name for name in names if unwanted.search(name)]
-    if stray:
-        raise StepFailed(f"the tarball holds {stray[0]}: add it to build_ignore in galaxy.yml")
-    lacking = [name for name in ("MANIFEST.json", "README.md", "LICENSE", "meta/runtime.yml") if name not in names]
-    if lacking:
-        raise StepFailed(f"the tarball lacks {', '.join(lacking)}")
-    return len(names)
-
-
-def integration_targets(root: pathlib.Path) -> set[str]:
-    """The targets that a run must name; setup_ and prepare_ ones are run by those that need them."""
-    folders = (root / "tests" / "integration" / "targets").glob("*/")
-    return {
-        folder.name for folder in folders if folder.is_dir() and not folder.name.startswith(("setup_", "prepare_", "."))
-    }
-
-
-def refuse_false_green(printed: str, targets: set[str]) -> None:
-    """Fail where ansible-test says with exit code 0 that it tested nothing, or left a target out."""
-    for words in FALSE_GREENS:
-        if words in printed:
-            raise StepFailed(f"ansible-test says: {words}")
-    run = set(re.findall(r"^Running ([a-z0-9_]+) integration test", printed, re.MULTILINE))
-    left_out = sorted(targets - run)
-    if left_out:
-        raise StepFailed(f"ansible-test did not run: {', '.join(left_out)}")
-
-
-def tests_passed(printed: str) -> str:
-    """Pytest's count; a run in which nothing passed has failed."""
-    summaries = [line for line in printed.splitlines() if PYTEST_SUMMARY.match(line)]
-    passed = sum(int(count) for line in summaries for count in re.findall(r"(\d+) passed", line))
-    if passed == 0:
-        raise StepFailed("no test passed")
-    return f"{passed} tests"
+    return work

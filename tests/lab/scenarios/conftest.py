@@ -2,7 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A lab of six hosts for all scenarios, and a controller that runs playbooks against it as a user would."""
+"""A lab of six hosts for all scenarios, and a controller that runs playbooks against it as a user would.
+
+By environment: ``RINGFENCE_LAB_NAME``, ``RINGFENCE_LAB_KEEP=1`` (leave it up at the end), and for the core scenarios,
+which run with many versions, ``RINGFENCE_LAB_ETCD``, ``RINGFENCE_LAB_RELEASE`` and ``RINGFENCE_ANSIBLE_PLAYBOOK``.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +26,17 @@ from support import Controller  # noqa: E402
 
 @pytest.fixture(scope="session")
 def lab() -> t.Iterator[Lab]:
-    """Six bare hosts with etcd's program; on etcd-6 the distribution's own one-member etcd runs."""
-    made = Lab(os.environ.get("RINGFENCE_LAB_NAME", "test"), hosts=6, distribution_etcd=["etcd-6"])
+    """Six bare hosts with etcd's program; on etcd-6 the distribution's own one-member etcd runs.
+
+    With another etcd or another release than the default, three hosts for the core scenarios.
+    """
+    name = os.environ.get("RINGFENCE_LAB_NAME", "test")
+    etcd, release = os.environ.get("RINGFENCE_LAB_ETCD"), os.environ.get("RINGFENCE_LAB_RELEASE")
+    made = (
+        Lab(name, hosts=3, etcd=etcd, release=release)
+        if etcd or release
+        else Lab(name, hosts=6, distribution_etcd=["etcd-6"])
+    )
     made.up()
     yield made
     if os.environ.get("RINGFENCE_LAB_KEEP") != "1":

@@ -10,6 +10,7 @@ import concurrent.futures
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -37,6 +38,18 @@ rm -rf /etc/systemd/system/etcd.service /etc/systemd/system/etcd.service.d /etc/
 systemctl daemon-reload
 systemctl reset-failed etcd.service >/dev/null 2>&1
 true
+"""
+
+# Writes the numbers from 1 on, and notes each one that etcd acknowledged.
+_WRITER = """
+set -u
+number=0
+while [ ! -e /tmp/scenario-stop ]; do
+  number=$((number + 1))
+  if etcdctl --endpoints ENDPOINTS --command-timeout 5s \
+      --cacert PKI/ca.crt --cert PKI/etcd-1.crt --key PKI/etcd-1.key put "scenario/$number" "$number"
+  then echo "$number" >> /tmp/scenario-acknowledged; fi
+done >/dev/null 2>&1
 """
 
 
@@ -67,7 +80,10 @@ class Controller:
         tree = folder / "collections" / "ansible_collections" / "ringfence"
         tree.mkdir(parents=True)
         (tree / "etcd").symlink_to(repository)
-        self.program = str(Path(sys.executable).with_name("ansible-playbook"))
+        # Words, because a Python that lies in a Debian tree has to be entered first.
+        self.program = shlex.split(
+            os.environ.get("RINGFENCE_ANSIBLE_PLAYBOOK") or str(Path(sys.executable).with_name("ansible-playbook"))
+        )
         self.environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")},
             "ANSIBLE_COLLECTIONS_PATH": str(folder / "collections"),
@@ -99,7 +115,7 @@ class Controller:
 
     def command(self, inventory: Path, *words: str, playbook: Path | None = None, **variables: t.Any) -> list[str]:
         chosen = playbook or self.repository / "playbooks" / "site.yml"
-        line = [self.program, "-i", str(inventory), str(chosen), *words]
+        line = [*self.program, "-i", str(inventory), str(chosen), *words]
         if variables:
             line += ["-e", json.dumps(variables)]
         return self.lab.controller_command(line)
@@ -124,10 +140,11 @@ class Controller:
             timeout=PLAY_SECONDS,
             check=False,
         )
-        return self._judged(done.returncode, done.stdout + done.stderr)
+        return self.judged(done.returncode, done.stdout + done.stderr)
 
     @staticmethod
-    def _judged(returncode: int, output: str) -> Run:
+    def judged(returncode: int, output: str) -> Run:
+        """A finished run by its exit code and what it printed."""
         recap = {
             match["host"]: {key: int(match[key]) for key in ("ok", "changed", "unreachable", "failed")}
             for match in _RECAP.finditer(output)
@@ -191,7 +208,7 @@ class Controller:
 
     def etcdctl(self, host: str, words: str, check: bool = True) -> str:
         files = f"--cacert {PKI}/ca.crt --cert {PKI}/{host}.crt --key {PKI}/{host}.key"
-        command = f"ETCDCTL_API=3 etcdctl --endpoints https://127.0.0.1:2379 {files} {words}"
+        command = f"etcdctl --endpoints https://127.0.0.1:2379 {files} {words}"
         return self.lab.ssh(host, command, check=check).stdout
 
     def processes(self, hosts: t.Iterable[str] = TRIO) -> dict[str, str]:
@@ -215,10 +232,54 @@ class Controller:
         return self.on_each(hosts, "sha256sum " + " ".join(paths))
 
     def is_healthy(self, host: str = "etcd-1") -> bool:
-        # etcdctl 3.4 writes its verdicts to standard error.
-        verdicts = self.etcdctl(host, "endpoint health --cluster 2>&1", check=False).strip().splitlines()
-        return bool(verdicts) and all("is healthy" in line for line in verdicts)
+        # etcdctl 3.4 writes its verdicts to standard error, with its log.
+        printed = self.etcdctl(host, "endpoint health --cluster 2>&1", check=False)
+        return set(re.findall(r" is (healthy|unhealthy):", printed)) == {"healthy"}
 
 
-def ca_text(lab: Lab) -> str:
-    return (Path(lab.ca_folder) / "ca.crt").read_text()
+class Writer:
+    """A client on etcd-1 that writes without pause while the block runs; then what etcd acknowledged, and has."""
+
+    def __init__(self, controller: Controller) -> None:
+        self._controller = controller
+        self.acknowledged: set[str] = set()
+        self.stored: set[str] = set()
+
+    def __enter__(self) -> Writer:
+        lab = self._controller.lab
+        lab.ssh("etcd-1", "rm -f /tmp/scenario-*")
+        endpoints = ",".join(f"https://{lab.host(name).address}:2379" for name in TRIO)
+        script = _WRITER.replace("ENDPOINTS", endpoints).replace("PKI", PKI)
+        self._child = subprocess.Popen(
+            lab.ssh_command("etcd-1", script), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        return self
+
+    def __exit__(self, kind: object, *_exception: object) -> None:
+        try:
+            self._controller.lab.ssh("etcd-1", "touch /tmp/scenario-stop")
+            self._child.wait(timeout=30)
+        finally:
+            if self._child.poll() is None:
+                self._child.kill()
+                self._child.wait()
+        if kind is None:
+            noted = self._controller.lab.ssh("etcd-1", "cat /tmp/scenario-acknowledged").stdout
+            self.acknowledged = set(noted.split())
+            listed = self._controller.etcdctl("etcd-2", "get scenario/ --prefix --print-value-only")
+            self.stored = set(listed.split())
+
+
+def overlaps(controller: Controller) -> list[str]:
+    """Which members stopped before another was back, by their last stop and their last readiness."""
+    show = "systemctl show etcd.service -P"
+    command = f"{show} InactiveEnterTimestampMonotonic; {show} ActiveEnterTimestampMonotonic"
+    # Microseconds of the one monotonic clock that all hosts share.
+    times = sorted(
+        (*(int(word) for word in answer.split()), host) for host, answer in controller.on_each(TRIO, command).items()
+    )
+    return [
+        f"{later[2]} stopped before {earlier[2]} was back"
+        for earlier, later in zip(times, times[1:])
+        if earlier[1] > later[0]
+    ]

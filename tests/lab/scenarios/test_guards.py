@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import sys
 import typing as t
 from pathlib import Path
 
@@ -41,28 +40,28 @@ def test_another_authority_than_the_clusters(controller: Controller, inventory: 
     if wrong_path == "another":
         other = controller.inventory({"etcd": ["etcd-4"]})
         controller.succeed(other, "--check", etcd_peer_tls_ca_directory=str(folder))
-        make_authority(folder)
+        make_authority(controller, folder)
     run = controller.refuse(inventory, etcd_peer_tls_ca_directory=str(folder))
     assert "trust" in run.output and "etcd-1" in run.output
     assert (wrong_path == "another") == folder.exists()
 
 
-def make_authority(folder: Path) -> None:
+def make_authority(controller: Controller, folder: Path) -> None:
     """A CA made by the module itself, as on a fresh controller."""
-    line = [str(Path(sys.executable).with_name("ansible")), "localhost", "-m", "ringfence.etcd.etcd_ca"]
-    line += ["-a", f"directory={folder}", "-e", f"ansible_python_interpreter={sys.executable}"]
-    tree = next(parent for parent in folder.parents if (parent / "collections").is_dir()) / "collections"
+    *enter, playbook = controller.program
+    ansible, python = (str(Path(playbook).with_name(name)) for name in ("ansible", "python"))
+    line = [*enter, ansible, "localhost", "-m", "ringfence.etcd.etcd_ca", "-a", f"directory={folder}"]
     subprocess.run(
-        line,
+        [*line, "-e", f"ansible_python_interpreter={python}"],
         check=True,
         capture_output=True,
-        env={"ANSIBLE_COLLECTIONS_PATH": str(tree), "LC_ALL": "C.UTF-8", "PATH": "/usr/bin:/bin"},
+        env=controller.environment,
     )
 
 
 def test_an_authority_given_as_content_has_to_be_the_clusters(controller: Controller, inventory: Path) -> None:
     folder = controller.folder / "ca-content"
-    make_authority(folder)
+    make_authority(controller, folder)
     run = controller.refuse(inventory, etcd_peer_tls_ca_certificate=(folder / "ca.crt").read_text())
     assert "the members trust CA" in run.output and "etcd_peer_tls_ca_certificate" in run.output
 

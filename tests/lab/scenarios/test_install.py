@@ -2,11 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Hosts that lack something: etcd itself, from packages or an archive; root; a CA on a host of its own."""
+"""What users install: the collection's tarball, etcd from packages or an archive; and users who are not root."""
 
 from __future__ import annotations
 
 import hashlib
+import subprocess
 import tarfile
 import typing as t
 from pathlib import Path
@@ -73,6 +74,26 @@ def test_etcd_from_a_release_archive(controller: Controller, lab: Lab, archive: 
     for answer in paths.values():
         assert answer.split()[0] == "/usr/local/bin/etcd"
     controller.on_each(TRIO, "rm /usr/local/bin/etcd /usr/local/bin/etcdctl")
+
+
+def test_the_tarball_in_an_empty_place(controller: Controller, lab: Lab, tmp_path: Path) -> None:
+    """Built, installed, and the playbook called by its name in the collection: nothing of the checkout is used."""
+    controller.bare()
+    galaxy = [*controller.program[:-1], str(Path(controller.program[-1]).with_name("ansible-galaxy")), "collection"]
+    place = tmp_path / "collections"
+    environment = {**controller.environment, "ANSIBLE_COLLECTIONS_PATH": str(place), "ANSIBLE_HOME": str(tmp_path)}
+    for words in (["build", "--output-path", str(tmp_path)], ["install", "--offline", "-p", str(place)]):
+        built = [str(path) for path in tmp_path.glob("ringfence-etcd-*.tar.gz")]
+        subprocess.run(
+            [*galaxy, *words, *built], cwd=controller.repository, env=environment, check=True, capture_output=True
+        )
+    inventory = controller.inventory()
+    line = [*controller.program, "-i", str(inventory), "ringfence.etcd.site"]
+    for changes in ((4, 2, 2), (0, 0, 0)):
+        done = lab.run(line, env=environment, cwd=str(tmp_path))
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+        assert controller.judged(done.returncode, done.stdout).changed == dict(zip(TRIO, changes))
+    assert controller.is_healthy()
 
 
 def test_a_user_who_becomes_root_by_sudo(controller: Controller, lab: Lab) -> None:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A run that is killed, wherever that is, is finished by the next one; nothing is lost on the way."""
+"""A run that is killed or comes upon a broken host is finished by the next one; nothing is lost on the way."""
 
 from __future__ import annotations
 
@@ -74,5 +74,21 @@ def test_a_read_only_folder_is_one_clear_line(controller: Controller, lab: Lab) 
         assert "read-only" in run.output and PKI in run.output and "Traceback" not in run.output
     finally:
         lab.ssh("etcd-2", f"umount {PKI}")
+    controller.succeed(inventory)
+    assert controller.is_healthy()
+
+
+def test_a_host_whose_clock_is_wrong_is_named(controller: Controller, lab: Lab) -> None:
+    """New certificates begin in that host's future: it keeps what it has, and all is well when its clock is right."""
+    inventory = controller.inventory()
+    before = controller.fingerprints(["etcd-2"], f"{PKI}/*")
+    lab.clock("etcd-2", -2 * 86400)
+    try:
+        run = controller.play(inventory, etcd_peer_tls_new_keys=True)
+        assert run.failed == {"etcd-2"}, run.output[-3000:]
+        assert "this host's clock says" in run.output and "Traceback" not in run.output
+        assert controller.fingerprints(["etcd-2"], f"{PKI}/*") == before
+    finally:
+        lab.heal("etcd-2")
     controller.succeed(inventory)
     assert controller.is_healthy()

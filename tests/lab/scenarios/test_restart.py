@@ -6,27 +6,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import typing as t
 from pathlib import Path
 
 import pytest
 from ringfence_lab.lab import Lab
-from support import PKI, TRIO, Controller
-
-# Writes the numbers from 1 on, and notes each one that etcd acknowledged.
-_WRITER = f"""
-set -u
-export ETCDCTL_API=3
-endpoints=https://10.0.0.1:2379,https://10.0.0.2:2379,https://10.0.0.3:2379
-number=0
-while [ ! -e /tmp/scenario-stop ]; do
-  number=$((number + 1))
-  if etcdctl --endpoints $endpoints --command-timeout 5s \
-      --cacert {PKI}/ca.crt --cert {PKI}/etcd-1.crt --key {PKI}/etcd-1.key put "scenario/$number" "$number"
-  then echo "$number" >> /tmp/scenario-acknowledged; fi
-done >/dev/null 2>&1
-"""
+from support import TRIO, Controller, Writer, overlaps
 
 
 @pytest.fixture(scope="module")
@@ -37,50 +21,22 @@ def inventory(controller: Controller) -> Path:
     return path
 
 
-def downtimes(controller: Controller) -> list[tuple[int, int, str]]:
-    """(last stop, last ready, host), in microseconds of the one clock that all hosts share."""
-    show = "systemctl show etcd.service -P"
-    command = f"{show} InactiveEnterTimestampMonotonic; {show} ActiveEnterTimestampMonotonic"
-    answers = controller.on_each(TRIO, command)
-    return sorted((int(answer.split()[0]), int(answer.split()[1]), host) for host, answer in answers.items())
-
-
-@pytest.fixture
-def writer(controller: Controller, lab: Lab) -> t.Iterator[t.Callable[[], tuple[set[str], set[str]]]]:
-    lab.ssh("etcd-1", "rm -f /tmp/scenario-*")
-    child = subprocess.Popen(lab.ssh_command("etcd-1", _WRITER), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-    def stop() -> tuple[set[str], set[str]]:
-        lab.ssh("etcd-1", "touch /tmp/scenario-stop")
-        child.wait(timeout=30)
-        acknowledged = set(lab.ssh("etcd-1", "cat /tmp/scenario-acknowledged").stdout.split())
-        stored = set(controller.etcdctl("etcd-2", "get scenario/ --prefix --print-value-only").split())
-        return acknowledged, stored
-
-    yield stop
-    if child.poll() is None:
-        child.kill()
-        child.wait()
-
-
 def test_a_changed_flag_restarts_one_by_one_and_loses_no_write(
-    controller: Controller, inventory: Path, writer: t.Callable[[], tuple[set[str], set[str]]]
+    controller: Controller, inventory: Path, lab: Lab
 ) -> None:
     before = controller.processes()
     check = controller.succeed(inventory, "--check", etcd_peer_tls_extra_flags={"max-wals": 7})
     # The unit, and the restart that it makes due.
     assert check.changed == dict.fromkeys(TRIO, 2)
     assert controller.processes() == before
-    run = controller.succeed(inventory, etcd_peer_tls_extra_flags={"max-wals": 7})
+    with Writer(controller) as writer:
+        run = controller.succeed(inventory, etcd_peer_tls_extra_flags={"max-wals": 7})
     assert run.changed == dict.fromkeys(TRIO, 2)
     after = controller.processes()
     assert all(before[host] != after[host] for host in TRIO)
-    times = downtimes(controller)
-    for earlier, later in zip(times, times[1:]):
-        assert earlier[1] <= later[0], f"{later[2]} stopped before {earlier[2]} was back"
-    acknowledged, stored = writer()
-    assert len(acknowledged) > 50
-    assert acknowledged <= stored
+    assert overlaps(controller) == []
+    assert len(writer.acknowledged) > 50
+    assert writer.acknowledged <= writer.stored
     assert set(controller.succeed(inventory, etcd_peer_tls_extra_flags={"max-wals": 7}).changed.values()) == {0}
 
 
@@ -88,9 +44,7 @@ def test_a_strategy_and_many_forks_change_nothing_about_that(controller: Control
     """The guard is in the module: a playbook that asks all members at once gets them one by one."""
     run = controller.succeed(inventory, "--forks", "20", etcd_peer_tls_extra_flags={"max-wals": 6})
     assert run.changed == dict.fromkeys(TRIO, 2)
-    times = downtimes(controller)
-    for earlier, later in zip(times, times[1:]):
-        assert earlier[1] <= later[0]
+    assert overlaps(controller) == []
 
 
 def test_one_member_down_keeps_the_others_from_restarting(controller: Controller, inventory: Path, lab: Lab) -> None:

@@ -104,7 +104,7 @@ def test_other_key_types(controller: Controller, key_type: str) -> None:
 def test_clients_without_tls(controller: Controller) -> None:
     controller.bare()
     deploy(controller, controller.inventory(), etcd_peer_tls_client_tls="false")
-    listed = controller.lab.ssh("etcd-2", "ETCDCTL_API=3 etcdctl --endpoints http://127.0.0.1:2379 member list").stdout
+    listed = controller.lab.ssh("etcd-2", "etcdctl --endpoints http://127.0.0.1:2379 member list").stdout
     assert len(listed.strip().splitlines()) == 3 and "https://10.0.0.1:2380" in listed
 
 
@@ -122,7 +122,7 @@ def test_a_client_authority_of_its_own(controller: Controller, lab: Lab) -> None
     run = controller.succeed(controller.inventory(), etcd_peer_tls_extra_flags={"max-wals": 7}, **options)
     assert run.changed == dict.fromkeys(TRIO, 2)
     own = f"--cacert {files['ca']} --cert {files['cert']} --key {files['key']}"
-    command = f"ETCDCTL_API=3 etcdctl --endpoints https://127.0.0.1:2379 {own} endpoint health --cluster"
+    command = f"etcdctl --endpoints https://127.0.0.1:2379 {own} endpoint health --cluster"
     assert lab.ssh("etcd-1", f"{command} 2>&1").stdout.count("is healthy") == 3
     assert not controller.is_healthy(), "a peer certificate opened the client port"
 
@@ -142,13 +142,13 @@ def test_the_distributions_own_etcd_is_overridden_where_it_is_empty(controller: 
     controller.bare_hosts(["etcd-6"])
     lab.ssh("etcd-6", "systemctl enable --now etcd")
     inventory = controller.inventory({"etcd": SECOND_TRIO})
-    lab.ssh("etcd-6", "ETCDCTL_API=3 etcdctl put precious 1")
+    lab.ssh("etcd-6", "etcdctl put precious 1")
     refused = controller.refuse(inventory)
     assert "holds 1 keys" in refused.output and "etcd-6" in refused.output
     stopped = lab.ssh("etcd-6", "systemctl stop etcd")
     assert stopped.returncode == 0
     assert "is stopped" in controller.refuse(inventory).output
-    lab.ssh("etcd-6", "systemctl start etcd && ETCDCTL_API=3 etcdctl del precious")
+    lab.ssh("etcd-6", "systemctl start etcd && etcdctl del precious")
     # Not the spare files that etcd makes ahead for its log.
     files = "find /var/lib/etcd/default -type f -not -name '*.tmp' | sort"
     before = lab.ssh("etcd-6", files).stdout
@@ -161,6 +161,6 @@ def test_the_distributions_own_etcd_is_overridden_where_it_is_empty(controller: 
 def test_the_distributions_own_etcd_is_overruled_on_request(controller: Controller, lab: Lab) -> None:
     controller.bare("etcd-4", "etcd-5")
     controller.bare_hosts(["etcd-6"])
-    lab.ssh("etcd-6", "systemctl enable --now etcd && ETCDCTL_API=3 etcdctl put precious 1")
+    lab.ssh("etcd-6", "systemctl enable --now etcd && etcdctl put precious 1")
     deploy(controller, controller.inventory({"etcd": SECOND_TRIO}), etcd_peer_tls_overrule_distribution_etcd=True)
     assert "default" in lab.ssh("etcd-6", "ls /var/lib/etcd").stdout

@@ -1,0 +1,91 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Faults that are put into a copy of the product on purpose, and the test that has to catch each.
+
+They are the mistakes that a fence is lost by without anybody seeing it. A test that lets one through proves nothing.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import typing as t
+
+from runner.results import Case
+from runner.schedule import StepFailed
+
+
+class Fault(t.NamedTuple):
+    """One mistake: a text of a file, and what stands there instead."""
+
+    title: str
+    path: str
+    text: str
+    instead: str
+    test: str
+    """The file and the test that has to fail. Those before it in the file must pass."""
+
+    @property
+    def is_for_the_lab(self) -> bool:
+        """Whether the test runs on hosts of the lab."""
+        return self.test.startswith("tests/lab/")
+
+
+FAULTS = (
+    Fault(
+        "a name left out of one node's list",
+        "plugins/module_utils/_flags.py",
+        '",".join(allowed_common_names(members))',
+        '",".join(allowed_common_names(members[:-1] if member == members[0] else members))',
+        "tests/lab/scenarios/test_core.py::test_form",
+    ),
+    Fault(
+        "[Install] glued to the line before it",
+        "roles/etcd_peer_tls/templates/etcd.service.j2",
+        "SystemCallErrorNumber=EPERM\n{{ extra('Service') }}\n[Install]",
+        "SystemCallErrorNumber=EPERM{{ extra('Service') }}[Install]",
+        "tests/lab/scenarios/test_core.py::test_form",
+    ),
+    Fault(
+        "a private key with mode 0644",
+        "plugins/module_utils/_peer_credentials.py",
+        "paths[PRIVATE_KEY], 0o600,",
+        "paths[PRIVATE_KEY], 0o644,",
+        "tests/unit/plugins/modules/test_etcd_peer_credentials.py::test_owner_group_and_mode",
+    ),
+    Fault(
+        "a certificate without clientAuth",
+        "plugins/module_utils/_certificates.py",
+        "x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])",
+        "x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])",
+        "tests/unit/plugins/module_utils/test_certificates.py::test_any_member_gets_a_certificate_that_has_no_reason",
+    ),
+    Fault(
+        "all members restarted at once",
+        "plugins/module_utils/_restart.py",
+        "against = _take_turn(cluster, client, lock)",
+        "against = list[Reason]()",
+        "tests/lab/scenarios/test_core.py::test_restart",
+    ),
+)
+
+
+def put_in(fault: Fault, root: pathlib.Path) -> None:
+    """Change the copy; StepFailed where the product no longer has the text."""
+    path = root / fault.path
+    content = path.read_text(encoding="utf-8")
+    if content.count(fault.text) != 1:
+        raise StepFailed(f"{fault.path} has the text {fault.text!r} {content.count(fault.text)} times: mend FAULTS")
+    path.write_text(content.replace(fault.text, fault.instead), encoding="utf-8")
+
+
+def verdict(fault: Fault, cases: t.Sequence[Case]) -> str:
+    """Who caught it; StepFailed where the test let it through, or another one failed before it came to that."""
+    name = fault.test.partition("::")[2]
+    failed = [case.name for case in cases if case.verdict == "failed"]
+    if not any(case.name.partition("[")[0] == name for case in cases):
+        raise StepFailed(f"{name} was not run (failed before it: {', '.join(failed) or 'none'})")
+    if failed[:1] != [name] and not (failed and failed[0].startswith(f"{name}[")):
+        raise StepFailed(f"{name} did not catch it (failed: {', '.join(failed) or 'none'})")
+    return f"caught by {name}"

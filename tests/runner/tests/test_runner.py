@@ -1,0 +1,226 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The runner's own decisions: what is run in which order, what counts as passed, what its tables say."""
+
+from __future__ import annotations
+
+import pathlib
+import sys
+import time
+
+import pytest
+
+_TESTS = pathlib.Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(_TESTS), str(_TESTS / "lab")]
+
+from runner import cores, faults, results, schedule, trees, verdicts  # noqa: E402
+from runner.main import chosen  # noqa: E402
+from runner.results import Case  # noqa: E402
+from runner.schedule import Log, Step, StepFailed, StepSkipped  # noqa: E402
+
+
+def passes(log: Log) -> str:
+    log.line("done")
+    return "fine"
+
+
+def fails(log: Log) -> str:
+    raise StepFailed("broken")
+
+
+def skips(log: Log) -> str:
+    raise StepSkipped("not here")
+
+
+# --------------------------------------------------------------------------- order and verdicts
+def test_a_step_waits_for_those_that_it_needs_and_fails_or_is_skipped_with_them(tmp_path: pathlib.Path) -> None:
+    steps = [
+        Step("last", passes, after=("first", "second")),
+        Step("first", passes),
+        Step("second", passes, after=("first",)),
+        Step("bad", fails),
+        Step("after bad", passes, after=("bad",)),
+        Step("not here", skips),
+        Step("after not here", passes, after=("not here",)),
+    ]
+    schedule.run(steps, tmp_path, workers=2)
+    assert {step.name: step.result for step in steps} == {
+        "last": "passed",
+        "first": "passed",
+        "second": "passed",
+        "bad": "failed",
+        "after bad": "failed",
+        "not here": "skipped",
+        "after not here": "skipped",
+    }
+    assert steps[3].note == "broken" and steps[4].note == "needs: bad"
+    assert results.counts(steps) == "3 passed, 2 failed, 2 skipped"
+
+
+def test_no_more_steps_at_once_than_workers_and_none_beside_one_that_wants_to_be_alone(tmp_path: pathlib.Path) -> None:
+    running: set[str] = set()
+    seen: list[set[str]] = []
+
+    def work(name: str) -> schedule.StepWork:
+        def inner(log: Log) -> None:
+            running.add(name)
+            seen.append(set(running))
+            time.sleep(0.05)
+            running.discard(name)
+
+        return inner
+
+    steps = [Step(name, work(name), alone=name == "alone") for name in ("a", "alone", "b", "c", "d")]
+    schedule.run(steps, tmp_path, workers=2)
+    assert max(len(names) for names in seen) == 2
+    assert {"alone"} in seen and not any("alone" in names and len(names) > 1 for names in seen)
+
+
+def test_the_longest_way_to_the_end_comes_first() -> None:
+    steps = [
+        Step("short", passes, estimate=1),
+        Step("long", passes, estimate=50),
+        Step("install", passes, estimate=5),
+        Step("needs it", passes, after=("install",), estimate=100),
+    ]
+    ways = schedule.ways_to_the_end(steps)
+    assert ways == {"short": 1, "long": 50, "install": 105, "needs it": 100}
+
+
+def test_only_takes_what_the_chosen_steps_need_along() -> None:
+    steps = [
+        Step("a", passes),
+        Step("b", passes, after=("a",)),
+        Step("core: c", passes, after=("b",)),
+        Step("d", passes),
+    ]
+    assert [step.name for step in chosen(steps, "core")] == ["a", "b", "core: c"]
+    assert chosen(steps, "nothing of this name") == []
+
+
+def test_a_command_that_fails_fails_its_step(tmp_path: pathlib.Path) -> None:
+    log = Log(tmp_path / "log", live=False)
+    assert log.command(["sh", "-c", "echo seen; exit 3"], expected=(3,)) == "seen"
+    with pytest.raises(StepFailed, match="sh ended with exit code 3"):
+        log.command(["sh", "-c", "exit 3"])
+    with pytest.raises(StepFailed, match="sh was ended after 0 s"):
+        log.command(["sh", "-c", "sleep 20"], timeout_seconds=0.2)
+
+
+# --------------------------------------------------------------------------- false greens
+@pytest.mark.parametrize("words", verdicts.FALSE_GREENS)
+def test_a_tool_that_tested_nothing_has_not_passed(words: str) -> None:
+    with pytest.raises(StepFailed, match=words):
+        verdicts.refuse_false_green(f"... {words} ...", set())
+
+
+def test_a_target_that_was_left_out_is_seen() -> None:
+    printed = "Running etcd_ca integration test role\n"
+    verdicts.refuse_false_green(printed, {"etcd_ca"})
+    with pytest.raises(StepFailed, match="did not run: etcd_peer_info"):
+        verdicts.refuse_false_green(printed, {"etcd_ca", "etcd_peer_info"})
+
+
+@pytest.mark.parametrize("printed", ["", "no tests ran in 0.01s", "3 skipped in 0.10s"])
+def test_pytest_without_a_passed_test_has_not_passed(printed: str) -> None:
+    with pytest.raises(StepFailed, match="no test passed"):
+        verdicts.tests_passed(printed)
+
+
+def test_pytests_summaries_are_added_up() -> None:
+    assert verdicts.tests_passed("== 3 passed, 1 skipped in 1.20s ==\n2 passed in 0.10s\n") == "5 tests"
+
+
+# --------------------------------------------------------------------------- tables
+JUNIT = """<testsuites><testsuite>
+<testcase name="test_form" time="12.34"/>
+<testcase name="test_list" time="0"><skipped message="x"/></testcase>
+<testcase name="test_renew" time="5"><failure message="x"/></testcase>
+</testsuite></testsuites>"""
+
+
+def test_tables_of_versions(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "one.xml").write_text(JUNIT)
+    steps = [
+        Step("one", passes, report="one.xml", rows=(("etcd", "3.5.16"), ("ansible-core", "2.21.5")), result="failed"),
+        Step("two", passes, report="two.xml", rows=(("etcd", "3.6.16"),), result="skipped"),
+    ]
+    assert results.version_tables(steps, tmp_path) == [
+        "",
+        "etcd    form  list   renew",
+        "3.5.16  12.3     -  FAILED",
+        "3.6.16                      skipped",
+        "",
+        "ansible-core  form  list   renew",
+        "2.21.5        12.3     -  FAILED",
+    ]
+
+
+def test_table_of_scenarios(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "one.xml").write_text(JUNIT)
+    steps = [Step("lab: one", passes, report="one.xml", result="failed", seconds=17.3), Step("other", passes)]
+    lines = results.scenarios_table(steps, tmp_path)
+    assert lines[-1].split() == ["lab:", "one", "2", "1", "17.3"]
+
+
+# --------------------------------------------------------------------------- faults
+FAULT = faults.Fault("a fault", "file", "good", "bad", "tests/lab/x.py::test_two")
+
+
+@pytest.mark.parametrize(
+    ("verdicts_of", "caught"),
+    [
+        ({"test_one": "passed", "test_two": "failed"}, True),
+        ({"test_one": "passed", "test_two[a]": "failed"}, True),
+        ({"test_one": "passed", "test_two": "passed"}, False),
+        ({"test_one": "failed", "test_two": "failed"}, False),
+        ({"test_one": "failed"}, False),
+        ({}, False),
+    ],
+)
+def test_a_fault_is_caught_by_its_own_test_alone(verdicts_of: dict[str, str], caught: bool) -> None:
+    cases = [Case(name, verdict, 0.0) for name, verdict in verdicts_of.items()]
+    if caught:
+        assert faults.verdict(FAULT, cases) == "caught by test_two"
+    else:
+        with pytest.raises(StepFailed):
+            faults.verdict(FAULT, cases)
+
+
+def test_every_fault_still_fits_the_product() -> None:
+    root = _TESTS.parent
+    for fault in faults.FAULTS:
+        assert (root / fault.path).read_text().count(fault.text) == 1, fault.title
+        file, _colons, name = fault.test.partition("::")
+        assert f"def {name}(" in (root / file).read_text(), fault.test
+
+
+def test_a_fault_that_no_longer_fits_is_said(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "file").write_text("good")
+    faults.put_in(FAULT, tmp_path)
+    assert (tmp_path / "file").read_text() == "bad"
+    with pytest.raises(StepFailed, match="0 times"):
+        faults.put_in(FAULT, tmp_path)
+
+
+# --------------------------------------------------------------------------- Pythons
+def test_trees_are_asked_for_a_core_that_finds_no_python_here() -> None:
+    wanted = [core.pythons for core in cores.CORES]
+    assert trees.missing_pythons(wanted, {"3.13": None, "3.11": None}) == []  # type: ignore[dict-item]
+    assert trees.missing_pythons(wanted, {"3.13": None}) == ["3.11"]  # type: ignore[dict-item]
+    assert trees.missing_pythons(wanted, {"3.11": None}) == ["3.13"]  # type: ignore[dict-item]
+    assert trees.missing_pythons(wanted, {}) == ["3.11", "3.13"]
+
+
+def test_each_core_has_a_python_of_its_own_line() -> None:
+    usable = cores.usable_cores({"3.13": None, "3.10": None})
+    assert {core.line: python for core, python in usable.items()} == {
+        "2.21": "3.13",
+        "2.20": "3.13",
+        "2.19": "3.13",
+        "2.18": "3.13",
+        "2.17": "3.10",
+        "2.16": "3.10",
+    }

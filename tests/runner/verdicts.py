@@ -1,0 +1,58 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a tool's output and its products say, beyond its exit code."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+import tarfile
+
+from runner.schedule import PYTEST_SUMMARY, StepFailed
+
+# ansible-test says these with exit code 0: nothing was tested.
+FALSE_GREENS = ("No tests applicable", "All targets skipped", "Unable to determine context", "no tests ran")
+
+
+def check_tarball(tarball: pathlib.Path) -> int:
+    """Refuse a tarball that holds what belongs to a developer's checkout; return the count of its files."""
+    with tarfile.open(tarball) as archive:
+        names = [member.name for member in archive.getmembers() if not member.isdir()]
+    unwanted = re.compile(r"(^|/)(__pycache__|\.[a-z_]+_cache|\.ansible)/|^tests/output/|\.pyc$")
+    stray = [name for name in names if unwanted.search(name)]
+    if stray:
+        raise StepFailed(f"the tarball holds {stray[0]}: add it to build_ignore in galaxy.yml")
+    lacking = [name for name in ("MANIFEST.json", "README.md", "LICENSE", "meta/runtime.yml") if name not in names]
+    if lacking:
+        raise StepFailed(f"the tarball lacks {', '.join(lacking)}")
+    return len(names)
+
+
+def integration_targets(root: pathlib.Path) -> set[str]:
+    """The targets that a run must name; setup_ and prepare_ ones are run by those that need them."""
+    folders = (root / "tests" / "integration" / "targets").glob("*/")
+    return {
+        folder.name for folder in folders if folder.is_dir() and not folder.name.startswith(("setup_", "prepare_", "."))
+    }
+
+
+def refuse_false_green(printed: str, targets: set[str]) -> None:
+    """Fail where ansible-test says with exit code 0 that it tested nothing, or left a target out."""
+    for words in FALSE_GREENS:
+        if words in printed:
+            raise StepFailed(f"ansible-test says: {words}")
+    run = set(re.findall(r"^Running ([a-z0-9_]+) integration test", printed, re.MULTILINE))
+    left_out = sorted(targets - run)
+    if left_out:
+        raise StepFailed(f"ansible-test did not run: {', '.join(left_out)}")
+
+
+def tests_passed(printed: str) -> str:
+    """Pytest's count; a run in which nothing passed has failed."""
+    summaries = [line for line in printed.splitlines() if PYTEST_SUMMARY.match(line)]
+    passed = sum(int(count) for line in summaries for count in re.findall(r"(\d+) passed", line))
+    if passed == 0:
+        raise StepFailed("no test passed")
+    return f"{passed} tests"
