@@ -32,7 +32,7 @@ def inventory(controller: Controller, version: tuple[int, ...]) -> Path:
     """Bare hosts; one name for all where this etcd takes no list."""
     controller.bare()
     shared = {} if version >= FIRST_WITH_A_LIST else {"etcd_peer_tls_identity": "shared"}
-    return controller.inventory(**shared)
+    return controller.inventory(etcd_peer_tls_start_timeout_seconds=45, **shared)
 
 
 def test_list(controller: Controller, inventory: Path, version: tuple[int, ...], lab: Lab) -> None:

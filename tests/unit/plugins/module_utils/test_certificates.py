@@ -155,6 +155,9 @@ def test_members_extensions_are_those_of_rfc_5280(key_type: str) -> None:
     usage = issued.extensions.get_extension_for_class(x509.KeyUsage).value
     assert usage.digital_signature and not usage.key_cert_sign and not usage.key_agreement
     assert usage.key_encipherment is key_type.startswith("rsa-")
+    # serverAuth and clientAuth (RFC 5280, section 4.2.1.12): a member is both to its peers.
+    purposes = issued.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    assert [purpose.dotted_string for purpose in purposes] == ["1.3.6.1.5.5.7.3.1", "1.3.6.1.5.5.7.3.2"]
 
 
 def test_ca_certificate() -> None:
