@@ -29,7 +29,7 @@ integration: ## the modules against this machine: ansible-test integration
 lab-test: ## real etcd on real hosts over SSH; needs root
 	@$(RUN) lab-test
 
-demo: ## boot three hosts on this machine and make an etcd cluster of them; needs root
+demo: ## boot three hosts on this machine and make an etcd cluster of them; without root, on loopback
 	@tests/lab/demo up
 
 demo-down: ## take the demo away

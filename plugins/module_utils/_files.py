@@ -111,6 +111,25 @@ def gid_of(group: str) -> int:
         ) from None
 
 
+def check_may_give(owner: str, uid: int | None, group: str, gid: int | None) -> None:
+    """FileError where an ordinary user would have to give files to somebody else. Ids of None are of nobody yet."""
+    if os.geteuid() == 0:
+        return
+    caller = owner_name(os.geteuid())
+    if uid != os.geteuid():
+        raise FileError(
+            f"owner: only root can give files to {owner}, and this runs as {caller}: run as root (become: true), or "
+            f"name {caller}",
+            owner=owner,
+        )
+    if gid not in (os.getegid(), *os.getgroups()):
+        raise FileError(
+            f"group: only root can give files to {group}, to which {caller} does not belong: run as root "
+            f"(become: true), or name {group_name(os.getegid())}",
+            group=group,
+        )
+
+
 def owner_name(uid: int) -> str:
     """The user's name, or the number as text where no user has it."""
     try:
@@ -348,6 +367,7 @@ __all__ = (
     "WantedDirectory",
     "WantedFile",
     "apply_changes",
+    "check_may_give",
     "describe",
     "gid_of",
     "group_name",

@@ -124,6 +124,21 @@ def refuse_version(cluster: Cluster) -> t.Iterator[Refusal]:
                 yield Refusal("version", str(exc))
 
 
+def refuse_files_of_others(cluster: Cluster) -> t.Iterator[Refusal]:
+    """Without root the role can do its work for nobody but the user that it runs as."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for member, info in cluster.inspected():
+        user = info.get("user") or {}
+        if user.get("may_own") is False:
+            found.setdefault((user["name"], user["module_user"]), []).append(member.name)
+    for (owner, caller), names in found.items():
+        yield Refusal(
+            "not_root",
+            f"member {', '.join(names)}: only root can give files to {owner}, and this runs as {caller}: run as root "
+            f"(become: true), or set etcd_peer_tls_owner: {caller} and etcd_peer_tls_manage_service: false",
+        )
+
+
 def refuse_flags(cluster: Cluster) -> t.Iterator[Refusal]:
     """The command line can be made for every member: what is wrong with an extra flag is the same on all, said once."""
     settings = cluster.question.flag_settings
@@ -338,6 +353,7 @@ _GUARDS: tuple[t.Callable[[Cluster], t.Iterator[Refusal]], ...] = (
     refuse_missing_binary,
     refuse_version,
     refuse_flags,
+    refuse_files_of_others,
     refuse_other_cluster,
     refuse_lost_name,
     refuse_split_trust,

@@ -38,6 +38,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._files import (
     WantedDirectory,
     WantedFile,
     apply_changes,
+    check_may_give,
     describe,
     gid_of,
     has_leftover,
@@ -220,7 +221,9 @@ def _ids(request: Request, notes: list[str]) -> _Ids:
             return None
 
     root = 0 if os.geteuid() == 0 else None
-    return _Ids(root, root, known(uid_of, request.owner, "user"), known(gid_of, request.group, "group"))
+    ids = _Ids(root, root, known(uid_of, request.owner, "user"), known(gid_of, request.group, "group"))
+    check_may_give(request.owner, ids.owner_uid, request.group, ids.owner_gid)
+    return ids
 
 
 def _given(request: Request) -> dict[str, bytes]:

@@ -19,7 +19,7 @@ import typing as t
 from ansible_collections.ringfence.etcd.plugins.module_utils._commands import run_command
 from ansible_collections.ringfence.etcd.plugins.module_utils._der import certificate_facts, read_certificates
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import FileError, InputError, RingfenceError
-from ansible_collections.ringfence.etcd.plugins.module_utils._files import describe, os_error, read_file
+from ansible_collections.ringfence.etcd.plugins.module_utils._files import describe, os_error, owner_name, read_file
 from ansible_collections.ringfence.etcd.plugins.module_utils._other_etcd import other_etcd, told_by_unit
 from ansible_collections.ringfence.etcd.plugins.module_utils._peer_credentials import (
     CA,
@@ -75,23 +75,29 @@ def peer_info(
     etcd_binary: str,
     unit: str,
     data_dir: str | None,
+    unit_directory: str | None = None,
     now: datetime.datetime | None = None,
 ) -> dict[str, t.Any]:
     """All facts of one node. ``data_dir`` of None: the one that the deployed unit names."""
-    for option, path in (("directory", directory), ("etcd_binary", etcd_binary), ("data_dir", data_dir)):
+    for option, path in (
+        ("directory", directory),
+        ("etcd_binary", etcd_binary),
+        ("data_dir", data_dir),
+        ("unit_directory", unit_directory),
+    ):
         if path is not None and not os.path.isabs(path):
             raise InputError(f"{option}: {path} is not an absolute path: write it from / on")
     if not name or "/" in name or "\0" in name:
         raise InputError(f"name: {name!r} can't be a file's name: give the member's name, without a slash")
     if not re.fullmatch(r"[A-Za-z0-9:_.\\@-]+\.service", unit):
         raise InputError(f"unit: {unit!r} is no service's name: write it like etcd.service")
-    service, other = _service_facts(unit)
+    service, other = _service_facts(unit, unit_directory)
     settings = service["unit"]["settings"]
     if data_dir is None and settings is not None and os.path.isabs(settings["data_dir"]):
         data_dir = settings["data_dir"]
     return {
         "etcd": etcd_facts(etcd_binary),
-        "user": {"name": owner, "exists": user_exists(owner)},
+        "user": user_facts(owner),
         "credentials": credentials_facts(directory, name, now or datetime.datetime.now(datetime.timezone.utc)),
         **service,
         "data": data_facts(data_dir),
@@ -99,13 +105,20 @@ def peer_info(
     }
 
 
-def user_exists(user: str) -> bool:
-    """Whether the host knows the user."""
+def user_facts(user: str) -> dict[str, t.Any]:
+    """The user that etcd is to run as, by name or number, and whether we can give files to it."""
+    uid: int | None = None
     try:
-        pwd.getpwnam(user)
+        # A number needs no user.
+        uid = int(user) if user.isdigit() else pwd.getpwnam(user).pw_uid
     except KeyError:
-        return False
-    return True
+        pass
+    return {
+        "name": user,
+        "exists": uid is not None,
+        "module_user": owner_name(os.geteuid()),
+        "may_own": os.geteuid() in (0, uid),
+    }
 
 
 def etcd_facts(binary: str) -> dict[str, t.Any]:
@@ -196,8 +209,10 @@ def data_facts(directory: str | None) -> dict[str, t.Any]:
     return facts
 
 
-def _service_facts(unit: str) -> tuple[dict[str, t.Any], dict[str, t.Any] | None]:
+def _service_facts(unit: str, unit_directory: str | None) -> tuple[dict[str, t.Any], dict[str, t.Any] | None]:
     """The unit as deployed, the process that runs, and the etcd of somebody else under the same name, if any."""
+    # A unit of that name that systemd knows is another one than a file where systemd does not look.
+    elsewhere = unit_directory is not None and not _is_read_by_systemd(unit_directory)
     service: dict[str, t.Any] = {
         "unit": {
             "name": unit,
@@ -222,11 +237,12 @@ def _service_facts(unit: str) -> tuple[dict[str, t.Any], dict[str, t.Any] | None
     }
     facts = service["unit"]
     try:
-        properties = show(unit)
+        properties = {} if elsewhere else show(unit)
     except RingfenceError as exc:
         properties, facts["problem"] = {}, str(exc)
     facts["drop_ins"] = properties.get("DropInPaths", "").split()
-    facts["path"] = properties.get("FragmentPath") or _unit_path(unit)
+    folders = (t.cast(str, unit_directory),) if elsewhere else _UNIT_FOLDERS
+    facts["path"] = properties.get("FragmentPath") or _unit_path(unit, folders)
     text = ""
     try:
         text = _unit_text([facts["path"]]) if facts["path"] else ""
@@ -272,9 +288,13 @@ def _other(
     return other_etcd(facts["path"] if foreign_unit else None, told, foreign_process)
 
 
-def _unit_path(unit: str) -> str | None:
-    """Where the unit's file would be found by systemd, on a host where none runs (an image, a container)."""
-    candidates = (os.path.join(folder, unit) for folder in _UNIT_FOLDERS)
+def _is_read_by_systemd(folder: str) -> bool:
+    return os.path.realpath(folder) in {os.path.realpath(path) for path in _UNIT_FOLDERS}
+
+
+def _unit_path(unit: str, folders: t.Sequence[str]) -> str | None:
+    """Where the unit's file is, on a host whose systemd does not tell (an image, a container, a folder of our own)."""
+    candidates = (os.path.join(folder, unit) for folder in folders)
     return next((path for path in candidates if os.path.isfile(path)), None)
 
 
@@ -327,4 +347,4 @@ def _certificates_facts(path: str, content: bytes, now: datetime.datetime) -> di
     return {"pem": pem, "certificates": [certificate_facts(certificate, now) for certificate in certificates]}
 
 
-__all__ = ("credentials_facts", "data_facts", "etcd_facts", "etcd_version", "peer_info", "user_exists")
+__all__ = ("credentials_facts", "data_facts", "etcd_facts", "etcd_version", "peer_info", "user_facts")

@@ -23,6 +23,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._files import (
     WantedDirectory,
     WantedFile,
     apply_changes,
+    check_may_give,
     gid_of,
     plan_directory,
     plan_file,
@@ -41,6 +42,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._unit import (
 )
 
 _UNIT_MODE = 0o644
+_UNIT_DIRECTORY_MODE = 0o755
 _DATA_DIRECTORY_MODE = 0o700
 
 
@@ -106,14 +108,49 @@ class Plan:
         return "start" in self.actions
 
 
+@dataclass(frozen=True)
+class _Files:
+    """What has to be done to the folders and the unit's file."""
+
+    unit_directory: Change | None
+    data_directory: Change | None
+    unit: Change | None
+
+    @property
+    def has_new_text(self) -> bool:
+        return self.unit is not None and bool({"missing", "content"} & set(self.unit.reasons))
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        planned = (self.unit_directory, self.data_directory, self.unit)
+        return tuple(change for change in planned if change is not None)
+
+    @property
+    def actions(self) -> list[str]:
+        actions = []
+        if self.unit_directory is not None:
+            actions.append("make_unit_directory")
+        if self.data_directory is not None:
+            missing = "missing" in self.data_directory.reasons
+            actions.append("make_data_directory" if missing else "repair_data_directory")
+        if self.unit is not None:
+            actions.append("write_unit" if self.has_new_text else "repair_unit_attributes")
+        return actions
+
+
 def find(unit: str, unit_directory: str) -> Found:
     """Look at the unit, its file in the folder where ours is written, and its process."""
     properties = _systemd.show(unit)
-    content = read_file(os.path.join(unit_directory, unit))
+    text = _text_at(os.path.join(unit_directory, unit))
     pid = _systemd.main_pid(properties)
     process = _systemd.process_facts(pid) if pid else None
     settings = deployed_from_arguments(process["argv"], process["environment"]) if process else None
-    return Found(properties, None if content is None else content.decode("utf-8", "replace"), process, settings)
+    return Found(properties, text, process, settings)
+
+
+def _text_at(path: str) -> str | None:
+    content = read_file(path)
+    return None if content is None else content.decode("utf-8", "replace")
 
 
 # Pure ---------------------------------------------------------------------------------------------------------------
@@ -216,18 +253,12 @@ def plan_present(wanted: WantedUnit, trust_bundle_changed: bool, check_mode: boo
     _refuse_moved_data(found, wanted)
     warnings: list[str] = []
     uid, gid = _owner_ids(wanted, check_mode, warnings)
-    unit_file = plan_file(WantedFile(wanted.path, _UNIT_MODE, wanted.text.encode("utf-8"), uid=0, gid=0))
-    folder = plan_directory(WantedDirectory(wanted.data_dir, _DATA_DIRECTORY_MODE, uid=uid, gid=gid))
-    if unit_file is not None and {"missing", "content"} & set(unit_file.reasons):
+    files = _plan_files(wanted, uid, gid)
+    if files.has_new_text:
         _systemd.verify_unit(wanted.text, wanted.name, missing_program_is_fine=check_mode)
-        program, *arguments = exec_command(wanted.text)
-        _systemd.check_arguments(program, arguments)
-    actions = []
-    if folder is not None:
-        actions.append("make_data_directory" if "missing" in folder.reasons else "repair_data_directory")
-    if unit_file is not None:
-        actions.append("write_unit" if {"missing", "content"} & set(unit_file.reasons) else "repair_unit_attributes")
-    if "write_unit" in actions or found.properties.get("NeedDaemonReload") == "yes":
+        _check_flags(wanted)
+    actions = files.actions
+    if files.has_new_text or found.properties.get("NeedDaemonReload") == "yes":
         actions.append("daemon_reload")
     if found.properties.get("UnitFileState") != "enabled":
         actions.append("enable")
@@ -238,18 +269,55 @@ def plan_present(wanted: WantedUnit, trust_bundle_changed: bool, check_mode: boo
     stale = trust_bundle_changed or _trust_bundle_is_newer(found)
     return Plan(
         wanted,
-        tuple(change for change in (folder, unit_file) if change is not None),
+        files.changes,
         tuple(actions),
         running=bool(starts) or (found.is_running and not is_other_etcd(found, wanted.data_dir)),
         restart_due=()
         if starts or is_other_etcd(found, wanted.data_dir)
         else restart_reasons(found, seal, deployed["program"], stale),
         warnings=tuple(warnings),
-        diff=_diff(wanted, found, folder, unit_file),
+        diff=_diff(wanted, found.text, files),
     )
 
 
-def apply_present(plan: Plan) -> None:
+def plan_written(wanted: WantedUnit, check_mode: bool) -> Plan:
+    """What puts the unit's file and the data folder in place, and no more: nobody asks this host's systemd."""
+    check_unit_text(wanted)
+    warnings: list[str] = []
+    uid, gid = _owner_ids(wanted, check_mode, warnings)
+    files = _plan_files(wanted, uid, gid, make_unit_directory=True)
+    if files.has_new_text:
+        _check_flags(wanted)
+    return Plan(
+        wanted,
+        files.changes,
+        tuple(files.actions),
+        running=False,
+        restart_due=(),
+        warnings=tuple(warnings),
+        diff=_diff(wanted, _text_at(wanted.path), files),
+    )
+
+
+def _plan_files(wanted: WantedUnit, uid: int | None, gid: int | None, make_unit_directory: bool = False) -> _Files:
+    # An ordinary user's files are its own.
+    root = 0 if os.geteuid() == 0 else None
+    folder = None
+    if make_unit_directory and not os.path.isdir(wanted.unit_directory):
+        folder = plan_directory(WantedDirectory(wanted.unit_directory, _UNIT_DIRECTORY_MODE, uid=root, gid=root))
+    return _Files(
+        unit_directory=folder,
+        data_directory=plan_directory(WantedDirectory(wanted.data_dir, _DATA_DIRECTORY_MODE, uid=uid, gid=gid)),
+        unit=plan_file(WantedFile(wanted.path, _UNIT_MODE, wanted.text.encode("utf-8"), uid=root, gid=root)),
+    )
+
+
+def _check_flags(wanted: WantedUnit) -> None:
+    program, *arguments = exec_command(wanted.text)
+    _systemd.check_arguments(program, arguments)
+
+
+def apply_plan(plan: Plan) -> None:
     """Carry the plan out."""
     unit = plan.wanted.name
     apply_changes(plan.files)
@@ -349,23 +417,27 @@ def _trust_bundle_is_newer(found: Found) -> bool:
 
 
 def _owner_ids(wanted: WantedUnit, check_mode: bool, warnings: list[str]) -> tuple[int | None, int | None]:
-    try:
-        return uid_of(wanted.owner), gid_of(wanted.group)
-    except FileError as exc:
-        if not check_mode:
-            raise
-        # In check mode the same run may be going to make them.
-        warnings.append(str(exc))
-        return None, None
+    def known(find_id: t.Callable[[str], int], name: str) -> int | None:
+        try:
+            return find_id(name)
+        except FileError as exc:
+            if not check_mode:
+                raise
+            # In check mode the same run may be going to make them.
+            warnings.append(str(exc))
+            return None
+
+    uid, gid = known(uid_of, wanted.owner), known(gid_of, wanted.group)
+    check_may_give(wanted.owner, uid, wanted.group, gid)
+    return uid, gid
 
 
-def _diff(
-    wanted: WantedUnit, found: Found, folder: Change | None, unit_file: Change | None
-) -> tuple[dict[str, str], ...]:
+def _diff(wanted: WantedUnit, text: str | None, files: _Files) -> tuple[dict[str, str], ...]:
     parts = []
     for path, change, before, after in (
-        (wanted.data_dir, folder, "", ""),
-        (wanted.path, unit_file, found.text or "", wanted.text),
+        (wanted.unit_directory, files.unit_directory, "", ""),
+        (wanted.data_dir, files.data_directory, "", ""),
+        (wanted.path, files.unit, text or "", wanted.text),
     ):
         if change is None:
             continue
@@ -387,11 +459,12 @@ __all__ = (
     "Plan",
     "SystemdUnit",
     "WantedUnit",
-    "apply_present",
+    "apply_plan",
     "check_unit_text",
     "find",
     "is_other_etcd",
     "plan_present",
+    "plan_written",
     "restart_due_now",
     "restart_reasons",
     "start_actions",

@@ -40,7 +40,8 @@ options:
   directory:
     description:
       - Folder of the three files. It is made if missing, with the folders above it.
-      - It belongs to root and to O(group).
+      - It belongs to root and to O(group), or to the user that the module runs as where that is not root, as do the
+        trust bundle and the certificate.
     type: path
     default: /etc/etcd/pki
   name:
@@ -48,7 +49,9 @@ options:
     type: str
     required: true
   owner:
-    description: User that etcd runs as, by name or number. It owns the private key, whose mode is V(0600).
+    description:
+      - User that etcd runs as, by name or number. It owns the private key, whose mode is V(0600).
+      - Without root it can only be the user that the module runs as.
     type: str
     default: etcd
   group:

@@ -44,6 +44,12 @@ options:
     description: Name of the systemd unit.
     type: str
     default: etcd.service
+  unit_directory:
+    description:
+      - Folder of the unit's file, as for M(ringfence.etcd.etcd_peer_service).
+      - Where systemd does not read this folder, it is not asked, and RV(process) tells of none.
+      - Without it the unit is looked for where systemd does.
+    type: path
   data_dir:
     description:
       - etcd's data folder.
@@ -105,6 +111,16 @@ user:
       sample: etcd
     exists:
       description: Whether the host knows the user.
+      type: bool
+      returned: always
+      sample: true
+    module_user:
+      description: The user that the module runs as.
+      type: str
+      returned: always
+      sample: root
+    may_own:
+      description: Whether the module could give files to the user, which it can as root or as this very user.
       type: bool
       returned: always
       sample: true
@@ -629,6 +645,7 @@ def main() -> t.NoReturn:
             "owner": {"type": "str", "default": "etcd"},
             "etcd_binary": {"type": "path", "default": "/usr/bin/etcd"},
             "unit": {"type": "str", "default": "etcd.service"},
+            "unit_directory": {"type": "path"},
             "data_dir": {"type": "path"},
         },
         supports_check_mode=True,
@@ -641,6 +658,7 @@ def main() -> t.NoReturn:
             owner=params["owner"],
             etcd_binary=params["etcd_binary"],
             unit=params["unit"],
+            unit_directory=params["unit_directory"],
             data_dir=params["data_dir"],
         )
     except RingfenceError as exc:

@@ -16,6 +16,8 @@ description:
     started from an older unit. A run that was interrupted is so finished by the next one.
   - O(state=present) never restarts a member that runs. What a restart is due for is returned as RV(restart_due). A
     member that has not joined a quorum since its start, and was started from an older unit, is started anew.
+  - O(state=written) is for hosts whose systemd is not to be asked, such as an image that is being built, or a member
+    that another supervisor starts from what the unit says. It needs neither systemd nor root.
   - O(state=restarted) restarts the member if a restart is due, while all other members are healthy and connected
     with each other, and while it holds a lock that exists once in the cluster. It ends when the member is back and
     connected with all others in both directions. No order of hosts, C(serial) or number of forks gets past this.
@@ -38,11 +40,14 @@ options:
     description:
       - V(present) makes sure that the unit is verified by systemd, in place and enabled, that the data folder
         exists, and that the unit is started if it was not. It does not wait until the member is healthy.
+      - V(written) makes sure that the unit's file and the data folder are in place, and no more. The text is checked as
+        for V(present), and its flags by this host's etcd, but not by systemd. Nothing is enabled, started or
+        restarted, so a restart that becomes due is the caller's to see to.
       - V(healthy) waits until the member is healthy and connected with all members of O(endpoints) in both
         directions. It changes nothing.
       - V(restarted) restarts the member if a restart is due, under the guard.
     type: str
-    choices: [present, healthy, restarted]
+    choices: [present, written, healthy, restarted]
     default: present
   unit:
     description:
@@ -51,34 +56,36 @@ options:
     default: etcd.service
   unit_directory:
     description:
-      - Folder in which the unit is written. It must be one that systemd reads.
+      - Folder in which the unit is written. It must be one that systemd reads, except for O(state=written), which
+        makes the folder if it is missing.
+      - The unit's file belongs to root, or to the user that the module runs as where that is not root.
     type: path
     default: /etc/systemd/system
   content:
     description:
       - Text of the unit, with its seal.
-      - Required for O(state=present). For O(state=restarted) it may be given so that check mode can compare with
-        the unit that is going to be deployed.
+      - Required for O(state=present) and O(state=written). For O(state=restarted) it may be given so that check mode
+        can compare with the unit that is going to be deployed.
     type: str
   member_name:
     description:
       - Name of the member on this host, as in its flag C(--name) and in O(endpoints).
-      - Required for O(state=healthy) and O(state=restarted). With O(state=present) the unit is refused if it names
-        another.
+      - Required for O(state=healthy) and O(state=restarted). With O(state=present) and O(state=written) the unit is
+        refused if it names another.
     type: str
   data_dir:
     description:
       - The member's data folder, as in the unit's flag C(--data-dir). It is made with mode C(0700).
-      - Required for O(state=present).
+      - Required for O(state=present) and O(state=written).
     type: path
   owner:
     description:
-      - User that owns the data folder.
+      - User that owns the data folder. Without root it can only be the user that the module runs as.
     type: str
     default: etcd
   group:
     description:
-      - Group of the data folder.
+      - Group of the data folder. Without root it can only be one of the user's own.
     type: str
     default: etcd
   start:
@@ -145,6 +152,15 @@ EXAMPLES = r"""
     content: "{{ sealed_unit }}"
   register: service
 
+- name: Put unit and data folder into an image, or where another supervisor starts etcd
+  ringfence.etcd.etcd_peer_service:
+    state: written
+    member_name: etcd-1
+    unit_directory: /srv/etcd/etcd-1
+    data_dir: /srv/etcd/etcd-1/data
+    owner: etcd
+    content: "{{ sealed_unit }}"
+
 - name: Wait for the cluster
   ringfence.etcd.etcd_peer_service:
     state: healthy
@@ -170,9 +186,9 @@ EXAMPLES = r"""
 RETURN = r"""
 actions:
   description:
-    - What was done, or would be done in check mode, in this order. Any of V(make_data_directory),
-      V(repair_data_directory), V(write_unit), V(repair_unit_attributes), V(daemon_reload), V(enable),
-      V(stop_other_etcd), V(start), V(restart).
+    - What was done, or would be done in check mode, in this order. Any of V(make_unit_directory),
+      V(make_data_directory), V(repair_data_directory), V(write_unit), V(repair_unit_attributes), V(daemon_reload),
+      V(enable), V(stop_other_etcd), V(start), V(restart).
   returned: success
   type: list
   elements: str
@@ -185,12 +201,12 @@ started:
 running:
   description:
     - Whether a process of this member runs at the end. A member that was just started counts.
-  returned: success
+  returned: success, not with O(state=written)
   type: bool
 restart_due:
   description:
     - Why the running process needs a restart. After O(state=restarted) what it was restarted for.
-  returned: success
+  returned: success, not with O(state=written)
   type: list
   elements: dict
   contains:
@@ -255,7 +271,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import req
 from ansible_collections.ringfence.etcd.plugins.module_utils._unit import Reason
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
-    "state": {"type": "str", "choices": ["present", "healthy", "restarted"], "default": "present"},
+    "state": {"type": "str", "choices": ["present", "written", "healthy", "restarted"], "default": "present"},
     "unit": {"type": "str", "default": "etcd.service"},
     "unit_directory": {"type": "path", "default": "/etc/systemd/system"},
     "content": {"type": "str"},
@@ -277,6 +293,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
 
 REQUIRED_IF = [
     ("state", "present", ["content", "data_dir"]),
+    ("state", "written", ["content", "data_dir"]),
     ("state", "healthy", ["endpoints", "member_name"]),
     ("state", "restarted", ["endpoints", "member_name"]),
 ]
@@ -316,8 +333,8 @@ def cluster_of(params: t.Mapping[str, t.Any]) -> _restart.Cluster:
     return _restart.Cluster(params["member_name"], urls)
 
 
-def ensure_present(params: t.Mapping[str, t.Any], check_mode: bool) -> tuple[dict[str, t.Any], tuple[str, ...]]:
-    wanted = _service.WantedUnit(
+def wanted_unit(params: t.Mapping[str, t.Any]) -> _service.WantedUnit:
+    return _service.WantedUnit(
         name=params["unit"],
         text=params["content"],
         member_name=params["member_name"],
@@ -327,9 +344,20 @@ def ensure_present(params: t.Mapping[str, t.Any], check_mode: bool) -> tuple[dic
         unit_directory=params["unit_directory"],
         start=params["start"],
     )
-    plan = _service.plan_present(wanted, params["trust_bundle_changed"], check_mode)
+
+
+def ensure_written(params: t.Mapping[str, t.Any], check_mode: bool) -> tuple[dict[str, t.Any], tuple[str, ...]]:
+    plan = _service.plan_written(wanted_unit(params), check_mode)
     if not check_mode:
-        _service.apply_present(plan)
+        _service.apply_plan(plan)
+    result = {"changed": plan.changed, "actions": list(plan.actions), "started": False, "diff": list(plan.diff)}
+    return result, plan.warnings
+
+
+def ensure_present(params: t.Mapping[str, t.Any], check_mode: bool) -> tuple[dict[str, t.Any], tuple[str, ...]]:
+    plan = _service.plan_present(wanted_unit(params), params["trust_bundle_changed"], check_mode)
+    if not check_mode:
+        _service.apply_plan(plan)
     result = {
         "changed": plan.changed,
         "actions": list(plan.actions),
@@ -403,9 +431,11 @@ def main() -> t.NoReturn:
     )
     try:
         check_arguments(module.params)
-        require_systemd()
-        if module.params["state"] == "present":
-            result, warnings = ensure_present(module.params, module.check_mode)
+        if module.params["state"] != "written":
+            require_systemd()
+        if module.params["state"] in ("present", "written"):
+            ensure = ensure_present if module.params["state"] == "present" else ensure_written
+            result, warnings = ensure(module.params, module.check_mode)
             for warning in warnings:
                 module.warn(warning)
         elif module.params["state"] == "healthy":

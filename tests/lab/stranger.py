@@ -4,14 +4,15 @@
 
 """Shows the fence: a stranger with a valid certificate of the very same CA, and a member, dial a member's peer port.
 
-Both dial from the same host, so that their certificates differ in one thing that matters: the common name. The
-stranger's certificate and key are made in memory and go to the host over standard input. Needs cryptography.
+Both dial from the same host (or loopback), so that their certificates differ in one thing that matters: the common
+name. The stranger's certificate and key are made in memory and go to the host over standard input. Needs cryptography.
 """
 
 from __future__ import annotations
 
 import argparse
 import datetime
+import functools
 import ipaddress
 import os
 import sys
@@ -24,6 +25,7 @@ from cryptography.hazmat.primitives import hashes, serialization  # noqa: E402
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519  # noqa: E402
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID  # noqa: E402
 from ringfence_lab import Lab, LabError  # noqa: E402
+from ringfence_lab.loopback import SOURCE_ADDRESS, Loopback  # noqa: E402
 
 
 def _digital_signature() -> x509.KeyUsage:
@@ -77,25 +79,31 @@ def make_certificate(ca_folder: str, common_name: str, address: str) -> tuple[st
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--name", default="dev", help="the lab (default: dev)")
+    place = parser.add_mutually_exclusive_group()
+    place.add_argument("--name", default="dev", help="the lab (default: dev)")
+    place.add_argument("--loopback", metavar="FOLDER", help="a cluster on loopback, in place of a lab")
     parser.add_argument("--common-name", default="stranger")
     parser.add_argument("--from", dest="source", default="etcd-1", help="the host that dials (default: etcd-1)")
     parser.add_argument("--to", dest="target", default="etcd-2", help="the member that is dialed (default: etcd-2)")
     options = parser.parse_args()
     try:
-        lab = Lab(options.name)
-        source, target = lab.host(options.source), lab.host(options.target)
-        folder = "/etc/etcd/pki"
-        with open(os.path.join(lab.ca_folder, "ca.crt"), encoding="ascii") as stream:
+        cluster = Loopback(options.loopback) if options.loopback else Lab(options.name)
+        source, target = cluster.host(options.source), cluster.host(options.target)
+        # On a host of its own a member dials from its own address, and its files are where the role puts them.
+        address, folder, port = source.address, "/etc/etcd/pki", 2380
+        if isinstance(cluster, Loopback):
+            address, folder, port = SOURCE_ADDRESS, cluster.pki_folder(source), cluster.peer_port
+        with open(os.path.join(cluster.ca_folder, "ca.crt"), encoding="ascii") as stream:
             ca = stream.read()
-        certificate, key = make_certificate(lab.ca_folder, options.common_name, source.address)
+        certificate, key = make_certificate(cluster.ca_folder, options.common_name, address)
         own = {"certificate": f"{folder}/{source.name}.crt", "private_key": f"{folder}/{source.name}.key"}
-        member = lab.probe(source, address=target.address, ca=ca, **own)
-        stranger = lab.probe(source, address=target.address, ca=ca, certificate=certificate, private_key=key)
+        dial = functools.partial(cluster.probe, source, address=target.address, port=port, ca=ca)
+        member = dial(**own)
+        stranger = dial(certificate=certificate, private_key=key)
     except (LabError, OSError) as error:
         print(f"stranger: {error}", file=sys.stderr)
         return 1
-    print(f"{source.name} dials {target.name}, peer port 2380, twice: same CA, same address, both key usages.")
+    print(f"{source.name} dials {target.name}, peer port {port}, twice: same CA, same address, both key usages.")
     for who, found in (
         (f"{source.name}'s own certificate", member),
         (f"certificate of CN {options.common_name!r}", stranger),

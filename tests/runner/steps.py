@@ -6,11 +6,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 import re
 import shutil
 import typing as t
+
+from ringfence_lab import demo
+from ringfence_lab.errors import LabError
 
 from runner.cores import CORES, Core, usable_cores
 from runner.labsteps import lab_steps
@@ -295,7 +299,7 @@ class Plan:
                 f"integration: core {core.line}",
                 self._integration(core),
                 (f"install {self.venvs[core].name}",),
-                alone=True,
+                estimate=150,
             )
             for core in self.ends
         ]
@@ -308,6 +312,8 @@ class Plan:
             # ansible-test makes itself a key, whether or not it connects to anything.
             need_command("ssh-keygen", "openssh-client")
             root = stage(self.places, f"integration-{core.line}")
+            config = root / "tests" / "integration" / "integration_config.yml"
+            config.write_text(f"etcd_programs: {json.dumps(_etcd_programs())}\n", encoding="utf-8")
             targets = integration_targets(root)
             if not targets:
                 raise StepFailed("there is no target in tests/integration/targets")
@@ -359,6 +365,17 @@ class Plan:
         if what != "build":
             steps += [Step(f"ansible-core {core.line}", _no_python(core)) for core in CORES if core not in self.cores]
         return steps
+
+
+def _etcd_programs() -> str:
+    """The folder with the etcd that the role's target starts on loopback; as the demo without root gets it."""
+    by_hand = os.environ.get("RINGFENCE_ETCD_PROGRAMS")
+    if by_hand:
+        return by_hand
+    try:
+        return os.path.dirname(demo.ensure_etcd()[0])
+    except LabError as exc:
+        raise MachineError(str(exc)) from exc
 
 
 def _no_python(core: Core) -> t.Callable[[Log], str]:

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The demo: what is missing gets installed, three hosts boot, the playbook runs, a stranger is refused."""
+"""The demo: what is missing gets installed, three hosts boot, the playbook runs, a stranger is refused.
+
+Where this machine gives no hosts (no root, no namespaces) the three members run on its loopback instead.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +16,19 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 import typing as t
 
-from . import image, lab, system
+from . import image, lab, network, system
 from .errors import LabError
 from .lab import Lab
+from .loopback import MEMBERS, Loopback, find_programs
 
 LAB_NAME = "demo"
+# Chooses the kind of demo: "lab" or "loopback"; without it, hosts where they can be had.
+KIND_VARIABLE = "RINGFENCE_DEMO"
+# The etcd that loopback gets where none is on PATH: as on the lab's hosts.
+ETCD_VERSION = "3.5.16"
 MINIMUM_PYTHON = (3, 10)
 REQUIREMENTS = ("ansible-core >= 2.16", "cryptography >= 36.0.0")
 PKI = "/etc/etcd/pki"
@@ -45,15 +54,32 @@ def find_python() -> str:
     )
 
 
-def install_packages(python: str) -> None:
+def why_no_hosts() -> str | None:
+    """Why the demo can't have hosts of its own here, None where it can; installs what only they need."""
+    kind = os.environ.get(KIND_VARIABLE, "")
+    if kind not in ("", "lab", "loopback"):
+        raise LabError(f"{KIND_VARIABLE}={kind}: give lab, loopback or nothing")
+    if kind == "loopback":
+        return f"{KIND_VARIABLE}=loopback"
+    try:
+        lab.check_namespaces()
+        install_packages(set(lab.missing_packages().values()))
+        lab.check_machine()
+    except LabError as error:
+        if kind == "lab":
+            raise
+        return str(error)
+    return None
+
+
+def install_packages(packages: set[str]) -> None:
     """Debian packages that the demo stands on."""
-    packages = set(lab.missing_packages().values())
-    if system.run([python, "-c", "import ensurepip, venv"], check=False).returncode != 0:
-        packages.add("python3-venv")
     if not packages:
         return
     if not shutil.which("apt-get"):
         raise LabError(f"missing: {', '.join(sorted(packages))}; the demo installs packages on Debian and Ubuntu only")
+    if os.geteuid() != 0:
+        raise LabError(f"missing: {', '.join(sorted(packages))}; as root: apt-get install {' '.join(sorted(packages))}")
     system.say(f"installing {', '.join(sorted(packages))}")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     install = ["apt-get", "install", "--yes", "--quiet", "--no-install-recommends", *sorted(packages)]
@@ -72,6 +98,8 @@ def install_packages(python: str) -> None:
 
 def ensure_environment(python: str) -> str:
     """The ``bin`` folder of a virtual environment with ansible-core, kept in the cache."""
+    if system.run([python, "-c", "import ensurepip, venv"], check=False).returncode != 0:
+        install_packages({"python3-venv"})
     version = system.run([python, "-c", "import sys; print(sys.version, sys.prefix)"]).stdout
     key = hashlib.sha256(repr((version, REQUIREMENTS)).encode()).hexdigest()[:12]
     folder = os.path.join(image.cache_folder(), f"controller-{key}")
@@ -90,10 +118,67 @@ def ensure_environment(python: str) -> str:
     return binaries
 
 
-# ---------------------------------------------------------------------------- the lab
-def stage_collection(chosen: Lab) -> str:
+def ensure_etcd() -> tuple[str, str]:
+    """``etcd`` and ``etcdctl``: those on PATH, else from a release archive or Go's modules, else Debian's packages."""
+
+    def on_path() -> None:
+        return None
+
+    def made_here() -> str:
+        from .etcd import ensure_programs
+
+        return os.path.join(ensure_programs(ETCD_VERSION), "usr", "bin")
+
+    problems = []
+    for source in (on_path, made_here, unpack_packages):
+        try:
+            return find_programs(source())
+        except LabError as error:
+            problems.append(str(error))
+    raise LabError(f"the demo needs etcd and etcdctl, put them on PATH. What was tried: {'; '.join(problems)}")
+
+
+def unpack_packages() -> str:
+    """The ``bin`` folder of Debian's packages of etcd. They are unpacked, not installed, which needs no root."""
+    folder = os.path.join(image.cache_folder(), "etcd-packages")
+    if not os.path.isdir(folder):
+        if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
+            raise LabError("there is no apt-get to fetch Debian's packages with")
+        system.say("etcd: fetching Debian's packages (once)")
+        with tempfile.TemporaryDirectory(prefix=".etcd-packages.", dir=image.cache_folder()) as staged:
+            tree = os.path.join(staged, "tree")
+            os.makedirs(tree)
+            _download_packages(staged)
+            for name in sorted(os.listdir(staged)):
+                if name.endswith(".deb"):
+                    system.run(["dpkg-deb", "--extract", os.path.join(staged, name), tree])
+            # What is too old is not kept: the next release of Debian has a newer one.
+            find_programs(os.path.join(tree, "usr", "bin"))
+            os.rename(tree, folder)
+    return os.path.join(folder, "usr", "bin")
+
+
+def _download_packages(folder: str) -> None:
+    """By the package lists of this machine; by lists of our own where those are old, or were never fetched."""
+    options = [
+        f"--option=Dir::State::Lists={folder}/lists",
+        f"--option=Dir::Cache={folder}/cache",
+        # Else root's apt-get hands over to a user that can't get into this folder.
+        "--option=APT::Sandbox::User=",
+    ]
+    download = ["download", "--quiet", "etcd-server", "etcd-client"]
+    at_place = ["env", f"--chdir={folder}", "apt-get"]
+    if system.run([*at_place, options[-1], *download], check=False, timeout_seconds=300).returncode != 0:
+        for name in ("lists/partial", "cache/archives/partial"):
+            os.makedirs(os.path.join(folder, name))
+        for words in (["update", "--quiet"], download):
+            system.run([*at_place, *options, *words], timeout_seconds=300)
+
+
+# ---------------------------------------------------------------------------- what both kinds do
+def stage_collection(folder: str) -> str:
     """A folder in which Ansible finds this checkout as ringfence.etcd."""
-    root = os.path.join(chosen.folder, "collections")
+    root = os.path.join(folder, "collections")
     link = os.path.join(root, "ansible_collections", "ringfence", "etcd")
     os.makedirs(os.path.dirname(link), exist_ok=True)
     if os.path.islink(link):
@@ -102,14 +187,14 @@ def stage_collection(chosen: Lab) -> str:
     return root
 
 
-def controller_environment(chosen: Lab, binaries: str) -> dict[str, str]:
-    """The playbook's environment: the lab's collection, nothing of the user's Ansible configuration."""
+def controller_environment(folder: str, binaries: str) -> dict[str, str]:
+    """The playbook's environment: this collection, nothing of the user's Ansible configuration."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "PYTHON"))}
-    configuration = os.path.join(chosen.folder, "ansible.cfg")
+    configuration = os.path.join(folder, "ansible.cfg")
     system.write_text(configuration, "[defaults]\nnocows = true\nretry_files_enabled = false\n")
     return {
         **kept,
-        "ANSIBLE_COLLECTIONS_PATH": stage_collection(chosen),
+        "ANSIBLE_COLLECTIONS_PATH": stage_collection(folder),
         "ANSIBLE_CONFIG": configuration,
         "ANSIBLE_FORCE_COLOR": "1" if sys.stdout.isatty() else "0",
         "LC_ALL": "C.UTF-8",
@@ -123,21 +208,50 @@ def _show(title: str, command: t.Sequence[str], environment: dict[str, str] | No
     print(f"\n== {title}", flush=True)
     done = subprocess.run(list(command), env=environment, stdin=subprocess.DEVNULL, check=False)
     if done.returncode != 0:
-        raise LabError(f"{title}: exit {done.returncode}; the lab is left up to look at (make demo-down takes it away)")
+        raise LabError(f"{title}: exit {done.returncode}; all is left up to look at (make demo-down takes it away)")
+
+
+def _file(*parts: str) -> str:
+    path = os.path.join(repository(), *parts)
+    if not os.path.exists(path):
+        raise LabError(f"{path} is missing: this checkout is not whole")
+    return path
+
+
+def _table(rows: t.Sequence[tuple[str, str]]) -> str:
+    width = max(len(command) for command, _text in rows)
+    return "\n".join(f"  {command:{width}}  {text}" for command, text in rows)
 
 
 def up() -> None:
-    if os.geteuid() != 0:
-        raise LabError("the demo needs root (it makes namespaces and mounts): run it by sudo")
-    python = find_python()
-    install_packages(python)
-    binaries = ensure_environment(python)
+    reason = why_no_hosts()
+    if reason is not None:
+        system.say(f"no hosts, but three members on this machine's loopback: {reason}")
+    binaries = ensure_environment(find_python())
+    if reason is None:
+        up_on_hosts(binaries)
+    else:
+        up_on_loopback(Loopback(loopback_folder()), binaries)
+
+
+def down() -> None:
+    """Whichever kind is up, or both."""
+    cluster = Loopback(loopback_folder())
+    if os.path.isdir(cluster.folder):
+        stopped = cluster.remove()
+        system.say(f"the members on loopback are stopped ({', '.join(stopped) or 'none ran'}), their files removed")
+    if os.geteuid() == 0:
+        Lab(LAB_NAME).down()
+    elif LAB_NAME in network.labs_present():
+        raise LabError("a demo with hosts of its own is up, which is root's: sudo make demo-down")
+
+
+# ---------------------------------------------------------------------------- three hosts
+def up_on_hosts(binaries: str) -> None:
     chosen = Lab(LAB_NAME, hosts=3)
     chosen.up()
-    environment = controller_environment(chosen, binaries)
-    playbook = os.path.join(repository(), "playbooks", "site.yml")
-    if not os.path.exists(playbook):
-        raise LabError(f"{playbook} is missing: this checkout is not whole")
+    environment = controller_environment(chosen.folder, binaries)
+    playbook = _file("playbooks", "site.yml")
     first = chosen.hosts[0]
     ansible = [os.path.join(binaries, "ansible-playbook"), "-i", chosen.inventory_path, playbook]
     _show("The playbook, over SSH", chosen.controller_command(ansible), environment)
@@ -146,12 +260,8 @@ def up() -> None:
         f"--key={PKI}/{first.name}.key endpoint status --cluster -w table"
     )
     _show(f"On {first.name}: {etcdctl}", chosen.ssh_command(first, etcdctl))
-    stranger = os.path.join(repository(), "tests", "lab", "stranger.py")
-    _show(
-        "A stranger at the peer port",
-        [os.path.join(binaries, "python"), stranger, "--name", LAB_NAME],
-        environment,
-    )
+    stranger = [os.path.join(binaries, "python"), _file("tests", "lab", "stranger.py"), "--name", LAB_NAME]
+    _show("A stranger at the peer port", stranger, environment)
     print(_farewell(chosen), flush=True)
 
 
@@ -166,9 +276,41 @@ def _farewell(chosen: Lab) -> str:
         ("make demo", "the playbook again: nothing changes"),
         ("make demo-down", "take it all away"),
     ]
-    width = max(len(command) for command, _text in rows)
-    lines = ["", f"The lab is up, for playing with (inventory: {chosen.inventory_path}):"]
-    return "\n".join([*lines, *(f"  {command:{width}}  {text}" for command, text in rows)])
+    return f"\nThe lab is up, for playing with (inventory: {chosen.inventory_path}):\n{_table(rows)}"
+
+
+# ---------------------------------------------------------------------------- loopback
+def loopback_folder() -> str:
+    return os.path.join(image.cache_folder(), "demo-loopback")
+
+
+def up_on_loopback(cluster: Loopback, binaries: str) -> None:
+    with system.locked(f"{cluster.folder}.lock"):
+        cluster.prepare(ensure_etcd)
+        environment = {
+            **controller_environment(cluster.folder, binaries),
+            # All that Ansible keeps goes with the cluster.
+            "ANSIBLE_HOME": os.path.join(cluster.folder, "ansible"),
+            "ANSIBLE_LOCALHOST_WARNING": "false",
+            "ANSIBLE_REMOTE_TEMP": os.path.join(cluster.folder, "ansible", "tmp"),
+        }
+        playbook = [os.path.join(binaries, "ansible-playbook"), "-i", os.devnull, "-e", f"@{cluster.settings_path}"]
+        _show("The playbook, without root", [*playbook, _file("tests", "lab", "loopback.yml")], environment)
+        started = cluster.start()
+        cluster.wait_healthy()
+    system.say(f"started from their units: {', '.join(started)}" if started else "the members run, none was started")
+    etcdctl = cluster.etcdctl_command("endpoint", "status", "--cluster", "-w", "table")
+    _show(shlex.join(etcdctl), etcdctl)
+    stranger = [os.path.join(binaries, "python"), _file("tests", "lab", "stranger.py"), "--loopback", cluster.folder]
+    _show("A stranger at the peer port", stranger, environment)
+    first = os.path.join(cluster.folder, MEMBERS[0].name)
+    rows = [
+        (os.path.join(first, f"{MEMBERS[0].name}.service"), "a member's unit, as the role wrote it"),
+        (os.path.join(first, "etcd.log"), "what the member logs"),
+        ("make demo", "the playbook again: nothing changes"),
+        ("make demo-down", "stop the members, take it all away"),
+    ]
+    print(f"\nThe cluster is up:\n{_table(rows)}", flush=True)
 
 
 def main(arguments: t.Sequence[str] | None = None) -> int:
@@ -178,7 +320,7 @@ def main(arguments: t.Sequence[str] | None = None) -> int:
         if parser.parse_args(arguments).action == "up":
             up()
         else:
-            Lab(LAB_NAME).down()
+            down()
     except LabError as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1

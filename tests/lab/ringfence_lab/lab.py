@@ -47,20 +47,25 @@ def missing_packages() -> dict[str, str]:
     return missing
 
 
-def check_machine() -> None:
-    """Whether a lab can run here; if not, one line with what is missing and the way out."""
+def check_namespaces() -> None:
+    """Whether this user is given what hosts are made of; if not, one line with the way out."""
     if os.geteuid() != 0:
         raise LabError("the lab needs root (it makes namespaces and mounts): run it by sudo")
-    missing = missing_packages()
-    if missing:
-        packages = " ".join(sorted(set(missing.values())))
-        raise LabError(f"missing: {', '.join(sorted(missing))}. The way out: apt-get install {packages}")
     tried = system.run(["unshare", "--net", "--mount", "--pid", "--fork", "true"], check=False)
     if tried.returncode != 0:
         raise LabError(
             f"this machine gives root no namespaces ({tried.stderr.strip()}); in a container, start that with "
             "all capabilities (--privileged)"
         )
+
+
+def check_machine() -> None:
+    """Whether a lab can run here; if not, one line with what is missing and the way out."""
+    check_namespaces()
+    missing = missing_packages()
+    if missing:
+        packages = " ".join(sorted(set(missing.values())))
+        raise LabError(f"missing: {', '.join(sorted(missing))}. The way out: apt-get install {packages}")
     if not cgroups.hierarchies(system.read_text("/proc/self/mountinfo") or ""):
         raise LabError("no cgroup hierarchy is mounted here: mount -t cgroup2 none /sys/fs/cgroup")
 

@@ -29,9 +29,9 @@ def probe(
     """``GET /version`` by TLS. ``ca``, ``certificate`` and ``private_key`` are PEM text or a path.
 
     Gives ``accepted`` (an HTTP status line came, nothing less), ``status`` (of HTTP, or None), ``detail`` (one
-    readable line) and ``tls`` (the version, or None).
+    readable line), ``tls`` (the version, or None) and ``serial_number`` (of the certificate that is served, or None).
     """
-    result: dict[str, t.Any] = {"accepted": False, "status": None, "detail": "", "tls": None}
+    result: dict[str, t.Any] = {"accepted": False, "status": None, "detail": "", "tls": None, "serial_number": None}
     try:
         context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cadata=_text(ca))
         # Python 3.13 is stricter by default; a probe answers the same on every host.
@@ -45,6 +45,7 @@ def probe(
             context.wrap_socket(plain, server_hostname=address) as connection,
         ):
             result["tls"] = connection.version()
+            result["serial_number"] = (connection.getpeercert() or {}).get("serialNumber")
             refusal = _wait_for_refusal(connection)
             if refusal is not None:
                 result["detail"] = refusal

@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import pathlib
+import re
 import stat
 import subprocess
 import typing as t
@@ -20,6 +22,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._files import (
     WantedDirectory,
     WantedFile,
     apply_changes,
+    check_may_give,
     describe,
     gid_of,
     group_name,
@@ -178,6 +181,33 @@ def test_names_and_numbers() -> None:
         FileError, match="group nobody-here does not exist on this host: create it or name another group"
     ):
         gid_of("nobody-here")
+
+
+@pytest.mark.parametrize(
+    ("uid", "gid", "line"),
+    [
+        (12345, 12345, None),
+        (12345, 12346, None),
+        (
+            0,
+            12345,
+            "only root can give files to the-owner, and this runs as 12345: run as root (become: true), or name",
+        ),
+        (None, 12345, "only root can give files to the-owner"),
+        (12345, 0, "only root can give files to the-group, to which 12345 does not belong: run as root"),
+        (12345, None, "only root can give files to the-group"),
+    ],
+)
+def test_an_ordinary_users_files_are_its_own(
+    uid: int | None, gid: int | None, line: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    monkeypatch.setattr(os, "getegid", lambda: 12345)
+    monkeypatch.setattr(os, "getgroups", lambda: [12346])
+    with pytest.raises(FileError, match=re.escape(line)) if line else contextlib.nullcontext():
+        check_may_give("the-owner", uid, "the-group", gid)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    check_may_give("the-owner", uid, "the-group", gid)
 
 
 # Apply ----------------------------------------------------------------------------------------------------------

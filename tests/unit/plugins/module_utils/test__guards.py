@@ -77,6 +77,16 @@ def codes(cluster: guards.Cluster) -> list[str]:
     return [refusal.code for refusal in refusals]
 
 
+def test_an_ordinary_user_works_for_nobody_else() -> None:
+    cluster = fresh()
+    for name, user in (("etcd-1", "alice"), ("etcd-2", "root"), ("etcd-3", "alice")):
+        cluster.infos[name]["user"] = {"name": "etcd", "module_user": user, "may_own": user == "root"}
+    assert codes(cluster) == ["not_root"]
+    text = only_text(cluster)
+    assert text.startswith("member etcd-1, etcd-3: only root can give files to etcd, and this runs as alice")
+    assert "etcd_peer_tls_owner: alice and etcd_peer_tls_manage_service: false" in text
+
+
 def only_text(cluster: guards.Cluster) -> str:
     (refusal,) = guards.check_cluster(cluster)
     return refusal.text

@@ -10,7 +10,13 @@ import typing as t
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils import _service, _systemd
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError, RefusedError, ServiceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._commands import run_command
+from ansible_collections.ringfence.etcd.plugins.module_utils._errors import (
+    FileError,
+    InputError,
+    RefusedError,
+    ServiceError,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._unit import deployed_from_arguments, seal_of, seal_unit
 
 NOTIFY = """[Unit]
@@ -99,7 +105,7 @@ def test_from_nothing(host: Host, tmp_path: pathlib.Path) -> None:
     assert plan.changed and plan.starts and plan.running and not plan.restart_due
     assert plan.diff[-1]["before"] == "" and plan.diff[-1]["after"].endswith(wanted.text)
     host.calls.clear()
-    _service.apply_present(plan)
+    _service.apply_plan(plan)
     assert host.calls == ["daemon_reload", "enable etcd.service", "restart_no_block etcd.service"]
     assert (tmp_path / "etcd.service").read_text() == wanted.text
     assert oct((tmp_path / "data").stat().st_mode)[-4:] == "0700"
@@ -111,7 +117,7 @@ def test_from_nothing(host: Host, tmp_path: pathlib.Path) -> None:
 @pytest.fixture
 def deployed(host: Host, tmp_path: pathlib.Path) -> _service.WantedUnit:
     wanted = wanted_unit(tmp_path)
-    _service.apply_present(_service.plan_present(wanted, False, False))
+    _service.apply_plan(_service.plan_present(wanted, False, False))
     host.runs(seal_of(wanted.text), wanted.data_dir)
     host.calls.clear()
     return wanted
@@ -122,7 +128,7 @@ def test_a_running_member_is_never_restarted(host: Host, deployed: _service.Want
     plan = _service.plan_present(changed, False, False)
     assert plan.actions == ("write_unit", "daemon_reload")
     assert [reason["code"] for reason in plan.restart_due] == ["unit_changed"]
-    _service.apply_present(plan)
+    _service.apply_plan(plan)
     # From the process, not from what this run did: a run that ends here is finished by the next.
     again = _service.plan_present(changed, False, False)
     assert not again.changed and again.restart_due == plan.restart_due
@@ -163,7 +169,7 @@ def test_another_etcd_of_that_name_is_stopped(host: Host, tmp_path: pathlib.Path
         "start",
     )
     assert plan.running and not plan.restart_due
-    _service.apply_present(plan)
+    _service.apply_plan(plan)
     assert host.calls[-2:] == ["stop etcd.service", "restart_no_block etcd.service"]
 
 
@@ -182,6 +188,7 @@ def test_a_running_member_keeps_its_data(host: Host, tmp_path: pathlib.Path) -> 
     assert not (tmp_path / "etcd.service").exists()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes users")
 def test_a_user_that_check_mode_can_not_know_yet(host: Host, tmp_path: pathlib.Path) -> None:
     wanted = wanted_unit(tmp_path, owner="ringfence-no-such-user")
     plan = _service.plan_present(wanted, False, True)
@@ -201,6 +208,78 @@ def test_what_systemd_does_not_take_is_not_written(host: Host, tmp_path: pathlib
 def test_an_interrupted_reload_is_made_up_for(host: Host, deployed: _service.WantedUnit) -> None:
     host.properties["NeedDaemonReload"] = "yes"
     assert _service.plan_present(deployed, False, False).actions == ("daemon_reload",)
+
+
+@pytest.fixture
+def no_systemd(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any call of systemd's programs ends the test; etcd's own is let through."""
+
+    def run(command: t.Sequence[str], *_others: t.Any) -> t.Any:
+        assert not os.path.basename(command[0]).startswith("systemctl"), command
+        assert not os.path.basename(command[0]).startswith("systemd-"), command
+        return run_command(command, *_others)
+
+    monkeypatch.setattr(_systemd, "run_command", run)
+
+
+def test_written_from_nothing(no_systemd: None, tmp_path: pathlib.Path) -> None:
+    wanted = wanted_unit(tmp_path, unit_directory=str(tmp_path / "image" / "units"))
+    checked = _service.plan_written(wanted, True)
+    assert list(tmp_path.iterdir()) == []
+    plan = _service.plan_written(wanted, False)
+    assert plan.actions == checked.actions == ("make_unit_directory", "make_data_directory", "write_unit")
+    assert plan.changed and not plan.starts and plan.diff == checked.diff
+    assert plan.diff[-1]["before"] == "" and plan.diff[-1]["after"].endswith(wanted.text)
+    _service.apply_plan(plan)
+    unit = tmp_path / "image" / "units" / "etcd.service"
+    assert (unit.read_text(), oct(unit.stat().st_mode)[-4:], unit.stat().st_uid) == (wanted.text, "0644", os.geteuid())
+    assert oct((tmp_path / "data").stat().st_mode)[-4:] == "0700"
+    again = _service.plan_written(wanted, False)
+    assert (again.actions, again.changed, again.diff) == ((), False, ())
+
+
+def test_written_puts_back_what_drifted(no_systemd: None, tmp_path: pathlib.Path) -> None:
+    wanted = wanted_unit(tmp_path)
+    _service.apply_plan(_service.plan_written(wanted, False))
+    (tmp_path / "etcd.service").chmod(0o666)
+    (tmp_path / "data").chmod(0o755)
+    plan = _service.plan_written(wanted, False)
+    assert plan.actions == ("repair_data_directory", "repair_unit_attributes")
+    _service.apply_plan(plan)
+    (tmp_path / "etcd.service").write_text("edited by hand")
+    plan = _service.plan_written(wanted, False)
+    assert plan.actions == ("write_unit",) and plan.diff[0]["before"] == "edited by hand"
+    _service.apply_plan(plan)
+    assert not _service.plan_written(wanted, False).changed
+
+
+def test_written_asks_etcd_about_its_flags(no_systemd: None, tmp_path: pathlib.Path) -> None:
+    program = tmp_path / "etcd"
+    program.write_text("#!/bin/sh\necho 'flag provided but not defined: -new' >&2\nexit 2\n")
+    program.chmod(0o755)
+    text = seal_unit(text_of(str(tmp_path / "data")).replace("/usr/bin/etcd", str(program)))
+    with pytest.raises(ServiceError, match="does not take its arguments: flag provided but not defined: -new"):
+        _service.plan_written(wanted_unit(tmp_path, text=text), False)
+    assert not (tmp_path / "etcd.service").exists() and not (tmp_path / "data").exists()
+
+
+def test_written_checks_the_text(no_systemd: None, tmp_path: pathlib.Path) -> None:
+    wanted = wanted_unit(tmp_path)
+    with pytest.raises(InputError, match="carries no seal"):
+        _service.plan_written(wanted_unit(tmp_path, text=wanted.text.replace("etcd-1", "etcd-2")), False)
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_an_ordinary_user_writes_for_itself_only(
+    check_mode: bool, no_systemd: None, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    for owner in ("root", "ringfence-no-such-user"):
+        with pytest.raises(FileError, match="does not exist" if not check_mode and owner != "root" else "only root"):
+            _service.plan_written(wanted_unit(tmp_path, owner=owner), check_mode)
+    plan = _service.plan_written(wanted_unit(tmp_path, owner="12345"), check_mode)
+    # Nothing is to be given away: no owner is asked for but the one who writes.
+    assert [change.wanted.uid for change in plan.files] == [12345, None]
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._peer_info import (
     etcd_facts,
     etcd_version,
     peer_info,
+    user_facts,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._unit import seal_unit
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certificate_maker import NOW, issue, key_pem
@@ -249,8 +250,9 @@ class Host:
         self.properties.update(ActiveState="active", SubState="running", MainPID="4711")
         self.started = {"pid": 4711, "argv": list(argv), "environ_seal": seal, "environment": environment, "exe": None}
 
-    def info(self, data_dir: str | None = None) -> dict[str, t.Any]:
-        return peer_info(str(self.folder / "pki"), "etcd-1", "root", "/none", "etcd.service", data_dir)
+    def info(self, data_dir: str | None = None, unit_directory: pathlib.Path | None = None) -> dict[str, t.Any]:
+        folder = None if unit_directory is None else str(unit_directory)
+        return peer_info(str(self.folder / "pki"), "etcd-1", "root", "/none", "etcd.service", data_dir, folder)
 
 
 @pytest.fixture
@@ -263,7 +265,7 @@ def test_no_unit_no_process(host: Host) -> None:
     assert (info["unit"]["exists"], info["unit"]["managed"], info["unit"]["settings"]) == (False, False, None)
     assert (info["process"]["running"], info["process"]["pid"]) == (False, None)
     assert info["other_etcd"] is None and info["data"]["directory"] is None
-    assert info["user"] == {"name": "root", "exists": True}
+    assert info["user"]["exists"]
 
 
 def test_our_unit_runs(host: Host) -> None:
@@ -294,6 +296,46 @@ def test_drop_ins_count(host: Host) -> None:
     info = host.info()
     assert info["unit"]["drop_ins"] == [drop_in] and info["unit"]["settings"]["member_name"] == "other"
     assert info["unit"]["managed"] and info["unit"]["seal_valid"]
+
+
+def test_a_unit_where_systemd_does_not_look_is_another_than_systemds(host: Host, tmp_path: pathlib.Path) -> None:
+    path = host.unit(OURS, "own/etcd.service")
+    host.properties.update(FragmentPath=host.unit(DEBIAN.format(data="/x", file="/none")), DropInPaths="/none.conf")
+    host.runs("/usr/bin/etcd", "--name=theirs")
+    info = host.info(unit_directory=tmp_path / "own")
+    assert (info["unit"]["path"], info["unit"]["managed"], info["unit"]["drop_ins"]) == (path, True, [])
+    assert info["unit"]["settings"]["allowed_common_names"] == ["a", "b"]
+    assert info["data"]["directory"] == "/var/lib/etcd/etcd-1"
+    assert not info["process"]["running"] and info["other_etcd"] is None and host.asked == []
+    assert not host.info(unit_directory=tmp_path / "none")["unit"]["exists"]
+
+
+def test_a_folder_of_systemds_is_systemds_to_tell(host: Host, tmp_path: pathlib.Path) -> None:
+    path = host.unit(OURS, "lib/etcd.service")
+    host.properties.update(FragmentPath=path)
+    host.runs("/usr/bin/etcd", seal="0" * 64)
+    (tmp_path / "link").symlink_to(tmp_path / "etc")
+    (tmp_path / "etc").mkdir()
+    for folder in ("etc", "lib", "link"):
+        info = host.info(unit_directory=tmp_path / folder)
+        assert (info["unit"]["path"], info["process"]["running"]) == (path, True)
+
+
+@pytest.mark.parametrize(
+    ("uid", "owner", "may_own"),
+    [
+        (0, "root", True),
+        (0, "no-such-user", True),
+        (12345, "root", False),
+        (12345, "no-such-user", False),
+        (12345, "12345", True),
+    ],
+)
+def test_whom_files_can_be_given_to(uid: int, owner: str, may_own: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: uid)
+    exists = owner != "no-such-user"
+    me = "root" if uid == 0 else str(uid)
+    assert user_facts(owner) == {"name": owner, "exists": exists, "module_user": me, "may_own": may_own}
 
 
 def test_without_systemd_the_unit_is_found_in_its_folders(host: Host) -> None:
@@ -400,7 +442,7 @@ def test_the_module_changes_nothing(tmp_path: pathlib.Path) -> None:
     }
     for check_mode in (True, False):
         answer = run_module("etcd_peer_info", args, check_mode=check_mode)
-        assert answer["changed"] is False and answer["user"] == {"name": "no-such-user", "exists": False}
+        assert answer["changed"] is False and not answer["user"]["exists"]
         assert answer["credentials"]["private_key"]["matches_certificate"] is True
         assert answer["credentials"]["certificate"]["pem"] == LEAF.pem
         assert answer["data"]["exists"] is False and answer["other_etcd"] is None
@@ -418,6 +460,7 @@ def test_the_module_changes_nothing(tmp_path: pathlib.Path) -> None:
         ({"directory": "pki"}, "directory: pki is not an absolute path"),
         ({"etcd_binary": "etcd"}, "etcd_binary: etcd is not an absolute path"),
         ({"data_dir": "data"}, "data_dir: data is not an absolute path"),
+        ({"unit_directory": "units"}, "unit_directory: units is not an absolute path"),
         ({"unit": "etcd"}, "unit: 'etcd' is no service's name"),
         ({"unit": "../etcd.service"}, "unit: '../etcd.service' is no service's name"),
     ],

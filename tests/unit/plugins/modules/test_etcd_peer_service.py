@@ -5,10 +5,12 @@
 from __future__ import annotations
 
 import os
+import pathlib
 import typing as t
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError
+from ansible_collections.ringfence.etcd.plugins.module_utils._unit import seal_unit
 from ansible_collections.ringfence.etcd.plugins.modules import etcd_peer_service
 from ansible_collections.ringfence.etcd.tests.unit.plugins.modules.module_runner import run_module
 
@@ -20,6 +22,8 @@ ENDPOINTS = [{"name": "etcd-1", "client_url": "https://10.0.0.1:2379", "peer_url
     ("arguments", "message"),
     [
         ({}, "state is present but all of the following are missing: content, data_dir"),
+        ({"state": "written"}, "state is written but all of the following are missing: content, data_dir"),
+        ({**PRESENT, "state": "written"}, "carries no seal"),
         ({"state": "healthy"}, "state is healthy but all of the following are missing: endpoints, member_name"),
         ({"state": "restarted", "member_name": "a"}, "missing: endpoints"),
         ({**PRESENT, "cert_file": "/x"}, "key_file"),
@@ -46,6 +50,29 @@ def test_without_systemd(arguments: dict[str, t.Any], check_mode: bool) -> None:
     answer = run_module("etcd_peer_service", arguments, check_mode=check_mode)
     assert answer["problem"] == "service"
     assert answer["msg"].startswith("systemd does not run this host")
+
+
+def test_written_check_run_check_run(tmp_path: pathlib.Path) -> None:
+    data_dir = str(tmp_path / "data")
+    unit = (
+        "[Unit]\nDescription=etcd\n[Service]\nType=notify\nEnvironment=RINGFENCE_SEAL=\n"
+        f"ExecStart={tmp_path}/no-etcd --name=etcd-1 --data-dir={data_dir}\n[Install]\nWantedBy=multi-user.target\n"
+    )
+    arguments = {
+        "state": "written",
+        "content": seal_unit(unit),
+        "data_dir": data_dir,
+        "owner": str(os.geteuid()),
+        "group": str(os.getegid()),
+        "unit_directory": str(tmp_path),
+        "member_name": "etcd-1",
+    }
+    answers = [run_module("etcd_peer_service", arguments, check_mode=check) for check in (True, False, True, False)]
+    assert [answer["changed"] for answer in answers] == [True, True, False, False]
+    assert answers[0] == answers[1] and answers[2] == answers[3]
+    assert answers[0]["actions"] == ["make_data_directory", "write_unit"] and not answers[0]["started"]
+    assert "running" not in answers[0] and "restart_due" not in answers[0]
+    assert (tmp_path / "etcd.service").read_text() == arguments["content"]
 
 
 @pytest.mark.parametrize(
