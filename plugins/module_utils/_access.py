@@ -100,7 +100,7 @@ def barrier_error(path: str, identity: Identity, barrier: Barrier) -> FileError:
 def _in_child(path: str, identity: Identity, planned: t.Mapping[str, Attributes]) -> Barrier | None:
     reading, writing = os.pipe()
     child = os.fork()
-    if child == 0:
+    if child == 0:  # pragma: no cover (another process and user; what it finds is tested here)
         # Nothing of the parent may go on here: no exception handler, no exit handler, no buffered output.
         status = 1
         try:
@@ -168,7 +168,7 @@ def _bars(
 ) -> Barrier | None:
     try:
         info = os.stat(path) if path not in planned else None
-    except OSError as exc:
+    except OSError as exc:  # pragma: no cover (it has gone since the walk saw it)
         return _unseen(path, exc)
     if info is None:
         attributes = planned[path]

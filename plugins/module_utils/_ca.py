@@ -172,17 +172,15 @@ def _told_with_folder(plan: CaPlan, fresh: CaPlan) -> CaPlan:
 def locked(directory: str) -> t.Iterator[None]:
     """Hold the folder's lock: two runs at once on one folder wait for each other."""
     path = os.path.join(directory, ".lock")
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    except OSError as exc:
-        raise files.os_error("lock", path, exc) from exc
-    with os.fdopen(descriptor, "rb+") as stream:
+    with contextlib.ExitStack() as stack:
         try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            stack.callback(os.close, descriptor)
             if os.geteuid() == 0:
                 # The folder's owner must be able to take the lock when it is not root that comes next.
                 folder = os.stat(directory)
-                os.fchown(stream.fileno(), folder.st_uid, folder.st_gid)
-            fcntl.flock(stream.fileno(), fcntl.LOCK_EX)
+                os.fchown(descriptor, folder.st_uid, folder.st_gid)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
         except OSError as exc:
             raise files.os_error("lock", path, exc) from exc
         yield

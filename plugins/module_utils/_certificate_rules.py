@@ -123,10 +123,12 @@ def days_left(not_after: datetime, now: datetime) -> int:
 
 def checked_common_name(value: str, what: str, comma_allowed: bool = False) -> str:
     """The common name as it is, or InputError. A comma would be read as two names by etcd's allowed-CN list."""
-    if not 1 <= len(value) <= COMMON_NAME_LIMIT:
+    # RFC 5280 counts characters, cryptography counts bytes.
+    length = len(value.encode("utf-8", "surrogatepass"))
+    if not 1 <= length <= COMMON_NAME_LIMIT:
+        count = f"{length} characters" if length == len(value) else f"{length} bytes in UTF-8"
         raise InputError(
-            f"{what} '{value}' has {len(value)} characters: a common name has 1 to {COMMON_NAME_LIMIT}, choose a"
-            f" shorter one"
+            f"{what} '{value}' has {count}: a common name has 1 to {COMMON_NAME_LIMIT}, choose a shorter one"
             if value
             else f"{what} is empty: give one of 1 to {COMMON_NAME_LIMIT} characters"
         )

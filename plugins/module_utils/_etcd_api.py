@@ -239,7 +239,7 @@ class Client:
             if path == "/v3/lease/keepalive":
                 return response.status, response.readline(_ANSWER_BYTES)
             return response.status, response.read(_ANSWER_BYTES)
-        except (OSError, http.client.HTTPException) as exc:
+        except (OSError, UnicodeError, http.client.HTTPException) as exc:
             raise ApiError(f"{url}{path}: {_reason(exc)}", url=url) from exc
         finally:
             connection.close()

@@ -70,7 +70,7 @@ def make_key(key_type: str) -> PrivateKey:
             return ec.generate_private_key(ec.SECP384R1())
         if key_type.startswith("rsa-"):
             return rsa.generate_private_key(public_exponent=65537, key_size=int(key_type[len("rsa-") :]))
-    except UnsupportedAlgorithm as exc:
+    except UnsupportedAlgorithm as exc:  # pragma: no cover (an OpenSSL without Ed25519, as in FIPS mode)
         raise CryptoError(
             f"this host's OpenSSL can't make a key of type {key_type} ({exc}): choose another key_type"
         ) from exc

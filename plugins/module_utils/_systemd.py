@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import tempfile
 import time
 import typing as t
@@ -62,7 +61,6 @@ class ProcessFacts(t.TypedDict):
     argv: list[str]
     environ_seal: str | None
     environment: dict[str, str]
-    exe: str | None
 
 
 def is_available() -> bool:
@@ -141,21 +139,19 @@ def verify_unit(text: str, unit: str, missing_program_is_fine: bool = False) -> 
 
     ``missing_program_is_fine``: in check mode the run itself would install the program.
     """
-    folder = tempfile.mkdtemp(prefix="ringfence-")
     try:
-        path = os.path.join(folder, unit)
-        with open(path, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        command = ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", path]
-        done = _run(command)
-        attributed = "--recursive-errors" not in done.stderr
-        if not attributed:
-            # systemd before 250 does not know the option: there the exit status also counts other units' faults.
-            done = _run([word for word in command if not word.startswith("--recursive-errors")])
+        with tempfile.TemporaryDirectory(prefix="ringfence-") as folder:
+            path = os.path.join(folder, unit)
+            with open(path, "w", encoding="utf-8") as stream:
+                stream.write(text)
+            command = ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", path]
+            done = _run(command)
+            attributed = "--recursive-errors" not in done.stderr
+            if not attributed:
+                # systemd before 250 does not know the option: there the exit status also counts other units' faults.
+                done = _run([word for word in command if not word.startswith("--recursive-errors")])
     except OSError as exc:
-        raise os_error("write", folder, exc) from exc
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        raise os_error("write", exc.filename or "a temporary file", exc) from exc
     complaints = complaints_about(done.stderr, path, unit)
     ignored = "is not executable: No such file" if missing_program_is_fine else "\n"
     others = [line for line in complaints if ignored not in line]
@@ -204,18 +200,13 @@ def process_facts(pid: int) -> ProcessFacts | None:
         return None
     except OSError as exc:
         raise os_error("read", f"/proc/{pid}", exc) from exc
-    if not argv:
+    if not argv:  # pragma: no cover (in the moment of its start; a zombie, with an older kernel)
         return None
-    try:
-        exe: str | None = os.readlink(f"/proc/{pid}/exe")
-    except OSError:
-        exe = None
     return {
         "pid": pid,
         "argv": argv,
         "environ_seal": variables.get(SEAL_VARIABLE) or None,
         "environment": {name: value for name, value in sorted(variables.items()) if name.startswith("ETCD_")},
-        "exe": exe,
     }
 
 

@@ -40,7 +40,7 @@ options:
     required: true
   common_name:
     description:
-      - The common name of the CA, 1 to 64 characters.
+      - The common name of the CA, 1 to 64 characters. One beyond ASCII counts as two to four.
     type: str
     default: etcd peer CA
   key_type:

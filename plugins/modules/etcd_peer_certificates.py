@@ -53,7 +53,8 @@ options:
         required: true
       common_name:
         description:
-          - The common name of the certificate, 1 to 64 characters without a comma.
+          - The common name of the certificate, 1 to 64 characters without a comma. One beyond ASCII counts as two to
+            four.
         type: str
         required: true
       dns_names:

@@ -17,11 +17,14 @@ from ringfence_lab import demo
 from ringfence_lab.errors import LabError
 
 from runner.cores import CORES, Core, usable_cores
+from runner.coverage import forget_integration, integration_data, report_coverage
 from runner.labsteps import lab_steps
 from runner.machine import MachineError, Python, need_command
 from runner.places import CHECKOUT, Places, Venv, stage, staging_root
 from runner.schedule import Log, Step, StepFailed, StepSkipped
 from runner.verdicts import check_tarball, integration_targets, refuse_false_green, tests_passed
+
+UNIT_MEASURED = "unit: newest, coverage"
 
 
 class Plan:
@@ -55,6 +58,8 @@ class Plan:
             for core, python in self.cores.items()
         }
         self.venvs.update({self.oldest: self.oldest_venv, self.main: self.main_venv})
+        # Data files of this run, for the coverage by unit and integration tests together.
+        self.measured: list[pathlib.Path] = []
 
     # -- surroundings ----------------------------------------------------------------------------------------------
 
@@ -229,7 +234,7 @@ class Plan:
         """The unit tests on the two ends of what users run, and on each Python that nodes may have."""
         main, oldest = self.main_venv, self.oldest_venv
         steps = [
-            Step("unit: newest, coverage", self._pytest(main, coverage=True), (f"install {main.name}",)),
+            Step(UNIT_MEASURED, self._pytest(main, coverage=True), (f"install {main.name}",), estimate=60),
             Step("unit: oldest cryptography", self._pytest(oldest, coverage=False), (f"install {oldest.name}",)),
             Step("unit: the lab and the runner", self._tools, (f"install {main.name}",)),
         ]
@@ -267,6 +272,7 @@ class Plan:
             env = self.environment(venv, root, PYTHONPATH=str(staging_root(root)))
             printed = self.command(log, venv, words, root, env)
             if coverage:
+                self.measured.append(pathlib.Path(env["COVERAGE_FILE"]))
                 log.shown.extend(line for line in printed.splitlines() if re.match(r"TOTAL\s", line))
             return tests_passed(printed)
 
@@ -319,11 +325,33 @@ class Plan:
                 raise StepFailed("there is no target in tests/integration/targets")
             python = self.cores[core].version
             words = ["ansible-test", "integration", "--venv", "--python", python, "--allow-destructive"]
+            if core == self.main:
+                # On one Python with the unit tests: which branches there are differs between Pythons.
+                forget_integration(root)
+                words.append("--coverage")
             printed = self.command(log, venv, [*words, "--color", "no"], root)
             refuse_false_green(printed, targets)
+            if core == self.main:
+                self.measured.extend(integration_data(root))
             return f"{len(targets)} targets"
 
         return work
+
+    # -- coverage --------------------------------------------------------------------------------------------------
+
+    def coverage(self) -> list[Step]:
+        """What the unit tests and the integration tests of the newest core reach together."""
+        return [Step("coverage: together", self._coverage, (UNIT_MEASURED, f"integration: core {self.main.line}"))]
+
+    def _coverage(self, log: Log) -> str:
+        root = stage(self.places, "coverage")
+        venv = self.main_venv
+        combined = self.places.logs / "together.coverage"
+
+        def run(words: t.Sequence[str]) -> str:
+            return self.command(log, venv, ["python", "-m", *words], root)
+
+        return f"{report_coverage(log, run, self.measured, combined):g} %"
 
     # -- build -----------------------------------------------------------------------------------------------------
 
@@ -355,8 +383,9 @@ class Plan:
             "integration": self.integration,
             "lab-test": lambda: lab_steps(self),
             "build": self.build,
+            "coverage": self.coverage,
         }
-        names = ["lint", "unit", "integration", "lab-test"] if what == "test" else [what]
+        names = ["lint", "unit", "integration", "coverage", "lab-test"] if what == "test" else [what]
         wanted = [step for name in names for step in targets[name]()]
         needed = {name for step in wanted for name in step.after}
         venvs = dict.fromkeys([self.main_venv, self.oldest_venv, self.galaxy_venv, *self.venvs.values()])

@@ -6,6 +6,23 @@
 
 from __future__ import annotations
 
+import os
+import pathlib
+import shutil
+import tempfile
+import typing as t
+
+import pytest
+
+
+@pytest.fixture
+def open_folder() -> t.Iterator[pathlib.Path]:
+    """A folder that everybody gets through to; pytest's own is closed to others."""
+    path = tempfile.mkdtemp(prefix="ringfence-test-")
+    os.chmod(path, 0o755)
+    yield pathlib.Path(os.path.realpath(path))
+    shutil.rmtree(path)
+
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     """Call a generated key or certificate by its argument.

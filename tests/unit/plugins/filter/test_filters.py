@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import sys
 import typing as t
 
 import pytest
@@ -25,6 +26,16 @@ HOSTVARS: dict[str, dict[str, t.Any]] = {
     "node.example.net": {},
 }
 SETTINGS = {"cluster_name": "etcd", "data_dir": "/var/lib/etcd/etcd", "credentials_directory": "/etc/etcd/pki"}
+
+
+@pytest.mark.parametrize(
+    "function",
+    [etcd_arguments, etcd_cluster_check, etcd_members, sealed_unit, systemd_quote],
+    ids=lambda one: one.__name__,
+)
+def test_each_file_brings_the_filter_of_its_name(function: t.Callable[..., t.Any]) -> None:
+    plugin = sys.modules[function.__module__]
+    assert plugin.FilterModule().filters() == {plugin.__name__.rsplit(".", 1)[1]: function}
 
 
 def members(*hosts: t.Any, **options: t.Any) -> list[dict[str, t.Any]]:
@@ -114,6 +125,19 @@ def test_the_check_says_each_refusal_with_its_code() -> None:
     info = {"etcd": {"binary": "/usr/bin/etcd", "found": False, "version": None}}
     verdict = etcd_cluster_check(members("etcd-1"), {"etcd-1": info}, "etcd", SETTINGS, leaving="a, b")
     assert [refusal["code"] for refusal in verdict["refusals"]] == ["binary_missing"]
+
+
+def test_the_check_warns_of_what_may_go_on(capsys: pytest.CaptureFixture[str]) -> None:
+    verdict = etcd_cluster_check(members("etcd-1", "etcd-2"), {}, "etcd", SETTINGS)
+    (warning,) = verdict["warnings"]
+    assert "2 members" in warning and "2 members" in capsys.readouterr().err
+
+
+def test_the_check_wants_members_that_the_filter_made() -> None:
+    with pytest.raises(
+        AnsibleFilterError, match=r"made by the filter ringfence\.etcd\.etcd_members is wanted: address, "
+    ):
+        etcd_cluster_check([{"name": "etcd-1"}], {}, "etcd", SETTINGS)
 
 
 ARGUMENTS = ["--name=etcd-1", "--peer-cert-allowed-cn=etcd-1.example.com,etcd-2.example.com"]

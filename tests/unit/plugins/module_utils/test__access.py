@@ -6,10 +6,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
-import shutil
-import tempfile
 import typing as t
 
 import pytest
@@ -23,18 +22,29 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._access import (
     mode_allows,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import FileError
+from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.ordinary_user import USER, ordinary_user
 
-STRANGER = Identity("stranger", 64123, 64123, frozenset((64123, 64200)))
+STRANGER = Identity("stranger", USER, USER, frozenset((USER, 64200)))
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 
 
 @pytest.fixture
-def folder() -> t.Iterator[pathlib.Path]:
-    """A folder that everybody gets through to; pytest's own is closed to others."""
-    path = tempfile.mkdtemp(prefix="ringfence-test-")
-    os.chmod(path, 0o755)
-    yield pathlib.Path(os.path.realpath(path))
-    shutil.rmtree(path)
+def folder(open_folder: pathlib.Path) -> pathlib.Path:
+    return open_folder
+
+
+Ask = t.Callable[..., t.Optional[Barrier]]
+
+
+@pytest.fixture(params=["from here", "as the user itself"])
+def barrier_of(request: pytest.FixtureRequest) -> Ask:
+    """The stranger's barrier: asked by root, and asked by the stranger."""
+
+    def ask(path: str, planned: t.Mapping[str, Attributes] | None = None) -> Barrier | None:
+        with contextlib.nullcontext() if request.param == "from here" else ordinary_user():
+            return find_barrier(path, STRANGER, planned)
+
+    return ask
 
 
 def make(folder: pathlib.Path, mode: int = 0o644, folder_mode: int = 0o755) -> str:
@@ -91,15 +101,39 @@ def test_identity() -> None:
         (0o600, 0o700, "search", "a/b"),
     ],
 )
-def test_the_kernel_says(folder: pathlib.Path, mode: int, folder_mode: int, why: str | None, where: str) -> None:
+def test_the_kernel_says(
+    folder: pathlib.Path, barrier_of: Ask, mode: int, folder_mode: int, why: str | None, where: str
+) -> None:
     path = make(folder, mode, folder_mode)
-    barrier = find_barrier(path, STRANGER)
+    barrier = barrier_of(path)
     assert (barrier and barrier.why) == why
     if barrier:
         assert barrier.path == str(folder / where)
         assert f"{folder / where} (0" in barrier.text and "root:root" in barrier.text
     # The check changed nothing for the one who asks.
     assert os.geteuid() == 0
+
+
+@as_root
+def test_a_mode_that_promises_more_than_the_kernel_gives() -> None:
+    """A process's map of memory has mode 0444, and can be opened by its own user alone."""
+    path = f"/proc/{os.getpid()}/maps"
+    barrier = find_barrier(path, STRANGER)
+    assert barrier is not None and (barrier.path, barrier.why) == (path, "read")
+    with ordinary_user():
+        # Of root's: the first process.
+        barrier = find_barrier("/proc/1/maps", STRANGER)
+    assert barrier is not None and (barrier.path, barrier.why) == ("/proc/1/maps", "read")
+
+
+@as_root
+def test_what_the_one_who_asks_can_not_see(folder: pathlib.Path) -> None:
+    path = make(folder, 0o644, 0o700)
+    os.chown(os.path.dirname(path), 64200, 64200)
+    with ordinary_user():
+        barrier = find_barrier(path, Identity("owner", 64200, 64200, frozenset()))
+    assert barrier is not None and barrier.why == "search"
+    assert barrier.text == f"{path} can't be looked at: Permission denied"
 
 
 @as_root
@@ -132,33 +166,33 @@ def test_groups_of_root_do_not_leak_into_the_check(folder: pathlib.Path) -> None
 
 
 @as_root
-def test_the_way_through_a_link_counts(folder: pathlib.Path) -> None:
+def test_the_way_through_a_link_counts(folder: pathlib.Path, barrier_of: Ask) -> None:
     path = make(folder, 0o644, 0o700)
     (folder / "link").symlink_to("a/../a/b")
-    barrier = find_barrier(str(folder / "link" / "file"), STRANGER)
+    barrier = barrier_of(str(folder / "link" / "file"))
     assert barrier is not None and (barrier.path, barrier.why) == (os.path.dirname(path), "search")
     (folder / "a" / "b").chmod(0o755)
-    assert find_barrier(str(folder / "link" / "file"), STRANGER) is None
+    assert barrier_of(str(folder / "link" / "file")) is None
     (folder / "absolute").symlink_to(path)
-    assert find_barrier(str(folder / "absolute"), STRANGER) is None
+    assert barrier_of(str(folder / "absolute")) is None
 
 
-def test_links_in_a_circle(folder: pathlib.Path) -> None:
+def test_links_in_a_circle(folder: pathlib.Path, barrier_of: Ask) -> None:
     (folder / "one").symlink_to("two")
     (folder / "two").symlink_to("one")
-    barrier = find_barrier(str(folder / "one" / "file"), STRANGER)
+    barrier = barrier_of(str(folder / "one" / "file"))
     assert barrier is not None and "circle" in barrier.text
 
 
 @pytest.mark.parametrize("missing", ["a/b/other", "c/file"])
-def test_a_missing_component(folder: pathlib.Path, missing: str) -> None:
+def test_a_missing_component(folder: pathlib.Path, barrier_of: Ask, missing: str) -> None:
     make(folder)
-    barrier = find_barrier(str(folder / missing), STRANGER)
+    barrier = barrier_of(str(folder / missing))
     assert barrier is not None and barrier.why == "missing" and "does not exist" in barrier.text
 
 
-def test_a_file_where_a_folder_is_wanted(folder: pathlib.Path) -> None:
-    barrier = find_barrier(make(folder) + "/below", STRANGER)
+def test_a_file_where_a_folder_is_wanted(folder: pathlib.Path, barrier_of: Ask) -> None:
+    barrier = barrier_of(make(folder) + "/below")
     assert barrier is not None and (barrier.why, barrier.path) == ("missing", str(folder / "a/b/file"))
 
 
@@ -172,13 +206,17 @@ def test_a_file_where_a_folder_is_wanted(folder: pathlib.Path) -> None:
     ],
 )
 def test_what_is_planned_counts(
-    folder: pathlib.Path, folder_attributes: Attributes, file_attributes: Attributes, why: str | None
+    folder: pathlib.Path,
+    barrier_of: Ask,
+    folder_attributes: Attributes,
+    file_attributes: Attributes,
+    why: str | None,
 ) -> None:
     """Whatever stands there now, and also where nothing stands there yet."""
     path = make(folder, 0o600, 0o700)
     for where in (path, str(folder / "new" / "file")):
         planned = {os.path.dirname(where): folder_attributes, where: file_attributes}
-        barrier = find_barrier(where, STRANGER, planned)
+        barrier = barrier_of(where, planned)
         assert (barrier and barrier.why) == why
 
 

@@ -37,6 +37,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._files import (
     staged_path,
     uid_of,
 )
+from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.ordinary_user import ordinary_user
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away and mount")
 SECRET = b"-----BEGIN PRIVATE KEY-----"
@@ -448,13 +449,25 @@ def test_a_read_only_file_system_has_its_line(small_disk: pathlib.Path) -> None:
     assert os.listdir(small_disk) == ["m.crt"]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root is not held back by modes")
-def test_a_folder_without_permission_has_its_line(tmp_path: pathlib.Path) -> None:
-    changes = [*map(plan_file, wanted_three(tmp_path))]
-    tmp_path.chmod(0o500)
-    with pytest.raises(FileError, match="permission denied: run as root"):
-        apply_changes(changes)
-    tmp_path.chmod(0o700)
+def test_a_folder_without_permission_has_its_line(open_folder: pathlib.Path) -> None:
+    open_folder.chmod(0o555)
+    with ordinary_user(), pytest.raises(FileError, match="permission denied: run as root"):
+        apply_changes([*map(plan_file, wanted_three(open_folder))])
+    assert os.listdir(open_folder) == []
+
+
+def test_a_folder_that_can_not_be_flushed_has_its_line(open_folder: pathlib.Path) -> None:
+    """Without the right to list a folder it can't be opened, though files can be put in it."""
+    open_folder.chmod(0o333)
+    with ordinary_user(), pytest.raises(FileError, match=r"can't flush folder .*: permission denied: run as root"):
+        apply_changes([plan_file(WantedFile(str(open_folder / "m.crt"), 0o644, b"new"))])
+    open_folder.chmod(0o755)
+    assert (open_folder / "m.crt").read_bytes() == b"new"
+
+
+def test_a_path_that_the_system_does_not_take_has_its_line(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(FileError, match=r"can't look at .*: File name too long"):
+        describe(str(tmp_path / ("x" * 256)))
 
 
 def test_a_failing_rename_leaves_nothing_staged(tmp_path: pathlib.Path) -> None:

@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import typing as t
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils import _guards as guards
 from ansible_collections.ringfence.etcd.plugins.module_utils._flags import FlagSettings, allowed_common_names
 from ansible_collections.ringfence.etcd.plugins.module_utils._members import ClusterSettings, Member, make_members
+from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certificate_maker import Issued, der_of, issue
 
 CA_PRINT = "a" * 64
 OTHER_PRINT = "b" * 64
@@ -53,6 +55,10 @@ def deployed(number: int, everyone: t.Sequence[Member]) -> dict[str, t.Any]:
     info["process"] = {"running": True, "seal": "c" * 64, "settings": copy.deepcopy(told)}
     info["data"].update(exists=True, member_id=str(number), cluster_id="cc")
     return info
+
+
+def fingerprint(issued: Issued) -> str:
+    return hashlib.sha256(der_of(issued.certificate)).hexdigest()
 
 
 def question(**more: t.Any) -> guards.Question:
@@ -179,6 +185,18 @@ def test_a_bundle_in_common_is_trust_in_common() -> None:
     assert guards.common_fingerprints(cluster) == [CA_PRINT]
 
 
+def test_an_authority_that_is_given_must_be_the_clusters_own() -> None:
+    ours, other = issue("etcd peer CA", is_ca=True), issue("etcd peer CA", is_ca=True)
+    for given, found in ((ours, []), (other, ["other_ca"])):
+        cluster = living(ca_certificate=given.pem)
+        for info in cluster.infos.values():
+            info["credentials"]["ca"]["certificates"] = [{"fingerprint": fingerprint(ours)}]
+        assert codes(cluster) == found
+    assert fingerprint(other)[:8] in only_text(cluster) and fingerprint(ours)[:8] in only_text(cluster)
+    # A first deployment trusts nothing yet.
+    assert codes(fresh(ca_certificate=other.pem)) == []
+
+
 def test_a_first_deployment_may_make_an_authority() -> None:
     assert guards.why_no_new_authority(fresh()) is None
     assert guards.common_fingerprints(fresh()) == []
@@ -217,6 +235,13 @@ def test_data_of_two_clusters_is_refused() -> None:
     cluster.infos["etcd-3"]["data"]["cluster_id"] = "dd"  # type: ignore[index]
     text = only_text(cluster)
     assert "cluster cc" in text and "cluster dd" in text and "etcd-3" in text
+
+
+def test_data_without_a_log_is_the_member_that_its_unit_names() -> None:
+    """etcd made its folders and was stopped before it wrote: no number yet, and nothing to compare."""
+    cluster = living()
+    cluster.infos["etcd-3"]["data"].update(member_id=None, cluster_id=None)  # type: ignore[index]
+    assert codes(cluster) == []
 
 
 def test_a_cloned_data_folder_is_refused() -> None:

@@ -14,6 +14,7 @@ import typing as t
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils import _tls_check
+from ansible_collections.ringfence.etcd.plugins.module_utils._der import read_certificates
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import CryptoError, FileError
 from ansible_collections.ringfence.etcd.plugins.module_utils._tls_check import (
     Material,
@@ -216,6 +217,16 @@ def test_a_weak_key_is_named() -> None:
         error, bundle(CA), check_trust_bundle(bundle(CA)), certificate(LEAF), check_certificate(certificate(LEAF))
     )
     assert found.details["reason"] == "too_weak" and "the key of the certificate in /pki/etcd-1.crt" in str(found)
+
+
+def test_a_weak_key_is_named_where_it_is_loaded() -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.set_ciphers("DEFAULT@SECLEVEL=2")
+    weak = issue("etcd-1", CA, key=new_key("rsa-1024"))
+    chain = read_certificates(weak.pem)
+    with pytest.raises(CryptoError, match=r"the key of the certificate in /pki/etcd-1\.crt .* is too weak") as caught:
+        _tls_check._load_pair(context, chain, certificate(weak), private_key(weak.key_pem))
+    assert caught.value.details["reason"] == "too_weak"
 
 
 def test_any_other_refusal_keeps_openssl_reason() -> None:

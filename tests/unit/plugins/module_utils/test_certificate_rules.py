@@ -190,6 +190,7 @@ BAD_MEMBERS: list[tuple[str, dict[str, t.Any], str]] = [
     ("name with a line feed", {"name": "etcd-1\n"}, "member name"),
     ("empty common name", {"common_name": ""}, "member etcd-1: common name is empty"),
     ("long common name", {"common_name": "x" * 65}, "has 65 characters"),
+    ("long common name beyond ASCII", {"common_name": "ä" * 33}, "has 66 bytes in UTF-8"),
     ("comma", {"common_name": "a,b"}, "has a comma"),
     ("space at the edge", {"common_name": " a"}, "space at its edge"),
     ("line feed in common name", {"common_name": "a\nb"}, "can't be printed"),

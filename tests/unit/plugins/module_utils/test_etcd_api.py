@@ -4,58 +4,23 @@
 
 from __future__ import annotations
 
-import http.server
-import json
 import pathlib
 import re
-import threading
+import socket
+import ssl
 import typing as t
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils import _etcd_api
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import CryptoError, FileError, InputError
-
-
-class Server(http.server.ThreadingHTTPServer):
-    """Answers as etcd's gateway does: path → (status, body)."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.answers: dict[str, tuple[int, t.Any]] = {}
-        self.asked: list[tuple[str, t.Any]] = []
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    server: Server
-
-    def do_GET(self) -> None:
-        length = int(self.headers.get("Content-Length") or 0)
-        self.server.asked.append((self.path, json.loads(self.rfile.read(length)) if length else None))
-        status, answer = self.server.answers.get(self.path, (404, "404 page not found\n"))
-        body = (answer if isinstance(answer, str) else json.dumps(answer)).encode()
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    do_POST = do_GET
-
-    def log_message(self, format: str, *args: t.Any) -> None:
-        pass
+from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certificate_maker import Issued, issue, key_pem
+from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.gateway_server import GatewayServer, running
 
 
 @pytest.fixture
-def server() -> t.Iterator[Server]:
-    with Server() as one:
-        thread = threading.Thread(target=one.serve_forever, args=(0.01,))
-        thread.start()
+def server() -> t.Iterator[GatewayServer]:
+    with running() as one:
         yield one
-        one.shutdown()
-        thread.join()
 
 
 CLIENT = _etcd_api.Client(None, 2.0)
@@ -72,7 +37,7 @@ CLIENT = _etcd_api.Client(None, 2.0)
         ((200, "[]"), False, "not healthy"),
     ],
 )
-def test_health(answer: tuple[int, t.Any], healthy: bool, problem: str | None, server: Server) -> None:
+def test_health(answer: tuple[int, t.Any], healthy: bool, problem: str | None, server: GatewayServer) -> None:
     server.answers["/health"] = answer
     health = CLIENT.health(server.url)
     assert health.healthy is healthy
@@ -83,7 +48,7 @@ def test_health(answer: tuple[int, t.Any], healthy: bool, problem: str | None, s
         assert re.search(problem, health.problem)
 
 
-def test_nobody_listens(server: Server) -> None:
+def test_nobody_listens(server: GatewayServer) -> None:
     url = "http://127.0.0.1:1"
     assert CLIENT.health(url) == _etcd_api.Health(False, "http://127.0.0.1:1/health: connection refused")
     assert _etcd_api.count_keys_plain(url, 1.0) is None
@@ -95,13 +60,14 @@ def test_active_peers() -> None:
         'etcd_network_active_peers{Local="1",Remote="2a"} 1\n'
         'etcd_network_active_peers{Local="1",Remote="3b"} 0\n'
         'etcd_network_active_peers{Remote="4c",Local="1"} 1e+00\n'
+        'etcd_network_active_peers{Local="1"} 1\n'
         'etcd_network_disconnected_peers_total{Local="1",Remote="5d"} 7\n'
     )
     assert _etcd_api.parse_active_peers(text) == {"2a": 1, "3b": 0, "4c": 1}
     assert _etcd_api.parse_active_peers("") == {}
 
 
-def test_member_list(server: Server) -> None:
+def test_member_list(server: GatewayServer) -> None:
     server.answers["/v3/cluster/member/list"] = (
         200,
         {
@@ -135,11 +101,14 @@ def test_member_list(server: Server) -> None:
         # The same gRPC code for something else is not a lock that is held.
         ((400, {"error": "etcdserver: other", "code": 9}), _etcd_api.ApiError, "HTTP 400: etcdserver: other"),
         ((503, {"error": "etcdserver: no leader", "code": 14}), _etcd_api.ApiError, "HTTP 503: etcdserver: no leader"),
+        ((400, {"error": {"grpc_code": 9, "message": "lease already exists"}}), _etcd_api.LockHeldError, "exists"),
         ((404, "404 page not found"), _etcd_api.ApiError, "is --enable-grpc-gateway=false set there"),
         ((200, "garbage"), _etcd_api.ApiError, "HTTP 200"),
     ],
 )
-def test_lease_grant(answer: tuple[int, t.Any], error: type[Exception] | None, text: str, server: Server) -> None:
+def test_lease_grant(
+    answer: tuple[int, t.Any], error: type[Exception] | None, text: str, server: GatewayServer
+) -> None:
     server.answers["/v3/lease/grant"] = answer
     if error is None:
         CLIENT.lease_grant(server.url, 5, 45)
@@ -158,12 +127,12 @@ def test_lease_grant(answer: tuple[int, t.Any], error: type[Exception] | None, t
         ('{"result":{"header":{},"ID":"5","TTL":"0"}}\n{"error":{}}\n', False),
     ],
 )
-def test_lease_keep_alive(answer: str, alive: bool, server: Server) -> None:
+def test_lease_keep_alive(answer: str, alive: bool, server: GatewayServer) -> None:
     server.answers["/v3/lease/keepalive"] = (200, answer)
     assert CLIENT.lease_keep_alive(server.url, 5) is alive
 
 
-def test_a_lease_that_has_ended_is_revoked_already(server: Server) -> None:
+def test_a_lease_that_has_ended_is_revoked_already(server: GatewayServer) -> None:
     server.answers["/v3/lease/revoke"] = (404, {"error": "etcdserver: requested lease not found", "code": 5})
     CLIENT.lease_revoke(server.url, 5)
     server.answers["/v3/lease/revoke"] = (503, {"error": "etcdserver: no leader", "code": 14})
@@ -172,7 +141,7 @@ def test_a_lease_that_has_ended_is_revoked_already(server: Server) -> None:
 
 
 @pytest.mark.parametrize(("answer", "count"), [({"count": "7"}, 7), ({"header": {}}, 0)])
-def test_count_keys_plain(answer: dict[str, t.Any], count: int, server: Server) -> None:
+def test_count_keys_plain(answer: dict[str, t.Any], count: int, server: GatewayServer) -> None:
     server.answers["/v3/kv/range"] = (200, answer)
     assert _etcd_api.count_keys_plain(server.url, 2.0) == count
     assert server.asked[0][1]["serializable"] is True
@@ -210,3 +179,137 @@ def test_client_context_names_the_file(tmp_path: pathlib.Path) -> None:
             _etcd_api.client_context(str(broken), None, None)
     with pytest.raises(InputError, match="give both"):
         _etcd_api.client_context(str(broken), str(broken), None)
+    with pytest.raises(FileError, match="Is a directory"):
+        _etcd_api.client_context(str(tmp_path), None, None)
+
+
+# With TLS, against a real server ------------------------------------------------------------------------------------
+
+CA, OTHER_CA = issue("etcd peer CA", is_ca=True), issue("etcd peer CA", is_ca=True)
+SERVER, CLIENT_PAIR = issue("etcd-1", CA), issue("etcd-2", CA)
+
+
+def files(folder: pathlib.Path, authority: Issued, pair: Issued | None, passphrase: bytes | None = None) -> list[t.Any]:
+    """The three files of a client; without a pair the trust bundle alone."""
+    (folder / "ca.crt").write_text(authority.pem)
+    if pair is None:
+        return [str(folder / "ca.crt"), None, None]
+    (folder / "pair.crt").write_text(pair.pem)
+    (folder / "pair.key").write_text(key_pem(pair.key, passphrase))
+    return [str(folder / name) for name in ("ca.crt", "pair.crt", "pair.key")]
+
+
+def client_of(folder: pathlib.Path, authority: Issued = CA, pair: Issued | None = CLIENT_PAIR) -> _etcd_api.Client:
+    return _etcd_api.Client(_etcd_api.client_context(*files(folder, authority, pair)), 5.0)
+
+
+def server_context(folder: pathlib.Path, pair: Issued = SERVER) -> ssl.SSLContext:
+    """As etcd's client listener with --client-cert-auth."""
+    authority, certificate, key = files(folder, CA, pair)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    context.load_verify_locations(authority)
+    context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+@pytest.fixture
+def tls_server(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[GatewayServer]:
+    with running(server_context(tmp_path_factory.mktemp("server"))) as one:
+        yield one
+
+
+def test_a_client_with_its_certificate_is_let_in(tls_server: GatewayServer, tmp_path: pathlib.Path) -> None:
+    client = client_of(tmp_path)
+    tls_server.answers.update(
+        {
+            "/health": (200, {"health": "true"}),
+            "/metrics": (200, 'etcd_network_active_peers{Local="1",Remote="2a"} 1\n'),
+        }
+    )
+    assert client.health(tls_server.url) == _etcd_api.Health(True)
+    assert client.active_peers(tls_server.url) == {"2a": 1}
+    tls_server.answers["/metrics"] = (503, "")
+    with pytest.raises(_etcd_api.ApiError, match="/metrics: HTTP 503"):
+        client.active_peers(tls_server.url)
+
+
+@pytest.mark.parametrize(
+    ("authority", "pair", "problem"),
+    [
+        (OTHER_CA, CLIENT_PAIR, "the server's certificate is refused: "),
+        (CA, None, r"TLS: .*alert (certificate required|handshake failure)"),
+        (CA, issue("etcd-2", OTHER_CA), "TLS: .*alert (unknown ca|decrypt error)"),
+    ],
+    ids=["server of another CA", "no certificate", "certificate of another CA"],
+)
+def test_a_refusal_says_who_refused(
+    authority: Issued, pair: Issued | None, problem: str, tls_server: GatewayServer, tmp_path: pathlib.Path
+) -> None:
+    found = client_of(tmp_path, authority, pair).health(tls_server.url).problem
+    assert found is not None and found.startswith(f"{tls_server.url}/health: ") and "\n" not in found
+    assert re.search(problem, found), found
+
+
+def test_a_server_with_another_address_in_its_certificate(tmp_path: pathlib.Path) -> None:
+    elsewhere = issue("etcd-1", CA, names=("10.0.0.1",))
+    with running(server_context(tmp_path, elsewhere)) as server:
+        found = str(client_of(tmp_path).health(server.url).problem)
+    assert "the server's certificate is refused: IP address mismatch" in found
+
+
+def test_http_and_https_mixed_up(server: GatewayServer, tls_server: GatewayServer, tmp_path: pathlib.Path) -> None:
+    client = client_of(tmp_path)
+    assert "/health: TLS: " in str(client.health(server.url.replace("http:", "https:")).problem)
+    assert "/health: no HTTP answer (" in str(client.health(tls_server.url.replace("https:", "http:")).problem)
+
+
+def test_a_server_that_does_not_answer() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        assert _etcd_api.Client(None, 0.1).health(url).problem == f"{url}/health: no answer in time"
+
+
+@pytest.mark.parametrize(
+    ("host", "problem"),
+    # Neither asks a name server: a network interface that is not there, and a name that can't be one.
+    [("[fe80::1%none]", "the name is not known ("), ("etcd..example.com", "label")],
+)
+def test_an_address_that_leads_nowhere(host: str, problem: str) -> None:
+    found = str(CLIENT.health(f"http://{host}:2379").problem)
+    assert found.startswith(f"http://{host}:2379/health: ") and problem in found
+
+
+def test_a_key_for_the_client_that_can_not_be_used(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(CryptoError, match=r"can't use .*pair\.crt with .*pair\.key for TLS: .*: put a sound PEM file"):
+        _etcd_api.client_context(*files(tmp_path, CA, CLIENT_PAIR, b"secret"))
+    _ca, certificate, _key = files(tmp_path, CA, CLIENT_PAIR)
+    (tmp_path / "pair.key").write_text(key_pem(CA.key))
+    with pytest.raises(CryptoError, match="key values mismatch"):
+        _etcd_api.client_context(str(tmp_path / "ca.crt"), certificate, str(tmp_path / "pair.key"))
+
+
+@pytest.mark.parametrize(
+    ("answer", "status"),
+    [
+        (
+            {
+                "header": {"cluster_id": "255", "member_id": "10276657743932975437", "raft_term": "3"},
+                "version": "3.5.16",
+                "leader": "16",
+                "raftIndex": "9",
+                "raftTerm": "4",
+                "isLearner": True,
+            },
+            _etcd_api.Status("8e9e05c52164694d", "ff", "10", 4, 9, "3.5.16", True),
+        ),
+        # 0 and false are left out; a number that is none is taken for 0.
+        (
+            {"header": {"member_id": "x", "raft_term": "3"}, "leader": "0"},
+            _etcd_api.Status("0", "0", None, 3, 0, "", False),
+        ),
+    ],
+)
+def test_status(answer: dict[str, t.Any], status: _etcd_api.Status, server: GatewayServer) -> None:
+    server.answers["/v3/maintenance/status"] = (200, answer)
+    assert CLIENT.status(server.url) == status

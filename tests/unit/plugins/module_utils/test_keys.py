@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils import _keys as keys
 from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_rules import KEY_TYPES
@@ -53,6 +55,13 @@ BAD = [
     ("a line lost", b"".join([LINES[0], *LINES[2:]]), None, "is broken"),
     ("bad base64", b"".join([LINES[0], b"!!!\n", *LINES[2:]]), None, "is broken"),
     ("encrypted, line lost", ENCRYPTED.replace(ENCRYPTED.splitlines(True)[1], b""), PASSPHRASE, "is broken"),
+    ("encrypted, bad base64", ENCRYPTED.replace(ENCRYPTED.splitlines()[1], b"!!!"), PASSPHRASE, "is broken"),
+    (
+        "encrypted, next to nothing",
+        b"-----BEGIN ENCRYPTED PRIVATE KEY-----\nMAIFAA==\n-----END ENCRYPTED PRIVATE KEY-----\n",
+        PASSPHRASE,
+        "can't be decrypted",
+    ),
     ("no passphrase", ENCRYPTED, None, "is encrypted and no passphrase was given: give its passphrase with passphrase"),
     ("old format, no passphrase", OLD_ENCRYPTED, None, "is encrypted and no passphrase was given"),
     ("wrong passphrase", ENCRYPTED, "another", "can't be decrypted: the passphrase in passphrase is wrong"),
@@ -96,3 +105,20 @@ def test_foreign_types_have_a_name_that_no_option_has() -> None:
 def test_unknown_type_is_refused() -> None:
     with pytest.raises(CryptoError, match="no key type dsa"):
         keys.make_key("dsa")
+
+
+def test_a_type_that_openssl_does_not_know() -> None:
+    """A curve whose number nobody has: that of secp256r1 with another end."""
+    der = KEY.private_bytes(serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    curve, unknown = bytes.fromhex("06082a8648ce3d030107"), bytes.fromhex("06082a8648ce3d03017f")
+    assert curve in der
+    body = base64.encodebytes(der.replace(curve, unknown))
+    pem = b"-----BEGIN PRIVATE KEY-----\n" + body + b"-----END PRIVATE KEY-----\n"
+    # The oldest releases of cryptography can't tell an unknown curve from a broken key.
+    words = (
+        "it has a type that this host's OpenSSL does not know"
+        if keys.cryptography_version() > (36, 0)
+        else "it is broken"
+    )
+    with pytest.raises(CryptoError, match=words):
+        keys.load_private_key(pem, "it")

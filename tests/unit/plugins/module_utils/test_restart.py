@@ -20,7 +20,9 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._restart import (
     Clock,
     Cluster,
     MemberHealth,
+    health_of,
     is_back,
+    live_members,
     may_restart,
     restart_guarded,
     wait_healthy,
@@ -145,6 +147,10 @@ class FakeClient(Client):
         self.held = False
 
 
+def refuse(url: str) -> t.Any:
+    raise ApiError("no answer")
+
+
 class FakeUnit:
     name = "etcd.service"
 
@@ -223,6 +229,10 @@ def test_somebody_else_has_restarted_it_meanwhile(client: FakeClient, unit: Fake
     [
         (lambda client: client.down.add("b"), "b is not healthy: http://b: connection refused"),
         (lambda client: client.broken.add(("c", "b")), "c has no connection to its peer b"),
+        (
+            lambda client: setattr(client, "active_peers", refuse),
+            "the connections of b to its peers can't be read; the connections of c to its peers can't be read",
+        ),
         (lambda client: setattr(client, "held", True), "another run restarts a member of this cluster right now"),
         (lambda client: setattr(client, "lock_error", "no leader"), "does not give the restart lock: no leader"),
         (lambda client: client.down.update("abc"), "no member tells who is in the cluster: http://b"),
@@ -331,3 +341,72 @@ def test_a_lock_survives_a_member_that_is_down(client: FakeClient) -> None:
     assert lock.keep()
     lock.release()
     assert client.held and not lock.is_held()
+
+
+def test_a_restart_that_is_no_longer_due_under_the_lock(client: FakeClient, unit: FakeUnit) -> None:
+    answers = [DUE, []]
+    assert run(client, unit, lambda: answers.pop(0)) == []
+    assert not unit.restarts and not client.held
+
+
+def test_a_lock_that_is_lost_while_the_others_are_looked_at(client: FakeClient, unit: FakeUnit) -> None:
+    def slow_health(url: str) -> Health:
+        if client.held:
+            unit.clock.sleep(60)
+        return Health(True)
+
+    client.health = slow_health  # type: ignore[method-assign]
+    with pytest.raises(RefusedError, match="the cluster's restart lock could not be kept"):
+        run(client, unit)
+    assert not unit.restarts
+
+
+def test_a_lock_that_has_ended_is_not_held(client: FakeClient) -> None:
+    clock = FakeClock()
+    lock = Lock(client, ["http://b"], ttl_seconds=30, clock=clock.now)
+    lock.acquire()
+    clock.sleep(15)
+    client.held = False
+    assert not lock.keep() and not lock.is_held()
+
+
+def test_an_answer_that_comes_too_late_keeps_no_lock(client: FakeClient) -> None:
+    clock = FakeClock()
+    lock = Lock(client, ["http://b", "http://c"], ttl_seconds=30, clock=clock.now)
+    lock.acquire()
+    clock.sleep(15)
+
+    def late(url: str, lease_id: int) -> bool:
+        clock.sleep(20)
+        return True
+
+    client.lease_keep_alive = late  # type: ignore[method-assign]
+    assert not lock.keep() and clock.now() == 35.0
+
+
+def test_without_a_url_nobody_can_be_asked(client: FakeClient) -> None:
+    with pytest.raises(ApiError, match="no member's client URL was given"):
+        live_members(client, [])
+    with pytest.raises(ApiError, match="no member's client URL was given"):
+        Lock(client, []).acquire()
+    seen = health_of(client, LiveMember("id-d", "d", (), (), False), None)
+    assert seen.problem == "the cluster knows no client URL of it"
+
+
+def test_members_that_answer_no_more_after_the_restart(client: FakeClient, unit: FakeUnit) -> None:
+    restart = unit.restart
+
+    def restart_and_silence() -> None:
+        restart()
+        client.member_list = refuse  # type: ignore[method-assign]
+
+    unit.restart = restart_and_silence  # type: ignore[method-assign]
+    with pytest.raises(ServiceError, match="a: not well within 20 seconds: no member tells who is in the cluster: no"):
+        run(client, unit)
+
+
+def test_the_clock_goes_on() -> None:
+    clock = Clock()
+    before = clock.now()
+    clock.sleep(0.01)
+    assert clock.now() - before >= 0.01

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import os
 import pathlib
+import shutil
+import subprocess
 import typing as t
 
 import pytest
@@ -18,76 +20,13 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._errors import (
     ServiceError,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._unit import deployed_from_arguments, seal_of, seal_unit
-
-NOTIFY = """[Unit]
-Description=etcd
-
-[Service]
-Type=notify
-Environment=RINGFENCE_SEAL=
-ExecStart=/usr/bin/etcd --name=etcd-1 --data-dir=@data@
-
-[Install]
-WantedBy=multi-user.target
-"""
-PROPERTIES = {"ActiveState": "inactive", "SubState": "dead", "UnitFileState": "", "NeedDaemonReload": "no"}
-
-
-def text_of(data_dir: str, extra: str = "") -> str:
-    return seal_unit(NOTIFY.replace("@data@", data_dir + extra))
-
-
-def wanted_unit(folder: pathlib.Path, **other: t.Any) -> _service.WantedUnit:
-    data_dir = str(folder / "data")
-    options: dict[str, t.Any] = {
-        "name": "etcd.service",
-        "text": text_of(data_dir),
-        "member_name": "etcd-1",
-        "data_dir": data_dir,
-        "owner": str(os.geteuid()),
-        "group": str(os.getegid()),
-        "unit_directory": str(folder),
-    }
-    return _service.WantedUnit(**{**options, **other})
-
-
-def process(seal: str | None, data_dir: str) -> _systemd.ProcessFacts:
-    argv = ["/usr/bin/etcd", "--name=etcd-1", f"--data-dir={data_dir}"]
-    return {"pid": 1, "argv": argv, "environ_seal": seal, "environment": {}, "exe": "/usr/bin/etcd"}
-
-
-class Host:
-    """systemd in memory: what it says, and what it was told."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.properties = dict(PROPERTIES)
-        self.process: _systemd.ProcessFacts | None = None
-        self.calls: list[str] = []
-        self.complaint: str | None = None
-        monkeypatch.setattr(_systemd, "require_systemd", lambda: None)
-        monkeypatch.setattr(_systemd, "show", lambda unit: self.properties)
-        monkeypatch.setattr(_systemd, "process_facts", lambda pid: self.process)
-        monkeypatch.setattr(_systemd, "verify_unit", self._verify)
-        for name in ("daemon_reload", "enable", "stop", "restart_no_block"):
-            monkeypatch.setattr(_systemd, name, self._recorder(name))
-
-    def _recorder(self, name: str) -> t.Callable[..., None]:
-        return lambda *args: self.calls.append(" ".join((name, *args)))
-
-    def _verify(self, text: str, unit: str, missing_program_is_fine: bool) -> None:
-        if self.complaint:
-            raise ServiceError(self.complaint)
-        self.calls.append(f"verify {unit}")
-
-    def runs(self, seal: str | None, data_dir: str, active_state: str = "active") -> None:
-        self.process = process(seal, data_dir)
-        self.properties = {
-            **PROPERTIES,
-            "ActiveState": active_state,
-            "SubState": "running",
-            "UnitFileState": "enabled",
-            "MainPID": "1",
-        }
+from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.systemd_host import (
+    Host,
+    need_root,
+    process,
+    text_of,
+    wanted_unit,
+)
 
 
 @pytest.fixture
@@ -96,6 +35,7 @@ def host(monkeypatch: pytest.MonkeyPatch) -> Host:
 
 
 def test_from_nothing(host: Host, tmp_path: pathlib.Path) -> None:
+    need_root()
     wanted = wanted_unit(tmp_path)
     checked = _service.plan_present(wanted, False, True)
     assert not (tmp_path / "etcd.service").exists()
@@ -116,6 +56,7 @@ def test_from_nothing(host: Host, tmp_path: pathlib.Path) -> None:
 
 @pytest.fixture
 def deployed(host: Host, tmp_path: pathlib.Path) -> _service.WantedUnit:
+    need_root()
     wanted = wanted_unit(tmp_path)
     _service.apply_plan(_service.plan_present(wanted, False, False))
     host.runs(seal_of(wanted.text), wanted.data_dir)
@@ -159,6 +100,7 @@ def test_a_process_that_never_became_ready(
 
 
 def test_another_etcd_of_that_name_is_stopped(host: Host, tmp_path: pathlib.Path) -> None:
+    need_root()
     host.runs(None, "/var/lib/etcd/default")
     plan = _service.plan_present(wanted_unit(tmp_path), True, False)
     assert plan.actions == (
@@ -322,3 +264,44 @@ def test_the_settings_of_a_process_come_from_its_environment_too() -> None:
     found = _service.Found({}, None, facts, settings)
     assert _service.is_other_etcd(found, "/var/lib/etcd/ours")
     assert not _service.is_other_etcd(found, "/var/lib/etcd/default/")
+
+
+def test_a_program_that_was_replaced(tmp_path: pathlib.Path) -> None:
+    program, fresh = tmp_path / "etcd", tmp_path / "etcd.new"
+    shutil.copy("/bin/sleep", program)
+    shutil.copy("/bin/sleep", fresh)
+    with subprocess.Popen([str(program), "60"]) as started:
+        try:
+            facts = None
+            while facts is None:
+                # In the moment of its start a process has no arguments.
+                facts = _systemd.process_facts(started.pid)
+            found = _service.Found({}, None, facts, None)
+            assert _service.restart_reasons(found, None, str(program), False) == ()
+            fresh.rename(program)
+            (reason,) = _service.restart_reasons(found, None, str(program), False)
+        finally:
+            started.kill()
+    assert reason["code"] == "binary_replaced" and str(program) in reason["text"]
+
+
+def test_the_unit_as_a_guarded_restart_sees_it(host: Host, deployed: _service.WantedUnit) -> None:
+    unit = _service.SystemdUnit(deployed.name, deployed.unit_directory)
+    seal = seal_of(deployed.text)
+    assert (unit.name, unit.pid(), unit.problem(), unit.has_failed()) == ("etcd.service", 1, None, False)
+    unit.restart()
+    assert host.calls == ["restart_no_block etcd.service"]
+    assert unit.process_problem() == unit.problem() == "the old process of etcd.service has not ended yet"
+
+    host.process = None
+    host.properties.update(ActiveState="activating", SubState="auto-restart", MainPID="0")
+    assert unit.problem() == "etcd.service is activating (auto-restart)"
+    assert unit.process_problem() == "etcd.service is activating (auto-restart), no process runs"
+    assert (unit.pid(), unit.has_failed(), unit.journal_tail()) == (None, False, "the end of etcd.service's log")
+
+    host.runs("0" * 64, deployed.data_dir, pid=2)
+    assert unit.problem() == "the process of etcd.service was not started with the unit that is deployed"
+    host.runs(seal, deployed.data_dir, pid=2)
+    assert unit.problem() is None and unit.process_problem() is None
+    host.properties["ActiveState"] = "failed"
+    assert unit.has_failed()

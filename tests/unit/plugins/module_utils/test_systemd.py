@@ -8,13 +8,15 @@ import os
 import pathlib
 import subprocess
 import sys
+import tempfile
 import time
 import typing as t
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils import _systemd
 from ansible_collections.ringfence.etcd.plugins.module_utils._commands import Done
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import ServiceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._errors import FileError, ServiceError
+from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.ordinary_user import ordinary_user
 
 OUTPUT = """/tmp/x/etcd.service:3: Unknown key 'Aftre' in section [Unit], ignoring.
 /lib/systemd/system/other.service:9: PIDFile= references a path below legacy directory
@@ -94,6 +96,83 @@ def test_a_command_that_does_not_end() -> None:
         _systemd._run(["sleep", "5"], timeout_seconds=0.1)
 
 
+def test_a_command_that_can_not_be_run(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(FileError, match=f"can't run {tmp_path}: permission denied"):
+        _systemd._run([str(tmp_path)])
+
+
+def test_a_unit_that_can_not_be_written_for_systemd_to_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", "/nonexistent")
+    with pytest.raises(FileError, match=r"can't write /nonexistent/ringfence-.*: no such file or directory"):
+        _systemd.verify_unit("[Service]\n", "etcd.service")
+
+
+Programs = t.Callable[[str, str], None]
+
+
+@pytest.fixture
+def programs(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Programs:
+    """Puts scripts in systemd's programs' places, on a host that looks as if systemd ran it."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    monkeypatch.setattr(_systemd, "_BOOTED_MARK", str(folder))
+
+    def put(name: str, script: str) -> None:
+        (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+        (folder / name).chmod(0o755)
+
+    return put
+
+
+def test_what_systemctl_is_told(programs: Programs, tmp_path: pathlib.Path) -> None:
+    # A unit that has not failed can't be reset: that is no fault.
+    programs("systemctl", f'echo "$*" >> {tmp_path}/told; case "$*" in *reset-failed*) exit 1;; esac')
+    _systemd.daemon_reload()
+    _systemd.enable("etcd.service")
+    _systemd.restart_no_block("etcd.service")
+    _systemd.stop("etcd.service")
+    assert (tmp_path / "told").read_text().splitlines() == [
+        "--no-pager daemon-reload",
+        "--no-pager enable --quiet -- etcd.service",
+        "reset-failed -- etcd.service",
+        "--no-pager restart --no-block -- etcd.service",
+        "--no-pager stop -- etcd.service",
+    ]
+
+
+def test_what_systemctl_shows(programs: Programs) -> None:
+    programs(
+        "systemctl",
+        "printf 'Id=etcd.service\\nMainPID=4711\\nExecStart={ a=b }\\nExecStart=2\\n\\nx\\nEnvironment=S=x\\n'",
+    )
+    properties = _systemd.show("etcd.service")
+    assert properties == {"Id": "etcd.service", "MainPID": "4711", "ExecStart": "{ a=b }"}
+    assert _systemd.main_pid(properties) == 4711
+
+
+@pytest.mark.parametrize(
+    ("script", "problem"),
+    [
+        ("printf 'Failed to enable:\\n no unit\\n' >&2; exit 1", "Failed to enable: no unit"),
+        ("echo said on stdout; exit 1", "said on stdout"),
+        ("exit 3", "exit status 3"),
+    ],
+)
+def test_what_systemctl_refuses_is_one_line(script: str, problem: str, programs: Programs) -> None:
+    programs("systemctl", script)
+    with pytest.raises(ServiceError) as caught:
+        _systemd.enable("etcd.service")
+    assert str(caught.value) == f"systemctl enable --quiet -- etcd.service failed: {problem}"
+
+
+def test_no_log_is_no_problem(programs: Programs, monkeypatch: pytest.MonkeyPatch) -> None:
+    programs("journalctl", "exit 0")
+    assert _systemd.journal_tail("etcd.service") == ""
+    monkeypatch.setenv("PATH", "/nonexistent")
+    assert _systemd.journal_tail("etcd.service") == ""
+
+
 @pytest.fixture
 def sleeper() -> t.Iterator[subprocess.Popen[bytes]]:
     environment = {"RINGFENCE_SEAL": "abc", "ETCD_NAME": "x", "SECRET": "never"}
@@ -117,6 +196,19 @@ def test_process_facts(sleeper: subprocess.Popen[bytes]) -> None:
     sleeper.kill()
     sleeper.wait()
     assert _systemd.process_facts(sleeper.pid) is None
+
+
+def test_a_process_that_has_ended_and_was_not_waited_for(sleeper: subprocess.Popen[bytes]) -> None:
+    sleeper.kill()
+    os.waitid(os.P_PID, sleeper.pid, os.WEXITED | os.WNOWAIT)
+    assert os.path.exists(f"/proc/{sleeper.pid}/cmdline")
+    assert _systemd.process_facts(sleeper.pid) is None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="all processes here are of one user")
+def test_a_process_of_somebody_else(sleeper: subprocess.Popen[bytes]) -> None:
+    with ordinary_user(), pytest.raises(FileError, match=f"can't read /proc/{sleeper.pid}: permission denied"):
+        _systemd.process_facts(sleeper.pid)
 
 
 def test_program_was_replaced(sleeper: subprocess.Popen[bytes], tmp_path: pathlib.Path) -> None:

@@ -118,6 +118,11 @@ def test_plain_value() -> None:
         (r"a\x41 \101 \u00e4 \s.", ["aA", "A", "ä", " ."]),
         # Unknown escapes stay as they are written, a trailing backslash too.
         (r"\q \x4 \8", [r"\q", r"\x4", r"\8"]),
+        # So do numbers that are cut short or stand for no character.
+        (r"\10 \777 \000 \ud800 \U00110000", [r"\10", r"\777", r"\000", r"\ud800", r"\U00110000"]),
+        ("  a \t", ["a"]),
+        (r"\x4", [r"\x4"]),
+        (r"\10", [r"\10"]),
         ("a\\", ["a\\"]),
         (r"a \; b ; second command", ["a", ";", "b"]),
         ("%H $X ${Y} %% $$", ["%H", "$X", "${Y}", "%", "$"]),
@@ -173,6 +178,12 @@ def test_environment_of_a_text_counts_where_the_flag_is_missing() -> None:
     deployed = t.cast(t.Any, deployed_from_text(text))
     assert (deployed["data_dir"], deployed["member_name"], deployed["initial_cluster"]) == ("/data", "b", {})
     assert deployed["program"] == "/usr/bin/etcd"
+
+
+def test_an_empty_environment_takes_back_what_came_before() -> None:
+    text = "[Service]\nEnvironment=ETCD_NAME=a\nEnvironment=\nEnvironment=word ; ETCD_DATA_DIR=/d\nExecStart=/etcd\n"
+    deployed = t.cast(t.Any, deployed_from_text(text))
+    assert (deployed["member_name"], deployed["data_dir"]) == ("default", "/d")
 
 
 def test_a_command_with_a_name_of_its_own() -> None:

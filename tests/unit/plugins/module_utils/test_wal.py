@@ -4,12 +4,12 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import FileError
 from ansible_collections.ringfence.etcd.plugins.module_utils._wal import identity_of, read_identity
+from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.ordinary_user import ordinary_user
 
 # The first 112 bytes of the logs of real etcds, and the ids that these printed when they started.
 HEAD_3_4_23 = bytes.fromhex(
@@ -91,9 +91,15 @@ def test_every_cut_of_a_real_head_is_understood_or_refused() -> None:
             assert length < 16 + 48
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_folder_that_may_not_be_read(tmp_path: pathlib.Path) -> None:
-    write_log(tmp_path, "0000000000000000-0000000000000000.wal", HEAD_3_4_23)
-    (tmp_path / "member" / "wal").chmod(0)
-    with pytest.raises(FileError, match="permission denied"):
+def test_a_folder_that_may_not_be_read(open_folder: pathlib.Path) -> None:
+    write_log(open_folder, "0000000000000000-0000000000000000.wal", HEAD_3_4_23)
+    (open_folder / "member" / "wal").chmod(0)
+    with ordinary_user(), pytest.raises(FileError, match=r"can't read .*/member/wal: permission denied"):
+        read_identity(str(open_folder))
+    (open_folder / "member" / "wal").chmod(0o755)
+
+
+def test_a_log_that_can_not_be_read(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "member" / "wal" / "0.wal").mkdir(parents=True)
+    with pytest.raises(FileError, match=r"can't read .*/member/wal/0\.wal: Is a directory"):
         read_identity(str(tmp_path))

@@ -9,15 +9,26 @@ Works with ansible-core 2.16 to 2.21, in a plain pytest run and under ``ansible-
 
 from __future__ import annotations
 
+import atexit
+import importlib
+import io
 import json
 import os
+import posix
+import runpy
+import signal
 import subprocess
 import sys
+import tempfile
 import typing as t
 
 from ansible_collections.ringfence.etcd.plugins.module_utils import _errors
 
+# Loaded here once, so that a module's process starts with it: to load it is nearly all of the time that one takes.
+importlib.import_module("ansible.module_utils.basic")
+
 NAMESPACE = "ansible_collections.ringfence.etcd.plugins.modules"
+TIMEOUT_SECONDS = 120
 
 
 def collections_root() -> str:
@@ -32,13 +43,11 @@ def run_module(
     check_mode: bool = False,
     no_log: bool = False,
     diff: bool = True,
-    environment: t.Mapping[str, str] | None = None,
-    python: str = sys.executable,
+    fresh: bool = False,
 ) -> dict[str, t.Any]:
     """Run a module and give back its answer, with ``stderr`` under ``_stderr``; AssertionError where there is none.
 
-    ``environment`` adds to the present one. ansible-core 2.19 and later take a profile from the command line ("legacy"
-    by default), 2.16 to 2.18 know none; all of them read the arguments from stdin.
+    The process is a fork of this one; with ``fresh`` a new interpreter, which finds its libraries anew.
     """
     arguments = {
         **args,
@@ -47,19 +56,70 @@ def run_module(
         "_ansible_diff": diff,
         "_ansible_module_name": f"ringfence.etcd.{name}",
     }
+    payload = json.dumps({"ANSIBLE_MODULE_ARGS": arguments}).encode("utf-8")
+    status, stdout, stderr = (_in_new_interpreter if fresh else _in_fork)(f"{NAMESPACE}.{name}", payload)
+    lines = [line for line in stdout.splitlines() if line.strip()]
+    assert len(lines) == 1 and lines[0].startswith("{"), f"no answer: {stdout}\n{stderr}"
+    answer: dict[str, t.Any] = json.loads(lines[0])
+    assert (status == 0) is not answer.get("failed", False), status
+    answer["_stderr"] = stderr
+    return answer
+
+
+def _in_new_interpreter(module: str, payload: bytes) -> tuple[int, str, str]:
     paths = [collections_root(), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     done = subprocess.run(
-        [python, "-m", f"{NAMESPACE}.{name}"],
-        input=json.dumps({"ANSIBLE_MODULE_ARGS": arguments}),
-        env={**os.environ, **(environment or {}), "PYTHONPATH": os.pathsep.join(paths)},
+        [sys.executable, "-m", module],
+        input=payload,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
         capture_output=True,
-        encoding="utf-8",
         check=False,
-        timeout=120,
+        timeout=TIMEOUT_SECONDS,
     )
-    lines = [line for line in done.stdout.splitlines() if line.strip()]
-    assert len(lines) == 1 and lines[0].startswith("{"), f"no answer: {done.stdout}\n{done.stderr}"
-    answer: dict[str, t.Any] = json.loads(lines[0])
-    assert (done.returncode == 0) is not answer.get("failed", False), done.returncode
-    answer["_stderr"] = done.stderr
-    return answer
+    return done.returncode, done.stdout.decode("utf-8"), done.stderr.decode("utf-8")
+
+
+def _in_fork(module: str, payload: bytes) -> tuple[int, str, str]:
+    with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
+        stdin.write(payload)
+        stdin.seek(0)
+        child = os.fork()
+        if child == 0:
+            _become_module(module, stdin.fileno(), stdout.fileno(), stderr.fileno())
+        _pid, status = os.waitpid(child, 0)
+        stdout.seek(0)
+        stderr.seek(0)
+        ended = os.WEXITSTATUS(status) if os.WIFEXITED(status) else -os.WTERMSIG(status)
+        return ended, stdout.read().decode("utf-8"), stderr.read().decode("utf-8")
+
+
+def _become_module(module: str, *descriptors: int) -> t.NoReturn:
+    """Run the module in this process, which ends with it; nothing of pytest's may go on here."""
+    status, end = 1, os._exit
+    # Where coverage is measured, it saves in os._exit: once for this process, not for each child that the module forks.
+    os._exit = posix._exit
+    try:
+        signal.alarm(TIMEOUT_SECONDS)
+        atexit._clear()
+        for number, descriptor in enumerate(descriptors):
+            os.dup2(descriptor, number)
+        sys.stdin, sys.stdout, sys.stderr = (
+            io.TextIOWrapper(open(number, mode, closefd=False), encoding="utf-8")  # noqa: SIM115
+            for number, mode in enumerate(("rb", "wb", "wb"))
+        )
+        sys.argv = [module]
+        sys.modules.pop(module, None)
+        # The filters' tests load the controller's side of ansible-core, which on a host is not there (2.19 and later).
+        internal = sys.modules.get("ansible.module_utils._internal")
+        if internal is not None:
+            vars(internal)["is_controller"] = False
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+    except SystemExit as exc:
+        status = exc.code if isinstance(exc.code, int) else int(exc.code is not None)
+    except BaseException:
+        sys.excepthook(*t.cast(t.Any, sys.exc_info()))
+    finally:
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        end(status)

@@ -19,6 +19,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils import _keys as key
 from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_rules import KEY_TYPES
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import FileError, RingfenceError
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import certificate_factory as factory
+from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.ordinary_user import ordinary_user
 from ansible_collections.ringfence.etcd.tests.unit.plugins.modules.module_runner import collections_root, run_module
 
 NOW, DAY = factory.NOW, factory.DAY
@@ -313,5 +314,28 @@ def test_library_missing_is_one_line(tmp_path: Path) -> None:
     paths = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("PYTHONPATH", paths)
-        answer = run_module("etcd_ca", {"directory": str(tmp_path / "ca")})
+        answer = run_module("etcd_ca", {"directory": str(tmp_path / "ca")}, fresh=True)
     assert answer["failed"] and "Failed to import the required Python library (cryptography >= 36.0)" in answer["msg"]
+
+
+def test_a_link_in_the_locks_place_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "ca").mkdir(mode=0o700)
+    (tmp_path / "ca" / ".lock").symlink_to("../elsewhere")
+    with pytest.raises(FileError, match=r"can't lock .*/ca/\.lock: too many symbolic links"):
+        ensure(tmp_path / "ca")
+    assert os.listdir(tmp_path) == ["ca"]
+
+
+def test_an_ordinary_user_has_a_ca_of_its_own(open_folder: Path) -> None:
+    open_folder.chmod(0o777)
+    with ordinary_user() as uid:
+        made = ensure(open_folder / "ca")
+        assert not ca.plan_ca(wanted(open_folder / "ca"), NOW).changed
+    assert made.changed and {path.stat().st_uid for path in (open_folder / "ca").iterdir()} == {uid}
+
+
+def test_a_library_that_is_too_old_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cryptography.__version__", "35.0.2")
+    answer = run_module("etcd_ca", {"directory": str(tmp_path / "ca")})
+    assert answer["failed"] and "\n" not in answer["msg"] and os.listdir(tmp_path) == []
+    assert answer["msg"].startswith("cryptography >= 36.0 is needed") and "has version 35.0.2: upgrade" in answer["msg"]

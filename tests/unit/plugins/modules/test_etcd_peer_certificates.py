@@ -13,11 +13,14 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils import _certificates as certificates
+from ansible_collections.ringfence.etcd.plugins.module_utils import _issue
 from ansible_collections.ringfence.etcd.plugins.module_utils import _keys as keys
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import RingfenceError
-from ansible_collections.ringfence.etcd.plugins.module_utils._issue_request import run
+from ansible_collections.ringfence.etcd.plugins.module_utils._issue_request import request_from, run
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import certificate_factory as factory
+from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import certificate_maker
 from ansible_collections.ringfence.etcd.tests.unit.plugins.modules.module_runner import run_module
+from cryptography.hazmat.primitives.asymmetric import ec
 
 NOW, DAY = factory.NOW, factory.DAY
 GOOD = factory.authority()
@@ -206,6 +209,7 @@ def test_private_keys_need_a_hidden_result() -> None:
 
 EXPIRED = factory.authority(not_before=NOW - 10 * DAY, not_after=NOW - DAY)
 LATER = factory.authority(not_before=NOW + DAY, not_after=NOW + 10 * DAY)
+FOREIGN = certificate_maker.issue(factory.CA_NAME, key=ec.generate_private_key(ec.SECP521R1()), is_ca=True)
 ENCRYPTED = keys.private_key_pem(GOOD.key, PASSPHRASE).decode()
 CA, KEY, PHRASE = "ca_certificate_content", "ca_private_key_content", "ca_private_key_passphrase"
 REFUSALS: list[tuple[str, dict[str, t.Any], str]] = [
@@ -216,6 +220,7 @@ REFUSALS: list[tuple[str, dict[str, t.Any], str]] = [
     ("no CA certificate", {CA: factory.not_a_ca_pem(GOOD.key).decode()}, "is not a CA certificate"),
     ("expired CA", {CA: EXPIRED.pem.decode()}, "it expired at"),
     ("CA of tomorrow", {CA: LATER.pem.decode()}, "it is valid only from"),
+    ("CA with a key of another type", {CA: FOREIGN.pem}, "has a key of type ecdsa-secp521r1: use one of ecdsa-p256"),
     ("bundle", {CA: (GOOD.pem + OTHER.pem).decode()}, "holds 2 certificates"),
     ("no key", {KEY: None}, "certificates are due (etcd-1: missing): give the CA's private key"),
     ("no such key file", {KEY: None, "ca_private_key_path": "/no/such/ca.key"}, "no CA private key /no/such/ca.key"),
@@ -242,6 +247,16 @@ def test_refusal_is_one_line_without_a_secret(changes: dict[str, t.Any], part: s
         issue(members, **options)
     line = str(caught.value)
     assert part in line and "\n" not in line and PASSPHRASE not in line and "PRIVATE KEY-----" not in line
+
+
+def test_nothing_is_issued_without_an_issuer() -> None:
+    wanted = _issue.plan_issue(
+        request_from({**DEFAULTS, "members": [member()]}), _issue.load_authority(GOOD.pem, "it", NOW), NOW
+    )
+    with pytest.raises(
+        RingfenceError, match=r"certificates are due .etcd-1: missing., but the CA's private key was not"
+    ):
+        _issue.apply_issue(wanted, None)
 
 
 def test_encrypted_ca_key_opens_with_its_passphrase() -> None:
@@ -386,3 +401,14 @@ def test_module_hides_and_refuses() -> None:
     for found in (refused, answer):
         assert PASSPHRASE not in str(found) and ENCRYPTED.splitlines()[1] not in str(found)
         assert found["_stderr"] == ""
+
+
+def test_module_warns_of_a_ca_that_ends_first() -> None:
+    short = factory.authority(not_after=NOW + 40 * DAY)
+    args = {
+        "members": [{"name": "a", "common_name": "a", "ip_addresses": ["10.0.0.1"]}],
+        "ca_certificate_content": short.pem.decode(),
+        "ca_private_key_content": short.key_pem.decode(),
+    }
+    answer = run_module("etcd_peer_certificates", args, check_mode=True)
+    assert answer["changed"] and "in 39 days; the certificates of a can't last longer" in str(answer["warnings"])

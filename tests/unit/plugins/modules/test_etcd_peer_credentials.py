@@ -11,9 +11,8 @@ import json
 import os
 import pathlib
 import pwd
-import shutil
 import stat
-import tempfile
+import struct
 import typing as t
 
 import pytest
@@ -42,12 +41,8 @@ ALL: Args = {"ca_content": CA.pem, "certificate_content": LEAF.pem, "private_key
 
 
 @pytest.fixture
-def base() -> t.Iterator[pathlib.Path]:
-    """A folder that others get through to, unlike pytest's own."""
-    path = tempfile.mkdtemp(prefix="ringfence-test-")
-    os.chmod(path, 0o755)
-    yield pathlib.Path(os.path.realpath(path))
-    shutil.rmtree(path)
+def base(open_folder: pathlib.Path) -> pathlib.Path:
+    return open_folder
 
 
 @pytest.fixture
@@ -120,6 +115,12 @@ def test_diff_shows_public_facts(pki: pathlib.Path) -> None:
     assert line.startswith("etcd-1.example.com, until ") and "sha256" in line
     assert diff["after"][str(pki / "etcd-1.key")]["content"] == "another key"
     assert diff["after"][str(pki / "etcd-1.key")]["mode"] == "0600"
+
+
+def test_without_diff_there_is_none(pki: pathlib.Path) -> None:
+    arguments = {"directory": str(pki), "name": "etcd-1", "owner": OWNER, "group": GROUP, **ALL}
+    answer = run_module("etcd_peer_credentials", arguments, diff=False)
+    assert answer["changed"] and "diff" not in answer
 
 
 def test_only_a_renewed_certificate(pki: pathlib.Path) -> None:
@@ -234,6 +235,16 @@ def test_a_user_that_the_play_makes_is_a_note_in_check_mode(pki: pathlib.Path) -
     assert answer["reasons"] == {"directory": ["group"], "private_key": ["owner", "group"]}
 
 
+@as_root
+def test_a_group_that_the_play_makes_has_nobody_in_it_yet(pki: pathlib.Path) -> None:
+    answer = put(pki, check_mode=True, group="etcd-to-be", **ALL)
+    assert answer["changed"] and answer["diff"]["after"][str(pki)]["group"] == "etcd-to-be"
+    # A user without an entry has the group 0 and no other.
+    for owner in (OWNER, "64123"):
+        answer = put(pki, check_mode=True, owner=owner, group="etcd-to-be", directory_mode="0750", **ALL)
+        assert answer["failed"] and f"folder {pki} (0750" in answer["msg"]
+
+
 # One line for each thing that can be wrong; nothing is changed --------------------------------------------------
 
 BAD: dict[str, tuple[Args, str, str]] = {
@@ -247,6 +258,7 @@ BAD: dict[str, tuple[Args, str, str]] = {
     "pending in a run": ({"pending": ["ca"]}, "input", "pending: ca stands for content that is not there yet"),
     "no mode": ({"directory_mode": "rwx"}, "input", "directory_mode: rwx is no mode in octal digits"),
     "mode as a number": ({"directory_mode": 493}, "input", "directory_mode: 493 is no mode in octal digits"),
+    "mode with too many digits": ({"directory_mode": "10755"}, "input", "directory_mode: 10755 is no mode: write it"),
     "folder open for others": (
         {"directory_mode": "0777"},
         "input",
@@ -331,6 +343,8 @@ def test_pending_still_checks_what_is_known(pki: pathlib.Path) -> None:
     assert answer["failed"] and "does not belong" in answer["msg"]
     answer = put(pki, check_mode=True, pending=["certificate", "private_key"], ca_content=LEAF.pem)
     assert answer["failed"] and "no CA certificate" in answer["msg"]
+    answer = put(pki, check_mode=True, pending=["private_key"], certificate_content=CA.pem)
+    assert answer["failed"] and "a CA's certificate: the member's own is wanted" in answer["msg"]
 
 
 @as_root
@@ -370,3 +384,32 @@ def test_a_link_in_a_files_place_is_refused(pki: pathlib.Path) -> None:
 def test_another_kind_of_key(pki: pathlib.Path) -> None:
     leaf = issue("etcd-1", CA, key=new_key("ed25519"))
     assert put(pki, ca_content=CA.pem, certificate_content=leaf.pem, private_key_content=leaf.key_pem)["changed"]
+
+
+def access_list(*entries: tuple[int, int, int]) -> bytes:
+    """An access control list as the kernel takes it (acl(5)): tag, permissions and id of each entry."""
+    return struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+
+
+@as_root
+def test_an_access_control_list_that_no_mode_shows(base: pathlib.Path) -> None:
+    """New folders inherit it, so that only the kernel can tell, when the files are there."""
+    nobody = 0xFFFFFFFF
+    user_object, user, group_object, mask, other = 1, 2, 4, 16, 32
+    try:
+        os.setxattr(
+            base,
+            "system.posix_acl_default",
+            access_list(
+                (user_object, 7, nobody),
+                (user, 0, pwd.getpwnam(OWNER).pw_uid),
+                (group_object, 5, nobody),
+                (mask, 7, nobody),
+                (other, 5, nobody),
+            ),
+        )
+    except OSError as exc:
+        pytest.skip(f"no access control lists in {base}: {exc}")
+    answer = put(base / "pki", **ALL)
+    assert answer["failed"] and answer["problem"] == "file"
+    assert f"user {OWNER} can't read {base}/pki/ca.crt: folder {base}/pki (0755 root:" in answer["msg"]

@@ -248,7 +248,7 @@ class Host:
 
     def runs(self, *argv: str, seal: str | None = None, **environment: str) -> None:
         self.properties.update(ActiveState="active", SubState="running", MainPID="4711")
-        self.started = {"pid": 4711, "argv": list(argv), "environ_seal": seal, "environment": environment, "exe": None}
+        self.started = {"pid": 4711, "argv": list(argv), "environ_seal": seal, "environment": environment}
 
     def info(self, data_dir: str | None = None, unit_directory: pathlib.Path | None = None) -> dict[str, t.Any]:
         folder = None if unit_directory is None else str(unit_directory)
@@ -417,6 +417,12 @@ def test_told_by_debians_unit(tmp_path: pathlib.Path, line: str, data_dir: str, 
     (tmp_path / "etcd").write_text(line)
     told = told_by_unit(DEBIAN.format(data="/from/unit", file=f"{tmp_path}/%p"), "etcd.service")
     assert told is not None and (told["data_dir"], told["member_name"]) == (data_dir, name)
+
+
+def test_an_environment_file_that_can_not_be_read_says_nothing(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "etcd").mkdir()
+    told = told_by_unit(DEBIAN.format(data="/from/unit", file=f"{tmp_path}/%p"), "etcd.service")
+    assert told is not None and told["data_dir"] == "/from/unit"
 
 
 def test_variables_in_braces() -> None:

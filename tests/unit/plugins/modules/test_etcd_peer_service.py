@@ -10,8 +10,15 @@ import typing as t
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError
-from ansible_collections.ringfence.etcd.plugins.module_utils._unit import seal_unit
+from ansible_collections.ringfence.etcd.plugins.module_utils._unit import seal_of, seal_unit
 from ansible_collections.ringfence.etcd.plugins.modules import etcd_peer_service
+from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.gateway_server import GatewayServer, running
+from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.systemd_host import (
+    Host,
+    need_root,
+    process,
+    wanted_unit,
+)
 from ansible_collections.ringfence.etcd.tests.unit.plugins.modules.module_runner import run_module
 
 PRESENT = {"content": "[Service]\n", "data_dir": "/var/lib/etcd"}
@@ -95,3 +102,124 @@ def test_members_may_carry_more() -> None:
     cluster = etcd_peer_service.cluster_of({"member_name": "etcd-1", "endpoints": ENDPOINTS})
     assert cluster.client_urls == {"etcd-1": "https://10.0.0.1:2379"}
     assert cluster.others == []
+
+
+@pytest.fixture
+def host(monkeypatch: pytest.MonkeyPatch) -> Host:
+    return Host(monkeypatch)
+
+
+@pytest.fixture
+def args(tmp_path: pathlib.Path) -> dict[str, t.Any]:
+    """Arguments for a unit in a folder of the test's."""
+    wanted = wanted_unit(tmp_path)
+    return {
+        "content": wanted.text,
+        "member_name": "etcd-1",
+        "data_dir": wanted.data_dir,
+        "owner": wanted.owner,
+        "group": wanted.group,
+        "unit_directory": wanted.unit_directory,
+    }
+
+
+def test_present_check_run_check_run(host: Host, args: dict[str, t.Any], tmp_path: pathlib.Path) -> None:
+    need_root()
+    actions = ["make_data_directory", "write_unit", "daemon_reload", "enable", "start"]
+    for check_mode in (True, False):
+        assert sorted(os.listdir(tmp_path)) == []
+        answer = run_module("etcd_peer_service", args, check_mode=check_mode)
+        assert answer["changed"] and answer["actions"] == actions and answer["started"] and answer["running"]
+        assert [part["after_header"] for part in answer["diff"]] == [args["data_dir"], f"{tmp_path}/etcd.service"]
+    assert sorted(os.listdir(tmp_path)) == ["data", "etcd.service"]
+    host.runs(seal_of(args["content"]), args["data_dir"])
+    for check_mode in (True, False):
+        answer = run_module("etcd_peer_service", args, check_mode=check_mode)
+        assert not answer["changed"] and not answer["started"] and answer["running"]
+        assert answer["actions"] == answer["restart_due"] == answer["diff"] == []
+
+
+def test_present_warns_of_a_user_that_the_play_makes(host: Host, args: dict[str, t.Any]) -> None:
+    answer = run_module("etcd_peer_service", {**args, "owner": "ringfence-no-such-user"}, check_mode=True)
+    assert answer["changed"] and "ringfence-no-such-user does not exist" in str(answer["warnings"])
+
+
+@pytest.mark.parametrize(("state", "changed"), [("restarted", True), ("healthy", False)])
+def test_check_mode_asks_nobody(state: str, changed: bool, host: Host, args: dict[str, t.Any]) -> None:
+    need_root()
+    run_module("etcd_peer_service", args)
+    host.runs("0" * 64, args["data_dir"])
+    answer = run_module("etcd_peer_service", {**args, "state": state, "endpoints": ENDPOINTS}, check_mode=True)
+    assert answer["changed"] is changed and answer["running"] and "members" not in answer
+    assert answer["actions"] == (["restart"] if changed else [])
+    assert [reason["code"] for reason in answer["restart_due"]] == ["unit_changed"]
+
+
+@pytest.fixture
+def gateway() -> t.Iterator[GatewayServer]:
+    """A cluster of one member, as its client URL tells it."""
+    with running() as server:
+        server.answers.update(
+            {
+                "/health": (200, {"health": "true"}),
+                "/metrics": (200, ""),
+                "/v3/cluster/member/list": (200, {"members": [{"ID": "255", "name": "etcd-1"}]}),
+            }
+        )
+        yield server
+
+
+def params(args: dict[str, t.Any], gateway: GatewayServer, **changes: t.Any) -> dict[str, t.Any]:
+    """What Ansible makes of the arguments."""
+    defaults = {name: option.get("default") for name, option in etcd_peer_service.ARGUMENT_SPEC.items()}
+    given = {"endpoints": [{"name": "etcd-1", "client_url": gateway.url}], "timeout_seconds": 5, "wait_seconds": 0}
+    return {**defaults, **args, **given, **changes}
+
+
+def test_healthy_tells_the_members(host: Host, args: dict[str, t.Any], gateway: GatewayServer) -> None:
+    host.runs(None, args["data_dir"])
+    assert etcd_peer_service.wait_healthy(params(args, gateway), check_mode=False) == {
+        "changed": False,
+        "actions": [],
+        "started": False,
+        "members": [{"name": "etcd-1", "member_id": "ff", "is_learner": False}],
+        "running": True,
+        "restart_due": [],
+    }
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_restarted_if_due_and_once(
+    force: bool, host: Host, args: dict[str, t.Any], gateway: GatewayServer, tmp_path: pathlib.Path
+) -> None:
+    (tmp_path / "etcd.service").write_text(args["content"])
+    seal = seal_of(args["content"])
+    host.runs("0" * 64, args["data_dir"])
+    host.restarts_to = process(seal, args["data_dir"], pid=2)
+    answers = [
+        etcd_peer_service.ensure_restarted(params(args, gateway, force=force, trust_bundle_changed=changed), False)
+        for changed in (True, False)
+    ]
+    assert host.calls == ["restart_no_block etcd.service"]
+    assert [answer["changed"] for answer in answers] == [True, False]
+    assert [reason["code"] for reason in answers[0]["restart_due"]] == ["unit_changed", "trust_bundle_changed"]
+    assert answers[0]["actions"] == ["restart"] and answers[0]["running"]
+    assert answers[1] == {"changed": False, "actions": [], "started": False, "running": True, "restart_due": []}
+
+
+def test_a_trust_bundle_that_another_run_has_restarted_for(
+    host: Host, args: dict[str, t.Any], gateway: GatewayServer, tmp_path: pathlib.Path
+) -> None:
+    """What the caller says of the trust bundle is over with the process that ran when the caller said it."""
+    (tmp_path / "etcd.service").write_text(args["content"])
+    seal = seal_of(args["content"])
+    host.runs(seal, args["data_dir"])
+    listed = gateway.answers["/v3/cluster/member/list"][1]
+
+    def meanwhile() -> t.Any:
+        host.runs(seal, args["data_dir"], pid=2)
+        return listed
+
+    gateway.answers["/v3/cluster/member/list"] = (200, meanwhile)
+    answer = etcd_peer_service.ensure_restarted(params(args, gateway, trust_bundle_changed=True), check_mode=False)
+    assert not answer["changed"] and host.calls == []
