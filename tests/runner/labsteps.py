@@ -19,7 +19,7 @@ from runner.faults import FAULTS, Fault, put_in, verdict
 from runner.machine import MachineError, need_command, need_packages
 from runner.places import CHECKOUT, Venv, stage, staging_root
 from runner.results import read_cases
-from runner.schedule import Log, Step
+from runner.schedule import Log, Step, StepSkipped
 from runner.verdicts import tests_passed
 
 if t.TYPE_CHECKING:
@@ -77,6 +77,7 @@ class _LabSteps:
             *(step for step in whole if step is not None),
             *(step for step, _release, _version in core),
             *self.fault_steps(),
+            Step("newcomer: make demo", self._newcomer, ("lab: packages",), estimate=150),
         ]
 
     def whole(self, name: str) -> Step | None:
@@ -137,6 +138,16 @@ class _LabSteps:
         need_packages(lambda: lab.missing_packages().values())
         lab.check_machine()
         return "present"
+
+    def _newcomer(self, log: Log) -> None:
+        """The README's first command on a machine that has nothing yet: all its caches are empty."""
+        if os.environ.get("RINGFENCE_NEWCOMER"):
+            raise StepSkipped("this is the newcomer's machine")
+        words = [str(CHECKOUT / "tests" / "newcomer" / "newcomer"), "run", "--worktree", "--timeout", "15"]
+        log.command(
+            [*words, "--name", self.plan.places.short_name, "--", "make", "demo"],
+            env={**os.environ, "PYTHON": sys.executable, "PYTHONUNBUFFERED": "1"},
+        )
 
     def _tool(self, name: str, words: list[str], estimate: float) -> Step:
         """A command of the lab's own tool."""

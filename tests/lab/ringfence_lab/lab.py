@@ -23,6 +23,9 @@ from .machine import Machine, clear_systemd_folders
 from .plan import Host
 
 DEFAULT_DISK_MIB = 1024
+# Counted on a host with etcd and one SSH session.
+INOTIFY_PER_HOST = 9
+INOTIFY_LIMIT = "/proc/sys/fs/inotify/max_user_instances"
 
 # What the lab needs on this machine: command → Debian package.
 TOOLS = {
@@ -85,6 +88,53 @@ def _lock_path(name: str) -> str:
 _SHARED = "-shared"
 # Says that the folder of namespaces was not mounted before the first lab.
 _NETNS_MARKER = ".netns-mounted"
+# Has the kernel's limit as it was before a lab needed more.
+_INOTIFY_MARKER = ".inotify-limit"
+
+
+def need_inotify(hosts: int) -> None:
+    """A host whose systemd gets no inotify instance boots all the same, with mounts and path units failed at random.
+
+    The kernel counts them by user, over all machines that it runs. ``leave_machine`` puts its limit back.
+    """
+    wanted = min(hosts * INOTIFY_PER_HOST, 500)
+    free = system.free_inotify_instances(wanted)
+    if free == wanted:
+        return
+    with system.locked(_lock_path(_SHARED)):
+        os.makedirs(state_folder(), mode=0o700, exist_ok=True)
+        present = (system.read_text(INOTIFY_LIMIT) or "").strip()
+        marker = os.path.join(state_folder(), _INOTIFY_MARKER)
+        try:
+            with open(INOTIFY_LIMIT, "w", encoding="ascii") as stream:
+                stream.write("2048")
+        except OSError:
+            system.say(
+                f"{hosts} hosts want {wanted} inotify instances, {free} are free: units may fail on them. The way "
+                "out, on the machine outside of this one: sysctl -w fs.inotify.max_user_instances=2048"
+            )
+            return
+        if not os.path.exists(marker):
+            system.write_text(marker, present)
+
+
+def leave_machine() -> None:
+    """After the last lab: put back what all labs shared."""
+    with system.locked(_lock_path(_SHARED)):
+        if lab_names():
+            return
+        marker = os.path.join(state_folder(), _NETNS_MARKER)
+        if os.path.exists(marker):
+            network.unmount_folder()
+            os.unlink(marker)
+        marker = os.path.join(state_folder(), _INOTIFY_MARKER)
+        limit = system.read_text(marker)
+        if limit:
+            with open(INOTIFY_LIMIT, "w", encoding="ascii") as stream:
+                stream.write(limit)
+            os.unlink(marker)
+        with contextlib.suppress(OSError):
+            os.rmdir(state_folder())
 
 
 def lab_names() -> list[str]:
@@ -251,6 +301,7 @@ class Lab:
             self._check_wanted()
             image_name = self._image()
             self._prepare(image_name, self._programs(image_name))
+            need_inotify(sum(self.supervisor(host.name) is None for host in self.hosts))
             try:
                 for host in self.hosts:
                     self._start(host)
@@ -411,25 +462,13 @@ class Lab:
             # Never before the mounts are gone: this would delete through them.
             assert not system.mounts_below(self.folder)
             shutil.rmtree(self.folder, ignore_errors=True)
-            with system.locked(_lock_path(_SHARED)):
-                if not lab_names():
-                    self._leave_machine()
+            leave_machine()
         if something:
             system.say(f"lab {self.name} is down")
 
     def _folder_names(self) -> set[str]:
         folder = os.path.join(self.folder, "hosts")
         return set(os.listdir(folder)) if os.path.isdir(folder) else set()
-
-    @staticmethod
-    def _leave_machine() -> None:
-        """After the last lab: what all labs shared."""
-        marker = os.path.join(state_folder(), _NETNS_MARKER)
-        if os.path.exists(marker):
-            network.unmount_folder()
-            os.unlink(marker)
-        with contextlib.suppress(OSError):
-            os.rmdir(state_folder())
 
     def __enter__(self) -> Lab:
         self.up()

@@ -69,20 +69,23 @@ class Machine:
 
     def personalize(self, hosts_file: str, host_key: str, public_key: str, authorized_key: str) -> None:
         """What makes it this host and no other: name, machine id, host key, whom it lets in."""
-        self._put("etc/hostname", f"{self.name}\n")
+        self.put_name()
         self.write_hosts_file(hosts_file)
-        self._put("etc/machine-id", f"{uuid.uuid4().hex}\n", 0o444)
-        self._put("etc/ssh/ssh_host_ed25519_key", host_key, 0o600)
-        self._put("etc/ssh/ssh_host_ed25519_key.pub", public_key)
-        self._put("root/.ssh/authorized_keys", authorized_key, 0o600)
-        self._put("home/admin/.ssh/authorized_keys", authorized_key, 0o600)
+        self.put("etc/ssh/ssh_host_ed25519_key", host_key, 0o600)
+        self.put("etc/ssh/ssh_host_ed25519_key.pub", public_key)
+        self.put("root/.ssh/authorized_keys", authorized_key, 0o600)
+        self.put("home/admin/.ssh/authorized_keys", authorized_key, 0o600)
         home = os.stat(os.path.join(self.root, "home/admin"))
         os.chown(os.path.join(self.root, "home/admin/.ssh/authorized_keys"), home.st_uid, home.st_gid)
 
-    def write_hosts_file(self, text: str) -> None:
-        self._put("etc/hosts", text)
+    def put_name(self) -> None:
+        self.put("etc/hostname", f"{self.name}\n")
+        self.put("etc/machine-id", f"{uuid.uuid4().hex}\n", 0o444)
 
-    def _put(self, path: str, text: str, mode: int = 0o644) -> None:
+    def write_hosts_file(self, text: str) -> None:
+        self.put("etc/hosts", text)
+
+    def put(self, path: str, text: str, mode: int = 0o644) -> None:
         system.write_text(os.path.join(self.root, path), text, mode)
 
     def enable_distribution_etcd(self) -> None:
@@ -90,6 +93,9 @@ class Machine:
         system.run(["chroot", self.root, "systemctl", "enable", "etcd.service"])
 
     # ---------------------------------------------------------------------------- process
+    def network_arguments(self) -> list[str]:
+        return [f"--network-namespace-path={network.path_of(self.lab, self.name)}"]
+
     def start(self, extra_arguments: t.Sequence[str] = ()) -> int:
         """Boot the host; gives the pid of its systemd-nspawn."""
         command = [
@@ -101,7 +107,7 @@ class Machine:
             f"--machine={self.machine_name}",
             f"--hostname={self.name}",
             f"--directory={self.root}",
-            f"--network-namespace-path={network.path_of(self.lab, self.name)}",
+            *self.network_arguments(),
             "--link-journal=no",
             "--resolv-conf=off",
             "--timezone=off",

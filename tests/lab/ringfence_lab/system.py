@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import fcntl
 import os
 import re
@@ -167,6 +168,22 @@ def unmount_below(folder: str) -> None:
         if not mounts_below(folder):
             return
     raise LabError(f"{', '.join(mounts_below(folder))}: can't be unmounted")
+
+
+def free_inotify_instances(wanted: int) -> int:
+    """How many of so many inotify instances can be had; the kernel counts them by user, over all machines it runs."""
+    make = ctypes.CDLL(None).inotify_init1
+    made: list[int] = []
+    try:
+        while len(made) < wanted:
+            descriptor = make(os.O_CLOEXEC)
+            if descriptor < 0:
+                break
+            made.append(descriptor)
+    finally:
+        for descriptor in made:
+            os.close(descriptor)
+    return len(made)
 
 
 def mounts_below(folder: str) -> list[str]:

@@ -25,17 +25,18 @@ from support import Controller  # noqa: E402
 
 
 @pytest.fixture(scope="session")
-def lab() -> t.Iterator[Lab]:
-    """Six bare hosts with etcd's program; on etcd-6 the distribution's own one-member etcd runs.
+def lab(request: pytest.FixtureRequest) -> t.Iterator[Lab]:
+    """Bare hosts with etcd's program, as many as the files want (``HOSTS``, 3 where a file does not say).
 
-    With another etcd or another release than the default, three hosts for the core scenarios.
+    On etcd-6, where there is one, the distribution's own one-member etcd runs.
     """
-    name = os.environ.get("RINGFENCE_LAB_NAME", "test")
-    etcd, release = os.environ.get("RINGFENCE_LAB_ETCD"), os.environ.get("RINGFENCE_LAB_RELEASE")
-    made = (
-        Lab(name, hosts=3, etcd=etcd, release=release)
-        if etcd or release
-        else Lab(name, hosts=6, distribution_etcd=["etcd-6"])
+    hosts = max(getattr(item.module, "HOSTS", 3) for item in request.session.items if isinstance(item, pytest.Function))
+    made = Lab(
+        os.environ.get("RINGFENCE_LAB_NAME", "test"),
+        hosts=hosts,
+        etcd=os.environ.get("RINGFENCE_LAB_ETCD"),
+        release=os.environ.get("RINGFENCE_LAB_RELEASE"),
+        distribution_etcd=["etcd-6"] if hosts >= 6 else None,
     )
     made.up()
     yield made

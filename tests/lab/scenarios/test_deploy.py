@@ -16,6 +16,8 @@ from support import PKI, TRIO, Controller
 
 NAMES = "etcd-1.example.com,etcd-2.example.com,etcd-3.example.com"
 
+HOSTS = 4
+
 
 @pytest.fixture(scope="module")
 def inventory(controller: Controller) -> Path:

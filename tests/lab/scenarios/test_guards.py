@@ -16,6 +16,8 @@ from forge import Forge
 from ringfence_lab.lab import Lab
 from support import PKI, TRIO, Controller
 
+HOSTS = 6
+
 
 @pytest.fixture(scope="module")
 def inventory(controller: Controller) -> Path:

@@ -23,6 +23,8 @@ echo 'deb [trusted=yes] file:/srv/packages ./' > /etc/apt/sources.list
 apt-get -qq update
 """
 
+HOSTS = 6
+
 
 def test_etcd_from_the_distributions_packages(controller: Controller, lab: Lab) -> None:
     """Debian's package starts a one-member etcd of its own when it is installed."""

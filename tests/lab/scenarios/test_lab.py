@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from ringfence_lab import cgroups, network, system
 from ringfence_lab.errors import LabError
-from ringfence_lab.lab import Lab, lab_names
+from ringfence_lab.lab import INOTIFY_LIMIT, Lab, lab_names
 
 
 def machine_has() -> dict[str, set[str]]:
@@ -25,7 +25,8 @@ def machine_has() -> dict[str, set[str]]:
         "namespaces": set(os.listdir(network.NETNS_FOLDER)) if os.path.isdir(network.NETNS_FOLDER) else set(),
         # Not the IDs in front, which are given anew.
         "mounts": {line.split(" ", 3)[3] for line in mountinfo.splitlines()},
-        "control groups": groups,
+        "groups": groups,
+        "the kernel's limits": {f"{INOTIFY_LIMIT} {system.read_text(INOTIFY_LIMIT)}"},
         "systemd's folders": {str(path) for path in Path("/run/systemd/nspawn").glob("*/*")},
     }
     others = [name for name in lab_names() if name != OWN]
@@ -55,7 +56,7 @@ def own() -> t.Iterator[Lab]:
     try:
         present = machine_has()
         for kind, names in before.items():
-            assert kind == "systemd's folders" or present[kind] > names, f"a lab has no {kind}: the test sees nothing"
+            assert " " in kind or present[kind] > names, f"a lab has no {kind}: the test sees nothing"
         yield lab
         processes = own_processes(lab)
         assert len(processes) > 20

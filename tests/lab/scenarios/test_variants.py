@@ -16,6 +16,8 @@ from support import PKI, SECOND_TRIO, TRIO, Controller
 
 ALL = (*TRIO, *SECOND_TRIO)
 
+HOSTS = 6
+
 
 def deploy(controller: Controller, inventory: Path, *words: str, **variables: t.Any) -> None:
     """Run, run again: a cluster, and nothing more to do."""

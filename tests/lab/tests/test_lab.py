@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import resource
 import sys
 
 import pytest
@@ -15,7 +16,7 @@ import yaml
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 
-from ringfence_lab import cgroups, image, network, plan
+from ringfence_lab import cgroups, image, network, plan, system
 from ringfence_lab.cli import main
 from ringfence_lab.errors import LabError
 from ringfence_lab.probe import probe
@@ -182,6 +183,18 @@ UNIFIED = "33 30 0:29 / /sys/fs/cgroup rw,relatime shared:4 master:1 - cgroup2 c
 def test_hierarchies(mountinfo: str, hierarchies: list[str], unified: str | None) -> None:
     assert cgroups.hierarchies(mountinfo) == hierarchies
     assert cgroups.unified_mount(mountinfo) == unified
+
+
+def test_inotify_instances_are_counted_and_given_back() -> None:
+    before = os.listdir("/proc/self/fd")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # Not up to the kernel's limit: hosts that boot at this moment would get none.
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(before) + 10, hard))
+    try:
+        assert system.free_inotify_instances(100) < 100
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert os.listdir("/proc/self/fd") == before
 
 
 # --------------------------------------------------------------------------- words
