@@ -16,6 +16,7 @@ import functools
 import ipaddress
 import os
 import sys
+import typing as t
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
@@ -77,35 +78,53 @@ def make_certificate(ca_folder: str, common_name: str, address: str) -> tuple[st
     return pem, key_pem
 
 
+class Place(t.NamedTuple):
+    """Where the two meet."""
+
+    ca_folder: str
+    pki_folder: str
+    source_address: str
+    port: int
+    dial: t.Callable[..., dict[str, t.Any]]
+
+
+def in_lab(options: argparse.Namespace) -> Place:
+    lab, port = Lab(options.name), 2380
+    source, target = lab.host(options.source), lab.host(options.target)
+    dial = functools.partial(lab.probe, source, address=target.address, port=port)
+    return Place(lab.ca_folder, "/etc/etcd/pki", source.address, port, dial)
+
+
+def on_loopback(options: argparse.Namespace) -> Place:
+    cluster = Loopback(options.loopback)
+    source, target, port = cluster.host(options.source), cluster.host(options.target), cluster.peer_port
+    dial = functools.partial(cluster.probe, address=target.address, port=port)
+    return Place(cluster.ca_folder, cluster.pki_folder(source), SOURCE_ADDRESS, port, dial)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    place = parser.add_mutually_exclusive_group()
-    place.add_argument("--name", default="dev", help="the lab (default: dev)")
-    place.add_argument("--loopback", metavar="FOLDER", help="a cluster on loopback, in place of a lab")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--name", default="dev", help="the lab (default: dev)")
+    where.add_argument("--loopback", metavar="FOLDER", help="a cluster on loopback, in place of a lab")
     parser.add_argument("--common-name", default="stranger")
     parser.add_argument("--from", dest="source", default="etcd-1", help="the host that dials (default: etcd-1)")
     parser.add_argument("--to", dest="target", default="etcd-2", help="the member that is dialed (default: etcd-2)")
     options = parser.parse_args()
     try:
-        cluster = Loopback(options.loopback) if options.loopback else Lab(options.name)
-        source, target = cluster.host(options.source), cluster.host(options.target)
-        # On a host of its own a member dials from its own address, and its files are where the role puts them.
-        address, folder, port = source.address, "/etc/etcd/pki", 2380
-        if isinstance(cluster, Loopback):
-            address, folder, port = SOURCE_ADDRESS, cluster.pki_folder(source), cluster.peer_port
-        with open(os.path.join(cluster.ca_folder, "ca.crt"), encoding="ascii") as stream:
+        place = on_loopback(options) if options.loopback else in_lab(options)
+        with open(os.path.join(place.ca_folder, "ca.crt"), encoding="ascii") as stream:
             ca = stream.read()
-        certificate, key = make_certificate(cluster.ca_folder, options.common_name, address)
-        own = {"certificate": f"{folder}/{source.name}.crt", "private_key": f"{folder}/{source.name}.key"}
-        dial = functools.partial(cluster.probe, source, address=target.address, port=port, ca=ca)
-        member = dial(**own)
-        stranger = dial(certificate=certificate, private_key=key)
+        certificate, key = make_certificate(place.ca_folder, options.common_name, place.source_address)
+        own = os.path.join(place.pki_folder, options.source)
+        member = place.dial(ca=ca, certificate=f"{own}.crt", private_key=f"{own}.key")
+        stranger = place.dial(ca=ca, certificate=certificate, private_key=key)
     except (LabError, OSError) as error:
         print(f"stranger: {error}", file=sys.stderr)
         return 1
-    print(f"{source.name} dials {target.name}, peer port {port}, twice: same CA, same address, both key usages.")
+    print(f"{options.source} dials {options.target}, port {place.port}, twice: same CA, same address, both key usages.")
     for who, found in (
-        (f"{source.name}'s own certificate", member),
+        (f"{options.source}'s own certificate", member),
         (f"certificate of CN {options.common_name!r}", stranger),
     ):
         print(f"  {who:32} → {'ACCEPTED' if found['accepted'] else 'REFUSED '}  {found['detail']}")

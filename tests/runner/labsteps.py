@@ -145,7 +145,7 @@ class _LabSteps:
             raise StepSkipped("this is the newcomer's machine")
         words = [str(CHECKOUT / "tests" / "newcomer" / "newcomer"), "run", "--worktree", "--timeout", "15"]
         log.command(
-            [*words, "--name", self.plan.places.short_name, "--", "make", "demo"],
+            [*words, "--name", self.plan.places.short_name, "--", "make", "demo", "RINGFENCE_DEMO=lab"],
             env={**os.environ, "PYTHON": sys.executable, "PYTHONUNBUFFERED": "1"},
         )
 

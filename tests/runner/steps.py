@@ -315,8 +315,12 @@ class Plan:
 
         def work(log: Log) -> str:
             need_command("openssl", "openssl")
-            # ansible-test makes itself a key, whether or not it connects to anything.
+            # ansible-test makes itself a key, whether or not it connects to anything; two at once would both make it.
             need_command("ssh-keygen", "openssh-client")
+            key = self.places.home / ".ansible" / "test" / "id_rsa"
+            with self.places.lock("ansible-test-key"):
+                if not key.exists():
+                    log.command(["ssh-keygen", "-m", "PEM", "-q", "-t", "rsa", "-N", "", "-f", str(key)])
             root = stage(self.places, f"integration-{core.line}")
             config = root / "tests" / "integration" / "integration_config.yml"
             config.write_text(f"etcd_programs: {json.dumps(_etcd_programs())}\n", encoding="utf-8")

@@ -19,7 +19,7 @@ import sys
 import tempfile
 import typing as t
 
-from . import image, lab, network, system
+from . import etcd, image, lab, network, system
 from .errors import LabError
 from .lab import Lab
 from .loopback import MEMBERS, Loopback, find_programs
@@ -120,17 +120,13 @@ def ensure_environment(python: str) -> str:
 
 def ensure_etcd() -> tuple[str, str]:
     """``etcd`` and ``etcdctl``: those on PATH, else from a release archive or Go's modules, else Debian's packages."""
-
-    def on_path() -> None:
-        return None
-
-    def made_here() -> str:
-        from .etcd import ensure_programs
-
-        return os.path.join(ensure_programs(ETCD_VERSION), "usr", "bin")
-
+    sources: tuple[t.Callable[[], str | None], ...] = (
+        lambda: None,
+        lambda: os.path.join(etcd.ensure_programs(ETCD_VERSION), etcd.PROGRAMS_FOLDER),
+        unpack_packages,
+    )
     problems = []
-    for source in (on_path, made_here, unpack_packages):
+    for source in sources:
         try:
             return find_programs(source())
         except LabError as error:
@@ -141,21 +137,27 @@ def ensure_etcd() -> tuple[str, str]:
 def unpack_packages() -> str:
     """The ``bin`` folder of Debian's packages of etcd. They are unpacked, not installed, which needs no root."""
     folder = os.path.join(image.cache_folder(), "etcd-packages")
-    if not os.path.isdir(folder):
-        if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
-            raise LabError("there is no apt-get to fetch Debian's packages with")
-        system.say("etcd: fetching Debian's packages (once)")
-        with tempfile.TemporaryDirectory(prefix=".etcd-packages.", dir=image.cache_folder()) as staged:
-            tree = os.path.join(staged, "tree")
-            os.makedirs(tree)
-            _download_packages(staged)
-            for name in sorted(os.listdir(staged)):
-                if name.endswith(".deb"):
-                    system.run(["dpkg-deb", "--extract", os.path.join(staged, name), tree])
-            # What is too old is not kept: the next release of Debian has a newer one.
-            find_programs(os.path.join(tree, "usr", "bin"))
-            os.rename(tree, folder)
+    os.makedirs(image.cache_folder(), exist_ok=True)
+    with system.locked(f"{folder}.lock"):
+        if not os.path.isdir(folder):
+            _unpack_packages(folder)
     return os.path.join(folder, "usr", "bin")
+
+
+def _unpack_packages(folder: str) -> None:
+    if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
+        raise LabError("there is no apt-get to fetch Debian's packages with")
+    system.say("etcd: fetching Debian's packages (once)")
+    with tempfile.TemporaryDirectory(prefix=".etcd-packages.", dir=image.cache_folder()) as staged:
+        tree = os.path.join(staged, "tree")
+        os.makedirs(tree)
+        _download_packages(staged)
+        for name in sorted(os.listdir(staged)):
+            if name.endswith(".deb"):
+                system.run(["dpkg-deb", "--extract", os.path.join(staged, name), tree])
+        # What is too old is not kept: the next release of Debian has a newer one.
+        find_programs(os.path.join(tree, "usr", "bin"))
+        os.rename(tree, folder)
 
 
 def _download_packages(folder: str) -> None:
@@ -167,12 +169,12 @@ def _download_packages(folder: str) -> None:
         "--option=APT::Sandbox::User=",
     ]
     download = ["download", "--quiet", "etcd-server", "etcd-client"]
-    at_place = ["env", f"--chdir={folder}", "apt-get"]
-    if system.run([*at_place, options[-1], *download], check=False, timeout_seconds=300).returncode != 0:
+    there: dict[str, t.Any] = {"timeout_seconds": 300, "folder": folder}
+    if system.run(["apt-get", options[-1], *download], check=False, **there).returncode != 0:
         for name in ("lists/partial", "cache/archives/partial"):
             os.makedirs(os.path.join(folder, name))
         for words in (["update", "--quiet"], download):
-            system.run([*at_place, *options, *words], timeout_seconds=300)
+            system.run(["apt-get", *options, *words], **there)
 
 
 # ---------------------------------------------------------------------------- what both kinds do

@@ -171,8 +171,8 @@ class Loopback:
         endpoint = f"--endpoints=https://{first.address}:{settings['loopback_client_port']}"
         return [settings["loopback_etcdctl"], endpoint, *files, *words]
 
-    def probe(self, source: Member, **arguments: t.Any) -> dict[str, t.Any]:
-        """Dial a peer port as a member does; the same call as a lab's."""
+    def probe(self, **arguments: t.Any) -> dict[str, t.Any]:
+        """Dial a peer port as a member does."""
         return probe(**arguments, source_address=SOURCE_ADDRESS)
 
     # ---------------------------------------------------------------------------- processes
@@ -302,7 +302,6 @@ def main(arguments: t.Sequence[str] | None = None) -> int:
         elif options.command == "probe":
             own = os.path.join(cluster.pki_folder(first), first.name)
             result = cluster.probe(
-                first,
                 address=cluster.host(options.to).address,
                 ca=os.path.join(cluster.pki_folder(first), "ca.crt"),
                 certificate=options.certificate or f"{own}.crt",
