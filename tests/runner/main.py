@@ -16,6 +16,7 @@ import sys
 
 from runner import results, schedule, trees
 from runner.cores import CORES
+from runner.kept import Kept
 from runner.machine import MachineError, Python, need_command, whole_pythons
 from runner.places import CHECKOUT, Places
 from runner.steps import Plan
@@ -34,7 +35,7 @@ def _clean(places: Places, tools: bool) -> None:
     for name in TOOL_FOLDERS:
         for path in sorted(CHECKOUT.rglob(name)):
             shutil.rmtree(path, ignore_errors=True)
-    names = ["stage", "logs", "hypothesis", "mypy", "ruff", "pycache"]
+    names = ["stage", "logs", "kept", "hypothesis", "mypy", "ruff", "pycache"]
     if tools:
         names += ["venvs", "home"]
     for name in names:
@@ -83,7 +84,7 @@ def main(arguments: list[str]) -> int:
     print("ansible-core: " + ", ".join(f"{core.version} (Python {p.version})" for core, p in plan.cores.items()))
     print(f"steps: {len(steps)}", flush=True)
     try:
-        seconds = schedule.run(steps, places.logs, WORKERS)
+        seconds = schedule.run(steps, places.logs, WORKERS, Kept(places))
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130

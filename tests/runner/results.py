@@ -41,7 +41,7 @@ def steps_table(steps: t.Sequence[Step], seconds: float) -> list[str]:
     width = max(len(step.name) for step in steps)
     lines = [f"{'step':<{width}}  result   seconds"]
     for step in steps:
-        remark = step.note if step.result != "passed" else ""
+        remark = step.note if step.result != "passed" or step.note.startswith("kept") else ""
         lines.append(f"{step.name:<{width}}  {step.result:<7}  {step.seconds:>7.1f}  {remark}".rstrip())
     lines.append(f"{'all':<{width}}  {'':<7}  {seconds:>7.1f}")
     return lines

@@ -154,6 +154,10 @@ class Step:
     """About how many seconds it takes: of the steps that are ready, the one with the longest way to the end starts."""
     report: str = ""
     """The file among the logs in which pytest notes each test's verdict and time, for the tables."""
+    inputs: tuple[str, ...] = ()
+    """The files and folders of the checkout that it reads. With the same content it need not be run again."""
+    environments: tuple[str, ...] = ()
+    """The names of what else decides its verdict."""
     rows: tuple[tuple[str, str], ...] = ()
     """The tables that it stands in, each with the name of its row."""
     result: str = ""
@@ -162,8 +166,27 @@ class Step:
     log: Log | None = None
 
 
-def _run_step(step: Step, logs: pathlib.Path, done: queue.Queue[Step]) -> None:
+class Verdicts(t.Protocol):
+    """What is known of earlier runs (see kept.py)."""
+
+    def key(self, step: str, inputs: t.Sequence[str], *more: str) -> str: ...
+
+    def find(self, key: str, report: pathlib.Path | None) -> str | None: ...
+
+    def keep(self, key: str, seconds: float, report: pathlib.Path | None) -> None: ...
+
+
+def _run_step(step: Step, logs: pathlib.Path, done: queue.Queue[Step], verdicts: Verdicts | None) -> None:
     start = time.monotonic()
+    report = logs / step.report if step.report else None
+    key = ""
+    if verdicts is not None and step.inputs:
+        key = verdicts.key(step.name, step.inputs, *step.environments)
+        kept = verdicts.find(key, report)
+        if kept is not None:
+            step.result, step.note = "passed", kept
+            done.put(step)
+            return
     log = step.log = Log(logs / (re.sub(r"[^a-z0-9.]+", "-", step.name.lower()).strip("-") + ".log"), step.live)
     try:
         step.note = step.work(log) or ""
@@ -176,6 +199,8 @@ def _run_step(step: Step, logs: pathlib.Path, done: queue.Queue[Step]) -> None:
         step.result, step.note = "failed", f"{type(exc).__name__}: {exc}"
     step.seconds = time.monotonic() - start
     log.close()
+    if verdicts is not None and key and step.result == "passed":
+        verdicts.keep(key, step.seconds, report)
     done.put(step)
 
 
@@ -211,7 +236,7 @@ def ways_to_the_end(steps: list[Step]) -> dict[str, float]:
     return ways
 
 
-def run(steps: list[Step], logs: pathlib.Path, workers: int) -> float:
+def run(steps: list[Step], logs: pathlib.Path, workers: int, verdicts: Verdicts | None = None) -> float:
     """Run all steps and fill in what came of them; return the seconds that it took."""
     started = time.monotonic()
     ways = ways_to_the_end(steps)
@@ -241,7 +266,7 @@ def run(steps: list[Step], logs: pathlib.Path, workers: int) -> float:
                 running.append(step)
                 if step.live:
                     print(f"----- {step.name}", flush=True)
-                threading.Thread(target=_run_step, args=(step, logs, done), daemon=True).start()
+                threading.Thread(target=_run_step, args=(step, logs, done, verdicts), daemon=True).start()
         if not running:
             if waiting and not any(all(name in ended for name in step.after) for step in waiting):
                 raise AssertionError(f"steps that wait for each other: {[step.name for step in waiting]}")

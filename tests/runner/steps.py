@@ -16,6 +16,7 @@ import typing as t
 from ringfence_lab import demo
 from ringfence_lab.errors import LabError
 
+from runner import kept
 from runner.cores import CORES, Core, usable_cores
 from runner.coverage import forget_integration, integration_data, report_coverage
 from runner.labsteps import lab_steps
@@ -377,6 +378,17 @@ class Plan:
         self.command(log, venv, words, root)
         return max(out.glob("ringfence-etcd-*.tar.gz"), key=lambda path: path.stat().st_mtime)
 
+    def _note_inputs(self, steps: list[Step]) -> None:
+        """Tell each step what it reads. Coverage has to be measured anew when any of its two sides is."""
+        measured = {"coverage: together", UNIT_MEASURED, f"integration: core {self.main.line}"}
+        venvs = [self.main_venv, self.oldest_venv, self.galaxy_venv, *self.venvs.values()]
+        paths = {f"install {venv.name}": venv.path(self.places).name for venv in venvs}
+        for step in steps:
+            step.inputs = kept.INTEGRATION if step.name in measured else _INPUTS.get(step.name.partition(":")[0], ())
+            if step.name in ("lab: packages", "unit: the lab and the runner"):
+                step.inputs = ()
+            step.environments = (self.main_venv.path(self.places).name, *(paths.get(name, name) for name in step.after))
+
     # -- all -------------------------------------------------------------------------------------------------------
 
     def steps(self, what: str) -> list[Step]:
@@ -391,6 +403,7 @@ class Plan:
         }
         names = ["lint", "unit", "integration", "coverage", "lab-test"] if what == "test" else [what]
         wanted = [step for name in names for step in targets[name]()]
+        self._note_inputs(wanted)
         needed = {name for step in wanted for name in step.after}
         venvs = dict.fromkeys([self.main_venv, self.oldest_venv, self.galaxy_venv, *self.venvs.values()])
         installs = [self.install(venv) for venv in venvs]
@@ -398,6 +411,18 @@ class Plan:
         if what != "build":
             steps += [Step(f"ansible-core {core.line}", _no_python(core)) for core in CORES if core not in self.cores]
         return steps
+
+
+# What the steps of each kind read, by the first word of their names.
+_INPUTS = {
+    "core": kept.LAB,
+    "fault": kept.FAULTS,
+    "integration": kept.INTEGRATION,
+    "lab": kept.LAB,
+    "lint": kept.EVERYTHING,
+    "newcomer": kept.EVERYTHING,
+    "unit": kept.UNIT,
+}
 
 
 def _etcd_programs() -> str:

@@ -15,7 +15,7 @@ import pytest
 _TESTS = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(_TESTS), str(_TESTS / "lab")]
 
-from runner import cores, faults, results, schedule, trees, verdicts  # noqa: E402
+from runner import cores, faults, kept, results, schedule, trees, verdicts  # noqa: E402
 from runner.main import chosen  # noqa: E402
 from runner.results import Case  # noqa: E402
 from runner.schedule import Log, Step, StepFailed, StepSkipped  # noqa: E402
@@ -107,6 +107,52 @@ def test_a_command_that_fails_fails_its_step(tmp_path: pathlib.Path) -> None:
         log.command(["sh", "-c", "exit 3"])
     with pytest.raises(StepFailed, match="sh was ended after 0 s"):
         log.command(["sh", "-c", "sleep 20"], timeout_seconds=0.2)
+
+
+class Places:
+    def __init__(self, cache: pathlib.Path) -> None:
+        self.cache = cache
+
+
+def test_only_what_passed_with_the_same_content_is_not_run_again(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RINGFENCE_FRESH", raising=False)
+    checkout, runs = tmp_path / "checkout", list[str]()
+    (checkout / "plugins").mkdir(parents=True)
+    for name in ("plugins/a", "docs"):
+        (checkout / name).write_text("one")
+    monkeypatch.setattr(kept, "CHECKOUT", checkout)
+    monkeypatch.setattr(kept, "checkout_files", lambda: ["docs", "plugins/a"])
+
+    def once(**fields: object) -> str:
+        def work(log: Log) -> None:
+            runs.append("run")
+            (tmp_path / "report.xml").write_text(JUNIT)
+            if (checkout / "docs").read_text() == "bad":
+                raise StepFailed("bad")
+
+        step = Step("lab: a", work, inputs=("plugins/",), environments=("venv-1",), report="report.xml")
+        for name, value in fields.items():
+            setattr(step, name, value)
+        schedule.run([step], tmp_path, 1, kept.Kept(Places(tmp_path / "cache")))  # type: ignore[arg-type]
+        return f"{len(runs)} {step.result} {step.note[:4]}".strip()
+
+    (checkout / "docs").write_text("bad")
+    assert once() == "1 failed bad"
+    (checkout / "docs").write_text("good")
+    assert once() == "2 passed"
+    (tmp_path / "report.xml").unlink()
+    assert once() == "2 passed kept"
+    assert (tmp_path / "report.xml").exists()
+    assert once(environments=("venv-2",)) == "3 passed"
+    (checkout / "plugins" / "a").chmod(0o755)
+    assert once() == "4 passed"
+    (checkout / "plugins" / "a").write_text("two")
+    assert once() == "5 passed"
+    assert once(inputs=()) == "6 passed"
+    monkeypatch.setenv("RINGFENCE_FRESH", "1")
+    assert once() == "7 passed"
 
 
 # --------------------------------------------------------------------------- false greens
