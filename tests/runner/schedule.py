@@ -169,11 +169,14 @@ class Step:
 class Verdicts(t.Protocol):
     """What is known of earlier runs (see kept.py)."""
 
-    def key(self, step: str, inputs: t.Sequence[str], *more: str) -> str: ...
+    def key(self, step: str, inputs: t.Sequence[str], *more: str) -> str:
+        """What names a verdict."""
 
-    def find(self, key: str, report: pathlib.Path | None) -> str | None: ...
+    def find(self, key: str, report: pathlib.Path | None) -> str | None:
+        """A word on the verdict, where there is one."""
 
-    def keep(self, key: str, seconds: float, report: pathlib.Path | None) -> None: ...
+    def keep(self, key: str, seconds: float, report: pathlib.Path | None) -> None:
+        """Note that the step passed."""
 
 
 def _run_step(step: Step, logs: pathlib.Path, done: queue.Queue[Step], verdicts: Verdicts | None) -> None:
