@@ -66,7 +66,7 @@ FAULTS = (
         "plugins/module_utils/_restart.py",
         "against = _take_turn(cluster, client, lock)",
         "against = list[Reason]()",
-        "tests/lab/scenarios/test_core.py::test_restart",
+        "tests/lab/scenarios/test_restart.py::test_a_changed_flag_restarts_one_by_one_and_loses_no_write",
     ),
 )
 
