@@ -42,7 +42,8 @@ for path in /etc/hosts /etc/resolv.conf /etc/passwd /etc/group /etc/ssl /etc/pip
   fi
 done
 here=$PWD
-exec chroot "$tree" /bin/sh -c 'cd "$0" && exec "$@"' "$here" "$@"
+# A step's PATH has no system folders on every machine.
+exec /usr/sbin/chroot "$tree" /bin/sh -c 'cd "$0" && exec "$@"' "$here" "$@"
 """
 
 

@@ -59,7 +59,8 @@ def own() -> t.Iterator[Lab]:
             assert " " in kind or present[kind] > names, f"a lab has no {kind}: the test sees nothing"
         yield lab
         processes = own_processes(lab)
-        assert len(processes) > 20
+        # Two hosts, each with at least systemd, its journal and sshd, so that none left afterwards means something.
+        assert len(processes) > 6
     finally:
         lab.down()
     after = machine_has()
