@@ -82,6 +82,7 @@ _EXTENDED_KEY_USAGES = {
 _BEGIN = re.compile(rb"-----BEGIN ([A-Z0-9][A-Z0-9 ]{0,60})-----[ \t]*")
 # The one label that Go, and so etcd, takes.
 _CERTIFICATE_LABEL = "CERTIFICATE"
+_REVOCATION_LIST_LABEL = "X509 CRL"
 
 
 class _Malformed(Exception):
@@ -171,6 +172,23 @@ def read_certificate(der: bytes, what: str = "the certificate") -> Certificate:
         return _read_certificate(bytes(der))
     except _Malformed as exc:
         raise CryptoError(f"{what} is no readable X.509 certificate ({exc}): put the original there again") from None
+
+
+def read_revoked(content: bytes, what: str = "the revocation list") -> frozenset[str]:
+    """Serial numbers (as in :class:`Certificate`) of a revocation list, DER or PEM (RFC 5280, 5.1), else CryptoError.
+
+    Like etcd it looks at neither the signature nor the dates.
+    """
+    ders = [content]
+    if b"-----BEGIN" in content:
+        ders = [block.der for block in split_pem(content, what) if block.label == _REVOCATION_LIST_LABEL]
+    found: set[str] = set()
+    for der in ders:
+        try:
+            found |= _read_revoked(bytes(der))
+        except _Malformed as exc:
+            raise CryptoError(f"{what} is no readable revocation list ({exc}): write it in DER again") from None
+    return frozenset(found)
 
 
 def iso_time(moment: datetime.datetime) -> str:
@@ -325,6 +343,23 @@ def _read_certificate(der: bytes) -> Certificate:
         public_key=public_key,
         der=der,
     )
+
+
+def _read_revoked(der: bytes) -> set[str]:
+    outer = _Reader(der)
+    tbs = outer.sequence("a revocation list").sequence("the signed part")
+    outer.end("a revocation list")
+    tbs.optional(_INTEGER)
+    tbs.sequence("the signature's algorithm")
+    _whole_sequence(tbs, "the issuer")
+    _time(tbs)
+    if tbs.peek() in (_UTC_TIME, _GENERALIZED_TIME):
+        _time(tbs)
+    entries = _Reader(tbs.optional(_SEQUENCE) or b"")
+    found = set()
+    while not entries.at_end:
+        found.add(_hex(_integer(entries.sequence("a revoked certificate").expect(_INTEGER, "the serial number"))))
+    return found
 
 
 def _whole_sequence(reader: _Reader, name: str) -> bytes:
@@ -492,5 +527,6 @@ __all__ = (
     "iso_time",
     "read_certificate",
     "read_certificates",
+    "read_revoked",
     "split_pem",
 )

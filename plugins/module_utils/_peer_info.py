@@ -27,7 +27,13 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._peer_credentials i
     PRIVATE_KEY,
     credential_paths,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import ProcessFacts, main_pid, process_facts, show
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import (
+    ProcessFacts,
+    main_pid,
+    process_facts,
+    show,
+    written_after_start,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._tls_check import Material, private_key_fits
 from ansible_collections.ringfence.etcd.plugins.module_utils._unit import (
     Deployed,
@@ -103,6 +109,23 @@ def peer_info(
         "data": data_facts(data_dir),
         "other_etcd": other,
     }
+
+
+def ending_soon(info: t.Mapping[str, t.Any], limit_days: int | None) -> list[str]:
+    """A line for each certificate of the member that has fewer days left; none without a limit."""
+    if limit_days is None:
+        return []
+    leaf = info["credentials"][CERTIFICATE]
+    found = [(f"the certificate {leaf['path']}", leaf)]
+    found += [
+        (f"the CA {ca['common_name']} in {info['credentials'][CA]['path']}", ca)
+        for ca in info["credentials"][CA]["certificates"]
+    ]
+    return [
+        f"{what} has {facts['days_left']} days left, until {facts['not_after']}"
+        for what, facts in found
+        if facts["days_left"] is not None and facts["days_left"] < limit_days
+    ]
 
 
 def user_facts(user: str) -> dict[str, t.Any]:
@@ -232,6 +255,7 @@ def _service_facts(unit: str, unit_directory: str | None) -> tuple[dict[str, t.A
             "sub_state": None,
             "seal": None,
             "settings": None,
+            "newer_files": [],
             "problem": None,
         },
     }
@@ -273,6 +297,9 @@ def _service_facts(unit: str, unit_directory: str | None) -> tuple[dict[str, t.A
             seal=started["environ_seal"],
             settings=deployed_from_arguments(started["argv"], started["environment"]),
         )
+        files = process["settings"]["files"]
+        read_at_start = {files["peer_trusted_ca_file"], files["trusted_ca_file"]} - {None}
+        process["newer_files"] = sorted(path for path in read_at_start if written_after_start(path, properties))
     return service, _other(unit, facts, process, started, text)
 
 
@@ -347,4 +374,4 @@ def _certificates_facts(path: str, content: bytes, now: datetime.datetime) -> di
     return {"pem": pem, "certificates": [certificate_facts(certificate, now) for certificate in certificates]}
 
 
-__all__ = ("credentials_facts", "data_facts", "etcd_facts", "etcd_version", "peer_info", "user_facts")
+__all__ = ("credentials_facts", "data_facts", "ending_soon", "etcd_facts", "etcd_version", "peer_info", "user_facts")

@@ -28,8 +28,8 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._der import (
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import CryptoError, FileError
 
 # A bundle's certificate is trusted even where its own issuer is not in the bundle, as Go does it.
-# (ssl.VERIFY_X509_PARTIAL_CHAIN has a name only from Python 3.10 on.)
-_PARTIAL_CHAIN = 0x80000
+# (ssl.VERIFY_X509PARTIAL_CHAIN has a name only from Python 3.10 on.)
+PARTIAL_CHAIN = 0x80000
 
 # How OpenSSL says that a key belongs to another certificate: the last two where the kinds of key differ.
 _MISFITS = ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED", "NO_PRIVATE_KEY_ASSIGNED")
@@ -157,7 +157,7 @@ def _refusal(
         context = ssl.SSLContext(protocol)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_REQUIRED
-        context.verify_flags |= _PARTIAL_CHAIN
+        context.verify_flags |= PARTIAL_CHAIN
         context.load_verify_locations(cadata=b"".join(authority.der for authority in trusted))
         _load_pair(context, chain, certificate, private_key)
         contexts.append(context)
@@ -178,7 +178,7 @@ def _load_pair(
 
     pem = "".join(ssl.DER_cert_to_PEM_cert(one.der) for one in chain).encode("ascii")
     try:
-        with _in_memory(pem) as certificate_path, _in_memory(private_key.content) as private_key_path:
+        with in_memory(pem) as certificate_path, in_memory(private_key.content) as private_key_path:
             context.load_cert_chain(certificate_path, private_key_path, password=refuse)
     except _Encrypted:
         raise _encrypted(private_key) from None
@@ -197,7 +197,7 @@ def _load_pair(
 
 
 @contextlib.contextmanager
-def _in_memory(content: bytes) -> t.Iterator[str]:
+def in_memory(content: bytes) -> t.Iterator[str]:
     """A path under which OpenSSL reads the content from memory; it is gone with the block."""
     try:
         descriptor = os.memfd_create("ringfence", os.MFD_CLOEXEC)
@@ -311,11 +311,13 @@ def _now() -> datetime.datetime:
 
 
 __all__ = (
+    "PARTIAL_CHAIN",
     "Material",
     "check_certificate",
     "check_credentials",
     "check_pair",
     "check_private_key",
     "check_trust_bundle",
+    "in_memory",
     "private_key_fits",
 )

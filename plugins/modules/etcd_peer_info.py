@@ -66,6 +66,12 @@ EXAMPLES = r"""
     data_dir: /var/lib/etcd/etcd-1
   register: node
 
+- name: Be a monitor
+  ringfence.etcd.etcd_peer_info:
+    name: etcd-1
+    warn_days: 30
+    fail_days: 7
+
 - name: Say when the certificate ends
   ansible.builtin.debug:
     msg: "{{ node.credentials.certificate.not_after }}, in {{ node.credentials.certificate.days_left }} days"
@@ -555,6 +561,14 @@ process:
       type: str
       returned: always
       sample: 9f86d081884c7d65
+    newer_files:
+      description: >-
+        Trust bundles that were written after the process had started; etcd reads them at start only, so a restart is
+        due.
+      type: list
+      elements: str
+      returned: always
+      sample: []
     settings:
       description: What it was told, in the form of RV(unit.settings); null where none runs.
       type: dict
@@ -634,7 +648,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import RingfenceError, fail_with
-from ansible_collections.ringfence.etcd.plugins.module_utils._peer_info import peer_info
+from ansible_collections.ringfence.etcd.plugins.module_utils._peer_info import ending_soon, peer_info
 
 
 def main() -> t.NoReturn:
@@ -647,6 +661,8 @@ def main() -> t.NoReturn:
             "unit": {"type": "str", "default": "etcd.service"},
             "unit_directory": {"type": "path"},
             "data_dir": {"type": "path"},
+            "warn_days": {"type": "int"},
+            "fail_days": {"type": "int"},
         },
         supports_check_mode=True,
     )
@@ -663,6 +679,11 @@ def main() -> t.NoReturn:
         )
     except RingfenceError as exc:
         fail_with(module, exc)
+    for line in ending_soon(info, params["warn_days"]):
+        module.warn(line)
+    ended = ending_soon(info, params["fail_days"])
+    if ended:
+        module.fail_json(msg=f"{'; '.join(ended)}: fail_days is {params['fail_days']}", **info)
     module.exit_json(changed=False, **info)
 
 

@@ -46,7 +46,9 @@ class Forge:
     def stranger_authority() -> Forge:
         return Forge()
 
-    def _builder(self, subject: x509.Name, public_key: t.Any, days: int) -> x509.CertificateBuilder:
+    def _builder(
+        self, subject: x509.Name, public_key: t.Any, days: float, begins_in_days: float = -3
+    ) -> x509.CertificateBuilder:
         now = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
         return (
             x509.CertificateBuilder()
@@ -54,18 +56,36 @@ class Forge:
             .issuer_name(self.name)
             .public_key(public_key)
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - 3 * DAY)
+            .not_valid_before(now + begins_in_days * DAY)
             .not_valid_after(now + days * DAY)
         )
 
+    def revoking(self, *certificates: str) -> bytes:
+        """A revocation list (DER, which every etcd reads) with these certificates (PEM)."""
+        now = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
+        builder = x509.CertificateRevocationListBuilder().issuer_name(self.name)
+        builder = builder.last_update(now - DAY).next_update(now + DAY)
+        for pem in certificates:
+            serial = x509.load_pem_x509_certificate(pem.encode()).serial_number
+            entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(now - DAY).build()
+            builder = builder.add_revoked_certificate(entry)
+        return builder.sign(self.key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+
     def certificate(
-        self, common_name: str, *names: str, days: int = 1, client: bool = True, server: bool = True, ca: bool = False
+        self,
+        common_name: str,
+        *names: str,
+        days: float = 1,
+        client: bool = True,
+        server: bool = True,
+        ca: bool = False,
+        begins_in_days: float = -3,
     ) -> tuple[str, str]:
         """(certificate, key) in PEM; ``names``: IP addresses and DNS names for the subject alternative names."""
         key = ec.generate_private_key(ec.SECP256R1())
         attributes = [x509.NameAttribute(NameOID.COMMON_NAME, common_name)] if common_name else []
         usages = [ExtendedKeyUsageOID.SERVER_AUTH] * server + [ExtendedKeyUsageOID.CLIENT_AUTH] * client
-        builder = self._builder(x509.Name(attributes), key.public_key(), days)
+        builder = self._builder(x509.Name(attributes), key.public_key(), days, begins_in_days)
         builder = builder.add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
         builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
         if names:

@@ -1,0 +1,116 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Runs on the controller alone: no host is asked for anything."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import tempfile
+import typing as t
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import member_from, plain
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof import Question, Thresholds, judge
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof_metrics import proof_metrics
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof_page import proof_page
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof_table import proof_table
+
+_ARGUMENTS: dict[str, t.Any] = {
+    "members": {"type": "list", "elements": "dict", "required": True},
+    "results": {"type": "dict", "required": True},
+    "cluster_name": {"type": "str", "required": True},
+    "identity": {"type": "str", "choices": ["list", "shared"], "default": "list"},
+    "no_stranger_because": {"type": "str"},
+    "renew_before_days": {"type": "int", "default": 30},
+    "warn_days": {"type": "int", "default": 14},
+    "fail_days": {"type": "int", "default": 0},
+    "authority_warn_days": {"type": "int", "default": 90},
+    "html_path": {"type": "str"},
+    "json_path": {"type": "str"},
+    "metrics_path": {"type": "str"},
+    "show": {"type": "bool", "default": True},
+}
+
+
+class ActionModule(ActionBase):
+    """Judge what the members met, show it, write it down."""
+
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        result: dict[str, t.Any] = super().run(tmp, task_vars)
+        _validation, arguments = self.validate_argument_spec(argument_spec=_ARGUMENTS)  # type: ignore[no-untyped-call]
+        given = plain(arguments)
+        proof = _proof_from(given)
+        lines = proof_table(proof)
+        if given["show"]:
+            for line in lines:
+                self._display.display(line)
+        for option, render in (("html_path", proof_page), ("json_path", _as_json), ("metrics_path", _as_metrics)):
+            if given[option]:
+                _write(given[option], render(proof), option)
+        # The document is long: who wants to see it asks for more than -v.
+        result.update(changed=False, proof=proof, table=lines, _ansible_verbose_override=True)
+        return result
+
+
+def _proof_from(given: dict[str, t.Any]) -> dict[str, t.Any]:
+    members = [member_from(member) for member in given["members"]]
+    if not members:
+        raise AnsibleActionFail("members is empty: give the members that the filter etcd_members makes")
+    results, absent = {}, {}
+    for name, found in given["results"].items():
+        if isinstance(found, dict) and "probes" in found:
+            results[name] = found
+        else:
+            said = found.get("msg") if isinstance(found, dict) else None
+            absent[name] = " ".join(str(said or "it did not answer").split())
+    now = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0, tzinfo=None).isoformat() + "Z"
+    question = Question(
+        cluster_name=given["cluster_name"],
+        time=now,
+        identity=given["identity"],
+        renew_before_days=given["renew_before_days"],
+        thresholds=Thresholds(given["warn_days"], given["fail_days"], given["authority_warn_days"]),
+        no_stranger_because=given["no_stranger_because"] or None,
+    )
+    return judge(members, results, absent, question)
+
+
+def _as_json(proof: dict[str, t.Any]) -> str:
+    return json.dumps(proof, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _as_metrics(proof: dict[str, t.Any]) -> str:
+    return proof_metrics([proof])
+
+
+def _write(path: str, text: str, option: str) -> None:
+    """Put a report in place at once; it holds nothing secret, and a collector that reads it is another user."""
+    target = os.path.abspath(os.path.expanduser(path))
+    folder = os.path.dirname(target)
+    try:
+        os.makedirs(folder, mode=0o755, exist_ok=True)
+        # The name begins with a dot and ends otherwise: node_exporter reads *.prom, and must not see half of one.
+        descriptor, staged = tempfile.mkstemp(prefix=".ringfence-", dir=folder)
+        try:
+            with open(descriptor, "w", encoding="utf-8") as stream:
+                stream.write(text)
+            os.chmod(staged, 0o644)
+            os.replace(staged, target)
+        except OSError:
+            os.unlink(staged)
+            raise
+    except OSError as exc:
+        raise AnsibleActionFail(
+            f"{option}: can't write {target} on the controller: {exc.strerror}: name another path, or leave it out"
+        ) from exc
+
+
+__all__ = ("ActionModule",)

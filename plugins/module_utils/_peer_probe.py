@@ -1,0 +1,390 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What one member meets at all the others, as itself and as a stranger, and why.
+
+Several causes look the same on the wire (etcd sends *bad certificate* for most, and closes without a word for the
+rest), so a reason is either seen or inferred from what this member knows: its certificate, its list, its address.
+
+Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
+"""
+
+from __future__ import annotations
+
+import datetime
+import queue
+import ssl
+import threading
+import time
+import typing as t
+import urllib.parse
+from dataclasses import dataclass, replace
+
+from ansible_collections.ringfence.etcd.plugins.module_utils._access import find_barrier, identity_of
+from ansible_collections.ringfence.etcd.plugins.module_utils._der import (
+    Certificate,
+    certificate_facts,
+    iso_time,
+    read_certificate,
+    read_certificates,
+    read_revoked,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError, RingfenceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd_api import Client
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd_api import client_context as api_context
+from ansible_collections.ringfence.etcd.plugins.module_utils._files import read_file
+from ansible_collections.ringfence.etcd.plugins.module_utils._handshake import (
+    ACCEPTED,
+    REFUSED,
+    TIMED_OUT,
+    Meeting,
+    client_context,
+    meet,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._peer_info import peer_info
+
+MEMBER = "member"
+STRANGER = "stranger"
+NO_CERTIFICATE = "no_certificate"
+UNKNOWN_CA = "unknown_ca"
+
+# etcd's Go says bad certificate for each of these; TLS 1.2 says handshake failure where there is no certificate.
+_AMBIGUOUS_ALERTS = ("bad certificate", "certificate unknown", "unsupported certificate")
+_THREADS = 32
+_CLIENT_API_SECONDS = 3.0
+
+
+@dataclass(frozen=True)
+class Target:
+    """A member to call, at its peer URL."""
+
+    name: str
+    url: str
+    host: str
+    port: int
+
+
+@dataclass(frozen=True)
+class Caller:
+    """What the probe calls as, and what it knows when it is refused.
+
+    ``certificate`` and ``allowed_common_names`` are None where it has or knows none; ``revoked``: serial numbers (hex)
+    of the list that this member itself checks.
+    """
+
+    case: str
+    context: ssl.SSLContext
+    certificate: Certificate | None = None
+    authorities: tuple[Certificate, ...] = ()
+    allowed_common_names: tuple[str, ...] | None = None
+    revoked: frozenset[str] = frozenset()
+
+
+def target_of(name: str, url: str) -> Target:
+    """A target from a member's name and peer URL; InputError where the URL can't be dialed."""
+    try:
+        parts = urllib.parse.urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = port = None
+        parts = urllib.parse.urlsplit("")
+    if parts.scheme not in ("http", "https") or not host or not port or parts.path not in ("", "/"):
+        raise InputError(f"member {name}: peer URL {url!r} is none: write it like https://10.0.0.1:2380")
+    return Target(name, url, host, port)
+
+
+def probe_all(
+    callers: t.Sequence[Caller], targets: t.Sequence[Target], timeout_seconds: float, now: datetime.datetime
+) -> list[dict[str, t.Any]]:
+    """Every caller at every target, in parallel; the results in the order of callers, then targets.
+
+    A thread that hangs in the resolution of a name is left behind (it is a daemon) and counts as timed out.
+    """
+    jobs = [(caller, target) for caller in callers for target in targets]
+    found: dict[int, Meeting] = {}
+    waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
+    for number in range(len(jobs)):
+        waiting.put(number)
+
+    def work() -> None:
+        while True:
+            try:
+                number = waiting.get_nowait()
+            except queue.Empty:
+                return
+            caller, target = jobs[number]
+            found[number] = meet(caller.context, target.host, target.port, timeout_seconds)
+
+    threads = [threading.Thread(target=work, daemon=True) for _number in range(min(_THREADS, len(jobs)))]
+    for thread in threads:
+        thread.start()
+    rounds = -(-len(jobs) // _THREADS)
+    deadline = time.monotonic() + rounds * timeout_seconds + 1.0
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    unresolved = Meeting(TIMED_OUT, "resolve", "its name was not resolved in time")
+    return [
+        _told(caller, target, explain(caller, found.get(number, unresolved), now))
+        for number, (caller, target) in enumerate(jobs)
+    ]
+
+
+@dataclass(frozen=True)
+class Explained:
+    """A meeting with its reason made plain; ``inferred``: it was worked out, not seen."""
+
+    meeting: Meeting
+    inferred: bool = False
+
+
+def explain(caller: Caller, meeting: Meeting, now: datetime.datetime) -> Explained:
+    """Say why, where the wire alone does not (pure)."""
+    if meeting.outcome == ACCEPTED:
+        return _server_checked(caller, meeting)
+    if meeting.outcome != REFUSED:
+        return Explained(meeting)
+    if meeting.alert is not None:
+        return _explain_alert(caller, meeting, now)
+    if meeting.reason in ("closed", "reset") and meeting.tls is not None:
+        return _explain_close(caller, meeting)
+    return Explained(meeting)
+
+
+def _server_checked(caller: Caller, meeting: Meeting) -> Explained:
+    """A member that dials checks the server's common name against its own list as well."""
+    if caller.case != MEMBER or caller.allowed_common_names is None or meeting.server is None:
+        return Explained(meeting)
+    try:
+        server = read_certificate(meeting.server)
+    except RingfenceError:
+        return Explained(meeting)
+    if (server.common_name or "") in caller.allowed_common_names:
+        return Explained(meeting)
+    text = f"this member's own list does not allow the common name that is served, {server.common_name}"
+    return Explained(replace(meeting, outcome=REFUSED, reason="server_common_name", text=text), inferred=True)
+
+
+def _explain_alert(caller: Caller, meeting: Meeting, now: datetime.datetime) -> Explained:
+    own = caller.certificate
+    if own is None:
+        if meeting.reason == "no_certificate" or meeting.alert == "handshake failure":
+            text = f"it demands a certificate ({meeting.text})"
+            return Explained(replace(meeting, reason="no_certificate", text=text))
+        return Explained(meeting)
+    if meeting.reason == "expired" and now < own.not_before:
+        text = f"the certificate is not valid before {iso_time(own.not_before)} ({meeting.text})"
+        return Explained(replace(meeting, reason="not_yet_valid", text=text), inferred=True)
+    if meeting.alert not in _AMBIGUOUS_ALERTS:
+        return Explained(meeting)
+    if caller.case == UNKNOWN_CA:
+        text = f"the CA is unknown to it ({meeting.text})"
+        return Explained(replace(meeting, reason="unknown_authority", text=text), inferred=True)
+    usages = own.extended_key_usage
+    if usages is not None and "clientAuth" not in usages and "anyExtendedKeyUsage" not in usages:
+        text = f"the certificate lacks the extended key usage clientAuth ({meeting.text})"
+        return Explained(replace(meeting, reason="key_usage", text=text), inferred=True)
+    if caller.authorities and own.issuer not in {authority.subject for authority in caller.authorities}:
+        text = f"the certificate's issuer, {own.issuer_common_name}, is not in the trust bundle ({meeting.text})"
+        return Explained(replace(meeting, reason="unknown_authority", text=text), inferred=True)
+    text = f"the common name {own.common_name} is not allowed there ({meeting.text})"
+    return Explained(replace(meeting, reason="common_name", text=text), inferred=True)
+
+
+def _explain_close(caller: Caller, meeting: Meeting) -> Explained:
+    """After a good handshake etcd closes where the address or the revocation list speaks against the certificate."""
+    own = caller.certificate
+    if own is None:
+        return Explained(meeting)
+    if own.serial_number in caller.revoked:
+        text = f"the certificate is revoked: serial number {own.serial_number} ({meeting.text})"
+        return Explained(replace(meeting, reason="revoked", text=text), inferred=True)
+    if meeting.source is not None and meeting.source not in own.ip_addresses:
+        names = ", ".join((*own.dns_names, *own.ip_addresses)) or "no name at all"
+        text = f"the certificate has no subject alternative name for {meeting.source} (it has {names}; {meeting.text})"
+        return Explained(replace(meeting, reason="address", text=text), inferred=True)
+    return Explained(meeting)
+
+
+def _told(caller: Caller, target: Target, explained: Explained) -> dict[str, t.Any]:
+    meeting = explained.meeting
+    return {
+        "to": target.name,
+        "peer_url": target.url,
+        "case": caller.case,
+        "outcome": meeting.outcome,
+        "reason": meeting.reason,
+        "text": meeting.text,
+        "inferred": explained.inferred,
+        "tls": meeting.tls,
+        "cipher": meeting.cipher,
+        "server": meeting.server,
+    }
+
+
+# A node's own probes -------------------------------------------------------------------------------------------------
+
+
+def probe_node(params: t.Mapping[str, t.Any], now: datetime.datetime) -> dict[str, t.Any]:
+    """The whole answer of ``etcd_peer_probe`` from its options."""
+    timeout_seconds: float = params["timeout_seconds"]
+    if not 0.5 <= timeout_seconds <= 60.0:
+        raise InputError(
+            f"timeout_seconds: {timeout_seconds:g} is not between 0.5 and 60: give the seconds for one call"
+        )
+    members = [target_of(str(given.get("name")), str(given.get("peer_url"))) for given in params["targets"]]
+    names = [member.name for member in members]
+    if params["name"] not in names:
+        listed = ", ".join(names) or "none"
+        raise InputError(f"name: {params['name']} is not among targets ({listed}): list all members, this one too")
+    # Alone it calls itself: a fence round one member is a fence as well.
+    targets = [member for member in members if member.name != params["name"]] or members
+    info = peer_info(
+        directory=params["directory"],
+        name=params["name"],
+        owner=params["owner"],
+        etcd_binary=params["etcd_binary"],
+        unit=params["unit"],
+        unit_directory=params["unit_directory"],
+        data_dir=params["data_dir"],
+        now=now,
+    )
+    callers, problem = [], None
+    try:
+        callers.append(_own_caller(info))
+    except RingfenceError as exc:
+        problem = str(exc)
+    for case in (STRANGER, UNKNOWN_CA):
+        if params[f"{case}_certificate"] is not None:
+            callers.append(_stranger(case, params[f"{case}_certificate"], params[f"{case}_private_key"]))
+    callers.append(Caller(NO_CERTIFICATE, client_context(None)))
+    live, live_problem = live_members(
+        params["client_url"], params["client_ca_file"], params["client_cert_file"], params["client_key_file"]
+    )
+    return {
+        "name": params["name"],
+        "time": iso_time(now),
+        "probes": _served_once(probe_all(callers, targets, timeout_seconds, now), now),
+        "problem": problem,
+        "unreadable_files": unreadable_files(info, params["owner"]),
+        "revoked": sorted(_own_revoked(info)),
+        "live_members": live,
+        "live_members_problem": live_problem,
+        "info": info,
+    }
+
+
+def _stranger(case: str, certificate: str, private_key: str) -> Caller:
+    pem = certificate.encode("ascii", "replace")
+    leaf = read_certificates(pem, f"{case}_certificate")[0]
+    return Caller(case, client_context(None, pem, private_key.encode("ascii", "replace")), leaf)
+
+
+def _served_once(probes: list[dict[str, t.Any]], now: datetime.datetime) -> list[dict[str, t.Any]]:
+    """The served certificate's facts at the first probe of each target that saw one: it is the same in all of them."""
+    seen = set()
+    for probe in probes:
+        server = probe["server"]
+        probe["server"] = None if probe["to"] in seen else _server_facts(server, now)
+        if probe["server"] is not None:
+            seen.add(probe["to"])
+    return probes
+
+
+def _own_caller(info: t.Mapping[str, t.Any]) -> Caller:
+    """The member itself, with the files that its process was told of, else with those in the credentials' folder."""
+    settings = (info["process"] or {}).get("settings") or info["unit"].get("settings")
+    files = (settings or {}).get("files") or {}
+    credentials = info["credentials"]
+    paths = {
+        "ca": files.get("peer_trusted_ca_file") or credentials["ca"]["path"],
+        "certificate": files.get("peer_cert_file") or credentials["certificate"]["path"],
+        "private_key": files.get("peer_key_file") or credentials["private_key"]["path"],
+    }
+    contents = {}
+    for kind, path in paths.items():
+        content = read_file(path)
+        if content is None:
+            raise InputError(f"there is no {path}, so this host can't call as a member")
+        contents[kind] = content
+    authorities = read_certificates(contents["ca"], paths["ca"])
+    allowed = tuple(settings["allowed_common_names"]) if settings is not None else ()
+    return Caller(
+        MEMBER,
+        client_context([authority.der for authority in authorities], contents["certificate"], contents["private_key"]),
+        read_certificates(contents["certificate"], paths["certificate"])[0],
+        authorities,
+        allowed or None,
+        _own_revoked(info),
+    )
+
+
+def _own_revoked(info: t.Mapping[str, t.Any]) -> frozenset[str]:
+    """Serial numbers on the revocation list that this member's process checks; empty where there is none to read."""
+    path = ((info["process"].get("settings") or {}).get("files") or {}).get("peer_crl_file")
+    try:
+        content = read_file(path) if path else None
+        return frozenset() if content is None else read_revoked(content, t.cast(str, path))
+    except RingfenceError:
+        return frozenset()
+
+
+def _server_facts(der: bytes | None, now: datetime.datetime) -> dict[str, t.Any] | None:
+    if der is None:
+        return None
+    try:
+        return certificate_facts(read_certificate(der), now)
+    except RingfenceError:
+        return None
+
+
+def unreadable_files(info: t.Mapping[str, t.Any], owner: str) -> list[dict[str, str]]:
+    """Which of the files that etcd is told of its user can't read, and why."""
+    identity = identity_of(owner)
+    if identity is None:
+        return [{"path": "", "text": f"there is no user {owner} on this host"}]
+    settings = info["process"].get("settings") or info["unit"].get("settings")
+    told = ((settings or {}).get("files") or {}).values()
+    paths = sorted({path for path in told if path} or {item["path"] for item in info["credentials"].values()})
+    barriers = ((path, find_barrier(path, identity)) for path in paths)
+    return [{"path": path, "text": barrier.text} for path, barrier in barriers if barrier is not None]
+
+
+def live_members(
+    url: str | None, ca_file: str | None, cert_file: str | None, key_file: str | None
+) -> tuple[list[dict[str, t.Any]] | None, str | None]:
+    """The members as the cluster itself lists them, asked at this member's own client URL; or why that is not known."""
+    if url is None:
+        return None, "no client URL was given"
+    try:
+        client = Client(api_context(ca_file, cert_file, key_file), _CLIENT_API_SECONDS)
+        found = client.member_list(url)
+    except RingfenceError as exc:
+        return None, str(exc)
+    members = [
+        {
+            "member_id": member.member_id,
+            "name": member.name,
+            "peer_urls": list(member.peer_urls),
+            "is_learner": member.is_learner,
+        }
+        for member in found
+    ]
+    return members, None
+
+
+__all__ = (
+    "MEMBER",
+    "NO_CERTIFICATE",
+    "STRANGER",
+    "UNKNOWN_CA",
+    "Caller",
+    "Explained",
+    "Target",
+    "explain",
+    "live_members",
+    "probe_all",
+    "probe_node",
+    "target_of",
+    "unreadable_files",
+)

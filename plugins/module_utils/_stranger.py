@@ -1,0 +1,119 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Certificates that a fence has to refuse, made for a proof: each wrong in one thing alone, and good in all others.
+
+So a refusal says what refused it. They live in memory, for minutes.
+
+Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
+"""
+
+from __future__ import annotations
+
+import secrets
+import typing as t
+from datetime import datetime, timedelta
+
+from ansible_collections.ringfence.etcd.plugins.module_utils import _certificate_rules as rules
+from ansible_collections.ringfence.etcd.plugins.module_utils import _certificates as certificates
+from ansible_collections.ringfence.etcd.plugins.module_utils import _files as files
+from ansible_collections.ringfence.etcd.plugins.module_utils import _keys as keys
+from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError, RefusedError, RingfenceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._issue import Authority, load_authority, load_issuer
+
+STRANGER = "stranger"
+UNKNOWN_CA = "unknown_ca"
+
+_KEY_TYPE = "ecdsa-p256"
+# Nodes whose clock lags must take it for valid, or they would refuse it for the wrong reason.
+_BACKDATE = timedelta(hours=1)
+
+
+def run(params: t.Mapping[str, t.Any], now: datetime, result_is_hidden: bool) -> dict[str, t.Any]:
+    """The answer of ``etcd_peer_stranger`` from its options.
+
+    Without a usable CA key there is no stranger of that CA, and ``problem`` says why: the rest is made all the same.
+    """
+    if not result_is_hidden:
+        raise RefusedError("the strangers' private keys would be shown in the task's result: set no_log to true on it")
+    rules.check_range("validity_minutes", params["validity_minutes"], 1, 60)
+    members = [
+        rules.peer_profile(given["name"], given["common_name"], given["dns_names"], given["ip_addresses"], _KEY_TYPE)
+        for given in map(_checked_member, params["members"])
+    ]
+    if not members:
+        raise InputError("members is empty: name at least one member")
+    stranger_name = f"stranger-{secrets.token_hex(8)}.ringfence.invalid"
+    not_after = now + timedelta(minutes=params["validity_minutes"])
+    authority, issuer, problem = _issuer(params, now)
+    own = None if authority is None else authority.common_name
+    other = _unknown_issuer(own or "etcd peer CA", now, not_after)
+    made = []
+    for member in members:
+        entry = {"name": member.name, **_made(UNKNOWN_CA, other, member, now - _BACKDATE, not_after)}
+        if issuer is not None and authority is not None:
+            profile = rules.peer_profile(member.name, stranger_name, member.dns_names, member.ip_addresses, _KEY_TYPE)
+            begin = max(now - _BACKDATE, authority.facts.not_before)
+            end = min(not_after, authority.facts.not_after)
+            entry.update(_made(STRANGER, issuer, profile, begin, end))
+        made.append(entry)
+    return {
+        "members": made,
+        "common_name": stranger_name if issuer is not None else None,
+        "problem": problem,
+    }
+
+
+def _checked_member(given: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any]:
+    missing = [key for key in ("name", "common_name", "dns_names", "ip_addresses") if key not in given]
+    if missing:
+        raise InputError(f"members: an entry lacks {', '.join(missing)}: give members as the filter etcd_members does")
+    return given
+
+
+def _issuer(
+    params: t.Mapping[str, t.Any], now: datetime
+) -> tuple[Authority | None, certificates.Issuer | None, str | None]:
+    """The members' CA as far as it is at hand, and why it is not."""
+    authority = None
+    try:
+        certificate, what = _content(params, "ca_certificate", "the CA certificate")
+        authority = load_authority(certificate, what, now)
+        key, what = _content(params, "ca_private_key", "the CA's private key")
+        issuer = load_issuer(authority, key, what, params["ca_private_key_passphrase"])
+    except RingfenceError as exc:
+        return authority, None, str(exc)
+    return authority, issuer, None
+
+
+def _content(params: t.Mapping[str, t.Any], option: str, what: str) -> tuple[bytes, str]:
+    path, content = params[f"{option}_path"], params[f"{option}_content"]
+    if content is not None:
+        return content.encode("utf-8"), f"{what} in {option}_content"
+    if path is None:
+        raise InputError(f"{what} is not given: set {option}_path or {option}_content")
+    found = files.read_file(path)
+    if found is None:
+        raise InputError(f"there is no {path}, where {what} should be")
+    return found, f"{what} {path}"
+
+
+def _unknown_issuer(common_name: str, now: datetime, not_after: datetime) -> certificates.Issuer:
+    """A CA of the same name as the members' own: who compares names alone would let it in."""
+    key = keys.make_key(_KEY_TYPE)
+    return certificates.Issuer(certificates.make_ca_certificate(key, common_name, now - _BACKDATE, not_after), key)
+
+
+def _made(
+    case: str, issuer: certificates.Issuer, profile: rules.PeerProfile, not_before: datetime, not_after: datetime
+) -> dict[str, str]:
+    key = keys.make_key(_KEY_TYPE)
+    certificate = issuer.issue(profile, key.public_key(), not_before, not_after)
+    return {
+        f"{case}_certificate": certificates.certificate_pem(certificate).decode("ascii"),
+        f"{case}_private_key": keys.private_key_pem(key).decode("ascii"),
+    }
+
+
+__all__ = ("STRANGER", "UNKNOWN_CA", "run")

@@ -1,0 +1,285 @@
+#!/usr/bin/python
+
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: etcd_peer_probe
+short_description: Call the other members of an etcd cluster at their peer ports, as a member and as a stranger
+version_added: 0.1.0
+description:
+  - Runs on a member, calls every other member's peer URL, and tells for each what a real peer would meet.
+    V(accepted) is an HTTP answer on the peer port, nothing less, since in TLS 1.3 the handshake is over before the
+    server has looked at the client's certificate.
+  - It calls with the member's own certificate, with none, and with those of strangers where given. The first has to
+    be accepted, the others refused; M(ringfence.etcd.etcd_peer_proof) says whether it is so in the whole cluster.
+  - Several causes look the same on the wire. Where a reason was worked out from the certificates and lists at hand, it
+    is marked as inferred.
+  - Also tells what M(ringfence.etcd.etcd_peer_info) tells, so that one call to a host is all that a proof takes.
+  - Changes nothing. As an ordinary user, what can't be read is told in a C(problem) and the rest is done.
+  - Needs nothing but Python on the host.
+author:
+  - ringfence.etcd contributors (@ringfence)
+extends_documentation_fragment:
+  - ringfence.etcd.attributes
+  - ringfence.etcd.attributes.info_module
+options:
+  name:
+    description: The name of the member that this host is.
+    type: str
+    required: true
+  targets:
+    description:
+      - The members of the cluster, this one among them, as P(ringfence.etcd.etcd_members#filter) gives them. Of each,
+        C(name) and C(peer_url) are looked at.
+      - It calls all the others; where there are none, itself.
+    type: list
+    elements: dict
+    required: true
+  stranger_certificate:
+    description:
+      - A certificate that has to be refused for its common name alone, made by M(ringfence.etcd.etcd_peer_stranger) for
+        this member. Used from memory, on no disk.
+    type: str
+  stranger_private_key:
+    description: The private key of O(stranger_certificate).
+    type: str
+  unknown_ca_certificate:
+    description: A certificate that has to be refused for its issuer alone, made by the same module.
+    type: str
+  unknown_ca_private_key:
+    description: The private key of O(unknown_ca_certificate).
+    type: str
+  client_url:
+    description:
+      - This member's client URL, at which the live list of members is asked for. Without it that list is not known.
+    type: str
+  client_ca_file:
+    description: Trust bundle for O(client_url), a path on the host.
+    type: path
+  client_cert_file:
+    description: Certificate for O(client_url), a path on the host.
+    type: path
+  client_key_file:
+    description: Private key for O(client_url), a path on the host.
+    type: path
+  timeout_seconds:
+    description: How long one call may take, from V(0.5) to V(60.0) seconds.
+    type: float
+    default: 5.0
+  directory:
+    description: Folder of the member's files.
+    type: path
+    default: /etc/etcd/pki
+  owner:
+    description: User that etcd runs as, who must be able to read its files.
+    type: str
+    default: etcd
+  etcd_binary:
+    description: etcd's program. It is started with C(--version).
+    type: path
+    default: /usr/bin/etcd
+  unit:
+    description: Name of the systemd unit.
+    type: str
+    default: etcd.service
+  unit_directory:
+    description: Folder of the unit's file, as for M(ringfence.etcd.etcd_peer_info).
+    type: path
+  data_dir:
+    description: etcd's data folder. Without it, the one that the deployed unit names.
+    type: path
+seealso:
+  - module: ringfence.etcd.etcd_peer_stranger
+  - module: ringfence.etcd.etcd_peer_proof
+  - module: ringfence.etcd.etcd_peer_info
+"""
+
+EXAMPLES = r"""
+- name: Call the others as a member and without a certificate
+  ringfence.etcd.etcd_peer_probe:
+    name: etcd-1
+    targets:
+      - {name: etcd-1, peer_url: 'https://10.0.0.1:2380'}
+      - {name: etcd-2, peer_url: 'https://10.0.0.2:2380'}
+      - {name: etcd-3, peer_url: 'https://10.0.0.3:2380'}
+  register: met
+
+- name: Name the members that do not let this one in
+  ansible.builtin.debug:
+    msg: "{{ item.to }}: {{ item.text }}"
+  loop: "{{ met.probes | selectattr('case', 'eq', 'member') | rejectattr('outcome', 'eq', 'accepted') }}"
+"""
+
+RETURN = r"""
+name:
+  description: The member that called.
+  returned: success
+  type: str
+  sample: etcd-1
+time:
+  description: When, by this host's clock, in UTC.
+  returned: success
+  type: str
+  sample: '2026-11-24T09:00:00Z'
+probes:
+  description: One entry for each case and target.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    to:
+      description: The member that was called.
+      type: str
+      sample: etcd-2
+    peer_url:
+      description: Its peer URL.
+      type: str
+      sample: https://10.0.0.2:2380
+    case:
+      description: As whom, one of V(member), V(stranger), V(unknown_ca), V(no_certificate).
+      type: str
+      sample: member
+    outcome:
+      description: One of V(accepted), V(refused), V(unreachable), V(timed_out).
+      type: str
+      sample: accepted
+    reason:
+      description:
+        - Why; V(null) where it was accepted.
+        - The member called refused V(common_name), V(unknown_authority), V(expired), V(not_yet_valid), V(revoked),
+          V(key_usage), V(address) (no subject alternative name for the address that the call came from) or
+          V(no_certificate).
+        - The caller refused V(server_unknown_authority), V(server_expired), V(server_not_yet_valid), V(server_name),
+          V(server_key_usage), V(server_common_name) or V(server_other).
+        - There was no TLS, V(not_tls), or V(closed), V(reset), V(alert), V(other) without a cause that could be told.
+        - No connection, V(name_unknown), V(port_closed), V(network); no answer in time, V(connect), V(answer),
+          V(resolve).
+      type: str
+      sample: common_name
+    text:
+      description: The same in one line.
+      type: str
+      sample: HTTP 200
+    inferred:
+      description: Whether the reason was worked out from what this host knows; otherwise it was seen on the wire.
+      type: bool
+      sample: false
+    tls:
+      description: The version of TLS, V(null) where no handshake came about.
+      type: str
+      sample: TLSv1.3
+    cipher:
+      description: The cipher suite.
+      type: str
+      sample: TLS_AES_128_GCM_SHA256
+    server:
+      description:
+        - The certificate that was served, in the form of the return value C(credentials.certificate) of
+          M(ringfence.etcd.etcd_peer_info) without its file; V(null) where none was seen.
+        - Given once for each target.
+      type: dict
+problem:
+  description: Why this host could not call with the member's own certificate; V(null) where it could.
+  returned: success
+  type: str
+  sample: null
+unreadable_files:
+  description: Files of the member that the user O(owner) can't read, each with C(path) and C(text).
+  returned: success
+  type: list
+  elements: dict
+  sample: []
+revoked:
+  description: Serial numbers on the revocation list that this member's process checks, in hex.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+live_members:
+  description: The members as the cluster lists them; V(null) where that is not known.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    member_id:
+      description: The member's ID in hex.
+      type: str
+      sample: 8e9e05c52164694d
+    name:
+      description: Its name, empty for one that was added and has not started yet.
+      type: str
+      sample: etcd-1
+    peer_urls:
+      description: Its peer URLs.
+      type: list
+      elements: str
+      sample: ['https://10.0.0.1:2380']
+    is_learner:
+      description: Whether it is a learner.
+      type: bool
+      sample: false
+live_members_problem:
+  description: Why the live list is not known; V(null) where it is.
+  returned: success
+  type: str
+  sample: null
+info:
+  description: What M(ringfence.etcd.etcd_peer_info) returns.
+  returned: success
+  type: dict
+"""
+
+import datetime
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.ringfence.etcd.plugins.module_utils._errors import RingfenceError, fail_with
+from ansible_collections.ringfence.etcd.plugins.module_utils._peer_probe import probe_node
+
+
+def argument_spec() -> dict[str, t.Any]:
+    return {
+        "name": {"type": "str", "required": True},
+        "targets": {"type": "list", "elements": "dict", "required": True},
+        # Not in a list of dictionaries: a module's log shows such a list with its secrets, escaped and so not found.
+        "stranger_certificate": {"type": "str"},
+        "stranger_private_key": {"type": "str", "no_log": True},
+        "unknown_ca_certificate": {"type": "str"},
+        "unknown_ca_private_key": {"type": "str", "no_log": True},
+        "client_url": {"type": "str"},
+        "client_ca_file": {"type": "path"},
+        "client_cert_file": {"type": "path"},
+        "client_key_file": {"type": "path", "no_log": False},
+        "timeout_seconds": {"type": "float", "default": 5.0},
+        "directory": {"type": "path", "default": "/etc/etcd/pki"},
+        "owner": {"type": "str", "default": "etcd"},
+        "etcd_binary": {"type": "path", "default": "/usr/bin/etcd"},
+        "unit": {"type": "str", "default": "etcd.service"},
+        "unit_directory": {"type": "path"},
+        "data_dir": {"type": "path"},
+    }
+
+
+def main() -> t.NoReturn:
+    module = AnsibleModule(
+        argument_spec=argument_spec(),
+        required_together=[
+            ("stranger_certificate", "stranger_private_key"),
+            ("unknown_ca_certificate", "unknown_ca_private_key"),
+        ],
+        supports_check_mode=True,
+    )
+    try:
+        result = probe_node(module.params, datetime.datetime.now(datetime.timezone.utc))
+    except RingfenceError as exc:
+        fail_with(module, exc)
+    module.exit_json(changed=False, **result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,240 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: etcd_peer_proof
+short_description: Say whether the fence round an etcd cluster stands
+version_added: 0.1.0
+description:
+  - Judges what M(ringfence.etcd.etcd_peer_probe) met on the members of one cluster. Every member has to be accepted by
+    every other, every stranger refused, and for the right reason.
+  - Compares what must be equal on all members (trust bundle, the allowed common names of the running process, identity)
+    and what must fit (certificate and member, subject alternative names and peer URL, the live list of members and the
+    members named, the certificate that is served and the one on disk).
+  - Shows a short table, and writes a page, a JSON document and metrics for Prometheus on request.
+  - Runs on the controller and asks no host for anything. It does not fail for what it finds; look at
+    RV(proof.verdict).
+author:
+  - ringfence.etcd contributors (@ringfence)
+extends_documentation_fragment:
+  - ringfence.etcd.attributes
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Changes nothing. The files of O(html_path), O(json_path) and O(metrics_path) are its output, and are written in
+        check mode too.
+  diff_mode:
+    support: N/A
+    details:
+      - Changes nothing.
+  idempotent:
+    support: full
+    details:
+      - Changes nothing. The time of the proof stands in the files, so that they differ at every run.
+options:
+  members:
+    description: The members, as made by P(ringfence.etcd.etcd_members#filter).
+    type: list
+    elements: dict
+    required: true
+  results:
+    description:
+      - By a member's name, the result of M(ringfence.etcd.etcd_peer_probe) on its host.
+      - A member whose result is missing, or is that of a failed task, counts as not proved.
+    type: dict
+    required: true
+  cluster_name:
+    description: The cluster's name.
+    type: str
+    required: true
+  identity:
+    description: Whether each member has a common name of its own (V(list)) or all have one (V(shared)).
+    type: str
+    choices: [list, shared]
+    default: list
+  no_stranger_because:
+    description: Why no certificate of the members' own CA could be made to try as a stranger.
+    type: str
+  renew_before_days:
+    description: From how many days left on the role renews a certificate; drawn on the page.
+    type: int
+    default: 30
+  warn_days:
+    description: A certificate with fewer days left is a warning.
+    type: int
+    default: 14
+  fail_days:
+    description: A certificate or CA with fewer days left is a failure.
+    type: int
+    default: 0
+  authority_warn_days:
+    description: A CA with fewer days left is a warning.
+    type: int
+    default: 90
+  html_path:
+    description: File on the controller for a page for people, in one file that needs nothing from outside.
+    type: str
+  json_path:
+    description: File on the controller for RV(proof) as JSON.
+    type: str
+  metrics_path:
+    description:
+      - File on the controller for metrics, in the format that the textfile collector of Prometheus' node_exporter
+        reads. Its name has to end in C(.prom) for that.
+    type: str
+  show:
+    description: Whether to show the table.
+    type: bool
+    default: true
+seealso:
+  - module: ringfence.etcd.etcd_peer_probe
+"""
+
+EXAMPLES = r"""
+- name: Prove the fence
+  ringfence.etcd.etcd_peer_proof:
+    cluster_name: etcd
+    members: "{{ members }}"
+    results:
+      etcd-1: "{{ hostvars['etcd-1'].met }}"
+      etcd-2: "{{ hostvars['etcd-2'].met }}"
+      etcd-3: "{{ hostvars['etcd-3'].met }}"
+    html_path: reports/etcd.html
+  register: found
+  run_once: true
+
+- name: Stop where it does not stand
+  ansible.builtin.assert:
+    that: found.proof.verdict != 'failed'
+"""
+
+RETURN = r"""
+proof:
+  description: The proof.
+  returned: success
+  type: dict
+  contains:
+    format:
+      description: The version of this document's form, V(1).
+      type: int
+      sample: 1
+    cluster:
+      description: The cluster's name.
+      type: str
+      sample: etcd
+    time:
+      description: When it was made, in UTC.
+      type: str
+      sample: '2026-11-24T09:00:00Z'
+    identity:
+      description: V(list) or V(shared).
+      type: str
+      sample: list
+    verdict:
+      description:
+        - V(proved), V(partly_proved) (nothing failed, and something could not be shown) or V(failed).
+      type: str
+      sample: proved
+    summary:
+      description: The same in one line.
+      type: str
+      sample: 3 members, 6 of 6 calls of members accepted, 18 of 18 of strangers refused
+    thresholds:
+      description: The options in days.
+      type: dict
+    members:
+      description: The members, each with its deployed certificate and the worst verdict about it.
+      type: list
+      elements: dict
+    authorities:
+      description: Every CA that any member trusts, with C(trusted_by).
+      type: list
+      elements: dict
+    pairs:
+      description: >-
+        One entry for each case (V(member), V(stranger), V(no_certificate), V(unknown_ca)) and ordered pair of members.
+      type: list
+      elements: dict
+      contains:
+        from:
+          description: The member that called.
+          type: str
+          sample: etcd-1
+        to:
+          description: The member that was called.
+          type: str
+          sample: etcd-2
+        case:
+          description: As whom.
+          type: str
+          sample: stranger
+        verdict:
+          description: V(ok), V(unproved) or V(failed).
+          type: str
+          sample: ok
+        outcome:
+          description: V(accepted), V(refused), V(unreachable), V(timed_out) or V(not_probed).
+          type: str
+          sample: refused
+        reason:
+          description: >-
+            As in RV(ringfence.etcd.etcd_peer_probe#module:probes[].reason), or V(no_ca_key), V(host_not_in_run),
+            V(no_own_certificate) where there was no call.
+          type: str
+          sample: common_name
+        text:
+          description: The reason in one line.
+          type: str
+        inferred:
+          description: Whether the reason was worked out; otherwise it was seen.
+          type: bool
+          sample: true
+        tls:
+          description: The version of TLS.
+          type: str
+          sample: TLSv1.3
+        cipher:
+          description: The cipher suite.
+          type: str
+          sample: TLS_AES_128_GCM_SHA256
+    checks:
+      description: What was compared, each entry with its verdict; C(member) is null where it is about all.
+      type: list
+      elements: dict
+      contains:
+        check:
+          description: >-
+            One of V(running), V(process_current), V(allowed_common_names), V(identity), V(peer_tls), V(flags),
+            V(etcd_version), V(files_readable), V(trust_bundle), V(certificate), V(common_name),
+            V(subject_alternative_names), V(extended_key_usage), V(private_key), V(served_certificate),
+            V(certificate_days), V(authority_days), V(live_members), V(peer_urls), V(looked_at).
+          type: str
+          sample: allowed_common_names
+        member:
+          description: The member.
+          type: str
+          sample: etcd-2
+        verdict:
+          description: V(ok), V(warning), V(unproved) or V(failed).
+          type: str
+          sample: ok
+        text:
+          description: What was found, in one line.
+          type: str
+        remedy:
+          description: What to do; empty where nothing is to be done.
+          type: str
+    findings:
+      description: What is not well, worst first, each said once, with C(code), C(subject), C(text) and C(remedy).
+      type: list
+      elements: dict
+table:
+  description: The table that is shown, line by line.
+  returned: success
+  type: list
+  elements: str
+"""

@@ -1,0 +1,147 @@
+#!/usr/bin/python
+
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: etcd_peer_stranger
+short_description: Make certificates that an etcd cluster has to refuse
+version_added: 0.1.0
+description:
+  - Makes, for each member, a certificate of the members' own CA that is good in all but the common name, which no list
+    has, and one of an unknown CA of the same name that is good in all but the issuer. M(ringfence.etcd.etcd_peer_probe)
+    calls with them.
+  - They and their keys exist in this module's memory and in its result alone, and are valid for minutes. The task must
+    have C(no_log=true); without it the module refuses.
+  - Where the CA's private key is not at hand, the first kind is not made, and RV(problem) says why.
+  - Runs where the CA is and writes nothing.
+author:
+  - ringfence.etcd contributors (@ringfence)
+extends_documentation_fragment:
+  - ringfence.etcd.attributes
+  - ringfence.etcd.attributes.info_module
+  - ringfence.etcd.cryptography_dep
+attributes:
+  idempotent:
+    support: none
+    details:
+      - Every run makes new ones. Nothing is changed by it.
+options:
+  members:
+    description:
+      - The members from whose hosts the calls will come, as P(ringfence.etcd.etcd_members#filter) gives them. Of each,
+        C(name), C(common_name), C(dns_names) and C(ip_addresses) are looked at.
+    type: list
+    elements: dict
+    required: true
+  ca_certificate_path:
+    description: The file with the CA's certificate. Mutually exclusive with O(ca_certificate_content).
+    type: path
+  ca_certificate_content:
+    description: The CA's certificate as PEM.
+    type: str
+  ca_private_key_path:
+    description: The file with the CA's private key. Mutually exclusive with O(ca_private_key_content).
+    type: path
+  ca_private_key_content:
+    description: The CA's private key as PEM. It touches no disk.
+    type: str
+  ca_private_key_passphrase:
+    description: The passphrase of the CA's private key.
+    type: str
+  validity_minutes:
+    description: How long the certificates are valid, 1 to 60 minutes.
+    type: int
+    default: 10
+seealso:
+  - module: ringfence.etcd.etcd_peer_probe
+"""
+
+EXAMPLES = r"""
+- name: Make strangers for two members
+  ringfence.etcd.etcd_peer_stranger:
+    ca_certificate_path: /srv/etcd-ca/ca.crt
+    ca_private_key_path: /srv/etcd-ca/ca.key
+    members:
+      - {name: etcd-1, common_name: etcd-1.example.com, dns_names: [], ip_addresses: [10.0.0.1]}
+      - {name: etcd-2, common_name: etcd-2.example.com, dns_names: [], ip_addresses: [10.0.0.2]}
+  no_log: true
+  register: made
+"""
+
+RETURN = r"""
+members:
+  description: The members in the order given.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The name of the member.
+      type: str
+    stranger_certificate:
+      description: A certificate of the members' own CA as PEM; absent where RV(problem) is set.
+      type: str
+    stranger_private_key:
+      description: Its private key as PEM PKCS#8. A secret; absent where RV(problem) is set.
+      type: str
+    unknown_ca_certificate:
+      description: A certificate of an unknown CA as PEM.
+      type: str
+    unknown_ca_private_key:
+      description: Its private key as PEM PKCS#8. A secret.
+      type: str
+common_name:
+  description: The strangers' common name; V(null) where none of the members' own CA was made.
+  returned: success
+  type: str
+problem:
+  description: Why no certificate of the members' own CA was made; V(null) where it was.
+  returned: success
+  type: str
+"""
+
+import datetime
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.ringfence.etcd.plugins.module_utils._errors import RingfenceError, fail_with
+from ansible_collections.ringfence.etcd.plugins.module_utils._keys import require_cryptography
+from ansible_collections.ringfence.etcd.plugins.module_utils._stranger import run
+
+
+def argument_spec() -> dict[str, t.Any]:
+    return {
+        "members": {"type": "list", "elements": "dict", "required": True},
+        "ca_certificate_path": {"type": "path"},
+        "ca_certificate_content": {"type": "str"},
+        "ca_private_key_path": {"type": "path", "no_log": False},
+        "ca_private_key_content": {"type": "str", "no_log": True},
+        "ca_private_key_passphrase": {"type": "str", "no_log": True},
+        "validity_minutes": {"type": "int", "default": 10},
+    }
+
+
+def main() -> t.NoReturn:
+    module = AnsibleModule(
+        argument_spec=argument_spec(),
+        mutually_exclusive=[
+            ("ca_certificate_path", "ca_certificate_content"),
+            ("ca_private_key_path", "ca_private_key_content"),
+        ],
+        supports_check_mode=True,
+    )
+    require_cryptography(module)
+    now = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
+    try:
+        result = run(module.params, now, result_is_hidden=module.no_log)
+    except RingfenceError as exc:
+        fail_with(module, exc)
+    module.exit_json(changed=False, **result)
+
+
+if __name__ == "__main__":
+    main()

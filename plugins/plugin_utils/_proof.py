@@ -1,0 +1,257 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The proof: from what every member met to one verdict, with a reason for each part of it.
+
+Pure. The document that comes out is documented in ``etcd_peer_proof``; table, page and metrics are drawn from it.
+
+Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import asdict, dataclass, field
+
+from ansible_collections.ringfence.etcd.plugins.module_utils._members import Member
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof_checks import (
+    Entry,
+    Evidence,
+    Thresholds,
+    judge_checks,
+)
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof_pairs import (
+    FAILED,
+    MEMBER,
+    NO_CERTIFICATE,
+    OK,
+    STRANGER,
+    UNKNOWN_CA,
+    UNPROVED,
+    WARNING,
+    Result,
+    judge_pairs,
+)
+
+FORMAT = 1
+PROVED, PARTLY_PROVED = "proved", "partly_proved"
+
+_RANK = {OK: 0, WARNING: 1, UNPROVED: 2, FAILED: 3}
+_CALLERS = {
+    STRANGER: "a stranger (a certificate of the same CA whose common name is in no list)",
+    NO_CERTIFICATE: "a caller without a certificate",
+    UNKNOWN_CA: "a certificate of an unknown CA",
+}
+_PAIR_REMEDIES = {
+    "common_name": "run the playbook of the deployment on all members: it writes the full list and restarts one by one",
+    "unknown_authority": "put the same trust bundle on all members: run the deployment",
+    "server_unknown_authority": "put the same trust bundle on all members: run the deployment",
+    "expired": "run the deployment: it renews the certificate, without a restart; look at the clocks too",
+    "server_expired": "run the deployment: it renews the certificate, without a restart; look at the clocks too",
+    "not_yet_valid": "set the clock right on the host whose clock is wrong",
+    "server_not_yet_valid": "set the clock right on the host whose clock is wrong",
+    "revoked": "issue a new certificate for it, or remove the member from the cluster",
+    "key_usage": "issue its certificate anew, with serverAuth and clientAuth: run the deployment",
+    "server_key_usage": "issue its certificate anew, with serverAuth and clientAuth: run the deployment",
+    "address": "issue its certificate anew with the address that it calls from (etcd_peer_tls_extra_sans)",
+    "server_name": "issue its certificate anew with the address that the others dial: run the deployment",
+    "server_common_name": "run the playbook of the deployment on all members: it writes the full list",
+    "not_tls": "move its peer URL to https and deploy again",
+    "name_unknown": "see that this name resolves on the dialing host, or use IP addresses as peer URLs",
+    "port_closed": "see that etcd runs there and listens at the peer URL's port",
+    "network": "see that the dialing host reaches the peer port (route, firewall)",
+    "connect": "see that the dialing host reaches the peer port (route, firewall)",
+    "answer": "etcd hangs there: see its log, and restart it",
+    "resolve": "see that the name service answers on the dialing host",
+    "no_ca_key": "give the CA's key (etcd_peer_tls_ca_directory or etcd_peer_tls_ca_private_key) to prove this part",
+    "host_not_in_run": "run it on all hosts of the cluster",
+    "no_own_certificate": "run as a user who may read the member's files (become: true)",
+}
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is to be proved of which cluster, and when (UTC, ``2026-11-24T09:00:00Z``)."""
+
+    cluster_name: str
+    time: str
+    identity: str = "list"
+    renew_before_days: int = 30
+    thresholds: Thresholds = field(default_factory=Thresholds)
+    no_stranger_because: str | None = None
+
+
+def judge(
+    members: t.Sequence[Member],
+    results: t.Mapping[str, Result],
+    absent: t.Mapping[str, str],
+    question: Question,
+) -> dict[str, t.Any]:
+    """The proof. ``results``: by member's name, of ``etcd_peer_probe``; ``absent``: members without one, and why."""
+    pairs = judge_pairs(members, results, absent, question.no_stranger_because)
+    checks = judge_checks(Evidence(members, results, question.identity, question.thresholds))
+    checks += [_not_looked_at(member.name, absent) for member in members if member.name not in results]
+    findings = _findings(pairs, checks)
+    verdicts = [*(pair["verdict"] for pair in pairs), *(check["verdict"] for check in checks)]
+    return {
+        "format": FORMAT,
+        "cluster": question.cluster_name,
+        "time": question.time,
+        "identity": question.identity,
+        "verdict": FAILED if FAILED in verdicts else PARTLY_PROVED if UNPROVED in verdicts else PROVED,
+        "summary": _summary(members, pairs),
+        "thresholds": {**asdict(question.thresholds), "renew_before_days": question.renew_before_days},
+        "members": [_member(member, results.get(member.name), absent, pairs, checks) for member in members],
+        "authorities": _authorities(members, results),
+        "pairs": pairs,
+        "checks": checks,
+        "findings": findings,
+    }
+
+
+def _not_looked_at(name: str, absent: t.Mapping[str, str]) -> Entry:
+    return {
+        "check": "looked_at",
+        "member": name,
+        "verdict": UNPROVED,
+        "text": f"nothing is known of {name}: {absent.get(name, 'its host did not answer in this run')}",
+        "remedy": _PAIR_REMEDIES["host_not_in_run"],
+    }
+
+
+def _summary(members: t.Sequence[Member], pairs: t.Sequence[t.Mapping[str, t.Any]]) -> str:
+    def count(case_is_member: bool, *verdicts: str) -> int:
+        return sum(1 for pair in pairs if (pair["case"] == MEMBER) == case_is_member and pair["verdict"] in verdicts)
+
+    calls, strangers = count(True, OK, FAILED, UNPROVED), count(False, OK, FAILED, UNPROVED)
+    parts = [
+        f"{len(members)} member{'s' if len(members) != 1 else ''}",
+        f"{count(True, OK)} of {calls} calls of members accepted",
+        f"{count(False, OK)} of {strangers} of strangers refused",
+    ]
+    let_in = count(False, FAILED)
+    return ", ".join(parts) + (f", {let_in} LET IN" if let_in else "")
+
+
+def _member(
+    member: Member,
+    result: Result | None,
+    absent: t.Mapping[str, str],
+    pairs: t.Sequence[t.Mapping[str, t.Any]],
+    checks: t.Sequence[Entry],
+) -> dict[str, t.Any]:
+    found = None if result is None else result["info"]["credentials"]["certificate"]
+    # A refused member is the finding of both; a stranger let in is that of the one who let it in.
+    verdicts = [
+        pair["verdict"]
+        for pair in pairs
+        if member.name == pair["to"] or (member.name == pair["from"] and pair["case"] == MEMBER)
+    ]
+    verdicts += [check["verdict"] for check in checks if check["member"] == member.name]
+    wanted = (
+        "common_name",
+        "issuer_common_name",
+        "serial_number",
+        "fingerprint",
+        "not_before",
+        "not_after",
+        "days_left",
+        "dns_names",
+        "ip_addresses",
+    )
+    return {
+        "name": member.name,
+        "host": member.host,
+        "peer_url": member.peer_url,
+        "common_name": member.common_name,
+        "probed": result is not None,
+        "problem": (result or {}).get("problem") if result is not None else absent.get(member.name),
+        "etcd_version": None if result is None else result["info"]["etcd"]["version"],
+        "certificate": (
+            {key: found[key] for key in wanted} if found is not None and found["fingerprint"] is not None else None
+        ),
+        "verdict": max(verdicts, key=lambda verdict: _RANK[verdict], default=UNPROVED),
+    }
+
+
+def _authorities(members: t.Sequence[Member], results: t.Mapping[str, Result]) -> list[dict[str, t.Any]]:
+    found: dict[str, dict[str, t.Any]] = {}
+    for member in members:
+        if member.name in results:
+            for authority in results[member.name]["info"]["credentials"]["ca"]["certificates"]:
+                entry = found.setdefault(
+                    authority["fingerprint"],
+                    {
+                        **{
+                            key: authority[key]
+                            for key in ("common_name", "fingerprint", "not_before", "not_after", "days_left")
+                        },
+                        "trusted_by": [],
+                    },
+                )
+                if member.name not in entry["trusted_by"]:
+                    entry["trusted_by"].append(member.name)
+    return sorted(found.values(), key=lambda one: (one["not_after"], one["fingerprint"]))
+
+
+def _findings(pairs: t.Sequence[t.Mapping[str, t.Any]], checks: t.Sequence[Entry]) -> list[dict[str, t.Any]]:
+    """What is not well, worst first, each said once."""
+    groups: dict[tuple[str, str, str, str, str, str], list[str]] = {}
+    for pair in pairs:
+        if pair["verdict"] != OK:
+            about = pair["from"] if pair["outcome"] == "not_probed" else pair["to"]
+            key = (pair["verdict"], pair["case"], pair["outcome"], pair["reason"] or "", pair["text"], about)
+            other = pair["to"] if pair["outcome"] == "not_probed" else pair["from"]
+            groups.setdefault(key, []).append(other)
+    findings = [_pair_finding(*key, names) for key, names in groups.items()]
+    findings = _merged(findings)
+    told: dict[tuple[str, str, str, str], list[str]] = {}
+    for check in checks:
+        if check["verdict"] != OK:
+            said = (check["verdict"], check["check"], check["text"], check["remedy"])
+            told.setdefault(said, []).append(check["member"] or "")
+    for (verdict, code, text, remedy), names in told.items():
+        subject = ", ".join(name for name in names if name)
+        findings.append({"verdict": verdict, "code": code, "subject": subject, "text": text, "remedy": remedy})
+    return sorted(findings, key=lambda finding: -_RANK[finding["verdict"]])
+
+
+def _pair_finding(
+    verdict: str, case: str, outcome: str, reason: str, text: str, about: str, others: list[str]
+) -> dict[str, t.Any]:
+    remedy = _PAIR_REMEDIES.get(reason, "")
+    who = ", ".join(others)
+    if case == MEMBER:
+        code = f"member_{outcome}"
+        if outcome == "not_probed":
+            line = f"{about} did not call: {text}"
+        elif reason.startswith("server_"):
+            line = f"{who} can't use {about}: {text}"
+        elif outcome == "refused":
+            line = f"{about} refuses {who}: {text}"
+        else:
+            line = f"{who} gets no answer from {about}: {text}"
+    elif verdict == FAILED:
+        code = f"{case}_accepted"
+        line = f"{about} lets in {_CALLERS[case]}, calling from {who}: {text}"
+        remedy = "the fence is open: run the deployment now, and look who has connected"
+    else:
+        code = f"{case}_unproved"
+        line = f"not shown that {_CALLERS[case]} is refused: {text}"
+    return {"verdict": verdict, "code": code, "subject": about, "text": line, "remedy": remedy}
+
+
+def _merged(findings: list[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
+    """Findings that differ in their subject alone become one."""
+    merged: dict[tuple[str, ...], dict[str, t.Any]] = {}
+    for finding in findings:
+        key = (finding["verdict"], finding["code"], finding["text"], finding["remedy"])
+        if key in merged:
+            merged[key]["subject"] += f", {finding['subject']}"
+        else:
+            merged[key] = dict(finding)
+    return list(merged.values())
+
+
+__all__ = ("FORMAT", "PARTLY_PROVED", "PROVED", "Question", "Thresholds", "judge")

@@ -1,0 +1,444 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What has to be equal on all members, and what has to fit: each check is a function of its own.
+
+Pure. A check yields an entry for each member that it can speak of, also where all is well: what was looked at is to be
+seen. etcd's own rules that stand behind them are told in docs/proof.md.
+
+Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
+"""
+
+from __future__ import annotations
+
+import collections
+import ipaddress
+import typing as t
+import urllib.parse
+from dataclasses import dataclass
+
+from ansible_collections.ringfence.etcd.plugins.module_utils._errors import RingfenceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._flags import check_identity, parse_version
+from ansible_collections.ringfence.etcd.plugins.module_utils._members import Member
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof_pairs import (
+    FAILED,
+    OK,
+    UNPROVED,
+    WARNING,
+    Result,
+    running_common_names,
+    trusted_fingerprints,
+)
+
+_RUN_AGAIN = "run the playbook of the deployment on all members: it writes the unit and restarts one by one"
+_ISSUE_AGAIN = "run the playbook of the deployment: it issues a new certificate, without a restart"
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """From how many days left on a certificate is worth a warning, and from how many on a failure."""
+
+    warn_days: int = 14
+    fail_days: int = 0
+    authority_warn_days: int = 90
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that the checks look at: the members wanted, and the result of ``etcd_peer_probe`` by member's name."""
+
+    members: t.Sequence[Member]
+    results: t.Mapping[str, Result]
+    identity: str
+    thresholds: Thresholds
+
+    def seen(self) -> t.Iterator[tuple[Member, Result, t.Mapping[str, t.Any]]]:
+        """Members with a result: the member, the result, and the host's facts in it."""
+        for member in self.members:
+            if member.name in self.results:
+                result = self.results[member.name]
+                yield member, result, result["info"]
+
+    @property
+    def wanted_common_names(self) -> list[str]:
+        return sorted({member.common_name for member in self.members})
+
+
+class Entry(t.TypedDict):
+    check: str
+    member: str | None
+    verdict: str
+    text: str
+    remedy: str
+
+
+def _entry(check: str, member: str | None, verdict: str, text: str, remedy: str = "") -> Entry:
+    return {"check": check, "member": member, "verdict": verdict, "text": text, "remedy": remedy}
+
+
+def judge_checks(evidence: Evidence) -> list[Entry]:
+    """Every check of every member, in the order of the checks."""
+    return [entry for check in _CHECKS for entry in check(evidence)]
+
+
+# The process and its flags ------------------------------------------------------------------------------------------
+
+
+def _running(evidence: Evidence) -> t.Iterator[Entry]:
+    for member, _result, info in evidence.seen():
+        unit, process = info["unit"]["name"], info["process"]
+        if process["settings"] is not None:
+            yield _entry("running", member.name, OK, f"{unit} runs as process {process['pid']}")
+        elif process["running"]:
+            text = f"what the process of {unit} was told can't be read: {process['problem']}"
+            yield _entry("running", member.name, UNPROVED, text, "run as root (become: true)")
+        elif _answers(evidence, member.name):
+            text = f"etcd answers at {member.peer_url}, and systemd knows of no process of {unit}"
+            yield _entry("running", member.name, UNPROVED, text, "name the unit that runs it in etcd_peer_tls_unit")
+        else:
+            text = f"{unit} does not run ({process['active_state'] or 'unknown to systemd'})"
+            yield _entry(
+                "running", member.name, FAILED, text, f"start it: systemctl start {unit}, journalctl -u {unit}"
+            )
+
+
+def _answers(evidence: Evidence, name: str) -> bool:
+    return any(
+        probe["to"] == name and probe["outcome"] in ("accepted", "refused")
+        for result in evidence.results.values()
+        for probe in result["probes"]
+    )
+
+
+def _process_current(evidence: Evidence) -> t.Iterator[Entry]:
+    for member, _result, info in evidence.seen():
+        process, unit = info["process"], info["unit"]
+        if process["settings"] is None:
+            continue
+        newer = process.get("newer_files") or []
+        if newer:
+            text = f"etcd reads {', '.join(newer)} at start only, and it was written after the start"
+            yield _entry("process_current", member.name, WARNING, text, _RUN_AGAIN)
+        elif unit["settings"] is not None and unit["settings"]["flags"] != process["settings"]["flags"]:
+            text = f"the process was started with other flags than {unit['path']} has now"
+            yield _entry("process_current", member.name, WARNING, text, _RUN_AGAIN)
+        else:
+            yield _entry("process_current", member.name, OK, "the process was started with what is deployed now")
+
+
+def _allowed_common_names(evidence: Evidence) -> t.Iterator[Entry]:
+    check = "allowed_common_names"
+    wanted = evidence.wanted_common_names
+    for member, result, info in evidence.seen():
+        running = running_common_names(result)
+        if running is None:
+            written = (info["unit"]["settings"] or {}).get("allowed_common_names")
+            if written is None or info["process"]["running"] or _answers(evidence, member.name):
+                same = "" if written is None or sorted(written) != wanted else "; the unit's file has the right one"
+                yield _entry(check, member.name, UNPROVED, f"the running list is not known{same}", "run as root")
+            continue
+        missing = [name for name in wanted if name not in running]
+        extra = [name for name in running if name not in wanted]
+        if not running:
+            text = "etcd runs without a list: any certificate of the CA is let in"
+            yield _entry(check, member.name, FAILED, text, _RUN_AGAIN)
+            continue
+        parts = []
+        if missing:
+            parts.append(f"lacks {', '.join(missing)}")
+        if extra:
+            parts.append(f"has {', '.join(name or 'an empty name' for name in extra)}, which no member has")
+        if not parts:
+            yield _entry(check, member.name, OK, f"the running list has all {len(wanted)} common names and no other")
+            continue
+        written = (info["unit"]["settings"] or {}).get("allowed_common_names")
+        stale = written is not None and sorted(written) == wanted
+        note = "; the unit's file is right, the process is older" if stale else ""
+        yield _entry(check, member.name, FAILED, f"the running list {' and '.join(parts)}{note}", _RUN_AGAIN)
+
+
+def _identity(evidence: Evidence) -> t.Iterator[Entry]:
+    for member, result, info in evidence.seen():
+        settings = info["process"]["settings"]
+        running = running_common_names(result)
+        if settings is None or running is None:
+            continue
+        if settings["allowed_hostnames"]:
+            found = "hostname"
+        else:
+            found = "shared" if len(evidence.members) > 1 and len(running) == 1 else evidence.identity
+        if found == evidence.identity:
+            yield _entry("identity", member.name, OK, f"identity is {found}")
+        else:
+            text = f"etcd runs with identity {found}, the cluster's is {evidence.identity}"
+            yield _entry("identity", member.name, FAILED, text, _RUN_AGAIN)
+
+
+def _peer_tls(evidence: Evidence) -> t.Iterator[Entry]:
+    for member, _result, info in evidence.seen():
+        settings = info["process"]["settings"]
+        if settings is None:
+            continue
+        flags, files = settings["flags"], settings["files"]
+        plain = [url for url in settings["listen_peer_urls"] if not url.startswith("https:")]
+        if plain:
+            text = f"peers are listened to without TLS: {', '.join(plain)}"
+            yield _entry("peer_tls", member.name, FAILED, text, "move the peer URL to https and deploy again")
+        elif flags.get("peer-auto-tls") in ("true", "1"):
+            text = "--peer-auto-tls makes peers trust self-signed certificates"
+            yield _entry("peer_tls", member.name, FAILED, text, _RUN_AGAIN)
+        elif not files["peer_trusted_ca_file"]:
+            text = "--peer-trusted-ca-file is missing: no peer is verified"
+            yield _entry("peer_tls", member.name, FAILED, text, _RUN_AGAIN)
+        elif flags.get("peer-client-cert-auth") not in ("true", "1"):
+            text = "--peer-client-cert-auth is missing; the CA file alone makes etcd demand a certificate"
+            yield _entry("peer_tls", member.name, WARNING, text, _RUN_AGAIN)
+        else:
+            yield _entry("peer_tls", member.name, OK, "peers need a certificate of the trusted CA")
+
+
+def _flag_warnings(evidence: Evidence) -> t.Iterator[Entry]:
+    for member, _result, info in evidence.seen():
+        for warning in (info["process"]["settings"] or {}).get("warnings", ()):
+            yield _entry("flags", member.name, WARNING, warning["text"], _RUN_AGAIN)
+
+
+def _etcd_version(evidence: Evidence) -> t.Iterator[Entry]:
+    for member, _result, info in evidence.seen():
+        version = info["etcd"]["version"]
+        if not version:
+            continue
+        try:
+            check_identity(parse_version(version), evidence.identity, member.name)
+        except RingfenceError as exc:
+            yield _entry("etcd_version", member.name, FAILED, str(exc), "upgrade etcd, or use identity shared")
+        else:
+            yield _entry("etcd_version", member.name, OK, f"etcd {version}")
+
+
+# The files ----------------------------------------------------------------------------------------------------------
+
+
+def _files_readable(evidence: Evidence) -> t.Iterator[Entry]:
+    for member, result, info in evidence.seen():
+        barred = result["unreadable_files"]
+        if barred:
+            text = f"user {info['user']['name']} can't read what etcd needs: {'; '.join(one['text'] for one in barred)}"
+            yield _entry("files_readable", member.name, FAILED, text, _RUN_AGAIN)
+        else:
+            yield _entry("files_readable", member.name, OK, f"user {info['user']['name']} can read its files")
+
+
+def _trust_bundle(evidence: Evidence) -> t.Iterator[Entry]:
+    found = {
+        member.name: trusted_fingerprints(result)
+        for member, result, _info in evidence.seen()
+        if _bundle_is_known(result)
+    }
+    counts = collections.Counter(frozenset(one) for one in found.values())
+    # What most members trust is the measure; of equal counts the first in order, so that the answer is the same twice.
+    usual = max(sorted(counts, key=sorted), key=lambda one: counts[one]) if counts else frozenset()
+    for member, _result, info in evidence.seen():
+        bundle = info["credentials"]["ca"]
+        if member.name not in found:
+            text = f"the trust bundle can't be read: {bundle['problem'] or bundle['path'] + ' does not exist'}"
+            absent = bundle["state"] == "absent"
+            yield _entry("trust_bundle", member.name, FAILED if absent else UNPROVED, text, _RUN_AGAIN)
+            continue
+        names = {
+            one["fingerprint"]: f"{one['common_name']} ({one['fingerprint'][:16]})" for one in bundle["certificates"]
+        }
+        more = sorted(names[one] for one in found[member.name] - usual)
+        less = sorted(one[:16] for one in usual - found[member.name])
+        if not more and not less:
+            yield _entry(
+                "trust_bundle", member.name, OK, f"trusts {', '.join(sorted(names.values()))}, as the others do"
+            )
+            continue
+        parts = [f"also trusts {', '.join(more)}"] if more else []
+        parts += [f"does not trust {', '.join(less)}"] if less else []
+        text = f"{bundle['path']} {' and '.join(parts)}, other than most members"
+        remedy = "put the same trust bundle on all members, then restart one by one: run the deployment"
+        yield _entry("trust_bundle", member.name, FAILED, text, remedy)
+
+
+def _bundle_is_known(result: Result) -> bool:
+    return bool(result["info"]["credentials"]["ca"]["certificates"])
+
+
+def _certificate(evidence: Evidence) -> t.Iterator[Entry]:
+    """What the deployed certificate says: common name, names that it covers, key usages, its key."""
+    for member, _result, info in evidence.seen():
+        found = info["credentials"]["certificate"]
+        if found["fingerprint"] is None:
+            text = found["problem"] or f"{found['path']} does not exist"
+            verdict = FAILED if found["state"] == "absent" or found["problem"] else UNPROVED
+            yield _entry("certificate", member.name, verdict, text, _ISSUE_AGAIN)
+            continue
+        if found["common_name"] == member.common_name:
+            yield _entry("common_name", member.name, OK, f"common name {member.common_name}")
+        else:
+            text = f"the certificate's common name is {found['common_name']}, the member's is {member.common_name}"
+            yield _entry("common_name", member.name, FAILED, text, _ISSUE_AGAIN)
+        yield _names(member, found)
+        usages = found["extended_key_usage"] or []
+        lacking = [usage for usage in ("serverAuth", "clientAuth") if usage not in usages]
+        if lacking:
+            text = f"the certificate lacks the extended key usage {' and '.join(lacking)}: a member needs both"
+            yield _entry("extended_key_usage", member.name, FAILED, text, _ISSUE_AGAIN)
+        else:
+            yield _entry("extended_key_usage", member.name, OK, "serverAuth and clientAuth")
+        matches = info["credentials"]["private_key"]["matches_certificate"]
+        if matches is False:
+            text = f"the private key {info['credentials']['private_key']['path']} is not the certificate's"
+            yield _entry("private_key", member.name, FAILED, text, _ISSUE_AGAIN)
+
+
+def _names(member: Member, found: t.Mapping[str, t.Any]) -> Entry:
+    check = "subject_alternative_names"
+    have = {name.lower() for name in found["dns_names"]} | set(found["ip_addresses"])
+    if not have:
+        text = "the certificate has no subject alternative name: etcd then skips the check of the address"
+        return _entry(check, member.name, FAILED, text, _ISSUE_AGAIN)
+    host = _canonical(urllib.parse.urlsplit(member.peer_url).hostname or "")
+    if host not in have:
+        text = f"no subject alternative name for {host}, which the others dial (it has {', '.join(sorted(have))})"
+        return _entry(check, member.name, FAILED, text, _ISSUE_AGAIN)
+    lacking = sorted({*(name.lower() for name in member.dns_names), *member.ip_addresses} - have)
+    if lacking:
+        text = f"the subject alternative names lack {', '.join(lacking)}"
+        return _entry(check, member.name, WARNING, text, _ISSUE_AGAIN)
+    return _entry(check, member.name, OK, f"covers {host}")
+
+
+def _canonical(host: str) -> str:
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        return host.lower()
+
+
+def _served_certificate(evidence: Evidence) -> t.Iterator[Entry]:
+    served: dict[str, dict[str, list[str]]] = {}
+    for name, result in evidence.results.items():
+        for probe in result["probes"]:
+            if probe["server"] is not None:
+                served.setdefault(probe["to"], {}).setdefault(probe["server"]["fingerprint"], []).append(name)
+    for member, _result, info in evidence.seen():
+        deployed = info["credentials"]["certificate"]["fingerprint"]
+        others = served.get(member.name)
+        if not others or deployed is None:
+            continue
+        if set(others) == {deployed}:
+            yield _entry("served_certificate", member.name, OK, "the certificate that it serves is the deployed one")
+        else:
+            strange = ", ".join(one[:16] for one in sorted(set(others) - {deployed}))
+            text = f"serves the certificate {strange}, deployed is {deployed[:16]}"
+            remedy = "look which files the process was told of (--peer-cert-file), then run the deployment"
+            yield _entry("served_certificate", member.name, FAILED, text, remedy)
+
+
+def _certificate_days(evidence: Evidence) -> t.Iterator[Entry]:
+    limits = evidence.thresholds
+    for member, result, info in evidence.seen():
+        found = info["credentials"]["certificate"]
+        if found["days_left"] is None:
+            continue
+        verdict, text = OK, f"{found['days_left']} days left, until {found['not_after']}"
+        if found["not_before"] > result["time"]:
+            verdict, text = FAILED, f"the certificate is not valid before {found['not_before']}"
+        elif found["not_after"] < result["time"]:
+            verdict, text = FAILED, f"the certificate has expired at {found['not_after']}"
+        elif found["days_left"] < limits.fail_days:
+            verdict, text = FAILED, f"{text}: fewer than {limits.fail_days}"
+        elif found["days_left"] < limits.warn_days:
+            verdict, text = WARNING, f"{text}: fewer than {limits.warn_days}"
+        remedy = "" if verdict == OK else "run the deployment: it renews what ends soon, without a restart"
+        yield _entry("certificate_days", member.name, verdict, text, remedy)
+
+
+def _authority_days(evidence: Evidence) -> t.Iterator[Entry]:
+    limits = evidence.thresholds
+    told = set()
+    for _member, result, info in evidence.seen():
+        for authority in info["credentials"]["ca"]["certificates"]:
+            if authority["fingerprint"] in told:
+                continue
+            told.add(authority["fingerprint"])
+            label = f"CA {authority['common_name']} ({authority['fingerprint'][:16]})"
+            verdict, text = OK, f"{label}: {authority['days_left']} days left, until {authority['not_after']}"
+            if authority["not_after"] < result["time"]:
+                verdict, text = FAILED, f"{label} has expired at {authority['not_after']}"
+            elif authority["not_before"] > result["time"]:
+                verdict, text = FAILED, f"{label} is not valid before {authority['not_before']}"
+            elif authority["days_left"] < limits.fail_days:
+                verdict, text = FAILED, f"{text}: fewer than {limits.fail_days}"
+            elif authority["days_left"] < limits.authority_warn_days:
+                verdict, text = WARNING, f"{text}: fewer than {limits.authority_warn_days}"
+            remedy = "" if verdict == OK else "plan a new CA: all members have to trust both before the old one ends"
+            yield _entry("authority_days", None, verdict, text, remedy)
+
+
+# The live cluster ---------------------------------------------------------------------------------------------------
+
+
+def _live_members(evidence: Evidence) -> t.Iterator[Entry]:
+    by_name = {member.name: member for member in evidence.members}
+    for member, result, _info in evidence.seen():
+        live = result["live_members"]
+        if live is None:
+            text = f"the live list of members is not known: {result['live_members_problem']}"
+            yield _entry("live_members", member.name, UNPROVED, text, "see that its client URL answers")
+            continue
+        unknown = [one for one in live if one["name"] not in by_name]
+        missing = sorted(set(by_name) - {one["name"] for one in live})
+        parts = []
+        if unknown:
+            names = ", ".join(
+                one["name"] or f"{one['member_id']}, not started ({', '.join(one['peer_urls'])})" for one in unknown
+            )
+            parts.append(f"etcd knows {names}, which is not among the members named")
+        if missing:
+            parts.append(f"{', '.join(missing)} is named, and etcd knows no such member")
+        if parts:
+            remedy = "name all members of the cluster in the inventory, or remove the member from etcd"
+            yield _entry("live_members", member.name, FAILED, "; ".join(parts), remedy)
+        else:
+            yield _entry("live_members", member.name, OK, f"etcd knows the {len(live)} members named and no other")
+        yield from _peer_urls(member.name, live, by_name)
+
+
+def _peer_urls(
+    name: str, live: t.Sequence[t.Mapping[str, t.Any]], by_name: t.Mapping[str, Member]
+) -> t.Iterator[Entry]:
+    wrong = [
+        f"{one['name']} at {', '.join(one['peer_urls'])} instead of {by_name[one['name']].peer_url}"
+        for one in live
+        if one["name"] in by_name and by_name[one["name"]].peer_url not in one["peer_urls"]
+    ]
+    if wrong:
+        remedy = "etcdctl member update ID --peer-urls=URL, or mend the address in the inventory"
+        yield _entry("peer_urls", name, FAILED, f"etcd has {'; '.join(wrong)}", remedy)
+    else:
+        yield _entry("peer_urls", name, OK, "etcd's peer URLs are the inventory's")
+
+
+_CHECKS: tuple[t.Callable[[Evidence], t.Iterator[Entry]], ...] = (
+    _running,
+    _process_current,
+    _allowed_common_names,
+    _identity,
+    _peer_tls,
+    _flag_warnings,
+    _etcd_version,
+    _files_readable,
+    _trust_bundle,
+    _certificate,
+    _served_certificate,
+    _certificate_days,
+    _authority_days,
+    _live_members,
+)
+
+__all__ = ("Entry", "Evidence", "Thresholds", "judge_checks")

@@ -1,0 +1,437 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A proof as one HTML page that needs nothing else: no script, no font, no picture from anywhere.
+
+Pure but for reading the template beside this file. What is where is computed here; the template only writes it down.
+
+Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import statistics
+import typing as t
+from datetime import datetime, timedelta
+
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof_views import (
+    CASE_NAMES,
+    FENCE_CASES,
+    Pair,
+    PairKey,
+    Proof,
+    cut_middle,
+    diallers_of,
+    instant,
+    known_verdict,
+    member_names,
+    one_line,
+    pairs_of,
+    worst,
+)
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+_Values = dict[str, t.Any]
+_Pairs = t.Mapping[PairKey, Pair]
+
+_TEMPLATE = pathlib.Path(__file__).with_name("_proof_page.html.j2")
+# Up to so many members: width and height of a cell. The sizes fit windows, and beyond the last the page scrolls.
+_CELLS = ((3, 76, 52), (7, 76, 48), (12, 54, 40), (24, 32, 32))
+_SMALLEST_CELL = (20, 20)
+# Cells of this width have room for words, and for a short sign.
+_WORDS, _SHORT = 76, 54
+# Pixels that a letter of a label is wide at most.
+_LETTER = 7.5
+_LABEL = 20
+_SIGNS = {"ok": "ok", "warning": "ok*", "unproved": "??", "failed": "NO"}
+_FENCE_WORDS = {"ok": "refused", "warning": "refused*", "unproved": "unproved", "failed": "ACCEPTED"}
+_RESULTS = {"ok": "all refused", "warning": "refused with a warning", "unproved": "not proved", "failed": "ACCEPTED"}
+
+
+def proof_page(proof: Proof) -> str:
+    """The page of a proof. The same proof gives the same bytes."""
+    environment = Environment(
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_shown,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    pairs = pairs_of(proof)
+    return environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
+        proof=proof,
+        verdict={"proved": "ok", "failed": "failed"}.get(proof["verdict"], "unproved"),
+        headline=_headline(proof, pairs),
+        time=proof["time"].replace("T", " ").replace("Z", " UTC"),
+        tiles=_tiles(proof, pairs),
+        findings=[{**finding, "verdict": known_verdict(finding["verdict"])} for finding in proof["findings"]],
+        matrix=_matrix(proof, pairs),
+        timelines=_timelines(proof),
+        members=_members(proof, pairs),
+        authorities=_authorities(proof),
+    )
+
+
+def _shown(value: object) -> object:
+    """Each value that the template writes; what escaping leaves alone could still turn or hide text."""
+    return value if isinstance(value, (int, float, Markup)) else one_line(value)
+
+
+# -- the top -----------------------------------------------------------------------------------------------------------
+
+
+def _headline(proof: Proof, pairs: _Pairs) -> str:
+    if proof["verdict"] == "proved":
+        return "Proved: the fence stands"
+    if proof["verdict"] != "failed":
+        return "Partly proved: nothing failed, a part could not be shown"
+    if any(case in FENCE_CASES and pair["verdict"] == "failed" for (_from, _to, case), pair in pairs.items()):
+        return "Failed: the fence is open"
+    return "Failed: not all is as it must be"
+
+
+def _tiles(proof: Proof, pairs: _Pairs) -> list[_Values]:
+    tiles = []
+    for case in CASE_NAMES:
+        verdicts = [known_verdict(pair["verdict"]) for (_from, _to, its), pair in pairs.items() if its == case]
+        good = sum(verdict in ("ok", "warning") for verdict in verdicts)
+        tiles.append(
+            {
+                "verdict": worst(verdicts),
+                "name": "Members accepted" if case == "member" else f"{_title(CASE_NAMES[case])} refused",
+                "value": f"{good} of {len(verdicts)}",
+                "note": "pairs" if case == "member" else "attempts",
+            }
+        )
+    days = [
+        (member["certificate"]["days_left"], member["name"]) for member in proof["members"] if member["certificate"]
+    ]
+    if days:
+        left, name = min(days)
+        tiles.append(
+            {
+                "verdict": _days_verdict(left, proof),
+                "name": "First certificate to end",
+                "value": "ended" if left < 0 else f"{left} {'day' if left == 1 else 'days'}",
+                "note": cut_middle(one_line(name), _LABEL, "…"),
+            }
+        )
+    return tiles
+
+
+def _title(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _days_verdict(days_left: int, proof: Proof) -> str:
+    thresholds = proof["thresholds"]
+    if days_left <= thresholds["fail_days"]:
+        return "failed"
+    return "warning" if days_left <= thresholds["warn_days"] else "ok"
+
+
+# -- the matrix --------------------------------------------------------------------------------------------------------
+
+
+def _matrix(proof: Proof, pairs: _Pairs) -> _Values:
+    names = member_names(proof)
+    width, height = next((size[1:] for size in _CELLS if len(names) <= size[0]), _SMALLEST_CELL)
+    labels = _labels(names)
+    longest = max([13, *map(len, labels)])
+    is_turned = max(map(len, labels), default=0) * _LETTER > width - 4
+    top = round(max(map(len, labels), default=0) * _LETTER) + 12 if is_turned else 26
+    fence_height = height + 8
+    fence_top = top + len(names) * height + 16
+
+    def dialled(end: int, name: str) -> str:
+        """The worst of a row (by dialler: as a member) or of a column (by target: all cases)."""
+        return worst(
+            pair["verdict"] for key, pair in pairs.items() if key[end] == name and (end == 1 or key[2] == "member")
+        )
+
+    rows = []
+    cells = []
+    for row, dialler in enumerate(names):
+        rows.append(
+            {
+                "y": top + row * height + height // 2,
+                "label": labels[row],
+                "name": dialler,
+                "verdict": dialled(0, dialler),
+            }
+        )
+        for column, target in enumerate(names):
+            pair = pairs.get((dialler, target, "member"))
+            cells.append(
+                {"x": column * width, "y": top + row * height, **(_cell(pair, width) if pair else {"pair": None})}
+            )
+    for row, case in enumerate(FENCE_CASES):
+        label = CASE_NAMES[case]
+        rows.append(
+            {"y": fence_top + row * fence_height + fence_height // 2, "label": label, "name": label, "verdict": "ok"}
+        )
+    return {
+        "width": len(names) * width + 2,
+        "height": fence_top + len(FENCE_CASES) * fence_height + 2,
+        "label_width": round(longest * _LETTER) + 14,
+        "cell_width": width,
+        "cell_height": height,
+        "fence_height": fence_height,
+        "fence_top": fence_top,
+        "top": top,
+        "is_turned": is_turned,
+        # Small enough to stand beside the findings; the fewer, the larger.
+        "is_small": len(names) <= 7,
+        "grow": 1.5 if len(names) <= 3 else 1.2 if len(names) <= 5 else 1,
+        # The sign alone, in the middle, where there is no room for a word below it.
+        "sign": 20 if width >= _SHORT else 16,
+        "has_words": width >= _SHORT,
+        "columns": [
+            {"x": column * width + width / 2, "label": label, "name": name, "verdict": dialled(1, name)}
+            for column, (label, name) in enumerate(zip(labels, names))
+        ],
+        "rows": rows,
+        "cells": cells,
+        "fence": [
+            {"x": column * width, "y": fence_top + row * fence_height, **_fence_cell(pairs, target, names, case, width)}
+            for row, case in enumerate(FENCE_CASES)
+            for column, target in enumerate(names)
+        ],
+        "summary": _matrix_summary(pairs, len(names)),
+    }
+
+
+def _labels(names: t.Sequence[str]) -> list[str]:
+    """Names short enough for a row; where one had to be cut all have numbers, which the table of members has too."""
+    shown = [one_line(name) for name in names]
+    if all(len(name) <= _LABEL for name in shown):
+        return shown
+    return [f"{number} {cut_middle(name, _LABEL - 3, '…')}" for number, name in enumerate(shown, 1)]
+
+
+def _cell(pair: Pair, width: int) -> _Values:
+    verdict = known_verdict(pair["verdict"])
+    word = _SIGNS[verdict]
+    if width >= _WORDS and verdict in ("failed", "unproved"):
+        word = "unproved" if pair["outcome"] == "not_probed" else pair["outcome"].replace("_", " ")
+    return {"pair": pair, "verdict": verdict, "word": word, "title": _pair_title(pair)}
+
+
+def _pair_title(pair: Pair) -> str:
+    parts = [f"{pair['from']} dials {pair['to']} as {CASE_NAMES[pair['case']]}: {pair['outcome'].replace('_', ' ')}"]
+    parts.append(pair["text"])
+    if pair["tls"]:
+        parts.append(" ".join(part for part in (pair["tls"], pair["cipher"]) if part))
+    if pair["inferred"]:
+        parts.append("the reason is inferred from certificates and lists")
+    return "; ".join(parts)
+
+
+def _fence_cell(pairs: _Pairs, target: str, names: t.Sequence[str], case: str, width: int) -> _Values:
+    """One case of one target: the worst of all diallers, and a mark for each of them."""
+    dialled = [pairs[dialler, target, case] for dialler in diallers_of(target, names)]
+    verdict = worst(pair["verdict"] for pair in dialled)
+    step = (width - 6) / len(dialled)
+    word = _FENCE_WORDS[verdict]
+    good = sum(known_verdict(pair["verdict"]) in ("ok", "warning") for pair in dialled)
+    return {
+        "target": target,
+        "case": case,
+        "verdict": verdict,
+        "word": word if width >= _WORDS else _SIGNS[verdict],
+        "title": f"{CASE_NAMES[case]} to {target}: {_RESULTS[verdict]}; refused {good} of {len(dialled)} attempts",
+        "marks": [
+            {
+                "x": f"{3 + number * step:.2f}",
+                # A gap between the marks where there is room for one.
+                "width": f"{step - (1 if step > 4 else 0):.2f}",
+                "pair": pair,
+                "verdict": known_verdict(pair["verdict"]),
+                "title": _pair_title(pair),
+            }
+            for number, pair in enumerate(dialled)
+        ],
+    }
+
+
+def _matrix_summary(pairs: _Pairs, size: int) -> str:
+    parts = [f"Matrix of {size} members"]
+    for case, name in CASE_NAMES.items():
+        verdicts = [known_verdict(pair["verdict"]) for (_from, _to, its), pair in pairs.items() if its == case]
+        counts = [f"{verdicts.count(verdict)} {verdict}" for verdict in ("ok", "warning", "unproved", "failed")]
+        parts.append(f"{name}: " + ", ".join(count for count in counts if not count.startswith("0 ")))
+    return "; ".join(parts)
+
+
+# -- the timelines -----------------------------------------------------------------------------------------------------
+
+
+# Pixels above the first bar, and of a bar with its words.
+_AXIS_TOP, _BAR_ROW = 30, 40
+# Bars below one axis: more would not fit on a printed page, and are far from their axis on a screen.
+_BARS = 14
+# Ticks of an axis at most: five dates fit on a telephone.
+_TICKS = 5
+
+
+def _timelines(proof: Proof) -> list[_Values]:
+    """CA certificates and leaves have a scale each: ten years and one year can't be read on one."""
+    labels = dict(zip(member_names(proof), _labels(member_names(proof))))
+    authorities = [
+        _bar(authority, authority["common_name"], authority["common_name"]) for authority in proof["authorities"]
+    ]
+    leaves = [
+        _bar(member["certificate"], labels[member["name"]], f"{member['name']}, {member['certificate']['common_name']}")
+        for member in proof["members"]
+        if member["certificate"]
+    ]
+    missing = [member["name"] for member in proof["members"] if not member["certificate"]]
+    return [
+        _timeline("ca", "CA certificates", authorities, [], proof),
+        _timeline("leaves", "Peer certificates of the members", leaves, missing, proof),
+    ]
+
+
+def _bar(certificate: t.Mapping[str, t.Any], label: str, name: str) -> _Values:
+    return {
+        "label": cut_middle(one_line(label), _LABEL, "…"),
+        "name": name,
+        "from": instant(certificate["not_before"]),
+        "to": instant(certificate["not_after"]),
+        "days_left": certificate["days_left"],
+    }
+
+
+def _timeline(key: str, title: str, bars: list[_Values], missing: list[str], proof: Proof) -> _Values:
+    now = instant(proof["time"])
+    window = _window(bars, now)
+    return {
+        "key": key,
+        "title": title,
+        "missing": missing,
+        "parts": [
+            _timeline_part(title, bars[first : first + _BARS], window, now, proof)
+            for first in range(0, len(bars), _BARS)
+        ],
+    }
+
+
+def _timeline_part(
+    title: str, bars: list[_Values], window: tuple[datetime, datetime], now: datetime, proof: Proof
+) -> _Values:
+    renew = timedelta(days=proof["thresholds"]["renew_before_days"])
+    start, end = window
+
+    def at(when: datetime) -> float:
+        """Where a time is in the window, in percent; what is outside is at its edge."""
+        return round(min(max((when - start) / (end - start), 0.0), 1.0) * 100, 3)
+
+    def between(first: datetime, last: datetime) -> float:
+        return round(max(at(last) - at(first), 0.0), 3)
+
+    bottom = _AXIS_TOP + len(bars) * _BAR_ROW
+    return {
+        "height": bottom + 22,
+        "bottom": bottom,
+        "now": at(now),
+        "now_text": f"proof {now:%Y-%m-%d}",
+        "now_anchor": "start" if at(now) < 50 else "end",
+        "now_shift": 5 if at(now) < 50 else -5,
+        "ticks": [{"x": at(when), "text": text, "anchor": _anchor(at(when))} for when, text in _ticks(start, end)],
+        "bars": [
+            {
+                **bar,
+                "y": _AXIS_TOP + number * _BAR_ROW,
+                "verdict": _days_verdict(bar["days_left"], proof),
+                "start": at(bar["from"]),
+                "width": between(bar["from"], bar["to"]),
+                "past": between(bar["from"], min(now, bar["to"])),
+                "renew": at(max(bar["to"] - renew, bar["from"])),
+                "renew_width": between(max(bar["to"] - renew, bar["from"]), bar["to"]),
+                "is_cut_left": bar["from"] < start,
+                "is_cut_right": bar["to"] > end,
+                "text": _bar_text(bar, now),
+                "title": f"{bar['name']}: {bar['from']:%Y-%m-%d %H:%M} to {bar['to']:%Y-%m-%d %H:%M} UTC",
+            }
+            for number, bar in enumerate(bars)
+        ],
+        "summary": f"{title}: " + ", ".join(f"{bar['name']} {_bar_text(bar, now)}" for bar in bars),
+    }
+
+
+def _bar_text(bar: t.Mapping[str, t.Any], now: datetime) -> str:
+    days = bar["days_left"]
+    if bar["from"] > now:
+        return f"not valid before {bar['from']:%Y-%m-%d}"
+    if bar["to"] <= now:
+        return f"ended {bar['to']:%Y-%m-%d}"
+    return f"{days} {'day' if days == 1 else 'days'} left, {bar['to']:%Y-%m-%d}"
+
+
+def _window(bars: t.Sequence[t.Mapping[str, t.Any]], now: datetime) -> tuple[datetime, datetime]:
+    """From the first to the last date, but one long bar must not press all others into a line: it is cut."""
+    if not bars:
+        return now - timedelta(days=1), now + timedelta(days=1)
+    reach = statistics.median([bar["to"] - bar["from"] for bar in bars]) * 2
+    start = max(min([now, *(bar["from"] for bar in bars)]), now - reach)
+    end = min(max([now, *(bar["to"] for bar in bars)]), now + reach)
+    margin = max((end - start) * 0.02, timedelta(hours=1))
+    return start - margin, end + margin
+
+
+def _ticks(start: datetime, end: datetime) -> list[tuple[datetime, str]]:
+    """Firsts of months, so many months apart that there are not too many; firsts of years where that is enough."""
+    for months in (1, 2, 3, 6, 12, 24, 60, 120, 240, 600):
+        when = start.replace(month=1, day=1, hour=0, minute=0, second=0)
+        ticks = []
+        while when <= end:
+            if when >= start:
+                ticks.append((when, f"{when:%Y}" if months >= 12 else f"{when:%Y-%m}"))
+            month = when.month - 1 + months
+            when = when.replace(year=when.year + month // 12, month=month % 12 + 1)
+        if len(ticks) <= _TICKS:
+            break
+    # A span within one month has none: its ends are the axis then.
+    return ticks or [(start, f"{start:%Y-%m-%d}"), (end, f"{end:%Y-%m-%d}")]
+
+
+def _anchor(x: float) -> str:
+    return "start" if x < 5 else "end" if x > 95 else "middle"
+
+
+# -- the facts ---------------------------------------------------------------------------------------------------------
+
+
+def _members(proof: Proof, pairs: _Pairs) -> list[_Values]:
+    members = []
+    for number, member in enumerate(proof["members"], 1):
+        met = {
+            " ".join(part for part in (pair["tls"], pair["cipher"]) if part)
+            for (_from, target, _case), pair in pairs.items()
+            if target == member["name"] and pair["tls"]
+        }
+        members.append({**member, "number": number, "verdict": known_verdict(member["verdict"]), "tls": sorted(met)})
+    return members
+
+
+def _authorities(proof: Proof) -> list[_Values]:
+    size = len(proof["members"])
+    return [
+        {
+            **authority,
+            "verdict": _days_verdict(authority["days_left"], proof),
+            "trusted": (
+                "all members"
+                if set(authority["trusted_by"]) >= set(member_names(proof))
+                else f"{len(authority['trusted_by'])} of {size}: {', '.join(authority['trusted_by'])}"
+            ),
+        }
+        for authority in proof["authorities"]
+    ]
+
+
+__all__ = ("proof_page",)

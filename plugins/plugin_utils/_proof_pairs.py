@@ -1,0 +1,163 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Who met what at whose peer port, judged: members have to be accepted, strangers refused, each for the right reason.
+
+Pure. A probe knows its own host alone; here both ends are known, so a reason that it inferred can be made sharper.
+
+Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.ringfence.etcd.plugins.module_utils._members import Member
+
+MEMBER = "member"
+STRANGER = "stranger"
+NO_CERTIFICATE = "no_certificate"
+UNKNOWN_CA = "unknown_ca"
+CASES = (MEMBER, STRANGER, NO_CERTIFICATE, UNKNOWN_CA)
+
+OK, WARNING, UNPROVED, FAILED = "ok", "warning", "unproved", "failed"
+
+Result = t.Mapping[str, t.Any]
+
+# What refuses whom. A refusal for another reason shows nothing about this one.
+_WANTED_REASONS = {
+    STRANGER: ("common_name",),
+    NO_CERTIFICATE: ("no_certificate", "alert"),
+    UNKNOWN_CA: ("unknown_authority",),
+}
+
+
+def judge_pairs(
+    members: t.Sequence[Member],
+    results: t.Mapping[str, Result],
+    absent: t.Mapping[str, str],
+    no_stranger_because: str | None,
+) -> list[dict[str, t.Any]]:
+    """One entry for each case and ordered pair of members. ``absent``: members without a result, and why."""
+    pairs = []
+    for source in members:
+        targets = [member for member in members if member.name != source.name] or [source]
+        met = {(probe["case"], probe["to"]): probe for probe in results.get(source.name, {}).get("probes", ())}
+        for target in targets:
+            for case in CASES:
+                probe = met.get((case, target.name))
+                if probe is None:
+                    why = _why_not_probed(source.name, case, results, absent, no_stranger_because)
+                    pairs.append(_pair(source.name, target.name, case, why))
+                else:
+                    refined = _refined(source, probe, results.get(source.name), results.get(target.name))
+                    pair = _pair(source.name, target.name, case, refined)
+                    if target.name not in results and pair["outcome"] in ("unreachable", "timed_out"):
+                        # Whose host is not in the run may well be down: that is no breach of the fence.
+                        pair["verdict"] = UNPROVED
+                    pairs.append(pair)
+    return pairs
+
+
+def _why_not_probed(
+    source: str,
+    case: str,
+    results: t.Mapping[str, Result],
+    absent: t.Mapping[str, str],
+    no_stranger_because: str | None,
+) -> dict[str, t.Any]:
+    if source not in results:
+        return {"reason": "host_not_in_run", "text": absent.get(source, "its host did not answer in this run")}
+    if case == MEMBER:
+        return {"reason": "no_own_certificate", "text": results[source].get("problem") or "it was not probed"}
+    return {"reason": "no_ca_key", "text": no_stranger_because or "no such certificate was made"}
+
+
+def _pair(source: str, target: str, case: str, probe: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    outcome, reason = probe.get("outcome", "not_probed"), probe["reason"]
+    return {
+        "from": source,
+        "to": target,
+        "case": case,
+        "verdict": _verdict(case, outcome, reason),
+        "outcome": outcome,
+        "reason": reason,
+        "text": probe["text"],
+        "inferred": probe.get("inferred", False),
+        "tls": probe.get("tls"),
+        "cipher": probe.get("cipher"),
+    }
+
+
+def _verdict(case: str, outcome: str, reason: str | None) -> str:
+    if case == MEMBER:
+        return {"accepted": OK, "not_probed": UNPROVED}.get(outcome, FAILED)
+    # Plain HTTP answers everybody.
+    if outcome == "accepted" or reason == "not_tls":
+        return FAILED
+    return OK if outcome == "refused" and reason in _WANTED_REASONS[case] else UNPROVED
+
+
+def _refined(
+    source: Member, probe: t.Mapping[str, t.Any], own: Result | None, other: Result | None
+) -> t.Mapping[str, t.Any]:
+    """The reason, with the knowledge of the called host's list and trust bundle."""
+    if probe["case"] != MEMBER or own is None or other is None:
+        return probe
+    if probe["reason"] in ("closed", "address"):
+        serial = own["info"]["credentials"]["certificate"]["serial_number"]
+        if serial in other["revoked"]:
+            text = (
+                f"the certificate of {source.name} (serial number {serial}) is on the revocation list of {probe['to']}"
+            )
+            return {**probe, "reason": "revoked", "text": text, "inferred": True}
+    if not probe["inferred"]:
+        return probe
+    if probe["reason"] == "common_name":
+        called = own_common_name(own) or source.common_name
+        allowed = running_common_names(other)
+        if allowed is not None and called not in allowed:
+            text = f"the running list of {probe['to']} has no {called}"
+            return {**probe, "text": text}
+        if not trusted_fingerprints(own) & trusted_fingerprints(other):
+            text = f"{probe['to']} does not trust the CA of {source.name}'s certificate"
+            return {**probe, "reason": "unknown_authority", "text": text}
+        if allowed is not None:
+            # Its list has the name and still it refuses: say what is known, and no more.
+            return {**probe, "reason": "alert", "text": f"{probe['to']} refuses the certificate, its list has {called}"}
+    return probe
+
+
+def running_common_names(result: Result) -> list[str] | None:
+    """The list that the running process was started with; None where no process was seen."""
+    settings = result["info"]["process"].get("settings")
+    return None if settings is None else list(settings["allowed_common_names"])
+
+
+def trusted_fingerprints(result: Result) -> set[str]:
+    """SHA-256 fingerprints of the CAs in the deployed trust bundle."""
+    return {authority["fingerprint"] for authority in result["info"]["credentials"]["ca"]["certificates"]}
+
+
+def own_common_name(result: Result) -> str | None:
+    name: str | None = result["info"]["credentials"]["certificate"]["common_name"]
+    return name
+
+
+__all__ = (
+    "CASES",
+    "FAILED",
+    "MEMBER",
+    "NO_CERTIFICATE",
+    "OK",
+    "STRANGER",
+    "UNKNOWN_CA",
+    "UNPROVED",
+    "WARNING",
+    "Result",
+    "judge_pairs",
+    "own_common_name",
+    "running_common_names",
+    "trusted_fingerprints",
+)

@@ -1,0 +1,196 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A proof as a short table for a terminal: ASCII, no colours, so that a job's log of AWX shows it as well.
+
+Pure. Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
+"""
+
+from __future__ import annotations
+
+import textwrap
+import typing as t
+from collections import Counter
+
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof_views import (
+    CASE_NAMES,
+    FENCE_CASES,
+    VERDICT_NAMES,
+    Pair,
+    PairKey,
+    Proof,
+    cut_middle,
+    diallers_of,
+    member_names,
+    one_line,
+    pairs_of,
+    worst,
+)
+
+WIDTH = 100
+# Up to here the whole matrix is shown, beyond it a line for each member.
+MATRIX_MEMBERS = 12
+_SIGNS = {"ok": "ok", "warning": "ok*", "unproved": "??", "failed": "NO"}
+_SIGN_TEXTS = {"ok*": "accepted with a warning", "NO": "not accepted", "??": "not proved"}
+_FENCE = {"ok": "refused", "warning": "refused*", "unproved": "unproved", "failed": "ACCEPTED"}
+# The width of a name in front of a numbered row.
+_LABEL = 24
+# How many names a line of detail gives.
+_NAMES = 3
+# How many lines of detail.
+_DETAILS = 40
+
+_Pairs = t.Mapping[PairKey, Pair]
+
+
+def proof_table(proof: Proof) -> list[str]:
+    """The lines of the table: verdict, pairs, strangers, days left, findings."""
+    pairs = pairs_of(proof)
+    verdict = VERDICT_NAMES.get(proof["verdict"], proof["verdict"])
+    head = f"{_ascii(proof['cluster'])}: {_ascii(verdict)} - {_ascii(proof['summary'])}"
+    lines = textwrap.wrap(head, WIDTH, subsequent_indent="  ")
+    lines += _matrix(proof, pairs) if len(proof["members"]) <= MATRIX_MEMBERS else _member_lines(proof, pairs)
+    lines += _authorities(proof)
+    lines += _not_probed(proof)
+    lines += _findings(proof)
+    return lines
+
+
+def _ascii(text: object) -> str:
+    """Text in ASCII, in which no character moves the cursor."""
+    return one_line(text).encode("ascii", "backslashreplace").decode("ascii")
+
+
+def _matrix(proof: Proof, pairs: _Pairs) -> list[str]:
+    names = member_names(proof)
+    shown = [_ascii(name) for name in names]
+    columns = shown
+    rows = shown
+    # The strangers' rows have the longest words: 14 in front, 8 in a column.
+    width = max([14, *map(len, shown)]) + sum(max(len(name), 8) + 2 for name in shown)
+    if width > WIDTH:
+        # The rows are the legend of the columns' numbers.
+        columns = [str(number) for number in range(1, len(names) + 1)]
+        rows = [f"{number:>2} {cut_middle(name, _LABEL)}" for number, name in enumerate(shown, 1)]
+    table = [["dials", *columns]]
+    for dialler, row in zip(names, rows):
+        table.append([row, *(_sign(pairs, dialler, target) for target in names)])
+    signs = {cell for line in table[1:] for cell in line[1:]}
+    rule = len(table)
+    for case in FENCE_CASES:
+        table.append([CASE_NAMES[case], *(_fence(pairs, target, names, case) for target in names)])
+    table.append(["days left", *(_days(member, proof) for member in proof["members"])])
+    lines = _aligned(table)
+    lines.insert(rule, "-" * max(map(len, lines)))
+    legend = [f"{sign} {text}" for sign, text in _SIGN_TEXTS.items() if sign in signs]
+    return ["", *lines, *([", ".join(legend)] if legend else []), *_cut_names(shown if columns is not shown else [])]
+
+
+def _cut_names(shown: t.Sequence[str]) -> list[str]:
+    """The full names of numbered rows that hold only a part of them."""
+    return [f"{number:>3} = {name}" for number, name in enumerate(shown, 1) if len(name) > _LABEL]
+
+
+def _sign(pairs: _Pairs, dialler: str, target: str) -> str:
+    pair = pairs.get((dialler, target, "member"))
+    return _SIGNS[worst([pair["verdict"]])] if pair else "-"
+
+
+def _fence(pairs: _Pairs, target: str, names: t.Sequence[str], case: str) -> str:
+    return _FENCE[worst(pairs[dialler, target, case]["verdict"] for dialler in diallers_of(target, names))]
+
+
+def _days(member: t.Mapping[str, t.Any], proof: Proof) -> str:
+    certificate = member["certificate"]
+    return _marked_days(certificate["days_left"], proof) if certificate else "?"
+
+
+def _marked_days(days: int, proof: Proof) -> str:
+    return f"{days} !" if days <= proof["thresholds"]["warn_days"] else str(days)
+
+
+def _aligned(table: t.Sequence[t.Sequence[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*table)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in table]
+
+
+def _member_lines(proof: Proof, pairs: _Pairs) -> list[str]:
+    """A line for each member, and what is not as it must be in detail."""
+    names = member_names(proof)
+    cases = [CASE_NAMES[case] for case in FENCE_CASES]
+    table = [["member", "accepted by", "accepts", *cases, "days left"]]
+    for number, member in enumerate(proof["members"], 1):
+        name = member["name"]
+        others = diallers_of(name, names)
+        table.append(
+            [
+                f"{number:>3} {cut_middle(_ascii(name), 22)}",
+                _good(pairs, ((name, other, "member") for other in others)),
+                _good(pairs, ((other, name, "member") for other in others)),
+                *(_good(pairs, ((other, name, case) for other in others)) for case in FENCE_CASES),
+                _days(member, proof),
+            ]
+        )
+    lines = ["", *_aligned(table), "accepted by, accepts: as a member; the next three columns: refused"]
+    return lines + _cut_names([_ascii(name) for name in names]) + _details(pairs)
+
+
+def _good(pairs: _Pairs, keys: t.Iterable[PairKey]) -> str:
+    good = [worst([pairs[key]["verdict"]]) in ("ok", "warning") for key in keys]
+    return f"{sum(good)} of {len(good)}"
+
+
+def _details(pairs: _Pairs) -> list[str]:
+    """The pairs that are not as they must be, a line for all that have case, verdict, reason and one end in common."""
+    bad = {
+        key: (key[2], worst([pair["verdict"]]), str(pair["reason"] or pair["outcome"]))
+        for key, pair in pairs.items()
+        if worst([pair["verdict"]]) not in ("ok", "warning")
+    }
+    # Of the two ends the one that more of them share: one host that is away is then one line, not one for each other.
+    shared = Counter((end, key[end], group) for key, group in bad.items() for end in (0, 1))
+    groups: dict[tuple[int, str, tuple[str, str, str]], list[str]] = {}
+    for key, group in bad.items():
+        end = 0 if shared[0, key[0], group] > shared[1, key[1], group] else 1
+        groups.setdefault((end, key[end], group), []).append(key[1 - end])
+    lines = []
+    for (end, name, (case, verdict, reason)), others in sorted(groups.items()):
+        sign = (_SIGNS if case == "member" else _FENCE)[verdict]
+        some = ", ".join(cut_middle(_ascii(other), 10) for other in others[:_NAMES])
+        more = f" and {len(others) - _NAMES} more" if len(others) > _NAMES else ""
+        words = ("from", "to") if end == 0 else ("to", "from")
+        text = f"{CASE_NAMES[case]} {words[0]} {cut_middle(_ascii(name), 22)} {words[1]} {some}{more}"
+        lines.append(f"  {sign} {text} ({cut_middle(_ascii(reason), 30)})")
+    if len(lines) > _DETAILS:
+        lines[_DETAILS:] = [f"  and {len(lines) - _DETAILS} lines more, which are in the proof"]
+    return ["", "not as it must be:", *lines] if lines else []
+
+
+def _authorities(proof: Proof) -> list[str]:
+    return [
+        f"CA {cut_middle(_ascii(authority['common_name']), 40)} ({_ascii(authority['fingerprint'])[:8]}):"
+        f" {_marked_days(authority['days_left'], proof)} days left"
+        for authority in proof["authorities"]
+    ]
+
+
+def _not_probed(proof: Proof) -> list[str]:
+    return [
+        f"not probed: {_ascii(member['name'])}: {_ascii(member['problem'] or 'no reason known')}"
+        for member in proof["members"]
+        if not member["probed"]
+    ]
+
+
+def _findings(proof: Proof) -> list[str]:
+    """One line each, however long: a search for a name then finds what to do."""
+    lines = [
+        f"{_ascii(finding['verdict']).upper()} {_ascii(finding['subject'])}: {_ascii(finding['text'])}"
+        + (f" -> {_ascii(finding['remedy'])}" if finding["remedy"] else "")
+        for finding in proof["findings"]
+    ]
+    return ["", *lines] if lines else []
+
+
+__all__ = ("MATRIX_MEMBERS", "WIDTH", "proof_table")

@@ -1,0 +1,132 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the renderers of a proof share: pairs in order with none missing, verdicts, times, text that is safe to show.
+
+Pure. A proof is the document that ``judge`` makes: plain str, dict and list.
+
+Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
+"""
+
+from __future__ import annotations
+
+import typing as t
+import unicodedata
+from datetime import datetime, timezone
+
+Proof = t.Mapping[str, t.Any]
+Pair = t.Mapping[str, t.Any]
+PairKey = tuple[str, str, str]
+
+CASE_NAMES: t.Mapping[str, str] = {
+    "member": "member",
+    "stranger": "stranger",
+    "unknown_ca": "unknown CA",
+    "no_certificate": "no certificate",
+}
+# Who must not get in.
+FENCE_CASES = ("stranger", "unknown_ca", "no_certificate")
+# From the best to the worst.
+VERDICTS = ("ok", "warning", "unproved", "failed")
+VERDICT_NAMES: t.Mapping[str, str] = {"proved": "PROVED", "partly_proved": "PARTLY PROVED", "failed": "FAILED"}
+
+
+def known_verdict(verdict: str) -> str:
+    """A verdict that is not known shows nothing, so it is never shown as a good one."""
+    return verdict if verdict in VERDICTS else "unproved"
+
+
+def worst(verdicts: t.Iterable[str]) -> str:
+    """The worst verdict; of none at all: nothing was proved."""
+    known = [known_verdict(verdict) for verdict in verdicts]
+    return max(known, key=VERDICTS.index) if known else "unproved"
+
+
+def member_names(proof: Proof) -> list[str]:
+    """The names of the members in the order of the document."""
+    return [member["name"] for member in proof["members"]]
+
+
+def diallers_of(target: str, names: t.Sequence[str]) -> list[str]:
+    """Who has to dial a target: all others; the only member of a cluster dials itself."""
+    return [name for name in names if name != target] or [target]
+
+
+def pairs_of(proof: Proof) -> dict[PairKey, Pair]:
+    """Every pair and case that a full proof has, by dialler, target and case, in order.
+
+    What the document does not hold was not proved, and says so: a hole must never look like a success.
+    """
+    found: dict[PairKey, Pair] = {}
+    for pair in proof["pairs"]:
+        key = (pair["from"], pair["to"], pair["case"])
+        if key not in found or worst([pair["verdict"], found[key]["verdict"]]) != known_verdict(found[key]["verdict"]):
+            found[key] = pair
+    names = member_names(proof)
+    return {
+        (dialler, target, case): found.get((dialler, target, case), _missing(dialler, target, case))
+        for case in CASE_NAMES
+        for target in names
+        for dialler in diallers_of(target, names)
+    }
+
+
+def _missing(dialler: str, target: str, case: str) -> Pair:
+    return {
+        "from": dialler,
+        "to": target,
+        "case": case,
+        "verdict": "unproved",
+        "outcome": "not_probed",
+        "reason": None,
+        "text": "not in the proof",
+        "inferred": False,
+        "tls": None,
+        "cipher": None,
+    }
+
+
+def instant(text: str) -> datetime:
+    """A time of the document, which is always UTC."""
+    # Not fromisoformat: it reads the Z from Python 3.11 on only.
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
+
+
+def one_line(text: object) -> str:
+    """Text with what moves a cursor, breaks a line or turns the direction of writing made visible."""
+    return "".join(
+        # Cc, Cf, Cs, Co, Cn, Zl, Zp: control and format characters, surrogates, unassigned ones, line separators.
+        character.encode("unicode_escape").decode("ascii")
+        if unicodedata.category(character)[0] == "C" or unicodedata.category(character) in ("Zl", "Zp")
+        else character
+        for character in str(text)
+    )
+
+
+def cut_middle(text: str, width: int, mark: str = "...") -> str:
+    """Text of at most a width; of a long name both ends say more than one."""
+    if len(text) <= width:
+        return text
+    kept = max(width - len(mark), 2)
+    tail = kept // 2
+    return text[: kept - tail] + mark + text[len(text) - tail :]
+
+
+__all__ = (
+    "CASE_NAMES",
+    "FENCE_CASES",
+    "VERDICTS",
+    "VERDICT_NAMES",
+    "Pair",
+    "PairKey",
+    "Proof",
+    "cut_middle",
+    "diallers_of",
+    "instant",
+    "known_verdict",
+    "member_names",
+    "one_line",
+    "pairs_of",
+    "worst",
+)

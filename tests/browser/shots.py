@@ -1,0 +1,247 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Look at the page of a proof with a real Chromium: ``python3 tests/browser/shots.py PAGE.html PROOF.json FOLDER``.
+
+Reads the matrix from the DOM as Chromium parsed it and compares it with the proof, checks that the page is no wider
+than its window, and takes pictures at two widths, light and dark, and a PDF of its print. Standard library only. One
+line at the end says what was found; the exit code is 1 where something is wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import contextlib
+import html.parser
+import json
+import os
+import pathlib
+import select
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import typing as t
+
+WIDTHS = (400, 1280)
+SCHEMES = ("light", "dark")
+# A page of 50 members on a slow machine.
+TIMEOUT_SECONDS = 120.0
+# Chromium's pictures can't be higher.
+HIGHEST = 16000
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+Matrix = dict[tuple[str, str, str], str]
+
+
+class PageError(Exception):
+    """What is wrong with the page, or with looking at it, in one line."""
+
+
+class _Reader(html.parser.HTMLParser):
+    """The pairs from their data attributes, and how many scripts there are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pairs: list[tuple[tuple[str, str, str], str]] = []
+        self.scripts = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = {name: value or "" for name, value in attrs}
+        self.scripts += tag == "script"
+        if "data-from" in values:
+            key = (values["data-from"], values["data-to"], values["data-case"])
+            self.pairs.append((key, values["data-verdict"]))
+
+
+def compare(dom: str, proof: dict[str, t.Any]) -> int:
+    """How many pairs the page shows, all of them as the proof has them."""
+    reader = _Reader()
+    reader.feed(dom)
+    shown = dict(reader.pairs)
+    wanted: Matrix = {(pair["from"], pair["to"], pair["case"]): pair["verdict"] for pair in proof["pairs"]}
+    if reader.scripts:
+        raise PageError(f"{reader.scripts} scripts are in the page, none is wanted")
+    if len(shown) != len(reader.pairs):
+        raise PageError(f"{len(reader.pairs) - len(shown)} pairs are in the page twice")
+    wrong = sorted(key for key in wanted.keys() | shown.keys() if wanted.get(key) != shown.get(key))
+    if wrong:
+        key = wrong[0]
+        raise PageError(
+            f"{len(wrong)} pairs are not as the proof has them, the first is {' '.join(key)}:"
+            f" proof {wanted.get(key)}, page {shown.get(key)}"
+        )
+    return len(wanted)
+
+
+def _profile() -> tempfile.TemporaryDirectory[str]:
+    # A process of Chromium's may still write while the folder goes.
+    return tempfile.TemporaryDirectory(prefix="ringfence-browser-", ignore_cleanup_errors=True)
+
+
+def dump_dom(chromium: str, page: pathlib.Path) -> str:
+    """The DOM as Chromium writes it after parsing the page."""
+    with _profile() as profile:
+        words = [chromium, *FLAGS, f"--user-data-dir={profile}", "--dump-dom", page.as_uri()]
+        try:
+            done = subprocess.run(
+                words, stdin=subprocess.DEVNULL, capture_output=True, timeout=TIMEOUT_SECONDS, check=False
+            )
+        except subprocess.TimeoutExpired as exc:
+            raise PageError(f"{chromium} --dump-dom gave nothing in {TIMEOUT_SECONDS:.0f} s") from exc
+    if done.returncode or not done.stdout:
+        said = done.stderr.decode(errors="replace").strip().splitlines() or ["nothing said"]
+        raise PageError(f"{chromium} --dump-dom ended with {done.returncode}: {said[-1]}")
+    return done.stdout.decode("utf-8")
+
+
+class Browser:
+    """A Chromium driven by its DevTools protocol over two pipes: any width, colour scheme and medium.
+
+    Its command line alone can't make a window narrower than 500 pixels, nor choose the colour scheme.
+    """
+
+    def __init__(self, chromium: str, profile: str) -> None:
+        self._buffer = b""
+        self._number = 0
+        self._session = ""
+        take, self._write = os.pipe()
+        self._read, give = os.pipe()
+        # Chromium reads from descriptor 3 and writes to 4. Both are first moved out of the way of the other.
+        self._process = subprocess.Popen(
+            [
+                sys.executable,
+                "-c",
+                "import fcntl, os, sys\n"
+                "take, give = (fcntl.fcntl(int(number), fcntl.F_DUPFD, 10) for number in sys.argv[1:3])\n"
+                "os.dup2(take, 3); os.dup2(give, 4)\n"
+                "os.execvp(sys.argv[3], sys.argv[3:])",
+                str(take),
+                str(give),
+                chromium,
+                *FLAGS,
+                f"--user-data-dir={profile}",
+                "--remote-debugging-pipe",
+                "about:blank",
+            ],
+            pass_fds=(take, give),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        os.close(take)
+        os.close(give)
+
+    def open(self, page: pathlib.Path) -> None:
+        target = self.call("Target.createTarget", url="about:blank")["targetId"]
+        self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        self.call("Page.enable")
+        self.call("Page.navigate", url=page.as_uri())
+        self._message(lambda message: message.get("method") == "Page.loadEventFired")
+
+    def call(self, method: str, **params: t.Any) -> dict[str, t.Any]:
+        self._number += 1
+        number = self._number
+        message: dict[str, t.Any] = {"id": number, "method": method, "params": params}
+        if self._session:
+            message["sessionId"] = self._session
+        with contextlib.suppress(BrokenPipeError):  # the answer that does not come says it
+            os.write(self._write, json.dumps(message).encode() + b"\0")
+        answer = self._message(lambda message: message.get("id") == number)
+        if "error" in answer:
+            raise PageError(f"Chromium refused {method}: {answer['error'].get('message')}")
+        return t.cast("dict[str, t.Any]", answer["result"])
+
+    def number(self, expression: str) -> int:
+        return int(self.call("Runtime.evaluate", expression=expression)["result"]["value"])
+
+    def _message(self, is_wanted: t.Callable[[dict[str, t.Any]], bool]) -> dict[str, t.Any]:
+        end = time.monotonic() + TIMEOUT_SECONDS
+        while True:
+            while b"\0" in self._buffer:
+                line, self._buffer = self._buffer.split(b"\0", 1)
+                message = json.loads(line)
+                if is_wanted(message):
+                    return t.cast("dict[str, t.Any]", message)
+            if not select.select([self._read], [], [], max(end - time.monotonic(), 0))[0]:
+                raise PageError(f"Chromium gave no answer in {TIMEOUT_SECONDS:.0f} s")
+            data = os.read(self._read, 1 << 20)
+            if not data:
+                raise PageError("Chromium ended before its answer")
+            self._buffer += data
+
+    def close(self) -> None:
+        os.close(self._write)
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        os.close(self._read)
+
+
+def take_pictures(chromium: str, page: pathlib.Path, folder: pathlib.Path) -> int:
+    """Pictures of the whole page at each width and scheme, and its print; how many files."""
+    count = 0
+    with contextlib.ExitStack() as stack:
+        profile = stack.enter_context(_profile())
+        browser = stack.enter_context(contextlib.closing(Browser(chromium, profile)))
+        browser.open(page)
+        for scheme in SCHEMES:
+            feature = [{"name": "prefers-color-scheme", "value": scheme}]
+            browser.call("Emulation.setEmulatedMedia", media="screen", features=feature)
+            for width in WIDTHS:
+                metrics = {"width": width, "deviceScaleFactor": 1, "mobile": False}
+                browser.call("Emulation.setDeviceMetricsOverride", height=800, **metrics)
+                wide = browser.number("document.documentElement.scrollWidth")
+                if wide > width:
+                    raise PageError(f"the page is {wide} pixels wide in a window of {width}")
+                height = min(browser.number("document.documentElement.scrollHeight"), HIGHEST)
+                browser.call("Emulation.setDeviceMetricsOverride", height=height, **metrics)
+                picture = browser.call("Page.captureScreenshot", format="png")["data"]
+                (folder / f"{page.stem}-{width}-{scheme}.png").write_bytes(base64.b64decode(picture))
+                count += 1
+        browser.call("Emulation.setEmulatedMedia", media="", features=[])
+        browser.call("Emulation.clearDeviceMetricsOverride")
+        # A4 in inches, which is what the protocol wants.
+        printed = browser.call("Page.printToPDF", printBackground=True, paperWidth=8.27, paperHeight=11.69)["data"]
+        (folder / f"{page.stem}.pdf").write_bytes(base64.b64decode(printed))
+    return count + 1
+
+
+def main(arguments: t.Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(description="Look at the page of a proof with a real Chromium.")
+    parser.add_argument("page", type=pathlib.Path, help="the HTML file")
+    parser.add_argument("proof", type=pathlib.Path, help="the proof that it was made from, as JSON")
+    parser.add_argument("folder", type=pathlib.Path, help="where the pictures go")
+    parser.add_argument("--chromium", default=os.environ.get("RINGFENCE_CHROMIUM", "chromium"))
+    settings = parser.parse_args(arguments)
+    try:
+        if not shutil.which(settings.chromium):
+            raise PageError(f"{settings.chromium} is not there: install Debian's package chromium, or use --chromium")
+        page = settings.page.resolve(strict=True)
+        proof = json.loads(settings.proof.read_text(encoding="utf-8"))
+        settings.folder.mkdir(parents=True, exist_ok=True)
+        pairs = compare(dump_dom(settings.chromium, page), proof)
+        files = take_pictures(settings.chromium, page, settings.folder)
+    except (PageError, OSError, ValueError) as exc:
+        print(f"FAILED {settings.page.name}: {exc}")
+        return 1
+    print(f"ok {page.name}: {pairs} pairs as in the proof, {files} files in {settings.folder}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
