@@ -15,9 +15,17 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._der import (
     iso_time,
     read_certificate,
     read_certificates,
-    split_pem,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import CryptoError
+from ansible_collections.ringfence.etcd.plugins.module_utils._pem import split_pem
+from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certificate_by_hand import (
+    ED25519,
+    der,
+    extension,
+    made_by_hand,
+    name_of,
+    oid,
+)
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certificate_maker import (
     DAY,
     NOW,
@@ -212,39 +220,7 @@ def test_pem_garbage_never_ends_in_another_error(data: bytes) -> None:
             assert "\n" not in str(exc)
 
 
-def der(tag: int, *contents: bytes) -> bytes:
-    content = b"".join(contents)
-    size = len(content)
-    length = bytes([size]) if size < 0x80 else b"\x82" + size.to_bytes(2, "big") if size > 0xFF else bytes([0x81, size])
-    return bytes([tag]) + length + content
-
-
-def extension(kind: bytes, value: bytes) -> bytes:
-    return der(0x30, der(6, kind), der(4, value))
-
-
-ED25519 = der(0x30, der(6, b"\x2b\x65\x70"))
-ALTERNATIVE_NAMES = b"\x55\x1d\x11"
-
-
-def name_of(kind: bytes = b"\x55\x04\x03", text: bytes = der(0x0C, b"etcd-1")) -> bytes:
-    return der(0x30, der(0x31, der(0x30, der(6, kind), text)))
-
-
-def made_by_hand(*extensions: bytes, **parts: bytes) -> bytes:
-    """A certificate of parts that are given as they are, right or wrong; nobody has signed it."""
-    tbs = {
-        "version": der(0xA0, der(2, b"\x02")),
-        "serial": der(2, b"\x01"),
-        "algorithm": ED25519,
-        "issuer": name_of(),
-        "validity": der(0x30, der(0x17, b"260101000000Z"), der(0x17, b"360101000000Z")),
-        "subject": name_of(),
-        "key": der(0x30, ED25519, der(3, bytes(33))),
-        "extensions": der(0xA3, der(0x30, *extensions)),
-        **parts,
-    }
-    return der(0x30, der(0x30, *tbs.values()), ED25519, der(3, b"\0"))
+ALTERNATIVE_NAMES = "2.5.29.17"
 
 
 def test_a_certificate_made_by_hand() -> None:
@@ -261,22 +237,34 @@ def test_a_certificate_made_by_hand() -> None:
         ({"version": der(0xA0, der(2, b"\x05"))}, "an unknown version"),
         ({"serial": der(2)}, "an integer without a value"),
         ({"serial": der(4, b"\x01")}, "the serial number expected"),
+        ({"serial": der(2, b"\x00\x7f")}, "an integer in more bytes than it needs"),
+        ({"serial": der(2, b"\xff\x80")}, "an integer in more bytes than it needs"),
         ({"serial": b"\x1f\x81\x01"}, "a tag of several bytes"),
         ({"serial": b"\x02\x80\x01"}, "a length that DER does not have"),
         ({"serial": b"\x02\x81\x01\x01"}, "a length in more bytes than it needs"),
         ({"serial": b"\x02\x84\x7f\xff\xff\xff"}, "it was cut off"),
         ({"issuer": der(4)}, "the issuer expected"),
         ({"subject": name_of(b"\x55\x84")}, "a broken object identifier"),
+        ({"subject": name_of(b"\x55\x80\x04\x03")}, "a broken object identifier"),
         ({"subject": name_of(text=der(4, b"etcd-1"))}, "a name that is no text"),
         ({"subject": name_of(text=der(0x0C, b"\xff"))}, "a name with broken text"),
         ({"validity": der(0x30, der(0x17, b"2601010000Z"))}, "a time that is not as RFC 5280 wants it"),
         ({"validity": der(0x30, der(0x17, b"260230000000Z"))}, "a time that does not exist"),
-        ({"extensions": der(0xA3, der(0x30, extension(b"\x2a", b"x") * 2))}, "an extension that comes twice"),
+        ({"extensions": der(0xA3, der(0x30, extension("1.2", b"x") * 2))}, "an extension that comes twice"),
         (
             {"extensions": der(0xA3, der(0x30, extension(ALTERNATIVE_NAMES, der(0x30, der(0x87, bytes(3))))))},
             "an IP address of the wrong length",
         ),
         ({"extensions": der(0xA3, der(0x30)) + der(5)}, "more data than the signed part has"),
+        ({"signature_algorithm": der(0x30, oid("1.2"))}, "two different signature algorithms"),
+        (
+            {"extensions": der(0xA3, der(0x30, extension("2.5.29.19", der(0x30), der(1, b"\x01"))))},
+            "a truth value that DER does not have",
+        ),
+        ({"key": der(0x30, ED25519, der(3))}, "a broken bit string"),
+        ({"key": der(0x30, ED25519, der(3, b"\x01"))}, "a broken bit string"),
+        ({"key": der(0x30, ED25519, der(3, b"\x08\x00"))}, "a broken bit string"),
+        ({"key": der(0x30, ED25519, der(3, b"\x01\x01"))}, "a broken bit string"),
     ],
 )
 def test_a_part_that_is_wrong_is_named(parts: dict[str, bytes], problem: str) -> None:
