@@ -178,14 +178,13 @@ def time(tag: int, content: bytes) -> datetime.datetime:
     wanted = {UTC_TIME: 12, GENERALIZED_TIME: 14}.get(tag)
     if wanted is None or content[-1:] != b"Z" or len(digits) != wanted or not digits.isdigit():
         raise Malformed("a time that is not as RFC 5280 wants it")
-    text = digits.decode("ascii")
+    stamp = digits.decode("ascii")
     if tag == UTC_TIME:
         # RFC 5280, 4.1.2.5.1: two digits mean 1950 to 2049.
-        text = ("19" if text >= "50" else "20") + text
-    year, *others = (int(part) for part in (text[:4], *(text[at : at + 2] for at in range(4, 14, 2))))
-    month, day, hour, minute, second = others
+        stamp = ("19" if stamp >= "50" else "20") + stamp
+    month, day, hour, minute, second = (int(stamp[at : at + 2]) for at in range(4, 14, 2))
     try:
-        return datetime.datetime(year, month, day, hour, minute, second, tzinfo=datetime.timezone.utc)
+        return datetime.datetime(int(stamp[:4]), month, day, hour, minute, second, tzinfo=datetime.timezone.utc)
     except ValueError:
         raise Malformed("a time that does not exist") from None
 

@@ -2,7 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Certificates with the `cryptography` library: read what one says, check a signature, make the CA's and a member's.
+"""Certificates with the `cryptography` library: load one, check a signature, make the CA's and a member's.
+
+What a certificate says is read by ``_certificate_facts``, which does without the library.
 
 Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 """
@@ -11,13 +13,13 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
-import re
 import typing as t
 from datetime import datetime, timezone
 
 from ansible_collections.ringfence.etcd.plugins.module_utils import _keys as keys
-from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_rules import CertificateFacts, IssuerFacts
+from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_facts import issuer_facts
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import CryptoError
+from ansible_collections.ringfence.etcd.plugins.module_utils._pem import certificate_der
 
 try:
     from cryptography import x509
@@ -33,7 +35,6 @@ if t.TYPE_CHECKING:  # pragma: no cover
 
     E = t.TypeVar("E", bound=x509.ExtensionType)
 
-_PEM_BLOCK = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 # Flag of KeyUsage in cryptography: name as RFC 5280 writes it.
 _KEY_USAGES = {
     "digital_signature": "digitalSignature",
@@ -44,25 +45,18 @@ _KEY_USAGES = {
     "key_cert_sign": "keyCertSign",
     "crl_sign": "cRLSign",
 }
-# Only these two are asked for by name; others are told by their number.
-_EXTENDED_KEY_USAGES = {"1.3.6.1.5.5.7.3.1": "serverAuth", "1.3.6.1.5.5.7.3.2": "clientAuth"}
 
 
 def load_certificate(pem: bytes, what: str) -> x509.Certificate:
     """The one certificate in a PEM text; CryptoError with one line where there is none, a broken one, or several."""
-    if not pem.strip():
-        raise CryptoError(f"{what} is empty: put the certificate back from its backup")
-    blocks = _PEM_BLOCK.findall(pem)
-    if not blocks:
-        raise CryptoError(
-            f"{what} is no PEM certificate (no complete 'BEGIN CERTIFICATE' block): put the right one there"
-        )
-    if len(blocks) > 1:
-        raise CryptoError(f"{what} holds {len(blocks)} certificates, one is wanted: give the one meant alone")
+    der = certificate_der(pem, what)
     try:
-        return x509.load_pem_x509_certificate(blocks[0] + b"\n")
-    except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
+        certificate = x509.load_der_x509_certificate(der)
+        # Read here, where a broken key gets its line, and not where it is used.
+        certificate.public_key()
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion) as exc:
         raise CryptoError(f"{what} is broken: its PEM can't be read; put it back from its backup") from exc
+    return certificate
 
 
 def certificate_pem(certificate: x509.Certificate) -> bytes:
@@ -113,87 +107,6 @@ def is_ca(certificate: x509.Certificate) -> bool:
     constraints, _critical = extension(certificate, x509.BasicConstraints)
     usage, _critical = extension(certificate, x509.KeyUsage)
     return constraints is not None and constraints.ca and (usage is None or usage.key_cert_sign)
-
-
-def key_identifier(certificate: x509.Certificate) -> bytes:
-    """The subject key identifier; where the certificate has none, the one that RFC 5280 derives from the key."""
-    found, _critical = extension(certificate, x509.SubjectKeyIdentifier)
-    if found is None:
-        found = x509.SubjectKeyIdentifier.from_public_key(certificate.public_key())
-    return found.digest
-
-
-def issuer_facts(certificate: x509.Certificate) -> IssuerFacts:
-    """What the rules need to know of a CA."""
-    name = ", ".join(common_names(certificate.subject)) or "without common name"
-    return IssuerFacts(
-        label=f"'{name}' (SHA-256 {fingerprint(certificate)[:16]}...)",
-        subject=certificate.subject.public_bytes(),
-        key_identifier=key_identifier(certificate).hex(),
-        not_before=not_before(certificate),
-        not_after=not_after(certificate),
-    )
-
-
-def certificate_facts(certificate: x509.Certificate, what: str) -> CertificateFacts:
-    """What a certificate says; CryptoError where a part of it can't be read."""
-    try:
-        return _certificate_facts(certificate)
-    except (
-        ValueError,
-        TypeError,
-        UnsupportedAlgorithm,
-        x509.DuplicateExtension,
-        x509.UnsupportedGeneralNameType,
-    ) as exc:
-        raise CryptoError(f"{what} has a part that can't be read ({type(exc).__name__}: {exc})") from exc
-
-
-def _certificate_facts(certificate: x509.Certificate) -> CertificateFacts:
-    names, names_critical = extension(certificate, x509.SubjectAlternativeName)
-    constraints, constraints_critical = extension(certificate, x509.BasicConstraints)
-    usage, usage_critical = extension(certificate, x509.KeyUsage)
-    extended, _critical = extension(certificate, x509.ExtendedKeyUsage)
-    subject_identifier, _critical = extension(certificate, x509.SubjectKeyIdentifier)
-    authority_identifier, _critical = extension(certificate, x509.AuthorityKeyIdentifier)
-    authority = authority_identifier.key_identifier if authority_identifier else None
-    return CertificateFacts(
-        version=certificate.version.value + 1,
-        serial_number=certificate.serial_number,
-        issuer=certificate.issuer.public_bytes(),
-        common_names=common_names(certificate.subject),
-        other_subject_attributes=tuple(
-            attribute.rfc4514_string() for attribute in certificate.subject if attribute.oid != NameOID.COMMON_NAME
-        ),
-        dns_names=tuple(name.value for name in names or () if isinstance(name, x509.DNSName)),
-        ip_addresses=tuple(str(name.value) for name in names or () if isinstance(name, x509.IPAddress)),
-        other_names=tuple(
-            f"{type(name).__name__} {name.value}"
-            for name in names or ()
-            if not isinstance(name, (x509.DNSName, x509.IPAddress))
-        ),
-        names_critical=names_critical,
-        key_type=keys.key_type_of(certificate.public_key()),
-        signature_hash=_signature_hash(certificate),
-        is_ca=None if constraints is None else constraints.ca,
-        basic_constraints_critical=constraints_critical,
-        key_usages=None
-        if usage is None
-        else frozenset(text for flag, text in _KEY_USAGES.items() if getattr(usage, flag)),
-        key_usage_critical=usage_critical,
-        extended_key_usages=None
-        if extended is None
-        else frozenset(_EXTENDED_KEY_USAGES.get(oid.dotted_string, oid.dotted_string) for oid in extended),
-        subject_key_identifier=None if subject_identifier is None else subject_identifier.digest.hex(),
-        authority_key_identifier=None if authority is None else authority.hex(),
-        not_before=not_before(certificate),
-        not_after=not_after(certificate),
-    )
-
-
-def _signature_hash(certificate: x509.Certificate) -> str:
-    algorithm = certificate.signature_hash_algorithm
-    return "none" if algorithm is None else algorithm.name
 
 
 def is_signed_by(certificate: x509.Certificate, public_key: keys.PublicKey) -> bool:
@@ -271,6 +184,9 @@ class Issuer:
     def __init__(self, certificate: x509.Certificate, key: keys.PrivateKey) -> None:
         self._key = key
         self._hash = signature_hash_for(keys.key_type_of(key.public_key()))
+        # From where the rules have it too: what is issued is what they look for.
+        facts = issuer_facts(certificate_pem(certificate), "the CA's certificate")
+        key_identifier = bytes.fromhex(facts.key_identifier)
         self._base = (
             x509.CertificateBuilder()
             .issuer_name(certificate.subject)
@@ -279,7 +195,7 @@ class Issuer:
                 x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]),
                 critical=False,
             )
-            .add_extension(x509.AuthorityKeyIdentifier(key_identifier(certificate), None, None), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier(key_identifier, None, None), critical=False)
         )
 
     def issue(
@@ -303,15 +219,12 @@ class Issuer:
 
 __all__ = (
     "Issuer",
-    "certificate_facts",
     "certificate_pem",
     "common_names",
     "extension",
     "fingerprint",
     "is_ca",
     "is_signed_by",
-    "issuer_facts",
-    "key_identifier",
     "load_certificate",
     "make_ca_certificate",
     "not_after",

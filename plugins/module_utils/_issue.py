@@ -19,6 +19,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils import _certificate
 from ansible_collections.ringfence.etcd.plugins.module_utils import _certificates as certificates
 from ansible_collections.ringfence.etcd.plugins.module_utils import _files as files
 from ansible_collections.ringfence.etcd.plugins.module_utils import _keys as keys
+from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_facts import certificate_facts, issuer_facts
 from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_rules import Reason
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import CryptoError, InputError, RefusedError
 
@@ -125,7 +126,7 @@ class Issued:
 def load_authority(pem: bytes, what: str, now: datetime) -> Authority:
     """The CA from its certificate; one line where it is no CA, expired or not yet valid."""
     certificate = certificates.load_certificate(pem, what)
-    facts = certificates.issuer_facts(certificate)
+    facts = issuer_facts(pem, what)
     if not certificates.is_ca(certificate):
         raise CryptoError(f"{what} is not a CA certificate (CA:TRUE and keyCertSign are wanted): give the CA's own")
     problems = ca.validity_problems(certificate, now)
@@ -198,10 +199,10 @@ def _decide(request: Request, member: Member, authority: Authority | None, now: 
         reasons.append(Reason("missing", "there is no certificate"))
     else:
         try:
+            facts = certificate_facts(content, what)
             found = certificates.load_certificate(content, what)
-            facts = certificates.certificate_facts(found, what)
         except CryptoError as exc:
-            found = None
+            facts = None
             reasons.append(Reason("unreadable", str(exc)))
     if found is not None and facts is not None:
         if paths is not None:

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta, timezone
 from ansible_collections.ringfence.etcd.plugins.module_utils import _certificate_rules as rules
 from ansible_collections.ringfence.etcd.plugins.module_utils import _certificates as certificates
 from ansible_collections.ringfence.etcd.plugins.module_utils import _keys as keys
+from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_facts import issuer_facts
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import NameOID
@@ -40,7 +41,7 @@ class Authority(t.NamedTuple):
 
     @property
     def facts(self) -> rules.IssuerFacts:
-        return certificates.issuer_facts(self.certificate)
+        return issuer_facts(self.pem, "the CA")
 
 
 @functools.cache

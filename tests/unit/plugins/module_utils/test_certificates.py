@@ -16,6 +16,7 @@ import cryptography
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils import _certificate_rules as rules
 from ansible_collections.ringfence.etcd.plugins.module_utils import _certificates as certificates
+from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_facts import certificate_facts
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import CryptoError
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import certificate_factory as factory
 from cryptography import x509
@@ -75,8 +76,9 @@ def test_any_member_gets_a_certificate_that_has_no_reason(
     key = factory.key_of(wanted.key_type)
     issued = ca.issuer.issue(wanted, key.public_key(), first, last)
     # Read back from its bytes, as the next run does.
-    found = certificates.load_certificate(certificates.certificate_pem(issued), "it")
-    facts = certificates.certificate_facts(found, "it")
+    pem = certificates.certificate_pem(issued)
+    found = certificates.load_certificate(pem, "it")
+    facts = certificate_facts(pem, "it")
 
     assert certificates.is_signed_by(found, ca.key.public_key())
     assert rules.reasons_to_issue(wanted, facts, True, ca.facts, renewal, NOW) == []
@@ -183,8 +185,7 @@ def test_signature_tells_cas_of_one_name_apart(ca_type: str, other_type: str) ->
 
 def test_issuer_is_the_cas_subject_byte_by_byte() -> None:
     ca = factory.authority()
-    found = certificates.load_certificate(factory.member_pem(ca), "it")
-    facts = certificates.certificate_facts(found, "it")
+    facts = certificate_facts(factory.member_pem(ca), "it")
     assert facts.issuer == ca.facts.subject
     assert facts.authority_key_identifier == ca.facts.key_identifier
 
@@ -211,8 +212,7 @@ def test_bad_pem_is_one_line(pem: bytes, part: str) -> None:
 
 def test_ipv6_forms_round_trip() -> None:
     wanted = factory.profile(ip_addresses=["FD00:0:0::1", "::ffff:10.0.0.1"])
-    found = certificates.load_certificate(factory.member_pem(factory.authority(), wanted), "it")
-    given_addresses = certificates.certificate_facts(found, "it").ip_addresses
+    given_addresses = certificate_facts(factory.member_pem(factory.authority(), wanted), "it").ip_addresses
     assert [ipaddress.ip_address(text) for text in given_addresses] == [
         ipaddress.ip_address("fd00::1"),
         ipaddress.ip_address("::ffff:10.0.0.1"),
@@ -234,8 +234,10 @@ def signed(builder: x509.CertificateBuilder, key: t.Any, **more: t.Any) -> x509.
 def test_an_extension_that_can_not_be_read_is_one_line() -> None:
     broken = x509.UnrecognizedExtension(x509.SubjectAlternativeName.oid, b"\x30\x05ab")
     found = signed(x509.CertificateBuilder().add_extension(broken, False), factory.key_of("ecdsa-p256"))
-    with pytest.raises(CryptoError, match=r"/x/etcd-1\.crt has a part that can't be read .ValueError: ") as caught:
-        certificates.certificate_facts(found, "/x/etcd-1.crt")
+    with pytest.raises(
+        CryptoError, match=r"/x/etcd-1\.crt is no readable X\.509 certificate .it was cut off"
+    ) as caught:
+        certificate_facts(certificates.certificate_pem(found), "/x/etcd-1.crt")
     assert "\n" not in str(caught.value)
 
 
