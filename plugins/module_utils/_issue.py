@@ -19,7 +19,8 @@ from ansible_collections.ringfence.etcd.plugins.module_utils import _certificate
 from ansible_collections.ringfence.etcd.plugins.module_utils import _certificates as certificates
 from ansible_collections.ringfence.etcd.plugins.module_utils import _files as files
 from ansible_collections.ringfence.etcd.plugins.module_utils import _keys as keys
-from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_facts import certificate_facts, issuer_facts
+from ansible_collections.ringfence.etcd.plugins.module_utils import _settled as settled
+from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_facts import issuer_facts
 from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_rules import Reason
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import CryptoError, InputError, RefusedError
 
@@ -191,23 +192,19 @@ def _decide(request: Request, member: Member, authority: Authority | None, now: 
     paths = _paths(request, member.profile.name)
     if paths is not None:
         content = files.read_file(paths[0])
-    reasons: list[Reason] = []
     found: x509.Certificate | None = None
-    facts: rules.CertificateFacts | None = None
-    what = f"the certificate of member {member.profile.name}"
-    if content is None or not content.strip():
-        reasons.append(Reason("missing", "there is no certificate"))
-    else:
+    facts, reasons = settled.present_certificate(member.profile, content)
+    if facts is not None and content is not None:
         try:
-            facts = certificate_facts(content, what)
-            found = certificates.load_certificate(content, what)
+            found = certificates.load_certificate(content, settled.certificate_name(member.profile))
         except CryptoError as exc:
-            facts = None
-            reasons.append(Reason("unreadable", str(exc)))
+            facts, reasons = None, [settled.unreadable_certificate(exc)]
     if found is not None and facts is not None:
         if paths is not None:
             matches, problem = _key_matches(paths[1], found)
-        reasons.extend(_certificate_reasons(request, member, authority, found, facts, now))
+        signed = authority is not None and certificates.is_signed_by(found, authority.public_key)
+        issuer = None if authority is None else authority.facts
+        reasons = settled.certificate_reasons(member.profile, facts, signed, issuer, request.rules, now)
         reasons.extend(rules.key_reasons(matches, member.new_key))
         if problem:
             reasons = [Reason(r.code, problem) if r.code == "private_key_mismatch" else r for r in reasons]
@@ -216,20 +213,6 @@ def _decide(request: Request, member: Member, authority: Authority | None, now: 
     if paths is not None:
         changes = _file_changes(request, paths, bool(reasons), new_key)
     return Decision(member, tuple(reasons), new_key, found, facts, changes)
-
-
-def _certificate_reasons(
-    request: Request,
-    member: Member,
-    authority: Authority | None,
-    found: x509.Certificate,
-    facts: rules.CertificateFacts,
-    now: datetime,
-) -> list[Reason]:
-    if authority is None:
-        return [Reason("other_ca", "the certificate is not signed by the CA that this run makes")]
-    signed = certificates.is_signed_by(found, authority.public_key)
-    return rules.reasons_to_issue(member.profile, facts, signed, authority.facts, request.rules, now)
 
 
 def _paths(request: Request, name: str) -> tuple[str, str] | None:

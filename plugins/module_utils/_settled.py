@@ -1,0 +1,96 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Whether a member's certificate is settled or due, told with Python's standard library only.
+
+Pure: takes what the member must have and what it has, gives reasons. The CA's host decides with the same functions
+(``_issue``), so that a controller without ``cryptography`` comes to the same answer. One thing it can't do itself is to
+check a signature: it takes the word of the node, whose TLS handshake proved the chain.
+
+Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_facts import certificate_facts
+from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_rules import (
+    CertificateFacts,
+    IssuerFacts,
+    PeerProfile,
+    Reason,
+    RenewalRules,
+    key_reasons,
+    reasons_to_issue,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._errors import CryptoError
+
+if t.TYPE_CHECKING:  # pragma: no cover
+    from datetime import datetime
+
+
+def certificate_due(
+    profile: PeerProfile,
+    pem: str | None,
+    private_key_matches: bool | None,
+    issuer: IssuerFacts,
+    rules: RenewalRules,
+    now: datetime,
+    chain_verified: bool,
+    new_key_requested: bool = False,
+) -> list[Reason]:
+    """Why a member's certificate is to be issued; an empty list where nothing is.
+
+    ``private_key_matches``: None where there is no private key. ``chain_verified``: the node's own handshake proved
+    that the certificate chains to its trust bundle. A bundle may hold more CAs than this one; those are told apart by
+    the issuer's name and key identifier.
+    """
+    facts, unreadable = present_certificate(profile, None if pem is None else pem.encode("utf-8", "replace"))
+    if facts is None:
+        return unreadable
+    reasons = certificate_reasons(profile, facts, chain_verified, issuer, rules, now)
+    return reasons + key_reasons(private_key_matches, new_key_requested)
+
+
+def present_certificate(profile: PeerProfile, pem: bytes | None) -> tuple[CertificateFacts | None, list[Reason]]:
+    """The facts of the certificate that a member has, or None and why there are none."""
+    if pem is None or not pem.strip():
+        return None, [Reason("missing", "there is no certificate")]
+    try:
+        return certificate_facts(pem, certificate_name(profile)), []
+    except CryptoError as exc:
+        return None, [unreadable_certificate(exc)]
+
+
+def certificate_name(profile: PeerProfile) -> str:
+    """A member's certificate in messages."""
+    return f"the certificate of member {profile.name}"
+
+
+def unreadable_certificate(error: CryptoError) -> Reason:
+    return Reason("unreadable", str(error))
+
+
+def certificate_reasons(
+    profile: PeerProfile,
+    facts: CertificateFacts,
+    signed_by_issuer: bool,
+    issuer: IssuerFacts | None,
+    rules: RenewalRules,
+    now: datetime,
+) -> list[Reason]:
+    """Why a certificate that can be read is to be issued anew, apart from its key; no issuer: this run makes the CA."""
+    if issuer is None:
+        return [Reason("other_ca", "the certificate is not signed by the CA that this run makes")]
+    return reasons_to_issue(profile, facts, signed_by_issuer, issuer, rules, now)
+
+
+__all__ = (
+    "certificate_due",
+    "certificate_name",
+    "certificate_reasons",
+    "present_certificate",
+    "unreadable_certificate",
+)
