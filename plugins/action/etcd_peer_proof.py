@@ -15,6 +15,7 @@ import typing as t
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import member_from, plain
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._looks import registered_looks
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof import Question, Thresholds, judge
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof_metrics import proof_metrics
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof_page import proof_page
@@ -22,7 +23,8 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof_table import
 
 _ARGUMENTS: dict[str, t.Any] = {
     "members": {"type": "list", "elements": "dict", "required": True},
-    "results": {"type": "dict", "required": True},
+    "results": {"type": "dict"},
+    "results_variable": {"type": "str"},
     "cluster_name": {"type": "str", "required": True},
     "identity": {"type": "str", "choices": ["list", "shared"], "default": "list"},
     "no_stranger_because": {"type": "str"},
@@ -45,8 +47,14 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         result: dict[str, t.Any] = super().run(tmp, task_vars)
-        _validation, arguments = self.validate_argument_spec(argument_spec=_ARGUMENTS)  # type: ignore[no-untyped-call]
+        _validation, arguments = self.validate_argument_spec(  # type: ignore[no-untyped-call]
+            argument_spec=_ARGUMENTS,
+            mutually_exclusive=[("results", "results_variable")],
+            required_one_of=[("results", "results_variable")],
+        )
         given = plain(arguments)
+        if given["results_variable"] is not None:
+            given["results"] = registered_looks(task_vars or {}, given["members"], given["results_variable"])
         proof = _proof_from(given)
         lines = proof_table(proof)
         if given["show"]:

@@ -11,12 +11,10 @@ version_added: 0.1.0
 author:
   - ringfence.etcd contributors (@ringfence)
 description:
-  - Gives the arguments of one member's etcd, peer TLS flags and the full list of allowed common names included, by the
-    names
-    that the given version of etcd knows.
-  - Fails where that version would lock every peer out, and where an extra flag would set a flag of the role's or take
-    the
-    fence down.
+  - Gives the arguments of one member's etcd, peer TLS flags and the full list of allowed common names included. Every
+    version from 3.4 on takes them; whether it reads the list as a list is checked by
+    P(ringfence.etcd.etcd_cluster_check#filter).
+  - Fails where an extra flag would set a flag of the role's or take the fence down.
 options:
   _input:
     description: The member's name.
@@ -27,9 +25,6 @@ options:
     type: list
     elements: dict
     required: true
-  version:
-    description: The version of etcd on the member, such as V(3.5.16); none where it is not known yet.
-    type: str
   settings:
     description:
       - C(cluster_name), C(data_dir) and C(credentials_directory); optionally C(identity), C(client_tls),
@@ -42,7 +37,7 @@ options:
 EXAMPLES = r"""
 - name: Show the flags of etcd-1
   ansible.builtin.debug:
-    msg: "{{ 'etcd-1' | ringfence.etcd.etcd_arguments(members, '3.5.16', settings) }}"
+    msg: "{{ 'etcd-1' | ringfence.etcd.etcd_arguments(members, settings) }}"
   vars:
     settings: {cluster_name: etcd, data_dir: /var/lib/etcd/etcd-1, credentials_directory: /etc/etcd/pki}
 """
@@ -57,16 +52,15 @@ _value:
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.ringfence.etcd.plugins.module_utils._flags import etcd_flags, parse_version
+from ansible_collections.ringfence.etcd.plugins.module_utils._flags import etcd_flags
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import (
     call,
     flag_settings_from,
     member_from,
-    plain,
 )
 
 
-def etcd_arguments(value: str, members: t.Any, version: str | None, settings: t.Mapping[str, t.Any]) -> list[str]:
+def etcd_arguments(value: str, members: t.Any, settings: t.Mapping[str, t.Any]) -> list[str]:
     everyone = [member_from(member) for member in members]
     own = next((member for member in everyone if member.name == value), None)
     if own is None:
@@ -74,8 +68,7 @@ def etcd_arguments(value: str, members: t.Any, version: str | None, settings: t.
             f"{value} is no member of the cluster: its members are {', '.join(m.name for m in everyone)}"
         )
     flag_settings = flag_settings_from(settings)
-    number = call(parse_version, plain(version)) if version else None
-    return [f"--{flag}={item}" for flag, item in call(etcd_flags, own, everyone, flag_settings, number)]
+    return [f"--{flag}={item}" for flag, item in call(etcd_flags, own, everyone, flag_settings)]
 
 
 class FilterModule:

@@ -25,8 +25,6 @@ Version = tuple[int, int, int]
 # etcd PR 18160 (v3.5.15) and PR 18015 (v3.6.0): before, the flag is one common name, compared whole.
 FIRST_VERSION_WITH_LIST: Version = (3, 5, 15)
 OLDEST_VERSION: Version = (3, 4, 0)
-# v3.4: capnslog is the default logger, with other words than every later version; v3.5 knows zap alone.
-_FIRST_VERSION_WITH_ZAP_ALONE: Version = (3, 5, 0)
 
 # Flags that would take the fence down, or make etcd ignore it, wherever they come from.
 _FENCE_BREAKERS = {
@@ -90,15 +88,12 @@ def allowed_common_names(members: t.Sequence[Member]) -> list[str]:
     return list(dict.fromkeys(member.common_name for member in members))
 
 
-def etcd_flags(
-    member: Member, members: t.Sequence[Member], settings: FlagSettings, version: Version | None
-) -> list[tuple[str, str]]:
+def etcd_flags(member: Member, members: t.Sequence[Member], settings: FlagSettings) -> list[tuple[str, str]]:
     """(flag, value) for one member, the flag without dashes, in the order in which the unit shows them.
 
-    ``version`` None: not known yet (check mode before etcd is installed); the newest form is given.
+    The same for every version of etcd, so that a unit can be rendered before a host was looked at; whether a version
+    may run with a list is said by ``check_identity``.
     """
-    if version is not None:
-        check_identity(version, settings.identity, member.name)
     pki = settings.credentials_directory.rstrip("/")
     certificate, key, authority = f"{pki}/{member.name}.crt", f"{pki}/{member.name}.key", f"{pki}/ca.crt"
     _check_client_files(settings)
@@ -125,7 +120,8 @@ def etcd_flags(
             ("trusted-ca-file", settings.client_ca_file or authority),
             ("client-cert-auth", "true"),
         ]
-    if version is not None and version < _FIRST_VERSION_WITH_ZAP_ALONE and "logger" not in settings.extra_flags:
+    if "logger" not in settings.extra_flags:
+        # v3.4 has capnslog by default, whose words differ from those of every later version; those know zap alone.
         flags.append(("logger", "zap"))
     return flags + _extra_flags(settings.extra_flags, {name for name, _value in flags})
 

@@ -12,10 +12,11 @@ Note that this module util is PRIVATE to the collection. It can have breaking ch
 
 from __future__ import annotations
 
+import datetime
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._der import read_certificates
+from ansible_collections.ringfence.etcd.plugins.module_utils._der import iso_time, read_certificates
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._flags import (
     FlagSettings,
@@ -27,6 +28,9 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._flags import (
 from ansible_collections.ringfence.etcd.plugins.module_utils._members import Member
 
 Info = t.Mapping[str, t.Any]
+
+# New certificates begin an hour before they are made: a clock that is behind by less takes them for valid.
+_CLOCK_TOLERANCE = datetime.timedelta(minutes=30)
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,8 @@ class Question:
     overrule_distribution_etcd: bool = False
     ca_certificate: str | None = None
     flag_settings: FlagSettings | None = None
+    # None: the hosts' clocks are not compared with the controller's.
+    time: datetime.datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -139,13 +145,28 @@ def refuse_files_of_others(cluster: Cluster) -> t.Iterator[Refusal]:
         )
 
 
+def refuse_wrong_clock(cluster: Cluster) -> t.Iterator[Refusal]:
+    """A certificate is judged by the host's clock: a wrong one refuses good ones, or takes ended ones for valid."""
+    here = cluster.question.time
+    for member, info in cluster.inspected():
+        if here is None or not info.get("time"):
+            continue
+        there = datetime.datetime.strptime(info["time"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=datetime.timezone.utc)
+        if abs(there - here) > _CLOCK_TOLERANCE:
+            yield Refusal(
+                "clock",
+                f"member {member.name}: its clock says {info['time']}, the controller's {iso_time(here)}: set the one "
+                "right that is wrong, by NTP at best, since certificates are judged by it",
+            )
+
+
 def refuse_flags(cluster: Cluster) -> t.Iterator[Refusal]:
     """The command line can be made for every member: what is wrong with an extra flag is the same on all, said once."""
     settings = cluster.question.flag_settings
     if settings is not None:
         try:
             for member in cluster.members:
-                etcd_flags(member, cluster.members, settings, None)
+                etcd_flags(member, cluster.members, settings)
         except RingfenceError as exc:
             yield Refusal("flags", str(exc))
 
@@ -352,6 +373,7 @@ def refuse_first_start_in_batches(cluster: Cluster) -> t.Iterator[Refusal]:
 _GUARDS: tuple[t.Callable[[Cluster], t.Iterator[Refusal]], ...] = (
     refuse_missing_binary,
     refuse_version,
+    refuse_wrong_clock,
     refuse_flags,
     refuse_files_of_others,
     refuse_other_cluster,

@@ -17,7 +17,7 @@ import ssl
 import typing as t
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._commands import run_command
-from ansible_collections.ringfence.etcd.plugins.module_utils._der import certificate_facts, read_certificates
+from ansible_collections.ringfence.etcd.plugins.module_utils._der import certificate_facts, iso_time, read_certificates
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import FileError, InputError, RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._files import describe, os_error, owner_name, read_file
 from ansible_collections.ringfence.etcd.plugins.module_utils._other_etcd import other_etcd, told_by_unit
@@ -97,14 +97,16 @@ def peer_info(
         raise InputError(f"name: {name!r} can't be a file's name: give the member's name, without a slash")
     if not re.fullmatch(r"[A-Za-z0-9:_.\\@-]+\.service", unit):
         raise InputError(f"unit: {unit!r} is no service's name: write it like etcd.service")
+    now = now or datetime.datetime.now(datetime.timezone.utc)
     service, other = _service_facts(unit, unit_directory)
     settings = service["unit"]["settings"]
     if data_dir is None and settings is not None and os.path.isabs(settings["data_dir"]):
         data_dir = settings["data_dir"]
     return {
+        "time": iso_time(now),
         "etcd": etcd_facts(etcd_binary),
         "user": user_facts(owner),
-        "credentials": credentials_facts(directory, name, now or datetime.datetime.now(datetime.timezone.utc)),
+        "credentials": credentials_facts(directory, name, now),
         **service,
         "data": data_facts(data_dir),
         "other_etcd": other,

@@ -42,7 +42,9 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._handshake import (
     client_context,
     meet,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._host_due import Due, WantedHost, host_due
 from ansible_collections.ringfence.etcd.plugins.module_utils._peer_info import peer_info
+from ansible_collections.ringfence.etcd.plugins.module_utils._service import WantedUnit
 
 MEMBER = "member"
 STRANGER = "stranger"
@@ -249,6 +251,45 @@ def probe_node(params: t.Mapping[str, t.Any], now: datetime.datetime) -> dict[st
         data_dir=params["data_dir"],
         now=now,
     )
+    found: dict[str, t.Any] = {
+        "name": params["name"],
+        "time": iso_time(now),
+        "called": params["call"] == "always" or (params["call"] == "running" and info["process"]["running"]),
+        "probes": [],
+        "problem": None,
+        "unreadable_files": [],
+        "revoked": [],
+        "live_members": None,
+        "live_members_problem": None,
+        "due": None if params["unit_content"] is None else _due(params, info),
+        "info": info,
+    }
+    if found["called"]:
+        found.update(_met(params, targets, info, now))
+    return found
+
+
+def _due(params: t.Mapping[str, t.Any], info: t.Mapping[str, t.Any]) -> list[Due]:
+    unit = WantedUnit(
+        name=params["unit"],
+        text=params["unit_content"],
+        member_name=params["name"],
+        data_dir=params["data_dir"],
+        owner=params["owner"],
+        group=params["group"],
+        unit_directory=params["unit_directory"] or WantedUnit.unit_directory,
+    )
+    found = info["credentials"]
+    wanted = WantedHost(
+        params["directory"], unit, params["manage_service"], found["ca"]["pem"], found["certificate"]["pem"]
+    )
+    return host_due(wanted)
+
+
+def _met(
+    params: t.Mapping[str, t.Any], targets: t.Sequence[Target], info: t.Mapping[str, t.Any], now: datetime.datetime
+) -> dict[str, t.Any]:
+    """What this host meets, as itself and as others."""
     callers, problem = [], None
     try:
         callers.append(_own_caller(info))
@@ -262,15 +303,12 @@ def probe_node(params: t.Mapping[str, t.Any], now: datetime.datetime) -> dict[st
         params["client_url"], params["client_ca_file"], params["client_cert_file"], params["client_key_file"]
     )
     return {
-        "name": params["name"],
-        "time": iso_time(now),
-        "probes": _served_once(probe_all(callers, targets, timeout_seconds, now), now),
+        "probes": _served_once(probe_all(callers, targets, params["timeout_seconds"], now), now),
         "problem": problem,
         "unreadable_files": unreadable_files(info, params["owner"]),
         "revoked": sorted(_own_revoked(info)),
         "live_members": live,
         "live_members_problem": live_problem,
-        "info": info,
     }
 
 

@@ -245,8 +245,8 @@ def start_actions(found: Found, wanted: WantedUnit, seal: str | None) -> tuple[s
 # Plan and apply -----------------------------------------------------------------------------------------------------
 
 
-def plan_present(wanted: WantedUnit, trust_bundle_changed: bool, check_mode: bool) -> Plan:
-    """What makes the unit as wanted; nothing is changed yet, but systemd has read a new text."""
+def plan_present(wanted: WantedUnit, trust_bundle_changed: bool, check_mode: bool, check_new_text: bool = True) -> Plan:
+    """What makes the unit as wanted; nothing is changed yet, but systemd has read a new text (``check_new_text``)."""
     _systemd.require_systemd()
     check_unit_text(wanted)
     found = find(wanted.name, wanted.unit_directory)
@@ -254,7 +254,7 @@ def plan_present(wanted: WantedUnit, trust_bundle_changed: bool, check_mode: boo
     warnings: list[str] = []
     uid, gid = _owner_ids(wanted, check_mode, warnings)
     files = _plan_files(wanted, uid, gid)
-    if files.has_new_text:
+    if files.has_new_text and check_new_text:
         _systemd.verify_unit(wanted.text, wanted.name, missing_program_is_fine=check_mode)
         _check_flags(wanted)
     actions = files.actions
@@ -280,13 +280,13 @@ def plan_present(wanted: WantedUnit, trust_bundle_changed: bool, check_mode: boo
     )
 
 
-def plan_written(wanted: WantedUnit, check_mode: bool) -> Plan:
+def plan_written(wanted: WantedUnit, check_mode: bool, check_new_text: bool = True) -> Plan:
     """What puts the unit's file and the data folder in place, and no more: nobody asks this host's systemd."""
     check_unit_text(wanted)
     warnings: list[str] = []
     uid, gid = _owner_ids(wanted, check_mode, warnings)
     files = _plan_files(wanted, uid, gid, make_unit_directory=True)
-    if files.has_new_text:
+    if files.has_new_text and check_new_text:
         _check_flags(wanted)
     return Plan(
         wanted,

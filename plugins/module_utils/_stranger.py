@@ -11,16 +11,21 @@ Note that this module util is PRIVATE to the collection. It can have breaking ch
 
 from __future__ import annotations
 
+import os
 import secrets
 import typing as t
 from datetime import datetime, timedelta
 
+from ansible_collections.ringfence.etcd.plugins.module_utils import _ca as ca
 from ansible_collections.ringfence.etcd.plugins.module_utils import _certificate_rules as rules
 from ansible_collections.ringfence.etcd.plugins.module_utils import _certificates as certificates
 from ansible_collections.ringfence.etcd.plugins.module_utils import _files as files
 from ansible_collections.ringfence.etcd.plugins.module_utils import _keys as keys
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError, RefusedError, RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._issue import Authority, load_authority, load_issuer
+
+if t.TYPE_CHECKING:  # pragma: no cover
+    from cryptography import x509
 
 STRANGER = "stranger"
 UNKNOWN_CA = "unknown_ca"
@@ -35,6 +40,9 @@ def run(params: t.Mapping[str, t.Any], now: datetime, result_is_hidden: bool) ->
 
     Without a usable CA key there is no stranger of that CA, and ``problem`` says why: the rest is made all the same.
     """
+    looked = {"ca": look_at_ca(params, now)}
+    if not params["make"]:
+        return {"members": [], "common_name": None, "problem": "none was asked for", **looked}
     if not result_is_hidden:
         raise RefusedError("the strangers' private keys would be shown in the task's result: set no_log to true on it")
     rules.check_range("validity_minutes", params["validity_minutes"], 1, 60)
@@ -62,7 +70,28 @@ def run(params: t.Mapping[str, t.Any], now: datetime, result_is_hidden: bool) ->
         "members": made,
         "common_name": stranger_name if issuer is not None else None,
         "problem": problem,
+        **looked,
     }
+
+
+def look_at_ca(params: t.Mapping[str, t.Any], now: datetime) -> dict[str, t.Any] | None:
+    """The CA in ``ca_directory``, and what ``etcd_ca`` would change of it or fail with; None without a directory."""
+    if params["ca_directory"] is None:
+        return None
+    wanted = ca.WantedCa(
+        params["ca_directory"],
+        params["ca_common_name"],
+        params["ca_key_type"],
+        passphrase=params["ca_private_key_passphrase"],
+        create=False,
+    )
+    try:
+        plan = ca.plan_ca(wanted, now)
+    except RingfenceError as exc:
+        return {"certificate": None, "due": [{"code": exc.problem, "text": str(exc)}]}
+    # A plan that makes none, as create is False, has the certificate of the one that is there.
+    pem = certificates.certificate_pem(t.cast("x509.Certificate", plan.certificate))
+    return {"certificate": pem.decode("ascii"), "due": [reason.as_dict() for reason in plan.reasons]}
 
 
 def _checked_member(given: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any]:
@@ -89,6 +118,8 @@ def _issuer(
 
 def _content(params: t.Mapping[str, t.Any], option: str, what: str) -> tuple[bytes, str]:
     path, content = params[f"{option}_path"], params[f"{option}_content"]
+    if path is None and params["ca_directory"] is not None:
+        path = os.path.join(params["ca_directory"], "ca.crt" if option == "ca_certificate" else "ca.key")
     if content is not None:
         return content.encode("utf-8"), f"{what} in {option}_content"
     if path is None:
@@ -116,4 +147,4 @@ def _made(
     }
 
 
-__all__ = ("STRANGER", "UNKNOWN_CA", "run")
+__all__ = ("STRANGER", "UNKNOWN_CA", "look_at_ca", "run")

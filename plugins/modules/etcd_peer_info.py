@@ -79,6 +79,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+time:
+  description: When, by this host's clock, in UTC.
+  type: str
+  returned: always
+  sample: '2026-11-24T09:00:00Z'
 etcd:
   description: etcd's program.
   type: dict

@@ -19,7 +19,8 @@ description:
     be accepted, the others refused; M(ringfence.etcd.etcd_peer_proof) says whether it is so in the whole cluster.
   - Several causes look the same on the wire. Where a reason was worked out from the certificates and lists at hand, it
     is marked as inferred.
-  - Also tells what M(ringfence.etcd.etcd_peer_info) tells, so that one call to a host is all that a proof takes.
+  - Also tells what M(ringfence.etcd.etcd_peer_info) tells, and with O(unit_content) what a deployment would change, so
+    that one look at a host is all that a run without changes takes.
   - Changes nothing. As an ordinary user, what can't be read is told in a C(problem) and the rest is done.
   - Needs nothing but Python on the host.
 author:
@@ -67,6 +68,13 @@ options:
   client_key_file:
     description: Private key for O(client_url), a path on the host.
     type: path
+  call:
+    description:
+      - Whether to call the other members. With V(running) only where this host's own member runs, so that a cluster
+        that is not there yet is not waited for.
+    type: str
+    choices: [always, running, never]
+    default: always
   timeout_seconds:
     description: How long one call may take, from V(0.5) to V(60.0) seconds.
     type: float
@@ -91,8 +99,21 @@ options:
     description: Folder of the unit's file, as for M(ringfence.etcd.etcd_peer_info).
     type: path
   data_dir:
-    description: etcd's data folder. Without it, the one that the deployed unit names.
+    description:
+      - etcd's data folder. Without it, the one that the deployed unit names. Required with O(unit_content).
     type: path
+  unit_content:
+    description:
+      - The text that the unit ought to have, with its seal. With it, RV(due) is told.
+    type: str
+  group:
+    description: Group that etcd runs as, for RV(due).
+    type: str
+    default: etcd
+  manage_service:
+    description: Whether systemd ought to have the unit enabled and started, for RV(due).
+    type: bool
+    default: true
 seealso:
   - module: ringfence.etcd.etcd_peer_stranger
   - module: ringfence.etcd.etcd_peer_proof
@@ -126,6 +147,11 @@ time:
   returned: success
   type: str
   sample: '2026-11-24T09:00:00Z'
+called:
+  description: Whether it called the others, which O(call) says. Otherwise the next six are empty.
+  returned: success
+  type: bool
+  sample: true
 probes:
   description: One entry for each case and target.
   returned: success
@@ -228,6 +254,26 @@ live_members_problem:
   returned: success
   type: str
   sample: null
+due:
+  description:
+    - What M(ringfence.etcd.etcd_peer_credentials) and M(ringfence.etcd.etcd_peer_service) would change on this host, or
+      would fail with, with the certificates that are there and the unit of O(unit_content). A restart that is due
+      counts. Empty where the host is as it should be; V(null) without O(unit_content).
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    part:
+      description: V(credentials) or V(service).
+      type: str
+    code:
+      description: One of the reasons or actions that those modules return, or the C(problem) that they would fail with.
+      type: str
+    text:
+      description: The same in one line.
+      type: str
+  sample:
+    - {part: credentials, code: mode, text: '/etc/etcd/pki/etcd-1.key: mode'}
 info:
   description: What M(ringfence.etcd.etcd_peer_info) returns.
   returned: success
@@ -255,6 +301,7 @@ def argument_spec() -> dict[str, t.Any]:
         "client_ca_file": {"type": "path"},
         "client_cert_file": {"type": "path"},
         "client_key_file": {"type": "path", "no_log": False},
+        "call": {"type": "str", "choices": ["always", "running", "never"], "default": "always"},
         "timeout_seconds": {"type": "float", "default": 5.0},
         "directory": {"type": "path", "default": "/etc/etcd/pki"},
         "owner": {"type": "str", "default": "etcd"},
@@ -262,6 +309,9 @@ def argument_spec() -> dict[str, t.Any]:
         "unit": {"type": "str", "default": "etcd.service"},
         "unit_directory": {"type": "path"},
         "data_dir": {"type": "path"},
+        "unit_content": {"type": "str"},
+        "group": {"type": "str", "default": "etcd"},
+        "manage_service": {"type": "bool", "default": True},
     }
 
 
@@ -272,6 +322,7 @@ def main() -> t.NoReturn:
             ("stranger_certificate", "stranger_private_key"),
             ("unknown_ca_certificate", "unknown_ca_private_key"),
         ],
+        required_by={"unit_content": ("data_dir",)},
         supports_check_mode=True,
     )
     try:

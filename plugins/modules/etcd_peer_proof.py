@@ -46,7 +46,11 @@ options:
       - By a member's name, the result of M(ringfence.etcd.etcd_peer_probe) on its host.
       - A member whose result is missing, or is that of a failed task, counts as not proved.
     type: dict
-    required: true
+  results_variable:
+    description:
+      - In place of O(results), the name of the variable under which each host has registered that result. It is read
+        from the hosts of this play, which is much faster.
+    type: str
   cluster_name:
     description: The cluster's name.
     type: str

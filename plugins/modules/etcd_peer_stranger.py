@@ -17,6 +17,8 @@ description:
   - They and their keys exist in this module's memory and in its result alone, and are valid for minutes. The task must
     have C(no_log=true); without it the module refuses.
   - Where the CA's private key is not at hand, the first kind is not made, and RV(problem) says why.
+  - With O(ca_directory) it also tells whether that CA is as M(ringfence.etcd.etcd_ca) would leave it, so that one look
+    at the CA's host is all that a run without changes takes.
   - Runs where the CA is and writes nothing.
 author:
   - ringfence.etcd contributors (@ringfence)
@@ -30,6 +32,24 @@ attributes:
     details:
       - Every run makes new ones. Nothing is changed by it.
 options:
+  make:
+    description: Whether to make certificates. With V(false) it only looks at O(ca_directory), and needs no C(no_log).
+    type: bool
+    default: true
+  ca_directory:
+    description:
+      - The folder of a CA that M(ringfence.etcd.etcd_ca) made, in place of O(ca_certificate_path) and
+        O(ca_private_key_path).
+    type: path
+  ca_common_name:
+    description: The common name that the CA in O(ca_directory) ought to have.
+    type: str
+    default: etcd peer CA
+  ca_key_type:
+    description: The kind of key that the CA in O(ca_directory) ought to have.
+    type: str
+    choices: [ecdsa-p256, ecdsa-p384, rsa-2048, rsa-3072, rsa-4096, ed25519]
+    default: ecdsa-p256
   members:
     description:
       - The members from whose hosts the calls will come, as P(ringfence.etcd.etcd_members#filter) gives them. Of each,
@@ -102,12 +122,27 @@ problem:
   description: Why no certificate of the members' own CA was made; V(null) where it was.
   returned: success
   type: str
+ca:
+  description: The CA in O(ca_directory); V(null) where it is not given.
+  returned: success
+  type: dict
+  contains:
+    certificate:
+      description: Its certificate as PEM; V(null) where there is none that can be used.
+      type: str
+    due:
+      description:
+        - What M(ringfence.etcd.etcd_ca) would change of it, or the C(problem) that it would fail with, each with
+          C(code) and C(text). Empty where all is as it should be.
+      type: list
+      elements: dict
 """
 
 import datetime
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_rules import KEY_TYPES
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import RingfenceError, fail_with
 from ansible_collections.ringfence.etcd.plugins.module_utils._keys import require_cryptography
 from ansible_collections.ringfence.etcd.plugins.module_utils._stranger import run
@@ -115,7 +150,11 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._stranger import ru
 
 def argument_spec() -> dict[str, t.Any]:
     return {
+        "make": {"type": "bool", "default": True},
         "members": {"type": "list", "elements": "dict", "required": True},
+        "ca_directory": {"type": "path"},
+        "ca_common_name": {"type": "str", "default": "etcd peer CA"},
+        "ca_key_type": {"type": "str", "choices": list(KEY_TYPES), "default": "ecdsa-p256", "no_log": False},
         "ca_certificate_path": {"type": "path"},
         "ca_certificate_content": {"type": "str"},
         "ca_private_key_path": {"type": "path", "no_log": False},
@@ -129,8 +168,9 @@ def main() -> t.NoReturn:
     module = AnsibleModule(
         argument_spec=argument_spec(),
         mutually_exclusive=[
-            ("ca_certificate_path", "ca_certificate_content"),
+            ("ca_directory", "ca_certificate_path", "ca_certificate_content"),
             ("ca_private_key_path", "ca_private_key_content"),
+            ("ca_directory", "ca_private_key_path"),
         ],
         supports_check_mode=True,
     )

@@ -12,7 +12,6 @@ import typing as t
 import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.ringfence.etcd.plugins.filter.etcd_arguments import etcd_arguments
-from ansible_collections.ringfence.etcd.plugins.filter.etcd_cluster_check import etcd_cluster_check
 from ansible_collections.ringfence.etcd.plugins.filter.etcd_members import etcd_members
 from ansible_collections.ringfence.etcd.plugins.filter.sealed_unit import sealed_unit
 from ansible_collections.ringfence.etcd.plugins.filter.systemd_quote import systemd_quote
@@ -30,7 +29,7 @@ SETTINGS = {"cluster_name": "etcd", "data_dir": "/var/lib/etcd/etcd", "credentia
 
 @pytest.mark.parametrize(
     "function",
-    [etcd_arguments, etcd_cluster_check, etcd_members, sealed_unit, systemd_quote],
+    [etcd_arguments, etcd_members, sealed_unit, systemd_quote],
     ids=lambda one: one.__name__,
 )
 def test_each_file_brings_the_filter_of_its_name(function: t.Callable[..., t.Any]) -> None:
@@ -95,49 +94,23 @@ def test_plain_values_are_rebuilt_to_the_last() -> None:
 
 
 def test_arguments_are_flags_with_their_values() -> None:
-    arguments = etcd_arguments("etcd-1", members("etcd-1", "etcd-2"), "3.5.16", SETTINGS)
+    arguments = etcd_arguments("etcd-1", members("etcd-1", "etcd-2"), SETTINGS)
     assert arguments[0] == "--name=etcd-1"
     assert "--peer-cert-allowed-cn=etcd-1.example.com,etcd-2.example.com" in arguments
 
 
 @pytest.mark.parametrize(
-    ("name", "version", "settings", "words"),
+    ("name", "settings", "words"),
     [
-        ("nobody", "3.5.16", SETTINGS, "nobody is no member"),
-        ("etcd-1", "three", SETTINGS, "no etcd version"),
-        ("etcd-1", "3.5.12", SETTINGS, "upgrade etcd"),
-        ("etcd-1", "3.5.16", {**SETTINGS, "colour": "red"}, "colour"),
+        ("nobody", SETTINGS, "nobody is no member"),
+        ("etcd-1", {**SETTINGS, "extra_flags": {"peer-auto-tls": True}}, "--peer-auto-tls is refused"),
+        ("etcd-1", {**SETTINGS, "colour": "red"}, "colour"),
     ],
 )
-def test_arguments_that_can_not_be_made(name: str, version: str, settings: dict[str, t.Any], words: str) -> None:
+def test_arguments_that_can_not_be_made(name: str, settings: dict[str, t.Any], words: str) -> None:
     with pytest.raises(AnsibleFilterError) as caught:
-        etcd_arguments(name, members("etcd-1"), version, settings)
+        etcd_arguments(name, members("etcd-1"), settings)
     assert words in str(caught.value)
-
-
-def test_the_check_of_a_cluster_that_was_not_seen_makes_no_authority() -> None:
-    verdict = etcd_cluster_check(members("etcd-1"), {}, "etcd", SETTINGS)
-    assert verdict["refusals"] == [] and verdict["requests"] == []
-    assert "etcd-1 can't be seen" in verdict["no_new_ca_because"]
-
-
-def test_the_check_says_each_refusal_with_its_code() -> None:
-    info = {"etcd": {"binary": "/usr/bin/etcd", "found": False, "version": None}}
-    verdict = etcd_cluster_check(members("etcd-1"), {"etcd-1": info}, "etcd", SETTINGS, leaving="a, b")
-    assert [refusal["code"] for refusal in verdict["refusals"]] == ["binary_missing"]
-
-
-def test_the_check_warns_of_what_may_go_on(capsys: pytest.CaptureFixture[str]) -> None:
-    verdict = etcd_cluster_check(members("etcd-1", "etcd-2"), {}, "etcd", SETTINGS)
-    (warning,) = verdict["warnings"]
-    assert "2 members" in warning and "2 members" in capsys.readouterr().err
-
-
-def test_the_check_wants_members_that_the_filter_made() -> None:
-    with pytest.raises(
-        AnsibleFilterError, match=r"made by the filter ringfence\.etcd\.etcd_members is wanted: address, "
-    ):
-        etcd_cluster_check([{"name": "etcd-1"}], {}, "etcd", SETTINGS)
 
 
 ARGUMENTS = ["--name=etcd-1", "--peer-cert-allowed-cn=etcd-1.example.com,etcd-2.example.com"]

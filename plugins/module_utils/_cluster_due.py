@@ -1,0 +1,137 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Whether a run has anything to do: all that is due in a cluster, each with its reason. Pure.
+
+Empty means that CA, hosts and processes are as they should be, and that the run may end with its proof. In doubt
+something is due: then the modules that do the work decide for themselves, and may find that there is nothing to do.
+
+Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+import typing as t
+from dataclasses import dataclass, field
+
+from ansible_collections.ringfence.etcd.plugins.module_utils import _certificate_rules as rules
+from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_facts import certificate_facts, issuer_facts
+from ansible_collections.ringfence.etcd.plugins.module_utils._errors import RingfenceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._guards import Cluster, Info
+from ansible_collections.ringfence.etcd.plugins.module_utils._members import Member
+from ansible_collections.ringfence.etcd.plugins.module_utils._settled import certificate_due, certificate_name
+
+CA, CERTIFICATE, ETCD = "ca", "certificate", "etcd"
+
+# The version in a release archive's name.
+_ARCHIVE_VERSION = re.compile(r"etcd-v([0-9]+\.[0-9]+\.[0-9]+)")
+# Only the dates of a certificate that is about to be issued depend on it.
+_BACKDATE_MINUTES = 60
+
+
+class Due(t.TypedDict):
+    """One thing to do: of which member (None: the whole cluster), in which part, a code, and the reason in one line."""
+
+    member: str | None
+    part: str
+    code: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the certificates should be, and whether etcd is to be installed (``none``, ``package``, ``archive``)."""
+
+    key_type: str = "ecdsa-p256"
+    validity_days: int = 365
+    renew_before_days: int = 30
+    new_keys: bool = False
+    install: str = "none"
+    archive: str = ""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was found beside the facts of each host: the CA, and what each host's own look said is due there.
+
+    ``authority``: the CA's certificate (PEM), None where there is none to use. ``authority_due``: reasons, each with
+    ``code`` and ``text``. ``hosts_due``: by member's name, None where that host was not asked.
+    """
+
+    authority: str | None = None
+    authority_due: t.Sequence[t.Mapping[str, str]] = ()
+    hosts_due: t.Mapping[str, t.Sequence[t.Mapping[str, str]] | None] = field(default_factory=dict)
+
+
+def cluster_due(cluster: Cluster, wanted: Wanted, found: Found, now: datetime.datetime) -> list[Due]:
+    """All that is to be done, the CA first, then member by member."""
+    due = [_due(None, CA, reason["code"], reason["text"]) for reason in found.authority_due]
+    if found.authority is None and not due:
+        due.append(_due(None, CA, "missing", "there is no CA certificate at hand"))
+    for member, info in cluster.inspected():
+        due += _install_due(member, info, wanted)
+        reasons = found.hosts_due.get(member.name)
+        if reasons is None:
+            due.append(_due(member.name, "host", "not_asked", "nobody asked this host what is due there"))
+        else:
+            due += [_due(member.name, one["part"], one["code"], one["text"]) for one in reasons]
+        if found.authority is not None:
+            due += _certificate_due(member, info, wanted, found.authority, now)
+    return due
+
+
+def _install_due(member: Member, info: Info, wanted: Wanted) -> t.Iterator[Due]:
+    etcd = info["etcd"]
+    if is_install_due(etcd["found"], etcd["version"], wanted.install, wanted.archive):
+        yield _due(member.name, ETCD, "install", f"etcd is to be installed (found: {etcd['version'] or 'none'})")
+
+
+def is_install_due(is_found: bool, version: str | None, install: str, archive: str) -> bool:
+    """Whether etcd is to be installed: it is missing, or another version than the one in the archive's name."""
+    if install == "none":
+        return False
+    meant = _ARCHIVE_VERSION.findall(archive) if install == "archive" else []
+    return not is_found or bool(meant and version not in meant)
+
+
+def _certificate_due(
+    member: Member, info: Info, wanted: Wanted, authority: str, now: datetime.datetime
+) -> t.Iterator[Due]:
+    credentials = info["credentials"]
+    if (credentials["ca"]["pem"] or "").strip() != authority.strip():
+        yield _due(member.name, CA, "content", "its trust bundle is not the CA's certificate")
+    try:
+        profile = rules.peer_profile(
+            member.name, member.common_name, member.dns_names, member.ip_addresses, wanted.key_type
+        )
+        issuer = issuer_facts(authority.encode(), "the CA certificate")
+        renewal = rules.renewal_rules(wanted.validity_days, wanted.renew_before_days, _BACKDATE_MINUTES)
+        pem = credentials["certificate"]["pem"]
+        reasons = certificate_due(
+            profile,
+            pem,
+            credentials["private_key"]["matches_certificate"],
+            issuer,
+            renewal,
+            now,
+            # The host's own handshake says so; where it failed, that is among what is due there.
+            chain_verified=True,
+            new_key_requested=wanted.new_keys,
+        )
+        if not reasons and rules.is_due(certificate_facts(pem.encode(), certificate_name(profile)), renewal, now):
+            # Nothing is to be issued, but who issues has a warning to give: the CA itself ends soon.
+            reasons = [rules.Reason("ca_ends_soon", "the certificate ends with the CA and can't be renewed for longer")]
+    except RingfenceError as exc:
+        reasons = [rules.Reason(exc.problem, str(exc))]
+    for reason in reasons:
+        yield _due(member.name, CERTIFICATE, reason.code, reason.text)
+
+
+def _due(member: str | None, part: str, code: str, text: str) -> Due:
+    return {"member": member, "part": part, "code": code, "text": text}
+
+
+__all__ = ("CA", "CERTIFICATE", "ETCD", "Due", "Found", "Wanted", "cluster_due", "is_install_due")

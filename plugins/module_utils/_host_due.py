@@ -1,0 +1,98 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Whether a host is as it should be, told in one look: the plans of the modules that would change it, not carried out.
+
+They are the very plans that ``etcd_peer_credentials`` and ``etcd_peer_service`` apply, so that a run that leaves a host
+alone and one that does not can't differ in what they take for right.
+
+Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.ringfence.etcd.plugins.module_utils._errors import RingfenceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._peer_credentials import Request, plan_credentials
+from ansible_collections.ringfence.etcd.plugins.module_utils._service import WantedUnit, plan_present, plan_written
+
+CREDENTIALS, SERVICE = "credentials", "service"
+
+_DIRECTORY_MODE = 0o755
+
+
+class Due(t.TypedDict):
+    """One thing that is not as it should be: in which part, a code for machines, a line for people."""
+
+    part: str
+    code: str
+    text: str
+
+
+@dataclass(frozen=True)
+class WantedHost:
+    """The host as it should be. ``managed``: systemd starts the unit.
+
+    ``trust_bundle`` and ``certificate``: the PEM that is there, written as this collection writes it; None where there
+    is none.
+    """
+
+    directory: str
+    unit: WantedUnit
+    managed: bool
+    trust_bundle: str | None = None
+    certificate: str | None = None
+
+
+def host_due(wanted: WantedHost) -> list[Due]:
+    """What a run would change here, or what it would fail with; nothing is changed. Empty where all is as it should."""
+    return [*_credentials_due(wanted), *_service_due(wanted)]
+
+
+def _credentials_due(wanted: WantedHost) -> t.Iterator[Due]:
+    unit = wanted.unit
+    request = Request(
+        directory=wanted.directory,
+        name=unit.member_name or "",
+        owner=unit.owner,
+        group=unit.group,
+        directory_mode=_DIRECTORY_MODE,
+        ca_content=wanted.trust_bundle,
+        certificate_content=wanted.certificate,
+        check_mode=True,
+    )
+    try:
+        plan = plan_credentials(request)
+    except RingfenceError as exc:
+        yield _due(CREDENTIALS, exc.problem, str(exc))
+        return
+    for kind, codes in plan.reasons.items():
+        for code in codes:
+            yield _due(CREDENTIALS, code, f"{plan.paths[kind]}: {code}")
+
+
+def _service_due(wanted: WantedHost) -> t.Iterator[Due]:
+    try:
+        # A new text is checked by systemd and etcd when it is about to be written, once.
+        plan = (
+            plan_present(wanted.unit, False, check_mode=True, check_new_text=False)
+            if wanted.managed
+            else plan_written(wanted.unit, check_mode=True, check_new_text=False)
+        )
+    except RingfenceError as exc:
+        yield _due(SERVICE, exc.problem, str(exc))
+        return
+    for action in plan.actions:
+        yield _due(SERVICE, action, f"{wanted.unit.name}: {action.replace('_', ' ')}")
+    for reason in plan.restart_due:
+        yield _due(SERVICE, reason["code"], reason["text"])
+
+
+def _due(part: str, code: str, text: str) -> Due:
+    return {"part": part, "code": code, "text": text}
+
+
+__all__ = ("CREDENTIALS", "SERVICE", "Due", "WantedHost", "host_due")

@@ -1,0 +1,155 @@
+#!/usr/bin/python
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: etcd_cluster_check
+short_description: Say whether a run may change an etcd cluster, and what there is to do
+version_added: 0.1.0
+description:
+  - Looks at a whole cluster, the members that are wanted beside what M(ringfence.etcd.etcd_peer_probe) found on each
+    host, and gives every reason not to go on, before anything is changed, and all that is due.
+  - It refuses where a common name would leave the list of allowed ones unasked, where the hosts trust different CAs,
+    where etcd's version would lock every peer out, where a data folder is another cluster's, where a host's clock is
+    wrong, and so on.
+  - Runs on the controller and asks no host for anything. It does not fail for what it finds; look at RV(refusals).
+author:
+  - ringfence.etcd contributors (@ringfence)
+extends_documentation_fragment:
+  - ringfence.etcd.attributes
+  - ringfence.etcd.attributes.info_module
+options:
+  members:
+    description: The members, as made by P(ringfence.etcd.etcd_members#filter).
+    type: list
+    elements: dict
+    required: true
+  looks:
+    description: By a member's name, the result of M(ringfence.etcd.etcd_peer_probe) on its host, for the hosts in this
+      run.
+    type: dict
+  looks_variable:
+    description:
+      - In place of O(looks), the name of the variable under which each host has registered that result. It is read from
+        the hosts of this play, which is much faster.
+    type: str
+  cluster_name:
+    description: The cluster's name, which is its C(--initial-cluster-token) too.
+    type: str
+    required: true
+  identity:
+    description: V(list) or V(shared).
+    type: str
+    choices: [list, shared]
+    default: list
+  play:
+    description: Names of the members in the whole play; more than in O(looks) where C(serial) makes batches.
+    type: list
+    elements: str
+    default: []
+  leaving:
+    description: Common names, or members' names, that the user says are to go.
+    type: list
+    elements: str
+    default: []
+  install:
+    description: Whether etcd is to be installed in this run, so that a missing binary is no reason to refuse, and from
+      what.
+    type: str
+    choices: [none, package, archive]
+    default: none
+  archive:
+    description: The release archive; another version than the one in its name is due to be installed.
+    type: str
+    default: ""
+  overrule_distribution_etcd:
+    description: Whether to override a service of the same name that has data of its own.
+    type: bool
+    default: false
+  ca_certificate:
+    description: The CA certificate (PEM) where it is given as content.
+    type: str
+  ca:
+    description: The CA in a folder, the return value C(ca) of M(ringfence.etcd.etcd_peer_stranger).
+    type: dict
+  settings:
+    description: The settings that P(ringfence.etcd.etcd_arguments#filter) takes, checked for every member.
+    type: dict
+    required: true
+  key_type:
+    description: The kind of key that the members ought to have.
+    type: str
+    choices: [ecdsa-p256, ecdsa-p384, rsa-2048, rsa-3072, rsa-4096, ed25519]
+    default: ecdsa-p256
+  validity_days:
+    description: How many days a new certificate is valid.
+    type: int
+    default: 365
+  renew_before_days:
+    description: A certificate that ends in fewer days is due.
+    type: int
+    default: 30
+  new_keys:
+    description: Whether every member is to get a new key.
+    type: bool
+    default: false
+seealso:
+  - module: ringfence.etcd.etcd_peer_probe
+  - module: ringfence.etcd.etcd_peer_stranger
+"""
+
+EXAMPLES = r"""
+- name: Look at the cluster as a whole
+  ringfence.etcd.etcd_cluster_check:
+    members: "{{ groups['etcd'] | ringfence.etcd.etcd_members(hostvars, cluster_name='etcd') }}"
+    looks: {etcd-1: "{{ met }}"}
+    cluster_name: etcd
+    settings: {cluster_name: etcd, data_dir: /var/lib/etcd/etcd, credentials_directory: /etc/etcd/pki}
+  register: check
+
+- name: Refuse what could lose a member, a CA or a quorum
+  ansible.builtin.fail:
+    msg: "{{ check.refusals | map(attribute='text') | join('; ') }}"
+  when: check.refusals | length > 0
+"""
+
+RETURN = r"""
+settled:
+  description: Whether the run may end here, with nothing refused and nothing due.
+  returned: success
+  type: bool
+refusals:
+  description: Why the run must not go on, each with a C(code) and a C(text); empty if it may.
+  returned: success
+  type: list
+  elements: dict
+notes:
+  description: What is allowed and still worth a line; also shown as warnings.
+  returned: success
+  type: list
+  elements: str
+due:
+  description:
+    - All that there is to do, each with C(member) (none for the cluster), C(part), C(code) and C(text). Empty where
+      CA, hosts and processes are as they should be.
+  returned: success
+  type: list
+  elements: dict
+trusted_fingerprints:
+  description: SHA-256 fingerprints of the CA certificates that all hosts with a trust bundle trust.
+  returned: success
+  type: list
+  elements: str
+no_new_ca_because:
+  description: Why a CA that does not exist must not be made now; null on a first deployment.
+  returned: success
+  type: str
+requests:
+  description: The members as M(ringfence.etcd.etcd_peer_certificates) takes them, those in O(looks) alone.
+  returned: success
+  type: list
+  elements: dict
+"""
