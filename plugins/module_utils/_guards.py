@@ -13,6 +13,7 @@ Note that this module util is PRIVATE to the collection. It can have breaking ch
 from __future__ import annotations
 
 import datetime
+import re
 import typing as t
 from dataclasses import dataclass
 
@@ -29,6 +30,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._members import Mem
 
 Info = t.Mapping[str, t.Any]
 
+_SHA256 = re.compile(r"[0-9A-Fa-f]{64}")
 # New certificates begin an hour before they are made: a clock that is behind by less takes them for valid.
 _CLOCK_TOLERANCE = datetime.timedelta(minutes=30)
 
@@ -54,7 +56,10 @@ class Question:
     batch: t.Collection[str] = ()
     play: t.Collection[str] = ()
     leaving: t.Collection[str] = ()
-    install: bool = False
+    # "none", "package" or "archive"
+    install: str = "none"
+    archive: str = ""
+    archive_sha256: str = ""
     overrule_distribution_etcd: bool = False
     ca_certificate: str | None = None
     flag_settings: FlagSettings | None = None
@@ -98,11 +103,23 @@ def _deployed(info: Info) -> t.Iterator[t.Mapping[str, t.Any]]:
         yield info["process"].get("settings") or {}
 
 
+def refuse_archive_without_sum(cluster: Cluster) -> t.Iterator[Refusal]:
+    """What is fetched and run as a service is known by its sum."""
+    question = cluster.question
+    if question.install == "archive" and not (question.archive and _SHA256.fullmatch(question.archive_sha256)):
+        yield Refusal(
+            "archive",
+            "etcd_peer_tls_install is archive, which needs etcd_peer_tls_archive (a path or URL, found "
+            f"{question.archive or 'none'}) and etcd_peer_tls_archive_sha256 (64 hexadecimal digits, found "
+            f"{question.archive_sha256 or 'none'})",
+        )
+
+
 def refuse_missing_binary(cluster: Cluster) -> t.Iterator[Refusal]:
     """etcd is the user's to bring, or the role's to install on request."""
     for member, info in cluster.inspected():
         etcd = info.get("etcd") or {}
-        if cluster.question.install:
+        if cluster.question.install != "none":
             continue
         if not etcd.get("found"):
             yield Refusal(
@@ -371,6 +388,7 @@ def refuse_first_start_in_batches(cluster: Cluster) -> t.Iterator[Refusal]:
 
 
 _GUARDS: tuple[t.Callable[[Cluster], t.Iterator[Refusal]], ...] = (
+    refuse_archive_without_sum,
     refuse_missing_binary,
     refuse_version,
     refuse_wrong_clock,

@@ -54,6 +54,11 @@ def require_cryptography(module: AnsibleModule) -> None:
         )
 
 
+def has_cryptography() -> bool:
+    """Whether `cryptography` is there and new enough."""
+    return CRYPTOGRAPHY_IMPORT_ERROR is None and cryptography_version() >= MINIMAL_CRYPTOGRAPHY
+
+
 def cryptography_version() -> tuple[int, ...]:
     """The version of the library at hand, as numbers."""
     return tuple(int(part) for part in re.findall(r"\d+", cryptography.__version__)[:2])
@@ -165,6 +170,7 @@ __all__ = (
     "CRYPTOGRAPHY_IMPORT_ERROR",
     "MINIMAL_CRYPTOGRAPHY",
     "cryptography_version",
+    "has_cryptography",
     "key_type_of",
     "load_private_key",
     "make_key",

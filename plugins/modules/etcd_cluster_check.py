@@ -65,6 +65,10 @@ options:
     description: The release archive; another version than the one in its name is due to be installed.
     type: str
     default: ""
+  archive_sha256:
+    description: The archive's SHA-256, without which an archive is refused.
+    type: str
+    default: ""
   overrule_distribution_etcd:
     description: Whether to override a service of the same name that has data of its own.
     type: bool

@@ -19,7 +19,7 @@ description:
   - Where the CA's private key is not at hand, the first kind is not made, and RV(problem) says why.
   - With O(ca_directory) it also tells whether that CA is as M(ringfence.etcd.etcd_ca) would leave it, so that one look
     at the CA's host is all that a run without changes takes.
-  - Runs where the CA is and writes nothing.
+  - Runs where the CA is and writes nothing. Where that is the controller, no process is started for it.
 author:
   - ringfence.etcd contributors (@ringfence)
 extends_documentation_fragment:
@@ -147,6 +147,12 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._errors import Ring
 from ansible_collections.ringfence.etcd.plugins.module_utils._keys import require_cryptography
 from ansible_collections.ringfence.etcd.plugins.module_utils._stranger import run
 
+MUTUALLY_EXCLUSIVE = [
+    ("ca_directory", "ca_certificate_path", "ca_certificate_content"),
+    ("ca_private_key_path", "ca_private_key_content"),
+    ("ca_directory", "ca_private_key_path"),
+]
+
 
 def argument_spec() -> dict[str, t.Any]:
     return {
@@ -167,11 +173,7 @@ def argument_spec() -> dict[str, t.Any]:
 def main() -> t.NoReturn:
     module = AnsibleModule(
         argument_spec=argument_spec(),
-        mutually_exclusive=[
-            ("ca_directory", "ca_certificate_path", "ca_certificate_content"),
-            ("ca_private_key_path", "ca_private_key_content"),
-            ("ca_directory", "ca_private_key_path"),
-        ],
+        mutually_exclusive=MUTUALLY_EXCLUSIVE,
         supports_check_mode=True,
     )
     require_cryptography(module)

@@ -30,7 +30,7 @@ DRIFTS = {
     "mode of the unit": f"chmod 0600 {UNIT}",
     "content of the trust bundle": f"echo '# mine' >> {PKI}/ca.crt",
     "a file that is gone": f"rm {PKI}/{HOST}.crt",
-    "a file left by a killed run": f"touch {PKI}/{HOST}.crt.ringfence-new",
+    "a file left by a killed run": f"touch {PKI}/.{HOST}.crt.ringfence-new",
     "text of the unit": f"echo '# mine' >> {UNIT}",
     "a service that is disabled": "systemctl disable etcd.service",
     "a service that is stopped": "systemctl stop etcd.service",

@@ -118,7 +118,7 @@ def test_a_binary_that_is_no_etcd_is_refused() -> None:
 
 
 def test_a_binary_that_is_to_be_installed_may_be_missing() -> None:
-    cluster = fresh(install=True)
+    cluster = fresh(install="package")
     cluster.infos["etcd-2"]["etcd"].update(found=False, version=None)  # type: ignore[index]
     assert codes(cluster) == []
 

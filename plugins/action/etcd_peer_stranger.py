@@ -1,0 +1,59 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Where the CA is on the controller, which is the rule, its module needs no process of its own.
+
+To start one and to pack the module for it is a fifth of what a run without changes costs the controller. Keys that
+never leave a process are in no file and in no log.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import sys
+import typing as t
+
+from ansible.plugins.action import ActionBase
+from ansible_collections.ringfence.etcd.plugins.module_utils._errors import RingfenceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._keys import has_cryptography
+from ansible_collections.ringfence.etcd.plugins.module_utils._stranger import run as answer
+from ansible_collections.ringfence.etcd.plugins.modules.etcd_peer_stranger import MUTUALLY_EXCLUSIVE, argument_spec
+
+
+class ActionModule(ActionBase):
+    """Do here what the module does, or have the module do it where the CA is."""
+
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        result: dict[str, t.Any] = super().run(tmp, task_vars)
+        if self._is_here(task_vars or {}):
+            result.update(self._made_here())
+        else:
+            result.update(self._execute_module(task_vars=task_vars))
+        return result
+
+    def _is_here(self, task_vars: dict[str, t.Any]) -> bool:
+        """Whether the module would run on this machine, as this user, by this Python, which has what it needs."""
+        if self._connection.transport != "local" or self._task.become or not has_cryptography():
+            return False
+        host = self._task.delegate_to
+        known = task_vars if not host else (task_vars.get("ansible_delegated_vars") or {}).get(host, {})
+        interpreter = known.get("ansible_python_interpreter") or sys.executable
+        # A link to the same program is another environment, with other libraries.
+        return os.path.abspath(interpreter) == os.path.abspath(sys.executable)
+
+    def _made_here(self) -> dict[str, t.Any]:
+        _validation, arguments = self.validate_argument_spec(  # type: ignore[no-untyped-call]
+            argument_spec=argument_spec(), mutually_exclusive=MUTUALLY_EXCLUSIVE
+        )
+        now = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
+        try:
+            return {"changed": False, **answer(arguments, now, result_is_hidden=bool(self._task.no_log))}
+        except RingfenceError as exc:
+            return {"failed": True, "msg": str(exc), "problem": exc.problem, "details": exc.details}
+
+
+__all__ = ("ActionModule",)
