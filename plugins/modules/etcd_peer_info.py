@@ -16,7 +16,7 @@ description:
     member of which cluster the data folder belongs to.
   - Changes nothing, and gives public parts only. The private key's bytes stay on the host.
   - What can't be read or makes no sense is told in C(problem) beside it and does not fail the module, so that it also
-    serves an empty host, and an ordinary user as far as permissions allow.
+    serves an empty host, and an ordinary user as far as permissions allow. Only O(fail_days) does, where it is given.
   - Needs nothing but Python on the host.
 author:
   - ringfence.etcd contributors (@ringfence)
@@ -55,6 +55,16 @@ options:
       - etcd's data folder.
       - Without it, the one that the deployed unit names.
     type: path
+  warn_days:
+    description:
+      - Warns of the member's certificate and of each CA in its trust bundle that has fewer whole days left.
+      - Without it nothing is warned of.
+    type: int
+  fail_days:
+    description:
+      - Fails, with the same results, where one of them has fewer whole days left. V(0) fails once one has expired.
+      - Without it no date fails the module.
+    type: int
 seealso:
   - module: ringfence.etcd.etcd_peer_credentials
 """
