@@ -84,12 +84,14 @@ def test_a_port_is_free_only_where_it_is_on_all_three_addresses() -> None:
 
 
 # --------------------------------------------------------------------------- processes
-def cluster_of(folder: pathlib.Path, command: str) -> Loopback:
+def cluster_of(folder: pathlib.Path, command: str, **commands: str) -> Loopback:
+    """All members run the command; one that is named (``etcd_2``) its own."""
     cluster = Loopback(str(folder / "cluster"))
     cluster.prepare(lambda: ("/none/etcd", "/bin/false"), usual_ports=False)
     for member in MEMBERS:
         (folder / "cluster" / member.name).mkdir()
-        unit = f"[Service]\nEnvironment=SEAL={member.name}\nExecStart={command}\n"
+        own = commands.get(member.name.replace("-", "_"), command)
+        unit = f"[Service]\nEnvironment=SEAL={member.name}\nExecStart={own}\n"
         (folder / "cluster" / member.name / f"{member.name}.service").write_text(unit)
     return cluster
 
@@ -113,12 +115,15 @@ def test_start_and_remove(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_member_that_ended_is_told_with_its_last_words(tmp_path: pathlib.Path) -> None:
-    cluster = cluster_of(tmp_path, "/bin/ls /no/such/file")
+    # One alone: of several that end, whichever ended first by the first look is told.
+    cluster = cluster_of(tmp_path, "/bin/sleep 300", etcd_2="/bin/ls /no/such/file")
     cluster.start()
-    with pytest.raises(LabError, match=r"etcd-1 has ended: .*/no/such/file.*\(all of it: .*etcd.log\)"):
-        # The first look may still find it running.
-        cluster.wait_healthy(timeout_seconds=10)
-    cluster.remove()
+    try:
+        with pytest.raises(LabError, match=r"etcd-2 has ended: .*/no/such/file.*\(all of it: .*etcd.log\)"):
+            # The first look may still find it running.
+            cluster.wait_healthy()
+    finally:
+        cluster.remove()
 
 
 def test_a_pid_that_is_another_processs_now_is_left_alone(tmp_path: pathlib.Path) -> None:
