@@ -126,8 +126,9 @@ def meet(context: ssl.SSLContext, host: str, port: int, timeout_seconds: float) 
 def _call(context: ssl.SSLContext, host: str, port: int, deadline: float, patient: bool) -> Meeting:
     try:
         plain = _connect(host, port, deadline)
-    except socket.gaierror as exc:
-        why = (exc.strerror or "").lower() or "no such name"
+    except (socket.gaierror, UnicodeError) as exc:
+        # UnicodeError: no name server is asked for what can't be a name ("etcd..example.com", a label of 64 characters).
+        why = (getattr(exc, "strerror", None) or "no such name").lower()
         return Meeting(UNREACHABLE, "name_unknown", f"{host} can't be resolved on the dialing host: {why}")
     except (socket.timeout, TimeoutError):
         return Meeting(TIMED_OUT, "connect", "no answer to the attempt to connect")

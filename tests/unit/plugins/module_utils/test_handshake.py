@@ -455,11 +455,16 @@ def test_a_network_that_is_not_reached() -> None:
     assert told(meet(context_of(), "255.255.255.255", 2380, PLENTY_SECONDS)) == (UNREACHABLE, "network")
 
 
-def test_a_name_that_does_not_resolve() -> None:
-    # Of a network interface that is not there: no name server is asked.
-    meeting = meet(context_of(), "fe80::1%none", 2380, PLENTY_SECONDS)
+@pytest.mark.parametrize(
+    "host",
+    # No name server is asked: a network interface that is not there, and what can't be a name.
+    ["fe80::1%none", "etcd..example.com", f"{'x' * 64}.example.com"],
+    ids=["no interface", "empty label", "long label"],
+)
+def test_a_name_that_does_not_resolve(host: str) -> None:
+    meeting = meet(context_of(), host, 2380, PLENTY_SECONDS)
     assert told(meeting) == (UNREACHABLE, "name_unknown")
-    assert meeting.text.startswith("fe80::1%none can't be resolved on the dialing host: ")
+    assert re.fullmatch(f"{host} can't be resolved on the dialing host: [a-z].*", meeting.text)
 
 
 def test_the_first_address_that_takes_a_connection_counts(monkeypatch: pytest.MonkeyPatch) -> None:
