@@ -134,16 +134,15 @@ def _call(context: ssl.SSLContext, host: str, port: int, deadline: float, patien
         return Meeting(TIMED_OUT, "connect", "no answer to the attempt to connect")
     except ConnectionRefusedError:
         return Meeting(UNREACHABLE, "port_closed", f"nothing listens at port {port}")
+    except ConnectionResetError as exc:
+        # A server that takes connections to reset them at once: whether this is seen here or below is up to chance.
+        return _told(Meeting(REFUSED, None, ""), exc, host, port, deadline)
     except OSError as exc:
         return Meeting(UNREACHABLE, "network", (exc.strerror or str(exc)).lower())
     with plain:
         base = Meeting(REFUSED, None, "", source=plain.getsockname()[0])
         try:
-            connection = context.wrap_socket(plain, server_hostname=host, do_handshake_on_connect=False)
-        except (OSError, ValueError) as exc:
-            return replace(base, reason="reset", text=f"the connection broke at once: {exc}")
-        with connection:
-            try:
+            with context.wrap_socket(plain, server_hostname=host, do_handshake_on_connect=False) as connection:
                 connection.settimeout(_left(deadline))
                 connection.do_handshake()
                 cipher = connection.cipher()
@@ -154,8 +153,8 @@ def _call(context: ssl.SSLContext, host: str, port: int, deadline: float, patien
                     server=connection.getpeercert(binary_form=True),
                 )
                 return _ask(connection, base, deadline, patient)
-            except (OSError, ValueError) as exc:
-                return _told(base, exc, host, port, deadline)
+        except OSError as exc:
+            return _told(base, exc, host, port, deadline)
 
 
 def _ask(connection: ssl.SSLSocket, base: Meeting, deadline: float, patient: bool) -> Meeting:

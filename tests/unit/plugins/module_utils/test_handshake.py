@@ -358,11 +358,12 @@ def test_a_reset_during_the_handshake() -> None:
 
 
 def test_a_reset_before_the_handshake(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The connection is there and broken already when TLS begins."""
+    """The connection is there, and broken when TLS begins."""
     connect = _handshake._connect
 
     def connect_and_wait(host: str, port: int, deadline: float) -> socket.socket:
         connection = connect(host, port, deadline)
+        may_reset.release()
         while True:
             try:
                 connection.getpeername()
@@ -370,9 +371,28 @@ def test_a_reset_before_the_handshake(monkeypatch: pytest.MonkeyPatch) -> None:
                 return connection
             time.sleep(0.001)
 
+    def handle(plain: socket.socket) -> None:
+        may_reset.acquire()
+        ports.reset(plain)
+
+    may_reset = threading.Semaphore(0)
     monkeypatch.setattr(_handshake, "_connect", connect_and_wait)
-    meeting = meet_with(ports.reset)
-    assert told(meeting) == (REFUSED, "reset")
+    assert told(meet_with(handle)) == (REFUSED, "reset")
+
+
+def test_a_reset_while_it_connects(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which of the two it is can't be forced on a real server; so this one is told by the system's own error."""
+
+    def refuse(connection: socket.socket, address: t.Any) -> None:
+        raise ConnectionResetError(104, "Connection reset by peer")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    meeting = meet(context_of(), HOST, 2380, PLENTY_SECONDS)
+    assert (*told(meeting), meeting.text) == (REFUSED, "reset", "the connection was reset")
+
+
+def test_a_server_that_resets_whatever_comes() -> None:
+    assert told(meet_with(ports.reset)) == (REFUSED, "reset")
 
 
 def test_a_close_during_the_handshake() -> None:
