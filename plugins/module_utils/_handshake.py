@@ -234,13 +234,16 @@ def _connect(host: str, port: int, deadline: float) -> socket.socket:
     """A connection to the first of the host's addresses that takes one, all of them within the deadline."""
     problem: OSError | None = None
     for family, kind, protocol, _name, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
-        connection = socket.socket(family, kind, protocol)
+        connection = None
         try:
+            # May be refused as well: on a host without IPv6, names still have addresses of that kind.
+            connection = socket.socket(family, kind, protocol)
             connection.settimeout(_left(deadline))
             connection.connect(address)
             return connection
         except OSError as exc:
-            connection.close()
+            if connection is not None:
+                connection.close()
             problem = exc
     raise problem or OSError("the name has no address")
 
