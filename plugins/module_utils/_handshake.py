@@ -199,7 +199,9 @@ def _told(base: Meeting, error: Exception, host: str, port: int, deadline: float
         return replace(
             base, outcome=TIMED_OUT, reason="answer", text=f"it takes connections and leaves {what} unanswered"
         )
-    if isinstance(error, ssl.SSLEOFError) or (isinstance(error, ssl.SSLError) and "EOF" in str(error.reason)):
+    # An orderly end of TLS (close_notify) is one too; Python 3.9 has no class for what OpenSSL 3 calls an unexpected one.
+    is_end = isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError))
+    if is_end or (isinstance(error, ssl.SSLError) and "EOF" in str(error.reason)):
         if base.tls is None and _speaks_plain_http(host, port, deadline):
             return _plain(base)
         return _closed(base) if base.tls else replace(base, reason="closed", text="it closed during the handshake")

@@ -395,8 +395,11 @@ def test_a_server_that_resets_whatever_comes() -> None:
     assert told(meet_with(ports.reset)) == (REFUSED, "reset")
 
 
-def test_a_close_during_the_handshake() -> None:
-    meeting = meet_with(ports.closes_at_hello)
+@pytest.mark.parametrize(
+    "handler", [ports.closes_at_hello, ports.says(b"\x15\x03\x03\x00\x02\x01\x00")], ids=["close", "close_notify"]
+)
+def test_a_close_during_the_handshake(handler: ports.Handler) -> None:
+    meeting = meet_with(handler)
     assert (*told(meeting), meeting.text) == (REFUSED, "closed", "it closed during the handshake")
     assert (meeting.tls, meeting.server) == (None, None)
 
