@@ -27,8 +27,9 @@ UNREACHABLE = "unreachable"
 TIMED_OUT = "timed_out"
 
 # How long a refusal may take before anything is written to the connection: what is written to a port that is being
-# closed comes back as a reset, which may overtake the alert that says why.
-_REFUSAL_SECONDS = 0.25
+# closed comes back as a reset, which may overtake the alert that says why. A busy host takes its time for it; who would
+# have got an answer waits this long only after a call that got none.
+_REFUSAL_SECONDS = 2.0
 
 _ANSWER_BYTES = 64 * 1024
 
@@ -159,7 +160,8 @@ def _call(context: ssl.SSLContext, host: str, port: int, deadline: float, patien
 
 def _ask(connection: ssl.SSLSocket, base: Meeting, deadline: float, patient: bool) -> Meeting:
     if patient:
-        connection.settimeout(min(_REFUSAL_SECONDS, _left(deadline)))
+        # The request needs time as well.
+        connection.settimeout(min(_REFUSAL_SECONDS, _left(deadline) / 2))
         try:
             if not connection.recv(1):
                 return _closed(base)

@@ -114,6 +114,7 @@ def test_an_answer_that_comes_in_pieces() -> None:
     assert (*told(meeting), meeting.text) == (ACCEPTED, None, "HTTP 200")
 
 
+@pytest.mark.usefixtures("impatient")
 def test_accepted_at_the_second_try() -> None:
     """A member that was just restarted breaks one connection and takes the next."""
     context = ports.server_context(SERVER, CA)
@@ -236,6 +237,7 @@ def test_a_clean_close_after_the_handshake(finish: str, version: ssl.TLSVersion)
     assert meeting.server == der_of(SERVER.certificate) and meeting.tls is not None
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_close_after_the_request() -> None:
     """The second time it listens first and hears nothing, so that it asks again."""
     context = ports.server_context(SERVER, CA)
@@ -250,6 +252,7 @@ def test_a_close_after_the_request() -> None:
     assert told(meet_with(handle)) == (REFUSED, "closed")
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_reset_after_the_handshake(version: ssl.TLSVersion) -> None:
     meeting = meet_with(ports.resets_after_request(ports.server_context(SERVER, CA, version)))
     # Python's ssl module takes a reset for an end of file from 3.10 to 3.12.
@@ -263,6 +266,33 @@ def test_where_a_reset_overtook_the_alert_it_calls_again() -> None:
     handler = ports.in_turn(ports.resets_after_request(lenient), ports.speaks_tls(context))
     meeting = meet_with(handler, context_of(issue("etcd-2", issue("another CA", is_ca=True))))
     assert told(meeting) == (REFUSED, "unknown_authority")
+
+
+def test_a_refusal_that_takes_its_time_is_waited_for() -> None:
+    """Who writes too early gets a reset for it, and never hears why it was refused."""
+    context = ports.server_context(SERVER, CA)
+
+    def handle(plain: socket.socket) -> None:
+        with ports.handshake(context, plain) as connection:
+            assert connection is not None
+            connection.settimeout(0.75)
+            try:
+                connection.recv(1)
+            except TimeoutError:
+                connection.shutdown(socket.SHUT_WR)
+                ports.drain(connection)
+            else:
+                wrote_early.append(True)
+
+    wrote_early: list[bool] = []
+    assert told(meet_with(ports.in_turn(ports.resets_after_request(context), handle))) == (REFUSED, "closed")
+    assert not wrote_early
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the server's refusal is none that would come by itself: nothing is lost by not waiting for it."""
+    monkeypatch.setattr(_handshake, "_REFUSAL_SECONDS", 0.1)
 
 
 def test_what_was_refused_first_is_told_where_the_second_call_finds_nobody() -> None:
@@ -447,6 +477,7 @@ def test_tls_that_speaks_first() -> None:
 @pytest.mark.parametrize(
     "answer", [b"hello\r\n", b"\r\n", b"HTTP/1.1 ok\r\n", b"SSH-2.0 200\r\n", b"x" * (_handshake._ANSWER_BYTES + 1)]
 )
+@pytest.mark.usefixtures("impatient")
 def test_tls_that_does_not_speak_http(answer: bytes) -> None:
     meeting = meet_with(ports.speaks_tls(ports.server_context(SERVER, CA), answer))
     assert (*told(meeting), meeting.text) == (
