@@ -128,7 +128,7 @@ def _call(context: ssl.SSLContext, host: str, port: int, deadline: float, patien
     try:
         plain = _connect(host, port, deadline)
     except (socket.gaierror, UnicodeError) as exc:
-        # UnicodeError: no name server is asked for what can't be a name ("etcd..example.com", a label of 64 characters).
+        # UnicodeError: what can't be a name ("etcd..example.com", a label of 64 characters) is asked of nobody.
         why = (getattr(exc, "strerror", None) or "no such name").lower()
         return Meeting(UNREACHABLE, "name_unknown", f"{host} can't be resolved on the dialing host: {why}")
     except (socket.timeout, TimeoutError):
@@ -201,7 +201,7 @@ def _told(base: Meeting, error: Exception, host: str, port: int, deadline: float
         return replace(
             base, outcome=TIMED_OUT, reason="answer", text=f"it takes connections and leaves {what} unanswered"
         )
-    # An orderly end of TLS (close_notify) is one too; Python 3.9 has no class for what OpenSSL 3 calls an unexpected one.
+    # An orderly end of TLS (close_notify) is one too; for OpenSSL 3's unexpected one Python 3.9 has no class.
     is_end = isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError))
     if is_end or (isinstance(error, ssl.SSLError) and "EOF" in str(error.reason)):
         if base.tls is None and _speaks_plain_http(host, port, deadline):
@@ -238,7 +238,7 @@ def _connect(host: str, port: int, deadline: float) -> socket.socket:
     """A connection to the first of the host's addresses that takes one, all of them within the deadline."""
     problem: OSError | None = None
     for family, kind, protocol, _name, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
-        connection = None
+        connection: socket.socket | None = None
         try:
             # May be refused as well: on a host without IPv6, names still have addresses of that kind.
             connection = socket.socket(family, kind, protocol)

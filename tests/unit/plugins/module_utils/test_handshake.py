@@ -278,7 +278,7 @@ def test_a_refusal_that_takes_its_time_is_waited_for() -> None:
             connection.settimeout(0.75)
             try:
                 connection.recv(1)
-            except TimeoutError:
+            except socket.timeout:
                 connection.shutdown(socket.SHUT_WR)
                 ports.drain(connection)
             else:
