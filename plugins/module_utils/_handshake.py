@@ -97,8 +97,8 @@ def client_context(
             try:
                 # A password callback: without one an encrypted key would ask on the terminal.
                 context.load_cert_chain(certificate_path, private_key_path, password=lambda: b"")
-            except (ssl.SSLError, ValueError) as exc:
-                reason = str(getattr(exc, "reason", None) or exc).replace("_", " ").lower()
+            except ssl.SSLError as exc:
+                reason = (exc.reason or "one of them is no pem").replace("_", " ").lower()
                 raise CryptoError(f"the certificate and its key can't be used for TLS: {reason}") from None
     return context
 

@@ -45,6 +45,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._handshake import (
 from ansible_collections.ringfence.etcd.plugins.module_utils._host_due import Due, WantedHost, host_due
 from ansible_collections.ringfence.etcd.plugins.module_utils._peer_info import peer_info
 from ansible_collections.ringfence.etcd.plugins.module_utils._service import WantedUnit
+from ansible_collections.ringfence.etcd.plugins.module_utils._tls_check import Material, check_pair
 
 MEMBER = "member"
 STRANGER = "stranger"
@@ -346,6 +347,8 @@ def _own_caller(info: t.Mapping[str, t.Any]) -> Caller:
             raise InputError(f"there is no {path}, so this host can't call as a member")
         contents[kind] = content
     authorities = read_certificates(contents["ca"], paths["ca"])
+    # First, because it names the file that can't be used.
+    check_pair(*(Material(paths[kind], contents[kind]) for kind in ("certificate", "private_key")))
     allowed = tuple(settings["allowed_common_names"]) if settings is not None else ()
     return Caller(
         MEMBER,

@@ -122,3 +122,17 @@ def general_name(name: str) -> x509.GeneralName:
         return x509.IPAddress(ipaddress.ip_address(name))
     except ValueError:
         return x509.DNSName(name)
+
+
+def revocation_list(issuer: Issued, *serial_numbers: int, as_pem: bool = False) -> bytes:
+    builder = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(issuer.certificate.subject)
+        .last_update(NOW - DAY)
+        .next_update(NOW + DAY)
+    )
+    for serial_number in serial_numbers:
+        revoked = x509.RevokedCertificateBuilder().serial_number(serial_number).revocation_date(NOW - DAY)
+        builder = builder.add_revoked_certificate(revoked.build())
+    encodings = serialization.Encoding
+    return builder.sign(issuer.key, hashes.SHA256()).public_bytes(encodings.PEM if as_pem else encodings.DER)

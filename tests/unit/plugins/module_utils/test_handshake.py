@@ -576,8 +576,8 @@ def test_nobody_takes_the_connection_from_the_kernel() -> None:
     [
         (CLIENT.pem, SERVER.key_pem, "key values mismatch"),
         (CLIENT.pem, key_pem(CLIENT.key, b"secret"), ""),
-        (CLIENT.pem, "no key", ""),
-        ("no certificate", CLIENT.key_pem, ""),
+        (CLIENT.pem, "no key", "(one of them is no pem|no start line|pem lib)$"),
+        ("no certificate", CLIENT.key_pem, "(one of them is no pem|no start line|pem lib)$"),
     ],
     ids=["another key", "encrypted key", "no key", "no certificate"],
 )
@@ -585,7 +585,7 @@ def test_a_pair_that_can_not_be_used(certificate: str, private_key: str, words: 
     with pytest.raises(CryptoError, match="the certificate and its key can't be used for TLS: ") as caught:
         client_context(None, certificate.encode(), private_key.encode())
     line = str(caught.value)
-    assert words in line and "\n" not in line
+    assert re.search(words, line) and "\n" not in line and "ssl.c" not in line
     assert not any(part in line for part in private_key.splitlines()[1:-1])
 
 

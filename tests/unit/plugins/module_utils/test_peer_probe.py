@@ -1,0 +1,641 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a member meets at all the others: why it was refused, and what a whole node tells, against real servers."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import pathlib
+import threading
+import time
+import typing as t
+from dataclasses import replace
+
+import pytest
+from ansible_collections.ringfence.etcd.plugins.module_utils import _handshake, _peer_info, _peer_probe
+from ansible_collections.ringfence.etcd.plugins.module_utils._der import read_certificate
+from ansible_collections.ringfence.etcd.plugins.module_utils._errors import CryptoError, InputError
+from ansible_collections.ringfence.etcd.plugins.module_utils._handshake import (
+    ACCEPTED,
+    REFUSED,
+    TIMED_OUT,
+    UNREACHABLE,
+    Meeting,
+    client_context,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._peer_probe import (
+    MEMBER,
+    NO_CERTIFICATE,
+    STRANGER,
+    UNKNOWN_CA,
+    Caller,
+    explain,
+    live_members,
+    probe_all,
+    probe_node,
+    target_of,
+    unreadable_files,
+)
+from ansible_collections.ringfence.etcd.plugins.modules.etcd_peer_probe import argument_spec
+from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import peer_port as ports
+from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certificate_maker import (
+    DAY,
+    NOW,
+    Issued,
+    der_of,
+    issue,
+    key_pem,
+    revocation_list,
+)
+from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.gateway_server import running
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+CA, OTHER_CA = issue("etcd peer CA", is_ca=True), issue("other CA", is_ca=True)
+SERVER = issue("etcd-2.example.com", CA)
+OWN = issue("etcd-1.example.com", CA, names=("etcd-1.example.com", "127.0.0.1"))
+PLENTY_SECONDS = 60.0
+
+
+# Targets ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "port"),
+    [
+        ("https://10.0.0.1:2380", "10.0.0.1", 2380),
+        ("https://[fd00::1]:2380/", "fd00::1", 2380),
+        ("http://etcd-1.example.com:7001", "etcd-1.example.com", 7001),
+    ],
+)
+def test_targets(url: str, host: str, port: int) -> None:
+    target = target_of("etcd-1", url)
+    assert (target.name, target.url, target.host, target.port) == ("etcd-1", url, host, port)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "None",
+        "10.0.0.1:2380",
+        "https://10.0.0.1",
+        "https://:2380",
+        "https://10.0.0.1:0",
+        "https://10.0.0.1:x",
+        "https://10.0.0.1:70000",
+        "https://[fd00::1:2380",
+        "https://10.0.0.1:2380/members",
+        "ftp://10.0.0.1:2380",
+    ],
+)
+def test_a_text_that_is_no_peer_url(url: str) -> None:
+    with pytest.raises(InputError) as caught:
+        target_of("etcd-2", url)
+    assert str(caught.value) == f"member etcd-2: peer URL {url!r} is none: write it like https://10.0.0.1:2380"
+
+
+# Why -------------------------------------------------------------------------------------------------------------
+
+
+def caller(case: str = MEMBER, pair: Issued | None = OWN, **knows: t.Any) -> Caller:
+    certificate = None if pair is None else read_certificate(der_of(pair.certificate))
+    return Caller(case, client_context(None), certificate, **knows)
+
+
+def alert(words: str, reason: str = "alert", **other: t.Any) -> Meeting:
+    return Meeting(REFUSED, reason, f"TLS alert: {words}", alert=words, **other)
+
+
+def explained(who: Caller, meeting: Meeting) -> tuple[str, str | None, str, bool]:
+    found = explain(who, meeting, NOW)
+    assert found.meeting == replace(
+        meeting, outcome=found.meeting.outcome, reason=found.meeting.reason, text=found.meeting.text
+    )
+    return found.meeting.outcome, found.meeting.reason, found.meeting.text, found.inferred
+
+
+BAD = alert("bad certificate")
+CLOSED = Meeting(REFUSED, "closed", "the connection was closed", tls="TLSv1.3", source="127.0.0.1")
+OWN_CA = (read_certificate(der_of(CA.certificate)),)
+ANOTHER_CA = (read_certificate(der_of(OTHER_CA.certificate)),)
+SERVER_ONLY = issue("etcd-1.example.com", CA, extended_key_usages=[ExtendedKeyUsageOID.SERVER_AUTH])
+
+
+@pytest.mark.parametrize(
+    ("who", "meeting", "reason", "text"),
+    [
+        (caller(), BAD, "common_name", "the common name etcd-1.example.com is not allowed there (TLS alert: bad"),
+        (caller(STRANGER), BAD, "common_name", "the common name etcd-1.example.com is not allowed there"),
+        (caller(authorities=OWN_CA), BAD, "common_name", "the common name etcd-1.example.com is not allowed there"),
+        (caller(), alert("certificate unknown"), "common_name", "the common name etcd-1.example.com is not allowed"),
+        (
+            caller(pair=SERVER_ONLY),
+            alert("unsupported certificate"),
+            "key_usage",
+            "the certificate lacks the extended key usage clientAuth (TLS alert: unsupported certificate)",
+        ),
+        (
+            caller(pair=SERVER_ONLY, authorities=ANOTHER_CA),
+            BAD,
+            "key_usage",
+            "the certificate lacks the extended key usage clientAuth (TLS alert: bad certificate)",
+        ),
+        (
+            caller(pair=issue("a", CA, extended_key_usages=[ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE])),
+            BAD,
+            "common_name",
+            "the common name a is not allowed there",
+        ),
+        (caller(pair=issue("a", CA, extended_key_usages=None)), BAD, "common_name", "the common name a is not"),
+        (caller(pair=issue(None, CA)), BAD, "common_name", "the common name None is not allowed there"),
+        (
+            caller(authorities=ANOTHER_CA),
+            BAD,
+            "unknown_authority",
+            "the certificate's issuer, etcd peer CA, is not in the trust bundle (TLS alert: bad certificate)",
+        ),
+        (caller(UNKNOWN_CA), BAD, "unknown_authority", "the CA is unknown to it (TLS alert: bad certificate)"),
+        (
+            caller(pair=issue("a", CA, not_before=NOW + DAY)),
+            alert("certificate expired", "expired"),
+            "not_yet_valid",
+            "the certificate is not valid before ",
+        ),
+        (
+            caller(revoked=frozenset({read_certificate(der_of(OWN.certificate)).serial_number})),
+            CLOSED,
+            "revoked",
+            f"the certificate is revoked: serial number {read_certificate(der_of(OWN.certificate)).serial_number} (the",
+        ),
+        (
+            caller(),
+            replace(CLOSED, source="10.0.0.9"),
+            "address",
+            "the certificate has no subject alternative name for 10.0.0.9 (it has etcd-1.example.com, 127.0.0.1; the",
+        ),
+        (
+            caller(),
+            replace(CLOSED, reason="reset", source="10.0.0.9"),
+            "address",
+            "the certificate has no subject alternative name for 10.0.0.9 (it has etcd-1.example.com, 127.0.0.1; the",
+        ),
+        (
+            caller(pair=issue("a", CA, names=())),
+            CLOSED,
+            "address",
+            "the certificate has no subject alternative name for 127.0.0.1 (it has no name at all; the connection",
+        ),
+    ],
+)
+def test_a_reason_that_is_worked_out(who: Caller, meeting: Meeting, reason: str, text: str) -> None:
+    outcome, found, line, inferred = explained(who, meeting)
+    assert (outcome, found, inferred) == (REFUSED, reason, True)
+    assert line.startswith(text) and line.endswith(")") and "\n" not in line
+
+
+@pytest.mark.parametrize(
+    ("who", "meeting"),
+    [
+        (caller(), Meeting(UNREACHABLE, "port_closed", "nothing listens")),
+        (caller(), Meeting(TIMED_OUT, "answer", "no answer")),
+        (caller(), alert("unknown ca", "unknown_authority")),
+        (caller(), alert("certificate expired", "expired")),
+        (caller(UNKNOWN_CA), alert("unknown ca", "unknown_authority")),
+        (caller(), alert("internal error")),
+        (caller(NO_CERTIFICATE, None), BAD),
+        (caller(NO_CERTIFICATE, None), CLOSED),
+        (caller(), CLOSED),
+        (caller(), replace(CLOSED, source=None)),
+        (caller(revoked=frozenset({"01"})), CLOSED),
+        # Before a handshake a close says nothing of a certificate.
+        (caller(), replace(CLOSED, tls=None, source="10.0.0.9")),
+        (caller(), Meeting(REFUSED, "not_tls", "it speaks plain HTTP")),
+        (caller(), Meeting(REFUSED, "server_expired", "the certificate that it serves is refused")),
+    ],
+)
+def test_what_says_all_there_is_is_left_as_it_was(who: Caller, meeting: Meeting) -> None:
+    assert explained(who, meeting) == (meeting.outcome, meeting.reason, meeting.text, False)
+
+
+@pytest.mark.parametrize(
+    "meeting", [alert("certificate required", "no_certificate"), alert("handshake failure")], ids=["1.3", "1.2"]
+)
+def test_no_certificate_is_told_the_same_in_both_versions_of_tls(meeting: Meeting) -> None:
+    outcome, reason, text, inferred = explained(caller(NO_CERTIFICATE, None), meeting)
+    assert (outcome, reason, inferred) == (REFUSED, "no_certificate", False)
+    assert text == f"it demands a certificate (TLS alert: {meeting.alert})"
+
+
+SERVED = Meeting(ACCEPTED, None, "HTTP 200", server=der_of(SERVER.certificate))
+
+
+@pytest.mark.parametrize(
+    ("who", "meeting"),
+    [
+        (caller(), SERVED),
+        (caller(allowed_common_names=("etcd-1.example.com", "etcd-2.example.com")), SERVED),
+        # An empty name in the list allows a certificate that has none.
+        (
+            caller(allowed_common_names=("a", "")),
+            replace(SERVED, server=der_of(issue(None, CA).certificate)),
+        ),
+        # A stranger has no list of its own.
+        (caller(STRANGER, allowed_common_names=("a",)), SERVED),
+        (caller(allowed_common_names=("a",)), replace(SERVED, server=None)),
+        (caller(allowed_common_names=("a",)), replace(SERVED, server=b"garbage")),
+    ],
+)
+def test_accepted_is_accepted(who: Caller, meeting: Meeting) -> None:
+    assert explained(who, meeting) == (ACCEPTED, None, "HTTP 200", False)
+
+
+def test_a_member_s_own_list_counts_when_it_dials() -> None:
+    outcome, reason, text, inferred = explained(caller(allowed_common_names=("etcd-1.example.com",)), SERVED)
+    assert (outcome, reason, inferred) == (REFUSED, "server_common_name", True)
+    assert text == "this member's own list does not allow the common name that is served, etcd-2.example.com"
+
+
+# All at once -----------------------------------------------------------------------------------------------------
+
+
+def own_caller(case: str = MEMBER, pair: Issued = OWN) -> Caller:
+    context = client_context([der_of(CA.certificate)], pair.pem.encode(), pair.key_pem.encode())
+    return Caller(case, context, read_certificate(der_of(pair.certificate)))
+
+
+def test_every_caller_at_every_target_in_this_order() -> None:
+    callers = [own_caller(), Caller(NO_CERTIFICATE, client_context(None))]
+    with ports.listening(ports.speaks_tls(ports.server_context(SERVER, CA))) as port:
+        targets = [
+            target_of("etcd-2", f"https://127.0.0.1:{port}"),
+            target_of("etcd-3", f"https://127.0.0.1:{ports.CLOSED_PORT}"),
+        ]
+        probes = probe_all(callers, targets, PLENTY_SECONDS, NOW)
+    assert [(probe["case"], probe["to"], probe["outcome"], probe["reason"]) for probe in probes] == [
+        (MEMBER, "etcd-2", ACCEPTED, None),
+        (MEMBER, "etcd-3", UNREACHABLE, "port_closed"),
+        (NO_CERTIFICATE, "etcd-2", REFUSED, "no_certificate"),
+        (NO_CERTIFICATE, "etcd-3", UNREACHABLE, "port_closed"),
+    ]
+    assert [probe["peer_url"] for probe in probes] == [target.url for target in targets] * 2
+    assert probes[0]["server"] == der_of(SERVER.certificate) and probes[0]["inferred"] is False
+    assert probes[0]["tls"] == "TLSv1.3" and probes[0]["cipher"].startswith("TLS_")
+    assert probe_all(callers, [], PLENTY_SECONDS, NOW) == []
+
+
+def test_all_are_called_at_once() -> None:
+    """Each server answers only when all have been called: one call after the other would never end."""
+    count = 20
+    together = threading.Barrier(count)
+    serve = ports.speaks_tls(ports.server_context(SERVER, CA))
+
+    def handle(plain: t.Any) -> None:
+        together.wait(PLENTY_SECONDS)
+        serve(plain)
+
+    with ports.listening(handle) as port:
+        targets = [target_of(f"etcd-{number}", f"https://127.0.0.1:{port}") for number in range(count)]
+        probes = probe_all([own_caller()], targets, PLENTY_SECONDS, NOW)
+    assert [probe["outcome"] for probe in probes] == [ACCEPTED] * count
+    assert [probe["to"] for probe in probes] == [target.name for target in targets]
+
+
+def test_more_calls_than_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_peer_probe, "_THREADS", 2)
+    with ports.listening(ports.speaks_tls(ports.server_context(SERVER, CA))) as port:
+        targets = [target_of(f"etcd-{number}", f"https://127.0.0.1:{port}") for number in range(7)]
+        probes = probe_all([own_caller()], targets, PLENTY_SECONDS, NOW)
+    assert [probe["outcome"] for probe in probes] == [ACCEPTED] * 7
+
+
+def test_a_name_service_that_hangs_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python can't end a resolution: the thread is left behind, and the others' results are there."""
+    answered = threading.Event()
+
+    def hang(context: t.Any, host: str, port: int, timeout_seconds: float) -> Meeting:
+        if host == "etcd-2.example.com":
+            answered.wait(PLENTY_SECONDS)
+        return _handshake.meet(context, host, port, timeout_seconds)
+
+    monkeypatch.setattr(_peer_probe, "meet", hang)
+    targets = [
+        target_of("etcd-2", "https://etcd-2.example.com:2380"),
+        target_of("etcd-3", f"https://127.0.0.1:{ports.CLOSED_PORT}"),
+    ]
+    started = time.monotonic()
+    try:
+        probes = probe_all([Caller(NO_CERTIFICATE, client_context(None))], targets, 1.0, NOW)
+        assert time.monotonic() - started < PLENTY_SECONDS / 2
+    finally:
+        answered.set()
+    assert [(probe["outcome"], probe["reason"]) for probe in probes] == [
+        (TIMED_OUT, "resolve"),
+        (UNREACHABLE, "port_closed"),
+    ]
+    assert probes[0]["text"] == "its name was not resolved in time" and probes[0]["server"] is None
+
+
+# A whole node ----------------------------------------------------------------------------------------------------
+
+
+class Node:
+    """A host with a member's files, whose systemd and processes are told by the test."""
+
+    def __init__(self, folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder = folder
+        self.properties: dict[str, str] = {}
+        self.argv: list[str] = []
+        monkeypatch.setattr(_peer_info, "show", lambda unit: self.properties)
+        monkeypatch.setattr(
+            _peer_info,
+            "process_facts",
+            lambda pid: {"pid": pid, "argv": self.argv, "environ_seal": "0" * 64, "environment": {}},
+        )
+        monkeypatch.setattr(_peer_info, "_UNIT_FOLDERS", (str(folder / "units"),))
+        self.files(ca=CA.pem, crt=OWN.pem, key=OWN.key_pem)
+
+    def files(self, **contents: str) -> None:
+        for kind, content in contents.items():
+            self.put("ca.crt" if kind == "ca" else f"etcd-1.{kind}", content.encode())
+
+    def put(self, name: str, content: bytes, mode: int = 0o644) -> str:
+        path = self.folder / name
+        path.write_bytes(content)
+        path.chmod(mode)
+        return str(path)
+
+    def runs(self, *flags: str) -> None:
+        self.properties = {"ActiveState": "active", "SubState": "running", "MainPID": "4711"}
+        self.argv = ["/usr/bin/etcd", "--name=etcd-1", *flags]
+
+    def probe(self, port: int, **changes: t.Any) -> dict[str, t.Any]:
+        """The answer of the module, its other options as they are by themselves."""
+        params = {name: option.get("default") for name, option in argument_spec().items()}
+        given: dict[str, t.Any] = {
+            "name": "etcd-1",
+            "targets": [
+                {"name": "etcd-1", "peer_url": f"https://127.0.0.1:{ports.CLOSED_PORT}"},
+                {"name": "etcd-2", "peer_url": f"https://127.0.0.1:{port}"},
+            ],
+            "timeout_seconds": PLENTY_SECONDS,
+            "directory": str(self.folder),
+            "owner": str(os.geteuid()),
+            "etcd_binary": "/none/etcd",
+        }
+        return probe_node({**params, **given, **changes}, NOW)
+
+
+@pytest.fixture
+def node(open_folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Node:
+    return Node(open_folder, monkeypatch)
+
+
+@pytest.fixture
+def port() -> t.Iterator[int]:
+    with ports.listening(ports.speaks_tls(ports.server_context(SERVER, CA))) as found:
+        yield found
+
+
+def cases(answer: t.Mapping[str, t.Any]) -> dict[str, tuple[str, str | None]]:
+    assert len({probe["case"] for probe in answer["probes"]}) == len(answer["probes"])
+    return {probe["case"]: (probe["outcome"], probe["reason"]) for probe in answer["probes"]}
+
+
+def strangers() -> dict[str, str]:
+    pairs = {"stranger": issue("stranger", CA), "unknown_ca": issue("etcd-1.example.com", OTHER_CA)}
+    found = {f"{case}_certificate": pair.pem for case, pair in pairs.items()}
+    return {**found, **{f"{case}_private_key": pair.key_pem for case, pair in pairs.items()}}
+
+
+def test_a_node_as_itself_as_strangers_and_as_nobody(node: Node, port: int) -> None:
+    answer = node.probe(port, **strangers())
+    assert cases(answer) == {
+        # This server looks at no list: whoever has the CA is let in.
+        MEMBER: (ACCEPTED, None),
+        STRANGER: (ACCEPTED, None),
+        UNKNOWN_CA: (REFUSED, "unknown_authority"),
+        NO_CERTIFICATE: (REFUSED, "no_certificate"),
+    }
+    assert [probe["case"] for probe in answer["probes"]] == [MEMBER, STRANGER, UNKNOWN_CA, NO_CERTIFICATE]
+    assert {probe["to"] for probe in answer["probes"]} == {"etcd-2"}
+    served = [probe["server"] for probe in answer["probes"]]
+    # Told once, as facts.
+    assert served[0]["common_name"] == "etcd-2.example.com" and served[0]["days_left"] == 100
+    assert served[1:] == [None] * 3
+    assert (answer["name"], answer["problem"], answer["revoked"], answer["unreadable_files"]) == (
+        "etcd-1",
+        None,
+        [],
+        [],
+    )
+    assert answer["time"] == NOW.strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert answer["info"]["credentials"]["certificate"]["common_name"] == "etcd-1.example.com"
+    assert (answer["live_members"], answer["live_members_problem"]) == (None, "no client URL was given")
+    # No key is in the answer, neither the member's nor a stranger's.
+    assert "PRIVATE KEY" not in str(answer)
+
+
+def test_the_served_certificate_is_told_by_the_first_call_that_saw_it(node: Node) -> None:
+    """Each target once, whoever saw it; what is none is told as none."""
+    with ports.listening(ports.speaks_tls(ports.server_context(SERVER, CA))) as port:
+        node.files(crt="")
+        answer = node.probe(port)
+        assert "is empty" in answer["problem"]
+        assert cases(answer) == {NO_CERTIFICATE: (REFUSED, "no_certificate")}
+        assert answer["probes"][0]["server"]["common_name"] == "etcd-2.example.com"
+    garbage = [{"to": "etcd-2", "server": b"garbage"}, {"to": "etcd-2", "server": der_of(SERVER.certificate)}]
+    told = _peer_probe._served_once(garbage, NOW)
+    assert told[0]["server"] is None and told[1]["server"]["common_name"] == "etcd-2.example.com"
+
+
+def test_a_node_calls_with_the_files_that_its_process_was_told_of(node: Node, port: int) -> None:
+    """Not with those that would be in the usual place."""
+    expired = issue("etcd-1.example.com", CA, not_before=NOW - 9 * DAY, not_after=NOW - DAY)
+    node.runs(
+        f"--peer-cert-file={node.put('other.crt', expired.pem.encode())}",
+        f"--peer-key-file={node.put('other.key', expired.key_pem.encode())}",
+        f"--peer-trusted-ca-file={node.put('other-ca.crt', CA.pem.encode())}",
+        "--peer-cert-allowed-cn=etcd-1.example.com",
+    )
+    assert cases(node.probe(port))[MEMBER] == (REFUSED, "expired")
+    node.runs("--peer-cert-allowed-cn=etcd-1.example.com")
+    assert cases(node.probe(port))[MEMBER] == (REFUSED, "server_common_name")
+    node.runs("--peer-cert-allowed-cn=etcd-1.example.com,etcd-2.example.com")
+    assert cases(node.probe(port))[MEMBER] == (ACCEPTED, None)
+    node.runs(f"--peer-trusted-ca-file={node.put('other-ca.crt', OTHER_CA.pem.encode())}")
+    assert cases(node.probe(port))[MEMBER] == (REFUSED, "server_unknown_authority")
+
+
+def test_a_node_whose_etcd_does_not_run_calls_with_the_files_of_its_unit(node: Node, port: int) -> None:
+    """Which is what it will be started with."""
+    (node.folder / "units").mkdir()
+    expired = issue("etcd-1.example.com", CA, not_before=NOW - 9 * DAY, not_after=NOW - DAY)
+    node.put("other.crt", expired.pem.encode())
+    node.put("other.key", expired.key_pem.encode())
+    pair = f"--peer-cert-file={node.folder}/other.crt --peer-key-file={node.folder}/other.key"
+    (node.folder / "units" / "etcd.service").write_text(f"[Service]\nExecStart=/usr/bin/etcd --name=etcd-1 {pair}\n")
+    assert cases(node.probe(port))[MEMBER] == (REFUSED, "expired")
+
+
+def test_of_a_member_that_is_down_nothing_is_served(node: Node) -> None:
+    answer = node.probe(ports.CLOSED_PORT)
+    assert set(cases(answer).values()) == {(UNREACHABLE, "port_closed")}
+    assert [probe["server"] for probe in answer["probes"]] == [None, None]
+
+
+def test_a_node_that_can_not_call_as_itself_still_calls_as_a_stranger(node: Node, port: int) -> None:
+    (node.folder / "etcd-1.key").unlink()
+    answer = node.probe(port, **strangers())
+    assert answer["problem"] == f"there is no {node.folder}/etcd-1.key, so this host can't call as a member"
+    assert cases(answer) == {
+        STRANGER: (ACCEPTED, None),
+        UNKNOWN_CA: (REFUSED, "unknown_authority"),
+        NO_CERTIFICATE: (REFUSED, "no_certificate"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("files", "line"),
+    [
+        ({"ca": ""}, "{folder}/ca.crt is empty"),
+        ({"crt": ""}, "{folder}/etcd-1.crt is empty"),
+        ({"key": ""}, "{folder}/etcd-1.key is empty"),
+        ({"key": "x"}, "{folder}/etcd-1.key holds no private key in PEM"),
+        ({"key": key_pem(OWN.key, b"secret")}, "the private key in {folder}/etcd-1.key is encrypted"),
+        (
+            {"key": SERVER.key_pem},
+            "the private key in {folder}/etcd-1.key does not belong to the certificate in {folder}/etcd-1.crt",
+        ),
+    ],
+    ids=["no CA", "no certificate", "no key", "key that is none", "encrypted key", "another key"],
+)
+def test_the_file_that_can_not_be_used_is_named(node: Node, port: int, files: dict[str, str], line: str) -> None:
+    node.files(**files)
+    answer = node.probe(port)
+    assert answer["problem"].startswith(line.format(folder=node.folder)) and "\n" not in answer["problem"]
+    assert cases(answer) == {NO_CERTIFICATE: (REFUSED, "no_certificate")}
+
+
+def test_a_stranger_that_can_not_be_used_ends_the_call_with_a_line(node: Node, port: int) -> None:
+    with pytest.raises(CryptoError, match="stranger_certificate holds no PEM certificate"):
+        node.probe(port, **{**strangers(), "stranger_certificate": "x"})
+    with pytest.raises(CryptoError, match="can't be used for TLS"):
+        node.probe(port, **{**strangers(), "unknown_ca_private_key": "ü"})
+
+
+@pytest.mark.parametrize("as_pem", [False, True])
+def test_a_certificate_on_the_revocation_list_of_the_own_process(node: Node, as_pem: bool) -> None:
+    content = revocation_list(CA, OWN.certificate.serial_number, 4711, as_pem=as_pem)
+    node.runs(f"--peer-crl-file={node.put('peer.crl', content)}")
+    with ports.listening(ports.closes_after_handshake(ports.server_context(SERVER, CA))) as port:
+        answer = node.probe(port)
+    assert cases(answer)[MEMBER] == (REFUSED, "revoked")
+    assert answer["revoked"] == sorted([read_certificate(der_of(OWN.certificate)).serial_number, "1267"])
+
+
+@pytest.mark.parametrize("content", [None, b"garbage"])
+def test_a_revocation_list_that_can_not_be_read_is_an_empty_one(node: Node, port: int, content: bytes | None) -> None:
+    path = str(node.folder / "peer.crl") if content is None else node.put("peer.crl", content)
+    node.runs(f"--peer-crl-file={path}")
+    answer = node.probe(port)
+    assert answer["revoked"] == [] and cases(answer)[MEMBER] == (ACCEPTED, None)
+
+
+def test_a_member_alone_calls_itself(node: Node, port: int) -> None:
+    answer = node.probe(port, targets=[{"name": "etcd-1", "peer_url": f"https://127.0.0.1:{port}"}])
+    assert {probe["to"] for probe in answer["probes"]} == {"etcd-1"} and cases(answer)[MEMBER] == (ACCEPTED, None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"timeout_seconds": 0.4}, "timeout_seconds: 0.4 is not between 0.5 and 60: give the seconds for one call"),
+        ({"timeout_seconds": 60.5}, "timeout_seconds: 60.5 is not between 0.5 and 60: give the seconds for one call"),
+        ({"targets": []}, "name: etcd-1 is not among targets (none): list all members, this one too"),
+        (
+            {"name": "etcd-9"},
+            "name: etcd-9 is not among targets (etcd-1, etcd-2): list all members, this one too",
+        ),
+        (
+            {"targets": [{"name": "etcd-1"}]},
+            "member etcd-1: peer URL 'None' is none: write it like https://10.0.0.1:2380",
+        ),
+        ({"directory": "pki"}, "directory: pki is not an absolute path: write it from / on"),
+    ],
+)
+def test_wrong_input_is_one_line(node: Node, changes: dict[str, t.Any], line: str) -> None:
+    with pytest.raises(InputError) as caught:
+        node.probe(ports.CLOSED_PORT, **changes)
+    assert str(caught.value) == line
+
+
+# What else is told -----------------------------------------------------------------------------------------------
+
+
+def info_of(node: Node) -> dict[str, t.Any]:
+    return _peer_info.peer_info(str(node.folder), "etcd-1", "root", "/none", "etcd.service", None, now=NOW)
+
+
+def test_files_that_etcd_s_user_can_not_read(node: Node) -> None:
+    # Nobody has this number; whoever runs the tests has made the files.
+    user = "64123"
+    assert unreadable_files(info_of(node), user) == []
+    (node.folder / "etcd-1.key").chmod(0o600)
+    (found,) = unreadable_files(info_of(node), user)
+    assert found["path"] == f"{node.folder}/etcd-1.key"
+    assert "is not readable for it: change owner or mode" in found["text"]
+    # Of a process, the files that it was told of.
+    node.runs(f"--peer-key-file={node.folder}/none.key", f"--peer-cert-file={node.folder}/etcd-1.crt")
+    (found,) = unreadable_files(info_of(node), user)
+    assert found == {"path": f"{node.folder}/none.key", "text": f"{node.folder}/none.key does not exist"}
+
+
+def test_no_such_user(node: Node) -> None:
+    found = unreadable_files(info_of(node), "no-such-user")
+    assert found == [{"path": "", "text": "there is no user no-such-user on this host"}]
+
+
+def test_the_live_list_of_members() -> None:
+    with running() as gateway:
+        gateway.answers["/v3/cluster/member/list"] = (
+            200,
+            {
+                "members": [
+                    {"ID": "10276657743932975437", "name": "etcd-1", "peerURLs": ["https://10.0.0.1:2380"]},
+                    {"ID": "1", "peerURLs": ["https://10.0.0.2:2380"], "isLearner": True},
+                ]
+            },
+        )
+        found, problem = live_members(gateway.url, None, None, None)
+        assert problem is None and found is not None
+        assert sorted(found, key=lambda member: str(member["member_id"])) == [
+            {"member_id": "1", "name": "", "peer_urls": ["https://10.0.0.2:2380"], "is_learner": True},
+            {
+                "member_id": "8e9e05c52164694d",
+                "name": "etcd-1",
+                "peer_urls": ["https://10.0.0.1:2380"],
+                "is_learner": False,
+            },
+        ]
+        gateway.answers.clear()
+        found, problem = live_members(gateway.url, None, None, None)
+        assert found is None and "HTTP 404" in str(problem)
+    for url, ca_file, line in (
+        (f"http://127.0.0.1:{ports.CLOSED_PORT}", None, "connection refused"),
+        ("x", None, "client URL"),
+        ("https://127.0.0.1:2379", "/none/ca.crt", "/none/ca.crt"),
+    ):
+        found, problem = live_members(url, ca_file, None, None)
+        assert found is None and line in str(problem) and "\n" not in str(problem)
+
+
+def test_the_clock_is_the_caller_s() -> None:
+    """``now`` comes from outside, for the facts and for the reasons."""
+    later = NOW + datetime.timedelta(days=2)
+    who = caller(pair=issue("a", CA, not_before=NOW + DAY))
+    meeting = alert("certificate expired", "expired")
+    assert explain(who, meeting, NOW).meeting.reason == "not_yet_valid"
+    assert explain(who, meeting, later).meeting.reason == "expired"
