@@ -172,6 +172,8 @@ def read_revoked(content: bytes, what: str = "the revocation list") -> frozenset
     ders = [content]
     if b"-----BEGIN" in content:
         ders = [block.der for block in split_pem(content, what) if block.label == _REVOCATION_LIST_LABEL]
+        if not ders:
+            raise CryptoError(f"{what} holds no revocation list: write one in DER")
     found: set[str] = set()
     for der in ders:
         try:

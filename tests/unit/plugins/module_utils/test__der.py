@@ -15,6 +15,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._der import (
     iso_time,
     read_certificate,
     read_certificates,
+    read_revoked,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import CryptoError
 from ansible_collections.ringfence.etcd.plugins.module_utils._pem import split_pem
@@ -35,6 +36,7 @@ from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certific
     key_pem,
     new_key,
     pem_of,
+    revocation_list,
 )
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -333,3 +335,93 @@ def test_iso_time_converts_to_utc() -> None:
 
 def test_reading_gives_the_same_der_back() -> None:
     assert read_certificates(pem_of(LEAF.certificate))[0].der == der_of(LEAF.certificate)
+
+
+# Revocation lists -------------------------------------------------------------------------------------------------
+
+SERIALS = (1, 127, 128, LEAF.certificate.serial_number, (1 << 159) - 1)
+REVOKED = revocation_list(LEAF, *SERIALS)
+
+
+@pytest.mark.parametrize("as_pem", [False, True])
+def test_revoked_serial_numbers_are_written_as_a_certificate_s(as_pem: bool) -> None:
+    found = read_revoked(revocation_list(LEAF, *SERIALS, as_pem=as_pem))
+    assert {int(serial, 16) for serial in found} == set(SERIALS)
+    assert read_certificate(der_of(LEAF.certificate)).serial_number in found
+    assert found == read_revoked(REVOKED) and {"01", "7f", "80"} <= found
+
+
+def test_a_list_that_revokes_nobody() -> None:
+    assert read_revoked(revocation_list(LEAF)) == frozenset()
+
+
+def test_several_lists_in_one_file_and_text_around() -> None:
+    lists = [revocation_list(LEAF, number, as_pem=True) for number in (1, 2)]
+    assert read_revoked(b"# old\n" + lists[0] + LEAF.pem.encode() + lists[1]) == {"01", "02"}
+
+
+def revocation_list_by_hand(**parts: bytes) -> bytes:
+    """A list of parts that are given as they are; nobody has signed it."""
+    tbs = {
+        "version": der(2, b"\x01"),
+        "algorithm": ED25519,
+        "issuer": name_of(),
+        "this_update": der(0x17, b"260101000000Z"),
+        "next_update": der(0x18, b"20360101000000Z"),
+        "entries": der(0x30, der(0x30, der(2, b"\x05"), der(0x17, b"260101000000Z"))),
+        "extensions": der(0xA0, der(0x30)),
+        **parts,
+    }
+    return der(0x30, der(0x30, *tbs.values()), ED25519, der(3, b"\0"))
+
+
+@pytest.mark.parametrize("left_out", [(), ("version",), ("next_update",), ("extensions",)])
+def test_what_a_list_may_leave_out(left_out: tuple[str, ...]) -> None:
+    assert read_revoked(revocation_list_by_hand(**dict.fromkeys(left_out, b""))) == {"05"}
+    assert read_revoked(revocation_list_by_hand(entries=b"", **dict.fromkeys(left_out, b""))) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"", "it was cut off"),
+        (b"garbage", "a revocation list expected"),
+        (REVOKED + b"\0", "more data than a revocation list has"),
+        (revocation_list_by_hand(issuer=der(4)), "the issuer expected"),
+        (revocation_list_by_hand(this_update=der(0x17, b"x")), "a time that is not as RFC 5280 wants it"),
+        (revocation_list_by_hand(next_update=der(0x18, b"20360230000000Z")), "a time that does not exist"),
+        (revocation_list_by_hand(entries=der(0x30, der(4))), "a revoked certificate expected"),
+        (revocation_list_by_hand(entries=der(0x30, der(0x30, der(4)))), "the serial number expected"),
+        (der_of(LEAF.certificate), "expected"),
+    ],
+)
+def test_a_broken_list_is_named(content: bytes, problem: str) -> None:
+    with pytest.raises(CryptoError) as caught:
+        read_revoked(content, "the file")
+    line = str(caught.value)
+    assert line.startswith("the file is no readable revocation list (") and line.endswith("): write it in DER again")
+    assert problem in line and "\n" not in line
+
+
+@pytest.mark.parametrize("length", range(0, len(REVOKED), 7))
+def test_a_list_that_was_cut_off_is_refused(length: int) -> None:
+    with pytest.raises(CryptoError):
+        read_revoked(REVOKED[:length])
+
+
+@RELAXED
+@given(st.data())
+def test_a_damaged_list_never_ends_in_another_error(data: st.DataObject) -> None:
+    damaged = bytearray(REVOKED)
+    for _number in range(data.draw(st.integers(1, 4))):
+        damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        assert all(serial == serial.lower() for serial in read_revoked(bytes(damaged)))
+    except CryptoError as exc:
+        assert "\n" not in str(exc)
+
+
+def test_pem_without_a_list_is_refused() -> None:
+    """etcd reads it and refuses every connection: it is no list that revokes nobody."""
+    with pytest.raises(CryptoError, match="the file holds no revocation list"):
+        read_revoked(LEAF.pem.encode(), "the file")
