@@ -20,13 +20,19 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._other_etcd import 
 from ansible_collections.ringfence.etcd.plugins.module_utils._peer_info import (
     credentials_facts,
     data_facts,
+    ending_soon,
     etcd_facts,
     etcd_version,
     peer_info,
     user_facts,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._unit import seal_unit
-from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certificate_maker import NOW, issue, key_pem
+from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certificate_maker import (
+    DAY,
+    NOW,
+    issue,
+    key_pem,
+)
 from ansible_collections.ringfence.etcd.tests.unit.plugins.modules.module_runner import run_module
 
 CA = issue("etcd peer CA", is_ca=True)
@@ -456,6 +462,63 @@ def test_the_module_changes_nothing(tmp_path: pathlib.Path) -> None:
             assert line not in json.dumps(answer)
     assert before.keys() == {path.name for path in tmp_path.iterdir()}
     assert all(os.lstat(tmp_path / name).st_ctime_ns == info.st_ctime_ns for name, info in before.items())
+
+
+# The member's certificate has 100 whole days left, its CA 50.
+SHORT_CA = issue("short CA", is_ca=True, not_after=NOW + 50 * DAY)
+
+
+def test_who_has_few_days_left(tmp_path: pathlib.Path) -> None:
+    info = {"credentials": credentials(tmp_path, ca=CA.pem + SHORT_CA.pem, certificate=LEAF.pem)}
+    certificate, ca = str(tmp_path / "etcd-1.crt"), str(tmp_path / "ca.crt")
+    lines = [
+        f"the certificate {certificate} has 100 days left, until {info['credentials']['certificate']['not_after']}",
+        f"the CA etcd peer CA in {ca} has 100 days left, until {info['credentials']['certificate']['not_after']}",
+        f"the CA short CA in {ca} has 50 days left, until {info['credentials']['ca']['certificates'][1]['not_after']}",
+    ]
+    assert ending_soon(info, None) == [] and ending_soon(info, 50) == []
+    assert ending_soon(info, 51) == lines[2:] and ending_soon(info, 100) == lines[2:]
+    assert ending_soon(info, 101) == lines
+
+
+def test_where_there_is_no_certificate_nothing_ends(tmp_path: pathlib.Path) -> None:
+    assert ending_soon({"credentials": credentials_facts(str(tmp_path), "etcd-1", NOW)}, 10000) == []
+
+
+@pytest.mark.parametrize(
+    ("limits", "warned", "failed"),
+    [
+        ({}, [], False),
+        # A day may end before the module looks.
+        ({"warn_days": 49, "fail_days": 49}, [], False),
+        ({"warn_days": 51}, ["short CA"], False),
+        ({"warn_days": 101}, ["etcd-1.crt", "short CA"], False),
+        ({"fail_days": 51}, [], True),
+        ({"warn_days": 101, "fail_days": 51}, ["etcd-1.crt", "short CA"], True),
+    ],
+)
+def test_thresholds_through_the_module(
+    tmp_path: pathlib.Path, limits: dict[str, int], warned: list[str], failed: bool
+) -> None:
+    credentials(tmp_path, ca=SHORT_CA.pem, certificate=LEAF.pem)
+    args = {"directory": str(tmp_path), "name": "etcd-1", "unit": "ringfence-test-none.service", **limits}
+    answer = run_module("etcd_peer_info", args)
+    # ansible-core 2.19 and later give more than the line.
+    warnings = [str(warning) for warning in answer.get("warnings", [])]
+    assert len(warnings) == len(warned) and all(name in line for name, line in zip(warned, warnings)), warnings
+    assert answer.get("failed", False) is failed
+    if failed:
+        assert answer["msg"].startswith(f"the CA short CA in {tmp_path}/ca.crt has ")
+        assert answer["msg"].endswith(": fail_days is 51") and "\n" not in answer["msg"]
+    # The facts are there all the same.
+    assert answer["credentials"]["certificate"]["common_name"] == "etcd-1.example.com"
+
+
+def test_an_expired_certificate_is_below_zero(tmp_path: pathlib.Path) -> None:
+    expired = issue("etcd-1.example.com", CA, not_before=NOW - 9 * DAY, not_after=NOW - DAY)
+    credentials(tmp_path, certificate=expired.pem)
+    args = {"directory": str(tmp_path), "name": "etcd-1", "unit": "ringfence-test-none.service", "fail_days": 0}
+    assert "days left, until " in run_module("etcd_peer_info", args)["msg"]
 
 
 @pytest.mark.parametrize(
