@@ -291,6 +291,8 @@ def _met(
     params: t.Mapping[str, t.Any], targets: t.Sequence[Target], info: t.Mapping[str, t.Any], now: datetime.datetime
 ) -> dict[str, t.Any]:
     """What this host meets, as itself and as others."""
+    # Before any thread is there that may hang in the name service: it forks, and the child asks that service as well.
+    unreadable = unreadable_files(info, params["owner"])
     callers, problem = [], None
     try:
         callers.append(_own_caller(info))
@@ -306,7 +308,7 @@ def _met(
     return {
         "probes": _served_once(probe_all(callers, targets, params["timeout_seconds"], now), now),
         "problem": problem,
-        "unreadable_files": unreadable_files(info, params["owner"]),
+        "unreadable_files": unreadable,
         "revoked": sorted(_own_revoked(info)),
         "live_members": live,
         "live_members_problem": live_problem,
