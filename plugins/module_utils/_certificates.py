@@ -156,11 +156,11 @@ def _name(common_name: str) -> x509.Name:
 
 
 def make_ca_certificate(
-    key: keys.PrivateKey, common_name: str, not_before_time: datetime, not_after_time: datetime
+    key: keys.PrivateKey, common_name: str | x509.Name, not_before_time: datetime, not_after_time: datetime
 ) -> x509.Certificate:
     """A self-signed CA certificate that signs leaves and CRLs and nothing below another CA."""
     public_key = key.public_key()
-    name = _name(common_name)
+    name = _name(common_name) if isinstance(common_name, str) else common_name
     identifier = x509.SubjectKeyIdentifier.from_public_key(public_key)
     return (
         x509.CertificateBuilder()

@@ -55,8 +55,7 @@ def run(params: t.Mapping[str, t.Any], now: datetime, result_is_hidden: bool) ->
     stranger_name = f"stranger-{secrets.token_hex(8)}.ringfence.invalid"
     not_after = now + timedelta(minutes=params["validity_minutes"])
     authority, issuer, problem = _issuer(params, now)
-    own = None if authority is None else authority.common_name
-    other = _unknown_issuer(own or "etcd peer CA", now, not_after)
+    other = _unknown_issuer("etcd peer CA" if authority is None else authority.certificate.subject, now, not_after)
     made = []
     for member in members:
         entry = {"name": member.name, **_made(UNKNOWN_CA, other, member, now - _BACKDATE, not_after)}
@@ -98,6 +97,14 @@ def _checked_member(given: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any]:
     missing = [key for key in ("name", "common_name", "dns_names", "ip_addresses") if key not in given]
     if missing:
         raise InputError(f"members: an entry lacks {', '.join(missing)}: give members as the filter etcd_members does")
+    for key in ("name", "common_name", "dns_names", "ip_addresses"):
+        is_list = key in ("dns_names", "ip_addresses")
+        texts = given[key] if is_list else [given[key]]
+        if not isinstance(texts, (list, tuple)) or not all(isinstance(text, str) for text in texts):
+            wanted = "a list of texts" if is_list else "a text"
+            raise InputError(
+                f"members: {key} {given[key]!r} is not {wanted}: give members as the filter etcd_members does"
+            )
     return given
 
 
@@ -130,10 +137,10 @@ def _content(params: t.Mapping[str, t.Any], option: str, what: str) -> tuple[byt
     return found, f"{what} {path}"
 
 
-def _unknown_issuer(common_name: str, now: datetime, not_after: datetime) -> certificates.Issuer:
-    """A CA of the same name as the members' own: who compares names alone would let it in."""
+def _unknown_issuer(name: str | x509.Name, now: datetime, not_after: datetime) -> certificates.Issuer:
+    """A CA of the very name of the members' own: who compares names alone would let it in."""
     key = keys.make_key(_KEY_TYPE)
-    return certificates.Issuer(certificates.make_ca_certificate(key, common_name, now - _BACKDATE, not_after), key)
+    return certificates.Issuer(certificates.make_ca_certificate(key, name, now - _BACKDATE, not_after), key)
 
 
 def _made(
