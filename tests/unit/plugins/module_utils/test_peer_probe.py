@@ -527,11 +527,11 @@ def test_a_stranger_that_can_not_be_used_ends_the_call_with_a_line(node: Node, p
 
 
 def test_nothing_is_forked_once_there_are_threads(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A thread that hangs in the name service holds its lock, and a child that was forked then waits for it for ever."""
+    """A thread that hangs in the name service holds its lock: a child that was forked then would wait for ever."""
     fork, threads_before = os.fork, threading.active_count()
 
     def watched() -> int:
-        assert threading.active_count() == threads_before
+        assert threading.active_count() <= threads_before
         return fork()
 
     def hang(context: t.Any, host: str, port: int, timeout_seconds: float) -> Meeting:
