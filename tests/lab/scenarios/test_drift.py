@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from forge import Forge
 from ringfence_lab.lab import Lab
-from support import PKI, TRIO, Controller
+from support import PKI, Controller
 
 UNIT = "/etc/systemd/system/etcd.service"
 DATA = "/var/lib/etcd/etcd"
@@ -35,7 +35,7 @@ DRIFTS = {
     "a service that is disabled": "systemctl disable etcd.service",
     "a service that is stopped": "systemctl stop etcd.service",
     "a process from an older unit": (
-        f"cp -a {UNIT} /root/unit; echo '# mine' >> {UNIT}; sed -i 's/SEAL=.*/SEAL=0/' {UNIT}; systemctl daemon-reload; "
+        f"cp -a {UNIT} /root/unit; sed -i 's/SEAL=.*/SEAL=0/' {UNIT}; systemctl daemon-reload; "
         f"systemctl restart etcd.service; mv /root/unit {UNIT}; systemctl daemon-reload"
     ),
     "a trust bundle newer than the process": f"cp {PKI}/ca.crt /root/ca; cat /root/ca > {PKI}/ca.crt",

@@ -76,7 +76,7 @@ def test_without_no_log_it_refuses(tmp_path: pathlib.Path, check_mode: bool) -> 
         ({"validity_minutes": 61}, "validity_minutes is 61: give 1 to 60"),
         (
             {"ca_certificate_content": "another"},
-            "parameters are mutually exclusive: ca_certificate_path|ca_certificate_content",
+            "parameters are mutually exclusive: ca_directory|ca_certificate_path|ca_certificate_content",
         ),
         (
             {"ca_private_key_content": "another"},
