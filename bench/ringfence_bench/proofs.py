@@ -1,0 +1,75 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The proof with 3, 7 and 50 members in one cluster: every member calls every other, as a member and as strangers."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ringfence_bench import layout
+from ringfence_bench.figures import Run, cpu, exponent, median, spread, wall
+from ringfence_bench.part import PROOF, ROLE, WITHOUT_PROOF, Outcome, Setting
+from ringfence_bench.report import Table, number
+
+SIZES = (3, 7, 50)
+
+
+def run(setting: Setting) -> Outcome:
+    """All three clusters run while each is proved in turn."""
+    ground, outcome = setting.ground, Outcome()
+    inventories: dict[int, str] = {}
+    for place, size in enumerate(SIZES):
+        # Ports and addresses that no other of the clusters has.
+        cluster = layout.crowd(size, ground.machines, sum(SIZES[:place]))
+        ground.add_addresses([seat for seats in cluster.values() for seat in seats])
+        inventories[size] = ground.inventory(f"proof-{size}", cluster)
+        setting.say(f"deploying one cluster of {size}")
+        ground.play(ROLE, inventories[size], {"etcd_peer_tls_hosts": "members", **WITHOUT_PROOF}, unchanged=False)
+
+    def proof(size: int) -> t.Callable[[], Run]:
+        return lambda: ground.play(PROOF, inventories[size], {"etcd_peer_tls_hosts": "members"})
+
+    setting.say("the proof, by members")
+    found = setting.take_turns({str(size): proof(size) for size in SIZES})
+    table = Table(
+        "The proof by the number of members",
+        (
+            "members",
+            "ordered pairs",
+            "seconds",
+            "least-most",
+            "CPU s",
+            "ms a pair",
+            "modules a host",
+            "round trips",
+            "kB a host",
+        ),
+    )
+    for size in SIZES:
+        runs = found[str(size)]
+        counts = ground.count(PROOF, inventories[size], {"etcd_peer_tls_hosts": "members"})
+        outcome.keep(f"proof, {size}", runs)
+        outcome.keep_counts(f"proof, {size}", counts)
+        pairs = size * (size - 1)
+        table.rows.append(
+            (
+                str(size),
+                str(pairs),
+                f"{wall(runs):.2f}",
+                spread([run.wall_seconds for run in runs]),
+                f"{cpu(runs):.2f}",
+                f"{1000 * wall(runs) / pairs:.1f}",
+                number(counts.modules_a_host),
+                number(counts.most_round_trips),
+                f"{median(run.sent_bytes for run in runs) / 1000 / size:.1f}",
+            )
+        )
+    power = exponent(SIZES[1:], [wall(found[str(size)]) for size in SIZES[1:]])
+    table.notes.append(
+        f"From {SIZES[1]} to {SIZES[2]} members its time grows with the power {power:.2f}; the calls themselves with 2."
+    )
+    outcome.tables.append(table)
+    ground.bare("etcd*")
+    return outcome
