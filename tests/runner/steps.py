@@ -26,6 +26,7 @@ from runner.schedule import Log, Step, StepFailed, StepSkipped
 from runner.verdicts import check_tarball, integration_targets, refuse_false_green, tests_passed
 
 UNIT_MEASURED = "unit: newest, coverage"
+BENCH_FOLDERS = ("ringfence_bench", "callback", "issuing")
 
 
 class Plan:
@@ -171,9 +172,11 @@ class Plan:
         settings = ["--config-file", str(root / "pyproject.toml")]
         plugins = "ansible_collections/ringfence/etcd/plugins"
         self.command(log, self.main_venv, ["mypy", *settings, plugins], staging_root(root), env)
-        # The lab's package is imported by the runner.
-        env = self.environment(self.main_venv, root, MYPYPATH=str(root / "tests" / "lab"))
-        self.command(log, self.main_venv, ["mypy", *settings, "runner", "lab/ringfence_lab"], root / "tests", env)
+        # The lab's package is imported by the runner, and both by the bench.
+        folders = (root / "tests", root / "tests" / "lab", root / "bench")
+        env = self.environment(self.main_venv, root, MYPYPATH=os.pathsep.join(map(str, folders)))
+        packages = ["tests/runner", "tests/lab/ringfence_lab", *(f"bench/{name}" for name in BENCH_FOLDERS)]
+        self.command(log, self.main_venv, ["mypy", *settings, *packages], root, env)
 
     def _ansible_lint(self, log: Log) -> None:
         root = stage(self.places, "ansible-lint")
@@ -281,7 +284,8 @@ class Plan:
 
     def _tools(self, log: Log) -> str:
         root = stage(self.places, "tools")
-        words = ["python", "-m", "pytest", "-p", "no:cacheprovider", "tests/lab/tests", "tests/runner/tests"]
+        tests = ["tests/lab/tests", "tests/runner/tests", "bench/tests"]
+        words = ["python", "-m", "pytest", "-p", "no:cacheprovider", *tests]
         return tests_passed(self.command(log, self.main_venv, words, root))
 
     def _units(self, core: Core, version: str) -> t.Callable[[Log], str]:
