@@ -13,9 +13,9 @@ import shlex
 import shutil
 import typing as t
 
-from ringfence_lab import system
 from ringfence_lab.lab import Lab
 from runner.places import Places, Venv, staging_root
+from runner.schedule import Log, StepFailed
 
 from ringfence_bench import layout
 from ringfence_bench.figures import Counts, Run
@@ -42,7 +42,11 @@ ssh_args = -o ControlMaster=auto -o ControlPersist=30m
 """
 
 # etcd preallocates its log, 128 MiB a member. ramfs knows no preallocation, so that etcd makes the file sparse.
-_PREPARE = "mountpoint -q /var/lib/etcd || mount -t ramfs ramfs /var/lib/etcd"
+# Addresses of an earlier bench may be those of another machine's members in this one.
+_PREPARE = """
+mountpoint -q /var/lib/etcd || mount -t ramfs ramfs /var/lib/etcd
+ip -4 address flush dev eth0 secondary
+"""
 
 _BARE = """
 units=$(cd /etc/systemd/system && ls -d PATTERN.service 2>/dev/null)
@@ -86,6 +90,7 @@ class Ground:
             "LC_ALL": "C.UTF-8",
             "PATH": os.pathsep.join([str(venv.bin(places)), os.environ.get("PATH", os.defpath)]),
         }
+        self._log = Log(places.logs / "bench.log", live=False)
         self._number = 0
 
     # -- hosts -----------------------------------------------------------------------------------------------------
@@ -139,13 +144,17 @@ class Ground:
         python = str(self.venv.bin(self.places) / "python")
         line = [*self.venv.python.enter, python, "-S", "-E", str(self.bench / METER), str(result), str(log), *words]
         result.unlink(missing_ok=True)
-        system.run(
-            self.lab.controller_command(line),
-            check=False,
-            timeout_seconds=RUN_SECONDS,
-            environment={**self.environment, **(environment or {})},
-            folder=str(self.folder),
-        )
+        try:
+            # Which also ends all of the command's processes, where the bench is stopped or the command does not end.
+            self._log.command(
+                self.lab.controller_command(line),
+                cwd=self.folder,
+                env={**self.environment, **(environment or {})},
+                timeout_seconds=RUN_SECONDS,
+                expected=(0, 1),
+            )
+        except StepFailed as exc:
+            raise BenchError(f"{shlex.join(words)}: {exc}") from exc
         if not result.exists():
             raise BenchError(f"not measured: {shlex.join(words)}")
         found = json.loads(result.read_text(encoding="utf-8"))

@@ -21,7 +21,7 @@ from ringfence_lab import lab as lab_module
 from ringfence_lab import system
 from ringfence_lab.errors import LabError
 from ringfence_lab.lab import Lab
-from runner import trees
+from runner import schedule, trees
 from runner.cores import NEWEST
 from runner.machine import MachineError, Python, need_command, need_packages, whole_pythons
 from runner.places import Places, Venv, stage
@@ -98,19 +98,23 @@ def facts(ground: Ground, repetitions: int) -> list[str]:
     ]
 
 
+def _stop(number: int, frame: object) -> None:
+    # What is measured runs in a session of its own, which no signal of a terminal reaches.
+    schedule.end_all()
+    sys.exit(128 + number)
+
+
 def main(arguments: t.Sequence[str]) -> int:
     """Measure; return 0 where every limit is reached."""
     options = parse(arguments)
     os.umask(0o022)
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
     try:
         return _measure(options)
     except (BenchError, LabError, MachineError) as exc:
         print(f"bench/run: {exc}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
 
 
 def _measure(options: argparse.Namespace) -> int:

@@ -108,7 +108,7 @@ def _report(
         "same inventory, which the CPU a host is reckoned without."
     )
     outcome.tables.append(table)
-    _, nine, thirty, ninety = SIZES
+    nine, thirty, ninety = SIZES[1:]
     name, power = steepest_step({size: roles[size] for size in SIZES[1:]}, LEAST_SHARE)
     outcome.found.update(
         cpu_a_host_30=own[thirty] / own[nine],
