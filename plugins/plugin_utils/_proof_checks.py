@@ -243,8 +243,7 @@ def _trust_bundle(evidence: Evidence) -> t.Iterator[Entry]:
         bundle = info["credentials"]["ca"]
         if member.name not in found:
             text = f"the trust bundle can't be read: {bundle['problem'] or bundle['path'] + ' does not exist'}"
-            absent = bundle["state"] == "absent"
-            yield _entry("trust_bundle", member.name, FAILED if absent else UNPROVED, text, _RUN_AGAIN)
+            yield _entry("trust_bundle", member.name, _verdict_on_unread(info, bundle), text, _RUN_AGAIN)
             continue
         names = {
             one["fingerprint"]: f"{one['common_name']} ({one['fingerprint'][:16]})" for one in bundle["certificates"]
@@ -267,19 +266,24 @@ def _bundle_is_known(result: Result) -> bool:
     return bool(result["info"]["credentials"]["ca"]["certificates"])
 
 
+def _verdict_on_unread(info: t.Mapping[str, t.Any], file: t.Mapping[str, t.Any]) -> str:
+    """Of a file that gave no certificate: from root nothing is hidden, so it is missing or broken."""
+    return FAILED if file["state"] == "absent" or info["user"]["module_user"] == "root" else UNPROVED
+
+
 def _certificate(evidence: Evidence) -> t.Iterator[Entry]:
     """What the deployed certificate says: common name, names that it covers, key usages, its key."""
     for member, _result, info in evidence.seen():
         found = info["credentials"]["certificate"]
         if found["fingerprint"] is None:
             text = found["problem"] or f"{found['path']} does not exist"
-            verdict = FAILED if found["state"] == "absent" or found["problem"] else UNPROVED
-            yield _entry("certificate", member.name, verdict, text, _ISSUE_AGAIN)
+            yield _entry("certificate", member.name, _verdict_on_unread(info, found), text, _ISSUE_AGAIN)
             continue
         if found["common_name"] == member.common_name:
             yield _entry("common_name", member.name, OK, f"common name {member.common_name}")
         else:
-            text = f"the certificate's common name is {found['common_name']}, the member's is {member.common_name}"
+            has = f"'s common name is {found['common_name']}" if found["common_name"] else " has no common name"
+            text = f"the certificate{has}, the member's is {member.common_name}"
             yield _entry("common_name", member.name, FAILED, text, _ISSUE_AGAIN)
         yield _names(member, found)
         usages = found["extended_key_usage"] or []
