@@ -43,14 +43,18 @@ _CALLERS = {
     NO_CERTIFICATE: "a caller without a certificate",
     UNKNOWN_CA: "a certificate of an unknown CA",
 }
+_SET_CLOCKS = "set the clock right on the host whose clock is wrong"
+_SEE_LOG = "see why in etcd's log on the member that was called (journalctl -u etcd)"
+# How many names a line gives, unless it can give all.
+_NAMES = 6
 _PAIR_REMEDIES = {
     "common_name": "run the playbook of the deployment on all members: it writes the full list and restarts one by one",
     "unknown_authority": "put the same trust bundle on all members: run the deployment",
     "server_unknown_authority": "put the same trust bundle on all members: run the deployment",
     "expired": "run the deployment: it renews the certificate, without a restart; look at the clocks too",
     "server_expired": "run the deployment: it renews the certificate, without a restart; look at the clocks too",
-    "not_yet_valid": "set the clock right on the host whose clock is wrong",
-    "server_not_yet_valid": "set the clock right on the host whose clock is wrong",
+    "not_yet_valid": _SET_CLOCKS,
+    "server_not_yet_valid": _SET_CLOCKS,
     "revoked": "issue a new certificate for it, or remove the member from the cluster",
     "key_usage": "issue its certificate anew, with serverAuth and clientAuth: run the deployment",
     "server_key_usage": "issue its certificate anew, with serverAuth and clientAuth: run the deployment",
@@ -67,7 +71,15 @@ _PAIR_REMEDIES = {
     "no_ca_key": "give the CA's key (etcd_peer_tls_ca_directory or etcd_peer_tls_ca_private_key) to prove this part",
     "host_not_in_run": "run it on all hosts of the cluster",
     "no_own_certificate": "run as a user who may read the member's files (become: true)",
+    "alert": _SEE_LOG,
+    "closed": _SEE_LOG,
+    "no_certificate": _SEE_LOG,
+    "other": _SEE_LOG,
+    "reset": _SEE_LOG,
+    "server_other": _SEE_LOG,
 }
+# A stranger's certificate is made for the proof: where its dates are wrong, a clock is.
+_STRANGER_REMEDIES = {"expired": _SET_CLOCKS}
 
 
 @dataclass(frozen=True)
@@ -92,7 +104,7 @@ def judge(
     pairs = judge_pairs(members, results, absent, question.no_stranger_because)
     checks = judge_checks(Evidence(members, results, question.identity, question.thresholds))
     checks += [_not_looked_at(member.name, absent) for member in members if member.name not in results]
-    findings = _findings(pairs, checks)
+    findings = _findings(question.cluster_name, len(members), pairs, checks)
     verdicts = [*(pair["verdict"] for pair in pairs), *(check["verdict"] for check in checks)]
     return {
         "format": FORMAT,
@@ -195,7 +207,9 @@ def _authorities(members: t.Sequence[Member], results: t.Mapping[str, Result]) -
     return sorted(found.values(), key=lambda one: (one["not_after"], one["fingerprint"]))
 
 
-def _findings(pairs: t.Sequence[t.Mapping[str, t.Any]], checks: t.Sequence[Entry]) -> list[dict[str, t.Any]]:
+def _findings(
+    cluster: str, size: int, pairs: t.Sequence[t.Mapping[str, t.Any]], checks: t.Sequence[Entry]
+) -> list[dict[str, t.Any]]:
     """What is not well, worst first, each said once."""
     groups: dict[tuple[str, str, str, str, str, str], list[str]] = {}
     for pair in pairs:
@@ -204,24 +218,31 @@ def _findings(pairs: t.Sequence[t.Mapping[str, t.Any]], checks: t.Sequence[Entry
             key = (pair["verdict"], pair["case"], pair["outcome"], pair["reason"] or "", pair["text"], about)
             other = pair["to"] if pair["outcome"] == "not_probed" else pair["from"]
             groups.setdefault(key, []).append(other)
-    findings = [_pair_finding(*key, names) for key, names in groups.items()]
+    findings = [_pair_finding(*key, _who(names, size)) for key, names in groups.items()]
     findings = _merged(findings)
     told: dict[tuple[str, str, str, str], list[str]] = {}
     for check in checks:
         if check["verdict"] != OK:
             said = (check["verdict"], check["check"], check["text"], check["remedy"])
-            told.setdefault(said, []).append(check["member"] or "")
+            told.setdefault(said, []).append(check["member"] or cluster)
     for (verdict, code, text, remedy), names in told.items():
-        subject = ", ".join(name for name in names if name)
-        findings.append({"verdict": verdict, "code": code, "subject": subject, "text": text, "remedy": remedy})
+        findings.append({"verdict": verdict, "code": code, "subject": ", ".join(names), "text": text, "remedy": remedy})
     return sorted(findings, key=lambda finding: -_RANK[finding["verdict"]])
 
 
+def _who(names: t.Sequence[str], size: int) -> str:
+    """Those at the other end; of a large cluster not a paragraph of names."""
+    if len(names) <= _NAMES:
+        return ", ".join(names)
+    if len(names) == size - 1:
+        return f"all {len(names)} others"
+    return f"{', '.join(names[: _NAMES // 2])} and {len(names) - _NAMES // 2} more"
+
+
 def _pair_finding(
-    verdict: str, case: str, outcome: str, reason: str, text: str, about: str, others: list[str]
+    verdict: str, case: str, outcome: str, reason: str, text: str, about: str, who: str
 ) -> dict[str, t.Any]:
     remedy = _PAIR_REMEDIES.get(reason, "")
-    who = ", ".join(others)
     if case == MEMBER:
         code = f"member_{outcome}"
         if outcome == "not_probed":
@@ -231,13 +252,14 @@ def _pair_finding(
         elif outcome == "refused":
             line = f"{about} refuses {who}: {text}"
         else:
-            line = f"{who} gets no answer from {about}: {text}"
+            line = f"{who} can't reach {about}: {text}"
     elif verdict == FAILED:
         code = f"{case}_accepted"
         line = f"{about} lets in {_CALLERS[case]}, calling from {who}: {text}"
         remedy = "the fence is open: run the deployment now, and look who has connected"
     else:
         code = f"{case}_unproved"
+        remedy = _STRANGER_REMEDIES.get(reason, remedy)
         line = f"not shown that {_CALLERS[case]} is refused: {text}"
     return {"verdict": verdict, "code": code, "subject": about, "text": line, "remedy": remedy}
 
