@@ -12,6 +12,7 @@ Note that this plugin util is PRIVATE to the collection. It can have breaking ch
 from __future__ import annotations
 
 import typing as t
+from collections import Counter
 from dataclasses import asdict, dataclass, field
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._members import Member
@@ -123,11 +124,12 @@ def judge(
 
 
 def _not_looked_at(name: str, absent: t.Mapping[str, str]) -> Entry:
+    why = absent.get(name, "its host did not answer in this run")
     return {
         "check": "looked_at",
         "member": name,
         "verdict": UNPROVED,
-        "text": f"nothing is known of {name}: {absent.get(name, 'its host did not answer in this run')}",
+        "text": f"nothing is known of {name}, and it did not call: {why}",
         "remedy": _PAIR_REMEDIES["host_not_in_run"],
     }
 
@@ -211,14 +213,22 @@ def _findings(
     cluster: str, size: int, pairs: t.Sequence[t.Mapping[str, t.Any]], checks: t.Sequence[Entry]
 ) -> list[dict[str, t.Any]]:
     """What is not well, worst first, each said once."""
-    groups: dict[tuple[str, str, str, str, str, str], list[str]] = {}
-    for pair in pairs:
-        if pair["verdict"] != OK:
-            about = pair["from"] if pair["outcome"] == "not_probed" else pair["to"]
-            key = (pair["verdict"], pair["case"], pair["outcome"], pair["reason"] or "", pair["text"], about)
-            other = pair["to"] if pair["outcome"] == "not_probed" else pair["from"]
-            groups.setdefault(key, []).append(other)
-    findings = [_pair_finding(*key, _who(names, size)) for key, names in groups.items()]
+    # Of a host that is away the check looked_at tells.
+    bad = [pair for pair in pairs if pair["verdict"] != OK and pair["reason"] != "host_not_in_run"]
+    kinds = [tuple(pair[key] or "" for key in ("verdict", "case", "outcome", "reason", "text")) for pair in bad]
+    shared = Counter((end, pair[end], kind) for pair, kind in zip(bad, kinds) for end in ("from", "to"))
+    groups: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
+    for pair, kind in zip(bad, kinds):
+        end, other = "to", "from"
+        if pair["outcome"] == "not_probed" or (
+            # One whose certificate all others refuse is one finding, not one for each of them.
+            pair["case"] == MEMBER and shared["from", pair["from"], kind] > shared["to", pair["to"], kind]
+        ):
+            end, other = other, end
+        groups.setdefault((end, pair[end], kind), []).append(pair[other])
+    findings = [
+        _pair_finding(*kind, end == "from", about, _who(names, size)) for (end, about, kind), names in groups.items()
+    ]
     findings = _merged(findings)
     told: dict[tuple[str, str, str, str], list[str]] = {}
     for check in checks:
@@ -240,19 +250,19 @@ def _who(names: t.Sequence[str], size: int) -> str:
 
 
 def _pair_finding(
-    verdict: str, case: str, outcome: str, reason: str, text: str, about: str, who: str
+    verdict: str, case: str, outcome: str, reason: str, text: str, is_caller: bool, about: str, who: str
 ) -> dict[str, t.Any]:
+    """``about``: whom the finding is about, the caller or the one that was called; ``who``: all at the other end."""
     remedy = _PAIR_REMEDIES.get(reason, "")
     if case == MEMBER:
         code = f"member_{outcome}"
         if outcome == "not_probed":
             line = f"{about} did not call: {text}"
-        elif reason.startswith("server_"):
-            line = f"{who} can't use {about}: {text}"
-        elif outcome == "refused":
-            line = f"{about} refuses {who}: {text}"
+        elif outcome == "refused" and not reason.startswith("server_"):
+            line = f"{about} {'is refused by' if is_caller else 'refuses'} {who}: {text}"
         else:
-            line = f"{who} can't reach {about}: {text}"
+            source, target = (about, who) if is_caller else (who, about)
+            line = f"{source} can't {'use' if outcome == 'refused' else 'reach'} {target}: {text}"
     elif verdict == FAILED:
         code = f"{case}_accepted"
         line = f"{about} lets in {_CALLERS[case]}, calling from {who}: {text}"

@@ -102,15 +102,16 @@ def _verdict(case: str, outcome: str, reason: str | None) -> str:
 def _refined(
     source: Member, probe: t.Mapping[str, t.Any], own: Result | None, other: Result | None
 ) -> t.Mapping[str, t.Any]:
-    """The reason, with the knowledge of the called host's list and trust bundle."""
+    """The reason, with the knowledge of the called host's list and trust bundle.
+
+    A text does not name the called member: so those that refuse one for the same reason are one finding.
+    """
     if probe["case"] != MEMBER or own is None or other is None:
         return probe
     if probe["reason"] in ("closed", "address"):
         serial = own["info"]["credentials"]["certificate"]["serial_number"]
         if serial in other["revoked"]:
-            text = (
-                f"the certificate of {source.name} (serial number {serial}) is on the revocation list of {probe['to']}"
-            )
+            text = f"the certificate of {source.name} (serial number {serial}) is on the revocation list there"
             return {**probe, "reason": "revoked", "text": text, "inferred": True}
     if not probe["inferred"]:
         return probe
@@ -118,14 +119,18 @@ def _refined(
         called = own_common_name(own) or source.common_name
         allowed = running_common_names(other)
         if allowed is not None and called not in allowed:
-            text = f"the running list of {probe['to']} has no {called}"
+            text = f"the running list has no {called}"
             return {**probe, "text": text}
         if not trusted_fingerprints(own) & trusted_fingerprints(other):
-            text = f"{probe['to']} does not trust the CA of {source.name}'s certificate"
+            text = f"the CA of {source.name}'s certificate is not in the trust bundle there"
             return {**probe, "reason": "unknown_authority", "text": text}
         if allowed is not None:
             # Its list has the name and still it refuses: say what is known, and no more.
-            return {**probe, "reason": "alert", "text": f"{probe['to']} refuses the certificate, its list has {called}"}
+            return {
+                **probe,
+                "reason": "alert",
+                "text": f"the certificate is refused, and the running list has {called}",
+            }
     return probe
 
 

@@ -88,9 +88,7 @@ def test_each_authority_is_there_once_with_who_trusts_it_and_the_first_to_end_fi
     found = proof_of(MEMBERS, results)["authorities"]
     assert [(one["common_name"], one["trusted_by"]) for one in found] == [
         ("old CA", ["etcd-2"]),
-        *sorted(
-            [("etcd peer CA", ["etcd-1", "etcd-3"]), ("new CA", ["etcd-2"])], key=lambda one: fingerprint(one[0])
-        ),
+        *sorted([("etcd peer CA", ["etcd-1", "etcd-3"]), ("new CA", ["etcd-2"])], key=lambda one: fingerprint(one[0])),
     ]
 
 
@@ -167,6 +165,34 @@ def test_one_line_for_all_who_meet_the_same(outcome: str, reason: str, line: str
     assert (said["text"], said["subject"]) == (line, "etcd-2")
 
 
+@pytest.mark.parametrize(
+    ("outcome", "reason", "line"),
+    [
+        ("refused", "expired", "etcd-1 is refused by etcd-2, etcd-3: why"),
+        ("refused", "server_unknown_authority", "etcd-1 can't use etcd-2, etcd-3: why"),
+        ("unreachable", "network", "etcd-1 can't reach etcd-2, etcd-3: why"),
+    ],
+)
+def test_one_line_for_one_whom_all_others_refuse(outcome: str, reason: str, line: str) -> None:
+    results = sound(MEMBERS)
+    for target in ("etcd-2", "etcd-3"):
+        meet(results, "etcd-1", target, "member", outcome, reason, text="why")
+    said = finding(proof_of(MEMBERS, results), f"member_{outcome}")
+    assert (said["text"], said["subject"]) == (line, "etcd-1")
+
+
+def test_a_member_that_nobody_s_list_has_is_one_finding() -> None:
+    results = sound(MEMBERS)
+    for target in ("etcd-2", "etcd-3"):
+        meet(results, "etcd-1", target, "member", "refused", "common_name", inferred=True)
+        results[target]["info"]["process"]["settings"]["allowed_common_names"].remove("etcd-1.example.com")
+    proof = proof_of(MEMBERS, results)
+    assert [(found["code"], found["subject"]) for found in proof["findings"]] == [
+        ("member_refused", "etcd-1"),
+        ("allowed_common_names", "etcd-2, etcd-3"),
+    ]
+
+
 def test_many_who_meet_the_same_are_counted() -> None:
     members = some_members(50)
     results = sound(members)
@@ -239,10 +265,10 @@ def test_an_absent_host_does_not_end_the_proof() -> None:
     last = proof["members"][2]
     assert (last["probed"], last["problem"], last["certificate"]) == (False, "unreachable by SSH", None)
     assert last["etcd_version"] is None
-    assert finding(proof, "looked_at")["text"] == "nothing is known of etcd-3: unreachable by SSH"
+    assert "all hosts" in finding(proof, "looked_at")["remedy"]
     # Nor is it shown that the others let it in.
     assert [member["verdict"] for member in proof["members"]] == ["unproved"] * 3
-    assert {found["subject"] for found in proof["findings"]} == {"etcd-3"}
+    assert texts(proof) == ["nothing is known of etcd-3, and it did not call: unreachable by SSH"]
 
 
 def test_nobody_answered() -> None:
@@ -250,7 +276,9 @@ def test_nobody_answered() -> None:
     assert proof["verdict"] == "partly_proved" and proof["authorities"] == []
     assert proof["summary"] == "3 members, 0 of 6 calls of members accepted, 0 of 18 of strangers refused"
     for name in MEMBERS:
-        assert f"nothing is known of {name.name}: its host did not answer in this run" in texts(proof)
+        assert f"nothing is known of {name.name}, and it did not call: its host did not answer in this run" in texts(
+            proof
+        )
 
 
 def test_a_certificate_that_could_not_be_read_is_none_in_the_document() -> None:
