@@ -37,6 +37,8 @@ _ARGUMENTS: dict[str, t.Any] = {
     "metrics_path": {"type": "str"},
     "show": {"type": "bool", "default": True},
 }
+# What the judge reads of a result of etcd_peer_probe.
+_FIELDS = ("info", "live_members", "live_members_problem", "problem", "revoked", "time", "unreadable_files")
 
 
 class ActionModule(ActionBase):
@@ -72,9 +74,17 @@ def _proof_from(given: dict[str, t.Any]) -> dict[str, t.Any]:
     members = [member_from(member) for member in given["members"]]
     if not members:
         raise AnsibleActionFail("members is empty: give the members that the filter etcd_members makes")
+    if not given["cluster_name"]:
+        raise AnsibleActionFail("cluster_name is empty: give the cluster's name")
     results, absent = {}, {}
     for name, found in given["results"].items():
         if isinstance(found, dict) and "probes" in found:
+            lacking = ", ".join(field for field in _FIELDS if field not in found)
+            if lacking:
+                raise AnsibleActionFail(
+                    f"results: {name} has probes and no {lacking}, unlike a result of ringfence.etcd.etcd_peer_probe: "
+                    "give its result as it was registered"
+                )
             results[name] = found
         else:
             said = found.get("msg") if isinstance(found, dict) else None
@@ -108,7 +118,8 @@ def _write(path: str, text: str, option: str) -> None:
         # The name begins with a dot and ends otherwise: node_exporter reads *.prom, and must not see half of one.
         descriptor, staged = tempfile.mkstemp(prefix=".ringfence-", dir=folder)
         try:
-            with open(descriptor, "w", encoding="utf-8") as stream:
+            # A file's name that is no UTF-8 came as surrogates. JSON writes them just so, page and metrics have none.
+            with open(descriptor, "w", encoding="utf-8", errors="backslashreplace") as stream:
                 stream.write(text)
             os.chmod(staged, 0o644)
             os.replace(staged, target)
@@ -116,9 +127,11 @@ def _write(path: str, text: str, option: str) -> None:
             os.unlink(staged)
             raise
     except OSError as exc:
+        reason = "a part of it is a file" if isinstance(exc, (FileExistsError, NotADirectoryError)) else exc.strerror
+        # Not "from exc": ansible-core 2.19 and later write the cause behind the message.
         raise AnsibleActionFail(
-            f"{option}: can't write {target} on the controller: {exc.strerror}: name another path, or leave it out"
-        ) from exc
+            f"{option}: can't write {target} on the controller: {reason}: name another path, or leave it out"
+        ) from None
 
 
 __all__ = ("ActionModule",)

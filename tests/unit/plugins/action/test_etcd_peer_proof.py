@@ -1,0 +1,235 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The action: what it takes, what it shows and gives back, and reports that are whole or not there."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import re
+import typing as t
+from unittest import mock
+
+import pytest
+import yaml
+from ansible.errors import AnsibleError
+from ansible_collections.ringfence.etcd.plugins.action import etcd_peer_proof as action
+from ansible_collections.ringfence.etcd.plugins.modules import etcd_peer_proof as module
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import member_as_dict
+from ansible_collections.ringfence.etcd.tests.unit.plugins.plugin_utils.proof_evidence import (
+    Results,
+    meet,
+    some_members,
+    sound,
+)
+
+MEMBERS = some_members()
+PATHS = ("html_path", "json_path", "metrics_path")
+
+
+@pytest.fixture(autouse=True)
+def shown(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The lines that went to the terminal."""
+    lines: list[str] = []
+    display = mock.Mock()
+    display.display.side_effect = lines.append
+    monkeypatch.setattr(action.ActionModule, "_display", display, raising=False)
+    return lines
+
+
+def run(check_mode: bool = False, **arguments: t.Any) -> dict[str, t.Any]:
+    given: dict[str, t.Any] = {
+        "cluster_name": "blue",
+        "members": [member_as_dict(member) for member in MEMBERS],
+        "results": sound(MEMBERS),
+        **arguments,
+    }
+    task = mock.Mock(args=given, async_val=0, check_mode=check_mode, environment=None)
+    connection = mock.Mock()
+    connection._shell.tmpdir = None
+    plugin = action.ActionModule(
+        task=task,
+        connection=connection,
+        play_context=mock.Mock(check_mode=check_mode),
+        loader=mock.Mock(),
+        templar=mock.Mock(),
+        shared_loader_obj=mock.Mock(),
+    )
+    plugin._load_name = "ringfence.etcd.etcd_peer_proof"
+    plugin._display = action.ActionModule._display
+    result: dict[str, t.Any] = plugin.run(None, {})
+    return result
+
+
+def refused(**arguments: t.Any) -> str:
+    """The one line with which it ends."""
+    with pytest.raises(AnsibleError) as caught:
+        run(**arguments)
+    message = str(caught.value.message)
+    assert "\n" not in message
+    return message
+
+
+def paths_in(folder: pathlib.Path) -> dict[str, str]:
+    return {option: str(folder / f"{option}.out") for option in PATHS}
+
+
+def test_it_takes_what_the_module_documents() -> None:
+    documented = yaml.safe_load(module.DOCUMENTATION)["options"]
+    taken = {
+        name: {key: value for key, value in option.items() if key != "description"}
+        for name, option in documented.items()
+    }
+    assert taken == action._ARGUMENTS
+
+
+def test_a_proof_is_given_back_and_shown(shown: list[str]) -> None:
+    result = run()
+    assert result["changed"] is False and result["proof"]["verdict"] == "proved"
+    assert result["table"] == shown
+    assert shown[0].startswith("blue: PROVED - 3 members")
+    # The document is long: it is for -vv and more.
+    assert result["_ansible_verbose_override"] is True
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", result["proof"]["time"])
+
+
+def test_the_table_may_be_left_out(shown: list[str]) -> None:
+    assert run(show=False)["table"] and shown == []
+
+
+def test_a_failed_proof_is_no_failed_task() -> None:
+    results = sound(MEMBERS)
+    meet(results, "etcd-1", "etcd-2", "stranger", "accepted", None)
+    result = run(results=results)
+    assert "failed" not in result and result["proof"]["verdict"] == "failed"
+
+
+def test_options_reach_the_judge() -> None:
+    results = sound(MEMBERS)
+    for result in results.values():
+        result["probes"] = [probe for probe in result["probes"] if probe["case"] != "stranger"]
+    days = {"renew_before_days": 5, "warn_days": 400, "fail_days": 1, "authority_warn_days": 7}
+    proof = run(results=results, no_stranger_because="there is no key", identity="shared", **days)["proof"]
+    assert proof["thresholds"] == days and proof["identity"] == "shared"
+    assert {pair["text"] for pair in proof["pairs"] if pair["case"] == "stranger"} == {"there is no key"}
+    proof = run(results=results, no_stranger_because="")["proof"]
+    assert {pair["text"] for pair in proof["pairs"] if pair["case"] == "stranger"} == {"no such certificate was made"}
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        ({"unreachable": True, "msg": "Failed to connect\n to the host"}, "Failed to connect to the host"),
+        ({"failed": True, "msg": ""}, "it did not answer"),
+        ({"skipped": True}, "it did not answer"),
+        ("nonsense", "it did not answer"),
+        (None, "it did not answer"),
+    ],
+)
+def test_a_host_without_an_answer(found: t.Any, said: str) -> None:
+    proof = run(results={**sound(MEMBERS), "etcd-3": found})["proof"]
+    assert proof["verdict"] == "partly_proved"
+    assert (proof["members"][2]["probed"], proof["members"][2]["problem"]) == (False, said)
+
+
+# -- reports ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_reports_are_written_in_check_mode_too(tmp_path: pathlib.Path, check_mode: bool) -> None:
+    paths = paths_in(tmp_path / "new" / "folder")
+    old = os.umask(0o077)
+    try:
+        result = run(check_mode=check_mode, **paths)
+    finally:
+        os.umask(old)
+    assert json.loads(pathlib.Path(paths["json_path"]).read_text(encoding="utf-8")) == result["proof"]
+    assert pathlib.Path(paths["html_path"]).read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    assert 'ringfence_etcd_proof_verdict{cluster="blue",verdict="proved"} 1\n' in pathlib.Path(
+        paths["metrics_path"]
+    ).read_text(encoding="utf-8")
+    # The collector that reads them is another user.
+    assert {oct(os.stat(path).st_mode & 0o777) for path in paths.values()} == {"0o644"}
+    assert sorted(os.listdir(tmp_path / "new" / "folder")) == sorted(os.path.basename(path) for path in paths.values())
+
+
+def test_paths_may_be_relative_or_in_the_home(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    run(json_path="proof.json", metrics_path="~/proof.prom", html_path="")
+    assert (tmp_path / "proof.json").exists() and (tmp_path / "home" / "proof.prom").exists()
+
+
+def test_a_reader_sees_the_old_report_or_the_new_one(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = tmp_path / "etcd.prom"
+    target.write_text("old", encoding="utf-8")
+    seen: list[tuple[str, list[str]]] = []
+    replace = os.replace
+
+    def looking(source: str, destination: str) -> None:
+        staged = pathlib.Path(source)
+        # A collector takes *.prom, and nothing whose name begins with a dot.
+        assert staged.name.startswith(".") and not staged.name.endswith(".prom")
+        assert staged.read_text(encoding="utf-8").endswith("\n")
+        seen.append((target.read_text(encoding="utf-8"), sorted(os.listdir(tmp_path))))
+        replace(source, destination)
+
+    monkeypatch.setattr(os, "replace", looking)
+    run(metrics_path=str(target))
+    assert [old for old, _names in seen] == ["old"]
+    assert target.read_text(encoding="utf-8").startswith("# HELP ")
+    assert os.listdir(tmp_path) == ["etcd.prom"]
+
+
+def test_text_that_is_no_unicode_ends_no_report(tmp_path: pathlib.Path) -> None:
+    """A path that is not UTF-8 arrives as surrogates, which no file can hold."""
+    results: Results = sound(MEMBERS)
+    results["etcd-1"]["unreadable_files"] = [{"path": "/\udcff", "text": "/\udcff is not readable"}]
+    paths = paths_in(tmp_path)
+    proof = run(results=results, **paths)["proof"]
+    assert json.loads(pathlib.Path(paths["json_path"]).read_text(encoding="utf-8")) == proof
+    assert "/\\udcff is not readable" in pathlib.Path(paths["html_path"]).read_text(encoding="utf-8")
+
+
+def test_a_path_that_can_not_be_written_is_one_line_and_nothing_is_left(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    (tmp_path / "folder").mkdir()
+    path = str(tmp_path / "file" / "report.html")
+    assert refused(html_path=path) == (
+        f"html_path: can't write {path} on the controller: a part of it is a file: name another path, or leave it out"
+    )
+    folder = str(tmp_path / "folder")
+    assert refused(json_path=folder).startswith(f"json_path: can't write {folder} on the controller: Is a directory")
+    assert sorted(os.listdir(tmp_path)) == ["file", "folder"]
+
+
+# -- wrong input -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"members": []}, "members is empty: give the members that the filter etcd_members makes"),
+        ({"members": [{"name": "etcd-1"}]}, "a member made by the filter ringfence.etcd.etcd_members is wanted"),
+        ({"results": {"etcd-1": {"probes": []}}}, "results: etcd-1 has probes and no info, live_members, "),
+        ({"identity": "none"}, "identity"),
+        ({"warn_days": "soon"}, "warn_days"),
+        ({"colour": "red"}, "colour"),
+        ({"cluster_name": None}, "cluster_name"),
+        ({"cluster_name": ""}, "cluster_name is empty"),
+    ],
+)
+def test_wrong_input_is_one_line(arguments: dict[str, t.Any], words: str) -> None:
+    assert words in refused(**arguments)
+
+
+def test_a_field_of_a_result_that_is_not_there_is_named() -> None:
+    results = sound(MEMBERS)
+    del results["etcd-2"]["revoked"]
+    assert refused(results=results) == (
+        "results: etcd-2 has probes and no revoked, unlike a result of ringfence.etcd.etcd_peer_probe: give its result "
+        "as it was registered"
+    )
