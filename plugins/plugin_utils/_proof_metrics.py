@@ -85,7 +85,7 @@ def _samples(proof: Proof) -> t.Iterator[tuple[str, dict[str, str], int]]:
         yield "check_ok", labels, int(check["verdict"] == "ok")
     yield from _pair_counts(proof)
     for authority in proof["authorities"]:
-        labels = {"common_name": authority["common_name"], "fingerprint": authority["fingerprint"]}
+        labels = {"common_name": authority["common_name"] or "", "fingerprint": authority["fingerprint"]}
         yield from _expiry("authority", labels, authority, int(made.timestamp()))
 
 

@@ -20,22 +20,23 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof_views import
     Pair,
     PairKey,
     Proof,
+    common_name_of,
     cut_middle,
     diallers_of,
+    life_verdict,
     member_names,
     one_line,
     pairs_of,
+    told,
     worst,
 )
 
 WIDTH = 100
-# Up to here the whole matrix is shown, beyond it a line for each member.
-MATRIX_MEMBERS = 12
 _SIGNS = {"ok": "ok", "warning": "ok*", "unproved": "??", "failed": "NO"}
 _SIGN_TEXTS = {"ok*": "accepted with a warning", "NO": "not accepted", "??": "not proved"}
 _FENCE = {"ok": "refused", "warning": "refused*", "unproved": "unproved", "failed": "ACCEPTED"}
 # The width of a name in front of a numbered row.
-_LABEL = 24
+_LABEL = 22
 # How many names a line of detail gives.
 _NAMES = 3
 # How many lines of detail.
@@ -50,7 +51,7 @@ def proof_table(proof: Proof) -> list[str]:
     verdict = VERDICT_NAMES.get(proof["verdict"], proof["verdict"])
     head = f"{_ascii(proof['cluster'])}: {_ascii(verdict)} - {_ascii(proof['summary'])}"
     lines = textwrap.wrap(head, WIDTH, subsequent_indent="  ")
-    lines += _matrix(proof, pairs) if len(proof["members"]) <= MATRIX_MEMBERS else _member_lines(proof, pairs)
+    lines += _matrix(proof, pairs) or _member_lines(proof, pairs)
     lines += _authorities(proof)
     lines += _not_probed(proof)
     lines += _findings(proof)
@@ -63,6 +64,7 @@ def _ascii(text: object) -> str:
 
 
 def _matrix(proof: Proof, pairs: _Pairs) -> list[str]:
+    """Every pair; nothing where that is wider than a log."""
     names = member_names(proof)
     shown = [_ascii(name) for name in names]
     columns = shown
@@ -83,6 +85,8 @@ def _matrix(proof: Proof, pairs: _Pairs) -> list[str]:
     table.append(["days left", *(_days(member, proof) for member in proof["members"])])
     lines = _aligned(table)
     lines.insert(rule, "-" * max(map(len, lines)))
+    if len(lines[rule]) > WIDTH:
+        return []
     legend = [f"{sign} {text}" for sign, text in _SIGN_TEXTS.items() if sign in signs]
     return ["", *lines, *([", ".join(legend)] if legend else []), *_cut_names(shown if columns is not shown else [])]
 
@@ -103,11 +107,12 @@ def _fence(pairs: _Pairs, target: str, names: t.Sequence[str], case: str) -> str
 
 def _days(member: t.Mapping[str, t.Any], proof: Proof) -> str:
     certificate = member["certificate"]
-    return _marked_days(certificate["days_left"], proof) if certificate else "?"
+    return _marked_days(certificate, proof) if certificate else "?"
 
 
-def _marked_days(days: int, proof: Proof) -> str:
-    return f"{days} !" if days <= proof["thresholds"]["warn_days"] else str(days)
+def _marked_days(certificate: t.Mapping[str, t.Any], proof: Proof, is_authority: bool = False) -> str:
+    mark = "" if life_verdict(certificate, proof, is_authority) == "ok" else " !"
+    return f"{certificate['days_left']}{mark}"
 
 
 def _aligned(table: t.Sequence[t.Sequence[str]]) -> list[str]:
@@ -125,7 +130,7 @@ def _member_lines(proof: Proof, pairs: _Pairs) -> list[str]:
         others = diallers_of(name, names)
         table.append(
             [
-                f"{number:>3} {cut_middle(_ascii(name), 22)}",
+                f"{number:>3} {cut_middle(_ascii(name), _LABEL)}",
                 _good(pairs, ((name, other, "member") for other in others)),
                 _good(pairs, ((other, name, "member") for other in others)),
                 *(_good(pairs, ((other, name, case) for other in others)) for case in FENCE_CASES),
@@ -161,16 +166,18 @@ def _details(pairs: _Pairs) -> list[str]:
         more = f" and {len(others) - _NAMES} more" if len(others) > _NAMES else ""
         words = ("from", "to") if end == 0 else ("to", "from")
         text = f"{CASE_NAMES[case]} {words[0]} {cut_middle(_ascii(name), 22)} {words[1]} {some}{more}"
-        lines.append(f"  {sign} {text} ({cut_middle(_ascii(reason), 30)})")
+        lines.append(f"{sign} {text} ({cut_middle(_ascii(reason), 30)})")
     if len(lines) > _DETAILS:
-        lines[_DETAILS:] = [f"  and {len(lines) - _DETAILS} lines more, which are in the proof"]
-    return ["", "not as it must be:", *lines] if lines else []
+        lines[_DETAILS:] = [f"and {len(lines) - _DETAILS} lines more, which are in the proof"]
+    # A name is never broken: it is searched for.
+    style = textwrap.TextWrapper(WIDTH, initial_indent="  ", subsequent_indent="      ", break_on_hyphens=False)
+    return ["", "not as it must be:", *(part for line in lines for part in style.wrap(line))] if lines else []
 
 
 def _authorities(proof: Proof) -> list[str]:
     return [
-        f"CA {cut_middle(_ascii(authority['common_name']), 40)} ({_ascii(authority['fingerprint'])[:8]}):"
-        f" {_marked_days(authority['days_left'], proof)} days left"
+        f"CA {cut_middle(_ascii(common_name_of(authority)), 40)} ({_ascii(authority['fingerprint'])[:8]}):"
+        f" {_marked_days(authority, proof, is_authority=True)} days left"
         for authority in proof["authorities"]
     ]
 
@@ -186,11 +193,11 @@ def _not_probed(proof: Proof) -> list[str]:
 def _findings(proof: Proof) -> list[str]:
     """One line each, however long: a search for a name then finds what to do."""
     lines = [
-        f"{_ascii(finding['verdict']).upper()} {_ascii(finding['subject'])}: {_ascii(finding['text'])}"
+        f"{_ascii(finding['verdict']).upper()} {_ascii(''.join(told(finding)))}"
         + (f" -> {_ascii(finding['remedy'])}" if finding["remedy"] else "")
         for finding in proof["findings"]
     ]
     return ["", *lines] if lines else []
 
 
-__all__ = ("MATRIX_MEMBERS", "WIDTH", "proof_table")
+__all__ = ("WIDTH", "proof_table")

@@ -93,14 +93,39 @@ def instant(text: str) -> datetime:
     return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
 
 
+def life_verdict(certificate: t.Mapping[str, t.Any], proof: Proof, is_authority: bool = False) -> str:
+    """Of a certificate's dates, by the rule of the checks ``certificate_days`` and ``authority_days``."""
+    limits = proof["thresholds"]
+    days = certificate["days_left"]
+    # Times of the document are of one form, so that they compare as text.
+    if not certificate["not_before"] <= proof["time"] <= certificate["not_after"] or days < limits["fail_days"]:
+        return "failed"
+    return "warning" if days < limits["authority_warn_days" if is_authority else "warn_days"] else "ok"
+
+
+def common_name_of(certificate: t.Mapping[str, t.Any], key: str = "common_name") -> str:
+    """A subject's or issuer's common name; X.509 knows certificates without one."""
+    return str(certificate[key] or "(no common name)")
+
+
+def told(finding: t.Mapping[str, t.Any]) -> tuple[str, str]:
+    """Whom a finding is about, and the rest of its line, which does not name the same again."""
+    subject, text = str(finding["subject"]), str(finding["text"])
+    return subject, text[len(subject) :] if text.startswith(f"{subject} ") else f": {text}"
+
+
 def one_line(text: object) -> str:
     """Text with what moves a cursor, breaks a line or turns the direction of writing made visible."""
+    line = str(text)
+    # Nearly all text is: it is not looked at letter by letter, for a page of 50 members has 50,000 texts.
+    if line.isprintable():
+        return line
     return "".join(
         # Cc, Cf, Cs, Co, Cn, Zl, Zp: control and format characters, surrogates, unassigned ones, line separators.
         character.encode("unicode_escape").decode("ascii")
         if unicodedata.category(character)[0] == "C" or unicodedata.category(character) in ("Zl", "Zp")
         else character
-        for character in str(text)
+        for character in line
     )
 
 
@@ -121,12 +146,15 @@ __all__ = (
     "Pair",
     "PairKey",
     "Proof",
+    "common_name_of",
     "cut_middle",
     "diallers_of",
     "instant",
     "known_verdict",
+    "life_verdict",
     "member_names",
     "one_line",
     "pairs_of",
+    "told",
     "worst",
 )

@@ -156,7 +156,9 @@ def sound(members: t.Sequence[Member]) -> Results:
     return found
 
 
-def meet(results: Results, source: str, target: str, case: str, outcome: str, reason: str | None, **more: t.Any) -> None:
+def meet(
+    results: Results, source: str, target: str, case: str, outcome: str, reason: str | None, **more: t.Any
+) -> None:
     """Change what one member met at another."""
     for probe in results[source]["probes"]:
         if (probe["to"], probe["case"]) == (target, case):
@@ -172,3 +174,38 @@ def proof_of(
     members: t.Sequence[Member], results: Results, absent: t.Mapping[str, str] | None = None, **more: t.Any
 ) -> dict[str, t.Any]:
     return judge(members, results, absent or {}, question(**more))
+
+
+def with_faults(size: int) -> dict[str, t.Any]:
+    """A proof of a cluster in which much is wrong at once, as far as it has members for it."""
+    members = some_members(size)
+    results = sound(members)
+    names = [member.name for member in members]
+    first, second, third = names[:3]
+    for source in names:
+        if source != second:
+            meet(results, source, second, "stranger", "accepted", None, text="HTTP 200")
+    results[second]["info"]["process"]["settings"]["allowed_common_names"] = []
+    results[third]["info"]["process"]["settings"]["allowed_common_names"].remove(members[0].common_name)
+    meet(results, first, third, "member", "refused", "common_name", inferred=True)
+    results[first]["info"]["credentials"]["certificate"].update(not_after=at(9), days_left=9)
+    if size > 4:
+        expired = {"not_before": at(-370), "not_after": at(-5), "days_left": -5}
+        results[names[3]]["info"]["credentials"]["certificate"].update(expired)
+        for source in names:
+            if source != names[3]:
+                text = "alert: certificate expired"
+                meet(results, source, names[3], "member", "refused", "server_expired", text=text)
+                meet(results, names[3], source, "member", "refused", "expired", text=text)
+        for source in names[:4]:
+            meet(results, source, names[4], "member", "timed_out", "connect", text="no connection in 5 s")
+        del results[names[4]]
+    return proof_of(
+        members, results, {names[-1 if size < 5 else 4]: "Failed to connect to the host via ssh: timed out"}
+    )
+
+
+def judged() -> dict[str, dict[str, t.Any]]:
+    """Proofs by the judge itself, by name."""
+    made = {f"judged-{size}": with_faults(size) for size in (3, 5, 7, 50)}
+    return {"judged-ok-3": proof_of(some_members(), sound(some_members())), **made}
