@@ -22,13 +22,16 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof_views import
     Pair,
     PairKey,
     Proof,
+    common_name_of,
     cut_middle,
     diallers_of,
     instant,
     known_verdict,
+    life_verdict,
     member_names,
     one_line,
     pairs_of,
+    told,
     worst,
 )
 from jinja2 import Environment, StrictUndefined
@@ -43,9 +46,14 @@ _CELLS = ((3, 76, 52), (7, 76, 48), (12, 54, 40), (24, 32, 32))
 _SMALLEST_CELL = (20, 20)
 # Cells of this width have room for words, and for a short sign.
 _WORDS, _SHORT = 76, 54
-# Pixels that a letter of a label is wide at most.
-_LETTER = 7.5
+# Pixels that a letter of a label may be wide, in any usual font and bold: narrow, wide, others.
+_NARROW, _WIDE = "fijlrtI.,:;-'|!()[]/ ", "mwMW@%…"
+_LETTERS = (6.5, 14.0, 9.5)
+# Pixels of the words that stand there in each proof.
+_WORDS_OF_ROWS = 112
 _LABEL = 20
+# As many findings are as high as a matrix with what stands round it.
+_SHORT_LIST = 8
 _SIGNS = {"ok": "ok", "warning": "ok*", "unproved": "??", "failed": "NO"}
 _FENCE_WORDS = {"ok": "refused", "warning": "refused*", "unproved": "unproved", "failed": "ACCEPTED"}
 _RESULTS = {"ok": "all refused", "warning": "refused with a warning", "unproved": "not proved", "failed": "ACCEPTED"}
@@ -68,7 +76,7 @@ def proof_page(proof: Proof) -> str:
         headline=_headline(proof, pairs),
         time=proof["time"].replace("T", " ").replace("Z", " UTC"),
         tiles=_tiles(proof, pairs),
-        findings=[{**finding, "verdict": known_verdict(finding["verdict"])} for finding in proof["findings"]],
+        findings=_findings(proof),
         matrix=_matrix(proof, pairs),
         timelines=_timelines(proof),
         members=_members(proof, pairs),
@@ -107,14 +115,13 @@ def _tiles(proof: Proof, pairs: _Pairs) -> list[_Values]:
                 "note": "pairs" if case == "member" else "attempts",
             }
         )
-    days = [
-        (member["certificate"]["days_left"], member["name"]) for member in proof["members"] if member["certificate"]
-    ]
-    if days:
-        left, name = min(days)
+    dated = [member for member in proof["members"] if member["certificate"]]
+    if dated:
+        first = min(dated, key=lambda member: t.cast(str, member["certificate"]["not_after"]))
+        left, name = first["certificate"]["days_left"], first["name"]
         tiles.append(
             {
-                "verdict": _days_verdict(left, proof),
+                "verdict": life_verdict(first["certificate"], proof),
                 "name": "First certificate to end",
                 "value": "ended" if left < 0 else f"{left} {'day' if left == 1 else 'days'}",
                 "note": cut_middle(one_line(name), _LABEL, "…"),
@@ -123,15 +130,23 @@ def _tiles(proof: Proof, pairs: _Pairs) -> list[_Values]:
     return tiles
 
 
+def _findings(proof: Proof) -> list[_Values]:
+    everybody = ", ".join(member_names(proof))
+    return [
+        {
+            **finding,
+            "verdict": known_verdict(finding["verdict"]),
+            # Fifty names would be a paragraph.
+            "subject": "all members" if subject == everybody else subject,
+            "rest": rest,
+        }
+        for finding in proof["findings"]
+        for subject, rest in [told(finding)]
+    ]
+
+
 def _title(text: str) -> str:
     return text[:1].upper() + text[1:]
-
-
-def _days_verdict(days_left: int, proof: Proof) -> str:
-    thresholds = proof["thresholds"]
-    if days_left <= thresholds["fail_days"]:
-        return "failed"
-    return "warning" if days_left <= thresholds["warn_days"] else "ok"
 
 
 # -- the matrix --------------------------------------------------------------------------------------------------------
@@ -141,17 +156,14 @@ def _matrix(proof: Proof, pairs: _Pairs) -> _Values:
     names = member_names(proof)
     width, height = next((size[1:] for size in _CELLS if len(names) <= size[0]), _SMALLEST_CELL)
     labels = _labels(names)
-    longest = max([13, *map(len, labels)])
-    is_turned = max(map(len, labels), default=0) * _LETTER > width - 4
-    top = round(max(map(len, labels), default=0) * _LETTER) + 12 if is_turned else 26
+    longest = max(_pixels(label) for label in labels)
+    is_turned = longest > width - 4
+    top = round(longest) + 12 if is_turned else 26
     fence_height = height + 8
     fence_top = top + len(names) * height + 16
 
-    def dialled(end: int, name: str) -> str:
-        """The worst of a row (by dialler: as a member) or of a column (by target: all cases)."""
-        return worst(
-            pair["verdict"] for key, pair in pairs.items() if key[end] == name and (end == 1 or key[2] == "member")
-        )
+    # Whoever is at fault is marked, and not each that meets him: of fifty all meet him.
+    blamed = {name: worst(["ok", *found]) for name, found in _blamed(proof).items()}
 
     rows = []
     cells = []
@@ -161,7 +173,7 @@ def _matrix(proof: Proof, pairs: _Pairs) -> _Values:
                 "y": top + row * height + height // 2,
                 "label": labels[row],
                 "name": dialler,
-                "verdict": dialled(0, dialler),
+                "verdict": blamed[dialler],
             }
         )
         for column, target in enumerate(names):
@@ -177,7 +189,7 @@ def _matrix(proof: Proof, pairs: _Pairs) -> _Values:
     return {
         "width": len(names) * width + 2,
         "height": fence_top + len(FENCE_CASES) * fence_height + 2,
-        "label_width": round(longest * _LETTER) + 14,
+        "label_width": round(max(longest, _WORDS_OF_ROWS)) + 14,
         "cell_width": width,
         "cell_height": height,
         "fence_height": fence_height,
@@ -186,12 +198,14 @@ def _matrix(proof: Proof, pairs: _Pairs) -> _Values:
         "is_turned": is_turned,
         # Small enough to stand beside the findings; the fewer, the larger.
         "is_small": len(names) <= 7,
+        # So many findings are higher than the matrix: the dates are then below the matrix.
+        "is_short": len(proof["findings"]) > _SHORT_LIST,
         "grow": 1.5 if len(names) <= 3 else 1.2 if len(names) <= 5 else 1,
         # The sign alone, in the middle, where there is no room for a word below it.
         "sign": 20 if width >= _SHORT else 16,
         "has_words": width >= _SHORT,
         "columns": [
-            {"x": column * width + width / 2, "label": label, "name": name, "verdict": dialled(1, name)}
+            {"x": column * width + width / 2, "label": label, "name": name, "verdict": blamed[name]}
             for column, (label, name) in enumerate(zip(labels, names))
         ],
         "rows": rows,
@@ -203,6 +217,21 @@ def _matrix(proof: Proof, pairs: _Pairs) -> _Values:
         ],
         "summary": _matrix_summary(pairs, len(names)),
     }
+
+
+def _blamed(proof: Proof) -> dict[str, list[str]]:
+    """The verdicts of the findings about each member."""
+    return {
+        name: [finding["verdict"] for finding in proof["findings"] if name in finding["subject"].split(", ")]
+        for name in member_names(proof)
+    }
+
+
+def _pixels(label: str) -> float:
+    narrow, wide, others = _LETTERS
+    return sum(
+        narrow if letter in _NARROW else wide if letter in _WIDE or not letter.isascii() else others for letter in label
+    )
 
 
 def _labels(names: t.Sequence[str]) -> list[str]:
@@ -276,23 +305,34 @@ _AXIS_TOP, _BAR_ROW = 30, 40
 _BARS = 14
 # Ticks of an axis at most: five dates fit on a telephone.
 _TICKS = 5
+# As far as an axis goes from now: there are certificates that never end (RFC 5280: until the year 9999).
+_REACH = timedelta(days=36500)
 
 
 def _timelines(proof: Proof) -> list[_Values]:
     """CA certificates and leaves have a scale each: ten years and one year can't be read on one."""
     labels = dict(zip(member_names(proof), _labels(member_names(proof))))
     authorities = [
-        _bar(authority, authority["common_name"], authority["common_name"]) for authority in proof["authorities"]
+        {
+            **_bar(authority, common_name_of(authority), common_name_of(authority)),
+            "verdict": life_verdict(authority, proof, is_authority=True),
+        }
+        for authority in proof["authorities"]
     ]
     leaves = [
-        _bar(member["certificate"], labels[member["name"]], f"{member['name']}, {member['certificate']['common_name']}")
+        {
+            **_bar(found, labels[member["name"]], f"{member['name']}, {common_name_of(found)}"),
+            "verdict": life_verdict(found, proof),
+        }
         for member in proof["members"]
-        if member["certificate"]
+        for found in [member["certificate"]]
+        if found
     ]
     missing = [member["name"] for member in proof["members"] if not member["certificate"]]
+    limits = proof["thresholds"]
     return [
-        _timeline("ca", "CA certificates", authorities, [], proof),
-        _timeline("leaves", "Peer certificates of the members", leaves, missing, proof),
+        _timeline("ca", "CA certificates", authorities, [], limits["authority_warn_days"], proof),
+        _timeline("leaves", "Peer certificates of the members", leaves, missing, limits["renew_before_days"], proof),
     ]
 
 
@@ -306,24 +346,24 @@ def _bar(certificate: t.Mapping[str, t.Any], label: str, name: str) -> _Values:
     }
 
 
-def _timeline(key: str, title: str, bars: list[_Values], missing: list[str], proof: Proof) -> _Values:
+def _timeline(key: str, title: str, bars: list[_Values], missing: list[str], last_days: int, proof: Proof) -> _Values:
     now = instant(proof["time"])
+    last = min(timedelta(days=last_days), _REACH)
     window = _window(bars, now)
     return {
         "key": key,
         "title": title,
         "missing": missing,
         "parts": [
-            _timeline_part(title, bars[first : first + _BARS], window, now, proof)
+            _timeline_part(title, bars[first : first + _BARS], window, now, last)
             for first in range(0, len(bars), _BARS)
         ],
     }
 
 
 def _timeline_part(
-    title: str, bars: list[_Values], window: tuple[datetime, datetime], now: datetime, proof: Proof
+    title: str, bars: list[_Values], window: tuple[datetime, datetime], now: datetime, last: timedelta
 ) -> _Values:
-    renew = timedelta(days=proof["thresholds"]["renew_before_days"])
     start, end = window
 
     def at(when: datetime) -> float:
@@ -346,12 +386,11 @@ def _timeline_part(
             {
                 **bar,
                 "y": _AXIS_TOP + number * _BAR_ROW,
-                "verdict": _days_verdict(bar["days_left"], proof),
                 "start": at(bar["from"]),
                 "width": between(bar["from"], bar["to"]),
                 "past": between(bar["from"], min(now, bar["to"])),
-                "renew": at(max(bar["to"] - renew, bar["from"])),
-                "renew_width": between(max(bar["to"] - renew, bar["from"]), bar["to"]),
+                "renew": at(max(bar["to"] - last, bar["from"])),
+                "renew_width": between(max(bar["to"] - last, bar["from"]), bar["to"]),
                 "is_cut_left": bar["from"] < start,
                 "is_cut_right": bar["to"] > end,
                 "text": _bar_text(bar, now),
@@ -376,7 +415,7 @@ def _window(bars: t.Sequence[t.Mapping[str, t.Any]], now: datetime) -> tuple[dat
     """From the first to the last date, but one long bar must not press all others into a line: it is cut."""
     if not bars:
         return now - timedelta(days=1), now + timedelta(days=1)
-    reach = statistics.median([bar["to"] - bar["from"] for bar in bars]) * 2
+    reach = min(statistics.median([bar["to"] - bar["from"] for bar in bars]) * 2, _REACH)
     start = max(min([now, *(bar["from"] for bar in bars)]), now - reach)
     end = min(max([now, *(bar["to"] for bar in bars)]), now + reach)
     margin = max((end - start) * 0.02, timedelta(hours=1))
@@ -414,24 +453,33 @@ def _members(proof: Proof, pairs: _Pairs) -> list[_Values]:
             for (_from, target, _case), pair in pairs.items()
             if target == member["name"] and pair["tls"]
         }
-        members.append({**member, "number": number, "verdict": known_verdict(member["verdict"]), "tls": sorted(met)})
+        certificate = member["certificate"]
+        if certificate:
+            names = {key: common_name_of(certificate, key) for key in ("common_name", "issuer_common_name")}
+            certificate = {**certificate, **names}
+        verdict = known_verdict(member["verdict"])
+        members.append({**member, "certificate": certificate, "number": number, "verdict": verdict, "tls": sorted(met)})
     return members
 
 
 def _authorities(proof: Proof) -> list[_Values]:
-    size = len(proof["members"])
     return [
         {
             **authority,
-            "verdict": _days_verdict(authority["days_left"], proof),
-            "trusted": (
-                "all members"
-                if set(authority["trusted_by"]) >= set(member_names(proof))
-                else f"{len(authority['trusted_by'])} of {size}: {', '.join(authority['trusted_by'])}"
-            ),
+            "common_name": common_name_of(authority),
+            "verdict": life_verdict(authority, proof, is_authority=True),
+            "trusted": _trusted(authority["trusted_by"], member_names(proof)),
         }
         for authority in proof["authorities"]
     ]
+
+
+def _trusted(by: t.Sequence[str], names: t.Sequence[str]) -> str:
+    others = [name for name in names if name not in by]
+    if not others:
+        return "all members"
+    who = ", ".join(by) if len(by) <= len(others) else f"all but {', '.join(others)}"
+    return f"{len(by)} of {len(names)}: {who}"
 
 
 __all__ = ("proof_page",)
