@@ -12,8 +12,9 @@ import os
 import tempfile
 import typing as t
 
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
+from ansible_collections.ringfence.etcd.plugins.module_utils._errors import FileError, InputError, RingfenceError
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import member_from, plain
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._looks import registered_looks
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof import Question, Thresholds, judge
@@ -49,6 +50,16 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         result: dict[str, t.Any] = super().run(tmp, task_vars)
+        try:
+            result.update(self._prove(task_vars or {}))
+        except (AnsibleError, RingfenceError) as exc:
+            # Not raised further: ansible-core before 2.19 would tell of a traceback that there is none of, and end a
+            # loop for all its items.
+            message = exc.message if isinstance(exc, AnsibleError) else exc
+            result.update(failed=True, msg=" ".join(str(message).split()))
+        return result
+
+    def _prove(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         _validation, arguments = self.validate_argument_spec(  # type: ignore[no-untyped-call]
             argument_spec=_ARGUMENTS,
             mutually_exclusive=[("results", "results_variable")],
@@ -56,7 +67,7 @@ class ActionModule(ActionBase):
         )
         given = plain(arguments)
         if given["results_variable"] is not None:
-            given["results"] = registered_looks(task_vars or {}, given["members"], given["results_variable"])
+            given["results"] = registered_looks(task_vars, given["members"], given["results_variable"])
         proof = _proof_from(given)
         lines = proof_table(proof)
         if given["show"]:
@@ -66,22 +77,21 @@ class ActionModule(ActionBase):
             if given[option]:
                 _write(given[option], render(proof), option)
         # The document is long: who wants to see it asks for more than -v.
-        result.update(changed=False, proof=proof, table=lines, _ansible_verbose_override=True)
-        return result
+        return {"changed": False, "proof": proof, "table": lines, "_ansible_verbose_override": True}
 
 
 def _proof_from(given: dict[str, t.Any]) -> dict[str, t.Any]:
     members = [member_from(member) for member in given["members"]]
     if not members:
-        raise AnsibleActionFail("members is empty: give the members that the filter etcd_members makes")
+        raise InputError("members is empty: give the members that the filter etcd_members makes")
     if not given["cluster_name"]:
-        raise AnsibleActionFail("cluster_name is empty: give the cluster's name")
+        raise InputError("cluster_name is empty: give the cluster's name")
     results, absent = {}, {}
     for name, found in given["results"].items():
         if isinstance(found, dict) and "probes" in found:
             lacking = ", ".join(field for field in _FIELDS if field not in found)
             if lacking:
-                raise AnsibleActionFail(
+                raise InputError(
                     f"results: {name} has probes and no {lacking}, unlike a result of ringfence.etcd.etcd_peer_probe: "
                     "give its result as it was registered"
                 )
@@ -128,10 +138,9 @@ def _write(path: str, text: str, option: str) -> None:
             raise
     except OSError as exc:
         reason = "a part of it is a file" if isinstance(exc, (FileExistsError, NotADirectoryError)) else exc.strerror
-        # Not "from exc": ansible-core 2.19 and later write the cause behind the message.
-        raise AnsibleActionFail(
+        raise FileError(
             f"{option}: can't write {target} on the controller: {reason}: name another path, or leave it out"
-        ) from None
+        ) from exc
 
 
 __all__ = ("ActionModule",)
