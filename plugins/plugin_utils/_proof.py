@@ -83,6 +83,10 @@ _PAIR_REMEDIES = {
 _STRANGER_REMEDIES = {"expired": _SET_CLOCKS}
 
 
+# Verdict, case, outcome, reason, text.
+_Kind = tuple[str, str, str, str, str]
+
+
 @dataclass(frozen=True)
 class Question:
     """What is to be proved of which cluster, and when (UTC, ``2026-11-24T09:00:00Z``)."""
@@ -215,9 +219,9 @@ def _findings(
     """What is not well, worst first, each said once."""
     # Of a host that is away the check looked_at tells.
     bad = [pair for pair in pairs if pair["verdict"] != OK and pair["reason"] != "host_not_in_run"]
-    kinds = [tuple(pair[key] or "" for key in ("verdict", "case", "outcome", "reason", "text")) for pair in bad]
+    kinds = [_kind(pair) for pair in bad]
     shared = Counter((end, pair[end], kind) for pair, kind in zip(bad, kinds) for end in ("from", "to"))
-    groups: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
+    groups: dict[tuple[str, str, _Kind], list[str]] = {}
     for pair, kind in zip(bad, kinds):
         end, other = "to", "from"
         if pair["outcome"] == "not_probed" or (
@@ -238,6 +242,10 @@ def _findings(
     for (verdict, code, text, remedy), names in told.items():
         findings.append({"verdict": verdict, "code": code, "subject": ", ".join(names), "text": text, "remedy": remedy})
     return sorted(findings, key=lambda finding: -_RANK[finding["verdict"]])
+
+
+def _kind(pair: t.Mapping[str, t.Any]) -> _Kind:
+    return pair["verdict"], pair["case"], pair["outcome"], pair["reason"] or "", pair["text"]
 
 
 def _who(names: t.Sequence[str], size: int) -> str:

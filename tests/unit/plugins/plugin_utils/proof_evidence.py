@@ -35,7 +35,7 @@ def certificate(name: str, from_days: float, to_days: float, **more: t.Any) -> d
     return {
         "common_name": name,
         "issuer_common_name": "etcd peer CA",
-        "serial_number": fingerprint(name)[:16],
+        "serial_number": fingerprint(name)[:40],
         "fingerprint": fingerprint(name),
         "not_before": at(from_days),
         "not_after": at(to_days),
@@ -62,7 +62,7 @@ def some_members(count: int = 3, identity: str = "list", **entry: t.Any) -> list
 def leaf_of(member: Member, **more: t.Any) -> dict[str, t.Any]:
     facts = certificate(member.common_name, -10, 355.5)
     facts.update(
-        serial_number=fingerprint(member.name)[:16],
+        serial_number=fingerprint(member.name)[:40],
         fingerprint=fingerprint(member.name),
         dns_names=list(member.dns_names),
         ip_addresses=list(member.ip_addresses),
@@ -207,5 +207,4 @@ def with_faults(size: int) -> dict[str, t.Any]:
 
 def judged() -> dict[str, dict[str, t.Any]]:
     """Proofs by the judge itself, by name."""
-    made = {f"judged-{size}": with_faults(size) for size in (3, 5, 7, 50)}
-    return {"judged-ok-3": proof_of(some_members(), sound(some_members())), **made}
+    return {f"judged-{size}": with_faults(size) for size in (3, 5, 7, 50)}

@@ -62,7 +62,7 @@ def test_a_sound_cluster_is_proved() -> None:
     assert [member["verdict"] for member in proof["members"]] == ["ok"] * 3
     first = proof["members"][0]
     assert (first["probed"], first["problem"], first["etcd_version"]) == (True, None, "3.5.16")
-    assert first["certificate"]["serial_number"] == fingerprint("etcd-1")[:16]
+    assert first["certificate"]["serial_number"] == fingerprint("etcd-1")[:40]
     assert json.loads(json.dumps(proof)) == proof
 
 

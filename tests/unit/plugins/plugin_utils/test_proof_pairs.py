@@ -196,7 +196,7 @@ def test_a_serial_number_on_the_called_one_s_revocation_list(reason: str) -> Non
     results = sound(MEMBERS)
     meet(results, "etcd-1", "etcd-2", "member", "refused", reason, inferred=reason == "address", text="as told")
     assert one(results, "etcd-1", "etcd-2", "member")["reason"] == reason
-    serial = fingerprint("etcd-1")[:16]
+    serial = fingerprint("etcd-1")[:40]
     results["etcd-2"]["revoked"] = [serial]
     found = one(results, "etcd-1", "etcd-2", "member")
     assert (found["reason"], found["inferred"]) == ("revoked", True)
