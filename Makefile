@@ -23,7 +23,7 @@ lint: ## formatting, types, documentation, licences, ansible-lint, ansible-test 
 unit: ## unit tests on each Python found, on the oldest and the newest cryptography
 	@$(RUN) unit
 
-integration: ## the modules against this machine: ansible-test integration
+integration: ## the modules against this machine: ansible-test integration; the page of the proof in a browser
 	@$(RUN) integration
 
 lab-test: ## real etcd on real hosts over SSH; needs root

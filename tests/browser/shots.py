@@ -4,9 +4,10 @@
 
 """Look at the page of a proof with a real Chromium: ``python3 tests/browser/shots.py PAGE.html PROOF.json FOLDER``.
 
-Reads the matrix from the DOM as Chromium parsed it and compares it with the proof, checks that the page is no wider
-than its window, and takes pictures at two widths, light and dark, and a PDF of its print. Standard library only. One
-line at the end says what was found; the exit code is 1 where something is wrong.
+Reads the matrix from the DOM as Chromium parsed it and compares it with the proof, checks that neither the page nor a
+table is wider than the room that it has and that no label of the matrix is cut off, and takes pictures at two widths,
+light and dark, and a PDF of its print. Standard library only. One line at the end says what was found; the exit code is
+1 where something is wrong.
 """
 
 from __future__ import annotations
@@ -42,6 +43,13 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
+
+# How many tables are wider than their room, and how many labels reach out of the picture that they stand in.
+WIDE_TABLES = "[...document.querySelectorAll('table')].filter(t => t.offsetWidth > t.parentNode.clientWidth).length"
+CUT_LABELS = """[...document.querySelectorAll('.matrix text')].filter(text => {
+    const own = text.getBoundingClientRect(), all = text.ownerSVGElement.getBoundingClientRect();
+    return own.left < all.left - 1 || own.right > all.right + 1 || own.top < all.top - 1 || own.bottom > all.bottom + 1;
+}).length"""
 
 Matrix = dict[tuple[str, str, str], str]
 
@@ -194,7 +202,7 @@ class Browser:
 
 def take_pictures(chromium: str, page: pathlib.Path, folder: pathlib.Path) -> int:
     """Pictures of the whole page at each width and scheme, and its print; how many files."""
-    count = 0
+    files = 0
     with contextlib.ExitStack() as stack:
         profile = stack.enter_context(_profile())
         browser = stack.enter_context(contextlib.closing(Browser(chromium, profile)))
@@ -208,17 +216,21 @@ def take_pictures(chromium: str, page: pathlib.Path, folder: pathlib.Path) -> in
                 wide = browser.number("document.documentElement.scrollWidth")
                 if wide > width:
                     raise PageError(f"the page is {wide} pixels wide in a window of {width}")
+                for what, count in (("tables are too wide", WIDE_TABLES), ("labels are cut off", CUT_LABELS)):
+                    found = browser.number(count)
+                    if found:
+                        raise PageError(f"in a window of {width} pixels {found} {what}")
                 height = min(browser.number("document.documentElement.scrollHeight"), HIGHEST)
                 browser.call("Emulation.setDeviceMetricsOverride", height=height, **metrics)
                 picture = browser.call("Page.captureScreenshot", format="png")["data"]
                 (folder / f"{page.stem}-{width}-{scheme}.png").write_bytes(base64.b64decode(picture))
-                count += 1
+                files += 1
         browser.call("Emulation.setEmulatedMedia", media="", features=[])
         browser.call("Emulation.clearDeviceMetricsOverride")
         # A4 in inches, which is what the protocol wants.
         printed = browser.call("Page.printToPDF", printBackground=True, paperWidth=8.27, paperHeight=11.69)["data"]
         (folder / f"{page.stem}.pdf").write_bytes(base64.b64decode(printed))
-    return count + 1
+    return files + 1
 
 
 def main(arguments: t.Sequence[str]) -> int:

@@ -31,6 +31,7 @@ print(json.dumps({
 """
 
 MINORS = range(9, 15)
+_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
 class MachineError(Exception):
@@ -163,6 +164,30 @@ def need_command(name: str, package: str) -> None:
     with _one_at_a_time:
         if shutil.which(name) is None and not (_apt_install([package]) and shutil.which(name)):
             raise MachineError(f"the command {name} is missing ({_remedy([package])})")
+
+
+def need_browser() -> str:
+    """The path of a Chromium or Chrome that runs: named by hand, found, or from the distribution's packages."""
+    by_hand = os.environ.get("RINGFENCE_CHROMIUM")
+    found = _find_browser([by_hand] if by_hand else _BROWSERS)
+    if found is None and by_hand:
+        raise MachineError(f"RINGFENCE_CHROMIUM: {by_hand} is no Chromium that runs")
+    if found is None:
+        need_command("chromium", "chromium")
+        found = _find_browser(_BROWSERS)
+    if found is None:
+        raise MachineError(
+            "the command chromium does not run: install one that does, and name it in RINGFENCE_CHROMIUM"
+        )
+    return found
+
+
+def _find_browser(names: t.Iterable[str]) -> str | None:
+    for path in filter(None, map(shutil.which, names)):
+        # Ubuntu's package is a script that only says where else to get one.
+        if subprocess.run([path, "--version"], capture_output=True, timeout=60, check=False).returncode == 0:
+            return path
+    return None
 
 
 def need_packages(missing: t.Callable[[], t.Collection[str]]) -> None:

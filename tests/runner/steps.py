@@ -11,6 +11,7 @@ import os
 import pathlib
 import re
 import shutil
+import sys
 import typing as t
 
 from ringfence_lab import demo
@@ -20,13 +21,14 @@ from runner import kept
 from runner.cores import CORES, Core, usable_cores
 from runner.coverage import forget_integration, integration_data, report_coverage
 from runner.labsteps import lab_steps
-from runner.machine import MachineError, Python, need_command
+from runner.machine import MachineError, Python, need_browser, need_command
 from runner.places import CHECKOUT, Places, Venv, stage, staging_root
 from runner.schedule import Log, Step, StepFailed, StepSkipped
 from runner.verdicts import check_tarball, integration_targets, refuse_false_green, tests_passed
 
 UNIT_MEASURED = "unit: newest, coverage"
 BENCH_FOLDERS = ("ringfence_bench", "callback", "issuing")
+BROWSER = "browser: the page of the proof"
 
 
 class Plan:
@@ -346,6 +348,32 @@ class Plan:
 
         return work
 
+    # -- browser ---------------------------------------------------------------------------------------------------
+
+    def browser(self) -> list[Step]:
+        """The page of the proof in a real Chromium, with pictures to look at."""
+        return [Step(BROWSER, self._browser, (f"install {self.main_venv.name}",), estimate=90)]
+
+    def _browser(self, log: Log) -> str:
+        try:
+            chromium = need_browser()
+        except MachineError as exc:
+            raise StepSkipped(str(exc)) from exc
+        root = stage(self.places, "browser")
+        folder = pathlib.Path(os.environ.get("RINGFENCE_RESULTS") or self.places.logs) / "pages"
+        shutil.rmtree(folder, ignore_errors=True)
+        env = self.environment(self.main_venv, root, PYTHONPATH=str(staging_root(root)))
+        words = ["python", "tests/browser/pages.py", str(folder)]
+        names = self.command(log, self.main_venv, words, root, env).split()
+        for name in names:
+            # By this Python, not that of a Debian tree, in which there is no browser.
+            page, proof = (str(folder / f"{name}.{kind}") for kind in ("html", "json"))
+            shots = [sys.executable, "tests/browser/shots.py", "--chromium", chromium, page, proof, str(folder)]
+            log.command(shots, cwd=root)
+        if not names:
+            raise StepFailed("tests/browser/pages.py made no page")
+        return f"{len(names)} pages, pictures in {folder}"
+
     # -- coverage --------------------------------------------------------------------------------------------------
 
     def coverage(self) -> list[Step]:
@@ -400,7 +428,7 @@ class Plan:
         targets = {
             "lint": self.lint,
             "unit": self.unit,
-            "integration": self.integration,
+            "integration": lambda: [*self.integration(), *self.browser()],
             "lab-test": lambda: lab_steps(self),
             "build": self.build,
             "coverage": self.coverage,
@@ -419,6 +447,7 @@ class Plan:
 
 # What the steps of each kind read, by the first word of their names.
 _INPUTS = {
+    "browser": kept.BROWSER,
     "core": kept.LAB,
     "fault": kept.FAULTS,
     "integration": kept.INTEGRATION,

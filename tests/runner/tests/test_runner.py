@@ -15,8 +15,9 @@ import pytest
 _TESTS = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(_TESTS), str(_TESTS / "lab")]
 
-from runner import cores, faults, kept, results, schedule, trees, verdicts  # noqa: E402
+from runner import cores, faults, kept, machine, results, schedule, steps, trees, verdicts  # noqa: E402
 from runner.main import chosen  # noqa: E402
+from runner.places import Places as RealPlaces  # noqa: E402
 from runner.results import Case  # noqa: E402
 from runner.schedule import Log, Step, StepFailed, StepSkipped  # noqa: E402
 
@@ -270,3 +271,77 @@ def test_each_core_has_a_python_of_its_own_line() -> None:
         "2.17": "3.10",
         "2.16": "3.10",
     }
+
+
+# --------------------------------------------------------------------------- the browser
+@pytest.fixture
+def plan(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> steps.Plan:
+    monkeypatch.setenv("RINGFENCE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("RINGFENCE_RESULTS", raising=False)
+    monkeypatch.setattr(steps, "stage", lambda _places, _purpose: tmp_path / "a" / "b" / "c" / "d")
+    python = machine.Python("3.13", "3.13.5", "/usr/bin/python3.13", True)
+    return steps.Plan(RealPlaces(), {"3.13": python})
+
+
+@pytest.mark.parametrize("target", ["integration", "test"])
+def test_the_page_is_looked_at_with_the_other_checks_on_this_machine(plan: steps.Plan, target: str) -> None:
+    (step,) = [step for step in plan.steps(target) if step.name == steps.BROWSER]
+    assert step.after == (f"install {plan.main_venv.name}",)
+    assert {"plugins/", "tests/browser/"} <= set(step.inputs)
+
+
+class Recorder:
+    """A log that runs nothing and says what a command of this name says."""
+
+    def __init__(self, names: str) -> None:
+        self.names = names
+        self.words: list[list[str]] = []
+
+    def command(self, words: list[str], **_more: object) -> str:
+        self.words.append(words)
+        return self.names if words[1].endswith("pages.py") else ""
+
+
+def test_every_page_is_looked_at_and_the_pictures_are_kept(
+    plan: steps.Plan, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steps, "need_browser", lambda: "/bin/chromium")
+    monkeypatch.setenv("RINGFENCE_RESULTS", str(tmp_path / "results"))
+    old = tmp_path / "results" / "pages" / "old.png"
+    old.parent.mkdir(parents=True)
+    old.touch()
+    (step,) = plan.browser()
+    log = Recorder("ok-3\nok-50\n")
+    folder = str(tmp_path / "results" / "pages")
+    assert step.work(log) == f"2 pages, pictures in {folder}"  # type: ignore[arg-type]
+    assert log.words[0] == ["python", "tests/browser/pages.py", folder] and not old.exists()
+    page = [f"{folder}/ok-50.html", f"{folder}/ok-50.json", folder]
+    assert log.words[2:] == [[sys.executable, "tests/browser/shots.py", "--chromium", "/bin/chromium", *page]]
+    with pytest.raises(StepFailed, match="made no page"):
+        step.work(Recorder(""))  # type: ignore[arg-type]
+
+
+def test_without_a_browser_the_step_is_skipped_and_says_how_to_get_one(
+    plan: steps.Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RINGFENCE_CHROMIUM", raising=False)
+    monkeypatch.setattr(machine.shutil, "which", lambda _name: None)
+    monkeypatch.setattr(machine, "_apt_install", lambda _packages: False)
+    (step,) = plan.browser()
+    with pytest.raises(StepSkipped, match=r"chromium is missing \(as root: .* apt-get install chromium\)"):
+        step.work(Recorder(""))  # type: ignore[arg-type]
+
+
+def test_a_browser_is_one_that_runs(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RINGFENCE_CHROMIUM", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for name, code in (("chromium", 10), ("google-chrome", 0)):
+        (tmp_path / name).write_text(f"#!/bin/sh\nexit {code}\n")
+        (tmp_path / name).chmod(0o755)
+    assert machine.need_browser() == str(tmp_path / "google-chrome")
+    (tmp_path / "google-chrome").unlink()
+    with pytest.raises(machine.MachineError, match="the command chromium does not run"):
+        machine.need_browser()
+    monkeypatch.setenv("RINGFENCE_CHROMIUM", str(tmp_path / "chromium"))
+    with pytest.raises(machine.MachineError, match="chromium is no Chromium that runs"):
+        machine.need_browser()
