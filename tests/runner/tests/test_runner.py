@@ -325,7 +325,7 @@ def test_without_a_browser_the_step_is_skipped_and_says_how_to_get_one(
     plan: steps.Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("RINGFENCE_CHROMIUM", raising=False)
-    monkeypatch.setattr(machine.shutil, "which", lambda _name: None)
+    monkeypatch.setattr("runner.machine.shutil.which", lambda _name: None)
     monkeypatch.setattr(machine, "_apt_install", lambda _packages: False)
     (step,) = plan.browser()
     with pytest.raises(StepSkipped, match=r"chromium is missing \(as root: .* apt-get install chromium\)"):
