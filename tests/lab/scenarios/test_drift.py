@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import os
 import typing as t
 from pathlib import Path
 
@@ -18,54 +17,62 @@ from support import PKI, Controller
 UNIT = "/etc/systemd/system/etcd.service"
 DATA = "/var/lib/etcd/etcd"
 HOST = "etcd-2"
-KEY = f"{PKI}/{HOST}.key"
+KEY, CERTIFICATE = f"{PKI}/{HOST}.key", f"{PKI}/{HOST}.crt"
 
-# What somebody's hand does to a host, by the kind of drift.
+SAVED = "/root/sound"
+RESTART = (
+    "systemctl restart --no-block etcd.service; "
+    "for _ in $(seq 300); do sleep 0.1; systemctl -q is-active etcd.service && exit 0; done; exit 1"
+)
+
+# What somebody's hand does to a host, and takes back, by the kind of drift.
 DRIFTS = {
-    "owner of the key": f"chown root {KEY}",
-    "group of the folder": f"chgrp root {PKI}",
-    "mode of the key": f"chmod 0644 {KEY}",
-    "mode of the certificate": f"chmod 0600 {PKI}/{HOST}.crt",
-    "mode of the data folder": f"chmod 0755 {DATA}",
-    "mode of the unit": f"chmod 0600 {UNIT}",
-    "content of the trust bundle": f"echo '# mine' >> {PKI}/ca.crt",
-    "a file that is gone": f"rm {PKI}/{HOST}.crt",
-    "a file left by a killed run": f"touch {PKI}/.{HOST}.crt.ringfence-new",
-    "text of the unit": f"echo '# mine' >> {UNIT}",
-    "a service that is disabled": "systemctl disable etcd.service",
-    "a service that is stopped": "systemctl stop etcd.service",
+    "owner of the key": (f"chown root {KEY}", f"chown etcd {KEY}"),
+    "group of the folder": (f"chgrp root {PKI}", f"chgrp etcd {PKI}"),
+    "mode of the key": (f"chmod 0644 {KEY}", f"chmod 0600 {KEY}"),
+    "mode of the certificate": (f"chmod 0600 {CERTIFICATE}", f"chmod 0644 {CERTIFICATE}"),
+    "mode of the data folder": (f"chmod 0755 {DATA}", f"chmod 0700 {DATA}"),
+    "mode of the unit": (f"chmod 0600 {UNIT}", f"chmod 0644 {UNIT}"),
+    # cp -p brings the file's time back too, so that it is not newer than the process.
+    "content of the trust bundle": (f"echo '# mine' >> {PKI}/ca.crt", f"cp -p {SAVED}/pki/ca.crt {PKI}; {RESTART}"),
+    "a file that is gone": (f"rm {CERTIFICATE}", f"cp -p {SAVED}/pki/{HOST}.crt {PKI}"),
+    "a file left by a killed run": (f"touch {PKI}/.{HOST}.crt.ringfence-new", f"rm {PKI}/.{HOST}.crt.ringfence-new"),
+    "text of the unit": (f"echo '# mine' >> {UNIT}", f"cp -p {SAVED}/etcd.service {UNIT}; systemctl daemon-reload"),
+    "a service that is disabled": ("systemctl -q disable etcd.service", "systemctl -q enable etcd.service"),
+    "a service that is stopped": ("systemctl stop etcd.service", RESTART),
     "a process from an older unit": (
-        f"cp -a {UNIT} /root/unit; sed -i 's/SEAL=.*/SEAL=0/' {UNIT}; systemctl daemon-reload; "
-        f"systemctl restart etcd.service; mv /root/unit {UNIT}; systemctl daemon-reload"
+        f"sed -i 's/SEAL=.*/SEAL=0/' {UNIT}; systemctl daemon-reload; systemctl restart etcd.service; "
+        f"cp -p {SAVED}/etcd.service {UNIT}; systemctl daemon-reload",
+        RESTART,
     ),
-    "a trust bundle newer than the process": f"cp {PKI}/ca.crt /root/ca; cat /root/ca > {PKI}/ca.crt",
-    "a program that was replaced": "cp -a /usr/bin/etcd /root/etcd; mv /root/etcd /usr/bin/etcd",
+    "a trust bundle newer than the process": (f"touch {PKI}/ca.crt", RESTART),
+    "a program that was replaced": ("cp -p /usr/bin/etcd /root/etcd; mv /root/etcd /usr/bin/etcd", RESTART),
 }
 
 
 @pytest.fixture(scope="module")
-def inventory(controller: Controller) -> Path:
+def inventory(controller: Controller, lab: Lab) -> t.Iterator[Path]:
     controller.bare()
     path = controller.inventory()
     controller.succeed(path)
     assert set(controller.succeed(path, "--check").changed.values()) == {0}
-    return path
-
-
-@pytest.fixture(autouse=True)
-def mended(controller: Controller, inventory: Path) -> t.Iterator[None]:
-    """As before the drift, by a real run; a second one has nothing to do."""
-    yield
-    controller.succeed(inventory)
-    assert set(controller.succeed(inventory).changed.values()) == {0}
+    lab.execute(HOST, f"rm -rf {SAVED}; mkdir {SAVED}; cp -a {PKI} {UNIT} {SAVED}")
+    yield path
+    # Each drift was taken back whole: what they found was the drift, and nothing left of the one before.
+    assert set(controller.succeed(path).changed.values()) == {0}
 
 
 @pytest.mark.parametrize("drift", DRIFTS)
 def test_drift_by_hand_is_found(controller: Controller, inventory: Path, lab: Lab, drift: str) -> None:
-    lab.execute(HOST, DRIFTS[drift])
-    changed = controller.succeed(inventory, "--check").changed
-    # The host that speaks for the cluster also shows what is to be issued.
+    done, undone = DRIFTS[drift]
+    lab.execute(HOST, done)
+    try:
+        changed = controller.succeed(inventory, "--check").changed
+    finally:
+        lab.execute(HOST, undone)
+    # A certificate that is to be issued is also a change of the host that speaks for the cluster.
     assert changed.pop(HOST) > 0 and changed.pop("etcd-3") == 0, changed
+    assert changed == {"etcd-1": int(drift == "a file that is gone")}
 
 
 def test_a_certificate_that_says_something_else_is_found(controller: Controller, inventory: Path, lab: Lab) -> None:
@@ -75,7 +82,10 @@ def test_a_certificate_that_says_something_else_is_found(controller: Controller,
     )
     for content, path in ((certificate, f"{PKI}/{HOST}.crt"), (key, KEY)):
         lab.execute(HOST, f"cat > {path} <<'END'\n{content}END")
-    run = controller.succeed(inventory, "--check", "--diff")
+    try:
+        run = controller.succeed(inventory, "--check", "--diff")
+    finally:
+        lab.execute(HOST, f"cp -p {SAVED}/pki/{HOST}.* {PKI}")
     assert run.changed["etcd-1"] > 0 and run.changed[HOST] > 0 and run.changed["etcd-3"] == 0
     assert "more.example.com" in run.output
 
@@ -86,8 +96,12 @@ def test_a_certificate_that_ends_soon_is_found(controller: Controller, inventory
 
 
 def test_drift_of_the_authority_is_found(controller: Controller, inventory: Path, lab: Lab) -> None:
-    os.chmod(Path(lab.ca_folder) / "ca.key", 0o644)
-    assert controller.succeed(inventory, "--check").changed == {"etcd-1": 1, "etcd-2": 0, "etcd-3": 0}
+    key = Path(lab.ca_folder) / "ca.key"
+    key.chmod(0o644)
+    try:
+        assert controller.succeed(inventory, "--check").changed == {"etcd-1": 1, "etcd-2": 0, "etcd-3": 0}
+    finally:
+        key.chmod(0o600)
 
 
 def test_another_version_than_the_archives_is_found(controller: Controller, inventory: Path) -> None:
