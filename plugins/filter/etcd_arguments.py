@@ -13,7 +13,7 @@ author:
 description:
   - Gives the arguments of one member's etcd, peer TLS flags and the full list of allowed common names included. Every
     version from 3.4 on takes them; whether it reads the list as a list is checked by
-    P(ringfence.etcd.etcd_cluster_check#filter).
+    M(ringfence.etcd.etcd_cluster_check).
   - Fails where an extra flag would set a flag of the role's or take the fence down.
 options:
   _input:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import typing as t
 from pathlib import Path
 
@@ -91,7 +92,7 @@ def test_a_certificate_that_says_something_else_is_found(controller: Controller,
 
 
 def test_a_certificate_that_ends_soon_is_found(controller: Controller, inventory: Path) -> None:
-    run = controller.succeed(inventory, "--check", etcd_peer_tls_renew_before_days=364)
+    run = controller.succeed(inventory, "--check", etcd_peer_tls_validity_days=400, etcd_peer_tls_renew_before_days=380)
     assert all(count > 0 for count in run.changed.values())
 
 
@@ -105,11 +106,13 @@ def test_drift_of_the_authority_is_found(controller: Controller, inventory: Path
 
 
 def test_another_version_than_the_archives_is_found(controller: Controller, inventory: Path) -> None:
+    archive = controller.folder / "etcd-v3.5.99-linux-amd64.tar.gz"
+    archive.write_bytes(b"never unpacked")
     options = {
         "etcd_peer_tls_install": "archive",
-        "etcd_peer_tls_archive": "https://example.com/etcd-v3.5.99-linux-amd64.tar.gz",
-        "etcd_peer_tls_archive_sha256": "0" * 64,
+        "etcd_peer_tls_archive": str(archive),
+        "etcd_peer_tls_archive_sha256": hashlib.sha256(archive.read_bytes()).hexdigest(),
         "etcd_peer_tls_etcd_binary": "/usr/bin/etcd",
     }
-    run = controller.play(inventory, "--check", **options)
+    run = controller.succeed(inventory, "--check", **options)
     assert "etcd-v3.5.99-linux-amd64.tar.gz would be installed to /usr/bin" in run.output
