@@ -1,0 +1,520 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is due on a host, told in one look: each drift is seen, and it is seen exactly where the modules would act."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pathlib
+import pwd
+import shutil
+import subprocess
+import time
+import typing as t
+from dataclasses import replace
+
+import pytest
+from ansible_collections.ringfence.etcd.plugins.module_utils import (
+    _host_due,
+    _peer_credentials,
+    _peer_info,
+    _peer_probe,
+    _service,
+    _systemd,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError, RingfenceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._unit import exec_command, seal_of, seal_unit
+from ansible_collections.ringfence.etcd.plugins.modules import etcd_peer_probe
+from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certificate_maker import DAY, NOW, issue
+from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.systemd_host import Host, need_root
+
+OWNER = "nobody"
+CA, OTHER_CA = issue("etcd peer CA", is_ca=True), issue("other CA", is_ca=True)
+LEAF, STRANGE = issue("etcd-1.example.com", CA), issue("etcd-1.example.com", CA)
+EXPIRED = issue("etcd-1.example.com", CA, key=LEAF.key, not_before=NOW - 2 * DAY, not_after=NOW - DAY)
+SERVED_ONLY = issue("etcd-1.example.com", CA, key=LEAF.key, extended_key_usages=())
+UNIT = """[Unit]
+Description=etcd
+
+[Service]
+Type=notify
+Environment=RINGFENCE_SEAL=
+ExecStart=@folder@/etcd --name=etcd-1 --data-dir=@folder@/data --peer-trusted-ca-file=@folder@/pki/ca.crt@more@
+
+[Install]
+WantedBy=multi-user.target
+"""
+Codes = list[tuple[str, str]]
+
+
+class Node:
+    """A host as a run leaves it: real files in a temporary folder, a real process, and systemd's word on both."""
+
+    def __init__(self, folder: pathlib.Path, host: Host, managed: bool = True) -> None:
+        self.folder, self.host, self.managed = folder, host, managed
+        self.pki = folder / "pki"
+        self.text = self.sealed()
+        self.program = folder / "etcd"
+        shutil.copy("/bin/sleep", self.program)
+        self.program.chmod(0o755)
+        self.put_credentials()
+        _service.apply_plan(_service.plan_written(self.unit, False, check_new_text=False))
+        # Older than the process, as on a host that was deployed yesterday.
+        os.utime(self.pki / "ca.crt", (time.time() - 1000, time.time() - 1000))
+
+    def sealed(self, more: str = "") -> str:
+        return seal_unit(UNIT.replace("@folder@", str(self.folder)).replace("@more@", more))
+
+    @property
+    def unit(self) -> _service.WantedUnit:
+        return _service.WantedUnit(
+            name="etcd.service",
+            text=self.text,
+            data_dir=str(self.folder / "data"),
+            owner=OWNER,
+            group=grp.getgrgid(pwd.getpwnam(OWNER).pw_gid).gr_name,
+            member_name="etcd-1",
+            unit_directory=str(self.folder),
+        )
+
+    def put_credentials(self, **contents: str | None) -> None:
+        _peer_credentials.apply_credentials(_peer_credentials.plan_credentials(self.request(**contents)))
+
+    def request(self, **contents: str | None) -> _peer_credentials.Request:
+        """What a run asks of etcd_peer_credentials here; content of its own as the role gives it."""
+        given: dict[str, t.Any] = {
+            "ca_content": CA.pem,
+            "certificate_content": LEAF.pem,
+            "private_key_content": LEAF.key_pem,
+            **contents,
+        }
+        return _peer_credentials.Request(str(self.pki), "etcd-1", OWNER, self.unit.group, 0o755, **given)
+
+    def runs(self, pid: int, **properties: str) -> None:
+        """systemd and /proc tell of a process that was started from the unit just now."""
+        argv = exec_command(self.text)
+        self.host.runs(seal_of(self.text), str(self.folder / "data"), pid=pid)
+        assert self.host.process is not None
+        self.host.process["argv"] = argv
+        started = str(int((time.monotonic() - 100) * 1_000_000))
+        self.host.properties.update(ExecMainStartTimestampMonotonic=started, **properties)
+
+    def wanted(self) -> _host_due.WantedHost:
+        found = _peer_info.credentials_facts(str(self.pki), "etcd-1", NOW)
+        return _host_due.WantedHost(
+            str(self.pki), self.unit, self.managed, found["ca"]["pem"], found["certificate"]["pem"]
+        )
+
+    def due(self) -> Codes:
+        """What is due; that nothing was changed for it, and nobody told anything, is checked as well."""
+        before, calls = self.snapshot(), list(self.host.calls)
+        found = _host_due.host_due(self.wanted())
+        assert self.snapshot() == before and self.host.calls == calls
+        assert all(one["text"] and "\n" not in one["text"] for one in found)
+        return [(one["part"], one["code"]) for one in found]
+
+    def snapshot(self) -> dict[str, t.Any]:
+        found = {}
+        for path in sorted([self.folder, *self.folder.rglob("*")]):
+            info = os.lstat(path)
+            content = path.read_bytes() if path.is_file() else None
+            found[str(path)] = (info.st_ino, info.st_uid, info.st_gid, info.st_mode, info.st_mtime_ns, content)
+        return found
+
+    def acts(self) -> bool:
+        """Whether the two modules, called as the role calls them, change something, fail, or have a restart due."""
+        try:
+            credentials = _peer_credentials.plan_credentials(self.request(private_key_content=None))
+            plan = self._service_plan("ca" in credentials.reasons, check_new_text=True)
+        except RingfenceError:
+            return True
+        return bool(credentials.changed or plan.changed or plan.restart_due)
+
+    def _service_plan(self, trust_bundle_changed: bool, check_new_text: bool) -> _service.Plan:
+        if self.managed:
+            return _service.plan_present(self.unit, trust_bundle_changed, False, check_new_text)
+        return _service.plan_written(self.unit, False, check_new_text)
+
+    def run(self, pid: int) -> None:
+        """What the role does where something is due; where a restart is, systemd gives a new process."""
+        self.put_credentials()
+        plan = self._service_plan(False, check_new_text=False)
+        _service.apply_plan(plan)
+        os.utime(self.pki / "ca.crt", (time.time() - 1000, time.time() - 1000))
+        self.runs(pid)
+
+
+@pytest.fixture
+def host(monkeypatch: pytest.MonkeyPatch) -> Host:
+    found = Host(monkeypatch)
+    # What a look tells of a host goes round systemd's own names for these two.
+    monkeypatch.setattr(_peer_info, "show", lambda unit: found.properties)
+    monkeypatch.setattr(_peer_info, "process_facts", lambda pid: found.process)
+    return found
+
+
+@pytest.fixture
+def node(open_folder: pathlib.Path, host: Host) -> t.Iterator[Node]:
+    need_root()
+    found = Node(open_folder, host)
+    with subprocess.Popen([str(found.program), "600"]) as process:
+        try:
+            # In the moment of its start a process is still a copy of this one.
+            while os.readlink(f"/proc/{process.pid}/exe") != str(found.program):
+                time.sleep(0.01)
+            found.runs(process.pid)
+            yield found
+        finally:
+            process.kill()
+
+
+def path(name: str) -> t.Callable[[Node], pathlib.Path]:
+    return lambda node: node.folder / name
+
+
+def mode(name: str, bits: int) -> t.Callable[[Node], None]:
+    return lambda node: path(name)(node).chmod(bits)
+
+
+def owner(name: str, uid: int = -1, gid: int = -1) -> t.Callable[[Node], None]:
+    return lambda node: os.chown(path(name)(node), uid, gid)
+
+
+def write(name: str, text: str) -> t.Callable[[Node], None]:
+    """In place, so that owner and mode stay; and the time, which is another drift."""
+
+    def act(node: Node) -> None:
+        where = path(name)(node)
+        found = where.stat()
+        where.write_text(text)
+        os.utime(where, ns=(found.st_atime_ns, found.st_mtime_ns))
+
+    return act
+
+
+def add(name: str, text: str) -> t.Callable[[Node], None]:
+    return lambda node: write(name, text + path(name)(node).read_text())(node)
+
+
+def missing(name: str) -> t.Callable[[Node], None]:
+    return lambda node: path(name)(node).unlink()
+
+
+def leftover(node: Node) -> None:
+    (node.pki / ".ca.crt.ringfence-new").write_text("x")
+
+
+def told(**properties: str) -> t.Callable[[Node], None]:
+    return lambda node: node.host.properties.update(properties)
+
+
+def stopped(node: Node) -> None:
+    node.host.process = None
+    node.host.properties.update(ActiveState="inactive", SubState="dead", MainPID="0")
+
+
+def sealed(seal: str | None) -> t.Callable[[Node], None]:
+    def act(node: Node) -> None:
+        assert node.host.process is not None
+        node.host.process["environ_seal"] = seal
+
+    return act
+
+
+def other_etcd(node: Node) -> None:
+    sealed(None)(node)
+    node.host.process["argv"] = [str(node.program), "--data-dir=/var/lib/etcd/default"]  # type: ignore[index]
+
+
+def moved_data(node: Node) -> None:
+    node.host.process["argv"] = [str(node.program), "--data-dir=/elsewhere"]  # type: ignore[index]
+
+
+def newer_trust_bundle(node: Node) -> None:
+    os.utime(node.pki / "ca.crt", (time.time() - 1, time.time() - 1))
+
+
+def new_program(node: Node) -> None:
+    fresh = node.folder / "etcd.new"
+    shutil.copy("/bin/sleep", fresh)
+    fresh.rename(node.program)
+
+
+def new_text(node: Node) -> None:
+    # etcd is no sleep, which would complain: a look asks neither it nor systemd about a text that nobody writes.
+    node.host.complaint = "systemd was asked"
+    node.text = node.sealed(" --snapshot-count=5000")
+
+
+def no_pki(node: Node) -> None:
+    shutil.rmtree(node.pki)
+
+
+def no_data(node: Node) -> None:
+    (node.folder / "data").rmdir()
+
+
+def unsealed_text(node: Node) -> None:
+    node.text = node.text.replace("etcd-1", "etcd-2")
+
+
+NOTHING: t.Callable[[Node], None] = lambda node: None  # noqa: E731
+CREDENTIALS: dict[str, tuple[t.Callable[[Node], None], Codes]] = {
+    "owner of the key": (owner("pki/etcd-1.key", uid=12345), [("credentials", "owner")]),
+    "group of the key": (owner("pki/etcd-1.key", gid=12345), [("credentials", "group")]),
+    "owner of the bundle": (owner("pki/ca.crt", uid=12345), [("credentials", "owner")]),
+    "owner of the folder": (owner("pki", uid=12345), [("credentials", "owner")]),
+    "mode of the key": (mode("pki/etcd-1.key", 0o644), [("credentials", "mode")]),
+    "mode of the certificate": (mode("pki/etcd-1.crt", 0o600), [("credentials", "mode")]),
+    "mode of the bundle": (mode("pki/ca.crt", 0o666), [("credentials", "mode")]),
+    "mode of the folder": (mode("pki", 0o700), [("credentials", "mode")]),
+    "a comment in the bundle": (add("pki/ca.crt", "# ours\n"), [("credentials", "content")]),
+    "a comment in the certificate": (add("pki/etcd-1.crt", "# ours\n"), [("credentials", "content")]),
+    "no bundle": (missing("pki/ca.crt"), [("credentials", "crypto")]),
+    "no certificate": (missing("pki/etcd-1.crt"), [("credentials", "crypto")]),
+    "no key": (missing("pki/etcd-1.key"), [("credentials", "crypto")]),
+    "no folder": (no_pki, [("credentials", "crypto")]),
+    "a leftover": (leftover, [("credentials", "leftover")]),
+    "an expired certificate": (write("pki/etcd-1.crt", EXPIRED.pem), [("credentials", "crypto")]),
+    "a certificate for nothing": (write("pki/etcd-1.crt", SERVED_ONLY.pem), [("credentials", "crypto")]),
+    "a certificate that can't be read": (write("pki/etcd-1.crt", "rubbish\n"), [("credentials", "crypto")]),
+    "another member's key": (write("pki/etcd-1.key", STRANGE.key_pem), [("credentials", "crypto")]),
+    "another CA": (write("pki/ca.crt", OTHER_CA.pem), [("credentials", "crypto")]),
+}
+FILES: dict[str, tuple[t.Callable[[Node], None], Codes]] = {
+    "unit edited by hand": (add("etcd.service", "# ours\n"), [("service", "write_unit")]),
+    "no unit": (missing("etcd.service"), [("service", "write_unit")]),
+    "mode of the unit": (mode("etcd.service", 0o666), [("service", "repair_unit_attributes")]),
+    "owner of the unit": (owner("etcd.service", uid=12345), [("service", "repair_unit_attributes")]),
+    "mode of the data": (mode("data", 0o755), [("service", "repair_data_directory")]),
+    "owner of the data": (owner("data", uid=12345), [("service", "repair_data_directory")]),
+    "no data folder": (no_data, [("service", "make_data_directory")]),
+    "another text is wanted": (new_text, [("service", "write_unit")]),
+    "a text that is no unit": (unsealed_text, [("service", "input")]),
+}
+MANAGED: dict[str, tuple[t.Callable[[Node], None], Codes]] = {
+    "disabled": (told(UnitFileState="disabled"), [("service", "enable")]),
+    "stopped": (stopped, [("service", "start")]),
+    "not read again": (told(NeedDaemonReload="yes"), [("service", "daemon_reload")]),
+    "a process with another seal": (sealed("0" * 64), [("service", "unit_changed")]),
+    "a process without a seal": (sealed(None), [("service", "unit_changed")]),
+    "never ready": (
+        lambda node: (sealed("0" * 64)(node), told(ActiveState="activating")(node))[0],
+        [("service", "start")],
+    ),
+    "another etcd": (other_etcd, [("service", "stop_other_etcd"), ("service", "start")]),
+    "a process on other data": (moved_data, [("service", "refused")]),
+    "a newer trust bundle": (newer_trust_bundle, [("service", "trust_bundle_changed")]),
+    "a replaced program": (new_program, [("service", "binary_replaced")]),
+}
+# With systemd a text that is written is read again, and what runs was started from another.
+READ_AGAIN: dict[str, Codes] = {
+    "unit edited by hand": [("service", "daemon_reload")],
+    "no unit": [("service", "daemon_reload")],
+    "another text is wanted": [("service", "daemon_reload"), ("service", "unit_changed")],
+}
+DRIFTS = {**CREDENTIALS, **FILES, **MANAGED}
+
+
+@pytest.mark.parametrize("managed", [True, False])
+@pytest.mark.parametrize("name", ["nothing", *DRIFTS])
+def test_a_drift_is_due_exactly_where_the_modules_would_act(
+    name: str, managed: bool, node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node.managed = managed
+    if not managed:
+        monkeypatch.setattr(_systemd, "show", lambda unit: pytest.fail("systemd was asked"))
+    drift, codes = {**DRIFTS, "nothing": (NOTHING, [])}[name]
+    drift(node)
+    expected = codes + READ_AGAIN.get(name, []) if managed else [] if name in MANAGED else codes
+    assert node.due() == expected
+    assert node.acts() is bool(expected)
+
+
+@pytest.mark.parametrize("name", [name for name in DRIFTS if name not in ("a text that is no unit", "no folder")])
+def test_after_a_run_nothing_is_due(name: str, node: Node) -> None:
+    DRIFTS[name][0](node)
+    assert node.due() != []
+    node.host.complaint = None
+    if name == "a process on other data":
+        # Refused, not repaired: whoever stops it has moved the data before.
+        stopped(node)
+    with subprocess.Popen([str(node.program), "600"]) as process:
+        try:
+            while os.readlink(f"/proc/{process.pid}/exe") != str(node.program):
+                time.sleep(0.01)
+            node.run(process.pid)
+            assert node.due() == [] and not node.acts()
+        finally:
+            process.kill()
+
+
+def test_several_drifts_are_all_told_the_credentials_first(node: Node) -> None:
+    for drift in ("mode of the key", "a comment in the bundle", "mode of the data", "disabled"):
+        DRIFTS[drift][0](node)
+    (node.pki / ".etcd-1.key.ringfence-new").write_text("x")
+    assert node.due() == [
+        ("credentials", "content"),
+        ("credentials", "mode"),
+        ("credentials", "leftover"),
+        ("service", "repair_data_directory"),
+        ("service", "enable"),
+    ]
+    texts = [one["text"] for one in _host_due.host_due(node.wanted())]
+    assert texts == [
+        f"{node.pki}/ca.crt: content",
+        f"{node.pki}/etcd-1.key: mode",
+        f"{node.pki}/etcd-1.key: leftover",
+        "etcd.service: repair data directory",
+        "etcd.service: enable",
+    ]
+
+
+def test_an_empty_host(open_folder: pathlib.Path, host: Host) -> None:
+    node = Node.__new__(Node)
+    node.folder, node.host, node.managed, node.pki = open_folder, host, True, open_folder / "pki"
+    node.text = node.sealed()
+    actions = ["make_data_directory", "write_unit", "daemon_reload", "enable", "start"]
+    need_root()
+    assert node.due() == [("credentials", "crypto"), *(("service", action) for action in actions)]
+
+
+def test_a_user_that_is_still_to_be_made(node: Node) -> None:
+    """It is no error in a look that the run would make the user first."""
+    wanted = node.wanted()
+    nobody = replace(wanted, unit=replace(wanted.unit, owner="ringfence-no-such-user", group="ringfence-no-such-group"))
+    found = _host_due.host_due(nobody)
+    assert [(one["part"], one["code"]) for one in found][:2] == [("credentials", "group"), ("credentials", "owner")]
+    with pytest.raises(RingfenceError, match="user ringfence-no-such-user does not exist"):
+        _peer_credentials.plan_credentials(replace(node.request(), owner="ringfence-no-such-user"))
+
+
+def test_a_ca_beside_the_own_one_is_for_the_judge_of_the_cluster_to_see(node: Node) -> None:
+    """A host can't know which CA is meant; the judge compares the bundle with the CA's certificate."""
+    write("pki/ca.crt", CA.pem + OTHER_CA.pem)(node)
+    assert node.due() == []
+
+
+def test_a_name_that_the_text_gives(node: Node) -> None:
+    """Without a name there is none to look for files by."""
+    wanted = node.wanted()
+    (first, *_others) = _host_due.host_due(replace(wanted, unit=replace(wanted.unit, member_name=None)))
+    assert (first["part"], first["code"]) == ("credentials", "input")
+
+
+# The module that looks ------------------------------------------------------------------------------------------------
+
+
+def params(node: Node, **changes: t.Any) -> dict[str, t.Any]:
+    """What Ansible makes of the options with which the role calls the module."""
+    unit = node.unit
+    defaults = {name: option.get("default") for name, option in etcd_peer_probe.argument_spec().items()}
+    return {
+        **defaults,
+        "name": "etcd-1",
+        # Nobody listens at port 1.
+        "targets": [{"name": name, "peer_url": "https://127.0.0.1:1"} for name in ("etcd-1", "etcd-2")],
+        "directory": str(node.pki),
+        "owner": unit.owner,
+        "group": unit.group,
+        "etcd_binary": str(node.program),
+        "unit_directory": unit.unit_directory,
+        "data_dir": unit.data_dir,
+        "unit_content": unit.text,
+        **changes,
+    }
+
+
+EMPTY: dict[str, t.Any] = {
+    "called": False,
+    "probes": [],
+    "problem": None,
+    "unreadable_files": [],
+    "revoked": [],
+    "live_members": None,
+    "live_members_problem": None,
+}
+
+
+@pytest.mark.parametrize(
+    ("call", "is_running", "called"),
+    [
+        ("always", True, True),
+        ("always", False, True),
+        ("running", True, True),
+        ("running", False, False),
+        ("never", True, False),
+        ("never", False, False),
+    ],
+)
+def test_whom_it_calls(call: str, is_running: bool, called: bool, node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_peer_info, "_UNIT_FOLDERS", (str(node.folder),))
+    if not is_running:
+        stopped(node)
+    before = node.snapshot()
+    found = _peer_probe.probe_node(params(node, call=call), NOW)
+    assert node.snapshot() == before and node.host.calls == []
+    assert found["time"] == found["info"]["time"] == NOW.strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert found["info"]["process"]["running"] is is_running
+    assert [one["code"] for one in found["due"]] == ([] if is_running else ["start"])
+    if called:
+        assert found["called"] and found["live_members_problem"] == "no client URL was given"
+        assert [(probe["to"], probe["case"]) for probe in found["probes"]] == [
+            ("etcd-2", "member"),
+            ("etcd-2", "no_certificate"),
+        ]
+    else:
+        assert {key: found[key] for key in EMPTY} == EMPTY
+
+
+def test_nobody_asks_what_is_due_without_a_unit(node: Node) -> None:
+    assert _peer_probe.probe_node(params(node, call="never", unit_content=None), NOW)["due"] is None
+
+
+def test_a_unit_is_wanted_where_systemd_looks_unless_another_folder_is_named(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = [_peer_probe.probe_node(params(node, call="never", unit_directory=None), NOW)["due"]]
+    assert _service.WantedUnit.unit_directory == "/etc/systemd/system"
+    monkeypatch.setattr(_service.WantedUnit, "unit_directory", str(node.folder))
+    found.append(_peer_probe.probe_node(params(node, call="never", unit_directory=None), NOW)["due"])
+    assert [[one["code"] for one in due] for due in found] == [["write_unit", "daemon_reload"], []]
+
+
+@pytest.mark.parametrize(("manage_service", "codes"), [(True, ["content", "start"]), (False, ["content"])])
+def test_the_files_that_are_there_are_compared_as_they_are_written(
+    manage_service: bool, codes: list[str], node: Node
+) -> None:
+    add("pki/ca.crt", "# ours\n")(node)
+    stopped(node)
+    found = _peer_probe.probe_node(params(node, call="never", manage_service=manage_service), NOW)
+    assert [one["code"] for one in found["due"]] == codes
+
+
+def test_bad_input_is_said_before_anybody_looks(node: Node) -> None:
+    with pytest.raises(InputError, match="etcd-3 is not among targets"):
+        _peer_probe.probe_node(params(node, call="never", name="etcd-3"), NOW)
+
+
+# Texts that nobody writes ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_a_new_text_is_checked_where_it_is_about_to_be_written(check_mode: bool, node: Node) -> None:
+    new_text(node)
+    node.program.unlink()
+    node.program.write_text("#!/bin/sh\necho 'flag provided but not defined: -new' >&2\nexit 2\n")
+    node.program.chmod(0o755)
+    unit = node.unit
+    with pytest.raises(RingfenceError, match="systemd was asked"):
+        _service.plan_present(unit, False, check_mode)
+    with pytest.raises(RingfenceError, match="flag provided but not defined: -new"):
+        _service.plan_written(unit, check_mode)
+    node.host.complaint = None
+    with pytest.raises(RingfenceError, match="flag provided but not defined: -new"):
+        _service.plan_present(unit, False, check_mode)
+    assert "write_unit" in _service.plan_present(unit, False, check_mode, check_new_text=False).actions
+    assert _service.plan_written(unit, check_mode, check_new_text=False).actions == ("write_unit",)
