@@ -71,6 +71,8 @@ def test_without_a_time_nothing_is_compared() -> None:
     for info in found.infos.values():
         del info["time"]  # type: ignore[attr-defined]
     assert refused(found) == []
+    # One that says none keeps no other from being looked at.
+    assert len(refused(cluster(etcd_1=None, etcd_2="2016-11-24T09:00:00Z"))) == 1
 
 
 def test_the_controllers_time_zone_does_not_matter() -> None:
