@@ -90,11 +90,11 @@ def _install_due(member: Member, info: Info, wanted: Wanted) -> t.Iterator[Due]:
 
 
 def is_install_due(is_found: bool, version: str | None, install: str, archive: str) -> bool:
-    """Whether etcd is to be installed: it is missing, or another version than the one in the archive's name."""
+    """Whether etcd is to be installed: it is missing, does not answer, or is not the version in the archive's name."""
     if install == "none":
         return False
     meant = _ARCHIVE_VERSION.findall(archive) if install == "archive" else []
-    return not is_found or bool(meant and version not in meant)
+    return not is_found or version is None or bool(meant and version not in meant)
 
 
 def _certificate_due(

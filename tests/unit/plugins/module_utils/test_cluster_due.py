@@ -270,6 +270,10 @@ def test_a_host_that_was_left_out_has_nothing_due() -> None:
         (True, "3.5.16", "package", "etcd-v3.6.1-linux-amd64.tar.gz", False),
         (False, None, "archive", "/srv/etcd.tar.gz", True),
         (True, "3.5.16", "archive", "/srv/etcd.tar.gz", False),
+        # A file of that name that does not answer as etcd does: the guard that refuses it waits for the installation.
+        (True, None, "package", "", True),
+        (True, None, "archive", "/srv/etcd.tar.gz", True),
+        (True, None, "none", "", False),
         (True, "3.5.16", "archive", "/srv/etcd-v3.5.16-linux-amd64.tar.gz", False),
         (True, "3.5.16", "archive", "https://example.com/v3.6.1/etcd-v3.6.1-linux-arm64.tar.gz", True),
         (True, "3.5.16", "archive", "https://example.com/etcd-v3.5.16/etcd-v3.5.16-linux-arm64.tar.gz", False),
