@@ -24,7 +24,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._guards import Clus
 from ansible_collections.ringfence.etcd.plugins.module_utils._members import Member
 from ansible_collections.ringfence.etcd.plugins.module_utils._settled import certificate_due, certificate_name
 
-CA, CERTIFICATE, ETCD = "ca", "certificate", "etcd"
+CA, CERTIFICATE, ETCD, HOST = "ca", "certificate", "etcd", "host"
 
 # The version in a release archive's name.
 _ARCHIVE_VERSION = re.compile(r"etcd-v([0-9]+\.[0-9]+\.[0-9]+)")
@@ -71,11 +71,14 @@ def cluster_due(cluster: Cluster, wanted: Wanted, found: Found, now: datetime.da
     due = [_due(None, CA, reason["code"], reason["text"]) for reason in found.authority_due]
     if found.authority is None and not due:
         due.append(_due(None, CA, "missing", "there is no CA certificate at hand"))
-    for member, info in cluster.inspected():
+    inspected = list(cluster.inspected())
+    if not inspected:
+        due.append(_due(None, HOST, "not_asked", "no host was looked at"))
+    for member, info in inspected:
         due += _install_due(member, info, wanted)
         reasons = found.hosts_due.get(member.name)
         if reasons is None:
-            due.append(_due(member.name, "host", "not_asked", "nobody asked this host what is due there"))
+            due.append(_due(member.name, HOST, "not_asked", "nobody asked this host what is due there"))
         else:
             due += [_due(member.name, one["part"], one["code"], one["text"]) for one in reasons]
         if found.authority is not None:
@@ -134,4 +137,4 @@ def _due(member: str | None, part: str, code: str, text: str) -> Due:
     return {"member": member, "part": part, "code": code, "text": text}
 
 
-__all__ = ("CA", "CERTIFICATE", "ETCD", "Due", "Found", "Wanted", "cluster_due", "is_install_due")
+__all__ = ("CA", "CERTIFICATE", "ETCD", "HOST", "Due", "Found", "Wanted", "cluster_due", "is_install_due")

@@ -259,6 +259,12 @@ def test_a_host_that_was_left_out_has_nothing_due() -> None:
     assert case.due() == []
 
 
+def test_a_cluster_that_nobody_looked_at_is_not_settled() -> None:
+    case = Case()
+    case.infos.clear()
+    assert codes(case.due()) == [(None, "host", "not_asked")]
+
+
 @pytest.mark.parametrize(
     ("is_found", "version", "install", "archive", "due"),
     [
