@@ -102,14 +102,31 @@ def certificates(case: Case, *more: t.Any, **changes: t.Any) -> None:
     case.credentials("certificate", pem=certificate(MEMBERS[1], *more, **changes))
 
 
+def all_of(*changes: t.Callable[[Case], None]) -> t.Callable[[Case], None]:
+    def change(case: Case) -> None:
+        for one in changes:
+            one(case)
+
+    return change
+
+
+def without_etcd(case: Case) -> None:
+    case.second["etcd"].update(found=False, version=None)
+
+
+def with_rubbish(case: Case) -> None:
+    for one in case.infos.values():
+        one["credentials"]["ca"]["pem"] = "rubbish"
+
+
 HOST_REASON = {"part": "service", "code": "start", "text": "etcd.service: start"}
 CA_REASON = {"code": "mode", "text": "ca.key has mode 0644, 0600 is wanted"}
 CASES: dict[str, tuple[t.Callable[[Case], None], Codes]] = {
     "nothing": (lambda case: None, []),
     # etcd itself
-    "missing, and nobody installs it": (lambda case: case.second["etcd"].update(found=False, version=None), []),
+    "missing, and nobody installs it": (without_etcd, []),
     "missing, from a package": (
-        lambda case: (case.want(install="package"), case.second["etcd"].update(found=False, version=None))[0],
+        all_of(lambda case: case.want(install="package"), without_etcd),
         second("etcd", "install"),
     ),
     "another version in the archive's name": (
@@ -122,10 +139,7 @@ CASES: dict[str, tuple[t.Callable[[Case], None], Codes]] = {
     "a drift of the CA": (lambda case: case.find(authority_due=[CA_REASON]), [(None, "ca", "mode")]),
     "white space round the CA": (lambda case: case.find(authority=f"\n{pem(CA)}\n\n"), []),
     "a CA that can't be read": (
-        lambda case: (
-            case.find(authority="rubbish"),
-            [one["credentials"]["ca"].update(pem="rubbish") for one in case.infos.values()],
-        )[0],
+        all_of(lambda case: case.find(authority="rubbish"), with_rubbish),
         both("certificate", "crypto"),
     ),
     # what the hosts say
@@ -159,7 +173,10 @@ CASES: dict[str, tuple[t.Callable[[Case], None], Codes]] = {
     ),
     "not yet near its end": (lambda case: certificates(case, not_after=NOW + 31 * DAY), []),
     "near its end for who asks for more": (
-        lambda case: (case.want(renew_before_days=60), certificates(case, not_after=NOW + 31 * DAY))[0],
+        all_of(
+            lambda case: case.want(renew_before_days=60),
+            lambda case: certificates(case, not_after=NOW + 31 * DAY),
+        ),
         second("certificate", "expires_soon"),
     ),
     "ended": (

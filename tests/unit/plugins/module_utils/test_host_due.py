@@ -224,6 +224,11 @@ def sealed(seal: str | None) -> t.Callable[[Node], None]:
     return act
 
 
+def never_ready(node: Node) -> None:
+    sealed("0" * 64)(node)
+    told(ActiveState="activating")(node)
+
+
 def other_etcd(node: Node) -> None:
     sealed(None)(node)
     node.host.process["argv"] = [str(node.program), "--data-dir=/var/lib/etcd/default"]  # type: ignore[index]
@@ -261,7 +266,10 @@ def unsealed_text(node: Node) -> None:
     node.text = node.text.replace("etcd-1", "etcd-2")
 
 
-NOTHING: t.Callable[[Node], None] = lambda node: None  # noqa: E731
+def nothing(node: Node) -> None:
+    pass
+
+
 CREDENTIALS: dict[str, tuple[t.Callable[[Node], None], Codes]] = {
     "owner of the key": (owner("pki/etcd-1.key", uid=12345), [("credentials", "owner")]),
     "group of the key": (owner("pki/etcd-1.key", gid=12345), [("credentials", "group")]),
@@ -301,10 +309,7 @@ MANAGED: dict[str, tuple[t.Callable[[Node], None], Codes]] = {
     "not read again": (told(NeedDaemonReload="yes"), [("service", "daemon_reload")]),
     "a process with another seal": (sealed("0" * 64), [("service", "unit_changed")]),
     "a process without a seal": (sealed(None), [("service", "unit_changed")]),
-    "never ready": (
-        lambda node: (sealed("0" * 64)(node), told(ActiveState="activating")(node))[0],
-        [("service", "start")],
-    ),
+    "never ready": (never_ready, [("service", "start")]),
     "another etcd": (other_etcd, [("service", "stop_other_etcd"), ("service", "start")]),
     "a process on other data": (moved_data, [("service", "refused")]),
     "a newer trust bundle": (newer_trust_bundle, [("service", "trust_bundle_changed")]),
@@ -327,7 +332,7 @@ def test_a_drift_is_due_exactly_where_the_modules_would_act(
     node.managed = managed
     if not managed:
         monkeypatch.setattr(_systemd, "show", lambda unit: pytest.fail("systemd was asked"))
-    drift, codes = {**DRIFTS, "nothing": (NOTHING, [])}[name]
+    drift, codes = {**DRIFTS, "nothing": (nothing, [])}[name]
     drift(node)
     expected = codes + READ_AGAIN.get(name, []) if managed else [] if name in MANAGED else codes
     assert node.due() == expected

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils import _ca as ca
+from ansible_collections.ringfence.etcd.plugins.module_utils import _certificates as certificates
 from ansible_collections.ringfence.etcd.plugins.module_utils import _keys as keys
 from ansible_collections.ringfence.etcd.plugins.module_utils import _stranger as stranger
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError, RefusedError, RingfenceError
@@ -87,6 +88,10 @@ def mode(name: str, bits: int) -> Act:
     return lambda folder: (folder / name).chmod(bits)
 
 
+def rename_folder(folder: Path) -> None:
+    folder.rename(folder.parent / "away")
+
+
 def interrupted(folder: Path) -> None:
     (folder / "ca.crt").rename(folder / ".ca.crt.ringfence-new")
 
@@ -94,7 +99,7 @@ def interrupted(folder: Path) -> None:
 # What is wrong, the certificate that is there all the same, the code and words of the reason.
 CASES: dict[str, tuple[Act, dict[str, t.Any], bool, str, str]] = {
     "no CA": (remove("ca.crt", "ca.key"), {}, False, "refused", "there is no CA in"),
-    "no folder": (lambda folder: folder.rename(folder.parent / "away"), {}, False, "refused", "there is no CA in"),
+    "no folder": (rename_folder, {}, False, "refused", "there is no CA in"),
     "no key": (remove("ca.key"), {}, False, "crypto", "ca.key is not: put the key back"),
     "no certificate": (remove("ca.crt"), {}, False, "crypto", "ca.crt is not: put the certificate back"),
     "another name": (
@@ -197,9 +202,7 @@ def test_strangers_of_the_ca_in_a_folder(folder: Path) -> None:
     found = stranger.run(params(folder), NOW, True)
     assert found["problem"] is None and found["ca"] == {"certificate": CA.pem.decode(), "due": []}
     (made,) = found["members"]
-    assert factory.certificates.load_certificate(made["stranger_certificate"].encode(), "it").issuer == (
-        CA.certificate.subject
-    )
+    assert certificates.load_certificate(made["stranger_certificate"].encode(), "it").issuer == (CA.certificate.subject)
     assert set(made) == {
         "name",
         "stranger_certificate",
