@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import typing as t
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import MISSING, asdict, fields
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import RingfenceError
@@ -55,7 +55,12 @@ def flag_settings_from(value: t.Mapping[str, t.Any]) -> FlagSettings:
     unknown = sorted(set(value) - known)
     if unknown:
         raise AnsibleFilterError(f"settings {', '.join(unknown)} are not known; known are {', '.join(sorted(known))}")
-    return FlagSettings(**{key: item for key, item in plain(value).items() if item not in (None, "")})
+    given = {key: item for key, item in plain(value).items() if item not in (None, "")}
+    lacking = [field.name for field in fields(FlagSettings) if field.default is field.default_factory is MISSING]
+    lacking = [name for name in lacking if name not in given]
+    if lacking:
+        raise AnsibleFilterError(f"settings {', '.join(lacking)} are empty or missing: give them")
+    return FlagSettings(**given)
 
 
 def call(function: t.Callable[..., t.Any], *args: t.Any, **kwargs: t.Any) -> t.Any:

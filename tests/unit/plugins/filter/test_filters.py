@@ -105,6 +105,8 @@ def test_arguments_are_flags_with_their_values() -> None:
         ("nobody", SETTINGS, "nobody is no member"),
         ("etcd-1", {**SETTINGS, "extra_flags": {"peer-auto-tls": True}}, "--peer-auto-tls is refused"),
         ("etcd-1", {**SETTINGS, "colour": "red"}, "colour"),
+        ("etcd-1", {**SETTINGS, "data_dir": ""}, "settings data_dir are empty or missing"),
+        ("etcd-1", {}, "settings cluster_name, data_dir, credentials_directory are empty or missing"),
     ],
 )
 def test_arguments_that_can_not_be_made(name: str, settings: dict[str, t.Any], words: str) -> None:
