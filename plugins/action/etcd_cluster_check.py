@@ -13,11 +13,11 @@ from __future__ import annotations
 import datetime
 import typing as t
 
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_rules import KEY_TYPES
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster_due import Found, Wanted, cluster_due
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import RingfenceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError, RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._guards import (
     Cluster,
     Question,
@@ -27,6 +27,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._guards import (
     common_fingerprints,
     why_no_new_authority,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._members import Member
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import flag_settings_from, member_from, plain
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._looks import registered_looks
 
@@ -60,28 +61,34 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         result: dict[str, t.Any] = super().run(tmp, task_vars)
+        try:
+            result.update(self._check(task_vars or {}))
+        except (AnsibleError, RingfenceError) as exc:
+            # Not raised further: ansible-core before 2.19 would tell of a traceback that there is none of.
+            message = exc.message if isinstance(exc, AnsibleError) else exc
+            result.update(failed=True, msg=" ".join(str(message).split()))
+        return result
+
+    def _check(self, task_vars: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         _validation, arguments = self.validate_argument_spec(  # type: ignore[no-untyped-call]
             argument_spec=_ARGUMENTS,
             mutually_exclusive=[("looks", "looks_variable")],
             required_one_of=[("looks", "looks_variable")],
         )
         given = plain(arguments)
+        members = [member_from(member) for member in given["members"]]
         if given["looks_variable"] is not None:
-            given["looks"] = registered_looks(task_vars or {}, given["members"], given["looks_variable"])
-        try:
-            found = _judged(given, datetime.datetime.now(datetime.timezone.utc))
-        except RingfenceError as exc:
-            raise AnsibleActionFail(str(exc)) from exc
-        for warning in found["warnings"]:
-            self._display.warning(warning)
+            given["looks"] = registered_looks(task_vars, given["members"], given["looks_variable"])
+        found = _judged(given, members, datetime.datetime.now(datetime.timezone.utc))
         # Not under "warnings", which Ansible would show a second time.
         notes = found.pop("warnings")
-        result.update(changed=False, notes=notes, _ansible_verbose_override=True, **found)
-        return result
+        for note in notes:
+            self._display.warning(note)
+        return {"changed": False, "notes": notes, "_ansible_verbose_override": True, **found}
 
 
-def _judged(given: dict[str, t.Any], now: datetime.datetime) -> dict[str, t.Any]:
-    looks = given["looks"]
+def _judged(given: dict[str, t.Any], members: list[Member], now: datetime.datetime) -> dict[str, t.Any]:
+    looks = _checked_looks(given["looks"], members)
     question = Question(
         cluster_name=given["cluster_name"],
         identity=given["identity"],
@@ -97,7 +104,7 @@ def _judged(given: dict[str, t.Any], now: datetime.datetime) -> dict[str, t.Any]
         time=now,
     )
     infos = {name: look["info"] for name, look in looks.items()}
-    cluster = Cluster([member_from(member) for member in given["members"]], infos, question)
+    cluster = Cluster(members, infos, question)
     wanted = Wanted(
         key_type=given["key_type"],
         validity_days=given["validity_days"],
@@ -110,7 +117,7 @@ def _judged(given: dict[str, t.Any], now: datetime.datetime) -> dict[str, t.Any]
     found = Found(
         authority=question.ca_certificate or authority.get("certificate"),
         authority_due=authority.get("due", ()),
-        hosts_due={name: look["due"] for name, look in looks.items()},
+        hosts_due={name: look.get("due") for name, look in looks.items()},
     )
     refusals = check_cluster(cluster)
     due = cluster_due(cluster, wanted, found, now)
@@ -123,6 +130,23 @@ def _judged(given: dict[str, t.Any], now: datetime.datetime) -> dict[str, t.Any]
         "no_new_ca_because": why_no_new_authority(cluster),
         "requests": certificate_requests(cluster, given["new_keys"]),
     }
+
+
+def _checked_looks(looks: t.Mapping[str, t.Any], members: t.Sequence[Member]) -> t.Mapping[str, t.Any]:
+    """The looks as they are: a host that could not be looked at must not pass for one on which nothing is due."""
+    known = [member.name for member in members]
+    for name, look in looks.items():
+        if name not in known:
+            raise InputError(f"looks: {name} is no member ({', '.join(known) or 'there is none'}): give members' names")
+        info = look.get("info") if isinstance(look, dict) else None
+        if not isinstance(info, dict) or not {"etcd", "credentials"} <= set(info):
+            said = (look.get("msg") or look.get("skip_reason")) if isinstance(look, dict) else None
+            raise InputError(
+                f"looks: what there is of {name} is no result of ringfence.etcd.etcd_peer_probe "
+                f"({said or 'no info in it'}): look at each host of the run before (strategy linear), and leave out "
+                "with --limit those that can't be looked at"
+            )
+    return looks
 
 
 __all__ = ("ActionModule",)

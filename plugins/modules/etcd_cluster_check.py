@@ -34,7 +34,7 @@ options:
   looks_variable:
     description:
       - In place of O(looks), the name of the variable under which each host has registered that result. It is read from
-        the hosts of this play, which is much faster.
+        the hosts of this batch of the play, which is much faster. Each of them must have registered one.
     type: str
   cluster_name:
     description: The cluster's name, which is its C(--initial-cluster-token) too.

@@ -17,7 +17,7 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import pla
 def registered_looks(
     task_vars: t.Mapping[str, t.Any], members: t.Sequence[t.Mapping[str, t.Any]], variable: str
 ) -> dict[str, t.Any]:
-    """By member's name, what its host has registered under a name, for the hosts of this batch of the play.
+    """By member's name, what its host has registered under a name (None: nothing), for the hosts of this batch.
 
     Read as it was registered. An option that is templated would be copied leaf by leaf, which for the results of a
     whole cluster is the dearest thing that a run does.
@@ -28,9 +28,7 @@ def registered_looks(
     for member in members:
         host = member.get("host")
         if host in present:
-            found = hostvars.raw_get(host)
-            if variable in found:
-                looks[plain(member["name"])] = plain(found[variable])
+            looks[plain(member.get("name"))] = plain(hostvars.raw_get(host).get(variable))
     return looks
 
 

@@ -1,0 +1,379 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The action that judges a whole cluster: what it takes, what it refuses, and when a run may end with its look."""
+
+from __future__ import annotations
+
+import copy
+import datetime
+import typing as t
+from unittest import mock
+
+import pytest
+import yaml
+from ansible_collections.ringfence.etcd.plugins.action import etcd_cluster_check as action
+from ansible_collections.ringfence.etcd.plugins.module_utils import _certificate_rules as rules
+from ansible_collections.ringfence.etcd.plugins.module_utils import _certificates as certificates
+from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_facts import certificate_facts
+from ansible_collections.ringfence.etcd.plugins.module_utils._flags import allowed_common_names
+from ansible_collections.ringfence.etcd.plugins.module_utils._members import ClusterSettings, make_members
+from ansible_collections.ringfence.etcd.plugins.modules import etcd_cluster_check as module
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import member_as_dict
+from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import certificate_factory as factory
+
+NOW, DAY = factory.NOW, factory.DAY
+CA, OTHER_CA = factory.authority(), factory.authority(number=1)
+MEMBERS = make_members(
+    [{"name": f"etcd-{number}", "address": f"10.0.0.{number}"} for number in (1, 2, 3)],
+    ClusterSettings(name="blue", domain="example.com"),
+)
+SETTINGS = {"cluster_name": "blue", "data_dir": "/var/lib/etcd/blue", "credentials_directory": "/etc/etcd/pki"}
+Looks = dict[str, t.Any]
+
+
+def look(number: int) -> dict[str, t.Any]:
+    """What etcd_peer_probe says of a host that this role deployed, that runs and on which nothing is due."""
+    member = MEMBERS[number - 1]
+    wanted = rules.peer_profile(member.name, member.common_name, member.dns_names, member.ip_addresses, "ecdsa-p256")
+    told = {
+        "allowed_common_names": allowed_common_names(MEMBERS),
+        "initial_cluster": {one.name: one.peer_url for one in MEMBERS},
+        "flags": {"initial-cluster-token": "blue"},
+        "warnings": [],
+    }
+    certificate = {"state": "file", "pem": factory.member_pem(CA, wanted).decode()}
+    authority = {"path": "/etc/etcd/pki/ca.crt", "state": "file", "pem": CA.pem.decode()}
+    info = {
+        "time": rules.iso_time(datetime.datetime.now(datetime.timezone.utc)),
+        "etcd": {"binary": "/usr/bin/etcd", "found": True, "version": "3.5.16"},
+        "credentials": {
+            "ca": {**authority, "certificates": [{"fingerprint": certificates.fingerprint(CA.certificate)}]},
+            "certificate": certificate,
+            "private_key": {"state": "file", "matches_certificate": True},
+        },
+        "unit": {"managed": True, "settings": told, "drop_ins": []},
+        "process": {"running": True, "seal": "c" * 64, "settings": copy.deepcopy(told)},
+        "data": {"directory": "/var/lib/etcd/blue", "exists": True, "member_id": str(number), "cluster_id": "cc"},
+        "other_etcd": None,
+    }
+    return {"changed": False, "called": True, "probes": [], "due": [], "info": info}
+
+
+@pytest.fixture
+def looks() -> Looks:
+    return {member.name: look(number) for number, member in enumerate(MEMBERS, 1)}
+
+
+class Run(t.NamedTuple):
+    result: dict[str, t.Any]
+    warnings: list[str]
+
+
+def run(looks: Looks | None, task_vars: dict[str, t.Any] | None = None, **changes: t.Any) -> Run:
+    """Run the action as a task does; None takes an argument away."""
+    given: dict[str, t.Any] = {
+        "cluster_name": "blue",
+        "members": [member_as_dict(member) for member in MEMBERS],
+        "looks": looks,
+        "settings": SETTINGS,
+        "ca": {"certificate": CA.pem.decode(), "due": []},
+        **changes,
+    }
+    given = {name: value for name, value in given.items() if value is not None}
+    connection = mock.Mock()
+    connection._shell.tmpdir = None
+    plugin = action.ActionModule(
+        task=mock.Mock(args=given, async_val=0, check_mode=False, environment=None),
+        connection=connection,
+        play_context=mock.Mock(check_mode=False),
+        loader=mock.Mock(),
+        templar=mock.Mock(),
+        shared_loader_obj=mock.Mock(),
+    )
+    plugin._load_name = "ringfence.etcd.etcd_cluster_check"
+    plugin._display = mock.Mock()
+    warnings: list[str] = []
+    plugin._display.warning.side_effect = warnings.append
+    result: dict[str, t.Any] = plugin.run(None, task_vars)
+    assert result.get("changed", False) is False and not connection.method_calls
+    return Run(result, warnings)
+
+
+def judged(looks: Looks | None, **changes: t.Any) -> dict[str, t.Any]:
+    result = run(looks, **changes).result
+    assert "failed" not in result, result
+    return result
+
+
+def line(looks: Looks | None, **changes: t.Any) -> str:
+    """The one line with which it fails. Not an exception, which some releases of ansible-core tell as a traceback."""
+    result = run(looks, **changes).result
+    assert result["failed"] is True and not {"settled", "due", "exception", "warnings"} & set(result)
+    message: str = result["msg"]
+    assert message and "\n" not in message and "Traceback" not in message
+    return message
+
+
+def codes(result: dict[str, t.Any]) -> list[str]:
+    assert all(set(one) == {"code", "text"} and "\n" not in one["text"] for one in result["refusals"])
+    return [one["code"] for one in result["refusals"]]
+
+
+def due(result: dict[str, t.Any]) -> list[tuple[str | None, str, str]]:
+    return [(one["member"], one["part"], one["code"]) for one in result["due"]]
+
+
+def test_it_takes_what_the_module_documents() -> None:
+    documented = yaml.safe_load(module.DOCUMENTATION)["options"]
+    taken = {
+        name: {key: value for key, value in option.items() if key != "description"}
+        for name, option in documented.items()
+    }
+    assert taken == action._ARGUMENTS
+
+
+def test_a_cluster_as_it_should_be_is_settled(looks: Looks) -> None:
+    result = judged(looks)
+    assert result["settled"] is True and result["refusals"] == result["due"] == result["notes"] == []
+    assert result["trusted_fingerprints"] == [certificates.fingerprint(CA.certificate)]
+    assert result["no_new_ca_because"] == "etcd-1 has /etc/etcd/pki/ca.crt already: bring the CA that it came from"
+    assert [request["name"] for request in result["requests"]] == ["etcd-1", "etcd-2", "etcd-3"]
+    assert {"new_key", "certificate"} <= set(result["requests"][0]) and not result["requests"][0]["new_key"]
+    # It is long, and for -vv and more; all that it gives back is documented, and the other way round.
+    assert result.pop("_ansible_verbose_override") is True and result.pop("changed") is False
+    assert set(result) == set(yaml.safe_load(module.RETURN))
+
+
+def test_what_is_due_keeps_it_from_being_settled(looks: Looks) -> None:
+    looks["etcd-2"]["due"] = [{"part": "service", "code": "start", "text": "etcd.service: start"}]
+    result = judged(
+        looks, ca={"certificate": CA.pem.decode(), "due": [{"code": "mode", "text": "ca.key has mode 0644"}]}
+    )
+    assert result["settled"] is False and result["refusals"] == []
+    assert due(result) == [(None, "ca", "mode"), ("etcd-2", "service", "start")]
+    assert result["due"][0]["text"] == "ca.key has mode 0644"
+
+
+@pytest.mark.parametrize("told", [{"due": None}, {}])
+def test_a_host_that_was_not_asked_keeps_it_from_being_settled(told: dict[str, t.Any], looks: Looks) -> None:
+    del looks["etcd-3"]["due"]
+    looks["etcd-3"].update(told)
+    result = judged(looks)
+    assert result["settled"] is False and due(result) == [("etcd-3", "host", "not_asked")]
+
+
+def test_a_refusal_keeps_it_from_being_settled_with_nothing_due(looks: Looks) -> None:
+    looks["etcd-2"]["info"]["time"] = "2001-01-01T00:00:00Z"
+    result = judged(looks)
+    assert result["settled"] is False and result["due"] == [] and codes(result) == ["clock"]
+    assert result["refusals"][0]["text"].startswith("member etcd-2: its clock says 2001-01-01T00:00:00Z")
+
+
+def test_every_refusal_is_told(looks: Looks) -> None:
+    infos = [looks[member.name]["info"] for member in MEMBERS]
+    infos[0]["etcd"].update(found=False, version=None)
+    infos[1]["data"]["cluster_id"] = "dd"
+    infos[2]["unit"]["settings"]["allowed_common_names"].append("etcd-9.example.com")
+    assert codes(judged(looks)) == ["binary_missing", "name_would_be_lost", "data_of_another_cluster"]
+
+
+def test_hosts_that_are_left_out_have_no_say(looks: Looks) -> None:
+    del looks["etcd-2"], looks["etcd-3"]
+    result = judged(looks, play=["etcd-1"])
+    assert result["settled"] is True and [one["name"] for one in result["requests"]] == ["etcd-1"]
+    assert "etcd-2, etcd-3 can't be seen" in result["no_new_ca_because"]
+
+
+def test_without_a_look_nothing_is_settled() -> None:
+    result = judged({})
+    assert result["settled"] is False and due(result) == [(None, "host", "not_asked")]
+    assert result["requests"] == [] and "etcd-1, etcd-2, etcd-3 can't be seen" in result["no_new_ca_because"]
+
+
+def test_a_first_start_in_batches(looks: Looks) -> None:
+    """The names in looks are the batch; those of the whole play come with serial."""
+    for one in looks.values():
+        one["info"].update(data={"exists": False}, unit={"managed": False}, process={"running": False})
+    first = {"etcd-1": looks["etcd-1"]}
+    assert codes(judged(first, play=["etcd-1", "etcd-2", "etcd-3"])) == ["first_start_in_batches"]
+    assert codes(judged(first, play=["etcd-1"])) == codes(judged(first)) == []
+
+
+@pytest.mark.parametrize(
+    "leaving",
+    [
+        "etcd-8.example.com,etcd-9.example.com",
+        " etcd-9 , etcd-8",
+        ["etcd-9.example.com", "etcd-8"],
+        ["etcd-8 ", " etcd-9"],
+    ],
+)
+def test_names_that_leave_may_be_one_text(leaving: t.Any, looks: Looks) -> None:
+    """On the command line a list is easily given as a text: -e etcd_peer_tls_leaving=etcd-8,etcd-9."""
+    allowed = looks["etcd-1"]["info"]["unit"]["settings"]["allowed_common_names"]
+    allowed += ["etcd-8.example.com", "etcd-9.example.com"]
+    assert codes(judged(looks)) == ["name_would_be_lost"] * 2
+    assert codes(judged(looks, leaving=leaving)) == []
+
+
+def test_what_is_allowed_and_worth_a_line_is_shown_once(looks: Looks) -> None:
+    looks["etcd-1"]["info"]["unit"]["drop_ins"] = ["/etc/systemd/system/etcd.service.d/x.conf"]
+    for where in ("unit", "process"):
+        looks["etcd-2"]["info"][where]["settings"]["warnings"] = [{"code": "skip", "text": "skips the SAN check"}]
+    del looks["etcd-3"]
+    result, warnings = run(looks, members=[member_as_dict(member) for member in MEMBERS[:2]], leaving="etcd-3")
+    assert result["notes"] == warnings
+    assert [warning.split(":")[0] for warning in warnings] == [
+        "cluster blue has 2 members",
+        "member etcd-1",
+        "member etcd-2",
+    ]
+    # Ansible shows what is under this name a second time.
+    assert "warnings" not in result
+
+
+def test_the_ca_that_is_given_comes_before_the_one_in_a_folder(looks: Looks) -> None:
+    ours, other = CA.pem.decode(), OTHER_CA.pem.decode()
+    other_folder = {"certificate": other, "due": []}
+    assert judged(looks, ca_certificate=ours, ca=other_folder)["settled"] is True
+    assert judged(looks, ca_certificate=ours, ca=None)["settled"] is True
+    assert judged(looks, ca_certificate="", ca={"certificate": ours, "due": []})["settled"] is True
+    assert codes(judged(looks, ca_certificate=other, ca=None)) == ["other_ca"]
+    result = judged(looks, ca=other_folder)
+    assert result["refusals"] == [] and ("etcd-1", "ca", "content") in due(result)
+
+
+@pytest.mark.parametrize("ca", [None, {}, {"certificate": None, "due": []}, {"certificate": None}])
+def test_without_a_ca_nothing_is_settled(ca: t.Any, looks: Looks) -> None:
+    result = judged(looks, ca=ca)
+    assert result["settled"] is False and due(result) == [(None, "ca", "missing")]
+
+
+@pytest.mark.parametrize(
+    ("changes", "part", "code"),
+    [
+        ({"new_keys": True}, "certificate", "new_key_requested"),
+        ({"key_type": "ecdsa-p384"}, "certificate", "key_type"),
+        ({"validity_days": 730, "renew_before_days": 400}, "certificate", "expires_soon"),
+        ({"validity_days": 30}, "certificate", "input"),
+        ({"install": "archive", "archive": "/srv/etcd-v3.6.1-linux-amd64.tar.gz"}, "etcd", "install"),
+    ],
+)
+def test_each_wish_reaches_who_judges(changes: dict[str, t.Any], part: str, code: str, looks: Looks) -> None:
+    result = judged(looks, **changes)
+    assert due(result) == [(member.name, part, code) for member in MEMBERS]
+    assert result["requests"][0]["new_key"] is changes.get("new_keys", False)
+
+
+@pytest.mark.parametrize("install", ["package", "archive"])
+def test_what_is_to_be_installed_may_be_missing(install: str, looks: Looks) -> None:
+    looks["etcd-1"]["info"]["etcd"].update(found=False, version=None)
+    result = judged(looks, install=install, archive="" if install == "package" else "/srv/etcd.tar.gz")
+    assert codes(result) == [] and due(result) == [("etcd-1", "etcd", "install")]
+    assert codes(judged(looks)) == ["binary_missing"]
+
+
+def test_an_identity_and_an_override_reach_the_guards(looks: Looks) -> None:
+    looks["etcd-1"]["info"]["etcd"]["version"] = "3.5.12"
+    assert codes(judged(looks)) == ["version"] and codes(judged(looks, identity="shared")) == []
+    looks["etcd-1"]["info"]["etcd"]["version"] = "3.5.16"
+    looks["etcd-1"]["info"]["other_etcd"] = {"has_data": True, "key_count": 7, "running": True}
+    assert codes(judged(looks)) == ["distribution_etcd_in_use"]
+    assert codes(judged(looks, overrule_distribution_etcd=True)) == []
+
+
+def test_flags_that_can_not_be_are_refused_for_all_members_once(looks: Looks) -> None:
+    assert codes(judged(looks, settings={**SETTINGS, "extra_flags": {"peer-auto-tls": True}})) == ["flags"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"members": [{"name": "etcd-1"}]}, "made by the filter ringfence.etcd.etcd_members is wanted: address, "),
+        ({"members": [{}], "looks": {}}, "made by the filter ringfence.etcd.etcd_members is wanted"),
+        ({"settings": {**SETTINGS, "colour": "red"}}, "settings colour are not known"),
+        ({"settings": {}}, "settings cluster_name, data_dir, credentials_directory are empty or missing"),
+        ({"settings": {**SETTINGS, "data_dir": ""}}, "settings data_dir are empty or missing"),
+        ({"ca_certificate": "rubbish"}, "etcd_peer_tls_ca_certificate holds no PEM certificate"),
+        ({"looks": None}, "one of the following is required: looks, looks_variable"),
+        ({"looks_variable": "met"}, "parameters are mutually exclusive: looks|looks_variable"),
+        ({"identity": "both"}, "value of identity must be one of"),
+        ({"install": "source"}, "value of install must be one of"),
+        ({"key_type": "rsa-1024"}, "value of key_type must be one of"),
+        ({"validity_days": "long"}, "argument 'validity_days' is of type"),
+        ({"colour": "red"}, "colour"),
+        ({"cluster_name": None}, "missing required arguments: cluster_name"),
+        ({"settings": None}, "missing required arguments: settings"),
+    ],
+)
+def test_wrong_options_end_in_one_line(changes: dict[str, t.Any], words: str, looks: Looks) -> None:
+    assert words in line(**{"looks": looks, **changes})
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (None, "etcd-2 is no result of ringfence.etcd.etcd_peer_probe (no info in it)"),
+        ("text", "(no info in it)"),
+        ({"changed": False, "skipped": True, "skip_reason": "Conditional result was False"}, "Conditional result"),
+        ({"failed": True, "msg": "there is no Python"}, "(there is no Python)"),
+        ({"info": None, "due": []}, "(no info in it)"),
+        ({"info": {"etcd": {}}, "due": []}, "(no info in it)"),
+    ],
+)
+def test_a_host_that_could_not_be_looked_at_does_not_pass_for_settled(found: t.Any, words: str, looks: Looks) -> None:
+    message = line({**looks, "etcd-2": found})
+    assert words in message and "what there is of etcd-2 is" in message and "--limit" in message
+
+
+def test_a_look_at_nobody_is_no_look(looks: Looks) -> None:
+    assert "looks: etcd-9 is no member (etcd-1, etcd-2, etcd-3)" in line({**looks, "etcd-9": look(1)})
+    assert "etcd-1 is no member (there is none)" in line({"etcd-1": look(1)}, members=[])
+
+
+class HostVars:
+    """The hosts' variables as they were registered; the real ones are in test_looks.py."""
+
+    def __init__(self, **values: t.Any) -> None:
+        self.values = values
+
+    def raw_get(self, host: str) -> dict[str, t.Any]:
+        found: dict[str, t.Any] = self.values[host.replace("-", "_")]
+        return found
+
+
+def task_vars(looks: Looks, *batch: str) -> dict[str, t.Any]:
+    registered = {name.replace("-", "_"): {"met": found} for name, found in looks.items()}
+    return {"ansible_play_batch": list(batch), "hostvars": HostVars(**registered)}
+
+
+def test_looks_may_be_read_from_the_hosts(looks: Looks) -> None:
+    names = [member.name for member in MEMBERS]
+    result = judged(None, looks_variable="met", task_vars=task_vars(looks, *names))
+    given = judged(looks)
+    assert result == given and result["settled"] is True
+    # Only the hosts of this batch: another is not asked even for its variables.
+    del looks["etcd-2"]
+    part = judged(None, looks_variable="met", task_vars=task_vars(looks, "etcd-1", "etcd-3"))
+    assert [one["name"] for one in part["requests"]] == ["etcd-1", "etcd-3"]
+
+
+def test_a_host_of_the_batch_that_has_registered_nothing_does_not_pass_for_settled(looks: Looks) -> None:
+    found = task_vars(looks, "etcd-1", "etcd-2")
+    del found["hostvars"].values["etcd_2"]["met"]
+    message = line(None, looks_variable="met", task_vars=found)
+    assert "what there is of etcd-2 is no result" in message and "strategy linear" in message
+
+
+def test_without_a_host_in_the_batch_nobody_was_looked_at(looks: Looks) -> None:
+    assert due(judged(None, looks_variable="met", task_vars=task_vars(looks))) == [(None, "host", "not_asked")]
+
+
+def test_the_certificates_of_the_samples_are_those_of_the_members(looks: Looks) -> None:
+    facts = [
+        certificate_facts(look["info"]["credentials"]["certificate"]["pem"].encode(), name)
+        for name, look in looks.items()
+    ]
+    assert [one.common_names for one in facts] == [(member.common_name,) for member in MEMBERS]

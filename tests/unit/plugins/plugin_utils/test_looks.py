@@ -1,0 +1,83 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What hosts have registered, read from the hosts' variables as ansible-core itself keeps them."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from ansible.inventory.manager import InventoryManager
+from ansible.parsing.dataloader import DataLoader
+from ansible.vars.hostvars import HostVars
+from ansible.vars.manager import VariableManager
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._looks import registered_looks
+
+MEMBERS = [{"name": f"member-{number}", "host": f"etcd-{number}"} for number in (1, 2, 3)]
+ALL = ["etcd-1", "etcd-2", "etcd-3"]
+
+
+class Play:
+    """Three hosts, and what tasks register for them."""
+
+    def __init__(self) -> None:
+        loader = DataLoader()
+        inventory = InventoryManager(loader=loader, sources=[f"{','.join(ALL)},"])
+        self.manager = VariableManager(loader=loader, inventory=inventory)
+        self.hostvars = HostVars(inventory, self.manager, loader)
+
+    def register(self, host: str, **values: t.Any) -> None:
+        self.manager.set_nonpersistent_facts(host, values)
+
+    def looks(
+        self, batch: t.Sequence[str] = ALL, members: t.Sequence[t.Mapping[str, t.Any]] = MEMBERS
+    ) -> dict[str, t.Any]:
+        return registered_looks({"ansible_play_batch": batch, "hostvars": self.hostvars}, members, "met")
+
+
+@pytest.fixture
+def play() -> Play:
+    found = Play()
+    for host in ALL:
+        found.register(host, met={"on": host}, other={"on": "another"})
+    return found
+
+
+def test_by_the_members_names(play: Play) -> None:
+    assert play.looks() == {f"member-{number}": {"on": f"etcd-{number}"} for number in (1, 2, 3)}
+
+
+def test_only_hosts_of_this_batch(play: Play) -> None:
+    assert list(play.looks(batch=["etcd-3", "etcd-1"])) == ["member-1", "member-3"]
+    assert play.looks(batch=[]) == {}
+    assert registered_looks({"hostvars": play.hostvars}, MEMBERS, "met") == {}
+
+
+def test_a_host_of_the_batch_that_has_registered_nothing_is_there_as_such() -> None:
+    play = Play()
+    play.register("etcd-2", met={"on": "etcd-2"})
+    assert play.looks() == {"member-1": None, "member-2": {"on": "etcd-2"}, "member-3": None}
+
+
+def test_members_whose_hosts_nobody_knows(play: Play) -> None:
+    others: list[dict[str, t.Any]] = [{"name": "member-4", "host": "etcd-4"}, {"name": "member-5"}, {}]
+    assert list(play.looks(members=[*MEMBERS, *others])) == ["member-1", "member-2", "member-3"]
+
+
+def test_a_member_without_a_name_is_for_who_judges_to_refuse(play: Play) -> None:
+    assert play.looks(members=[{"host": "etcd-1"}]) == {None: {"on": "etcd-1"}}
+
+
+class Tagged(str):
+    """As ansible-core 2.19 and newer pass text on."""
+
+
+def test_what_a_host_gave_is_taken_as_it_is(play: Play) -> None:
+    """Text of a host is never a template, whatever it looks like; and it comes as plain values."""
+    said = {"msg": "{{ lookup('pipe', 'id') }}", "list": ["{{ 1 + 1 }}", Tagged("x"), 2, None, True]}
+    play.register("etcd-1", met=said)
+    found = play.looks()["member-1"]
+    assert found == said
+    assert [type(value) for value in (found, found["msg"], found["list"], found["list"][1])] == [dict, str, list, str]
