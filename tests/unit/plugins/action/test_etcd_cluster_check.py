@@ -30,6 +30,7 @@ MEMBERS = make_members(
     ClusterSettings(name="blue", domain="example.com"),
 )
 SETTINGS = {"cluster_name": "blue", "data_dir": "/var/lib/etcd/blue", "credentials_directory": "/etc/etcd/pki"}
+ARCHIVE = "/srv/etcd-v3.6.1-linux-amd64.tar.gz"
 Looks = dict[str, t.Any]
 
 
@@ -258,11 +259,12 @@ def test_without_a_ca_nothing_is_settled(ca: t.Any, looks: Looks) -> None:
         ({"key_type": "ecdsa-p384"}, "certificate", "key_type"),
         ({"validity_days": 730, "renew_before_days": 400}, "certificate", "expires_soon"),
         ({"validity_days": 30}, "certificate", "input"),
-        ({"install": "archive", "archive": "/srv/etcd-v3.6.1-linux-amd64.tar.gz"}, "etcd", "install"),
+        ({"install": "archive", "archive": ARCHIVE, "archive_sha256": "a" * 64}, "etcd", "install"),
     ],
 )
 def test_each_wish_reaches_who_judges(changes: dict[str, t.Any], part: str, code: str, looks: Looks) -> None:
     result = judged(looks, **changes)
+    assert result["refusals"] == []
     assert due(result) == [(member.name, part, code) for member in MEMBERS]
     assert result["requests"][0]["new_key"] is changes.get("new_keys", False)
 
@@ -270,9 +272,17 @@ def test_each_wish_reaches_who_judges(changes: dict[str, t.Any], part: str, code
 @pytest.mark.parametrize("install", ["package", "archive"])
 def test_what_is_to_be_installed_may_be_missing(install: str, looks: Looks) -> None:
     looks["etcd-1"]["info"]["etcd"].update(found=False, version=None)
-    result = judged(looks, install=install, archive="" if install == "package" else "/srv/etcd.tar.gz")
+    result = judged(looks, install=install, archive="/srv/etcd.tar.gz", archive_sha256="a" * 64)
     assert codes(result) == [] and due(result) == [("etcd-1", "etcd", "install")]
     assert codes(judged(looks)) == ["binary_missing"]
+
+
+@pytest.mark.parametrize("given", [{}, {"archive": ARCHIVE}, {"archive_sha256": "a" * 64}])
+def test_an_archive_without_its_sum_is_refused(given: dict[str, str], looks: Looks) -> None:
+    result = judged(looks, install="archive", **given)
+    assert codes(result) == ["archive"]
+    assert f"(a path or URL, found {given.get('archive', 'none')})" in result["refusals"][0]["text"]
+    assert codes(judged(looks, install="package", **given)) == []
 
 
 def test_an_identity_and_an_override_reach_the_guards(looks: Looks) -> None:
