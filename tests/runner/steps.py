@@ -276,6 +276,9 @@ class Plan:
                 words += [f"--cov={root / 'plugins'}", "--cov-config=pyproject.toml"]
                 words += ["--cov-report=term-missing:skip-covered"]
             env = self.environment(venv, root, PYTHONPATH=str(staging_root(root)))
+            if coverage:
+                # Some tests need a real etcd; once is enough, with the one that the integration tests have.
+                env["RINGFENCE_ETCD"] = os.path.join(_etcd_programs(), "etcd")
             printed = self.command(log, venv, words, root, env)
             if coverage:
                 self.measured.append(pathlib.Path(env["COVERAGE_FILE"]))
