@@ -384,40 +384,40 @@ def _timeline_part(
         "ticks": [{"x": at(when), "text": text, "anchor": _anchor(at(when))} for when, text in _ticks(start, end)],
         "bars": [
             {
-                **bar,
+                **life,
                 "y": _AXIS_TOP + number * _BAR_ROW,
-                "start": at(bar["from"]),
-                "width": between(bar["from"], bar["to"]),
-                "past": between(bar["from"], min(now, bar["to"])),
-                "renew": at(max(bar["to"] - last, bar["from"])),
-                "renew_width": between(max(bar["to"] - last, bar["from"]), bar["to"]),
-                "is_cut_left": bar["from"] < start,
-                "is_cut_right": bar["to"] > end,
-                "text": _bar_text(bar, now),
-                "title": f"{bar['name']}: {bar['from']:%Y-%m-%d %H:%M} to {bar['to']:%Y-%m-%d %H:%M} UTC",
+                "start": at(life["from"]),
+                "width": between(life["from"], life["to"]),
+                "past": between(life["from"], min(now, life["to"])),
+                "renew": at(max(life["to"] - last, life["from"])),
+                "renew_width": between(max(life["to"] - last, life["from"]), life["to"]),
+                "is_cut_left": life["from"] < start,
+                "is_cut_right": life["to"] > end,
+                "text": _bar_text(life, now),
+                "title": f"{life['name']}: {life['from']:%Y-%m-%d %H:%M} to {life['to']:%Y-%m-%d %H:%M} UTC",
             }
-            for number, bar in enumerate(bars)
+            for number, life in enumerate(bars)
         ],
-        "summary": f"{title}: " + ", ".join(f"{bar['name']} {_bar_text(bar, now)}" for bar in bars),
+        "summary": f"{title}: " + ", ".join(f"{life['name']} {_bar_text(life, now)}" for life in bars),
     }
 
 
-def _bar_text(bar: t.Mapping[str, t.Any], now: datetime) -> str:
-    days = bar["days_left"]
-    if bar["from"] > now:
-        return f"not valid before {bar['from']:%Y-%m-%d}"
-    if bar["to"] <= now:
-        return f"ended {bar['to']:%Y-%m-%d}"
-    return f"{days} {'day' if days == 1 else 'days'} left, {bar['to']:%Y-%m-%d}"
+def _bar_text(life: t.Mapping[str, t.Any], now: datetime) -> str:
+    days = life["days_left"]
+    if life["from"] > now:
+        return f"not valid before {life['from']:%Y-%m-%d}"
+    if life["to"] <= now:
+        return f"ended {life['to']:%Y-%m-%d}"
+    return f"{days} {'day' if days == 1 else 'days'} left, {life['to']:%Y-%m-%d}"
 
 
 def _window(bars: t.Sequence[t.Mapping[str, t.Any]], now: datetime) -> tuple[datetime, datetime]:
     """From the first to the last date, but one long bar must not press all others into a line: it is cut."""
     if not bars:
         return now - timedelta(days=1), now + timedelta(days=1)
-    reach = min(statistics.median([bar["to"] - bar["from"] for bar in bars]) * 2, _REACH)
-    start = max(min([now, *(bar["from"] for bar in bars)]), now - reach)
-    end = min(max([now, *(bar["to"] for bar in bars)]), now + reach)
+    reach = min(statistics.median([life["to"] - life["from"] for life in bars]) * 2, _REACH)
+    start = max(min([now, *(life["from"] for life in bars)]), now - reach)
+    end = min(max([now, *(life["to"] for life in bars)]), now + reach)
     margin = max((end - start) * 0.02, timedelta(hours=1))
     return start - margin, end + margin
 
