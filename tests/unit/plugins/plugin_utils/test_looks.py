@@ -16,7 +16,7 @@ from ansible.vars.manager import VariableManager
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._looks import registered_looks
 
 MEMBERS = [{"name": f"member-{number}", "host": f"etcd-{number}"} for number in (1, 2, 3)]
-ALL = ["etcd-1", "etcd-2", "etcd-3"]
+ALL = ("etcd-1", "etcd-2", "etcd-3")
 
 
 class Play:
