@@ -15,11 +15,13 @@ import os
 import sys
 import typing as t
 
+from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._keys import has_cryptography
 from ansible_collections.ringfence.etcd.plugins.module_utils._stranger import run as answer
 from ansible_collections.ringfence.etcd.plugins.modules.etcd_peer_stranger import MUTUALLY_EXCLUSIVE, argument_spec
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import plain
 
 
 class ActionModule(ActionBase):
@@ -46,12 +48,15 @@ class ActionModule(ActionBase):
         return os.path.abspath(interpreter) == os.path.abspath(sys.executable)
 
     def _made_here(self) -> dict[str, t.Any]:
-        _validation, arguments = self.validate_argument_spec(  # type: ignore[no-untyped-call]
-            argument_spec=argument_spec(), mutually_exclusive=MUTUALLY_EXCLUSIVE
-        )
         now = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
         try:
-            return {"changed": False, **answer(arguments, now, result_is_hidden=bool(self._task.no_log))}
+            _validation, arguments = self.validate_argument_spec(  # type: ignore[no-untyped-call]
+                argument_spec=argument_spec(), mutually_exclusive=MUTUALLY_EXCLUSIVE
+            )
+            return {"changed": False, **answer(plain(arguments), now, result_is_hidden=bool(self._task.no_log))}
+        except AnsibleError as exc:
+            # Not raised further: ansible-core before 2.19 would tell of a traceback that there is none of.
+            return {"failed": True, "msg": " ".join(str(exc.message).split())}
         except RingfenceError as exc:
             return {"failed": True, "msg": str(exc), "problem": exc.problem, "details": exc.details}
 

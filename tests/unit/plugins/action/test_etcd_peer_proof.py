@@ -39,13 +39,14 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return lines
 
 
-def run(check_mode: bool = False, **arguments: t.Any) -> dict[str, t.Any]:
+def run(check_mode: bool = False, task_vars: dict[str, t.Any] | None = None, **arguments: t.Any) -> dict[str, t.Any]:
     given: dict[str, t.Any] = {
         "cluster_name": "blue",
         "members": [member_as_dict(member) for member in MEMBERS],
         "results": sound(MEMBERS),
         **arguments,
     }
+    given = {name: value for name, value in given.items() if value is not None}
     task = mock.Mock(args=given, async_val=0, check_mode=check_mode, environment=None)
     connection = mock.Mock()
     connection._shell.tmpdir = None
@@ -59,8 +60,16 @@ def run(check_mode: bool = False, **arguments: t.Any) -> dict[str, t.Any]:
     )
     plugin._load_name = "ringfence.etcd.etcd_peer_proof"
     plugin._display = action.ActionModule._display
-    result: dict[str, t.Any] = plugin.run(None, {})
+    result: dict[str, t.Any] = plugin.run(None, task_vars or {})
     return result
+
+
+def test_results_are_read_as_the_hosts_have_registered_them() -> None:
+    registered = {member.host: {"met": sound(MEMBERS)[member.name]} for member in MEMBERS}
+    hostvars = mock.Mock(raw_get=registered.__getitem__)
+    task_vars = {"hostvars": hostvars, "ansible_play_batch": list(registered)}
+    found = run(task_vars=task_vars, results=None, results_variable="met")["proof"]
+    assert found["verdict"] == "proved" and found["pairs"] == run()["proof"]["pairs"]
 
 
 def refused(**arguments: t.Any) -> str:

@@ -123,6 +123,21 @@ def test_a_binary_that_is_to_be_installed_may_be_missing() -> None:
     assert codes(cluster) == []
 
 
+@pytest.mark.parametrize(
+    ("archive", "checksum", "found"),
+    [
+        ("", "a" * 64, "found none"),
+        ("etcd-v3.5.16-linux-amd64.tar.gz", "", "found none"),
+        ("etcd-v3.5.16-linux-amd64.tar.gz", "a" * 63, "found " + "a" * 63),
+        ("etcd-v3.5.16-linux-amd64.tar.gz", "g" * 64, "found " + "g" * 64),
+    ],
+)
+def test_an_archive_is_known_by_its_sum(archive: str, checksum: str, found: str) -> None:
+    text = only_text(fresh(install="archive", archive=archive, archive_sha256=checksum))
+    assert "etcd_peer_tls_archive_sha256 (64 hexadecimal digits" in text and found in text
+    assert codes(fresh(install="archive", archive="etcd.tar.gz", archive_sha256="A" * 64)) == []
+
+
 def test_one_member_with_an_old_etcd_is_enough_to_refuse() -> None:
     cluster = fresh()
     cluster.infos["etcd-3"]["etcd"]["version"] = "3.5.12"  # type: ignore[index]

@@ -1,0 +1,115 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The action: on the controller it does itself what the module does, anywhere else the module does it."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import sys
+import typing as t
+from unittest import mock
+
+import pytest
+from ansible_collections.ringfence.etcd.plugins.action import etcd_peer_stranger as action
+from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import certificate_factory as factory
+
+CA = factory.authority(not_after=factory.NOW + 36500 * factory.DAY)
+MEMBER = {"name": "etcd-1", "common_name": "etcd-1.example.com", "dns_names": [], "ip_addresses": ["10.0.0.1"]}
+REMOTE = {"changed": False, "made_by": "the module"}
+
+
+def run(
+    transport: str = "local",
+    become: bool = False,
+    no_log: bool = True,
+    delegate_to: str | None = None,
+    task_vars: dict[str, t.Any] | None = None,
+    **arguments: t.Any,
+) -> dict[str, t.Any]:
+    given = {"members": [MEMBER], "ca_certificate_content": CA.pem.decode(), **arguments}
+    given = {name: value for name, value in given.items() if value is not None}
+    task = mock.Mock(args=given, async_val=0, check_mode=False, environment=None, become=become, no_log=no_log)
+    task.delegate_to = delegate_to
+    connection = mock.Mock(transport=transport)
+    connection._shell.tmpdir = None
+    plugin = action.ActionModule(
+        task=task,
+        connection=connection,
+        play_context=mock.Mock(check_mode=False),
+        loader=mock.Mock(),
+        templar=mock.Mock(),
+        shared_loader_obj=mock.Mock(),
+    )
+    plugin._load_name = "ringfence.etcd.etcd_peer_stranger"
+    with mock.patch.object(action.ActionModule, "_execute_module", return_value=dict(REMOTE)):
+        result: dict[str, t.Any] = plugin.run(None, task_vars or {})
+    return result
+
+
+def test_on_the_controller_no_module_is_started() -> None:
+    result = run(ca_private_key_content=CA.key_pem.decode())
+    assert "made_by" not in result and result["changed"] is False and result["problem"] is None
+    (made,) = result["members"]
+    assert made["stranger_private_key"].startswith("-----BEGIN PRIVATE KEY-----")
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    [
+        {"transport": "ssh"},
+        {"become": True},
+        {"task_vars": {"ansible_python_interpreter": "/opt/other/bin/python3"}},
+        {
+            "delegate_to": "ca-host",
+            "task_vars": {"ansible_delegated_vars": {"ca-host": {"ansible_python_interpreter": "/usr/bin/other"}}},
+        },
+    ],
+)
+def test_elsewhere_the_module_does_it(elsewhere: dict[str, t.Any]) -> None:
+    assert run(**elsewhere)["made_by"] == "the module"
+
+
+@pytest.mark.parametrize(
+    "here",
+    [
+        {"task_vars": {"ansible_python_interpreter": sys.executable}},
+        # The variables of the host that the task is for say nothing of the one that it is delegated to.
+        {"delegate_to": "localhost", "task_vars": {"ansible_python_interpreter": "/usr/bin/other"}},
+        {
+            "delegate_to": "localhost",
+            "task_vars": {"ansible_delegated_vars": {"localhost": {"ansible_python_interpreter": sys.executable}}},
+        },
+    ],
+)
+def test_the_same_python_is_here(here: dict[str, t.Any]) -> None:
+    assert "made_by" not in run(**here)
+
+
+def test_another_environment_of_the_same_program_is_elsewhere(tmp_path: pathlib.Path) -> None:
+    link = tmp_path / "python"
+    os.symlink(sys.executable, link)
+    assert run(task_vars={"ansible_python_interpreter": str(link)})["made_by"] == "the module"
+
+
+def test_a_controller_without_cryptography_leaves_the_line_to_the_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(action, "has_cryptography", lambda: False)
+    assert run()["made_by"] == "the module"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"no_log": False}, "set no_log to true"),
+        ({"validity_minutes": 61}, "validity_minutes is 61: give 1 to 60"),
+        ({"members": []}, "members is empty"),
+        ({"members": None}, "members"),
+        ({"ca_certificate_path": "/x"}, "mutually exclusive"),
+    ],
+)
+def test_what_is_wrong_is_one_line(arguments: dict[str, t.Any], words: str) -> None:
+    result = run(**arguments)
+    assert result["failed"] is True and words in result["msg"] and "\n" not in result["msg"]
+    assert "members" not in result
