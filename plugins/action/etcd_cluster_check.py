@@ -13,11 +13,9 @@ from __future__ import annotations
 import datetime
 import typing as t
 
-from ansible.errors import AnsibleError
-from ansible.plugins.action import ActionBase
 from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_rules import KEY_TYPES
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster_due import Found, Wanted, cluster_due
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError, RingfenceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError
 from ansible_collections.ringfence.etcd.plugins.module_utils._guards import (
     Cluster,
     Question,
@@ -28,7 +26,8 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._guards import (
     why_no_new_authority,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._members import Member
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import flag_settings_from, member_from, plain
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._actions import OneLineAction
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import flag_settings_from, member_from
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._looks import registered_looks
 
 _ARGUMENTS: dict[str, t.Any] = {
@@ -53,29 +52,14 @@ _ARGUMENTS: dict[str, t.Any] = {
 }
 
 
-class ActionModule(ActionBase):
+class ActionModule(OneLineAction):
     """Judge the cluster as a whole, before anything is changed."""
 
     _requires_connection = False
-    _supports_check_mode = True
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        result: dict[str, t.Any] = super().run(tmp, task_vars)
-        try:
-            result.update(self._check(task_vars or {}))
-        except (AnsibleError, RingfenceError) as exc:
-            # Not raised further: ansible-core before 2.19 would tell of a traceback that there is none of.
-            message = exc.message if isinstance(exc, AnsibleError) else exc
-            result.update(failed=True, msg=" ".join(str(message).split()))
-        return result
-
-    def _check(self, task_vars: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-        _validation, arguments = self.validate_argument_spec(  # type: ignore[no-untyped-call]
-            argument_spec=_ARGUMENTS,
-            mutually_exclusive=[("looks", "looks_variable")],
-            required_one_of=[("looks", "looks_variable")],
-        )
-        given = plain(arguments)
+    def _answer(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        one = [("looks", "looks_variable")]
+        given = self._given(_ARGUMENTS, mutually_exclusive=one, required_one_of=one)
         members = [member_from(member) for member in given["members"]]
         if given["looks_variable"] is not None:
             given["looks"] = registered_looks(task_vars, given["members"], given["looks_variable"])

@@ -12,10 +12,9 @@ import os
 import tempfile
 import typing as t
 
-from ansible.errors import AnsibleError
-from ansible.plugins.action import ActionBase
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import FileError, InputError, RingfenceError
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import member_from, plain
+from ansible_collections.ringfence.etcd.plugins.module_utils._errors import FileError, InputError
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._actions import OneLineAction
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import member_from
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._looks import registered_looks
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof import Question, Thresholds, judge
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof_metrics import proof_metrics
@@ -42,30 +41,14 @@ _ARGUMENTS: dict[str, t.Any] = {
 _FIELDS = ("info", "live_members", "live_members_problem", "problem", "revoked", "time", "unreadable_files")
 
 
-class ActionModule(ActionBase):
+class ActionModule(OneLineAction):
     """Judge what the members met, show it, write it down."""
 
     _requires_connection = False
-    _supports_check_mode = True
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        result: dict[str, t.Any] = super().run(tmp, task_vars)
-        try:
-            result.update(self._prove(task_vars or {}))
-        except (AnsibleError, RingfenceError) as exc:
-            # Not raised further: ansible-core before 2.19 would tell of a traceback that there is none of, and end a
-            # loop for all its items.
-            message = exc.message if isinstance(exc, AnsibleError) else exc
-            result.update(failed=True, msg=" ".join(str(message).split()))
-        return result
-
-    def _prove(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        _validation, arguments = self.validate_argument_spec(  # type: ignore[no-untyped-call]
-            argument_spec=_ARGUMENTS,
-            mutually_exclusive=[("results", "results_variable")],
-            required_one_of=[("results", "results_variable")],
-        )
-        given = plain(arguments)
+    def _answer(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        one = [("results", "results_variable")]
+        given = self._given(_ARGUMENTS, mutually_exclusive=one, required_one_of=one)
         if given["results_variable"] is not None:
             given["results"] = registered_looks(task_vars, given["members"], given["results_variable"])
         proof = _proof_from(given)

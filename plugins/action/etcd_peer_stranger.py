@@ -15,27 +15,22 @@ import os
 import sys
 import typing as t
 
-from ansible.errors import AnsibleError
-from ansible.plugins.action import ActionBase
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._keys import has_cryptography
 from ansible_collections.ringfence.etcd.plugins.module_utils._stranger import run as answer
 from ansible_collections.ringfence.etcd.plugins.modules.etcd_peer_stranger import MUTUALLY_EXCLUSIVE, argument_spec
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import plain
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._actions import OneLineAction
 
 
-class ActionModule(ActionBase):
+class ActionModule(OneLineAction):
     """Do here what the module does, or have the module do it where the CA is."""
 
-    _supports_check_mode = True
-
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        result: dict[str, t.Any] = super().run(tmp, task_vars)
-        if self._is_here(task_vars or {}):
-            result.update(self._made_here())
-        else:
-            result.update(self._execute_module(task_vars=task_vars))
-        return result
+    def _answer(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        if not self._is_here(task_vars):
+            found: dict[str, t.Any] = self._execute_module(task_vars=task_vars)
+            return found
+        given = self._given(argument_spec(), mutually_exclusive=MUTUALLY_EXCLUSIVE)
+        now = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
+        return {"changed": False, **answer(given, now, result_is_hidden=bool(self._task.no_log))}
 
     def _is_here(self, task_vars: dict[str, t.Any]) -> bool:
         """Whether the module would run on this machine, as this user, by this Python, which has what it needs."""
@@ -46,19 +41,6 @@ class ActionModule(ActionBase):
         interpreter = known.get("ansible_python_interpreter") or sys.executable
         # A link to the same program is another environment, with other libraries.
         return os.path.abspath(interpreter) == os.path.abspath(sys.executable)
-
-    def _made_here(self) -> dict[str, t.Any]:
-        now = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
-        try:
-            _validation, arguments = self.validate_argument_spec(  # type: ignore[no-untyped-call]
-                argument_spec=argument_spec(), mutually_exclusive=MUTUALLY_EXCLUSIVE
-            )
-            return {"changed": False, **answer(plain(arguments), now, result_is_hidden=bool(self._task.no_log))}
-        except AnsibleError as exc:
-            # Not raised further: ansible-core before 2.19 would tell of a traceback that there is none of.
-            return {"failed": True, "msg": " ".join(str(exc.message).split())}
-        except RingfenceError as exc:
-            return {"failed": True, "msg": str(exc), "problem": exc.problem, "details": exc.details}
 
 
 __all__ = ("ActionModule",)

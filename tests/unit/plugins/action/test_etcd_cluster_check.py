@@ -21,6 +21,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._flags import allow
 from ansible_collections.ringfence.etcd.plugins.module_utils._members import ClusterSettings, make_members
 from ansible_collections.ringfence.etcd.plugins.modules import etcd_cluster_check as module
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import member_as_dict
+from ansible_collections.ringfence.etcd.tests.unit.plugins.action.action_runner import run_action
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import certificate_factory as factory
 
 NOW, DAY = factory.NOW, factory.DAY
@@ -82,23 +83,11 @@ def run(looks: Looks | None, task_vars: dict[str, t.Any] | None = None, **change
         "ca": {"certificate": CA.pem.decode(), "due": []},
         **changes,
     }
-    given = {name: value for name, value in given.items() if value is not None}
-    connection = mock.Mock()
-    connection._shell.tmpdir = None
-    plugin = action.ActionModule(
-        task=mock.Mock(args=given, async_val=0, check_mode=False, environment=None),
-        connection=connection,
-        play_context=mock.Mock(check_mode=False),
-        loader=mock.Mock(),
-        templar=mock.Mock(),
-        shared_loader_obj=mock.Mock(),
-    )
-    plugin._load_name = "ringfence.etcd.etcd_cluster_check"
-    plugin._display = mock.Mock()
+    display = mock.Mock()
     warnings: list[str] = []
-    plugin._display.warning.side_effect = warnings.append
-    result: dict[str, t.Any] = plugin.run(None, task_vars)
-    assert result.get("changed", False) is False and not connection.method_calls
+    display.warning.side_effect = warnings.append
+    result = run_action(action.ActionModule, given, task_vars, display)
+    assert result.get("changed", False) is False
     return Run(result, warnings)
 
 

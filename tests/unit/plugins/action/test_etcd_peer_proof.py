@@ -18,6 +18,7 @@ import yaml
 from ansible_collections.ringfence.etcd.plugins.action import etcd_peer_proof as action
 from ansible_collections.ringfence.etcd.plugins.modules import etcd_peer_proof as module
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import member_as_dict
+from ansible_collections.ringfence.etcd.tests.unit.plugins.action.action_runner import run_action
 from ansible_collections.ringfence.etcd.tests.unit.plugins.plugin_utils.proof_evidence import (
     Results,
     meet,
@@ -46,22 +47,7 @@ def run(check_mode: bool = False, task_vars: dict[str, t.Any] | None = None, **a
         "results": sound(MEMBERS),
         **arguments,
     }
-    given = {name: value for name, value in given.items() if value is not None}
-    task = mock.Mock(args=given, async_val=0, check_mode=check_mode, environment=None)
-    connection = mock.Mock()
-    connection._shell.tmpdir = None
-    plugin = action.ActionModule(
-        task=task,
-        connection=connection,
-        play_context=mock.Mock(check_mode=check_mode),
-        loader=mock.Mock(),
-        templar=mock.Mock(),
-        shared_loader_obj=mock.Mock(),
-    )
-    plugin._load_name = "ringfence.etcd.etcd_peer_proof"
-    plugin._display = action.ActionModule._display
-    result: dict[str, t.Any] = plugin.run(None, task_vars or {})
-    return result
+    return run_action(action.ActionModule, given, task_vars, action.ActionModule._display, check_mode=check_mode)
 
 
 def test_results_are_read_as_the_hosts_have_registered_them() -> None:

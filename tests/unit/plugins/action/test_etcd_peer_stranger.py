@@ -14,6 +14,7 @@ from unittest import mock
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.action import etcd_peer_stranger as action
+from ansible_collections.ringfence.etcd.tests.unit.plugins.action.action_runner import run_action
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import certificate_factory as factory
 
 CA = factory.authority(not_after=factory.NOW + 36500 * factory.DAY)
@@ -30,23 +31,9 @@ def run(
     **arguments: t.Any,
 ) -> dict[str, t.Any]:
     given = {"members": [MEMBER], "ca_certificate_content": CA.pem.decode(), **arguments}
-    given = {name: value for name, value in given.items() if value is not None}
-    task = mock.Mock(args=given, async_val=0, check_mode=False, environment=None, become=become, no_log=no_log)
-    task.delegate_to = delegate_to
-    connection = mock.Mock(transport=transport)
-    connection._shell.tmpdir = None
-    plugin = action.ActionModule(
-        task=task,
-        connection=connection,
-        play_context=mock.Mock(check_mode=False),
-        loader=mock.Mock(),
-        templar=mock.Mock(),
-        shared_loader_obj=mock.Mock(),
-    )
-    plugin._load_name = "ringfence.etcd.etcd_peer_stranger"
+    task = {"become": become, "no_log": no_log, "delegate_to": delegate_to}
     with mock.patch.object(action.ActionModule, "_execute_module", return_value=dict(REMOTE)):
-        result: dict[str, t.Any] = plugin.run(None, task_vars or {})
-    return result
+        return run_action(action.ActionModule, given, task_vars, transport=transport, **task)
 
 
 def test_on_the_controller_no_module_is_started() -> None:

@@ -48,13 +48,15 @@ def run_watched(name: str, args: t.Mapping[str, t.Any], no_log: bool) -> tuple[d
         "_ansible_no_log": no_log,
         "_ansible_module_name": f"ringfence.etcd.{name}",
     }
+    # Without a measurement of coverage, which writes files of its own.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
     paths = [collections_root(), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     reading, writing = os.pipe()
     try:
         done = subprocess.run(
             [sys.executable, "-c", _WATCHER, f"{NAMESPACE}.{name}", str(writing)],
             input=json.dumps({"ANSIBLE_MODULE_ARGS": arguments}).encode("utf-8"),
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+            env={**environment, "PYTHONPATH": os.pathsep.join(paths)},
             capture_output=True,
             check=False,
             timeout=TIMEOUT_SECONDS,
