@@ -28,9 +28,8 @@ if t.TYPE_CHECKING:
 
 SCENARIOS = CHECKOUT / "tests" / "lab" / "scenarios"
 CORE = "test_core"
-PROOF = "test_proof"
 
-ESTIMATES = {"test_variants": 200, "test_interrupted": 160, "test_secrets": 120, "test_install": 120, "test_proof": 120}
+ESTIMATES = {"test_variants": 200, "test_interrupted": 160, "test_secrets": 120, "test_install": 120}
 """Seconds, where a file of scenarios takes much longer than others; only the order of the steps depends on it."""
 
 DEFAULT_ETCD = next(line.number for line in etcd.VERSIONS if line.release == image.DEFAULT_RELEASE)
@@ -67,7 +66,7 @@ class _LabSteps:
     def steps(self) -> list[Step]:
         installs = [] if self.pytest_venv == self.plan.main_venv else [self.plan.install(self.pytest_venv)]
         whole = [self.whole(name) for name in sorted(path.stem for path in SCENARIOS.glob("test_*.py"))]
-        core = self.core_steps() + self.proof_steps()
+        core = self.core_steps()
         releases = {step_release for _step, step_release, _version in core} | {image.DEFAULT_RELEASE}
         programs = {version for _step, release, version in core if _is_extra(version, release)}
         return [
@@ -113,30 +112,14 @@ class _LabSteps:
                 found.append((step, core.nodes, DEFAULT_ETCD))
         return found
 
-    def proof_steps(self) -> list[tuple[Step, str, str]]:
-        """The proof and its faults on every other etcd: each words its refusals, and reads its list, in its own way."""
-        found = []
-        for version in etcd.known_versions():
-            if version != DEFAULT_ETCD:
-                release = etcd.release_of(version)
-                rows = [("proof, etcd", version)]
-                step = self._core(f"proof: etcd {version}", version, release, self.plan.main_venv, rows, PROOF)
-                found.append((step, release, version))
-        return found
-
-    def _core(
-        self, name: str, version: str, release: str, venv: Venv, rows: list[tuple[str, str]], file: str = CORE
-    ) -> Step:
+    def _core(self, name: str, version: str, release: str, venv: Venv, rows: list[tuple[str, str]]) -> Step:
         slug = re.sub(r"[^a-z0-9]+", "-", name.split(":")[1].strip().replace("ansible-core", "a").replace("etcd", "e"))
-        if file != CORE:
-            # Of two files on one version each has a lab of its own.
-            slug = f"p{slug}"
         settings = {"RINGFENCE_LAB_ETCD": version, "RINGFENCE_LAB_RELEASE": release}
         return Step(
             name,
-            self._pytest(f"tests/lab/scenarios/{file}.py", slug, venv, settings),
+            self._pytest(f"tests/lab/scenarios/{CORE}.py", slug, venv, settings),
             self._needs(release, version if _is_extra(version, release) else None, venv),
-            estimate=ESTIMATES.get(file, 60),
+            estimate=60,
             report=f"lab-{slug}.xml",
             rows=tuple(rows),
         )
