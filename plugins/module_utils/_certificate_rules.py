@@ -9,6 +9,7 @@ Note that this module util is PRIVATE to the collection. It can have breaking ch
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 import typing as t
@@ -23,6 +24,9 @@ COMMON_NAME_LIMIT = 64  # ub-common-name of RFC 5280
 SERIAL_NUMBER_BITS = 159  # 20 octets with the sign bit clear
 # RFC 5280 ends here; cryptography refuses anything later.
 LAST_NOT_AFTER = datetime(9999, 12, 31, 23, 59, 59, tzinfo=timezone.utc)
+
+ip_address = functools.lru_cache(maxsize=1024)(ipaddress.ip_address)
+"""`ipaddress.ip_address`, and once only for the loopback addresses, which all members share."""
 
 # A host name as RFC 5280 wants it in a SAN; a wildcard only as the whole first label.
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
@@ -158,7 +162,7 @@ def checked_ip_address(value: str, what: str) -> str:
     try:
         if "%" in value:
             raise ValueError
-        return str(ipaddress.ip_address(value))
+        return str(ip_address(value))
     except ValueError:
         raise InputError(
             f"{what}: '{value}' in ip_addresses is no IP address: write 10.0.0.1 or fd00::1, without brackets, zone,"

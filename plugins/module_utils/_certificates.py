@@ -11,13 +11,14 @@ Note that this module util is PRIVATE to the collection. It can have breaking ch
 
 from __future__ import annotations
 
+import functools
 import hashlib
-import ipaddress
 import typing as t
 from datetime import datetime, timezone
 
 from ansible_collections.ringfence.etcd.plugins.module_utils import _keys as keys
 from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_facts import issuer_facts
+from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_rules import ip_address
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import CryptoError
 from ansible_collections.ringfence.etcd.plugins.module_utils._pem import certificate_der
 
@@ -144,6 +145,7 @@ def signature_hash_for(key_type: str) -> hashes.SHA256 | hashes.SHA384 | None:
     return hashes.SHA384() if key_type == "ecdsa-p384" else hashes.SHA256()
 
 
+@functools.cache
 def key_usage(*names: str) -> x509.KeyUsage:
     """The extension with just the usages named, as RFC 5280 writes them."""
     return x509.KeyUsage(
@@ -203,7 +205,7 @@ class Issuer:
     ) -> x509.Certificate:
         """A certificate for a member's public key, just as the profile says."""
         names: list[x509.GeneralName] = [x509.DNSName(value) for value in profile.dns_names]
-        names.extend(x509.IPAddress(ipaddress.ip_address(value)) for value in profile.ip_addresses)
+        names.extend(x509.IPAddress(ip_address(value)) for value in profile.ip_addresses)
         return (
             self._base.subject_name(_name(profile.common_name))
             .public_key(public_key)

@@ -60,7 +60,7 @@ def request_from(params: t.Mapping[str, t.Any]) -> Request:
 
 
 def run(
-    params: t.Mapping[str, t.Any], now: datetime, check_mode: bool, result_is_hidden: bool
+    params: t.Mapping[str, t.Any], now: datetime, check_mode: bool, result_is_hidden: bool, with_diff: bool
 ) -> tuple[dict[str, t.Any], list[str]]:
     """The whole call: plan, guard, issue. Gives back the module's answer and its warnings."""
     request = request_from(params)
@@ -75,9 +75,10 @@ def run(
         " task, or give a directory to keep them in"
     )
     if params["decide_only"]:
-        return {**result_of(plan, {}, now), "changed": False}, warnings
+        return {**result_of(plan, {}, now, with_diff), "changed": False}, warnings
     if check_mode:
-        return result_of(plan, {}, now), warnings + ([f"a real run would be refused: {refusal}"] if shown else [])
+        refused = [f"a real run would be refused: {refusal}"] if shown else []
+        return result_of(plan, {}, now, with_diff), [*warnings, *refused]
     if shown:
         raise RefusedError(f"nothing was issued: {refusal}", members=list(shown))
     # Before anything is written: a key that can't be used leaves no trace.
@@ -92,9 +93,9 @@ def run(
                 new_parents=plan.new_parents,
             )
             issued = apply_issue(fresh, issuer or _issuer_from(params, fresh))
-            return result_of(fresh, issued, now), warnings
+            return result_of(fresh, issued, now, with_diff), warnings
     issued = apply_issue(plan, issuer)
-    return result_of(plan, issued, now), warnings
+    return result_of(plan, issued, now, with_diff), warnings
 
 
 def _authority_from(params: t.Mapping[str, t.Any], now: datetime) -> Authority:

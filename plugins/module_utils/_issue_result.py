@@ -18,23 +18,26 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._ca import new_fold
 from ansible_collections.ringfence.etcd.plugins.module_utils._issue import Decision, Issued, Plan
 
 
-def result_of(plan: Plan, issued: t.Mapping[str, Issued], now: datetime) -> dict[str, t.Any]:
-    """The module's answer."""
+def result_of(plan: Plan, issued: t.Mapping[str, Issued], now: datetime, with_diff: bool) -> dict[str, t.Any]:
+    """The module's answer; with a thousand members, half of it would be a diff that nobody asked for."""
+    members = [_member_result(plan, decision, issued.get(decision.name), now) for decision in plan.decisions]
+    answer: dict[str, t.Any] = {"changed": plan.changed, "members": members}
+    return {**answer, "diff": _diff(plan)} if with_diff else answer
+
+
+def _diff(plan: Plan) -> dict[str, t.Any]:
+    """The same with and without check mode: nothing in it is known only after issuing."""
     folders = {} if plan.directory_change is None else {plan.directory_change.path: plan.directory_change}
     parents_before, parents_after = new_folders(plan.new_parents)
     touched = [decision for decision in plan.decisions if decision.due or decision.changes]
     return {
-        "changed": plan.changed,
-        "members": [_member_result(plan, decision, issued.get(decision.name), now) for decision in plan.decisions],
-        "diff": {
-            "before": {
-                "folders": {**parents_before, **{path: change.before for path, change in folders.items()}},
-                "members": {decision.name: _before(decision) for decision in touched},
-            },
-            "after": {
-                "folders": {**parents_after, **{path: change.after for path, change in folders.items()}},
-                "members": {decision.name: _after(plan, decision) for decision in touched},
-            },
+        "before": {
+            "folders": {**parents_before, **{path: change.before for path, change in folders.items()}},
+            "members": {decision.name: _before(decision) for decision in touched},
+        },
+        "after": {
+            "folders": {**parents_after, **{path: change.after for path, change in folders.items()}},
+            "members": {decision.name: _after(plan, decision) for decision in touched},
         },
     }
 
@@ -75,7 +78,7 @@ def _before(decision: Decision) -> dict[str, t.Any]:
 
 
 def _after(plan: Plan, decision: Decision) -> dict[str, t.Any]:
-    """What will be there. The same with and without check mode: nothing in it is known only after issuing."""
+    """What will be there."""
     profile, facts = decision.member.profile, decision.found_facts
     after: dict[str, t.Any] = {"files": {change.path: change.after for change in decision.changes}}
     if not decision.due:

@@ -327,7 +327,13 @@ def main() -> t.NoReturn:
     require_cryptography(module)
     now = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
     try:
-        result, warnings = run(module.params, now, check_mode=module.check_mode, result_is_hidden=module.no_log)
+        result, warnings = run(
+            module.params,
+            now,
+            check_mode=module.check_mode,
+            result_is_hidden=module.no_log,
+            with_diff=module._diff,
+        )
     except RingfenceError as exc:
         fail_with(module, exc)
     for warning in warnings:

@@ -66,7 +66,7 @@ def issue(
     now: datetime = NOW,
     **changes: t.Any,
 ) -> dict[str, t.Any]:
-    result, warnings = run({**DEFAULTS, "members": members, **changes}, now, check_mode, hidden)
+    result, warnings = run({**DEFAULTS, "members": members, **changes}, now, check_mode, hidden, with_diff=True)
     return {**result, "warnings": warnings}
 
 
