@@ -202,8 +202,8 @@ def test_members_to_issue_for_have_names_and_addresses_of_their_own() -> None:
 
 
 def test_memory_by_fork_counts_the_main_process_once() -> None:
-    assert sizes.memory_a_fork(100, 20, 90) == 30
-    assert sizes.memory_a_fork(90, 20, 9) == 30
+    assert sizes.memory_a_fork(100, 20, 90) == 40
+    assert sizes.memory_a_fork(60, 20, 3) == 40
 
 
 # --------------------------------------------------------------------------- the command line
