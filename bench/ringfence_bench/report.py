@@ -53,9 +53,10 @@ def verdict_table(verdicts: t.Sequence[Verdict]) -> Table:
     """Each limit, what was found, and whether it is reached."""
     table = Table("Limits", ("figure", "found", "limit", "verdict"))
     for verdict in verdicts:
-        remark = f" ({verdict.remark})" if verdict.remark else ""
         word = "passed" if verdict.passed else "FAILED"
-        table.rows.append((verdict.limit.text + remark, number(verdict.found), bounds(verdict), word))
+        table.rows.append((verdict.limit.text, number(verdict.found), bounds(verdict), word))
+        if verdict.remark:
+            table.notes.append(f"{verdict.limit.text}: {verdict.remark}")
     return table
 
 

@@ -79,7 +79,7 @@ def test_the_report_ends_with_the_runners_kind_of_line() -> None:
     table = report.Table("Runs", ("who", "seconds"), [("mine", "1.00"), ("theirs", "12.00")], ["a note"])
     text = report.as_text(["fact"], [table], verdicts)
     assert text.startswith("fact\n\nRuns\n  who     seconds\n  mine       1.00\n  theirs    12.00\na note\n")
-    assert "one ping (why)" in text
+    assert "one ping: why\n" in text
     assert "4.08  <= 2.5   FAILED" in text
     assert text.endswith("\n1 passed, 1 failed\n")
 
