@@ -376,6 +376,7 @@ __all__ = (
     "checked_profiles",
     "days_left",
     "ends_with_issuer",
+    "ip_address",
     "is_due",
     "iso_time",
     "key_reasons",

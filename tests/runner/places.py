@@ -149,9 +149,7 @@ class Venv(t.NamedTuple):
                 shutil.rmtree(path, ignore_errors=True)
                 enter = self.python.enter
                 command([*enter, self.python.path, "-m", "venv", str(path)])
-                # Most of what is installed is never imported; what is gets compiled then (PYTHONPYCACHEPREFIX).
-                pip = [*enter, str(path / "bin" / "python"), "-m", "pip", "install", "--quiet", "--no-compile"]
-                command([*pip, *self.pins()])
+                command([*enter, str(path / "bin" / "python"), "-m", "pip", "install", "--quiet", *self.pins()])
                 complete.touch()
                 note = "installed"
         places.share_pip_settings([*self.python.enter, str(path / "bin" / "pip")])

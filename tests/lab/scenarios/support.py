@@ -40,13 +40,6 @@ systemctl reset-failed etcd.service >/dev/null 2>&1
 true
 """
 
-# Ansible asks a thousand times a second what its forks are done with, which is a tenth of a core for each of the
-# playbooks that run side by side here.
-_CONFIGURATION = """\
-[defaults]
-internal_poll_interval = 0.02
-"""
-
 # Writes the numbers from 1 on, and notes each one that etcd acknowledged.
 _WRITER = """
 set -u
@@ -91,10 +84,8 @@ class Controller:
         self.program = shlex.split(
             os.environ.get("RINGFENCE_ANSIBLE_PLAYBOOK") or str(Path(sys.executable).with_name("ansible-playbook"))
         )
-        (folder / "ansible.cfg").write_text(_CONFIGURATION)
         self.environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")},
-            "ANSIBLE_CONFIG": str(folder / "ansible.cfg"),
             "ANSIBLE_COLLECTIONS_PATH": str(folder / "collections"),
             "ANSIBLE_HOME": str(folder / "home"),
             "ANSIBLE_LOCALHOST_WARNING": "false",

@@ -403,8 +403,27 @@ def test_module_hides_and_refuses() -> None:
         assert found["_stderr"] == ""
 
 
+@pytest.mark.parametrize("more", [{}, {"decide_only": True}, {"check_mode": True}])
+def test_without_diff_there_is_none(more: dict[str, bool]) -> None:
+    """All ways out of the module; the rest of the answer is the same."""
+    args = {
+        "members": [{"name": "etcd-1", "common_name": "etcd-1.example.com", "ip_addresses": ["10.0.0.1"]}],
+        "ca_certificate_content": GOOD.pem.decode(),
+        "ca_private_key_content": GOOD.key_pem.decode(),
+        **{option: value for option, value in more.items() if option != "check_mode"},
+    }
+    check_mode = more.get("check_mode", False)
+    with_diff, without = (
+        run_module("etcd_peer_certificates", args, check_mode=check_mode, no_log=True, diff=diff)
+        for diff in (True, False)
+    )
+    assert set(with_diff) - set(without) == {"diff"} and set(without) < set(with_diff)
+    assert without["members"][0]["issued"]
+
+
 def test_module_warns_of_a_ca_that_ends_first() -> None:
-    short = factory.authority(not_after=NOW + 40 * DAY)
+    # Half a day off the border, on which it would depend on the machine whether a second has passed since NOW.
+    short = factory.authority(not_after=NOW + 39.5 * DAY)
     args = {
         "members": [{"name": "a", "common_name": "a", "ip_addresses": ["10.0.0.1"]}],
         "ca_certificate_content": short.pem.decode(),
