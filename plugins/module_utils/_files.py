@@ -334,12 +334,23 @@ def _apply_directory(wanted: WantedDirectory) -> None:
         if not os.path.isdir(path):
             for parent in missing_parents(path):
                 # Not left to the umask: with 077, common for root, nobody else would get through to the folder.
-                os.mkdir(parent)
-                os.chmod(parent, NEW_PARENT_MODE)
-            os.mkdir(path, 0o700)
+                if _make_folder(parent, 0o777):
+                    os.chmod(parent, NEW_PARENT_MODE)
+            _make_folder(path, 0o700)
     except OSError as exc:
         raise os_error("create folder", wanted.path, exc) from exc
     _set_attributes(path, wanted)
+
+
+def _make_folder(path: str, mode: int) -> bool:
+    """Whether this run made it: another may do so at the same time. OSError where something else is there."""
+    try:
+        os.mkdir(path, mode)
+    except FileExistsError:
+        if not os.path.isdir(path):
+            raise
+        return False
+    return True
 
 
 def _set_attributes(path: str, wanted: WantedDirectory | WantedFile) -> None:

@@ -313,6 +313,34 @@ def test_folders_above_do_not_take_the_umask(tmp_path: pathlib.Path) -> None:
     assert [mode_of(tmp_path / path) for path in ("a", "a/b", "a/b/pki")] == [0o755, 0o755, 0o700]
 
 
+@pytest.mark.parametrize("what", ["folder", "file"])
+@pytest.mark.parametrize("name", ["a", "a/pki"])
+def test_what_another_run_makes_at_the_same_time(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, name: str, what: str
+) -> None:
+    """Between the look and the making: a folder is as good as an own one and keeps its mode, a file is an error."""
+    path = tmp_path / name
+    change = plan_directory(WantedDirectory(str(tmp_path / "a" / "pki"), 0o750))
+
+    def make_and_look(wanted: str) -> list[str]:
+        missing = missing_parents(wanted)
+        path.parent.mkdir(exist_ok=True)
+        if what == "folder":
+            path.mkdir(0o711)
+        else:
+            path.touch()
+        return missing
+
+    monkeypatch.setattr(_files, "missing_parents", make_and_look)
+    if what == "file":
+        with pytest.raises(FileError, match="can't create folder"):
+            apply_changes([change])
+    else:
+        apply_changes([change])
+        assert stat.S_IMODE((tmp_path / "a" / "pki").stat().st_mode) == 0o750
+        assert name != "a" or stat.S_IMODE(path.stat().st_mode) == 0o711
+
+
 def test_a_link_to_a_folder_is_followed(tmp_path: pathlib.Path) -> None:
     (tmp_path / "real").mkdir(mode=0o700)
     (tmp_path / "link").symlink_to("real")
