@@ -2,12 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Look at the page of a proof with a real Chromium: ``python3 tests/browser/shots.py PAGE.html PROOF.json FOLDER``.
+"""Look at pages of proofs with a real Chromium: ``python3 tests/browser/shots.py PAGE.html...``.
 
-Reads the matrix from the DOM as Chromium parsed it and compares it with the proof, checks that neither the page nor a
-table is wider than the room that it has and that no label of the matrix is cut off, and takes pictures at two widths,
-light and dark, and a PDF of its print. Standard library only. One line at the end says what was found; the exit code is
-1 where something is wrong.
+Each page's proof lies beside it, as PAGE.json, and its pictures go there too. Reads the matrix from the DOM as Chromium
+parsed it and compares it with the proof, checks that neither the page nor a table is wider than the room that it has
+and that no label of the matrix is cut off, and takes pictures at two widths, light and dark, and a PDF of its print.
+Standard library only. One line for each page says what was found; the exit code is 1 where something is wrong.
 """
 
 from __future__ import annotations
@@ -99,22 +99,6 @@ def _profile() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix="ringfence-browser-", ignore_cleanup_errors=True)
 
 
-def dump_dom(chromium: str, page: pathlib.Path) -> str:
-    """The DOM as Chromium writes it after parsing the page."""
-    with _profile() as profile:
-        words = [chromium, *FLAGS, f"--user-data-dir={profile}", "--dump-dom", page.as_uri()]
-        try:
-            done = subprocess.run(
-                words, stdin=subprocess.DEVNULL, capture_output=True, timeout=TIMEOUT_SECONDS, check=False
-            )
-        except subprocess.TimeoutExpired as exc:
-            raise PageError(f"{chromium} --dump-dom gave nothing in {TIMEOUT_SECONDS:.0f} s") from exc
-    if done.returncode or not done.stdout:
-        said = done.stderr.decode(errors="replace").strip().splitlines() or ["nothing said"]
-        raise PageError(f"{chromium} --dump-dom ended with {done.returncode}: {said[-1]}")
-    return done.stdout.decode("utf-8")
-
-
 class Browser:
     """A Chromium driven by its DevTools protocol over two pipes: any width, colour scheme and medium.
 
@@ -152,12 +136,17 @@ class Browser:
         os.close(take)
         os.close(give)
 
-    def open(self, page: pathlib.Path) -> None:
+    @contextlib.contextmanager
+    def opened(self, page: pathlib.Path) -> t.Iterator[None]:
+        """A tab of its own with the page in it."""
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         self.call("Page.enable")
         self.call("Page.navigate", url=page.as_uri())
         self._message(lambda message: message.get("method") == "Page.loadEventFired")
+        yield
+        self._session = ""
+        self.call("Target.closeTarget", targetId=target)
 
     def call(self, method: str, **params: t.Any) -> dict[str, t.Any]:
         self._number += 1
@@ -172,8 +161,11 @@ class Browser:
             raise PageError(f"Chromium refused {method}: {answer['error'].get('message')}")
         return t.cast("dict[str, t.Any]", answer["result"])
 
+    def value(self, expression: str) -> t.Any:
+        return self.call("Runtime.evaluate", expression=expression)["result"]["value"]
+
     def number(self, expression: str) -> int:
-        return int(self.call("Runtime.evaluate", expression=expression)["result"]["value"])
+        return int(self.value(expression))
 
     def _message(self, is_wanted: t.Callable[[dict[str, t.Any]], bool]) -> dict[str, t.Any]:
         end = time.monotonic() + TIMEOUT_SECONDS
@@ -200,58 +192,61 @@ class Browser:
         os.close(self._read)
 
 
-def take_pictures(chromium: str, page: pathlib.Path, folder: pathlib.Path) -> int:
-    """Pictures of the whole page at each width and scheme, and its print; how many files."""
+def take_pictures(browser: Browser, page: pathlib.Path) -> int:
+    """Pictures of the whole page at each width and scheme, and its print, beside it; how many files."""
     files = 0
-    with contextlib.ExitStack() as stack:
-        profile = stack.enter_context(_profile())
-        browser = stack.enter_context(contextlib.closing(Browser(chromium, profile)))
-        browser.open(page)
-        for scheme in SCHEMES:
-            feature = [{"name": "prefers-color-scheme", "value": scheme}]
-            browser.call("Emulation.setEmulatedMedia", media="screen", features=feature)
-            for width in WIDTHS:
-                metrics = {"width": width, "deviceScaleFactor": 1, "mobile": False}
-                browser.call("Emulation.setDeviceMetricsOverride", height=800, **metrics)
-                wide = browser.number("document.documentElement.scrollWidth")
-                if wide > width:
-                    raise PageError(f"the page is {wide} pixels wide in a window of {width}")
-                for what, count in (("tables are too wide", WIDE_TABLES), ("labels are cut off", CUT_LABELS)):
-                    found = browser.number(count)
-                    if found:
-                        raise PageError(f"in a window of {width} pixels {found} {what}")
-                height = min(browser.number("document.documentElement.scrollHeight"), HIGHEST)
-                browser.call("Emulation.setDeviceMetricsOverride", height=height, **metrics)
-                picture = browser.call("Page.captureScreenshot", format="png")["data"]
-                (folder / f"{page.stem}-{width}-{scheme}.png").write_bytes(base64.b64decode(picture))
-                files += 1
-        browser.call("Emulation.setEmulatedMedia", media="", features=[])
-        browser.call("Emulation.clearDeviceMetricsOverride")
-        # A4 in inches, which is what the protocol wants.
-        printed = browser.call("Page.printToPDF", printBackground=True, paperWidth=8.27, paperHeight=11.69)["data"]
-        (folder / f"{page.stem}.pdf").write_bytes(base64.b64decode(printed))
+    for scheme in SCHEMES:
+        feature = [{"name": "prefers-color-scheme", "value": scheme}]
+        browser.call("Emulation.setEmulatedMedia", media="screen", features=feature)
+        for width in WIDTHS:
+            metrics = {"width": width, "deviceScaleFactor": 1, "mobile": False}
+            browser.call("Emulation.setDeviceMetricsOverride", height=800, **metrics)
+            wide = browser.number("document.documentElement.scrollWidth")
+            if wide > width:
+                raise PageError(f"the page is {wide} pixels wide in a window of {width}")
+            for what, count in (("tables are too wide", WIDE_TABLES), ("labels are cut off", CUT_LABELS)):
+                found = browser.number(count)
+                if found:
+                    raise PageError(f"in a window of {width} pixels {found} {what}")
+            height = min(browser.number("document.documentElement.scrollHeight"), HIGHEST)
+            browser.call("Emulation.setDeviceMetricsOverride", height=height, **metrics)
+            picture = browser.call("Page.captureScreenshot", format="png")["data"]
+            page.with_name(f"{page.stem}-{width}-{scheme}.png").write_bytes(base64.b64decode(picture))
+            files += 1
+    browser.call("Emulation.setEmulatedMedia", media="", features=[])
+    browser.call("Emulation.clearDeviceMetricsOverride")
+    # A4 in inches, which is what the protocol wants.
+    printed = browser.call("Page.printToPDF", printBackground=True, paperWidth=8.27, paperHeight=11.69)["data"]
+    page.with_suffix(".pdf").write_bytes(base64.b64decode(printed))
     return files + 1
 
 
+def look_at(browser: Browser, page: pathlib.Path) -> str:
+    """What was found at one page, in a line; PageError where something is wrong."""
+    proof = json.loads(page.with_suffix(".json").read_text(encoding="utf-8"))
+    with browser.opened(page.resolve(strict=True)):
+        pairs = compare(browser.value("document.documentElement.outerHTML"), proof)
+        files = take_pictures(browser, page)
+    return f"{pairs} pairs as in the proof, {files} files"
+
+
 def main(arguments: t.Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(description="Look at the page of a proof with a real Chromium.")
-    parser.add_argument("page", type=pathlib.Path, help="the HTML file")
-    parser.add_argument("proof", type=pathlib.Path, help="the proof that it was made from, as JSON")
-    parser.add_argument("folder", type=pathlib.Path, help="where the pictures go")
+    parser = argparse.ArgumentParser(description="Look at pages of proofs with a real Chromium.")
+    parser.add_argument("pages", nargs="+", metavar="PAGE.html", type=pathlib.Path, help="its proof is PAGE.json")
     parser.add_argument("--chromium", default=os.environ.get("RINGFENCE_CHROMIUM", "chromium"))
     settings = parser.parse_args(arguments)
-    try:
-        if not shutil.which(settings.chromium):
-            raise PageError(f"{settings.chromium} is not there: install Debian's package chromium, or use --chromium")
-        page = settings.page.resolve(strict=True)
-        proof = json.loads(settings.proof.read_text(encoding="utf-8"))
-        settings.folder.mkdir(parents=True, exist_ok=True)
-        pairs = compare(dump_dom(settings.chromium, page), proof)
-        files = take_pictures(settings.chromium, page, settings.folder)
-    except (PageError, OSError, ValueError) as exc:
-        print(f"FAILED {settings.page.name}: {exc}")
+    if not shutil.which(settings.chromium):
+        print(f"{settings.chromium} is not there: install Debian's package chromium, or use --chromium")
         return 1
-    print(f"ok {page.name}: {pairs} pairs as in the proof, {files} files in {settings.folder}")
+    with contextlib.ExitStack() as stack:
+        browser = stack.enter_context(contextlib.closing(Browser(settings.chromium, stack.enter_context(_profile()))))
+        for page in settings.pages:
+            try:
+                print(f"ok {page.name}: {look_at(browser, page)}", flush=True)
+            except (PageError, OSError, ValueError) as exc:
+                # After a fault of the browser's own no other page would be told from it.
+                print(f"FAILED {page.name}: {exc}")
+                return 1
     return 0
 
 

@@ -368,13 +368,11 @@ class Plan:
         env = self.environment(self.main_venv, root, PYTHONPATH=str(staging_root(root)))
         words = ["python", "tests/browser/pages.py", str(folder)]
         names = self.command(log, self.main_venv, words, root, env).split()
-        for name in names:
-            # By this Python, not that of a Debian tree, in which there is no browser.
-            page, proof = (str(folder / f"{name}.{kind}") for kind in ("html", "json"))
-            shots = [sys.executable, "tests/browser/shots.py", "--chromium", chromium, page, proof, str(folder)]
-            log.command(shots, cwd=root)
         if not names:
             raise StepFailed("tests/browser/pages.py made no page")
+        # By this Python, not that of a Debian tree, in which there is no browser.
+        shots = [sys.executable, "tests/browser/shots.py", "--chromium", chromium]
+        log.command([*shots, *(str(folder / f"{name}.html") for name in names)], cwd=root)
         return f"{len(names)} pages, pictures in {folder}"
 
     # -- coverage --------------------------------------------------------------------------------------------------
