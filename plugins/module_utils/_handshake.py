@@ -28,7 +28,7 @@ TIMED_OUT = "timed_out"
 
 # How long a refusal may take before anything is written to the connection: what is written to a port that is being
 # closed comes back as a reset, which may overtake the alert that says why. A busy host takes its time for it; who would
-# have got an answer waits this long only after a call that got none.
+# have got an answer waits this long only after a call that got none, or where nobody expected one.
 _REFUSAL_SECONDS = 2.0
 
 _ANSWER_BYTES = 64 * 1024
@@ -103,14 +103,20 @@ def client_context(
     return context
 
 
-def meet(context: ssl.SSLContext, host: str, port: int, timeout_seconds: float) -> Meeting:
+def meet(
+    context: ssl.SSLContext, host: str, port: int, timeout_seconds: float, *, expect_refusal: bool = False
+) -> Meeting:
     """Call ``https://host:port/version`` and tell what came of it; never raises, and ends in the time given.
 
+    Who expects a refusal listens at once: one call where others need two, and seconds more for who is accepted.
     (A name's resolution has no time limit of its own in Python: the caller has to mind that.)
     """
     deadline = time.monotonic() + timeout_seconds
-    first = _call(context, host, port, deadline, patient=False)
+    first = _call(context, host, port, deadline, patient=expect_refusal)
     if first.outcome != REFUSED or first.reason == "not_tls":
+        return first
+    if expect_refusal and (first.alert or (first.reason == "closed" and first.tls)):
+        # It has listened already, and heard why.
         return first
     # Something else than an answer: once more, and listen first, to hear why.
     second = _call(context, host, port, deadline, patient=True)

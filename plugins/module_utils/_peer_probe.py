@@ -117,7 +117,8 @@ def probe_all(
             except queue.Empty:
                 return
             caller, target = jobs[number]
-            found[number] = meet(caller.context, target.host, target.port, timeout_seconds)
+            strange = caller.case != MEMBER
+            found[number] = meet(caller.context, target.host, target.port, timeout_seconds, expect_refusal=strange)
 
     threads = [threading.Thread(target=work, daemon=True) for _number in range(min(_THREADS, len(jobs)))]
     for thread in threads:

@@ -312,6 +312,75 @@ def test_what_was_refused_first_is_told_where_the_second_call_finds_nobody() -> 
     assert told(meeting) == (REFUSED, "alert") and meeting.alert == "bad certificate"
 
 
+# Where a refusal is expected -------------------------------------------------------------------------------------
+
+
+def meet_as_a_stranger(*handlers: ports.Handler) -> tuple[Meeting, int]:
+    """What a caller with a foreign certificate meets at the handlers, and how often it called."""
+    calls: list[bool] = []
+    serve = ports.in_turn(*handlers)
+
+    def handle(plain: socket.socket) -> None:
+        calls.append(True)
+        serve(plain)
+
+    context = context_of(issue("stranger", OTHER_CA), None)
+    with ports.listening(handle) as port:
+        meeting = meet(context, HOST, port, PLENTY_SECONDS, expect_refusal=True)
+    return meeting, len(calls)
+
+
+def test_who_expects_a_refusal_hears_the_alert_in_one_call(version: ssl.TLSVersion) -> None:
+    context = ports.server_context(SERVER, CA, version)
+    meeting, calls = meet_as_a_stranger(ports.speaks_tls(context))
+    assert told(meeting) == (REFUSED, meeting.reason) and meeting.alert in ("unknown ca", "decrypt error")
+    assert calls == 1
+    # With TLS 1.2 the server refuses in the handshake, before which nothing is known of it.
+    assert (meeting.server is None) == (version == ssl.TLSVersion.TLSv1_2)
+
+
+def test_who_expects_a_refusal_hears_the_close_in_one_call(version: ssl.TLSVersion) -> None:
+    lenient = ports.server_context(SERVER, None, version)
+    meeting, calls = meet_as_a_stranger(ports.closes_after_handshake(lenient))
+    assert (told(meeting), calls) == ((REFUSED, "closed"), 1)
+
+
+def test_who_expects_a_refusal_writes_nothing_before_it_has_come() -> None:
+    """So that no reset overtakes the alert."""
+    context = ports.server_context(SERVER, None)
+
+    def handle(plain: socket.socket) -> None:
+        with ports.handshake(context, plain) as connection:
+            assert connection is not None
+            connection.settimeout(0.5)
+            try:
+                connection.recv(1)
+            except socket.timeout:
+                connection.shutdown(socket.SHUT_WR)
+                ports.drain(connection)
+            else:
+                wrote_early.append(True)
+
+    wrote_early: list[bool] = []
+    meeting, calls = meet_as_a_stranger(handle)
+    assert (told(meeting), calls, wrote_early) == ((REFUSED, "closed"), 1, [])
+
+
+@pytest.mark.usefixtures("impatient")
+def test_who_expects_a_refusal_and_hears_none_asks_all_the_same() -> None:
+    """A fence that is open is found open."""
+    meeting, calls = meet_as_a_stranger(ports.speaks_tls(ports.server_context(SERVER, None)))
+    assert (*told(meeting), meeting.text, calls) == (ACCEPTED, None, "HTTP 200", 1)
+
+
+def test_who_expects_a_refusal_and_is_cut_off_calls_again() -> None:
+    """A connection that breaks in the handshake is no refusal: what counts is the next one."""
+    context = ports.server_context(SERVER, CA, ssl.TLSVersion.TLSv1_3)
+    meeting, calls = meet_as_a_stranger(ports.resets_at_hello, ports.speaks_tls(context))
+    assert meeting.outcome == REFUSED and meeting.alert in ("unknown ca", "decrypt error")
+    assert calls == 2
+
+
 # Refused by the one who calls ------------------------------------------------------------------------------------
 
 

@@ -304,6 +304,36 @@ def test_every_caller_at_every_target_in_this_order() -> None:
     assert probe_all(callers, [], PLENTY_SECONDS, NOW) == []
 
 
+def test_only_strangers_expect_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A member would wait for one for seconds, and a stranger would need a second call to hear of its own."""
+    expected: list[bool] = []
+    calls: list[bool] = []
+    serve = ports.speaks_tls(ports.server_context(SERVER, CA))
+
+    def watched(*arguments: t.Any, expect_refusal: bool) -> Meeting:
+        expected.append(expect_refusal)
+        return _handshake.meet(*arguments, expect_refusal=expect_refusal)
+
+    def handle(plain: t.Any) -> None:
+        calls.append(True)
+        serve(plain)
+
+    monkeypatch.setattr(_peer_probe, "_THREADS", 1)
+    monkeypatch.setattr(_peer_probe, "meet", watched)
+    foreign = issue("stranger", issue("another CA", is_ca=True))
+    context = client_context(None, foreign.pem.encode(), foreign.key_pem.encode())
+    callers = [
+        own_caller(),
+        *(Caller(case, context) for case in (STRANGER, UNKNOWN_CA)),
+        Caller(NO_CERTIFICATE, client_context(None)),
+    ]
+    with ports.listening(handle) as port:
+        probes = probe_all(callers, [target_of("etcd-2", f"https://127.0.0.1:{port}")], PLENTY_SECONDS, NOW)
+    assert [probe["outcome"] for probe in probes] == [ACCEPTED, REFUSED, REFUSED, REFUSED]
+    assert expected == [False, True, True, True]
+    assert len(calls) == len(callers)
+
+
 def test_all_are_called_at_once() -> None:
     """Each server answers only when all have been called: one call after the other would never end."""
     count = 20
@@ -333,10 +363,10 @@ def test_a_name_service_that_hangs_holds_nobody_up(monkeypatch: pytest.MonkeyPat
     """Python can't end a resolution: the thread is left behind, and the others' results are there."""
     answered = threading.Event()
 
-    def hang(context: t.Any, host: str, port: int, timeout_seconds: float) -> Meeting:
+    def hang(context: t.Any, host: str, port: int, timeout_seconds: float, **more: t.Any) -> Meeting:
         if host == "etcd-2.example.com":
             answered.wait(PLENTY_SECONDS)
-        return _handshake.meet(context, host, port, timeout_seconds)
+        return _handshake.meet(context, host, port, timeout_seconds, **more)
 
     monkeypatch.setattr(_peer_probe, "meet", hang)
     targets = [
@@ -552,7 +582,7 @@ def test_nothing_is_forked_once_there_are_threads(node: Node, monkeypatch: pytes
         assert threading.active_count() <= threads_before
         return fork()
 
-    def hang(context: t.Any, host: str, port: int, timeout_seconds: float) -> Meeting:
+    def hang(context: t.Any, host: str, port: int, timeout_seconds: float, **more: t.Any) -> Meeting:
         answered.wait(PLENTY_SECONDS)
         return Meeting(TIMED_OUT, "resolve", "")
 
