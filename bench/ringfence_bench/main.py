@@ -17,8 +17,7 @@ import sys
 import time
 import typing as t
 
-from ringfence_lab import lab as lab_module
-from ringfence_lab import system
+from ringfence_lab import surroundings, system
 from ringfence_lab.errors import LabError
 from ringfence_lab.lab import Lab
 from runner import schedule, trees
@@ -122,8 +121,8 @@ def _measure(options: argparse.Namespace) -> int:
         raise MachineError("the bench boots hosts of its own and needs root for that: run it with sudo")
     need_command("git", "git")
     need_command("openssl", "openssl")
-    need_packages(lambda: lab_module.missing_packages().values())
-    lab_module.check_machine()
+    need_packages(lambda: surroundings.missing_packages().values())
+    surroundings.check_machine()
     places = Places()
     places.prepare()
     venv = Venv("bench", find_python(), NEWEST, REQUIREMENTS)

@@ -13,7 +13,7 @@ import shlex
 import sys
 import typing as t
 
-from ringfence_lab import etcd, image, lab
+from ringfence_lab import etcd, image, surroundings
 
 from runner.faults import FAULTS, Fault, put_in, verdict
 from runner.machine import MachineError, need_command, need_packages
@@ -135,8 +135,8 @@ class _LabSteps:
     def _packages(log: Log) -> str:
         if os.geteuid() != 0:
             raise MachineError("the lab boots hosts of its own and needs root for that: run it with sudo")
-        need_packages(lambda: lab.missing_packages().values())
-        lab.check_machine()
+        need_packages(lambda: surroundings.missing_packages().values())
+        surroundings.check_machine()
         return "present"
 
     def _newcomer(self, log: Log) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ringfence_lab import image, lab
+from ringfence_lab import image, surroundings
 from ringfence_lab.errors import LabError
 
 from runner.machine import MachineError, Python, ask, need_packages
@@ -71,8 +71,8 @@ def python_from_tree(version: str) -> Python:
     """The interpreter of a Debian tree, which is made first where the cache does not have it."""
     release = TREES[version]
     try:
-        need_packages(lambda: lab.missing_packages().values())
-        lab.check_machine()
+        need_packages(lambda: surroundings.missing_packages().values())
+        surroundings.check_machine()
         image.ensure_image(recipe(release))
     except LabError as exc:
         raise MachineError(f"Python {version} can't be taken from a tree of Debian {release}: {exc}") from exc

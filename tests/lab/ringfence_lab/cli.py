@@ -11,9 +11,9 @@ import os
 import sys
 import typing as t
 
-from . import clock, etcd, image, lab, plan, system
+from . import clock, etcd, image, plan, surroundings, system
 from .errors import LabError
-from .lab import Lab
+from .lab import DEFAULT_DISK_MIB, Lab
 
 FAULTS: dict[str, str] = {
     "cut": "take the host's cable off the switch; with a second host: no packets between these two",
@@ -40,7 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--hosts", type=int, help="etcd-1 to etcd-N (default: 3); a lab that is up may grow")
     up.add_argument("--release", choices=image.RELEASES, help=f"Debian release (default: {image.DEFAULT_RELEASE})")
     up.add_argument("--ipv6", action="store_true", default=None, help="hosts have IPv6 addresses only")
-    up.add_argument("--disk", type=int, metavar="MIB", help=f"size of each disk (default: {lab.DEFAULT_DISK_MIB})")
+    up.add_argument("--disk", type=int, metavar="MIB", help=f"size of each disk (default: {DEFAULT_DISK_MIB})")
     up.add_argument(
         "--distribution-etcd",
         metavar="HOST,…",
@@ -129,7 +129,7 @@ def _up(options: argparse.Namespace) -> None:
 
 
 def _status(options: argparse.Namespace) -> None:
-    names = lab.lab_names()
+    names = surroundings.lab_names()
     print(f"labs: {', '.join(names) or 'none'}")
     chosen = Lab(options.name)
     if chosen.exists:
@@ -156,7 +156,7 @@ def _fault(options: argparse.Namespace) -> None:
 
 
 def _prune(everything: bool) -> None:
-    labs = [Lab(name) for name in lab.lab_names()]
+    labs = [Lab(name) for name in surroundings.lab_names()]
     images = {str(one.image_name) for one in labs}
     programs = {etcd.name_of_tree(one.programs) for one in labs if one.programs}
     if not everything:
@@ -183,7 +183,7 @@ def _dispatch(options: argparse.Namespace) -> None:
     if options.command == "up":
         _up(options)
     elif options.command == "down":
-        for name in lab.lab_names() if options.all else [options.name]:
+        for name in surroundings.lab_names() if options.all else [options.name]:
             Lab(name).down()
     elif options.command == "status":
         _status(options)
@@ -201,7 +201,7 @@ def _dispatch(options: argparse.Namespace) -> None:
     elif options.command == "fault":
         _fault(options)
     elif options.command == "image":
-        lab.check_machine()
+        surroundings.check_machine()
         for release in options.release:
             print(image.ensure_image(image.Recipe(release=release)))
     elif options.command == "prune":

@@ -19,7 +19,7 @@ import sys
 import tempfile
 import typing as t
 
-from . import etcd, image, lab, network, system
+from . import etcd, image, network, surroundings, system
 from .errors import LabError
 from .lab import Lab
 from .loopback import MEMBERS, Loopback, find_programs
@@ -62,9 +62,9 @@ def why_no_hosts() -> str | None:
     if kind == "loopback":
         return f"{KIND_VARIABLE}=loopback"
     try:
-        lab.check_namespaces()
-        install_packages(set(lab.missing_packages().values()))
-        lab.check_machine()
+        surroundings.check_namespaces()
+        install_packages(set(surroundings.missing_packages().values()))
+        surroundings.check_machine()
     except LabError as error:
         if kind == "lab":
             raise

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from ringfence_lab import cgroups, network, system
 from ringfence_lab.errors import LabError
-from ringfence_lab.lab import INOTIFY_LIMIT, Lab, lab_names
+from ringfence_lab.lab import Lab
+from ringfence_lab.surroundings import INOTIFY_LIMIT, lab_names
 
 
 def machine_has() -> dict[str, set[str]]:

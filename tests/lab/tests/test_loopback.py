@@ -15,7 +15,7 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 
-from ringfence_lab import demo, lab, loopback, system
+from ringfence_lab import demo, loopback, surroundings, system
 from ringfence_lab.errors import LabError
 from ringfence_lab.loopback import MEMBERS, Loopback
 
@@ -149,7 +149,7 @@ def test_which_demo(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse() -> None:
         raise LabError("no namespaces")
 
-    monkeypatch.setattr(lab, "check_namespaces", refuse)
+    monkeypatch.setattr(surroundings, "check_namespaces", refuse)
     monkeypatch.delenv(demo.KIND_VARIABLE, raising=False)
     assert demo.why_no_hosts() == "no namespaces"
     monkeypatch.setenv(demo.KIND_VARIABLE, "loopback")

@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import typing as t
 
-from ringfence_lab import cgroups, image, lab, system
+from ringfence_lab import cgroups, image, surroundings, system
 from ringfence_lab.errors import LabError
 from ringfence_lab.machine import Machine, clear_systemd_folders
 
@@ -124,7 +124,7 @@ class Newcomer(Machine):
         self._put_settings(release)
         self._put_clone(checkout, worktree)
         # Labs inside can't raise the kernel's limit themselves.
-        lab.need_inotify(_HOSTS_INSIDE)
+        surroundings.need_inotify(_HOSTS_INSIDE)
         pid = self.start(NSPAWN_ARGUMENTS)
         system.write_text(self._booted, json.dumps({"pid": pid, "started": system.start_time(pid)}))
         self._wait_until_booted(pid)
@@ -141,7 +141,7 @@ class Newcomer(Machine):
         assert not system.mounts_below(self.folder)
         if os.path.isdir(self.folder):
             shutil.rmtree(self.folder)
-        lab.leave_machine()
+        surroundings.leave_machine()
 
     # ---------------------------------------------------------------------------- disk
     def _put_settings(self, release: str) -> None:
