@@ -27,10 +27,6 @@ FORKS = 5
 METER = "ringfence_bench/meter.py"
 RUN_SECONDS = 1800
 START_PAUSE_SECONDS = 1.0
-# Members that have just found each other go on for a minute or two with what they missed.
-REST_SHARE = 0.15
-REST_TIMEOUT_SECONDS = 300
-REST_WINDOW_SECONDS = 10
 
 # For all contestants alike: what a user sets who cares. No compression: the hosts are near.
 _CONFIGURATION = f"""\
@@ -144,19 +140,6 @@ class Ground:
             time.sleep(1)
             waiting = [seat for seat in waiting if not self._is_active(names[seat.machine], seat)]
 
-    @staticmethod
-    def comes_to_rest() -> bool:
-        """Wait until this machine has some time left; False where it has none after all."""
-        end = time.monotonic() + REST_TIMEOUT_SECONDS
-        before = processor_ticks()
-        while time.monotonic() < end:
-            time.sleep(REST_WINDOW_SECONDS)
-            now = processor_ticks()
-            if idle_share(before, now) >= REST_SHARE:
-                return True
-            before = now
-        return False
-
     def _is_active(self, machine: str, seat: layout.Seat) -> bool:
         words = f"systemctl is-active --quiet etcd-{seat.name}.service"
         return self.lab.execute(machine, words, check=False).returncode == 0
@@ -222,11 +205,10 @@ class Ground:
         variables: t.Mapping[str, t.Any] | None = None,
         *,
         unchanged: bool = True,
-        forks: int = FORKS,
     ) -> Run:
         """Time a playbook. A run that changes what it should not is no measurement."""
         notes = self.folder / "notes.json"
-        words = [*self.playbook_words(playbook, inventory, variables or {}), "--forks", str(forks)]
+        words = self.playbook_words(playbook, inventory, variables or {})
         run = self.measure(words, {"RINGFENCE_BENCH_NOTES": str(notes)})
         found = json.loads(notes.read_text(encoding="utf-8"))
         changed = sorted(host for host, counts in found["hosts"].items() if counts["changed"])
@@ -242,19 +224,6 @@ class Ground:
         self.measure(self.playbook_words(playbook, inventory, variables or {}), {"RINGFENCE_BENCH_EVENTS": str(events)})
         text = events.read_text(encoding="utf-8") if events.exists() else ""
         return read_events(text)
-
-
-def processor_ticks() -> tuple[int, int]:
-    """All processors' time so far, in ticks: all of it, and what was idle (proc(5), ``/proc/stat``)."""
-    with open("/proc/stat", encoding="ascii") as lines:
-        # user, nice, system, idle, iowait, irq, softirq, steal
-        ticks = [int(word) for word in next(lines).split()[1:9]]
-    return sum(ticks), ticks[3] + ticks[4]
-
-
-def idle_share(before: tuple[int, int], after: tuple[int, int]) -> float:
-    """Between two looks at the processors: which part of their time was idle."""
-    return (after[1] - before[1]) / max(1, after[0] - before[0])
 
 
 def read_events(text: str) -> Counts:

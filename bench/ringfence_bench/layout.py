@@ -17,9 +17,9 @@ FIRST_PORT = 20000
 FIRST_EXTRA_NUMBER = 100
 # An idle member costs next to nothing with these, and a machine may have thirty.
 QUIET_FLAGS = {"heartbeat-interval": 5000, "election-timeout": 25000}
-# A member of fifty has buffers of a hundred megabytes and more, and Go's collector would let garbage double that; what
-# its threads do side by side, the others' wait for; it is ready when half of them have been started.
-LEAN_UNIT = {"Service": {"Environment": "GOGC=20 GOMAXPROCS=1", "TimeoutStartSec": "600s"}}
+# A member of fifty has buffers of a hundred megabytes and more, and Go's collector would let garbage double that; it is
+# ready when half of them have been started.
+LEAN_UNIT = {"Service": {"Environment": "GOGC=20", "TimeoutStartSec": "600s"}}
 START_TIMEOUT_SECONDS = 240
 
 

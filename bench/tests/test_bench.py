@@ -16,9 +16,9 @@ _BENCH = pathlib.Path(__file__).resolve().parents[1]
 _TESTS = _BENCH.parent / "tests"
 sys.path[:0] = [str(_BENCH), str(_TESTS), str(_TESTS / "lab")]
 
-from ringfence_bench import counter, figures, layout, limits, main, meter, proofs, report, runs, sizes, turns  # noqa: E402
+from ringfence_bench import counter, figures, layout, limits, main, meter, report, runs, sizes, turns  # noqa: E402
 from ringfence_bench.figures import Counts, Run  # noqa: E402
-from ringfence_bench.ground import idle_share, processor_ticks, read_events  # noqa: E402
+from ringfence_bench.ground import read_events  # noqa: E402
 from runner.cores import NEWEST  # noqa: E402
 from runner.places import Venv  # noqa: E402
 
@@ -220,22 +220,3 @@ def test_what_is_compared_with_is_pinned() -> None:
     pins = Venv("bench", python, NEWEST, main.REQUIREMENTS).pins()
     assert [pin.partition("==")[0] for pin in pins] == ["ansible-core", "ansible", "cryptography"]
     assert all("==" in pin for pin in pins)
-
-
-# --------------------------------------------------------------------------- the proof
-def test_what_was_measured_once_has_no_spread_and_what_was_not_counted_no_figure() -> None:
-    counted = Counts({"a": 1, "b": 1}, 0, {"a": 1, "b": 2}, 10, 1.0)
-    rows = [proofs._Row(2, 5, [made(1), made(3)], counted), proofs._Row(50, 1, [made(245)], None)]
-    table = proofs._table(rows, ["a note"])
-    assert table.rows == [
-        ("2", "2", "5", "2.00", "1.00-3.00", "1.00", "1000.0", "1", "2", "0.0"),
-        ("50", "2450", "1", "245.00", "-", "122.50", "100.0", "-", "-", "0.0"),
-    ]
-    assert table.notes == ["a note"]
-
-
-def test_the_idle_part_is_that_of_the_time_between_two_looks() -> None:
-    assert idle_share((1000, 900), (1200, 950)) == 0.25
-    assert idle_share((1000, 900), (1000, 900)) == 0
-    total, idle = processor_ticks()
-    assert 0 <= idle <= total
