@@ -2,14 +2,16 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The same playbook for other inventories: addresses of every kind, several clusters, a distribution's own etcd."""
+"""The same playbook for other inventories: addresses of every kind, several clusters, a distribution's own etcd.
+
+What has nothing to do with each other is tried together, as the kinds of keys are with the kinds of addresses.
+"""
 
 from __future__ import annotations
 
 import typing as t
 from pathlib import Path
 
-import pytest
 from forge import Forge
 from ringfence_lab.lab import Lab
 from support import PKI, SECOND_TRIO, TRIO, Controller
@@ -25,10 +27,28 @@ def deploy(controller: Controller, inventory: Path, *words: str, **variables: t.
     assert set(controller.succeed(inventory, *words, **variables).changed.values()) == {0}
 
 
-def test_ipv6(controller: Controller, lab: Lab) -> None:
+def of_type(key_type: str) -> dict[str, str]:
+    """The options for keys of another type, the CA's too."""
+    return {"etcd_peer_tls_key_type": key_type, "etcd_peer_tls_ca_key_type": key_type}
+
+
+def public_keys(controller: Controller) -> set[str]:
+    """All public keys of the CA and of the members, as OpenSSL calls them."""
+    command = (
+        f"for file in {PKI}/*.crt; do openssl x509 -in $file -noout -text"
+        " | grep -A 1 'Public Key Algorithm' | tr -s ' \\n' ' '; echo; done"
+    )
+    answers = controller.on_each(TRIO, command).values()
+    lines = [line.strip() for answer in answers for line in answer.splitlines()]
+    assert len(lines) == 2 * len(TRIO)
+    return set(lines)
+
+
+def test_ipv6_and_keys_on_p384(controller: Controller, lab: Lab) -> None:
     controller.bare()
     addresses = {name: {"etcd_peer_tls_address": lab.host(name).ipv6} for name in TRIO}
-    deploy(controller, controller.inventory(host_variables=addresses))
+    deploy(controller, controller.inventory(host_variables=addresses), **of_type("ecdsa-p384"))
+    assert public_keys(controller) == {"Public Key Algorithm: id-ecPublicKey Public-Key: (384 bit)"}
     listed = controller.etcdctl("etcd-1", "--endpoints https://[::1]:2379 member list")
     for name in TRIO:
         assert f"https://[{lab.host(name).ipv6}]:2380" in listed
@@ -36,21 +56,24 @@ def test_ipv6(controller: Controller, lab: Lab) -> None:
     assert "[" not in sans
 
 
-def test_names_in_place_of_addresses(controller: Controller, lab: Lab) -> None:
+def test_names_in_place_of_addresses_and_keys_on_ed25519(controller: Controller, lab: Lab) -> None:
     controller.bare()
     names = {name: {"etcd_peer_tls_address": lab.host(name).fqdn} for name in TRIO}
-    deploy(controller, controller.inventory(host_variables=names))
+    deploy(controller, controller.inventory(host_variables=names), **of_type("ed25519"))
+    assert public_keys(controller) == {"Public Key Algorithm: ED25519 ED25519 Public-Key:"}
     assert controller.is_healthy()
     assert "https://etcd-2.example.com:2380" in controller.etcdctl("etcd-1", "member list")
 
 
-def test_members_without_a_group(controller: Controller, lab: Lab) -> None:
+def test_members_without_a_group_and_keys_of_rsa(controller: Controller, lab: Lab) -> None:
     """An explicit list in the play's variables: no slice or disabled host can make it shorter."""
     controller.bare()
     members = [{"name": f"m{lab.host(name).number}", "host": name, "address": lab.host(name).address} for name in TRIO]
     inventory = controller.inventory({"anything": TRIO})
     options: dict[str, t.Any] = {"etcd_peer_tls_hosts": "anything", "etcd_peer_tls_members": members}
+    options.update(of_type("rsa-2048"))
     deploy(controller, inventory, **options)
+    assert public_keys(controller) == {"Public Key Algorithm: rsaEncryption Public-Key: (2048 bit)"}
     assert controller.allowed_names() == dict.fromkeys(TRIO, "m1.example.com,m2.example.com,m3.example.com")
     lab.ssh("etcd-1", f"test -f {PKI}/m1.key")
     only = controller.succeed(inventory, "--limit", "etcd-3", **options)
@@ -89,25 +112,15 @@ def test_two_clusters_in_one_play_mix_nothing(controller: Controller, lab: Lab) 
     assert half.failed == set(TRIO)
 
 
-def test_shared_identity(controller: Controller) -> None:
+def test_shared_identity_and_clients_without_tls(controller: Controller, lab: Lab) -> None:
     controller.bare()
-    deploy(controller, controller.inventory(), etcd_peer_tls_identity="shared")
+    options = {"etcd_peer_tls_identity": "shared", "etcd_peer_tls_client_tls": "false"}
+    deploy(controller, controller.inventory(), **options)
     assert controller.allowed_names() == dict.fromkeys(TRIO, "etcd.peers")
-    assert controller.is_healthy()
-
-
-@pytest.mark.parametrize("key_type", ["rsa-2048", "ecdsa-p384", "ed25519"])
-def test_other_key_types(controller: Controller, key_type: str) -> None:
-    controller.bare()
-    deploy(controller, controller.inventory(), etcd_peer_tls_key_type=key_type, etcd_peer_tls_ca_key_type=key_type)
-    assert controller.is_healthy()
-
-
-def test_clients_without_tls(controller: Controller) -> None:
-    controller.bare()
-    deploy(controller, controller.inventory(), etcd_peer_tls_client_tls="false")
-    listed = controller.lab.ssh("etcd-2", "etcdctl --endpoints http://127.0.0.1:2379 member list").stdout
+    plain = "etcdctl --endpoints http://127.0.0.1:2379"
+    listed = lab.ssh("etcd-2", f"{plain} member list").stdout
     assert len(listed.strip().splitlines()) == 3 and "https://10.0.0.1:2380" in listed
+    assert lab.ssh("etcd-2", f"{plain} endpoint health --cluster 2>&1").stdout.count("is healthy") == 3
 
 
 def test_a_client_authority_of_its_own(controller: Controller, lab: Lab) -> None:
