@@ -9,10 +9,25 @@ from __future__ import annotations
 import os
 import pathlib
 import shutil
+import sys
 import tempfile
 import typing as t
 
 import pytest
+
+
+def _hand_over_coverage() -> None:
+    """Where coverage is measured: put away what it has, so that a child begins with nothing.
+
+    Each child saves what it has when it ends: all of the session's until then took three quarters of the time.
+    """
+    measured = sys.modules.get("coverage")
+    current = None if measured is None else measured.Coverage.current()
+    if current is not None:
+        current.get_data()
+
+
+os.register_at_fork(before=_hand_over_coverage)
 
 
 @pytest.fixture
