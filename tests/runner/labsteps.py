@@ -29,7 +29,17 @@ if t.TYPE_CHECKING:
 SCENARIOS = CHECKOUT / "tests" / "lab" / "scenarios"
 CORE = "test_core"
 
-ESTIMATES = {"test_variants": 200, "test_interrupted": 160, "test_secrets": 120, "test_install": 120}
+ESTIMATES = {
+    "test_restart": 330,
+    "test_variants": 260,
+    "test_install": 240,
+    "test_drift": 210,
+    "test_interrupted": 200,
+    "test_proof": 180,
+    "test_secrets": 160,
+    "test_deploy": 140,
+    "test_guards": 110,
+}
 """Seconds, where a file of scenarios takes much longer than others; only the order of the steps depends on it."""
 
 DEFAULT_ETCD = next(line.number for line in etcd.VERSIONS if line.release == image.DEFAULT_RELEASE)

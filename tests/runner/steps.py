@@ -240,8 +240,13 @@ class Plan:
         """The unit tests on the two ends of what users run, and on each Python that nodes may have."""
         main, oldest = self.main_venv, self.oldest_venv
         steps = [
-            Step(UNIT_MEASURED, self._pytest(main, coverage=True), (f"install {main.name}",), estimate=60),
-            Step("unit: oldest cryptography", self._pytest(oldest, coverage=False), (f"install {oldest.name}",)),
+            Step(UNIT_MEASURED, self._pytest(main, coverage=True), (f"install {main.name}",), estimate=250),
+            Step(
+                "unit: oldest cryptography",
+                self._pytest(oldest, coverage=False),
+                (f"install {oldest.name}",),
+                estimate=120,
+            ),
             Step("unit: the lab and the runner", self._tools, (f"install {main.name}",)),
         ]
         for version, core in self.node_pythons().items():
@@ -251,6 +256,7 @@ class Plan:
                     f"unit: Python {version}, core {core.line}",
                     self._units(core, version),
                     (f"install {venv.name}",),
+                    estimate=120,
                 )
             )
         return steps
