@@ -19,10 +19,10 @@ from ringfence_lab.surroundings import INOTIFY_LIMIT, lab_names
 
 
 def machine_has() -> dict[str, set[str]]:
-    """What this machine has of the kinds that a lab is made of. Other labs may come and go at the same time."""
+    """What this machine has of the kinds that a lab is made of."""
     mountinfo = system.read_text("/proc/self/mountinfo") or ""
     groups = {folder for mount in cgroups.hierarchies(mountinfo) for folder, _folders, _files in os.walk(mount)}
-    found = {
+    return {
         "namespaces": set(os.listdir(network.NETNS_FOLDER)) if os.path.isdir(network.NETNS_FOLDER) else set(),
         # Not the IDs in front, which are given anew.
         "mounts": {line.split(" ", 3)[3] for line in mountinfo.splitlines()},
@@ -30,11 +30,31 @@ def machine_has() -> dict[str, set[str]]:
         "the kernel's limits": {f"{INOTIFY_LIMIT} {system.read_text(INOTIFY_LIMIT)}"},
         "systemd's folders": {str(path) for path in Path("/run/systemd/nspawn").glob("*/*")},
     }
-    others = [name for name in lab_names() if name != OWN]
-    if others:
-        # What all labs share goes with the last of them.
-        return {kind: {name for name in names if OWN in name} for kind, names in found.items()}
-    return found
+
+
+class Sight:
+    """What the machine has at several looks, comparable with each other.
+
+    Other labs may come and go at the same time. What all labs share comes with the first and goes with the last of
+    them: unless this one was alone all the time, only what bears its name can be compared.
+    """
+
+    def __init__(self) -> None:
+        self._looks: list[dict[str, set[str]]] = []
+        self._is_alone = True
+
+    def look_for_others(self) -> None:
+        """A lab that goes has a name no more when it puts back what was shared: to be asked before, too."""
+        self._is_alone = self._is_alone and set(lab_names()) <= {OWN}
+
+    def look(self) -> list[dict[str, set[str]]]:
+        """Look once more; give all looks up to now."""
+        self.look_for_others()
+        self._looks.append(machine_has())
+        self.look_for_others()
+        if self._is_alone:
+            return self._looks
+        return [{kind: {name for name in names if OWN in name} for kind, names in look.items()} for look in self._looks]
 
 
 def own_processes(lab: Lab) -> dict[int, str | None]:
@@ -49,22 +69,25 @@ OWN = os.environ.get("RINGFENCE_LAB_NAME", "test-lab")
 @pytest.fixture(scope="module")
 def own() -> t.Iterator[Lab]:
     """A lab for these tests; at the end the machine has to have what it had before."""
+    sight = Sight()
+    sight.look_for_others()
     Lab(OWN).down()
-    before = machine_has()
+    sight.look()
     lab = Lab(OWN, hosts=2)
     lab.up()
     processes: dict[int, str | None] = {}
     try:
-        present = machine_has()
+        before, present = sight.look()
         for kind, names in before.items():
             assert " " in kind or present[kind] > names, f"a lab has no {kind}: the test sees nothing"
         yield lab
         processes = own_processes(lab)
         # Two hosts, each with at least systemd, its journal and sshd, so that none left afterwards means something.
         assert len(processes) > 6
+        sight.look_for_others()
     finally:
         lab.down()
-    after = machine_has()
+    before, present, after = sight.look()
     print(
         {
             kind: f"{len(before[kind])} before, {len(present[kind])} with the lab, {len(after[kind])} after"
