@@ -275,6 +275,8 @@ def _go_environment() -> dict[str, str]:
         flags.append("-modcacherw")
     return {
         "GOCACHE": os.path.join(_folder(), "go-build"),
+        # The compiler's own garbage collector: a fifth less processor time, and more memory for moments.
+        "GOGC": "400",
         **os.environ,
         "CGO_ENABLED": "0",
         "GO111MODULE": "on",
