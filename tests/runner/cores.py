@@ -25,15 +25,17 @@ class Core(t.NamedTuple):
 
     bullseye has 3.9, bookworm 3.11, trixie 3.13, forky 3.14.
     """
+    etcd: str
+    """The etcd that its core scenarios run with. Another one for each core: so one run of each pair has them all."""
 
 
 CORES = (
-    Core("2.21", "2.21.5", ("3.13", "3.14", "3.12"), "get_pip_25_2.py", "trixie"),
-    Core("2.20", "2.20.10", ("3.13", "3.14", "3.12"), "get_pip_25_2.py", "forky"),
-    Core("2.19", "2.19.14", ("3.12", "3.13", "3.11"), "get_pip_24_2.py", "bullseye"),
-    Core("2.18", "2.18.19", ("3.12", "3.13", "3.11"), "get_pip_24_2.py", "trixie"),
-    Core("2.17", "2.17.14", ("3.11", "3.12", "3.10"), "get_pip_23_1_2.py", "bookworm"),
-    Core("2.16", "2.16.19", ("3.11", "3.12", "3.10"), "get_pip_23_1_2.py", "bookworm"),
+    Core("2.21", "2.21.5", ("3.13", "3.14", "3.12"), "get_pip_25_2.py", "trixie", "3.5.16"),
+    Core("2.20", "2.20.10", ("3.13", "3.14", "3.12"), "get_pip_25_2.py", "forky", "3.6.16"),
+    Core("2.19", "2.19.14", ("3.12", "3.13", "3.11"), "get_pip_24_2.py", "bullseye", "3.5.35"),
+    Core("2.18", "2.18.19", ("3.12", "3.13", "3.11"), "get_pip_24_2.py", "trixie", "3.5.12"),
+    Core("2.17", "2.17.14", ("3.11", "3.12", "3.10"), "get_pip_23_1_2.py", "bookworm", "3.4.23"),
+    Core("2.16", "2.16.19", ("3.11", "3.12", "3.10"), "get_pip_23_1_2.py", "bookworm", "3.5.15"),
 )
 
 NEWEST, OLDEST = CORES[0], CORES[-1]

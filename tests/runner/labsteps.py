@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import pathlib
-import re
 import shlex
 import sys
 import typing as t
@@ -23,6 +22,7 @@ from runner.schedule import Log, Step, StepSkipped
 from runner.verdicts import tests_passed
 
 if t.TYPE_CHECKING:
+    from runner.cores import Core
     from runner.steps import Plan
 
 
@@ -41,8 +41,6 @@ ESTIMATES = {
     "test_guards": 110,
 }
 """Seconds, where a file of scenarios takes much longer than others; only the order of the steps depends on it."""
-
-DEFAULT_ETCD = next(line.number for line in etcd.VERSIONS if line.release == image.DEFAULT_RELEASE)
 
 
 def _is_extra(version: str, release: str) -> bool:
@@ -103,30 +101,28 @@ class _LabSteps:
         )
 
     def core_steps(self) -> list[tuple[Step, str, str]]:
-        """The core scenarios by (etcd, ansible-core), each with its Debian release and its etcd."""
-        plan = self.plan
-        found = []
-        for version in etcd.known_versions():
-            release = etcd.release_of(version)
-            rows = [("etcd", version)]
-            if version == DEFAULT_ETCD:
-                rows.append(("ansible-core", plan.main.version))
-            found.append(
-                (self._core(f"core: etcd {version}", version, release, plan.main_venv, rows), release, version)
-            )
-        for core, venv in plan.venvs.items():
-            if core != plan.main:
-                rows = [("ansible-core", core.version)]
-                name = f"core: ansible-core {core.version}"
-                step = self._core(name, DEFAULT_ETCD, core.nodes, venv, rows)
-                found.append((step, core.nodes, DEFAULT_ETCD))
-        return found
+        """The core scenarios in pairs that have every etcd and every ansible-core, with their Debian release and etcd.
 
-    def _core(self, name: str, version: str, release: str, venv: Venv, rows: list[tuple[str, str]]) -> Step:
-        slug = re.sub(r"[^a-z0-9]+", "-", name.split(":")[1].strip().replace("ansible-core", "a").replace("etcd", "e"))
+        Each ansible-core has its etcd; an etcd that is none's is run by the newest.
+        """
+        pairs = [(core.etcd, core, core.nodes) for core in self.plan.venvs]
+        paired = {version for version, _core, _release in pairs}
+        pairs += [
+            (version, self.plan.main, etcd.release_of(version))
+            for version in etcd.known_versions()
+            if version not in paired
+        ]
+        return [(self._core(*pair), pair[2], pair[0]) for pair in sorted(pairs, key=lambda pair: pair[0])]
+
+    def _core(self, version: str, core: Core, release: str) -> Step:
+        slug = f"e{version}-a{core.line}".replace(".", "-")
         settings = {"RINGFENCE_LAB_ETCD": version, "RINGFENCE_LAB_RELEASE": release}
+        venv = self.plan.venvs[core]
+        rows = [("etcd", version)]
+        if version == core.etcd:
+            rows.append(("ansible-core", core.version))
         return Step(
-            name,
+            f"core: etcd {version}, ansible-core {core.version}",
             self._pytest(f"tests/lab/scenarios/{CORE}.py", slug, venv, settings),
             self._needs(release, version if _is_extra(version, release) else None, venv),
             estimate=60,

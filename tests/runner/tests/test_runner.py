@@ -9,12 +9,14 @@ from __future__ import annotations
 import pathlib
 import sys
 import time
+import typing as t
 
 import pytest
 
 _TESTS = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(_TESTS), str(_TESTS / "lab")]
 
+from ringfence_lab import etcd, image  # noqa: E402
 from runner import cores, faults, kept, machine, results, schedule, steps, trees, verdicts  # noqa: E402
 from runner.main import chosen  # noqa: E402
 from runner.places import Places as RealPlaces  # noqa: E402
@@ -273,14 +275,75 @@ def test_each_core_has_a_python_of_its_own_line() -> None:
     }
 
 
-# --------------------------------------------------------------------------- the browser
 @pytest.fixture
-def plan(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> steps.Plan:
+def make_plan(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> t.Callable[..., steps.Plan]:
     monkeypatch.setenv("RINGFENCE_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("RINGFENCE_RESULTS", raising=False)
     monkeypatch.setattr(steps, "stage", lambda _places, _purpose: tmp_path / "a" / "b" / "c" / "d")
-    python = machine.Python("3.13", "3.13.5", "/usr/bin/python3.13", True)
-    return steps.Plan(RealPlaces(), {"3.13": python})
+
+    def make(*versions: str) -> steps.Plan:
+        pythons = {name: machine.Python(name, f"{name}.5", f"/usr/bin/python{name}", True) for name in versions}
+        return steps.Plan(RealPlaces(), pythons)
+
+    return make
+
+
+@pytest.fixture
+def plan(make_plan: t.Callable[..., steps.Plan]) -> steps.Plan:
+    return make_plan("3.13")
+
+
+# --------------------------------------------------------------------------- pairs of versions
+def core_steps(plan: steps.Plan) -> list[Step]:
+    return [step for step in plan.steps("lab-test") if step.name.startswith("core: ")]
+
+
+def test_the_core_runs_with_every_etcd_and_every_ansible_core(make_plan: t.Callable[..., steps.Plan]) -> None:
+    found = core_steps(make_plan("3.11", "3.13"))
+    rows = [row for step in found for row in step.rows]
+    wanted = [("etcd", version) for version in etcd.known_versions()]
+    wanted += [("ansible-core", core.version) for core in cores.CORES]
+    assert sorted(rows) == sorted(wanted)
+    assert len({step.report for step in found}) == len(found) == len(etcd.known_versions())
+
+
+def test_the_core_runs_with_every_etcd_where_some_ansible_cores_can_not(
+    make_plan: t.Callable[..., steps.Plan],
+) -> None:
+    names = [step.name for step in core_steps(make_plan("3.13"))]
+    main = cores.NEWEST.version
+    assert names == [
+        f"core: etcd 3.4.23, ansible-core {main}",
+        "core: etcd 3.5.12, ansible-core 2.18.19",
+        f"core: etcd 3.5.15, ansible-core {main}",
+        f"core: etcd 3.5.16, ansible-core {main}",
+        "core: etcd 3.5.35, ansible-core 2.19.14",
+        "core: etcd 3.6.16, ansible-core 2.20.10",
+        f"core: etcd 3.7.3, ansible-core {main}",
+    ]
+
+
+def test_two_ansible_cores_with_one_etcd_both_run(
+    make_plan: t.Callable[..., steps.Plan], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = tuple(core._replace(etcd="3.5.16") for core in cores.CORES)
+    monkeypatch.setattr(cores, "CORES", lines)
+    found = core_steps(make_plan("3.11", "3.13"))
+    assert {name for step in found for title, name in step.rows if title == "ansible-core"} == {
+        core.version for core in lines
+    }
+    assert {name for step in found for title, name in step.rows if title == "etcd"} == {*etcd.known_versions()}
+    assert len({step.report for step in found}) == len(found)
+
+
+@pytest.mark.parametrize("core", cores.CORES, ids=lambda core: core.line)
+def test_hosts_can_have_the_etcd_of_their_ansible_core(core: cores.Core) -> None:
+    line = etcd.find(core.etcd)
+    assert core.nodes in image.RELEASES
+    assert line.release == core.nodes or line.pin
+
+
+# --------------------------------------------------------------------------- the browser
 
 
 @pytest.mark.parametrize("target", ["integration", "test"])
