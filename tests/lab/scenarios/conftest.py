@@ -21,7 +21,7 @@ _LAB_FOLDER = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(_LAB_FOLDER), str(Path(__file__).resolve().parent)]
 
 from ringfence_lab.lab import Lab  # noqa: E402
-from support import Controller  # noqa: E402
+from support import TRIO, Controller  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -45,5 +45,12 @@ def lab(request: pytest.FixtureRequest) -> t.Iterator[Lab]:
 
 
 @pytest.fixture(scope="session")
-def controller(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Controller:
+def any_controller(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Controller:
     return Controller(lab, tmp_path_factory.mktemp("controller"), repository=_LAB_FOLDER.parents[1])
+
+
+@pytest.fixture(scope="module")
+def controller(any_controller: Controller, request: pytest.FixtureRequest) -> Controller:
+    """With the members that the file wants (``MEMBERS``, the first three hosts where a file does not say)."""
+    any_controller.members = getattr(request.module, "MEMBERS", TRIO)
+    return any_controller

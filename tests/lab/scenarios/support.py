@@ -23,7 +23,9 @@ from pathlib import Path
 from ringfence_lab.lab import Lab
 
 TRIO = ("etcd-1", "etcd-2", "etcd-3")
-SECOND_TRIO = ("etcd-4", "etcd-5", "etcd-6")
+# Where no quorum has to hold, two are as good as three, and take two thirds of the time.
+PAIR = TRIO[:2]
+SECOND_PAIR = ("etcd-5", "etcd-6")
 PKI = "/etc/etcd/pki"
 PLAY_SECONDS = 400
 
@@ -75,6 +77,9 @@ class Run:
 class Controller:
     """The machine that Ansible runs on: this one, in a network namespace of the lab."""
 
+    members = TRIO
+    """The hosts of the cluster, where a call does not name others."""
+
     def __init__(self, lab: Lab, folder: Path, repository: Path) -> None:
         self.lab = lab
         self.folder = folder
@@ -103,10 +108,10 @@ class Controller:
         host_variables: t.Mapping[str, t.Mapping[str, t.Any]] | None = None,
         **variables: t.Any,
     ) -> Path:
-        """An inventory file: by default the group etcd with the first three hosts."""
+        """An inventory file: by default the group etcd with the members."""
         self._number += 1
         path = self.folder / f"inventory-{self._number}.yml"
-        path.write_text(self.lab.inventory(groups or {"etcd": TRIO}, variables, host_variables))
+        path.write_text(self.lab.inventory(groups or {"etcd": self.members}, variables, host_variables))
         return path
 
     def playbook(self, text: str) -> Path:
@@ -196,7 +201,7 @@ class Controller:
     def bare(self, *hosts: str) -> None:
         """Make hosts as they were before the first run, and the CA's folder empty."""
         shutil.rmtree(self.lab.ca_folder, ignore_errors=True)
-        self.bare_hosts(hosts or TRIO)
+        self.bare_hosts(hosts or self.members)
 
     def bare_hosts(self, hosts: t.Iterable[str]) -> None:
         """As ``bare``, and the CA's folder stays."""
@@ -214,16 +219,16 @@ class Controller:
         command = f"etcdctl --endpoints https://127.0.0.1:2379 {files} {words}"
         return self.lab.execute(host, command, check=check).stdout
 
-    def processes(self, hosts: t.Iterable[str] = TRIO) -> dict[str, str]:
+    def processes(self, hosts: t.Iterable[str] = ()) -> dict[str, str]:
         """Each host's etcd by pid: another pid is another process."""
         return {
             host: answer.strip()
-            for host, answer in self.on_each(hosts, "systemctl show -P MainPID etcd.service").items()
+            for host, answer in self.on_each(hosts or self.members, "systemctl show -P MainPID etcd.service").items()
         }
 
-    def allowed_names(self, hosts: t.Iterable[str] = TRIO) -> dict[str, str]:
+    def allowed_names(self, hosts: t.Iterable[str] = ()) -> dict[str, str]:
         """What each running etcd was told, not what its unit says."""
-        return {host: self.argument(host, "peer-cert-allowed-cn") for host in hosts}
+        return {host: self.argument(host, "peer-cert-allowed-cn") for host in hosts or self.members}
 
     def argument(self, host: str, flag: str) -> str:
         """A flag's value as the running process has it."""

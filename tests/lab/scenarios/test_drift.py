@@ -13,10 +13,12 @@ from pathlib import Path
 import pytest
 from forge import Forge
 from ringfence_lab.lab import Lab
-from support import PKI, Controller
+from support import PAIR, PKI, Controller
 
 UNIT = "/etc/systemd/system/etcd.service"
 DATA = "/var/lib/etcd/etcd"
+HOSTS = 2
+MEMBERS = PAIR
 HOST = "etcd-2"
 KEY, CERTIFICATE = f"{PKI}/{HOST}.key", f"{PKI}/{HOST}.crt"
 
@@ -72,7 +74,7 @@ def test_drift_by_hand_is_found(controller: Controller, inventory: Path, lab: La
     finally:
         lab.execute(HOST, undone)
     # A certificate that is to be issued is also a change of the host that speaks for the cluster.
-    assert changed.pop(HOST) > 0 and changed.pop("etcd-3") == 0, changed
+    assert changed.pop(HOST) > 0
     assert changed == {"etcd-1": int(drift == "a file that is gone")}
 
 
@@ -87,7 +89,7 @@ def test_a_certificate_that_says_something_else_is_found(controller: Controller,
         run = controller.succeed(inventory, "--check", "--diff")
     finally:
         lab.execute(HOST, f"cp -p {SAVED}/pki/{HOST}.* {PKI}")
-    assert run.changed["etcd-1"] > 0 and run.changed[HOST] > 0 and run.changed["etcd-3"] == 0
+    assert run.changed["etcd-1"] > 0 and run.changed[HOST] > 0
     assert "more.example.com" in run.output
 
 
@@ -100,7 +102,7 @@ def test_drift_of_the_authority_is_found(controller: Controller, inventory: Path
     key = Path(lab.ca_folder) / "ca.key"
     key.chmod(0o644)
     try:
-        assert controller.succeed(inventory, "--check").changed == {"etcd-1": 1, "etcd-2": 0, "etcd-3": 0}
+        assert controller.succeed(inventory, "--check").changed == {"etcd-1": 1, "etcd-2": 0}
     finally:
         key.chmod(0o600)
 

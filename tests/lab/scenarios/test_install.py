@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from ringfence_lab.lab import Lab
-from support import PKI, SECOND_TRIO, TRIO, Controller
+from support import PAIR, PKI, SECOND_PAIR, Controller
 
 # The host's own package source (see image.py), and nothing else.
 _OFFLINE = """
@@ -24,23 +24,24 @@ apt-get -qq update
 """
 
 HOSTS = 6
+MEMBERS = PAIR
 
 
 def test_etcd_from_the_distributions_packages(controller: Controller, lab: Lab) -> None:
     """Debian's package starts a one-member etcd of its own when it is installed."""
-    controller.bare(*SECOND_TRIO)
+    controller.bare(*SECOND_PAIR)
     controller.on_each(
-        SECOND_TRIO, _OFFLINE + "dpkg --purge etcd-server etcd-client >/dev/null 2>&1; rm -rf /var/lib/etcd"
+        SECOND_PAIR, _OFFLINE + "dpkg --purge etcd-server etcd-client >/dev/null 2>&1; rm -rf /var/lib/etcd"
     )
-    inventory = controller.inventory({"etcd": SECOND_TRIO})
+    inventory = controller.inventory({"etcd": SECOND_PAIR})
     assert "etcd_peer_tls_install" in controller.refuse(inventory).output
     check = controller.succeed(inventory, "--check", "--diff", etcd_peer_tls_install="package")
     assert all(count >= 3 for count in check.changed.values())
-    assert set(controller.on_each(SECOND_TRIO, "test ! -e /usr/bin/etcd && echo none").values()) == {"none\n"}
+    assert set(controller.on_each(SECOND_PAIR, "test ! -e /usr/bin/etcd && echo none").values()) == {"none\n"}
     controller.succeed(inventory, etcd_peer_tls_install="package")
     assert set(controller.succeed(inventory, etcd_peer_tls_install="package").changed.values()) == {0}
-    assert len(controller.etcdctl("etcd-4", "member list").strip().splitlines()) == 3
-    for answer in controller.on_each(SECOND_TRIO, "ls /var/lib/etcd").values():
+    assert len(controller.etcdctl("etcd-5", "member list").strip().splitlines()) == 2
+    for answer in controller.on_each(SECOND_PAIR, "ls /var/lib/etcd").values():
         assert {"default", "etcd"} <= set(answer.split())
 
 
@@ -67,15 +68,15 @@ def test_etcd_from_a_release_archive(controller: Controller, lab: Lab, archive: 
     assert checksum in wrong.output and "nothing was installed" in wrong.output
     options["etcd_peer_tls_archive_sha256"] = checksum
     assert all(count >= 3 for count in controller.succeed(inventory, "--check", **options).changed.values())
-    assert set(controller.on_each(TRIO, "test ! -e /usr/local/bin/etcd && echo none").values()) == {"none\n"}
+    assert set(controller.on_each(PAIR, "test ! -e /usr/local/bin/etcd && echo none").values()) == {"none\n"}
     controller.succeed(inventory, **options)
     assert set(controller.succeed(inventory, **options).changed.values()) == {0}
     paths = controller.on_each(
-        TRIO, "readlink /proc/$(systemctl show -P MainPID etcd.service)/exe; ls -d /tmp/ringfence-* 2>&1 | wc -l"
+        PAIR, "readlink /proc/$(systemctl show -P MainPID etcd.service)/exe; ls -d /tmp/ringfence-* 2>&1 | wc -l"
     )
     for answer in paths.values():
         assert answer.split()[0] == "/usr/local/bin/etcd"
-    controller.on_each(TRIO, "rm /usr/local/bin/etcd /usr/local/bin/etcdctl")
+    controller.on_each(PAIR, "rm /usr/local/bin/etcd /usr/local/bin/etcdctl")
 
 
 def test_the_tarball_in_an_empty_place(controller: Controller, lab: Lab, tmp_path: Path) -> None:
@@ -91,10 +92,10 @@ def test_the_tarball_in_an_empty_place(controller: Controller, lab: Lab, tmp_pat
         )
     inventory = controller.inventory()
     line = [*controller.program, "-i", str(inventory), "ringfence.etcd.site"]
-    for changes in ((4, 2, 2), (0, 0, 0)):
+    for changes in ((4, 2), (0, 0)):
         done = lab.run(line, env=environment, cwd=str(tmp_path))
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-        assert controller.judged(done.returncode, done.stdout).changed == dict(zip(TRIO, changes))
+        assert controller.judged(done.returncode, done.stdout).changed == dict(zip(PAIR, changes))
     assert controller.is_healthy()
 
 
@@ -102,7 +103,7 @@ def test_a_user_who_becomes_root_by_sudo(controller: Controller, lab: Lab) -> No
     controller.bare()
     inventory = controller.inventory(ansible_user="admin")
     controller.on_each(
-        TRIO, "install -o admin -g admin -m 600 /root/.ssh/authorized_keys /home/admin/.ssh/authorized_keys"
+        PAIR, "install -o admin -g admin -m 600 /root/.ssh/authorized_keys /home/admin/.ssh/authorized_keys"
     )
     controller.succeed(inventory)
     assert set(controller.succeed(inventory).changed.values()) == {0}
@@ -118,12 +119,12 @@ def test_a_user_who_becomes_root_by_sudo(controller: Controller, lab: Lab) -> No
 
 def test_the_authority_on_a_host_of_its_own(controller: Controller, lab: Lab) -> None:
     """Only that host needs cryptography; the nodes have none."""
-    controller.bare(*TRIO, "etcd-5")
+    controller.bare(*PAIR, "etcd-5")
     controller.on_each(
         ["etcd-5"], _OFFLINE + "apt-get -qq -y install python3-cryptography >/dev/null; rm -rf /root/etcd-ca"
     )
     inventory = controller.inventory(
-        {"etcd": TRIO, "authority": ["etcd-5"]},
+        {"etcd": PAIR, "authority": ["etcd-5"]},
         etcd_peer_tls_ca_host="etcd-5",
         etcd_peer_tls_ca_directory="/root/etcd-ca",
     )
@@ -131,13 +132,13 @@ def test_the_authority_on_a_host_of_its_own(controller: Controller, lab: Lab) ->
     assert set(controller.succeed(inventory).changed.values()) == {0}
     assert controller.is_healthy()
     assert lab.ssh("etcd-5", "stat -c '%U %a' /root/etcd-ca /root/etcd-ca/ca.key").stdout == "root 700\nroot 600\n"
-    for host, answer in controller.on_each(TRIO, f"python3 -c 'import cryptography' 2>&1; ls {PKI}; true").items():
+    for host, answer in controller.on_each(PAIR, f"python3 -c 'import cryptography' 2>&1; ls {PKI}; true").items():
         assert "ModuleNotFoundError" in answer, host
         assert "ca.key" not in answer
 
 
 def test_a_host_without_cryptography_can_not_be_the_authority(controller: Controller) -> None:
     controller.bare()
-    inventory = controller.inventory({"etcd": TRIO, "authority": ["etcd-6"]}, etcd_peer_tls_ca_host="etcd-6")
+    inventory = controller.inventory({"etcd": PAIR, "authority": ["etcd-6"]}, etcd_peer_tls_ca_host="etcd-6")
     run = controller.refuse(inventory)
     assert "cryptography" in run.output

@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 from ringfence_lab.lab import Lab
-from support import PKI, TRIO, Controller
+from support import PAIR, PKI, Controller
+
+HOSTS = 2
+MEMBERS = PAIR
 
 
 @pytest.mark.parametrize(
@@ -35,7 +38,7 @@ def test_a_killed_first_run_is_finished_by_the_next(
     assert controller.is_healthy()
     assert made in (None, authority.read_bytes()), "the CA was replaced"
     assert set(controller.succeed(inventory).changed.values()) == {0}
-    for host, answer in controller.on_each(TRIO, f"ls -A {PKI}").items():
+    for host, answer in controller.on_each(PAIR, f"ls -A {PKI}").items():
         left = set(answer.split()) - {"ca.crt", f"{host}.crt", f"{host}.key"}
         # A key that a killed run had put there may be kept beside its successor; nothing half-written stays.
         assert all(".replaced-" in name for name in left), left
@@ -45,7 +48,7 @@ def test_a_full_disk_changes_nothing_and_says_so(controller: Controller, lab: La
     controller.bare()
     inventory = controller.inventory()
     controller.succeed(inventory)
-    before = controller.fingerprints(TRIO, f"{PKI}/*")
+    before = controller.fingerprints(PAIR, f"{PKI}/*")
     # Its own file system, so that the rest of the host goes on.
     lab.ssh(
         "etcd-2",
@@ -81,13 +84,13 @@ def test_a_read_only_folder_is_one_clear_line(controller: Controller, lab: Lab) 
 def test_a_host_whose_clock_is_wrong_is_refused_before_anything_changes(controller: Controller, lab: Lab) -> None:
     """New certificates would begin in that host's future, and the others would have theirs before anybody notices."""
     inventory = controller.inventory()
-    before = controller.fingerprints(TRIO, f"{PKI}/*")
+    before = controller.fingerprints(PAIR, f"{PKI}/*")
     lab.clock("etcd-2", -2 * 86400)
     try:
         run = controller.refuse(inventory, etcd_peer_tls_new_keys=True)
-        assert run.failed == set(TRIO)
+        assert run.failed == set(PAIR)
         assert "member etcd-2: its clock says " in run.output
-        assert controller.fingerprints(TRIO, f"{PKI}/*") == before
+        assert controller.fingerprints(PAIR, f"{PKI}/*") == before
     finally:
         lab.heal("etcd-2")
     controller.succeed(inventory)

@@ -14,11 +14,12 @@ from pathlib import Path
 
 from forge import Forge
 from ringfence_lab.lab import Lab
-from support import PKI, SECOND_TRIO, TRIO, Controller
+from support import PAIR, PKI, SECOND_PAIR, Controller
 
-ALL = (*TRIO, *SECOND_TRIO)
+ALL = (*PAIR, *SECOND_PAIR)
 
 HOSTS = 6
+MEMBERS = PAIR
 
 
 def deploy(controller: Controller, inventory: Path, *words: str, **variables: t.Any) -> None:
@@ -38,19 +39,19 @@ def public_keys(controller: Controller) -> set[str]:
         f"for file in {PKI}/*.crt; do openssl x509 -in $file -noout -text"
         " | grep -A 1 'Public Key Algorithm' | tr -s ' \\n' ' '; echo; done"
     )
-    answers = controller.on_each(TRIO, command).values()
+    answers = controller.on_each(PAIR, command).values()
     lines = [line.strip() for answer in answers for line in answer.splitlines()]
-    assert len(lines) == 2 * len(TRIO)
+    assert len(lines) == 2 * len(PAIR)
     return set(lines)
 
 
 def test_ipv6_and_keys_on_p384(controller: Controller, lab: Lab) -> None:
     controller.bare()
-    addresses = {name: {"etcd_peer_tls_address": lab.host(name).ipv6} for name in TRIO}
+    addresses = {name: {"etcd_peer_tls_address": lab.host(name).ipv6} for name in PAIR}
     deploy(controller, controller.inventory(host_variables=addresses), **of_type("ecdsa-p384"))
     assert public_keys(controller) == {"Public Key Algorithm: id-ecPublicKey Public-Key: (384 bit)"}
     listed = controller.etcdctl("etcd-1", "--endpoints https://[::1]:2379 member list")
-    for name in TRIO:
+    for name in PAIR:
         assert f"https://[{lab.host(name).ipv6}]:2380" in listed
     sans = lab.ssh("etcd-1", f"openssl x509 -in {PKI}/etcd-1.crt -noout -ext subjectAltName").stdout
     assert "[" not in sans
@@ -58,7 +59,7 @@ def test_ipv6_and_keys_on_p384(controller: Controller, lab: Lab) -> None:
 
 def test_names_in_place_of_addresses_and_keys_on_ed25519(controller: Controller, lab: Lab) -> None:
     controller.bare()
-    names = {name: {"etcd_peer_tls_address": lab.host(name).fqdn} for name in TRIO}
+    names = {name: {"etcd_peer_tls_address": lab.host(name).fqdn} for name in PAIR}
     deploy(controller, controller.inventory(host_variables=names), **of_type("ed25519"))
     assert public_keys(controller) == {"Public Key Algorithm: ED25519 ED25519 Public-Key:"}
     assert controller.is_healthy()
@@ -68,38 +69,38 @@ def test_names_in_place_of_addresses_and_keys_on_ed25519(controller: Controller,
 def test_members_without_a_group_and_keys_of_rsa(controller: Controller, lab: Lab) -> None:
     """An explicit list in the play's variables: no slice or disabled host can make it shorter."""
     controller.bare()
-    members = [{"name": f"m{lab.host(name).number}", "host": name, "address": lab.host(name).address} for name in TRIO]
-    inventory = controller.inventory({"anything": TRIO})
+    members = [{"name": f"m{lab.host(name).number}", "host": name, "address": lab.host(name).address} for name in PAIR]
+    inventory = controller.inventory({"anything": PAIR})
     options: dict[str, t.Any] = {"etcd_peer_tls_hosts": "anything", "etcd_peer_tls_members": members}
     options.update(of_type("rsa-2048"))
     deploy(controller, inventory, **options)
     assert public_keys(controller) == {"Public Key Algorithm: rsaEncryption Public-Key: (2048 bit)"}
-    assert controller.allowed_names() == dict.fromkeys(TRIO, "m1.example.com,m2.example.com,m3.example.com")
+    assert controller.allowed_names() == dict.fromkeys(PAIR, "m1.example.com,m2.example.com")
     lab.ssh("etcd-1", f"test -f {PKI}/m1.key")
-    only = controller.succeed(inventory, "--limit", "etcd-3", **options)
-    assert only.changed == {"etcd-3": 0}
+    only = controller.succeed(inventory, "--limit", "etcd-2", **options)
+    assert only.changed == {"etcd-2": 0}
 
 
 def test_two_clusters_in_one_play_mix_nothing(controller: Controller, lab: Lab) -> None:
     controller.bare(*ALL)
-    groups = {"blue": TRIO, "green": SECOND_TRIO}
+    groups = {"blue": PAIR, "green": SECOND_PAIR}
     own = {name: {"etcd_peer_tls_group": group} for group, names in groups.items() for name in names}
     folder = str(controller.folder / "two-clusters" / "{{ etcd_peer_tls_cluster_name }}")
     inventory = controller.inventory(groups, own, etcd_peer_tls_ca_directory=folder)
     run = controller.succeed(inventory, etcd_peer_tls_hosts="blue:green")
-    assert run.changed["etcd-1"] == run.changed["etcd-4"] == 4
+    assert run.changed["etcd-1"] == run.changed["etcd-5"] == 4
     assert set(controller.succeed(inventory, etcd_peer_tls_hosts="blue:green").changed.values()) == {0}
     names = controller.allowed_names(ALL)
-    assert {names[host] for host in TRIO} == {"etcd-1.example.com,etcd-2.example.com,etcd-3.example.com"}
-    assert {names[host] for host in SECOND_TRIO} == {"etcd-4.example.com,etcd-5.example.com,etcd-6.example.com"}
+    assert {names[host] for host in PAIR} == {"etcd-1.example.com,etcd-2.example.com"}
+    assert {names[host] for host in SECOND_PAIR} == {"etcd-5.example.com,etcd-6.example.com"}
     bundles = controller.fingerprints(ALL, f"{PKI}/ca.crt")
-    assert len({bundles[host] for host in TRIO}) == len({bundles[host] for host in SECOND_TRIO}) == 1
-    assert bundles["etcd-1"] != bundles["etcd-4"]
-    assert len(controller.etcdctl("etcd-4", "member list").strip().splitlines()) == 3
+    assert len({bundles[host] for host in PAIR}) == len({bundles[host] for host in SECOND_PAIR}) == 1
+    assert bundles["etcd-1"] != bundles["etcd-5"]
+    assert len(controller.etcdctl("etcd-5", "member list").strip().splitlines()) == 2
     # A member of one cluster is a stranger to the other.
-    pair = {"certificate": f"{PKI}/etcd-4.crt", "private_key": f"{PKI}/etcd-4.key"}
+    pair = {"certificate": f"{PKI}/etcd-5.crt", "private_key": f"{PKI}/etcd-5.key"}
     authority = lab.ssh("etcd-1", f"cat {PKI}/ca.crt").stdout
-    assert not lab.probe("etcd-4", address=lab.host("etcd-1").address, ca=authority, **pair)["accepted"]
+    assert not lab.probe("etcd-5", address=lab.host("etcd-1").address, ca=authority, **pair)["accepted"]
     # What one cluster refuses does not stop the other.
     half = controller.play(
         controller.inventory(
@@ -109,25 +110,25 @@ def test_two_clusters_in_one_play_mix_nothing(controller: Controller, lab: Lab) 
         ),
         etcd_peer_tls_hosts="blue:green",
     )
-    assert half.failed == set(TRIO)
+    assert half.failed == set(PAIR)
 
 
 def test_shared_identity_and_clients_without_tls(controller: Controller, lab: Lab) -> None:
     controller.bare()
     options = {"etcd_peer_tls_identity": "shared", "etcd_peer_tls_client_tls": "false"}
     deploy(controller, controller.inventory(), **options)
-    assert controller.allowed_names() == dict.fromkeys(TRIO, "etcd.peers")
+    assert controller.allowed_names() == dict.fromkeys(PAIR, "etcd.peers")
     plain = "etcdctl --endpoints http://127.0.0.1:2379"
     listed = lab.ssh("etcd-2", f"{plain} member list").stdout
-    assert len(listed.strip().splitlines()) == 3 and "https://10.0.0.1:2380" in listed
-    assert lab.ssh("etcd-2", f"{plain} endpoint health --cluster 2>&1").stdout.count("is healthy") == 3
+    assert len(listed.strip().splitlines()) == 2 and "https://10.0.0.1:2380" in listed
+    assert lab.ssh("etcd-2", f"{plain} endpoint health --cluster 2>&1").stdout.count("is healthy") == 2
 
 
 def test_a_client_authority_of_its_own(controller: Controller, lab: Lab) -> None:
     """Then a peer's certificate opens no client port, and the health checks use the clients' pair."""
     controller.bare()
     forge, folder = Forge(), "/etc/etcd/clients"
-    for name in TRIO:
+    for name in PAIR:
         certificate, key = forge.certificate(name, lab.host(name).address, "127.0.0.1")
         for file, text in (("ca.crt", forge.ca_pem), ("own.crt", certificate), ("own.key", key)):
             lab.ssh(name, f"install -d {folder}; cat > {folder}/{file}; chown etcd {folder}/{file}", input_text=text)
@@ -135,10 +136,10 @@ def test_a_client_authority_of_its_own(controller: Controller, lab: Lab) -> None
     options = {f"etcd_peer_tls_client_{kind}_file": path for kind, path in files.items()}
     deploy(controller, controller.inventory(), **options)
     run = controller.succeed(controller.inventory(), etcd_peer_tls_extra_flags={"max-wals": 7}, **options)
-    assert run.changed == dict.fromkeys(TRIO, 2)
+    assert run.changed == dict.fromkeys(PAIR, 2)
     own = f"--cacert {files['ca']} --cert {files['cert']} --key {files['key']}"
     command = f"etcdctl --endpoints https://127.0.0.1:2379 {own} endpoint health --cluster"
-    assert lab.ssh("etcd-1", f"{command} 2>&1").stdout.count("is healthy") == 3
+    assert lab.ssh("etcd-1", f"{command} 2>&1").stdout.count("is healthy") == 2
     assert not controller.is_healthy(), "a peer certificate opened the client port"
 
 
@@ -147,16 +148,16 @@ def test_values_that_systemd_would_expand(controller: Controller, lab: Lab) -> N
     controller.bare()
     folder = "/var/lib/etcd/a 50% $5 'b\"c"
     deploy(controller, controller.inventory(), etcd_peer_tls_data_dir=folder)
-    assert {controller.argument(host, "data-dir") for host in TRIO} == {folder}
+    assert {controller.argument(host, "data-dir") for host in PAIR} == {folder}
     assert controller.is_healthy()
 
 
 def test_the_distributions_own_etcd_is_overridden_where_it_is_empty(controller: Controller, lab: Lab) -> None:
     """etcd-6 runs what Debian's package starts: one member, plain http, data in /var/lib/etcd/default."""
-    controller.bare("etcd-4", "etcd-5")
+    controller.bare("etcd-5")
     controller.bare_hosts(["etcd-6"])
     lab.ssh("etcd-6", "systemctl enable --now etcd")
-    inventory = controller.inventory({"etcd": SECOND_TRIO})
+    inventory = controller.inventory({"etcd": SECOND_PAIR})
     lab.ssh("etcd-6", "etcdctl put precious 1")
     refused = controller.refuse(inventory)
     assert "holds 1 keys" in refused.output and "etcd-6" in refused.output
@@ -170,12 +171,12 @@ def test_the_distributions_own_etcd_is_overridden_where_it_is_empty(controller: 
     assert "member/snap/db" in before
     deploy(controller, inventory)
     assert lab.ssh("etcd-6", files).stdout == before
-    assert len(controller.etcdctl("etcd-6", "member list").strip().splitlines()) == 3
+    assert len(controller.etcdctl("etcd-6", "member list").strip().splitlines()) == 2
 
 
 def test_the_distributions_own_etcd_is_overruled_on_request(controller: Controller, lab: Lab) -> None:
-    controller.bare("etcd-4", "etcd-5")
+    controller.bare("etcd-5")
     controller.bare_hosts(["etcd-6"])
     lab.ssh("etcd-6", "systemctl enable --now etcd && etcdctl put precious 1")
-    deploy(controller, controller.inventory({"etcd": SECOND_TRIO}), etcd_peer_tls_overrule_distribution_etcd=True)
+    deploy(controller, controller.inventory({"etcd": SECOND_PAIR}), etcd_peer_tls_overrule_distribution_etcd=True)
     assert "default" in lab.ssh("etcd-6", "ls /var/lib/etcd").stdout
