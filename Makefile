@@ -20,7 +20,7 @@ test: ## everything that CI runs
 lint: ## formatting, types, documentation, licences, ansible-lint, ansible-test sanity, Galaxy's importer
 	@$(RUN) lint
 
-unit: ## unit tests on each Python found, on the oldest and the newest cryptography
+unit: ## unit tests with the newest and the oldest ansible-core and cryptography, on the oldest Python found
 	@$(RUN) unit
 
 integration: ## the modules against this machine: ansible-test integration; the page of the proof in a browser

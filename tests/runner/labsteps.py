@@ -30,15 +30,15 @@ SCENARIOS = CHECKOUT / "tests" / "lab" / "scenarios"
 CORE = "test_core"
 
 ESTIMATES = {
-    "test_restart": 330,
-    "test_variants": 260,
-    "test_install": 240,
-    "test_drift": 210,
-    "test_interrupted": 200,
+    "test_restart": 260,
+    "test_variants": 220,
+    "test_drift": 190,
     "test_proof": 180,
-    "test_secrets": 160,
-    "test_deploy": 140,
-    "test_guards": 110,
+    "test_install": 180,
+    "test_interrupted": 150,
+    "test_deploy": 120,
+    "test_guards": 90,
+    "test_secrets": 80,
 }
 """Seconds, where a file of scenarios takes much longer than others; only the order of the steps depends on it."""
 

@@ -343,6 +343,25 @@ def test_hosts_can_have_the_etcd_of_their_ansible_core(core: cores.Core) -> None
     assert line.release == core.nodes or line.pin
 
 
+@pytest.mark.parametrize(
+    ("pythons", "wanted"),
+    [
+        # 3.13 and 3.11 are those of the newest and the oldest core, for plain pytest.
+        (("3.9", "3.10", "3.11", "3.12", "3.13"), ["3.9", "3.12"]),
+        (("3.10", "3.11", "3.13"), ["3.10", "3.13"]),
+        (("3.11", "3.12", "3.13"), ["3.12"]),
+        (("3.11", "3.13"), ["3.13"]),
+    ],
+)
+def test_ansible_test_runs_the_unit_tests_on_the_oldest_python_and_on_a_controllers(
+    make_plan: t.Callable[..., steps.Plan], pythons: tuple[str, ...], wanted: list[str]
+) -> None:
+    plan = make_plan(*pythons)
+    assert plan.node_pythons() == dict.fromkeys(wanted, cores.NEWEST)
+    ran = [step.name for step in plan.steps("unit") if step.name.startswith("unit: Python")]
+    assert ran == [f"unit: Python {version}, core {cores.NEWEST.line}" for version in wanted]
+
+
 # --------------------------------------------------------------------------- the browser
 
 
