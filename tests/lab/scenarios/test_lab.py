@@ -98,6 +98,24 @@ def own() -> t.Iterator[Lab]:
     assert [pid for pid, started in processes.items() if started and system.start_time(pid) == started] == []
 
 
+@pytest.mark.parametrize("others", [[], ["other"]])
+def test_looks_stay_comparable_when_another_lab_comes_between(
+    monkeypatch: pytest.MonkeyPatch, others: list[str]
+) -> None:
+    """What all labs share and what is another's is left out of the first look too."""
+    names: list[str] = []
+    things = {"/shared", "/other/root"} if others else {"/shared"}
+    monkeypatch.setitem(globals(), "lab_names", lambda: names)
+    monkeypatch.setitem(globals(), "machine_has", lambda: {"mounts": {*things}})
+    sight = Sight()
+    sight.look()
+    names += [OWN, *others]
+    things = {"/shared", f"/{OWN}/root"}
+    before, present = sight.look()
+    assert before["mounts"] == (set() if others else {"/shared"})
+    assert before["mounts"] < present["mounts"]
+
+
 def reaches(lab: Lab, source: str, target: str) -> bool:
     command = f"ping -c 1 -W 1 {lab.host(target).address}"
     return lab.execute(source, command, check=False).returncode == 0
