@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import pathlib
+import re
 import typing as t
 import xml.etree.ElementTree
 
@@ -64,7 +65,8 @@ def version_tables(steps: t.Sequence[Step], logs: pathlib.Path) -> list[str]:
                 if own_title == title:
                     rows[row] = _cells(step, logs)
         columns = list(dict.fromkeys(column for cells in rows.values() for column in cells))
-        table = [[title, *columns], *([row, *(cells.get(name, "") for name in columns)] for row, cells in rows.items())]
+        table = [[title, *columns]]
+        table += [[row, *(rows[row].get(name, "") for name in columns)] for row in sorted(rows, key=_by_number)]
         lines += ["", *_aligned(table)]
     return lines
 
@@ -89,6 +91,10 @@ def _cells(step: Step, logs: pathlib.Path) -> dict[str, str]:
         for case in read_cases(logs / step.report)
     }
     return cells or {"": step.result}
+
+
+def _by_number(version: str) -> list[int]:
+    return [int(part) for part in re.findall(r"\d+", version)]
 
 
 def _aligned(table: t.Sequence[t.Sequence[str]]) -> list[str]:

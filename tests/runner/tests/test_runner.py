@@ -193,17 +193,18 @@ JUNIT = """<testsuites><testsuite>
 def test_tables_of_versions(tmp_path: pathlib.Path) -> None:
     (tmp_path / "one.xml").write_text(JUNIT)
     steps = [
+        Step("two", passes, report="two.xml", rows=(("etcd", "3.10.1"), ("ansible-core", "2.9.1")), result="skipped"),
         Step("one", passes, report="one.xml", rows=(("etcd", "3.5.16"), ("ansible-core", "2.21.5")), result="failed"),
-        Step("two", passes, report="two.xml", rows=(("etcd", "3.6.16"),), result="skipped"),
     ]
     assert results.version_tables(steps, tmp_path) == [
         "",
-        "etcd    form  list   renew",
-        "3.5.16  12.3     -  FAILED",
-        "3.6.16                      skipped",
+        "etcd             form  list   renew",
+        "3.5.16           12.3     -  FAILED",
+        "3.10.1  skipped",
         "",
-        "ansible-core  form  list   renew",
-        "2.21.5        12.3     -  FAILED",
+        "ansible-core           form  list   renew",
+        "2.9.1         skipped",
+        "2.21.5                 12.3     -  FAILED",
     ]
 
 
