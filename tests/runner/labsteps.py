@@ -112,7 +112,8 @@ class _LabSteps:
             for version in etcd.known_versions()
             if version not in paired
         ]
-        return [(self._core(*pair), pair[2], pair[0]) for pair in sorted(pairs, key=lambda pair: pair[0])]
+        pairs.sort(key=lambda pair: etcd.known_versions().index(pair[0]))
+        return [(self._core(version, core, release), release, version) for version, core, release in pairs]
 
     def _core(self, version: str, core: Core, release: str) -> Step:
         slug = f"e{version}-a{core.line}".replace(".", "-")

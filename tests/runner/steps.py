@@ -239,7 +239,7 @@ class Plan:
     # -- unit ------------------------------------------------------------------------------------------------------
 
     def unit(self) -> list[Step]:
-        """The unit tests on the two ends of what users run, and on each Python that nodes may have."""
+        """The unit tests on the two ends of what users run, and by ansible-test on Pythons beside theirs."""
         main, oldest = self.main_venv, self.oldest_venv
         steps = [
             Step(UNIT_MEASURED, self._pytest(main, coverage=True), (f"install {main.name}",), estimate=250),

@@ -24,13 +24,19 @@ from ringfence_lab.lab import Lab  # noqa: E402
 from support import TRIO, Controller  # noqa: E402
 
 
+def members_of(module: object) -> tuple[str, ...]:
+    """The members that a file wants (``MEMBERS``, the first three hosts where it does not say)."""
+    return t.cast("tuple[str, ...]", getattr(module, "MEMBERS", TRIO))
+
+
 @pytest.fixture(scope="session")
 def lab(request: pytest.FixtureRequest) -> t.Iterator[Lab]:
-    """Bare hosts with etcd's program, as many as the files want (``HOSTS``, 3 where a file does not say).
+    """Bare hosts with etcd's program, as many as the files want (``HOSTS``; as many as members where one does not say).
 
     On etcd-6, where there is one, the distribution's own one-member etcd runs.
     """
-    hosts = max(getattr(item.module, "HOSTS", 3) for item in request.session.items if isinstance(item, pytest.Function))
+    modules = {item.module for item in request.session.items if isinstance(item, pytest.Function)}
+    hosts = max(getattr(module, "HOSTS", len(members_of(module))) for module in modules)
     made = Lab(
         os.environ.get("RINGFENCE_LAB_NAME", "test"),
         hosts=hosts,
@@ -51,6 +57,6 @@ def any_controller(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Contro
 
 @pytest.fixture(scope="module")
 def controller(any_controller: Controller, request: pytest.FixtureRequest) -> Controller:
-    """With the members that the file wants (``MEMBERS``, the first three hosts where a file does not say)."""
-    any_controller.members = getattr(request.module, "MEMBERS", TRIO)
+    """With the members that the file wants."""
+    any_controller.members = members_of(request.module)
     return any_controller

@@ -25,6 +25,7 @@ from ringfence_lab.lab import Lab
 TRIO = ("etcd-1", "etcd-2", "etcd-3")
 # Where no quorum has to hold, two are as good as three, and take two thirds of the time.
 PAIR = TRIO[:2]
+# The last of them is where the distribution's own etcd runs, see conftest.py.
 SECOND_PAIR = ("etcd-5", "etcd-6")
 PKI = "/etc/etcd/pki"
 PLAY_SECONDS = 400

@@ -17,7 +17,6 @@ from support import PAIR, PKI, Controller
 
 UNIT = "/etc/systemd/system/etcd.service"
 DATA = "/var/lib/etcd/etcd"
-HOSTS = 2
 MEMBERS = PAIR
 HOST = "etcd-2"
 KEY, CERTIFICATE = f"{PKI}/{HOST}.key", f"{PKI}/{HOST}.crt"
@@ -74,7 +73,7 @@ def test_drift_by_hand_is_found(controller: Controller, inventory: Path, lab: La
     finally:
         lab.execute(HOST, undone)
     # A certificate that is to be issued is also a change of the host that speaks for the cluster.
-    assert changed.pop(HOST) > 0
+    assert changed.pop(HOST) > 0, changed
     assert changed == {"etcd-1": int(drift == "a file that is gone")}
 
 

@@ -12,7 +12,6 @@ import pytest
 from ringfence_lab.lab import Lab
 from support import PAIR, PKI, Controller
 
-HOSTS = 2
 MEMBERS = PAIR
 
 

@@ -16,7 +16,6 @@ import pytest
 from ringfence_lab.lab import Lab
 from support import PAIR, PKI, Controller
 
-HOSTS = 2
 MEMBERS = PAIR
 
 PASSPHRASE = "correct-horse-battery-staple"
