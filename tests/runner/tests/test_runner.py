@@ -17,7 +17,7 @@ _TESTS = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(_TESTS), str(_TESTS / "lab")]
 
 from ringfence_lab import etcd, image  # noqa: E402
-from runner import cores, faults, kept, machine, results, schedule, steps, trees, verdicts  # noqa: E402
+from runner import cores, faults, kept, labsteps, machine, results, schedule, steps, trees, verdicts  # noqa: E402
 from runner.main import chosen  # noqa: E402
 from runner.places import Places as RealPlaces  # noqa: E402
 from runner.results import Case  # noqa: E402
@@ -335,6 +335,30 @@ def test_two_ansible_cores_with_one_etcd_both_run(
     }
     assert {name for step in found for title, name in step.rows if title == "etcd"} == {*etcd.known_versions()}
     assert len({step.report for step in found}) == len(found)
+
+
+class Surroundings:
+    """A log that runs nothing, says that all passed, and keeps the environment that it was given."""
+
+    def command(self, _words: list[str], env: dict[str, str], **_more: object) -> str:
+        self.env = env
+        return "1 passed in 0.10s"
+
+
+@pytest.mark.parametrize("core", cores.CORES, ids=lambda core: core.line)
+def test_the_core_runs_with_what_its_name_says(
+    make_plan: t.Callable[..., steps.Plan], core: cores.Core, monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
+) -> None:
+    plan = make_plan("3.11", "3.13")
+    monkeypatch.setattr(labsteps, "stage", lambda _places, _purpose: tmp_path / "a" / "b" / "c" / "d")
+    (step,) = [step for step in core_steps(plan) if ("ansible-core", core.version) in step.rows]
+    assert step.name == f"core: etcd {core.etcd}, ansible-core {core.version}"
+    venv = plan.venvs[core]
+    assert {f"install {venv.name}", f"image {core.nodes}"} <= set(step.after)
+    log = Surroundings()
+    step.work(log)  # type: ignore[arg-type]
+    assert log.env["RINGFENCE_ANSIBLE_PLAYBOOK"] == str(venv.bin(plan.places) / "ansible-playbook")
+    assert (log.env["RINGFENCE_LAB_ETCD"], log.env["RINGFENCE_LAB_RELEASE"]) == (core.etcd, core.nodes)
 
 
 @pytest.mark.parametrize("core", cores.CORES, ids=lambda core: core.line)
