@@ -54,19 +54,21 @@ PLENTY_SECONDS = 30.0
 def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[EtcdCluster]:
     folder = tmp_path_factory.mktemp("fenced")
     made = EtcdCluster(request.param, folder)
+    # All files before the first process: etcd reads its CA once, and one that is empty at that moment lets nobody in.
+    extra: dict[str, tuple[str, ...]] = {}
+    authority = put(folder, "peer-ca.crt", CA.pem.encode())
     crl = put(folder, "peer.crl", revocation_list(CA, REVOKED.certificate.serial_number))
     for name, pair in MEMBERS.items():
         # The last of two equal flags counts.
-        made.start(
-            name,
-            extra=(
-                f"--peer-cert-file={put(folder, f'{name}.crt', pair.pem.encode())}",
-                f"--peer-key-file={put(folder, f'{name}.key', pair.key_pem.encode())}",
-                f"--peer-trusted-ca-file={put(folder, 'peer-ca.crt', CA.pem.encode())}",
-                f"--peer-cert-allowed-cn={','.join(NAMES)}",
-                f"--peer-crl-file={crl}",
-            ),
+        extra[name] = (
+            f"--peer-cert-file={put(folder, f'{name}.crt', pair.pem.encode())}",
+            f"--peer-key-file={put(folder, f'{name}.key', pair.key_pem.encode())}",
+            f"--peer-trusted-ca-file={authority}",
+            f"--peer-cert-allowed-cn={','.join(NAMES)}",
+            f"--peer-crl-file={crl}",
         )
+    for name, arguments in extra.items():
+        made.start(name, extra=arguments)
     try:
         wait_until_all_answer(made)
         yield made
@@ -75,8 +77,10 @@ def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 def put(folder: pathlib.Path, name: str, content: bytes) -> str:
+    """Writes a file that must not be there yet: a process may be reading one that is."""
     path = folder / name
-    path.write_bytes(content)
+    with path.open("xb") as file:
+        file.write(content)
     path.chmod(0o600)
     return str(path)
 
