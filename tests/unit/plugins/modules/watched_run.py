@@ -16,6 +16,7 @@ from ansible_collections.ringfence.etcd.tests.unit.plugins.modules.module_runner
     NAMESPACE,
     TIMEOUT_SECONDS,
     collections_root,
+    forget_secrets,
 )
 
 # The audit hook can't be taken away again: hence a process that ends.
@@ -68,4 +69,5 @@ def run_watched(name: str, args: t.Mapping[str, t.Any], no_log: bool) -> tuple[d
         written = stream.read().splitlines()
     assert done.stdout.strip().startswith(b"{"), done.stderr.decode()
     answer: dict[str, t.Any] = json.loads(done.stdout)
+    forget_secrets(answer)
     return answer, written
