@@ -67,9 +67,9 @@ def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
             f"--peer-cert-allowed-cn={','.join(NAMES)}",
             f"--peer-crl-file={crl}",
         )
-    for name, arguments in extra.items():
-        made.start(name, extra=arguments)
     try:
+        for name, arguments in extra.items():
+            made.start(name, extra=arguments)
         wait_until_all_answer(made)
         yield made
     finally:
