@@ -169,21 +169,22 @@ def test_a_lost_certificate_is_made_again(controller: Controller, inventory: Pat
     assert set(controller.succeed(inventory).changed.values()) == {0}
 
 
+@pytest.fixture(scope="class")
+def dial(lab: Lab) -> t.Callable[..., dict[str, t.Any]]:
+    forge = Forge(Path(lab.ca_folder))
+    source, target = lab.host("etcd-4"), lab.host("etcd-1")
+
+    def call(pair: tuple[str, str] | None) -> dict[str, t.Any]:
+        files = {} if pair is None else {"certificate": pair[0], "private_key": pair[1]}
+        return lab.probe(source, address=target.address, ca=forge.ca_pem, **files)
+
+    call.forge = forge  # type: ignore[attr-defined]
+    call.address = source.address  # type: ignore[attr-defined]
+    return call
+
+
 class TestTheSevenRefusals:
     """The facts document's table: what a client sees at the peer port. Dialed from etcd-4, which is no member."""
-
-    @pytest.fixture(scope="class")
-    def dial(self, lab: Lab) -> t.Callable[..., dict[str, t.Any]]:
-        forge = Forge(Path(lab.ca_folder))
-        source, target = lab.host("etcd-4"), lab.host("etcd-1")
-
-        def call(pair: tuple[str, str] | None) -> dict[str, t.Any]:
-            files = {} if pair is None else {"certificate": pair[0], "private_key": pair[1]}
-            return lab.probe(source, address=target.address, ca=forge.ca_pem, **files)
-
-        call.forge = forge  # type: ignore[attr-defined]
-        call.address = source.address  # type: ignore[attr-defined]
-        return call
 
     def test_a_listed_name_is_accepted(self, dial: t.Any) -> None:
         found = dial(dial.forge.certificate("etcd-1.example.com", dial.address))
