@@ -98,45 +98,27 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 from ansible_collections.ringfence.etcd.plugins.module_utils._members import ClusterSettings, make_members
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import call, member_as_dict, plain
-
-# An entry's key and the inventory variable that stands in for it.
-_VARIABLES = {
-    "name": "etcd_peer_tls_name",
-    "address": "etcd_peer_tls_address",
-    "domain": "etcd_peer_tls_domain",
-    "common_name": "etcd_peer_tls_common_name",
-    "listen_address": "etcd_peer_tls_listen_address",
-    "extra_sans": "etcd_peer_tls_extra_sans",
-    "peer_port": "etcd_peer_tls_peer_port",
-    "client_port": "etcd_peer_tls_client_port",
-}
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._member_entries import (
+    MEMBER_OPTIONS,
+    checked_entry,
+    completed_entry,
+)
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._settings import PREFIX
 
 
 def _entry(item: t.Any, variables: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """An entry completed with the variables of its host; only those that are asked for are templated."""
-    if not isinstance(item, (str, dict)):
-        raise AnsibleFilterError(
-            f"etcd_peer_tls_members: {item!r} is neither a host's name nor a dictionary with a name"
-        )
-    entry = {"host": item} if isinstance(item, str) else dict(item)
-    unknown = sorted(set(entry) - set(_VARIABLES) - {"host"})
-    if unknown:
-        raise AnsibleFilterError(
-            f"etcd_peer_tls_members: {', '.join(unknown)} of {item!r} is not known: see the role's options"
-        )
-    host = entry.setdefault("host", entry.get("name"))
+    entry = call(checked_entry, item)
+    host = entry["host"]
     # Not .get: hostvars of ansible-core 2.16 give an undefined value for a host that is not in the inventory.
     known: t.Mapping[str, t.Any] = {}
     if host in variables:
         known = variables[host]
-    for key, variable in _VARIABLES.items():
-        if entry.get(key) is None and variable in known:
-            entry[key] = plain(known[variable])
-    if not entry.get("address"):
-        entry["address"] = plain(known["ansible_host"]) if "ansible_host" in known else host
-    if not entry.get("name"):
-        entry["name"] = host
-    return entry
+    given = {name: plain(known[PREFIX + name]) for name in MEMBER_OPTIONS if PREFIX + name in known}
+    if not given.get("address"):
+        given["address"] = plain(known["ansible_host"]) if "ansible_host" in known else host
+    complete: dict[str, t.Any] = call(completed_entry, entry, {"name": host, **given}, ())
+    return complete
 
 
 def etcd_members(

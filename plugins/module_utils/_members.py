@@ -61,8 +61,8 @@ class Member:
     ip_addresses: tuple[str, ...]
 
 
-def parse_address(value: str, owner: str) -> IPAddress | str:
-    """An IPv4 or IPv6 address object, or a DNS name in lower case; InputError naming the owner where it is neither.
+def parse_address(value: str, owner: str, option: str = "address") -> IPAddress | str:
+    """An IPv4 or IPv6 address object, or a DNS name in lower case; InputError naming owner and option where it is neither.
 
     Brackets round an IPv6 address are taken off. A zone (``fe80::1%eth0``) is refused: no certificate can carry it.
     """
@@ -72,13 +72,13 @@ def parse_address(value: str, owner: str) -> IPAddress | str:
     try:
         address = ipaddress.ip_address(text)
     except ValueError:
-        return _dns_name(text, value, owner)
+        return _dns_name(text, value, owner, option)
     if "%" in text:
         raise InputError(
-            f"{owner}: address {value} has a zone, which a certificate can't carry: give a routable address"
+            f"{owner}: {option} {value} has a zone, which a certificate can't carry: give a routable address"
         )
     if address.is_unspecified or address.is_multicast:
-        raise InputError(f"{owner}: address {value} is no address that other members can dial: give the host's own")
+        raise InputError(f"{owner}: {option} {value} is no address that other members can dial: give the host's own")
     return address
 
 
@@ -92,12 +92,15 @@ def is_dns_name(text: str) -> bool:
     )
 
 
-def _dns_name(text: str, value: str, owner: str) -> str:
+def _dns_name(text: str, value: str, owner: str, option: str) -> str:
     name = text.lower()
     if not is_dns_name(name):
+        instead = {
+            "address": "set etcd_peer_tls_address (or ansible_host) to the address that the other members dial",
+            "extra_sans": "give names and addresses in full, without a wildcard",
+        }
         raise InputError(
-            f"{owner}: address {value!r} is no IPv4 or IPv6 address and no DNS name: set etcd_peer_tls_address (or "
-            f"ansible_host) to the address that the other members dial"
+            f"{owner}: {option} {value!r} is no IPv4 or IPv6 address and no DNS name: {instead[option]}"
         )
     return name
 
@@ -132,7 +135,7 @@ def make_member(entry: t.Mapping[str, t.Any], settings: ClusterSettings) -> Memb
     address = parse_address(str(entry.get("address") or name), owner)
     listen = parse_listen_address(entry.get("listen_address"), address, owner)
     domain = entry.get("domain") if entry.get("domain") is not None else settings.domain
-    host_name = f"{name}.{str(domain).strip('.')}" if domain else name
+    host_name = _host_name(name, str(domain or "").strip(".") or None)
     common_name = _common_name(entry, host_name, settings, owner)
     peer_port = _port(entry.get("peer_port") or settings.peer_port, "peer_port", owner)
     client_port = _port(entry.get("client_port") or settings.client_port, "client_port", owner)
@@ -150,6 +153,13 @@ def make_member(entry: t.Mapping[str, t.Any], settings: ClusterSettings) -> Memb
         dns_names=dns_names,
         ip_addresses=ip_addresses,
     )
+
+
+def _host_name(name: str, domain: str | None) -> str:
+    """The member's name in its domain; a name that has the domain already stays as it is."""
+    if domain is None or name.lower().endswith(f".{domain.lower()}"):
+        return name
+    return f"{name}.{domain}"
 
 
 def parse_listen_address(value: t.Any, address: IPAddress | str, owner: str) -> IPAddress:
@@ -187,14 +197,17 @@ def _common_name(entry: t.Mapping[str, t.Any], host_name: str, settings: Cluster
 
 
 def _alternative_names(
-    host_name: str, address: IPAddress | str, extra: t.Iterable[t.Any], owner: str
+    host_name: str, address: IPAddress | str, extra: t.Collection[t.Any], owner: str
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """DNS names and IP addresses, each once: the host's name, what others dial, its loopback, what the user adds."""
     names: list[str] = [host_name.lower()] if is_dns_name(host_name.lower()) else []
     addresses: list[str] = []
     if isinstance(extra, str):
         raise InputError(f"{owner}: extra_sans is the text {extra!r}: a list of DNS names and IP addresses is wanted")
-    for value in (address, *(parse_address(str(item), owner) for item in extra), _LOOPBACK_NAME):
+    strange = next((item for item in extra if not isinstance(item, str)), None)
+    if strange is not None or None in extra:
+        raise InputError(f"{owner}: extra_sans has {strange!r}: a list of DNS names and IP addresses is wanted")
+    for value in (address, *(parse_address(item, owner, "extra_sans") for item in extra), _LOOPBACK_NAME):
         if isinstance(value, str):
             names.append(value)
         else:

@@ -19,10 +19,16 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._flags import FlagS
 from ansible_collections.ringfence.etcd.plugins.module_utils._members import Member
 
 
+# What !vault makes of a text: up to ansible-core 2.18, from 2.19 on. Neither is a str, the first is a sequence.
+_VAULTED = ("AnsibleVaultEncryptedUnicode", "EncryptedString")
+
+
 def plain(value: t.Any) -> t.Any:
     """Built-in str, dict and list, rebuilt: ansible-core 2.19 and newer pass tagged and lazy values to filters."""
     if isinstance(value, str):
         return "".join(value)
+    if type(value).__name__ in _VAULTED:
+        return "".join(str(value))
     if isinstance(value, Mapping):
         return {plain(key): plain(item) for key, item in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, (bytes, bytearray)):

@@ -13,7 +13,6 @@ import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.ringfence.etcd.plugins.filter.etcd_arguments import etcd_arguments
 from ansible_collections.ringfence.etcd.plugins.filter.etcd_members import etcd_members
-from ansible_collections.ringfence.etcd.plugins.filter.etcd_speaker import etcd_speaker
 from ansible_collections.ringfence.etcd.plugins.filter.sealed_unit import sealed_unit
 from ansible_collections.ringfence.etcd.plugins.filter.systemd_quote import systemd_quote
 from ansible_collections.ringfence.etcd.plugins.module_utils._unit import seal_is_valid
@@ -30,7 +29,7 @@ SETTINGS = {"cluster_name": "etcd", "data_dir": "/var/lib/etcd/etcd", "credentia
 
 @pytest.mark.parametrize(
     "function",
-    [etcd_arguments, etcd_members, etcd_speaker, sealed_unit, systemd_quote],
+    [etcd_arguments, etcd_members, sealed_unit, systemd_quote],
     ids=lambda one: one.__name__,
 )
 def test_each_file_brings_the_filter_of_its_name(function: t.Callable[..., t.Any]) -> None:
@@ -82,32 +81,6 @@ def test_an_explicit_entry_needs_no_inventory_host() -> None:
 def test_wrong_lists_are_refused(value: t.Any, words: str) -> None:
     with pytest.raises(AnsibleFilterError) as caught:
         etcd_members(value, HOSTVARS, "etcd")
-    assert words in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("batch", "speaker"),
-    [
-        (["etcd-1", "etcd-2", "etcd-3"], "etcd-1"),
-        # The members' order counts, and not that of the play: all hosts come to the same one.
-        (["etcd-3", "green-1", "etcd-2"], "etcd-2"),
-        (["green-1", "etcd-3"], "etcd-3"),
-    ],
-)
-def test_the_first_member_in_the_batch_speaks(batch: list[str], speaker: str) -> None:
-    assert etcd_speaker(["etcd-1", "etcd-2", "etcd-3"], "etcd-3", batch, "blue", "etcd") == speaker
-
-
-@pytest.mark.parametrize(
-    ("hosts", "words"),
-    [
-        ([], "the inventory group etdc is empty or does not exist"),
-        (["etcd-1", "etcd-2"], "green-1 is no member of cluster blue (its hosts: etcd-1, etcd-2)"),
-    ],
-)
-def test_a_host_that_is_no_member_has_no_speaker(hosts: list[str], words: str) -> None:
-    with pytest.raises(AnsibleFilterError) as caught:
-        etcd_speaker(hosts, "green-1", ["green-1"], "blue", "etdc")
     assert words in str(caught.value)
 
 

@@ -1,0 +1,84 @@
+#!/usr/bin/python
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: etcd_settings
+short_description: Read what the user wants of an etcd cluster, and nothing that a host said
+version_added: 0.1.0
+author:
+  - ringfence.etcd contributors (@ringfence)
+description:
+  - Reads the variables of the role P(ringfence.etcd.etcd_peer_tls#role), checks them, and makes the list of the members.
+    The role's first task; all its later tasks read the result and not the variables.
+  - Ansible makes variables of the facts that a host answers with, and they beat the inventory. A host that lies could so
+    say where the CA's key goes. Here a fact is known as C(ansible_facts), or by a name that begins with C(ansible_), and
+    sets nothing by itself. A host whose facts have names of the role's variables is refused.
+  - Each member's settings are those of its own host, whether they stand in the inventory, in the play, in files of
+    variables, in the role's call or on the command line, also for hosts that are not in this run.
+  - Values are taken as surveys, command lines and vaults give them. An empty answer is the default, C("true") is true,
+    a list may be a text with commas or lines, a dictionary a text in JSON.
+  - Runs on the controller, inside the role only. No host is spoken to.
+options:
+  secrets:
+    description:
+      - Whether to give the passphrase and the private key of the CA, and nothing else. Use C(no_log) with it.
+    type: bool
+    default: false
+extends_documentation_fragment:
+  - ringfence.etcd.attributes
+  - ringfence.etcd.attributes.info_module
+seealso:
+  - module: ringfence.etcd.etcd_cluster_check
+"""
+
+EXAMPLES = r"""
+- name: Read the settings and make the list of members
+  ringfence.etcd.etcd_settings:
+  register: settings
+"""
+
+RETURN = r"""
+coordinator:
+  description: The inventory host that acts once for the cluster in this run, the first member in this batch of the play.
+  type: str
+  returned: without O(secrets)
+  sample: etcd-1
+has_secrets:
+  description: Whether the user gave a passphrase or a private key of the CA.
+  type: bool
+  returned: without O(secrets)
+hosts:
+  description: The inventory hosts of the cluster, in the order of the members.
+  type: list
+  elements: str
+  returned: without O(secrets)
+  sample: [etcd-1, etcd-2, etcd-3]
+member:
+  description: The entry of RV(members) of this host.
+  type: dict
+  returned: without O(secrets)
+members:
+  description: All members of the cluster, in the form of P(ringfence.etcd.etcd_members#filter).
+  type: list
+  elements: dict
+  returned: without O(secrets)
+ca_host:
+  description:
+    - One of the settings. All others are there in the same way, under the name of the role's variable without
+      C(etcd_peer_tls_), with the type of the role's documentation.
+  type: str
+  returned: without O(secrets)
+  sample: localhost
+ca_passphrase:
+  description: The passphrase of the CA's key, empty for none.
+  type: str
+  returned: with O(secrets)
+ca_private_key:
+  description: The CA's key, empty where none was given.
+  type: str
+  returned: with O(secrets)
+"""

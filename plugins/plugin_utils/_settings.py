@@ -1,0 +1,137 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The role's settings from the user's variables: which there are, their types, and the members of the cluster.
+
+What they may be stands in one place, the role's ``meta/argument_specs.yml``.
+
+Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
+"""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import typing as t
+
+import yaml
+from ansible.module_utils.common import validation
+from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError
+
+PREFIX = "etcd_peer_tls_"
+# These never stand in a result, a message or a log.
+SECRETS = ("ca_passphrase", "ca_private_key")
+
+_SPECS_PATH = pathlib.Path(__file__).parents[2] / "roles" / "etcd_peer_tls" / "meta" / "argument_specs.yml"
+_TYPE_NAMES = {
+    "bool": "true or false",
+    "dict": "a dictionary",
+    "float": "a number",
+    "int": "a whole number",
+    "list": "a list",
+    "path": "a path",
+    "str": "a text",
+}
+
+Option = t.Mapping[str, t.Any]
+
+
+def _read_options() -> dict[str, Option]:
+    specs = yaml.safe_load(_SPECS_PATH.read_text(encoding="utf-8"))["argument_specs"]
+    options: dict[str, Option] = {}
+    for entry_point in specs.values():
+        options.update({name[len(PREFIX) :]: option for name, option in entry_point["options"].items()})
+    return options
+
+
+# Once, when Ansible imports the action, before it starts a process for each host and task.
+OPTIONS = _read_options()
+
+
+def is_blank(value: t.Any) -> bool:
+    """Whether a value says nothing, as an optional answer of a survey does that was left empty."""
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def converted(name: str, value: t.Any) -> t.Any:
+    """A setting in the type that it is documented with; InputError with one line, which has no secret in it.
+
+    ``name``: without the prefix. ``value``: built-in types only. Texts are taken as a survey, a command line or a vault
+    gives them: ``true``, ``30``, ``{"Service": {…}}``, ``a,b`` or one item a line.
+    """
+    option = OPTIONS[name]
+    result = _typed(name, option.get("type", "str"), value)
+    if option.get("elements", "raw") != "raw":
+        result = [_typed(name, option["elements"], item, "an item of it") for item in result]
+    if "choices" in option and result not in option["choices"]:
+        raise InputError(f"{PREFIX}{name} is {value!r}: one of {', '.join(map(str, option['choices']))} is wanted")
+    for key, suboption in option.get("options", {}).items():
+        if result.get(key) is not None:
+            result[key] = _typed(name, suboption["type"], result[key], f"{key} of it")
+    return result
+
+
+def _typed(name: str, kind: str, value: t.Any, what: str = "") -> t.Any:
+    try:
+        return _CONVERTERS[kind](value)
+    except (TypeError, ValueError, OverflowError):
+        found = f"a {type(value).__name__}" if name in SECRETS else f"{value!r}"[:200]
+        where = f"{what} is {found}" if what else f"it is {found}"
+        raise InputError(f"{PREFIX}{name}: {where}: {_TYPE_NAMES[kind]} is wanted") from None
+
+
+def _text(value: t.Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise TypeError
+    return str(value)
+
+
+def _whole_number(value: t.Any) -> int:
+    if isinstance(value, bool):
+        raise TypeError
+    number: int = validation.check_type_int(value)
+    return number
+
+
+def _number(value: t.Any) -> float:
+    if isinstance(value, bool):
+        raise TypeError
+    number: float = validation.check_type_float(value)
+    return number
+
+
+def _list(value: t.Any) -> list[t.Any]:
+    if isinstance(value, str):
+        text = value.strip()
+        if text.startswith("["):
+            value = json.loads(text)
+        else:
+            value = [item.strip() for line in text.splitlines() for item in line.split(",") if item.strip()]
+    if isinstance(value, (str, int, float)):
+        return [value]
+    if not isinstance(value, list):
+        raise TypeError
+    return value
+
+
+def _dictionary(value: t.Any) -> dict[str, t.Any]:
+    if isinstance(value, str):
+        value = yaml.safe_load(value) if value.strip().startswith("{") else None
+    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+        raise TypeError
+    return dict(value)
+
+
+_CONVERTERS: dict[str, t.Callable[[t.Any], t.Any]] = {
+    "bool": validation.check_type_bool,
+    "dict": _dictionary,
+    "float": _number,
+    "int": _whole_number,
+    "list": _list,
+    "path": _text,
+    "raw": lambda value: value,
+    "str": _text,
+}
+
+__all__ = ("OPTIONS", "PREFIX", "SECRETS", "converted", "is_blank")

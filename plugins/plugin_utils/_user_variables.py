@@ -1,0 +1,107 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A host's variables as the user gave them, and none that a host gave itself.
+
+Ansible makes variables of the facts that a host answers with, and lets them beat role defaults and the inventory
+(ansible-core 2.16 to 2.22, ``VariableManager.get_vars``). A member that lies could so choose the CA's host for all. Here
+facts are known under their own names alone: ``ansible_facts`` and what begins with ``ansible_``.
+
+Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import typing as t
+
+from ansible.errors import AnsibleError
+
+# Facts of these names could be meant for nothing but this role.
+_OWN_PREFIXES = ("etcd_peer_tls_", "__etcd_peer_tls_")
+_FACT_PREFIX = "ansible_"
+
+
+class UserVariables:
+    """The variables of any host as the present task of the present play would see them, were there no answers."""
+
+    def __init__(self, task: t.Any, task_vars: t.Mapping[str, t.Any]) -> None:
+        hostvars = task_vars["hostvars"]
+        self._task = task
+        self._play = task.get_play()
+        self._inventory = getattr(hostvars, "_inventory", None)
+        self._manager = getattr(hostvars, "_variable_manager", None)
+        if self._inventory is None or not hasattr(self._manager, "_fact_cache"):
+            raise AnsibleError(
+                "this ansible-core keeps its variables in another way than 2.16 to 2.22 do, so that settings can't be "
+                "told from facts: use one of these"
+            )
+
+    def knows(self, host: str) -> bool:
+        """Whether the inventory has the host."""
+        return self._inventory is not None and self._inventory.get_host(host) is not None
+
+    def of(self, host: str) -> dict[str, t.Any]:
+        """The host's variables, templates as they stand."""
+        with self.no_answers():
+            found: dict[str, t.Any] = self._manager.get_vars(  # type: ignore[union-attr]
+                play=self._play, host=self._inventory.get_host(host), task=self._task  # type: ignore[union-attr]
+            )
+        return found
+
+    def defaults(self) -> dict[str, t.Any]:
+        """The role's own defaults, templates as they stand."""
+        found: dict[str, t.Any] = self._task._role.get_default_vars(dep_chain=self._task.get_dep_chain())
+        return found
+
+    def has_facts(self, host: str) -> bool:
+        """Whether facts of the host are known in this run."""
+        return any(name.startswith(_FACT_PREFIX) for name in self._facts(host))
+
+    def own_facts(self, host: str) -> list[str]:
+        """The facts of the host that have names of this role's variables, sorted: no honest host has one."""
+        return sorted(str(name) for name in self._facts(host) if str(name).startswith(_OWN_PREFIXES))
+
+    @contextlib.contextmanager
+    def no_answers(self) -> t.Iterator[None]:
+        """While this lasts, the variables of all hosts are free of what they answered; for this process alone."""
+        manager: t.Any = self._manager
+        kept = manager._fact_cache
+        manager._fact_cache = _FactsByTheirNames(kept)
+        try:
+            yield
+        finally:
+            manager._fact_cache = kept
+
+    def _facts(self, host: str) -> t.Mapping[str, t.Any]:
+        return _facts_in(self._manager._fact_cache, host)  # type: ignore[union-attr]
+
+
+class _FactsByTheirNames:
+    """A fact cache in which each host has those facts alone that can't be taken for a user's variables."""
+
+    def __init__(self, cache: t.Any) -> None:
+        self._cache = cache
+
+    def get(self, host: str, default: t.Any = None) -> dict[str, t.Any]:
+        del default
+        return {
+            name: value for name, value in _facts_in(self._cache, host).items() if str(name).startswith(_FACT_PREFIX)
+        }
+
+    __getitem__ = get
+
+    def __contains__(self, host: str) -> bool:
+        return bool(_facts_in(self._cache, host))
+
+
+def _facts_in(cache: t.Any, host: str) -> t.Mapping[str, t.Any]:
+    """What a fact cache has of a host: a mapping up to 2.18, a plugin from 2.19 on, which raises where it has none."""
+    try:
+        return cache.get(host) or {}
+    except KeyError:
+        return {}
+
+
+__all__ = ("UserVariables",)

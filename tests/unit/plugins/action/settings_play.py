@@ -1,0 +1,122 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Runs the role's first tasks in a real ansible-playbook: what settings come from is Ansible's own precedence."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
+import yaml
+from ansible_collections.ringfence.etcd.plugins.action import etcd_settings
+
+COLLECTIONS = str(Path(etcd_settings.__file__).parents[5])
+PLAY_SECONDS = 300
+
+_LYING = """
+from ansible.module_utils.basic import AnsibleModule
+module = AnsibleModule(argument_spec=dict(facts=dict(type="dict")))
+module.exit_json(ansible_facts=module.params["facts"])
+"""
+
+HOSTS: dict[str, dict[str, t.Any]] = {
+    "etcd-1": {"ansible_host": "10.0.0.1"},
+    "etcd-2": {"ansible_host": "10.0.0.2"},
+    "etcd-3": {"ansible_host": "10.0.0.3"},
+}
+
+
+class Vault(str):
+    """A text that stands in a variables file behind !vault."""
+
+
+yaml.SafeDumper.add_representer(
+    Vault, lambda dumper, data: dumper.represent_scalar("!vault", str(data), style="|")
+)
+
+
+class SettingsPlay:
+    """A folder with an inventory, files of variables, and a module that lies."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "library").mkdir()
+        (folder / "library" / "lying.py").write_text(_LYING)
+        (folder / "password").write_text("open sesame\n")
+        self._number = 0
+        self.output = ""
+
+    def encrypted(self, text: str) -> Vault:
+        """A text as ``ansible-vault encrypt_string`` makes it."""
+        line = [sys.executable, "-m", "ansible.cli.vault", "encrypt_string", "--vault-password-file", "password"]
+        done = subprocess.run(
+            line, input=text, capture_output=True, text=True, check=True, cwd=self.folder, env=self._environment()
+        )
+        lines = [line.strip() for line in done.stdout.splitlines() if line.strip()]
+        return Vault("\n".join(lines[lines.index("!vault |") + 1 :]) + "\n")
+
+    def run(
+        self,
+        *words: str,
+        hosts: t.Mapping[str, t.Mapping[str, t.Any]] | None = None,
+        group_variables: t.Mapping[str, t.Any] | None = None,
+        play: t.Mapping[str, t.Any] | None = None,
+        role_variables: t.Mapping[str, t.Any] | None = None,
+        before: t.Sequence[t.Mapping[str, t.Any]] = (),
+        whole_role: bool = False,
+    ) -> dict[str, dict[str, t.Any]]:
+        """By host, its settings, or a dictionary with ``msg`` alone: why it has none.
+
+        ``whole_role``: with Ansible's own check of the arguments in front.
+        """
+        self._number += 1
+        folder = self.folder / f"run-{self._number}"
+        folder.mkdir()
+        local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+        inventory = {"etcd": {"hosts": dict(hosts or HOSTS), "vars": {**local, **(group_variables or {})}}}
+        (folder / "inventory.yml").write_text(yaml.safe_dump(inventory))
+        role = {"name": "ringfence.etcd.etcd_peer_tls", "tasks_from": "main" if whole_role else "members"}
+        content = "{{ (ansible_failed_result | default(__etcd_peer_tls_settings)) | to_json }}"
+        # The result is written by the controller, whatever connection a host has.
+        kept = {
+            "ansible.builtin.copy": {"dest": f"{folder}/{{{{ inventory_hostname }}}}.json", "content": content},
+            "delegate_to": "localhost",
+            "vars": {"ansible_connection": "local", "ansible_become": False},
+        }
+        block = {
+            "block": [{"ansible.builtin.include_role": role, "vars": dict(role_variables or {})}, kept],
+            "rescue": [kept],
+        }
+        playbook = {"hosts": "etcd", "gather_facts": False, "tasks": [*map(dict, before), block], **(play or {})}
+        (folder / "play.yml").write_text(yaml.safe_dump([playbook], sort_keys=False))
+        line = [sys.executable, "-m", "ansible.cli.playbook", "-i", str(folder / "inventory.yml")]
+        line += ["--vault-password-file", "password", *words, str(folder / "play.yml")]
+        done = subprocess.run(
+            line,
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=self.folder,
+            env=self._environment(),
+            stdin=subprocess.DEVNULL,
+            timeout=PLAY_SECONDS,
+        )
+        self.output = done.stdout + done.stderr
+        return {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            **{key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")},
+            "ANSIBLE_COLLECTIONS_PATH": COLLECTIONS,
+            "ANSIBLE_HOME": str(self.folder / "home"),
+            "ANSIBLE_LIBRARY": str(self.folder / "library"),
+            "ANSIBLE_LOCALHOST_WARNING": "false",
+            "ANSIBLE_NOCOLOR": "1",
+            "LC_ALL": "C.UTF-8",
+        }

@@ -1,0 +1,240 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Settings are what the user means, wherever it stands, and nothing that a host says."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+import pytest
+
+from .settings_play import HOSTS, SettingsPlay
+
+NAMES = ["etcd-1", "etcd-2", "etcd-3"]
+
+
+@pytest.fixture(scope="module")
+def play(tmp_path_factory: pytest.TempPathFactory) -> SettingsPlay:
+    return SettingsPlay(tmp_path_factory.mktemp("settings"))
+
+
+def extra(**variables: t.Any) -> tuple[str, str]:
+    return "-e", json.dumps({f"etcd_peer_tls_{name}": value for name, value in variables.items()})
+
+
+def test_all_hosts_have_the_same_list_and_their_own_member(play: SettingsPlay) -> None:
+    found = play.run(group_variables={"etcd_peer_tls_domain": "example.com"})
+    assert sorted(found) == NAMES
+    assert len({json.dumps(one["members"]) for one in found.values()}) == 1
+    for name, one in found.items():
+        assert one["member"]["name"] == name and one["coordinator"] == "etcd-1" and one["hosts"] == NAMES
+        assert one["member"]["common_name"] == f"{name}.example.com"
+
+
+@pytest.mark.parametrize("place", ["play", "vars_files", "role", "block", "inventory"])
+def test_settings_of_members_count_wherever_they_stand(play: SettingsPlay, place: str) -> None:
+    """Also for a host that is not in the run: every node's list of names has all members."""
+    given = {
+        "etcd_peer_tls_address": "{{ ansible_host | replace('10.0.', '192.168.') }}",
+        "etcd_peer_tls_common_name": "peer-{{ inventory_hostname }}",
+        "etcd_peer_tls_extra_sans": ["{{ inventory_hostname }}.internal"],
+    }
+    words = ("--limit", "etcd-1")
+    if place == "play":
+        found = play.run(*words, play={"vars": given})
+    elif place == "vars_files":
+        (play.folder / "given.json").write_text(json.dumps(given))
+        found = play.run(*words, play={"vars_files": [str(play.folder / "given.json")]})
+    elif place in ("role", "block"):
+        found = play.run(*words, role_variables=given)
+    else:
+        found = play.run(*words, group_variables=given)
+    assert list(found) == ["etcd-1"]
+    third = found["etcd-1"]["members"][2]
+    assert (third["address"], third["common_name"]) == ("192.168.0.3", "peer-etcd-3")
+    assert "etcd-3.internal" in third["dns_names"]
+
+
+def test_facts_set_nothing(play: SettingsPlay) -> None:
+    """Neither a fact of a name that another setting is made of, nor one that looks like a connection's."""
+    facts = {"site_domain": "evil.example", "ansible_host": "10.6.6.6", "ansible_ssh_host": "10.6.6.6"}
+    found = play.run(
+        before=[{"lying": {"facts": facts}, "when": "inventory_hostname == 'etcd-2'"}],
+        group_variables={"site_domain": "example.com", "etcd_peer_tls_domain": "{{ site_domain }}"},
+    )
+    for one in found.values():
+        assert one["members"][1]["common_name"] == "etcd-2.example.com"
+        assert one["members"][1]["address"] == "10.0.0.2"
+
+
+@pytest.mark.parametrize("fact", ["etcd_peer_tls_ca_host", "etcd_peer_tls_extra_sans", "__etcd_peer_tls_settings"])
+def test_a_host_whose_facts_are_named_like_settings_is_refused(play: SettingsPlay, fact: str) -> None:
+    """And it alone: the next of the members acts for the cluster."""
+    lie = {"lying": {"facts": {fact: "etcd-1"}}, "when": "inventory_hostname == 'etcd-1'"}
+    found = play.run(before=[lie])
+    assert fact in found["etcd-1"]["msg"] and "settings are never taken from facts" in found["etcd-1"]["msg"]
+    for name in ("etcd-2", "etcd-3"):
+        assert found[name]["ca_host"] == "localhost" and found[name]["coordinator"] == "etcd-2"
+
+
+def test_an_address_from_facts(play: SettingsPlay) -> None:
+    """That is the user's own wish, by the name that facts have; a member without facts is named."""
+    address = {"etcd_peer_tls_address": "{{ ansible_facts.default_ipv4.address }}"}
+    facts = {"ansible_default_ipv4": {"address": "{{ ansible_host }}"}}
+    hosts = {name: {**variables, "number": index} for index, (name, variables) in enumerate(HOSTS.items(), 1)}
+    facts = {"ansible_default_ipv4": {"address": "10.1.0.{{ number }}"}}
+    before = [{"lying": {"facts": facts}}]
+    found = play.run(hosts=hosts, before=before, group_variables=address)
+    assert [one["address"] for one in found["etcd-1"]["members"]] == ["10.1.0.1", "10.1.0.2", "10.1.0.3"]
+    found = play.run("--limit", "etcd-1", hosts=hosts, before=before, group_variables=address)
+    assert "etcd-2: etcd_peer_tls_address" in found["etcd-1"]["msg"]
+    assert "there are no facts of etcd-2 in this run" in found["etcd-1"]["msg"]
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        ["etcd-1", "etcd-2", "etcd-3"],
+        '["etcd-1", "etcd-2", "etcd-3"]',
+        "etcd-1, etcd-2, etcd-3",
+        "etcd-1\netcd-2\netcd-3\n",
+        ["etcd-1", {"name": "etcd-2"}, {"name": "third", "host": "etcd-3"}],
+    ],
+)
+def test_members_in_every_form(play: SettingsPlay, members: t.Any) -> None:
+    found = play.run(*extra(members=members), whole_role=False)
+    names = [one["name"] for one in found["etcd-1"]["members"]]
+    assert names == (NAMES if "third" not in str(members) else ["etcd-1", "etcd-2", "third"])
+    assert found["etcd-3"]["hosts"] == NAMES and found["etcd-3"]["member"]["host"] == "etcd-3"
+
+
+def test_a_member_that_says_one_thing_and_the_list_another(play: SettingsPlay) -> None:
+    listed = [{"name": "etcd-1", "address": "10.0.0.1"}, {"name": "etcd-2", "address": "10.9.9.9"}, "etcd-3"]
+    assert play.run(*extra(members=listed))["etcd-1"]["members"][1]["address"] == "10.9.9.9"
+    hosts = {**HOSTS, "etcd-2": {"ansible_host": "10.0.0.2", "etcd_peer_tls_address": "10.0.0.2"}}
+    message = play.run(*extra(members=listed), hosts=hosts)["etcd-1"]["msg"]
+    assert "member etcd-2" in message and "10.9.9.9" in message and "10.0.0.2" in message
+
+
+@pytest.mark.parametrize(
+    ("count", "hosts", "words"),
+    [(3, NAMES[:1], "member_count is 3, and the inventory gives 1 (etcd-1)"), (2, NAMES, "gives 3"), (3, NAMES, "")],
+)
+def test_a_slice_of_the_members(play: SettingsPlay, count: int, hosts: list[str], words: str) -> None:
+    found = play.run(*extra(member_count=count), hosts={name: HOSTS[name] for name in hosts})["etcd-1"]
+    assert words in found.get("msg", "") and ("msg" in found) == bool(words)
+
+
+def test_what_a_vault_encrypts_is_text_on_every_core(play: SettingsPlay) -> None:
+    secrets = {
+        "etcd_peer_tls_domain": play.encrypted("example.com"),
+        "etcd_peer_tls_ca_passphrase": play.encrypted("12345678"),
+        "etcd_peer_tls_extra_unit_settings": {"Service": {"Environment": play.encrypted("TOKEN=hidden-in-vault")}},
+    }
+    hosts = {**HOSTS, "etcd-2": {"etcd_peer_tls_address": play.encrypted("10.0.0.2")}}
+    found = play.run("-vvvv", "--check", hosts=hosts, group_variables=secrets, whole_role=False)
+    for one in found.values():
+        assert one["domain"] == "example.com" and one["has_secrets"] is True
+        assert one["members"][1]["address"] == "10.0.0.2"
+        assert one["extra_unit_settings"] == {"Service": {"Environment": "TOKEN=hidden-in-vault"}}
+        assert "12345678" not in json.dumps(one)
+    assert "12345678" not in play.output
+
+
+def test_ansibles_own_check_lets_through_what_a_vault_encrypts(play: SettingsPlay) -> None:
+    """Up to ansible-core 2.18 it ends with 'Unknown parameter type' for an option under no_log."""
+    secrets = {
+        "etcd_peer_tls_ca_passphrase": play.encrypted("12345678"),
+        "etcd_peer_tls_ca_private_key": play.encrypted("not a key"),
+        # So that the run ends in the role's first task.
+        "etcd_peer_tls_member_count": 5,
+    }
+    found = play.run(group_variables=secrets, whole_role=True)
+    assert "member_count is 5" in found["etcd-1"]["msg"]
+    assert "12345678" not in play.output and "not a key" not in play.output
+
+
+EMPTY = (
+    "members",
+    "leaving",
+    "extra_sans",
+    "packages",
+    "extra_flags",
+    "extra_unit_settings",
+    "validity_days",
+    "client_tls",
+    "identity",
+    "domain",
+    "cluster_name",
+    "probe_timeout_seconds",
+)
+
+
+def test_optional_answers_left_empty_are_the_defaults(play: SettingsPlay) -> None:
+    """What AWX makes of them is null."""
+    blank = dict.fromkeys(EMPTY)
+    found = play.run(*extra(**blank, member_count=5), whole_role=True)
+    assert "member_count is 5" in found["etcd-1"]["msg"]
+    wanted = play.run()["etcd-1"]
+    found = play.run(*extra(**blank))["etcd-1"]
+    assert found == wanted
+    assert play.run(*extra(**dict.fromkeys(EMPTY, "")))["etcd-1"] == wanted
+
+
+def test_texts_of_a_survey_or_of_a_command_line(play: SettingsPlay) -> None:
+    found = play.run(
+        "-e",
+        "etcd_peer_tls_client_tls=false etcd_peer_tls_validity_days=90 etcd_peer_tls_leaving=a.example.com,b",
+        *extra(
+            extra_unit_settings='{"Service": {"MemoryMax": "512M"}}',
+            extra_flags='{"snapshot-count": 5000}',
+            ca_passphrase=12345678,
+            probe_timeout_seconds="2.5",
+        ),
+    )["etcd-1"]
+    assert found["client_tls"] is False and found["validity_days"] == 90 and found["leaving"] == ["a.example.com", "b"]
+    assert found["extra_unit_settings"] == {"Service": {"MemoryMax": "512M"}}
+    assert found["extra_flags"] == {"snapshot-count": 5000} and found["probe_timeout_seconds"] == 2.5
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"extra_sans": [False, None]}, "etcd_peer_tls_extra_sans: an item of it is False: a text is wanted"),
+        ({"extra_sans": ["*.example.com"]}, "extra_sans '*.example.com' is no IPv4 or IPv6 address and no DNS name"),
+        ({"domain": True}, "etcd_peer_tls_domain: it is True: a text is wanted"),
+        ({"validity_days": "soon"}, "etcd_peer_tls_validity_days: it is 'soon': a whole number is wanted"),
+        ({"validity_days": True}, "etcd_peer_tls_validity_days: it is True"),
+        ({"client_tls": "perhaps"}, "etcd_peer_tls_client_tls: it is 'perhaps': true or false is wanted"),
+        ({"extra_flags": "snapshot-count"}, "etcd_peer_tls_extra_flags: it is 'snapshot-count': a dictionary is wanted"),
+        ({"extra_unit_settings": {"Service": "x"}}, "etcd_peer_tls_extra_unit_settings: Service of it is 'x'"),
+        ({"members": [7]}, "etcd_peer_tls_members: 7 is neither a host's name nor a dictionary"),
+        ({"members": [{"name": "a", "colour": 1}]}, "colour of"),
+        ({"members": [{"address": "10.0.0.1"}]}, "has no name"),
+        ({"identity": "both"}, "etcd_peer_tls_identity is 'both': one of list, shared is wanted"),
+        ({"group": "etdc"}, "the inventory group etdc is empty or does not exist (groups: etcd)"),
+        ({"ca_private_key": ["-----BEGIN", "hidden"]}, "etcd_peer_tls_ca_private_key: it is a list: a text is wanted"),
+        ({"address": "{{ nowhere }}"}, "etcd_peer_tls_address can't be worked out"),
+    ],
+)
+def test_what_can_not_be_meant_is_refused_by_its_own_name(
+    play: SettingsPlay, given: dict[str, t.Any], words: str
+) -> None:
+    message = play.run(*extra(**given))["etcd-1"]["msg"]
+    assert words in message and "\n" not in message and "hidden" not in play.output
+
+
+def test_names_that_have_the_domain_already(play: SettingsPlay) -> None:
+    hosts = {f"n{number}.example.com": {"ansible_host": f"10.0.0.{number}"} for number in (1, 2, 3)}
+    found = play.run(hosts=hosts, group_variables={"etcd_peer_tls_domain": "example.com"})
+    (first, *_others) = found["n1.example.com"]["members"]
+    assert first["common_name"] == "n1.example.com" and first["dns_names"] == ["n1.example.com", "localhost"]
+
+
+def test_the_older_name_of_a_hosts_address(play: SettingsPlay) -> None:
+    hosts = {name: {"ansible_ssh_host": one["ansible_host"]} for name, one in HOSTS.items()}
+    found = play.run(hosts=hosts)["etcd-1"]
+    assert [one["address"] for one in found["members"]] == ["10.0.0.1", "10.0.0.2", "10.0.0.3"]
