@@ -87,18 +87,18 @@ def read_authority(
     return authority_chain.read_chain(
         text,
         what,
-        is_signed_by=lambda one, other: certificates.is_signed_by(_loaded(one, what), _public_key(other, what)),
+        is_signed_by=lambda one, other: certificates.is_signed_by(loaded(one, what), _public_key(other, what)),
         is_of_key=None if public is None else lambda one: keys.public_key_bytes(_public_key(one, what)) == public,
         key_name=key_name,
     )
 
 
-def _loaded(certificate: Certificate, what: str) -> x509.Certificate:
+def loaded(certificate: Certificate, what: str) -> x509.Certificate:
     return certificates.load_certificate(given_pem.written_certificate(certificate.der).encode("ascii"), what)
 
 
 def _public_key(certificate: Certificate, what: str) -> keys.PublicKey:
-    return t.cast("keys.PublicKey", _loaded(certificate, what).public_key())
+    return t.cast("keys.PublicKey", loaded(certificate, what).public_key())
 
 
 def _checked(
@@ -111,10 +111,23 @@ def _checked(
         if keys.has_cryptography():
             key = keys.load_private_key(key_text.encode("ascii"), PRIVATE_KEY, passphrase, PASSPHRASE)
     chain = read_authority(certificate, CERTIFICATE, key, PRIVATE_KEY)
-    if now is not None:
-        authority_chain.check_dates(chain, CERTIFICATE, now)
+    for one in () if now is None else chain:
+        problems = authority_chain.validity_problems(one, now)
+        if problems:
+            raise InputError(
+                f"{CERTIFICATE}, CA {authority_chain.described(one)}, can't be used: {'; '.join(problems)}; nothing"
+                " signed by it would be accepted"
+            )
     issuing, *parents = (given_pem.written_certificate(one.der) for one in chain)
     return GivenAuthority(issuing, tuple(parents), key_text)
 
 
-__all__ = ("CERTIFICATE", "PASSPHRASE", "PRIVATE_KEY", "GivenAuthority", "checked_authority", "read_authority")
+__all__ = (
+    "CERTIFICATE",
+    "PASSPHRASE",
+    "PRIVATE_KEY",
+    "GivenAuthority",
+    "checked_authority",
+    "loaded",
+    "read_authority",
+)

@@ -64,9 +64,26 @@ def read_chain(
     if len(given) == 1:
         # Before a library is asked about a key that it may not know.
         _check_issuing(given[0], what)
+    chain = _in_order(given, is_parent, is_of_key, what, key_name)
+    _check_issuing(chain[0], what)
+    constraints_of_chain(chain, what)
+    return chain
+
+
+def read_in_order(text: str | bytes, what: str) -> tuple[Certificate, ...]:
+    """As `read_chain`, of a text that was checked before: what its certificates are good for is not judged again."""
+    given = tuple(der.read_certificate(one, what) for one in given_pem.certificate_ders(text, what))
+    return _in_order(given, lambda parent, child: parent is not child and _names_as_issuer(child, parent), None, what)
+
+
+def _in_order(
+    given: tuple[Certificate, ...],
+    is_parent: IsSignedBy,
+    is_of_key: IsOfKey | None,
+    what: str,
+    key_name: str = "",
+) -> tuple[Certificate, ...]:
     issuing = _issuing(given, is_parent, is_of_key, what, key_name)
-    _check_issuing(issuing, what)
-    constraints_of_chain(given, what)
     chain = _with_parents(issuing, given, is_parent)
     for one in given:
         if one not in chain:
@@ -77,16 +94,17 @@ def read_chain(
     return chain
 
 
-def check_dates(chain: t.Iterable[Certificate], what: str, now: datetime.datetime) -> None:
-    """CryptoError where a certificate of the CA has ended or not begun: nothing that it signed would be accepted."""
-    for one in chain:
-        if one.not_after <= now:
-            problem = f"expired at {iso_time(one.not_after)} (now it is {iso_time(now)})"
-        elif one.not_before > now:
-            problem = f"is valid only from {iso_time(one.not_before)} (now it is {iso_time(now)}: is this clock right?)"
-        else:
-            continue
-        raise CryptoError(f"{what}: {described(one)} {problem}; nothing signed by it would be accepted")
+def validity_problems(certificate: Certificate, now: datetime.datetime) -> list[str]:
+    """Why a CA can't be used now: expired, or not yet valid."""
+    problems = []
+    if certificate.not_after <= now:
+        problems.append(f"it expired at {iso_time(certificate.not_after)} (now it is {iso_time(now)})")
+    if certificate.not_before > now:
+        start = iso_time(certificate.not_before)
+        problems.append(
+            f"it is valid only from {start} (now it is {iso_time(now)}: see whether this host's clock is right)"
+        )
+    return problems
 
 
 def constraints_of_chain(chain: t.Iterable[Certificate], what: str) -> tuple[NameConstraints, ...]:
@@ -170,7 +188,9 @@ def _issuing(
     )
 
 
-def _with_parents(issuing: Certificate, given: tuple[Certificate, ...], is_parent: IsSignedBy) -> tuple[Certificate, ...]:
+def _with_parents(
+    issuing: Certificate, given: tuple[Certificate, ...], is_parent: IsSignedBy
+) -> tuple[Certificate, ...]:
     """All above the issuing CA, nearest first; a parent that has two certificates (a cross-signed one) has both in."""
     chain = [issuing]
     for child in chain:
@@ -202,4 +222,12 @@ def _authority_key_identifier(certificate: Certificate) -> bytes | None:
         return None
 
 
-__all__ = ("check_dates", "constraints_of_chain", "described", "read_chain")
+__all__ = (
+    "AUTHORITY_KEY_IDENTIFIER",
+    "SUBJECT_KEY_IDENTIFIER",
+    "constraints_of_chain",
+    "described",
+    "read_chain",
+    "read_in_order",
+    "validity_problems",
+)

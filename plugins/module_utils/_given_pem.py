@@ -15,15 +15,21 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+import typing as t
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import CryptoError
 from ansible_collections.ringfence.etcd.plugins.module_utils._pem import CERTIFICATE_LABEL, PemBlock
+
+if t.TYPE_CHECKING:  # pragma: no cover
+    from ansible.module_utils.basic import AnsibleModule
 
 MAXIMAL_BYTES = 256 * 1024
 
 _MARK = re.compile(rb"-----[ \t]*(BEGIN|END)[ \t]+([A-Z0-9][A-Z0-9 ]{0,60}?)[ \t]*-----")
 # Not the words alone: a certificate's own text may speak of its "Private Key Usage Period".
-_PRIVATE = re.compile(rb"(?i)PRIVATE KEY[ \t]*-----|-----[ \t]*BEGIN[A-Z0-9 \t]{0,40}PRIVATE KEY|^Private-Lines:", re.MULTILINE)
+_PRIVATE = re.compile(
+    rb"(?i)PRIVATE KEY[ \t]*-----|-----[ \t]*BEGIN[A-Z0-9 \t]{0,40}PRIVATE KEY|^Private-Lines:", re.MULTILINE
+)
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _HEADER = re.compile(rb"[A-Za-z0-9-]+:[^\r\n]*")
 # A binary file that was read as text has these for what was none.
@@ -52,6 +58,14 @@ def holds_private_key(text: str | bytes) -> bool:
     return bool(_PRIVATE.search(as_bytes(text)))
 
 
+def hide_misplaced_keys(module: AnsibleModule, *options: str) -> None:
+    """Have Ansible blank out a public option with a private key in it, which it would show in the module's result."""
+    for option in options:
+        value = module.params.get(option)
+        if isinstance(value, str) and holds_private_key(value):
+            module.no_log_values.add(value)
+
+
 def certificate_ders(text: str | bytes, what: str) -> tuple[bytes, ...]:
     """The DER of each certificate in a public text, in order; CryptoError where anything else is in it."""
     if holds_private_key(text):
@@ -73,8 +87,10 @@ def private_key_block(
     """The one private key in a text; CryptoError where it is none, in a form that is not read, or badly encrypted."""
     raw = as_bytes(text)
     if raw.lstrip().startswith(b"PuTTY-User-Key-File"):
-        raise CryptoError(f"{what} is in PuTTY's format: convert it with puttygen FILE -O private-openssh-new and then"
-                          " ssh-keygen -p -m PKCS8")
+        raise CryptoError(
+            f"{what} is in PuTTY's format: convert it with puttygen FILE -O private-openssh-new and then"
+            " ssh-keygen -p -m PKCS8"
+        )
     blocks = _blocks(text, what, "private key")
     private = [block for block in blocks if block.label.endswith("PRIVATE KEY")]
     others = [block.label for block in blocks if not block.label.endswith(("PRIVATE KEY", " PARAMETERS"))]
@@ -207,6 +223,7 @@ __all__ = (
     "MAXIMAL_BYTES",
     "as_bytes",
     "certificate_ders",
+    "hide_misplaced_keys",
     "holds_private_key",
     "is_encrypted",
     "private_key_block",

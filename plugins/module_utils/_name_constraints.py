@@ -59,8 +59,10 @@ class NameConstraints:
 
     def forbids_dns_name(self, name: str) -> bool:
         permitted = self.permitted.dns_names
-        return bool(permitted) and not any(_is_below(name, domain) for domain in permitted) or any(
-            _is_below(name, domain) or _covers(name, domain) for domain in self.excluded.dns_names
+        return (
+            bool(permitted)
+            and not any(_is_below(name, domain) for domain in permitted)
+            or any(_is_below(name, domain) or _covers(name, domain) for domain in self.excluded.dns_names)
         )
 
     def forbids_ip_address(self, text: str) -> bool:

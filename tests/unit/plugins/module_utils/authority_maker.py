@@ -58,9 +58,7 @@ def authority(
         .not_valid_before(not_before)
         .not_valid_after(not_after)
         .add_extension(x509.BasicConstraints(is_ca, None), True)
-        .add_extension(
-            x509.KeyUsage(digital_signature=not is_ca, key_cert_sign=is_ca, crl_sign=is_ca, **_USAGES), True
-        )
+        .add_extension(x509.KeyUsage(digital_signature=not is_ca, key_cert_sign=is_ca, crl_sign=is_ca, **_USAGES), True)
         .add_extension(identifier, False)
         .add_extension(own, False)
     )

@@ -164,7 +164,11 @@ BAD_KEYS = {
     "another CA's": (OTHER.key_pem, "", "is not the key of etcd_peer_tls_ca_certificate ('Example root' (SHA-256"),
     "OpenSSH's": (OPENSSH, "", "is in OpenSSH's format: convert a copy of it with ssh-keygen"),
     "PuTTY's": ("PuTTY-User-Key-File-3: ecdsa-sha2-nistp256\nPrivate-Lines: 1\n", "", "is in PuTTY's format"),
-    "encrypted": (ENCRYPTED, "", "is encrypted and no passphrase was given: give its passphrase with etcd_peer_tls_ca_p"),
+    "encrypted": (
+        ENCRYPTED,
+        "",
+        "is encrypted and no passphrase was given: give its passphrase with etcd_peer_tls_ca_p",
+    ),
     "old, encrypted": (OLD_ENCRYPTED, "", "is encrypted and no passphrase was given"),
     "not encrypted": (KEY, PASSPHRASE, "is not encrypted, but a passphrase was given: leave etcd_peer_tls_ca_passphra"),
     "a wrong passphrase": (ENCRYPTED, "wrong-horse", "the passphrase in etcd_peer_tls_ca_passphrase is wrong"),
