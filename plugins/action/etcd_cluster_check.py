@@ -84,7 +84,9 @@ def _lost_because(given: dict[str, t.Any], task_vars: dict[str, t.Any]) -> str:
     is_due = not ca.get("certificate") and any(reason.get("code") == MISSING for reason in ca.get("due", ()))
     if not is_due or given["ca_certificate"] or given["ca_host"] is None or given["ca_on_ephemeral_controller"]:
         return ""
-    variables = task_vars["hostvars"][given["ca_host"]] if given["ca_host"] in task_vars["hostvars"] else {}
+    known = task_vars["hostvars"]
+    # Not .get: hostvars of ansible-core 2.16 give an undefined value for a host that is not in the inventory.
+    variables = known[given["ca_host"]] if given["ca_host"] in known else {}  # noqa: SIM401
     if not is_on_controller(given["ca_host"], variables.get("ansible_connection")):
         return ""
     return why_lost_with_controller(set(task_vars), os.environ) or ""

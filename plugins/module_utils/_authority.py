@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The CA as a user gives it: one certificate, or the issuing CA with its parents, and its key. One place says what it is.
+"""The CA as a user gives it: one certificate, or the issuing CA with its parents, and its key.
 
 ``checked_authority`` is for the controller, at the start of a run: before any host is spoken to and before a module has
 any of it. It needs ``cryptography`` only for what a key or a signature says; without it that is told by the CA's host,
@@ -111,15 +111,20 @@ def _checked(
         if keys.has_cryptography():
             key = keys.load_private_key(key_text.encode("ascii"), PRIVATE_KEY, passphrase, PASSPHRASE)
     chain = read_authority(certificate, CERTIFICATE, key, PRIVATE_KEY)
-    for one in () if now is None else chain:
+    if now is not None:
+        _check_dates(chain, now)
+    issuing, *parents = (given_pem.written_certificate(one.der) for one in chain)
+    return GivenAuthority(issuing, tuple(parents), key_text)
+
+
+def _check_dates(chain: tuple[Certificate, ...], now: datetime.datetime) -> None:
+    for one in chain:
         problems = authority_chain.validity_problems(one, now)
         if problems:
             raise InputError(
                 f"{CERTIFICATE}, CA {authority_chain.described(one)}, can't be used: {'; '.join(problems)}; nothing"
                 " signed by it would be accepted"
             )
-    issuing, *parents = (given_pem.written_certificate(one.der) for one in chain)
-    return GivenAuthority(issuing, tuple(parents), key_text)
 
 
 __all__ = (

@@ -118,9 +118,9 @@ def constraints_of_chain(chain: t.Iterable[Certificate], what: str) -> tuple[Nam
         if constraints is not None:
             if not constraints.are_known:
                 raise CryptoError(
-                    f"{what}: {described(one)} has name constraints of a kind that etcd does not know (such as directory"
-                    " names), so that it would refuse every certificate: use a CA whose constraints name DNS names and"
-                    " IP addresses alone"
+                    f"{what}: {described(one)} has name constraints of a kind that etcd does not know (such as"
+                    " directory names), so that it would refuse every certificate: use a CA whose constraints name DNS"
+                    " names and IP addresses alone"
                 )
             found.append(constraints)
     return tuple(found)
@@ -150,7 +150,8 @@ def _check_usable(certificate: Certificate, what: str) -> None:
     if lacking and _ANY_USAGE not in (purposes or ()):
         raise CryptoError(
             f"{what} is limited by its extended key usage ({', '.join(purposes or ()) or 'none'}) and lacks"
-            f" {' and '.join(lacking)}: etcd would refuse every peer's certificate below it; use a CA without that limit"
+            f" {' and '.join(lacking)}: etcd would refuse every peer's certificate below it; use a CA without that"
+            " limit"
         )
 
 

@@ -217,7 +217,7 @@ def checked_profiles(profiles: t.Sequence[PeerProfile], issuer_common_name: str 
 def why_names_forbidden(
     name: str, dns_names: t.Sequence[str], ip_addresses: t.Sequence[str], issuer: IssuerFacts
 ) -> str | None:
-    """Why no peer would take a certificate with these names from this CA: its name constraints; None where one would."""
+    """Why no peer would take a certificate with these names: the CA's name constraints; None where one would."""
     forbidden = forbidden_names(issuer.constraints, dns_names, ip_addresses)
     if not forbidden:
         return None
@@ -227,8 +227,8 @@ def why_names_forbidden(
     if others:
         ways_out.append(f"use names and addresses that the CA permits in place of {', '.join(others)}, or another CA")
     return (
-        f"member {name}: the CA {issuer.label} {'; '.join(map(str, issuer.constraints))} (its name constraints), so that"
-        f" no peer would take a certificate with {', '.join(forbidden)}: {' and '.join(ways_out)}"
+        f"member {name}: the CA {issuer.label} {'; '.join(map(str, issuer.constraints))} (its name constraints), so"
+        f" that no peer would take a certificate with {', '.join(forbidden)}: {' and '.join(ways_out)}"
     )
 
 
@@ -387,8 +387,8 @@ def _profile_differences(found: CertificateFacts, issuer: IssuerFacts) -> t.Iter
 __all__ = (
     "EXTENDED_KEY_USAGES",
     "KEY_TYPES",
-    "MISSING",
     "LOOPBACK_NAMES",
+    "MISSING",
     "CertificateFacts",
     "IssuerFacts",
     "PeerProfile",

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""PEM as people give it: pasted, from a vault, a form or another system. What is meant is read, or one line says why not.
+"""PEM as people give it: pasted, from a vault, a form or another system. It is read, or one line says why not.
 
-Wider than what etcd reads, so nothing of the text itself goes on: what is read is written anew with ``written``. Text in,
-bytes out; no I/O. No line ever holds a part of the text.
+Wider than what etcd reads, so nothing of the text itself goes on: what is read is written anew with ``written``. Text
+in, bytes out; no I/O. No line ever holds a part of the text.
 
 Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 """
@@ -139,7 +139,7 @@ def written_certificate(der: bytes) -> str:
 
 
 def _blocks(text: str | bytes, what: str, wanted: str) -> tuple[PemBlock, ...]:
-    """All blocks in order, however their lines end or begin; at least one, or CryptoError says what there is instead."""
+    """All blocks in order, however their lines end or begin; CryptoError where there is none, and what is instead."""
     raw = as_bytes(text)
     if raw.startswith(_BYTE_ORDER_MARK):
         raw = raw[len(_BYTE_ORDER_MARK) :]
@@ -203,7 +203,7 @@ def _what_else(raw: bytes, wanted: str) -> str:
         return f"it is PKCS#12: take the {wanted} out with openssl pkcs12 -in FILE {which}"
     if armoured:
         return "it is base64 without its first and last line (-----BEGIN ...-----, -----END ...-----): give it whole"
-    if raw[:1] == b"\x30" and len(raw) > 1 and raw[1] >= 0x80 or _REPLACEMENT in raw or b"\0" in raw:
+    if (raw[:1] == b"\x30" and len(raw) > 1 and raw[1] >= 0x80) or _REPLACEMENT in raw or b"\0" in raw:
         return f"it is binary (DER or PKCS#12): convert it with openssl {option} -inform DER -in FILE"
     if b"\n" not in stripped and len(stripped) < 1024 and (b"/" in stripped or stripped.endswith((b".pem", b".crt"))):
         return "it looks like a path, the content is wanted: give it with lookup('ansible.builtin.file', ...)"

@@ -159,10 +159,8 @@ def plan_issue(request: Request, authority: Authority | None, now: datetime) -> 
     rules.checked_profiles(
         [member.profile for member in request.members], None if authority is None else authority.common_name
     )
-    for profile in () if authority is None else [member.profile for member in request.members]:
-        why = rules.why_names_forbidden(profile.name, profile.dns_names, profile.ip_addresses, authority.facts)
-        if why is not None:
-            raise InputError(why, member=profile.name)
+    if authority is not None:
+        _check_names(request, authority)
     if request.directory is not None and any(member.profile.name == "ca" for member in request.members):
         raise InputError("a member can't have the name ca in a directory: its files would be those of the CA")
     decisions = tuple(_decide(request, member, authority, now) for member in request.members)
@@ -215,6 +213,14 @@ def _decide(request: Request, member: Member, authority: Authority | None, now: 
     if paths is not None:
         changes = _file_changes(request, paths, bool(reasons), new_key)
     return Decision(member, tuple(reasons), new_key, found, facts, changes)
+
+
+def _check_names(request: Request, authority: Authority) -> None:
+    """InputError where a member's names are outside of the CA's name constraints."""
+    for profile in (member.profile for member in request.members):
+        why = rules.why_names_forbidden(profile.name, profile.dns_names, profile.ip_addresses, authority.facts)
+        if why is not None:
+            raise InputError(why, member=profile.name)
 
 
 def _paths(request: Request, name: str) -> tuple[str, str] | None:

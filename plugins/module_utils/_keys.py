@@ -122,7 +122,7 @@ def load_private_key(pem: bytes, what: str, passphrase: str | None = None, passp
         key = serialization.load_pem_private_key(clean, None if passphrase is None else passphrase.encode("utf-8"))
     except UnsupportedAlgorithm as exc:
         raise CryptoError(f"{what} has a type that this host's OpenSSL does not know: use one of another type") from exc
-    except (ValueError, TypeError) as exc:
+    except (ValueError, TypeError):
         if encrypted and _is_whole(block):
             raise CryptoError(f"{what} can't be decrypted: the passphrase in {passphrase_option} is wrong") from None
         raise CryptoError(f"{what} is broken: its PEM can't be read; put the key back from its backup") from None

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ringfence.etcd contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Name constraints of a CA (RFC 5280, 4.2.1.10): which names it may put into a certificate. Pure, standard library only.
+"""Name constraints of a CA (RFC 5280, 4.2.1.10): which names it may put into a certificate. Pure.
 
 Judged as Go does it, which etcd is made of: a name is held against every constraint of its own kind, a kind of which
 nothing is permitted is free, and a constraint of a kind that Go does not know makes the CA useless.
@@ -59,10 +59,8 @@ class NameConstraints:
 
     def forbids_dns_name(self, name: str) -> bool:
         permitted = self.permitted.dns_names
-        return (
-            bool(permitted)
-            and not any(_is_below(name, domain) for domain in permitted)
-            or any(_is_below(name, domain) or _covers(name, domain) for domain in self.excluded.dns_names)
+        return (bool(permitted) and not any(_is_below(name, domain) for domain in permitted)) or any(
+            _is_below(name, domain) or _covers(name, domain) for domain in self.excluded.dns_names
         )
 
     def forbids_ip_address(self, text: str) -> bool:

@@ -87,8 +87,8 @@ options:
         default: false
   ca_certificate_path:
     description:
-      - The file with the CA's certificate, and those of its parents if it has any, in any order. Mutually exclusive with
-        O(ca_certificate_content).
+      - The file with the CA's certificate, and those of its parents if it has any, in any order.
+      - Mutually exclusive with O(ca_certificate_content).
     type: path
   ca_certificate_content:
     description:
@@ -282,8 +282,8 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_rules import KEY_TYPES
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import RingfenceError, fail_with
-from ansible_collections.ringfence.etcd.plugins.module_utils._issue_request import run
 from ansible_collections.ringfence.etcd.plugins.module_utils._given_pem import hide_misplaced_keys
+from ansible_collections.ringfence.etcd.plugins.module_utils._issue_request import run
 from ansible_collections.ringfence.etcd.plugins.module_utils._keys import require_cryptography
 
 

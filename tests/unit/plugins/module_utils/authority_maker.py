@@ -76,7 +76,7 @@ def rsa_key() -> t.Any:
 
 
 def of_rsa_pss(made: Issued) -> bytes:
-    """The same certificate as DER whose key says that it is for RSA-PSS alone: openssl req -newkey rsa-pss makes one."""
+    """The same certificate as DER, whose key says that it is for RSA-PSS alone (openssl req -newkey rsa-pss)."""
     der = made.certificate.public_bytes(serialization.Encoding.DER)
     key = made.key.public_key().public_bytes(
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo

@@ -317,12 +317,12 @@ def changed(text: str) -> st.SearchStrategy[str]:
 def der_changed(text: str) -> st.SearchStrategy[str]:
     """A good text whose DER has other bytes."""
     der, label = base64.b64decode(unarmoured(text)), text.split("-----")[1][len("BEGIN ") :]
-    return st.tuples(st.integers(0, len(der) - 1), st.binary(min_size=1, max_size=3)).map(
-        lambda cut: (
-            f"-----BEGIN {label}-----\n{base64.b64encode(der[: cut[0]] + cut[1] + der[cut[0] + len(cut[1]) :]).decode()}"
-            f"\n-----END {label}-----\n"
-        )
-    )
+
+    def armoured(cut: tuple[int, bytes]) -> str:
+        body = base64.b64encode(der[: cut[0]] + cut[1] + der[cut[0] + len(cut[1]) :]).decode()
+        return f"-----BEGIN {label}-----\n{body}\n-----END {label}-----\n"
+
+    return st.tuples(st.integers(0, len(der) - 1), st.binary(min_size=1, max_size=3)).map(armoured)
 
 
 @settings(max_examples=200, deadline=None, derandomize=True)
