@@ -30,7 +30,6 @@ _MARK = re.compile(rb"-----[ \t]*(BEGIN|END)[ \t]+([A-Z0-9][A-Z0-9 ]{0,60}?)[ \t
 _PRIVATE = re.compile(
     rb"(?i)PRIVATE KEY[ \t]*-----|-----[ \t]*BEGIN[A-Z0-9 \t]{0,40}PRIVATE KEY|^Private-Lines:", re.MULTILINE
 )
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _HEADER = re.compile(rb"[A-Za-z0-9-]+:[^\r\n]*")
 # A binary file that was read as text has these for what was none.
 _REPLACEMENT = "\ufffd".encode()
@@ -141,8 +140,6 @@ def written_certificate(der: bytes) -> str:
 def _blocks(text: str | bytes, what: str, wanted: str) -> tuple[PemBlock, ...]:
     """All blocks in order, however their lines end or begin; CryptoError where there is none, and what is instead."""
     raw = as_bytes(text)
-    if raw.startswith(_BYTE_ORDER_MARK):
-        raw = raw[len(_BYTE_ORDER_MARK) :]
     if not raw.strip():
         raise CryptoError(f"{what} is empty: put the {wanted} back from its backup")
     if len(raw) > MAXIMAL_BYTES:

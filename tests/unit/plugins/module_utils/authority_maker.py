@@ -42,6 +42,7 @@ def authority(
     extended: t.Sequence[x509.ObjectIdentifier] | None = None,
     constraints: x509.NameConstraints | None = None,
     pss: bool = False,
+    identifiers: bool = True,
 ) -> Issued:
     """A CA, self-signed where no issuer is given; ``pss``: signed with RSA-PSS."""
     key = key or new_key()
@@ -59,9 +60,9 @@ def authority(
         .not_valid_after(not_after)
         .add_extension(x509.BasicConstraints(is_ca, None), True)
         .add_extension(x509.KeyUsage(digital_signature=not is_ca, key_cert_sign=is_ca, crl_sign=is_ca, **_USAGES), True)
-        .add_extension(identifier, False)
-        .add_extension(own, False)
     )
+    if identifiers:
+        builder = builder.add_extension(identifier, False).add_extension(own, False)
     if extended is not None:
         builder = builder.add_extension(x509.ExtendedKeyUsage(extended), False)
     if constraints is not None:

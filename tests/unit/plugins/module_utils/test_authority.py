@@ -223,6 +223,11 @@ def test_a_parent_of_the_same_name_that_did_not_sign() -> None:
     namesake = maker.authority("Example root")
     assert "different CAs" in refused(ISSUING.pem + namesake.pem, "")
     assert given_authority(ISSUING.pem + ROOT.pem, "").parents == (ROOT.pem,)
+    # Where no key identifier tells them apart, the signature does.
+    old, namesake = (maker.authority("Old root", identifiers=False) for _number in range(2))
+    below = maker.authority("below", old, identifiers=False)
+    assert "different CAs" in refused(below.pem + namesake.pem, "")
+    assert given_authority(old.pem + below.pem, "").parents == (old.pem,)
 
 
 def test_a_cross_signed_parent_and_a_renewed_one() -> None:
