@@ -11,9 +11,14 @@ it has imported.
 from __future__ import annotations
 
 import datetime
+import os
 import typing as t
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_rules import KEY_TYPES
+from ansible_collections.ringfence.etcd.plugins.module_utils._authority_place import (
+    is_on_controller,
+    why_lost_with_controller,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_rules import KEY_TYPES, MISSING
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster_due import Found, Wanted, cluster_due
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError
 from ansible_collections.ringfence.etcd.plugins.module_utils._guards import (
@@ -45,6 +50,8 @@ _ARGUMENTS: dict[str, t.Any] = {
     "overrule_distribution_etcd": {"type": "bool", "default": False},
     "ca_certificate": {"type": "str"},
     "ca": {"type": "dict"},
+    "ca_host": {"type": "str"},
+    "ca_on_ephemeral_controller": {"type": "bool", "default": False},
     "key_type": {"type": "str", "choices": list(KEY_TYPES), "default": "ecdsa-p256"},
     "validity_days": {"type": "int", "default": 365},
     "renew_before_days": {"type": "int", "default": 30},
@@ -63,7 +70,7 @@ class ActionModule(OneLineAction):
         members = [member_from(member) for member in given["members"]]
         if given["looks_variable"] is not None:
             given["looks"] = registered_looks(task_vars, given["members"], given["looks_variable"])
-        found = _judged(given, members, datetime.datetime.now(datetime.timezone.utc))
+        found = _judged(given, members, _lost_because(given, task_vars), datetime.datetime.now(datetime.timezone.utc))
         # Not under "warnings", which Ansible would show a second time.
         notes = found.pop("warnings")
         for note in notes:
@@ -71,8 +78,26 @@ class ActionModule(OneLineAction):
         return {"changed": False, "notes": notes, "_ansible_verbose_override": True, **found}
 
 
-def _judged(given: dict[str, t.Any], members: list[Member], now: datetime.datetime) -> dict[str, t.Any]:
+def _lost_because(given: dict[str, t.Any], task_vars: dict[str, t.Any]) -> str:
+    """Why a CA that is to be made in this run would be lost; empty where none is, or it would not."""
+    ca = given["ca"] or {}
+    is_due = not ca.get("certificate") and any(reason.get("code") == MISSING for reason in ca.get("due", ()))
+    if not is_due or given["ca_certificate"] or given["ca_host"] is None or given["ca_on_ephemeral_controller"]:
+        return ""
+    known = task_vars["hostvars"]
+    # Not .get: hostvars of ansible-core 2.16 give an undefined value for a host that is not in the inventory.
+    variables = known[given["ca_host"]] if given["ca_host"] in known else {}  # noqa: SIM401
+    if not is_on_controller(given["ca_host"], variables.get("ansible_connection")):
+        return ""
+    return why_lost_with_controller(set(task_vars), os.environ) or ""
+
+
+def _judged(
+    given: dict[str, t.Any], members: list[Member], lost_because: str, now: datetime.datetime
+) -> dict[str, t.Any]:
     looks = _checked_looks(given["looks"], members)
+    authority = given["ca"] or {}
+    at_hand = given["ca_certificate"] or authority.get("certificate")
     question = Question(
         cluster_name=given["cluster_name"],
         identity=given["identity"],
@@ -84,6 +109,8 @@ def _judged(given: dict[str, t.Any], members: list[Member], now: datetime.dateti
         archive_sha256=given["archive_sha256"] or "",
         overrule_distribution_etcd=given["overrule_distribution_etcd"],
         ca_certificate=given["ca_certificate"] or None,
+        authority=at_hand,
+        new_authority_lost_because=lost_because,
         flag_settings=flag_settings_from(given["settings"]),
         time=now,
     )
@@ -97,9 +124,8 @@ def _judged(given: dict[str, t.Any], members: list[Member], now: datetime.dateti
         install=given["install"],
         archive=given["archive"] or "",
     )
-    authority = given["ca"] or {}
     found = Found(
-        authority=question.ca_certificate or authority.get("certificate"),
+        authority=at_hand,
         authority_due=authority.get("due", ()),
         hosts_due={name: look.get("due") for name, look in looks.items()},
     )

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible import constants as C
 from ansible.errors import AnsibleError, AnsibleUndefinedVariable
+from ansible_collections.ringfence.etcd.plugins.module_utils._authority import checked_authority
+from ansible_collections.ringfence.etcd.plugins.module_utils._authority_place import checked_ca_host
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError
 from ansible_collections.ringfence.etcd.plugins.module_utils._members import ClusterSettings, Member, make_members
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._actions import OneLineAction
@@ -29,7 +32,10 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._settings import (
 )
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._user_variables import UserVariables
 
-_ARGUMENTS: dict[str, t.Any] = {"secrets": {"type": "bool", "default": False}}
+_ARGUMENTS: dict[str, t.Any] = {
+    "keys_travel": {"type": "bool", "default": True},
+    "secrets": {"type": "bool", "default": False},
+}
 
 
 class ActionModule(OneLineAction):
@@ -38,7 +44,7 @@ class ActionModule(OneLineAction):
     _requires_connection = False
 
     def _answer(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        wants_secrets = self._given(_ARGUMENTS)["secrets"]
+        given = self._given(_ARGUMENTS)
         self._user = UserVariables(self._task, task_vars)
         self._defaults = self._user.defaults()
         self._variables: dict[str, dict[str, t.Any]] = {}
@@ -50,9 +56,15 @@ class ActionModule(OneLineAction):
                 "from facts; look at what runs on this host, or, where they were cached by a set_fact of yours, put them "
                 "into the inventory and use --flush-cache"
             )
-        settings = self._settings_of(host, tuple(OPTIONS))
-        if wants_secrets:
+        settings = self._with_authority(self._settings_of(host, tuple(OPTIONS)))
+        if given["secrets"]:
             return {"changed": False, **{name: settings[name] for name in SECRETS}}
+        has_secrets = any(settings[name] for name in SECRETS)
+        if (given["keys_travel"] or has_secrets) and C.DEFAULT_KEEP_REMOTE_FILES:
+            raise InputError(
+                "ANSIBLE_KEEP_REMOTE_FILES would leave private keys, or the CA's passphrase, in temporary files: switch "
+                "it off (keep_remote_files in ansible.cfg) and run again"
+            )
         members = self._members(settings, task_vars)
         batch = plain(task_vars["ansible_play_batch"])
         believed = [name for name in batch if not self._user.own_facts(name)]
@@ -61,12 +73,21 @@ class ActionModule(OneLineAction):
             "changed": False,
             "_ansible_verbose_override": True,
             **{name: value for name, value in settings.items() if name not in SECRETS},
-            "has_secrets": any(settings[name] for name in SECRETS),
+            "has_secrets": has_secrets,
             "coordinator": coordinator_of(hosts, host, believed, settings["cluster_name"]),
             "hosts": hosts,
             "members": [member_as_dict(member) for member in members],
             "member": next(member_as_dict(member) for member in members if member.host == host),
         }
+
+    def _with_authority(self, settings: dict[str, t.Any]) -> dict[str, t.Any]:
+        """The settings with the CA written anew from what was read in them, and its host known."""
+        ca_host = settings["ca_host"]
+        checked_ca_host(ca_host, [ca_host] if self._user.knows(ca_host) else [])
+        authority = checked_authority(settings["ca_certificate"], settings["ca_private_key"], settings["ca_passphrase"])
+        if authority is None:
+            return settings
+        return {**settings, "ca_certificate": authority.bundle, "ca_private_key": authority.private_key}
 
     def _variables_of(self, host: str) -> dict[str, t.Any]:
         if host not in self._variables:
@@ -145,6 +166,7 @@ class ActionModule(OneLineAction):
                 peer_port=settings["peer_port"],
                 client_port=settings["client_port"],
                 client_tls=settings["client_tls"],
+                loopback_sans=settings["loopback_sans"],
             ),
         )
 

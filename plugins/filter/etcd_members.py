@@ -62,6 +62,10 @@ options:
     description: Whether the client URLs are https.
     type: bool
     default: true
+  loopback_sans:
+    description: Whether loopback's names (C(localhost), C(127.0.0.1), C(::1)) are among the subject alternative names.
+    type: bool
+    default: true
 """
 
 EXAMPLES = r"""
@@ -131,6 +135,7 @@ def etcd_members(
     peer_port: int = 2380,
     client_port: int = 2379,
     client_tls: bool = True,
+    loopback_sans: bool = True,
 ) -> list[dict[str, t.Any]]:
     if isinstance(value, (str, dict)):
         raise AnsibleFilterError(f"etcd_peer_tls_members: a list is wanted, not {plain(value)!r}")
@@ -142,6 +147,7 @@ def etcd_members(
         peer_port=peer_port,
         client_port=client_port,
         client_tls=client_tls,
+        loopback_sans=loopback_sans,
     )
     entries = [_entry(item, variables) for item in plain(value)]
     return [member_as_dict(member) for member in call(make_members, entries, settings)]

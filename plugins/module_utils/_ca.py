@@ -19,7 +19,10 @@ from datetime import datetime
 from ansible_collections.ringfence.etcd.plugins.module_utils import _certificates as certificates
 from ansible_collections.ringfence.etcd.plugins.module_utils import _files as files
 from ansible_collections.ringfence.etcd.plugins.module_utils import _keys as keys
+from ansible_collections.ringfence.etcd.plugins.module_utils._authority import loaded, read_authority
+from ansible_collections.ringfence.etcd.plugins.module_utils._authority_chain import described, validity_problems
 from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_rules import (
+    MISSING,
     Reason,
     check_range,
     checked_common_name,
@@ -28,6 +31,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_rules 
     validity_from,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import CryptoError, InputError, RefusedError
+from ansible_collections.ringfence.etcd.plugins.module_utils._given_pem import written_certificate
 
 if t.TYPE_CHECKING:  # pragma: no cover
     from cryptography import x509
@@ -72,6 +76,8 @@ class CaPlan:
     changes: tuple[files.Change, ...]
     not_before: datetime
     not_after: datetime
+    # The CA's certificate and its parents' as PEM, which is what members trust; empty where it is still to be made.
+    bundle: str = ""
     new_parents: tuple[str, ...] = ()  # folders above the CA's own that do not exist yet
 
     @property
@@ -121,7 +127,7 @@ def plan_ca(wanted: WantedCa, now: datetime) -> CaPlan:
             f" CA is"
             " never replaced"
         )
-    certificate = _checked_ca(wanted, key_pem, certificate_pem, now)
+    certificate, bundle = _checked_ca(wanted, key_pem, certificate_pem, now)
     _check_trusted(trusted, certificate, wanted)
     # The staged certificate of an interrupted run was checked like any other: only its rename is left.
     content = certificate_pem if finishing else None
@@ -134,6 +140,7 @@ def plan_ca(wanted: WantedCa, now: datetime) -> CaPlan:
         changes,
         certificates.not_before(certificate),
         certificates.not_after(certificate),
+        bundle,
     )
 
 
@@ -158,7 +165,8 @@ def apply_ca(plan: CaPlan, now: datetime) -> CaPlan:
         )
         # The key is renamed first: a run that dies between the two leaves the staged certificate to finish from.
         files.apply_changes(changes)
-    return replace(plan, certificate=certificate, not_before=fresh.not_before, not_after=fresh.not_after)
+    bundle = certificates.certificate_pem(certificate).decode("ascii")
+    return replace(plan, certificate=certificate, bundle=bundle, not_before=fresh.not_before, not_after=fresh.not_after)
 
 
 def _told_with_folder(plan: CaPlan, fresh: CaPlan) -> CaPlan:
@@ -228,7 +236,7 @@ def result_of(plan: CaPlan, now: datetime) -> dict[str, t.Any]:
     return {
         "changed": plan.changed,
         "reasons": [reason.as_dict() for reason in plan.reasons],
-        "certificate": None if certificate is None else certificates.certificate_pem(certificate).decode("ascii"),
+        "certificate": plan.bundle or None,
         **public,
         "certificate_path": plan.wanted.certificate_path,
         "private_key_path": plan.wanted.key_path,
@@ -251,40 +259,42 @@ def _plan_new(wanted: WantedCa, trusted: tuple[str, ...], now: datetime) -> CaPl
         raise RefusedError(
             f"there is no CA in {wanted.directory} and making one was refused{because}; restore the CA folder or"
             f" name the"
-            " right one"
+            " right one",
+            is_missing=True,
         )
     if wanted.passphrase is not None and len(wanted.passphrase) < MINIMAL_PASSPHRASE:
         # Not only weak: Ansible blanks out every place where a secret's text turns up, so a short one mauls results.
         raise InputError(f"passphrase is too short for a new CA key: give at least {MINIMAL_PASSPHRASE} characters")
     first, last = validity_from(now, wanted.validity_days, wanted.backdate_minutes)
     changes, reasons = _file_changes(wanted, b"", b"")
-    made = Reason("missing", f"there is no CA in {wanted.directory}: a key and a certificate are made")
-    reasons = (made, *(reason for reason in reasons if reason.code != "missing"))
+    made = Reason(MISSING, f"there is no CA in {wanted.directory}: a key and a certificate are made")
+    reasons = (made, *(reason for reason in reasons if reason.code != MISSING))
     parents = tuple(files.missing_parents(os.path.realpath(wanted.directory)))
-    return CaPlan(wanted, None, True, reasons, changes, first, last, parents)
+    return CaPlan(wanted, None, True, reasons, changes, first, last, new_parents=parents)
 
 
-def _checked_ca(wanted: WantedCa, key_pem: bytes, certificate_pem: bytes, now: datetime) -> x509.Certificate:
-    """The certificate at hand where it and its key are what is asked for; CryptoError naming all differences else."""
+def _checked_ca(
+    wanted: WantedCa, key_pem: bytes, certificate_pem: bytes, now: datetime
+) -> tuple[x509.Certificate, str]:
+    """The CA at hand, and it with its parents as PEM; CryptoError where it is not what is asked for.
+
+    All differences are named at once.
+    """
     where = f"the CA's certificate {wanted.certificate_path}"
-    certificate = certificates.load_certificate(certificate_pem, where)
     key = keys.load_private_key(key_pem, f"the CA's private key {wanted.key_path}", wanted.passphrase, "passphrase")
+    chain = read_authority(certificate_pem, where, key, wanted.key_path)
+    certificate = loaded(chain[0], where)
     public_key = certificate.public_key()
-    if keys.public_key_bytes(key.public_key()) != keys.public_key_bytes(t.cast("keys.PublicKey", public_key)):
-        raise CryptoError(
-            f"{wanted.key_path} is not the key of {wanted.certificate_path}: put the two that belong together back from"
-            " their backup"
-        )
     differences = []
-    if not certificates.is_ca(certificate):
-        differences.append("it is not a CA certificate (CA:TRUE and keyCertSign are wanted)")
     found_name = ", ".join(certificates.common_names(certificate.subject))
     if found_name != wanted.common_name:
         differences.append(f"its common name is '{found_name}', common_name asks for '{wanted.common_name}'")
     found_type = keys.key_type_of(public_key)
     if found_type != wanted.key_type:
         differences.append(f"its key is {found_type}, key_type asks for {wanted.key_type}")
-    differences.extend(validity_problems(certificate, now))
+    for one in chain:
+        whose = "" if one is chain[0] else f"its parent {described(one)}: "
+        differences.extend(f"{whose}{problem}" for problem in validity_problems(one, now))
     if differences:
         raise CryptoError(
             f"{where} differs from what is asked: {'; '.join(differences)}. A CA is never replaced: ask for the CA"
@@ -292,20 +302,7 @@ def _checked_ca(wanted: WantedCa, key_pem: bytes, certificate_pem: bytes, now: d
             " there, or name another directory and roll the new CA out",
             fingerprint=certificates.fingerprint(certificate),
         )
-    return certificate
-
-
-def validity_problems(certificate: x509.Certificate, now: datetime) -> list[str]:
-    """Why a CA can't be used now: expired, or not yet valid."""
-    problems = []
-    if certificates.not_after(certificate) <= now:
-        problems.append(f"it expired at {iso_time(certificates.not_after(certificate))} (now it is {iso_time(now)})")
-    if certificates.not_before(certificate) > now:
-        start = iso_time(certificates.not_before(certificate))
-        problems.append(
-            f"it is valid only from {start} (now it is {iso_time(now)}: see whether this host's clock is right)"
-        )
-    return problems
+    return certificate, "".join(written_certificate(one.der) for one in chain)
 
 
 def _check_trusted(trusted: tuple[str, ...], certificate: x509.Certificate, wanted: WantedCa) -> None:
@@ -352,5 +349,4 @@ __all__ = (
     "normalized_fingerprint",
     "plan_ca",
     "result_of",
-    "validity_problems",
 )

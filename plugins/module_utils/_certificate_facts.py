@@ -18,12 +18,15 @@ import itertools
 from ansible_collections.ringfence.etcd.plugins.module_utils import _asn1 as asn1
 from ansible_collections.ringfence.etcd.plugins.module_utils import _der as der
 from ansible_collections.ringfence.etcd.plugins.module_utils._asn1 import Malformed
+from ansible_collections.ringfence.etcd.plugins.module_utils._authority_chain import (
+    AUTHORITY_KEY_IDENTIFIER,
+    SUBJECT_KEY_IDENTIFIER,
+    constraints_of_chain,
+    read_in_order,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_rules import CertificateFacts, IssuerFacts
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import CryptoError
 from ansible_collections.ringfence.etcd.plugins.module_utils._pem import certificate_der
-
-_SUBJECT_KEY_IDENTIFIER = "2.5.29.14"
-_AUTHORITY_KEY_IDENTIFIER = "2.5.29.35"
 
 # The reader's name of a usage: name as RFC 5280 has it in its syntax. encipherOnly and decipherOnly mean something
 # only beside keyAgreement, which no peer certificate has.
@@ -120,8 +123,12 @@ def certificate_facts(pem: bytes, what: str) -> CertificateFacts:
 
 
 def issuer_facts(pem: bytes, what: str) -> IssuerFacts:
-    """What the rules need to know of a CA, from its certificate; CryptoError as with `certificate_facts`."""
-    certificate = der.read_certificate(certificate_der(pem, what), what)
+    """What the rules need to know of a CA, from its certificate and those of its parents in whatever order.
+
+    CryptoError as with `certificate_facts`.
+    """
+    chain = read_in_order(pem, what)
+    certificate = chain[0]
     try:
         name = ", ".join(_common_names(certificate.subject)) or "without common name"
         identifier = _subject_key_identifier(certificate) or _derived_key_identifier(certificate)
@@ -133,6 +140,7 @@ def issuer_facts(pem: bytes, what: str) -> IssuerFacts:
         key_identifier=identifier,
         not_before=certificate.not_before,
         not_after=certificate.not_after,
+        constraints=constraints_of_chain(chain, what),
     )
 
 
@@ -260,7 +268,7 @@ def _signature_hash(algorithm: bytes) -> str:
 
 
 def _subject_key_identifier(certificate: der.Certificate) -> str | None:
-    found = certificate.extension(_SUBJECT_KEY_IDENTIFIER)
+    found = certificate.extension(SUBJECT_KEY_IDENTIFIER)
     if found is None:
         return None
     content = asn1.Reader(found.value)
@@ -276,7 +284,7 @@ def _derived_key_identifier(certificate: der.Certificate) -> str:
 
 
 def _authority_key_identifier(certificate: der.Certificate) -> str | None:
-    found = certificate.extension(_AUTHORITY_KEY_IDENTIFIER)
+    found = certificate.extension(AUTHORITY_KEY_IDENTIFIER)
     if found is None:
         return None
     parts = asn1.sequence_in(found.value, "the authority key identifier")

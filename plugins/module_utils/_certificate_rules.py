@@ -17,10 +17,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError
+from ansible_collections.ringfence.etcd.plugins.module_utils._name_constraints import NameConstraints, forbidden_names
 
 KEY_TYPES = ("ecdsa-p256", "ecdsa-p384", "rsa-2048", "rsa-3072", "rsa-4096", "ed25519")
 EXTENDED_KEY_USAGES = frozenset({"serverAuth", "clientAuth"})
 COMMON_NAME_LIMIT = 64  # ub-common-name of RFC 5280
+LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
+# The code of what is due where there is no CA yet.
+MISSING = "missing"
 SERIAL_NUMBER_BITS = 159  # 20 octets with the sign bit clear
 # RFC 5280 ends here; cryptography refuses anything later.
 LAST_NOT_AFTER = datetime(9999, 12, 31, 23, 59, 59, tzinfo=timezone.utc)
@@ -104,6 +108,7 @@ class IssuerFacts:
     key_identifier: str
     not_before: datetime
     not_after: datetime
+    constraints: tuple[NameConstraints, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -207,6 +212,24 @@ def checked_profiles(profiles: t.Sequence[PeerProfile], issuer_common_name: str 
                 " self-signed, choose another",
                 member=profile.name,
             )
+
+
+def why_names_forbidden(
+    name: str, dns_names: t.Sequence[str], ip_addresses: t.Sequence[str], issuer: IssuerFacts
+) -> str | None:
+    """Why no peer would take a certificate with these names: the CA's name constraints; None where one would."""
+    forbidden = forbidden_names(issuer.constraints, dns_names, ip_addresses)
+    if not forbidden:
+        return None
+    loopback = [text for text in forbidden if text in LOOPBACK_NAMES]
+    others = [text for text in forbidden if text not in LOOPBACK_NAMES]
+    ways_out = ["leave loopback's names out with etcd_peer_tls_loopback_sans: false"] if loopback else []
+    if others:
+        ways_out.append(f"use names and addresses that the CA permits in place of {', '.join(others)}, or another CA")
+    return (
+        f"member {name}: the CA {issuer.label} {'; '.join(map(str, issuer.constraints))} (its name constraints), so"
+        f" that no peer would take a certificate with {', '.join(forbidden)}: {' and '.join(ways_out)}"
+    )
 
 
 def renewal_rules(validity_days: int, renew_before_days: int, backdate_minutes: int) -> RenewalRules:
@@ -364,6 +387,8 @@ def _profile_differences(found: CertificateFacts, issuer: IssuerFacts) -> t.Iter
 __all__ = (
     "EXTENDED_KEY_USAGES",
     "KEY_TYPES",
+    "LOOPBACK_NAMES",
+    "MISSING",
     "CertificateFacts",
     "IssuerFacts",
     "PeerProfile",
@@ -386,4 +411,5 @@ __all__ = (
     "renewal_rules",
     "validity",
     "validity_from",
+    "why_names_forbidden",
 )

@@ -129,6 +129,12 @@ def is_signed_by(certificate: x509.Certificate, public_key: keys.PublicKey) -> b
     return True
 
 
+def can_check_signature(certificate: x509.Certificate) -> bool:
+    """Whether the library at hand can tell how a signature was made: before cryptography 41 not with RSA-PSS."""
+    is_pss = certificate.signature_algorithm_oid == SignatureAlgorithmOID.RSASSA_PSS
+    return not is_pss or hasattr(certificate, "signature_algorithm_parameters")
+
+
 def _rsa_padding(certificate: x509.Certificate) -> padding.PKCS1v15 | padding.PSS:
     # cryptography 41 and later can tell the parameters of a PSS signature; this collection makes none.
     if certificate.signature_algorithm_oid == SignatureAlgorithmOID.RSASSA_PSS:
@@ -221,6 +227,7 @@ class Issuer:
 
 __all__ = (
     "Issuer",
+    "can_check_signature",
     "certificate_pem",
     "common_names",
     "extension",

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 
 from ansible_collections.ringfence.etcd.plugins.module_utils import _certificate_rules as rules
 from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_facts import certificate_facts, issuer_facts
+from ansible_collections.ringfence.etcd.plugins.module_utils._der import read_certificates
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._guards import Cluster, Info
 from ansible_collections.ringfence.etcd.plugins.module_utils._members import Member
@@ -104,7 +105,7 @@ def _certificate_due(
     member: Member, info: Info, wanted: Wanted, authority: str, now: datetime.datetime
 ) -> t.Iterator[Due]:
     credentials = info["credentials"]
-    if (credentials["ca"]["pem"] or "").strip() != authority.strip():
+    if not _is_same_bundle(credentials["ca"]["pem"], authority):
         yield _due(member.name, CA, "content", "its trust bundle is not the CA's certificate")
     try:
         profile = rules.peer_profile(
@@ -131,6 +132,18 @@ def _certificate_due(
         reasons = [rules.Reason(exc.problem, str(exc))]
     for reason in reasons:
         yield _due(member.name, CERTIFICATE, reason.code, reason.text)
+
+
+def _is_same_bundle(pem: str | None, authority: str) -> bool:
+    """Whether a trust bundle has just the CA's certificates; how its lines end is no matter to anybody."""
+    if (pem or "").strip() == authority.strip():
+        return True
+    try:
+        bundles = [read_certificates(text or "", "the trust bundle") for text in (pem, authority)]
+    except RingfenceError:
+        return False
+    found, wanted = ({one.fingerprint for one in bundle} for bundle in bundles)
+    return found == wanted
 
 
 def _due(member: str | None, part: str, code: str, text: str) -> Due:

@@ -17,7 +17,10 @@ import re
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._der import iso_time, read_certificates
+from ansible_collections.ringfence.etcd.plugins.module_utils._authority_chain import read_chain
+from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_facts import issuer_facts
+from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_rules import why_names_forbidden
+from ansible_collections.ringfence.etcd.plugins.module_utils._der import iso_time
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._flags import (
     FlagSettings,
@@ -62,6 +65,10 @@ class Question:
     archive_sha256: str = ""
     overrule_distribution_etcd: bool = False
     ca_certificate: str | None = None
+    # The CA in use, given or in its folder, with its parents; None where there is none, or it can't be read.
+    authority: str | None = None
+    # Why a CA that this run makes would be lost with the controller; empty where it would not.
+    new_authority_lost_because: str = ""
     flag_settings: FlagSettings | None = None
     # None: the hosts' clocks are not compared with the controller's.
     time: datetime.datetime | None = None
@@ -257,17 +264,35 @@ def refuse_other_authority(cluster: Cluster) -> t.Iterator[Refusal]:
     given, trusted = cluster.question.ca_certificate, common_fingerprints(cluster)
     if not given or not trusted:
         return
-    prints = [
-        certificate.fingerprint for certificate in read_certificates(given.encode(), "etcd_peer_tls_ca_certificate")
-    ]
-    if not set(prints) & set(trusted):
+    # A parent that is trusted is not enough: what is issued goes to the members without the CA's own certificate.
+    issuing = read_chain(given, "etcd_peer_tls_ca_certificate")[0].fingerprint
+    if issuing not in trusted:
         yield Refusal(
             "other_ca",
             f"cluster {cluster.question.cluster_name}: the members trust CA {', '.join(_short(p) for p in trusted)}, "
-            "the "
-            f"certificate in etcd_peer_tls_ca_certificate is {', '.join(_short(p) for p in prints)}: give the "
-            "cluster's own CA",
+            f"the certificate in etcd_peer_tls_ca_certificate is {_short(issuing)}: give the cluster's own CA",
         )
+
+
+def refuse_forbidden_names(cluster: Cluster) -> t.Iterator[Refusal]:
+    """A CA with name constraints signs only names within them: peers refuse a certificate for one name outside."""
+    if cluster.question.authority is None:
+        return
+    try:
+        issuer = issuer_facts(cluster.question.authority.encode("utf-8", "replace"), "the CA certificate")
+    except RingfenceError:
+        return  # Told by who reads the CA.
+    for member in cluster.members:
+        why = why_names_forbidden(member.name, member.dns_names, member.ip_addresses, issuer)
+        if why is not None:
+            yield Refusal("name_constraints", why)
+
+
+def refuse_authority_to_be_lost(cluster: Cluster) -> t.Iterator[Refusal]:
+    """A CA is not made where it would be gone with the job: nothing could ever be renewed."""
+    because = cluster.question.new_authority_lost_because
+    if because:
+        yield Refusal("ca_would_be_lost", f"cluster {cluster.question.cluster_name}: {because}")
 
 
 def why_no_new_authority(cluster: Cluster) -> str | None:
@@ -398,6 +423,8 @@ _GUARDS: tuple[t.Callable[[Cluster], t.Iterator[Refusal]], ...] = (
     refuse_lost_name,
     refuse_split_trust,
     refuse_other_authority,
+    refuse_forbidden_names,
+    refuse_authority_to_be_lost,
     refuse_distribution_etcd,
     refuse_foreign_data,
     refuse_unasked_join,

@@ -14,12 +14,13 @@ import typing as t
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from ansible_collections.ringfence.etcd.plugins.module_utils import _ca as ca
 from ansible_collections.ringfence.etcd.plugins.module_utils import _certificate_rules as rules
 from ansible_collections.ringfence.etcd.plugins.module_utils import _certificates as certificates
 from ansible_collections.ringfence.etcd.plugins.module_utils import _files as files
 from ansible_collections.ringfence.etcd.plugins.module_utils import _keys as keys
 from ansible_collections.ringfence.etcd.plugins.module_utils import _settled as settled
+from ansible_collections.ringfence.etcd.plugins.module_utils._authority import loaded, read_authority
+from ansible_collections.ringfence.etcd.plugins.module_utils._authority_chain import described, validity_problems
 from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_facts import issuer_facts
 from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_rules import Reason
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import CryptoError, InputError, RefusedError
@@ -125,23 +126,20 @@ class Issued:
 
 
 def load_authority(pem: bytes, what: str, now: datetime) -> Authority:
-    """The CA from its certificate; one line where it is no CA, expired or not yet valid."""
-    certificate = certificates.load_certificate(pem, what)
+    """The CA from its certificate, and those of its parents; one line where it can't be used, or not now."""
+    chain = read_authority(pem, what)
+    certificate = loaded(chain[0], what)
     facts = issuer_facts(pem, what)
-    if not certificates.is_ca(certificate):
-        raise CryptoError(f"{what} is not a CA certificate (CA:TRUE and keyCertSign are wanted): give the CA's own")
-    problems = ca.validity_problems(certificate, now)
-    if problems:
-        raise RefusedError(
-            f"{what}, CA {facts.label}, can't be used: {'; '.join(problems)}; nothing signed by it would be accepted",
-            not_before=rules.iso_time(facts.not_before),
-            not_after=rules.iso_time(facts.not_after),
-        )
+    for one in chain:
+        problems = validity_problems(one, now)
+        if problems:
+            raise RefusedError(
+                f"{what}, CA {described(one)}, can't be used: {'; '.join(problems)}; nothing signed by it would be"
+                " accepted",
+                not_before=rules.iso_time(one.not_before),
+                not_after=rules.iso_time(one.not_after),
+            )
     public_key = t.cast("keys.PublicKey", certificate.public_key())
-    if keys.key_type_of(public_key) not in rules.KEY_TYPES:
-        raise CryptoError(
-            f"{what} has a key of type {keys.key_type_of(public_key)}: use one of {', '.join(rules.KEY_TYPES)}"
-        )
     name = ", ".join(certificates.common_names(certificate.subject))
     return Authority(certificate, public_key, facts, name)
 
@@ -161,6 +159,8 @@ def plan_issue(request: Request, authority: Authority | None, now: datetime) -> 
     rules.checked_profiles(
         [member.profile for member in request.members], None if authority is None else authority.common_name
     )
+    if authority is not None:
+        _check_names(request, authority)
     if request.directory is not None and any(member.profile.name == "ca" for member in request.members):
         raise InputError("a member can't have the name ca in a directory: its files would be those of the CA")
     decisions = tuple(_decide(request, member, authority, now) for member in request.members)
@@ -213,6 +213,14 @@ def _decide(request: Request, member: Member, authority: Authority | None, now: 
     if paths is not None:
         changes = _file_changes(request, paths, bool(reasons), new_key)
     return Decision(member, tuple(reasons), new_key, found, facts, changes)
+
+
+def _check_names(request: Request, authority: Authority) -> None:
+    """InputError where a member's names are outside of the CA's name constraints."""
+    for profile in (member.profile for member in request.members):
+        why = rules.why_names_forbidden(profile.name, profile.dns_names, profile.ip_addresses, authority.facts)
+        if why is not None:
+            raise InputError(why, member=profile.name)
 
 
 def _paths(request: Request, name: str) -> tuple[str, str] | None:

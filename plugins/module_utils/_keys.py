@@ -9,13 +9,12 @@ Note that this module util is PRIVATE to the collection. It can have breaking ch
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 import traceback
 import typing as t
 
 from ansible.module_utils.basic import missing_required_lib
+from ansible_collections.ringfence.etcd.plugins.module_utils import _given_pem as given_pem
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import CryptoError
 
 # Must be kept in sync with plugins/doc_fragments/cryptography_dep.py.
@@ -32,14 +31,12 @@ except ImportError:
 
 if t.TYPE_CHECKING:  # pragma: no cover
     from ansible.module_utils.basic import AnsibleModule
+    from ansible_collections.ringfence.etcd.plugins.module_utils._pem import PemBlock
 
     PrivateKey = t.Union[ec.EllipticCurvePrivateKey, rsa.RSAPrivateKey, ed25519.Ed25519PrivateKey]
     PublicKey = t.Union[ec.EllipticCurvePublicKey, rsa.RSAPublicKey, ed25519.Ed25519PublicKey]
 
 _CURVES = {"secp256r1": "ecdsa-p256", "secp384r1": "ecdsa-p384"}
-_PEM_BLOCK = re.compile(
-    rb"-----BEGIN (?P<label>[A-Z ]*PRIVATE KEY)-----\s(?P<body>.*?)-----END (?P=label)-----", re.DOTALL
-)
 
 
 def require_cryptography(module: AnsibleModule) -> None:
@@ -118,46 +115,27 @@ def load_private_key(pem: bytes, what: str, passphrase: str | None = None, passp
     ``what`` names the key in that line ("the CA's private key /srv/ca/ca.key"), ``passphrase_option`` the option that
     carries its passphrase (empty: there is none).
     """
-    if not pem.strip():
-        raise CryptoError(f"{what} is empty: put the key back from its backup")
-    block = _PEM_BLOCK.search(pem)
-    if block is None:
-        raise CryptoError(
-            f"{what} is no PEM private key (no complete 'BEGIN PRIVATE KEY' block): put the right file there"
-        )
-    encrypted = block["label"].startswith(b"ENCRYPTED") or b"ENCRYPTED" in block["body"].split(b"\n\n")[0]
-    if encrypted and passphrase is None:
-        way_out = (
-            f"give its passphrase with {passphrase_option}"
-            if passphrase_option
-            else "etcd needs one without passphrase"
-        )
-        raise CryptoError(f"{what} is encrypted and no passphrase was given: {way_out}")
-    if passphrase is not None and not encrypted:
-        raise CryptoError(
-            f"{what} is not encrypted, but a passphrase was given: leave {passphrase_option} out, or encrypt it"
-        )
+    block = given_pem.private_key_block(pem, what, passphrase is not None, passphrase_option)
+    encrypted = given_pem.is_encrypted(block)
+    clean = given_pem.written(block).encode("ascii", "replace")
     try:
-        key = serialization.load_pem_private_key(pem, None if passphrase is None else passphrase.encode("utf-8"))
+        key = serialization.load_pem_private_key(clean, None if passphrase is None else passphrase.encode("utf-8"))
     except UnsupportedAlgorithm as exc:
         raise CryptoError(f"{what} has a type that this host's OpenSSL does not know: use one of another type") from exc
-    except (ValueError, TypeError) as exc:
-        if encrypted and _is_whole(block["body"]):
+    except (ValueError, TypeError):
+        if encrypted and _is_whole(block):
             raise CryptoError(f"{what} can't be decrypted: the passphrase in {passphrase_option} is wrong") from None
-        raise CryptoError(f"{what} is broken: its PEM can't be read; put the key back from its backup") from exc
+        raise CryptoError(f"{what} is broken: its PEM can't be read; put the key back from its backup") from None
     if not isinstance(key, (ec.EllipticCurvePrivateKey, rsa.RSAPrivateKey, ed25519.Ed25519PrivateKey)):
         raise CryptoError(f"{what} is of a type that is not supported: ECDSA, RSA or Ed25519 is wanted")
     return key
 
 
-def _is_whole(body: bytes) -> bool:
-    """Whether a PEM body is whole: base64 of one DER sequence of just its length, or an old header with a cipher."""
-    if b"DEK-Info" in body:
+def _is_whole(block: PemBlock) -> bool:
+    """Whether a key is whole: one DER sequence of just its length, or an old header with a cipher."""
+    der = block.der
+    if any("DEK-Info" in header for header in block.headers):
         return True
-    try:
-        der = base64.b64decode(b"".join(body.split()), validate=True)
-    except binascii.Error:
-        return False
     if len(der) < 2 or der[0] != 0x30:
         return False
     if der[1] < 0x80:

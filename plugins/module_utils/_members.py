@@ -44,6 +44,7 @@ class ClusterSettings:
     peer_port: int = 2380
     client_port: int = 2379
     client_tls: bool = True
+    loopback_sans: bool = True
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,9 @@ def make_member(entry: t.Mapping[str, t.Any], settings: ClusterSettings) -> Memb
     client_port = _port(entry.get("client_port") or settings.client_port, "client_port", owner)
     if peer_port == client_port:
         raise InputError(f"{owner}: peer_port and client_port are both {peer_port}: two different ports are wanted")
-    dns_names, ip_addresses = _alternative_names(host_name, address, entry.get("extra_sans") or (), owner)
+    dns_names, ip_addresses = _alternative_names(
+        host_name, address, entry.get("extra_sans") or (), owner, settings.loopback_sans
+    )
     return Member(
         name=name,
         host=str(entry.get("host") or name),
@@ -197,7 +200,7 @@ def _common_name(entry: t.Mapping[str, t.Any], host_name: str, settings: Cluster
 
 
 def _alternative_names(
-    host_name: str, address: IPAddress | str, extra: t.Collection[t.Any], owner: str
+    host_name: str, address: IPAddress | str, extra: t.Collection[t.Any], owner: str, loopback: bool = True
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """DNS names and IP addresses, each once: the host's name, what others dial, its loopback, what the user adds."""
     names: list[str] = [host_name.lower()] if is_dns_name(host_name.lower()) else []
@@ -207,12 +210,14 @@ def _alternative_names(
     strange = next((item for item in extra if not isinstance(item, str)), None)
     if strange is not None or None in extra:
         raise InputError(f"{owner}: extra_sans has {strange!r}: a list of DNS names and IP addresses is wanted")
-    for value in (address, *(parse_address(item, owner, "extra_sans") for item in extra), _LOOPBACK_NAME):
+    own_loopback = [_LOOPBACK_NAME] if loopback else []
+    for value in (address, *(parse_address(item, owner, "extra_sans") for item in extra), *own_loopback):
         if isinstance(value, str):
             names.append(value)
         else:
             addresses.append(str(value))
-    addresses.extend(_LOOPBACK_ADDRESSES)
+    if loopback:
+        addresses.extend(_LOOPBACK_ADDRESSES)
     return tuple(dict.fromkeys(names)), tuple(dict.fromkeys(addresses))
 
 

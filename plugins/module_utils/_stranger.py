@@ -87,10 +87,10 @@ def look_at_ca(params: t.Mapping[str, t.Any], now: datetime) -> dict[str, t.Any]
     try:
         plan = ca.plan_ca(wanted, now)
     except RingfenceError as exc:
-        return {"certificate": None, "due": [{"code": exc.problem, "text": str(exc)}]}
+        code = rules.MISSING if exc.details.get("is_missing") else exc.problem
+        return {"certificate": None, "due": [{"code": code, "text": str(exc)}]}
     # A plan that makes none, as create is False, has the certificate of the one that is there.
-    pem = certificates.certificate_pem(t.cast("x509.Certificate", plan.certificate))
-    return {"certificate": pem.decode("ascii"), "due": [reason.as_dict() for reason in plan.reasons]}
+    return {"certificate": plan.bundle, "due": [reason.as_dict() for reason in plan.reasons]}
 
 
 def _checked_member(given: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any]:

@@ -125,7 +125,8 @@ reasons:
     - code: mode
       text: /srv/etcd-ca/ca.key has mode 0644, 0600 is wanted
 certificate:
-  description: The CA certificate as PEM. V(null) in check mode where it would be made.
+  description: The CA certificate as PEM, and behind it those of its parents where the folder has them (an intermediate
+    CA's C(ca.crt) may hold them, in any order). V(null) in check mode where it would be made.
   returned: success
   type: str
 fingerprint:

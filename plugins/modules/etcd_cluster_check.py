@@ -79,6 +79,14 @@ options:
   ca:
     description: The CA in a folder, the return value C(ca) of M(ringfence.etcd.etcd_peer_stranger).
     type: dict
+  ca_host:
+    description: The host that holds the CA. Where it is a controller that is thrown away after the job (AWX, or a CI
+      job that says so), a CA is not made there. Not looked at where this is not given.
+    type: str
+  ca_on_ephemeral_controller:
+    description: Whether a CA may be made there all the same, as its folder outlives the job.
+    type: bool
+    default: false
   settings:
     description: The settings that P(ringfence.etcd.etcd_arguments#filter) takes, checked for every member.
     type: dict

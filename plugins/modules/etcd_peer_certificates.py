@@ -87,11 +87,12 @@ options:
         default: false
   ca_certificate_path:
     description:
-      - The file with the CA's certificate. Mutually exclusive with O(ca_certificate_content).
+      - The file with the CA's certificate, and those of its parents if it has any, in any order.
+      - Mutually exclusive with O(ca_certificate_content).
     type: path
   ca_certificate_content:
     description:
-      - The CA's certificate as PEM.
+      - The CA's certificate as PEM, and those of its parents if it has any, in any order.
     type: str
   ca_private_key_path:
     description:
@@ -281,6 +282,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_rules import KEY_TYPES
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import RingfenceError, fail_with
+from ansible_collections.ringfence.etcd.plugins.module_utils._given_pem import hide_misplaced_keys
 from ansible_collections.ringfence.etcd.plugins.module_utils._issue_request import run
 from ansible_collections.ringfence.etcd.plugins.module_utils._keys import require_cryptography
 
@@ -324,6 +326,7 @@ def main() -> t.NoReturn:
         ],
         supports_check_mode=True,
     )
+    hide_misplaced_keys(module, "ca_certificate_content")
     require_cryptography(module)
     now = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
     try:

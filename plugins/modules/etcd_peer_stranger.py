@@ -58,10 +58,11 @@ options:
     elements: dict
     required: true
   ca_certificate_path:
-    description: The file with the CA's certificate. Mutually exclusive with O(ca_certificate_content).
+    description: The file with the CA's certificate, and those of its parents if it has any. Mutually exclusive with
+      O(ca_certificate_content).
     type: path
   ca_certificate_content:
-    description: The CA's certificate as PEM.
+    description: The CA's certificate as PEM, and those of its parents if it has any.
     type: str
   ca_private_key_path:
     description: The file with the CA's private key. Mutually exclusive with O(ca_private_key_content).
@@ -128,7 +129,8 @@ ca:
   type: dict
   contains:
     certificate:
-      description: Its certificate as PEM; V(null) where there is none that can be used.
+      description: Its certificate as PEM, and behind it those of its parents; V(null) where there is none that can be
+        used.
       type: str
     due:
       description:
@@ -144,6 +146,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_rules import KEY_TYPES
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import RingfenceError, fail_with
+from ansible_collections.ringfence.etcd.plugins.module_utils._given_pem import hide_misplaced_keys
 from ansible_collections.ringfence.etcd.plugins.module_utils._keys import require_cryptography
 from ansible_collections.ringfence.etcd.plugins.module_utils._stranger import run
 
@@ -176,6 +179,7 @@ def main() -> t.NoReturn:
         mutually_exclusive=MUTUALLY_EXCLUSIVE,
         supports_check_mode=True,
     )
+    hide_misplaced_keys(module, "ca_certificate_content")
     require_cryptography(module)
     now = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
     try:

@@ -23,6 +23,12 @@ description:
     a list may be a text with commas or lines, a dictionary a text in JSON.
   - Runs on the controller, inside the role only. No host is spoken to.
 options:
+  keys_travel:
+    description:
+      - Whether keys are going to be sent to hosts in this run. Then C(ANSIBLE_KEEP_REMOTE_FILES) is refused, which would
+        leave them in temporary files. A secret of the user's counts in any case.
+    type: bool
+    default: true
   secrets:
     description:
       - Whether to give the passphrase and the private key of the CA, and nothing else. Use C(no_log) with it.

@@ -101,6 +101,47 @@ class Forge:
         )
 
 
+class Authority(t.NamedTuple):
+    """A CA as a user has it: certificate and key in PEM, and what signs with it."""
+
+    pem: str
+    key_pem: str
+    certificate: x509.Certificate
+    key: t.Any
+
+
+def authority(
+    common_name: str, issuer: Authority | None = None, constraints: x509.NameConstraints | None = None
+) -> Authority:
+    """A CA of the user's own: self-signed, or below another one."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+    now = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
+    signer = key if issuer is None else issuer.key
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name if issuer is None else issuer.certificate.subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - DAY)
+        .not_valid_after(now + 1000 * DAY)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
+    )
+    if constraints is not None:
+        builder = builder.add_extension(constraints, critical=True)
+    certificate = builder.sign(signer, hashes.SHA256())
+    encodings = serialization.Encoding
+    return Authority(
+        certificate.public_bytes(encodings.PEM).decode(),
+        key.private_bytes(encodings.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()).decode(),
+        certificate,
+        key,
+    )
+
+
 def _general(name: str) -> x509.GeneralName:
     try:
         return x509.IPAddress(ipaddress.ip_address(name))

@@ -22,7 +22,9 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._members import Clu
 from ansible_collections.ringfence.etcd.plugins.modules import etcd_cluster_check as module
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import member_as_dict
 from ansible_collections.ringfence.etcd.tests.unit.plugins.action.action_runner import run_action
+from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import authority_maker as maker
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import certificate_factory as factory
+from cryptography import x509
 
 NOW, DAY = factory.NOW, factory.DAY
 CA, OTHER_CA = factory.authority(), factory.authority(number=1)
@@ -283,6 +285,55 @@ def test_an_identity_and_an_override_reach_the_guards(looks: Looks) -> None:
     assert codes(judged(looks, overrule_distribution_etcd=True)) == []
 
 
+LOST = {"certificate": None, "due": [{"code": "missing", "text": "there is no CA"}]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "refused"),
+    [
+        ({}, True),
+        ({"ca_host": "here"}, True),
+        ({"ca_host": "there"}, False),
+        ({"ca_host": "nowhere"}, False),
+        ({"ca_host": None}, False),
+        ({"ca_on_ephemeral_controller": True}, False),
+        ({"ca_certificate": CA.pem.decode()}, False),
+        ({"ca": {"certificate": CA.pem.decode(), "due": []}}, False),
+        # A run that was interrupted left it to be finished: it is there.
+        ({"ca": {"certificate": CA.pem.decode(), "due": LOST["due"]}}, False),
+        ({"ca": {"certificate": None, "due": [{"code": "crypto", "text": "unreadable"}]}}, False),
+    ],
+)
+def test_a_ca_is_not_made_on_a_controller_that_is_thrown_away(
+    changes: dict[str, t.Any], refused: bool, looks: Looks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("CI_DISPOSABLE_ENVIRONMENT", "RUNNER_ENVIRONMENT"):
+        monkeypatch.delenv(name, raising=False)
+    hosts = {"hostvars": {"here": {"ansible_connection": "local"}, "there": {}}}
+    given = {"ca": LOST, "ca_host": "localhost", **changes}
+    assert codes(run(looks, hosts, **given).result) == []
+    found = run(looks, {**hosts, "awx_job_id": 5}, **given).result
+    assert codes(found) == (["ca_would_be_lost"] if refused else [])
+    monkeypatch.setenv("AWX_PRIVATE_DATA_DIR", "/runner")
+    assert codes(run(looks, hosts, **given).result) == (["ca_would_be_lost"] if refused else [])
+
+
+def test_names_are_held_against_the_ca_at_hand(looks: Looks) -> None:
+    """The one in the folder, or the one that is given."""
+    permitted = x509.NameConstraints([x509.DNSName("example.com")], None)
+    pem = maker.authority("ours", constraints=permitted).pem
+    result = judged(looks, ca={"certificate": pem, "due": []})
+    assert codes(result) == ["name_constraints"] * 3 and "localhost" in result["refusals"][0]["text"]
+    assert "name_constraints" in codes(judged(looks, ca_certificate=pem))
+
+
+def test_a_trust_bundle_is_the_cas_certificates_whatever_the_ends_of_lines(looks: Looks) -> None:
+    looks["etcd-1"]["info"]["credentials"]["ca"]["pem"] = CA.pem.decode().replace("\n", "\r\n")
+    assert judged(looks)["settled"] is True
+    looks["etcd-1"]["info"]["credentials"]["ca"]["pem"] += OTHER_CA.pem.decode()
+    assert due(judged(looks)) == [("etcd-1", "ca", "content")]
+
+
 def test_flags_that_can_not_be_are_refused_for_all_members_once(looks: Looks) -> None:
     assert codes(judged(looks, settings={**SETTINGS, "extra_flags": {"peer-auto-tls": True}})) == ["flags"]
 
@@ -295,7 +346,7 @@ def test_flags_that_can_not_be_are_refused_for_all_members_once(looks: Looks) ->
         ({"settings": {**SETTINGS, "colour": "red"}}, "settings colour are not known"),
         ({"settings": {}}, "settings cluster_name, data_dir, credentials_directory are empty or missing"),
         ({"settings": {**SETTINGS, "data_dir": ""}}, "settings data_dir are empty or missing"),
-        ({"ca_certificate": "rubbish"}, "etcd_peer_tls_ca_certificate holds no PEM certificate"),
+        ({"ca_certificate": "rubbish"}, "etcd_peer_tls_ca_certificate is no PEM certificate"),
         ({"looks": None}, "one of the following is required: looks, looks_variable"),
         ({"looks_variable": "met"}, "parameters are mutually exclusive: looks|looks_variable"),
         ({"identity": "both"}, "value of identity must be one of"),

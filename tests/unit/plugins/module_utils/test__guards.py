@@ -5,14 +5,18 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import hashlib
+import ipaddress
 import typing as t
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils import _guards as guards
 from ansible_collections.ringfence.etcd.plugins.module_utils._flags import FlagSettings, allowed_common_names
 from ansible_collections.ringfence.etcd.plugins.module_utils._members import ClusterSettings, Member, make_members
+from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import authority_maker as maker
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certificate_maker import Issued, der_of, issue
+from cryptography import x509
 
 CA_PRINT = "a" * 64
 OTHER_PRINT = "b" * 64
@@ -210,6 +214,42 @@ def test_an_authority_that_is_given_must_be_the_clusters_own() -> None:
     assert fingerprint(other)[:8] in only_text(cluster) and fingerprint(ours)[:8] in only_text(cluster)
     # A first deployment trusts nothing yet.
     assert codes(fresh(ca_certificate=other.pem)) == []
+
+
+def test_a_parent_that_is_trusted_does_not_make_an_authority_the_clusters_own() -> None:
+    """The other way round a cluster may trust more: the CA that issues is what counts."""
+    root = maker.authority("root")
+    ours, other = maker.authority("ours", root), maker.authority("other", root)
+    for given, trusted, found in (
+        (ours.pem + root.pem, [ours, root], []),
+        (root.pem + ours.pem, [ours, root], []),
+        (ours.pem, [ours, root], []),
+        (ours.pem + root.pem, [ours], []),
+        (other.pem + root.pem, [ours, root], ["other_ca"]),
+        (ours.pem + root.pem, [root], ["other_ca"]),
+    ):
+        cluster = living(ca_certificate=given)
+        for info in cluster.infos.values():
+            info["credentials"]["ca"]["certificates"] = [{"fingerprint": fingerprint(one)} for one in trusted]
+        assert codes(cluster) == found
+
+
+def test_names_that_the_authority_may_not_sign() -> None:
+    network = x509.IPAddress(ipaddress.ip_network("10.0.0.0/8"))
+    permitted = x509.NameConstraints([x509.DNSName("example.com"), network], None)
+    assert codes(fresh(authority=maker.authority("free").pem)) == []
+    constrained = fresh(authority=maker.authority("ours", constraints=permitted).pem)
+    assert codes(constrained) == ["name_constraints"] * 3
+    assert all("etcd_peer_tls_loopback_sans: false" in refusal.text for refusal in guards.check_cluster(constrained))
+    without = [
+        dataclasses.replace(member, dns_names=member.dns_names[:1], ip_addresses=member.ip_addresses[:1])
+        for member in constrained.members
+    ]
+    assert codes(guards.Cluster(without, constrained.infos, constrained.question)) == []
+
+
+def test_an_authority_is_not_made_where_it_would_be_lost() -> None:
+    assert "it is lost" in only_text(fresh(new_authority_lost_because="it is lost"))
 
 
 def test_a_first_deployment_may_make_an_authority() -> None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import ipaddress
 import typing as t
 
@@ -65,6 +66,15 @@ def test_extra_alternative_names_are_sorted_by_kind() -> None:
     member = make_member(entry(1, extra_sans=["192.0.2.7", "vip.example.com", "fd00::7", "10.0.0.1"]), CLUSTER)
     assert member.ip_addresses == ("10.0.0.1", "192.0.2.7", "fd00::7", "127.0.0.1", "::1")
     assert member.dns_names == ("etcd-1.example.com", "vip.example.com", "localhost")
+
+
+def test_loopbacks_names_may_be_left_out() -> None:
+    """For a CA that may not sign them. What the user asks for by name stays."""
+    without = dataclasses.replace(CLUSTER, loopback_sans=False)
+    member = make_member(entry(1), without)
+    assert (member.dns_names, member.ip_addresses) == (("etcd-1.example.com",), ("10.0.0.1",))
+    asked = make_member(entry(1, address="127.0.0.2", extra_sans=["localhost", "127.0.0.1"]), without)
+    assert asked.dns_names[1:] == ("localhost",) and asked.ip_addresses == ("127.0.0.2", "127.0.0.1")
 
 
 def test_ports_and_plain_http_for_clients() -> None:

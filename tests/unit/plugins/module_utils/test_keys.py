@@ -51,7 +51,7 @@ BAD = [
     ("white space", b"\n\n", None, "is empty"),
     ("no PEM", b"hello", None, "is no PEM private key"),
     ("a certificate", factory.authority().pem, None, "is no PEM private key"),
-    ("cut off", PLAIN[:60], None, "is no PEM private key"),
+    ("cut off", PLAIN[:60], None, "is broken PEM: a block begins and does not end"),
     ("a line lost", b"".join([LINES[0], *LINES[2:]]), None, "is broken"),
     ("bad base64", b"".join([LINES[0], b"!!!\n", *LINES[2:]]), None, "is broken"),
     ("encrypted, line lost", ENCRYPTED.replace(ENCRYPTED.splitlines(True)[1], b""), PASSPHRASE, "is broken"),

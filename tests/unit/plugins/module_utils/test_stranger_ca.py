@@ -98,8 +98,8 @@ def interrupted(folder: Path) -> None:
 
 # What is wrong, the certificate that is there all the same, the code and words of the reason.
 CASES: dict[str, tuple[Act, dict[str, t.Any], bool, str, str]] = {
-    "no CA": (remove("ca.crt", "ca.key"), {}, False, "refused", "there is no CA in"),
-    "no folder": (rename_folder, {}, False, "refused", "there is no CA in"),
+    "no CA": (remove("ca.crt", "ca.key"), {}, False, "missing", "there is no CA in"),
+    "no folder": (rename_folder, {}, False, "missing", "there is no CA in"),
     "no key": (remove("ca.key"), {}, False, "crypto", "ca.key is not: put the key back"),
     "no certificate": (remove("ca.crt"), {}, False, "crypto", "ca.crt is not: put the certificate back"),
     "another name": (
@@ -165,7 +165,7 @@ def test_what_is_due(name: str, folder: Path) -> None:
     try:
         plan = ca.plan_ca(wanted(folder, options), NOW)
     except RingfenceError as exc:
-        assert (exc.problem, str(exc)) == (due["code"], due["text"])
+        assert ("missing" if exc.details.get("is_missing") else exc.problem, str(exc)) == (due["code"], due["text"])
     else:
         ca.apply_ca(plan, NOW)
         assert plan.changed and look(folder, **options) == {"certificate": CA.pem.decode(), "due": []}

@@ -14,10 +14,12 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils import _ca as ca
+from ansible_collections.ringfence.etcd.plugins.module_utils import _certificates as certificates
 from ansible_collections.ringfence.etcd.plugins.module_utils import _files as files
 from ansible_collections.ringfence.etcd.plugins.module_utils import _keys as keys
 from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_rules import KEY_TYPES
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import FileError, RingfenceError
+from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import authority_maker as maker
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import certificate_factory as factory
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.ordinary_user import ordinary_user
 from ansible_collections.ringfence.etcd.tests.unit.plugins.modules.module_runner import collections_root, run_module
@@ -160,12 +162,18 @@ REFUSALS: list[tuple[str, bytes | None, bytes | None, dict[str, t.Any], str]] = 
     ("key type", GOOD.key_pem, GOOD.pem, {"key_type": "ed25519"}, "its key is ecdsa-p256, key_type asks for ed25519"),
     ("expired", EXPIRED.key_pem, EXPIRED.pem, {}, "it expired at"),
     ("not yet valid", LATER.key_pem, LATER.pem, {}, "it is valid only from"),
-    ("no CA", GOOD.key_pem, factory.not_a_ca_pem(GOOD.key), {}, "it is not a CA certificate"),
-    ("broken certificate", GOOD.key_pem, GOOD.pem.replace(GOOD.pem.splitlines(True)[1], b""), {}, "ca.crt is broken"),
+    ("no CA", GOOD.key_pem, factory.not_a_ca_pem(GOOD.key), {}, "is not a CA certificate"),
+    (
+        "broken certificate",
+        GOOD.key_pem,
+        GOOD.pem.replace(GOOD.pem.splitlines(True)[1], b""),
+        {},
+        "ca.crt is no readable X.509",
+    ),
     ("empty certificate", GOOD.key_pem, b"", {}, "ca.crt is empty"),
     ("empty key", b"", GOOD.pem, {}, "ca.key is empty"),
     ("broken key", b"rubbish", GOOD.pem, {}, "ca.key is no PEM private key"),
-    ("two certificates", GOOD.key_pem, GOOD.pem + OTHER.pem, {}, "holds 2 certificates"),
+    ("two certificates", GOOD.key_pem, GOOD.pem + OTHER.pem, {}, "did not sign 'etcd peer CA'"),
     ("no passphrase", ENCRYPTED, GOOD.pem, {}, "is encrypted and no passphrase was given"),
     ("wrong passphrase", ENCRYPTED, GOOD.pem, {"passphrase": "wrong"}, "the passphrase in passphrase is wrong"),
     ("needless passphrase", GOOD.key_pem, GOOD.pem, {"passphrase": PASSPHRASE}, "is not encrypted, but a passphrase"),
@@ -339,3 +347,22 @@ def test_a_library_that_is_too_old_is_one_line(tmp_path: Path, monkeypatch: pyte
     answer = run_module("etcd_ca", {"directory": str(tmp_path / "ca")})
     assert answer["failed"] and "\n" not in answer["msg"] and os.listdir(tmp_path) == []
     assert answer["msg"].startswith("cryptography >= 36.0 is needed") and "has version 35.0.2: upgrade" in answer["msg"]
+
+
+def test_a_folder_may_hold_parents(tmp_path: Path) -> None:
+    """The CA's own file stays as it is; what members get to trust is written anew, the issuing CA first."""
+    root = maker.authority("root")
+    issuing = maker.authority("issuing", root)
+    texts = (issuing.pem + root.pem, root.pem + issuing.pem, (root.pem + issuing.pem).replace("\n", "\r\n"))
+    for number, text in enumerate(texts):
+        folder = tmp_path / str(number)
+        put(folder, issuing.key_pem.encode(), text.encode())
+        (folder / "ca.crt").chmod(0o644)
+        own, parent = (certificates.fingerprint(one.certificate) for one in (issuing, root))
+        plan = ensure(folder, common_name="issuing", trusted_fingerprints=(own,))
+        found = ca.result_of(plan, NOW)
+        assert not found["changed"] and found["certificate"] == issuing.pem + root.pem
+        assert found["fingerprint"] == own
+        assert (folder / "ca.crt").read_bytes() == text.encode()
+        with pytest.raises(RingfenceError, match="the nodes trust CA"):
+            ensure(folder, common_name="issuing", trusted_fingerprints=(parent,))

@@ -17,9 +17,11 @@ from ansible_collections.ringfence.etcd.plugins.module_utils import _issue
 from ansible_collections.ringfence.etcd.plugins.module_utils import _keys as keys
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._issue_request import request_from, run
+from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import authority_maker as maker
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import certificate_factory as factory
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import certificate_maker
 from ansible_collections.ringfence.etcd.tests.unit.plugins.modules.module_runner import run_module
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 NOW, DAY = factory.NOW, factory.DAY
@@ -221,7 +223,7 @@ REFUSALS: list[tuple[str, dict[str, t.Any], str]] = [
     ("expired CA", {CA: EXPIRED.pem.decode()}, "it expired at"),
     ("CA of tomorrow", {CA: LATER.pem.decode()}, "it is valid only from"),
     ("CA with a key of another type", {CA: FOREIGN.pem}, "has a key of type ecdsa-secp521r1: use one of ecdsa-p256"),
-    ("bundle", {CA: (GOOD.pem + OTHER.pem).decode()}, "holds 2 certificates"),
+    ("bundle", {CA: (GOOD.pem + OTHER.pem).decode()}, "holds certificates of different CAs"),
     ("no key", {KEY: None}, "certificates are due (etcd-1: missing): give the CA's private key"),
     ("no such key file", {KEY: None, "ca_private_key_path": "/no/such/ca.key"}, "no CA private key /no/such/ca.key"),
     ("another CA's key", {KEY: OTHER.key_pem.decode()}, "is not the key of the CA certificate"),
@@ -431,3 +433,34 @@ def test_module_warns_of_a_ca_that_ends_first() -> None:
     }
     answer = run_module("etcd_peer_certificates", args, check_mode=True)
     assert answer["changed"] and "in 39 days; the certificates of a can't last longer" in str(answer["warnings"])
+
+
+def test_a_key_among_the_certificates_is_not_shown() -> None:
+    """Not by the line, and not among the options that the module was called with."""
+    args = {
+        "members": [{"name": "a", "common_name": "a", "ip_addresses": ["10.0.0.1"]}],
+        "ca_certificate_content": (GOOD.pem + GOOD.key_pem).decode(),
+        "decide_only": True,
+    }
+    answer = run_module("etcd_peer_certificates", args)
+    assert answer["failed"] and "holds a private key" in answer["msg"]
+    assert not any(line.decode() in str(answer) for line in GOOD.key_pem.splitlines()[1:-1])
+
+
+def test_a_chain_issues_by_its_first_and_holds_names_against_all() -> None:
+    root = maker.authority("root")
+    issuing = maker.authority("issuing", root)
+    for bundle in (issuing.pem + root.pem, root.pem + issuing.pem):
+        answer = issue([member()], ca_certificate_content=bundle, ca_private_key_content=issuing.key_pem)
+        certificate = x509.load_pem_x509_certificate(answer["members"][0]["certificate"].encode())
+        assert certificate.issuer == issuing.certificate.subject
+        again = issue([present(answer["members"][0]["certificate"].encode())], ca_certificate_content=bundle)
+        assert not again["changed"]
+    permitted = x509.NameConstraints([x509.DNSName("example.com")], None)
+    narrow = maker.authority("narrow", constraints=permitted)
+    below = maker.authority("below", narrow)
+    for pem, key in ((narrow.pem, narrow.key_pem), (below.pem + narrow.pem, below.key_pem)):
+        with pytest.raises(RingfenceError, match="etcd_peer_tls_loopback_sans: false"):
+            issue([member()], ca_certificate_content=pem, ca_private_key_content=key)
+        names = {"dns_names": ["etcd-1.example.com"], "ip_addresses": ["10.0.0.1"]}
+        assert issue([member(**names)], ca_certificate_content=pem, ca_private_key_content=key)["changed"]

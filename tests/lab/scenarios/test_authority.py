@@ -1,0 +1,183 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The CA as users have it: a chain, name constraints, a slip of the hand; and where it may be made, and by whom."""
+
+from __future__ import annotations
+
+import ipaddress
+import typing as t
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from forge import Authority, authority
+from ringfence_lab.lab import Lab
+from support import PAIR, PKI, Controller
+
+MEMBERS = PAIR
+
+CERTIFICATE, KEY = "etcd_peer_tls_ca_certificate", "etcd_peer_tls_ca_private_key"
+NOTHING_CHANGED = dict.fromkeys(PAIR, 0)
+
+
+def given(ca: Authority, *parents: Authority) -> dict[str, str]:
+    """The variables for a CA that comes as content."""
+    return {CERTIFICATE: "".join(one.pem for one in (ca, *parents)), KEY: ca.key_pem}
+
+
+def bundles(controller: Controller) -> set[str]:
+    return set(controller.on_each(PAIR, f"cat {PKI}/ca.crt").values())
+
+
+def test_an_intermediate_ca_with_its_root(controller: Controller, lab: Lab) -> None:
+    controller.bare()
+    root = authority("Example root")
+    issuing, sibling = authority("Example issuing CA", root), authority("Example issuing CA", root)
+    wanted = issuing.pem + root.pem
+    # In the wrong order, with the ends of lines that another system wrote.
+    texts = given(issuing) | {CERTIFICATE: (root.pem + issuing.pem).replace("\n", "\r\n")}
+    run = controller.succeed(controller.inventory(**texts))
+    assert "PROVED" in run.output and controller.is_healthy()
+    assert bundles(controller) == {wanted}
+    before = controller.processes()
+    for text in (texts[CERTIFICATE], wanted, "\ufeff" + wanted, wanted.strip()):
+        again = controller.succeed(controller.inventory(**{**texts, CERTIFICATE: text}))
+        assert again.changed == NOTHING_CHANGED
+    # What is issued anew is taken by the members that run.
+    renewed = controller.succeed(controller.inventory(**texts), etcd_peer_tls_new_keys=True)
+    assert "PROVED" in renewed.output and controller.processes() == before
+    # Another CA below the same root is another CA.
+    other = controller.refuse(controller.inventory(**given(sibling, root)))
+    assert "give the cluster's own CA" in other.output
+    # The same chain in a folder is the same CA.
+    folder = Path(lab.ca_folder)
+    folder.mkdir(mode=0o700)
+    (folder / "ca.key").write_text(issuing.key_pem)
+    (folder / "ca.key").chmod(0o600)
+    (folder / "ca.crt").write_text(root.pem + issuing.pem)
+    (folder / "ca.crt").chmod(0o644)
+    name = {"etcd_peer_tls_ca_common_name": "Example issuing CA"}
+    assert controller.succeed(controller.inventory(), **name).changed == NOTHING_CHANGED
+    renewed = controller.succeed(controller.inventory(), etcd_peer_tls_new_keys=True, **name)
+    assert "PROVED" in renewed.output and bundles(controller) == {wanted} and controller.processes() == before
+    # A restart reads all of it again.
+    controller.on_each(PAIR, "systemctl restart --no-block etcd; true")
+    controller.on_each(PAIR, "systemctl is-active etcd || systemctl start etcd; true")
+    verified = controller.succeed(controller.inventory(), playbook=verify(controller), **name)
+    assert "PROVED" in verified.output
+
+
+def verify(controller: Controller) -> Path:
+    return controller.repository / "playbooks" / "verify.yml"
+
+
+def test_a_ca_with_name_constraints(controller: Controller, lab: Lab) -> None:
+    """etcd itself refuses a certificate for a name outside, so none is issued."""
+    controller.bare()
+    network = x509.IPAddress(ipaddress.ip_network("10.0.0.0/8"))
+    ours = authority("Constrained CA", constraints=x509.NameConstraints([x509.DNSName("example.com"), network], None))
+    inventory = controller.inventory(**given(ours))
+    for words in (["--check"], []):
+        refused = controller.refuse(inventory, *words)
+        assert "permits example.com, 10.0.0.0/8" in refused.output
+        assert "localhost, 127.0.0.1, ::1" in refused.output and "etcd_peer_tls_loopback_sans: false" in refused.output
+    without = {"etcd_peer_tls_loopback_sans": False}
+    run = controller.succeed(inventory, **without)
+    assert "PROVED" in run.output
+    assert controller.succeed(inventory, **without).changed == NOTHING_CHANGED
+    sans = lab.execute("etcd-1", f"openssl x509 -in {PKI}/etcd-1.crt -noout -ext subjectAltName").stdout
+    assert "10.0.0.1" in sans and "127.0.0.1" not in sans and "localhost" not in sans
+    files = f"--cacert {PKI}/ca.crt --cert {PKI}/etcd-1.crt --key {PKI}/etcd-1.key"
+    health = lab.execute("etcd-1", f"etcdctl --endpoints https://10.0.0.1:2379 {files} endpoint health --cluster 2>&1")
+    assert health.stdout.count("is healthy") == len(PAIR)
+    excluded = x509.NameConstraints(None, [x509.IPAddress(ipaddress.ip_network("10.0.0.2/32"))])
+    controller.bare()
+    narrow = controller.refuse(controller.inventory(**given(authority("Narrow CA", constraints=excluded))), **without)
+    assert "member etcd-2" in narrow.output and "excludes 10.0.0.2/32" in narrow.output
+
+
+def slips() -> dict[str, tuple[dict[str, str], str]]:
+    """What users paste by mistake, and a part of the line that tells them."""
+    ours, other = authority("Example CA"), authority("Other CA")
+    return {
+        "the key behind the certificate": ({CERTIFICATE: ours.pem + ours.key_pem, KEY: ours.key_pem}, "a private key"),
+        "the two swapped": ({CERTIFICATE: ours.key_pem, KEY: ours.pem}, "the two swapped?"),
+        "the key in both": ({CERTIFICATE: ours.key_pem, KEY: ours.key_pem}, "holds a private key"),
+        "another CA's key": ({CERTIFICATE: ours.pem, KEY: other.key_pem}, "is not the key of"),
+        "two CAs": ({CERTIFICATE: ours.pem + other.pem, KEY: ours.key_pem}, "'Other CA'"),
+    }
+
+
+@pytest.mark.parametrize("name", slips())
+def test_a_slip_of_the_hand_is_refused_and_shown_to_nobody(controller: Controller, lab: Lab, name: str) -> None:
+    controller.bare()
+    variables, part = slips()[name]
+    inventory = controller.inventory(**variables)
+    secrets = {
+        line
+        for text in variables.values()
+        if "PRIVATE KEY" in text
+        for line in text[text.index("-----BEGIN PRIVATE KEY") :].splitlines()[1:3]
+    }
+    assert len(secrets) >= 2
+    for words in (["-vvvv", "--diff"], ["--check", "--diff"]):
+        run = controller.refuse(inventory, *words)
+        assert part in run.output and "etcd_peer_tls_ca_" in run.output
+        assert not any(secret in run.output for secret in secrets)
+    journals = controller.on_each(PAIR, f"journalctl -o cat --since -15min; cat {PKI}/* 2>&1")
+    assert not any(secret in journal for journal in journals.values() for secret in secrets)
+
+
+def test_a_ca_is_not_made_on_a_controller_that_is_thrown_away(controller: Controller, lab: Lab) -> None:
+    controller.bare()
+    inventory, folder = controller.inventory(), Path(lab.ca_folder)
+    cases: list[tuple[list[str], dict[str, t.Any]]] = [
+        ([], {"awx_job_id": 7}),
+        (["--check"], {"tower_job_id": 7}),
+        ([], {"environment": {"AWX_PRIVATE_DATA_DIR": "/runner"}}),
+    ]
+    for words, options in cases:
+        refused = controller.refuse(inventory, *words, **options)
+        for way_out in ("etcd_peer_tls_ca_host", CERTIFICATE, KEY, "etcd_peer_tls_ca_on_ephemeral_controller"):
+            assert way_out in refused.output
+        assert not folder.exists()
+    controller.succeed(inventory, "--check", awx_job_id=7, etcd_peer_tls_ca_on_ephemeral_controller=True)
+    controller.succeed(inventory)
+    # One that is there is used.
+    assert controller.succeed(inventory, awx_job_id=7).changed == NOTHING_CHANGED
+
+
+def test_become_in_the_inventory_is_not_the_cas(controller: Controller, lab: Lab) -> None:
+    """For the nodes it is meant; on the controller there may be no sudo, or another user's home."""
+    programs, used = controller.folder / "programs", controller.folder / "sudo-used"
+    programs.mkdir()
+    (programs / "sudo").write_text(f"#!/bin/sh\ntouch {used}\nexec /usr/bin/env -u SUDO_USER sh -c 'exit 77'\n")
+    (programs / "sudo").chmod(0o755)
+    path = f"{programs}:{controller.environment['PATH']}"
+    inventory = controller.inventory(ansible_become=True)
+    controller.bare()
+    run = controller.succeed(inventory, environment={"PATH": path})
+    assert "PROVED" in run.output and not used.exists()
+    # What is asked for is done, and here it fails.
+    asked = controller.play(
+        inventory, environment={"PATH": path}, etcd_peer_tls_ca_become=True, etcd_peer_tls_new_keys=True
+    )
+    assert asked.returncode != 0 and used.exists()
+
+
+def test_no_key_travels_where_ansible_keeps_what_it_sends(controller: Controller) -> None:
+    """Also in a run that issues nothing: strangers' keys go to every node."""
+    controller.bare()
+    inventory, keep = controller.inventory(), {"ANSIBLE_KEEP_REMOTE_FILES": "1"}
+    assert "ANSIBLE_KEEP_REMOTE_FILES" in controller.refuse(inventory, environment=keep).output
+    controller.succeed(inventory)
+    for words, playbook in (([], None), ([], verify(controller)), (["--check"], verify(controller))):
+        refused = controller.refuse(inventory, *words, playbook=playbook, environment=keep)
+        assert "ANSIBLE_KEEP_REMOTE_FILES" in refused.output
+    refused = controller.refuse(
+        inventory, "--check", environment=keep, etcd_peer_tls_ca_passphrase="correct horse battery"
+    )
+    assert "ANSIBLE_KEEP_REMOTE_FILES" in refused.output and "correct horse" not in refused.output
+    assert controller.succeed(inventory, "--check", environment=keep).changed == NOTHING_CHANGED
