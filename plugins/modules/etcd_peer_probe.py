@@ -200,7 +200,7 @@ probes:
       type: str
       sample: TLSv1.3
     cipher:
-      description: The cipher suite.
+      description: The cipher suite, V(null) where no handshake came about.
       type: str
       sample: TLS_AES_128_GCM_SHA256
     server:

@@ -105,9 +105,11 @@ members:
     stranger_certificate:
       description: A certificate of the members' own CA as PEM; absent where RV(problem) is set.
       type: str
+      returned: RV(problem) is not set
     stranger_private_key:
       description: Its private key as PEM PKCS#8. A secret; absent where RV(problem) is set.
       type: str
+      returned: RV(problem) is not set
     unknown_ca_certificate:
       description: A certificate of an unknown CA as PEM.
       type: str
