@@ -534,11 +534,20 @@ unit:
           returned: always
           sample: {peer-client-cert-auth: 'true'}
         warnings:
-          description: What is risky in these settings, each with V(code) and V(text).
+          description: What is risky in these settings.
           type: list
           elements: dict
           returned: always
           sample: []
+          contains:
+            code:
+              description: What it is, in one word.
+              type: str
+              returned: always
+            text:
+              description: The same in one line.
+              type: str
+              returned: always
     problem:
       description: >-
         One line that says what can't be read or makes no sense, with the way out; null where nothing is

@@ -134,10 +134,17 @@ ca:
       type: str
     due:
       description:
-        - What M(ringfence.etcd.etcd_ca) would change of it, or the C(problem) that it would fail with, each with
-          C(code) and C(text). Empty where all is as it should be.
+        - What M(ringfence.etcd.etcd_ca) would change of it, or the C(problem) that it would fail with. Empty where all is
+          as it should be.
       type: list
       elements: dict
+      contains:
+        code:
+          description: One of the reasons that it returns, or the kind of the problem.
+          type: str
+        text:
+          description: The same in one line.
+          type: str
 """
 
 import datetime

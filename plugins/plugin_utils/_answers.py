@@ -39,6 +39,8 @@ _SAME_AS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("etcd_peer_info", "process", "settings"): ("etcd_peer_info", "unit", "settings"),
 }
 
+ADVICE = "look at this host's Python and at the module that it runs"
+
 _TYPES = {"str": "a text", "int": "an integer", "bool": "true or false", "float": "a number", "list": "a list"}
 _TYPES["dict"] = "a dictionary"
 _NULL = re.compile(r"\bnull\b")
@@ -356,6 +358,7 @@ def _type_of(value: t.Any) -> str:
 
 
 __all__ = (
+    "ADVICE",
     "AnswerError",
     "Kind",
     "Schema",

@@ -23,6 +23,7 @@ from collections.abc import Mapping
 from ansible.errors import AnsibleError
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._actions import OneLineAction
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._answers import (
+    ADVICE,
     AnswerError,
     Schema,
     checked_answer,
@@ -33,7 +34,6 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._answers import (
 # A host's interpreter, found out by Ansible: without it each task would find it out again.
 _INTERPRETER_FACT = re.compile(r"discovered_interpreter_[a-z]+")
 _INTERPRETER = re.compile(r"/[A-Za-z0-9_./+-]{1,255}")
-_ADVICE = "look at this host's Python and at the module that it runs"
 # What a connection says at its end and a reader need not know.
 _CONNECTION_NOISE = re.compile(r"(Shared c|C)onnection to .* closed\.")
 
@@ -64,13 +64,13 @@ class CheckedAction(OneLineAction):
             # Not an answer of the module: the host is out of reach, a password is wrong, the task is.
             raise
         except AnswerError as exc:
-            raise AnswerError(f"{host}: the answer of {schema.module} {exc}: {_ADVICE}") from exc
+            raise AnswerError(f"{host}: the answer of {schema.module} {exc}: {ADVICE}") from exc
         except Exception as exc:
             # Ansible reads what the host printed before anything here does, and is not made for all of it.
             kind = type(exc).__name__
-            raise AnswerError(f"{host}: the answer of {schema.module} can't be read ({kind}): {_ADVICE}") from exc
+            raise AnswerError(f"{host}: the answer of {schema.module} can't be read ({kind}): {ADVICE}") from exc
         if silence is not None:
-            raise AnswerError(f"{host}: {schema.module} gave no answer that can be read, but {silence}: {_ADVICE}")
+            raise AnswerError(f"{host}: {schema.module} gave no answer that can be read, but {silence}: {ADVICE}")
         return {**found, **self._interpreter_fact()}
 
     def _interpreter_fact(self) -> dict[str, t.Any]:
