@@ -7,7 +7,8 @@
 Put on a host as its ``ansible_python_interpreter``, with a ``lie.json`` beside it: ``add`` is laid over the answer (in
 dictionaries key by key), ``take`` is a list of keys to take away, ``say`` is printed in place of the answer, ``complain``
 as errors, and ``status`` is how it ends. ``{"repeat": [text, times]}`` in ``add`` is a long text, ``"DEEP"`` so many
-levels as ``deep`` says. With ``having``, only answers are changed that have all these words in them.
+levels as ``deep`` says. With ``having``, only answers are changed that have all these words in them. What it was given is
+added to ``hear``, a path, with the files that it was to run.
 """
 
 from __future__ import annotations
@@ -33,10 +34,22 @@ def deepened(text: str, lie: t.Mapping[str, t.Any]) -> str:
     return text.replace('"DEEP"', '{"a": ' * levels + "1" + "}" * levels)
 
 
+def hear(path: str, code: bytes) -> None:
+    heard = [code]
+    for word in sys.argv[1:]:
+        if os.path.isfile(word):
+            with open(word, "rb") as stream:
+                heard.append(stream.read())
+    with open(path, "ab") as stream:
+        stream.write(b"\n".join(heard))
+
+
 def main() -> int:
     with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "lie.json"), encoding="utf-8") as stream:
         lie = json.load(stream)
     code = b"" if sys.stdin.isatty() or len(sys.argv) > 1 else sys.stdin.buffer.read()
+    if "hear" in lie:
+        hear(lie["hear"], code)
     done = subprocess.run([sys.executable, *sys.argv[1:]], input=code, capture_output=True, check=False)
     text, status = done.stdout.decode("utf-8", "surrogateescape"), done.returncode
     try:
