@@ -20,7 +20,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._authority_place im
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_rules import KEY_TYPES, MISSING
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster_due import Found, Wanted, cluster_due
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError
+from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError, RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._guards import (
     Cluster,
     Question,
@@ -32,8 +32,9 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._guards import (
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._members import Member
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._actions import OneLineAction
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._answers import AnswerError
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import flag_settings_from, member_from
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._looks import registered_looks
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._looks import checked_look, registered_looks, unusable
 
 _ARGUMENTS: dict[str, t.Any] = {
     "members": {"type": "list", "elements": "dict", "required": True},
@@ -96,6 +97,24 @@ def _judged(
     given: dict[str, t.Any], members: list[Member], lost_because: str, now: datetime.datetime
 ) -> dict[str, t.Any]:
     looks = _checked_looks(given["looks"], members)
+    try:
+        return _verdict(given, members, lost_because, looks, now)
+    except RingfenceError:
+        raise
+    except Exception:
+        nonsense = unusable(looks, lambda some: _verdict(given, members, lost_because, some, now))
+        if not nonsense:
+            raise
+        raise InputError("; ".join(f"member {name}: {why}" for name, why in nonsense.items())) from None
+
+
+def _verdict(
+    given: dict[str, t.Any],
+    members: list[Member],
+    lost_because: str,
+    looks: t.Mapping[str, t.Any],
+    now: datetime.datetime,
+) -> dict[str, t.Any]:
     authority = given["ca"] or {}
     at_hand = given["ca_certificate"] or authority.get("certificate")
     question = Question(
@@ -142,21 +161,21 @@ def _judged(
     }
 
 
-def _checked_looks(looks: t.Mapping[str, t.Any], members: t.Sequence[Member]) -> t.Mapping[str, t.Any]:
-    """The looks as they are: a host that could not be looked at must not pass for one on which nothing is due."""
+def _checked_looks(looks: t.Mapping[str, t.Any], members: t.Sequence[Member]) -> dict[str, t.Any]:
+    """The looks, each checked: a host that could not be looked at must not pass for one on which nothing is due."""
     known = [member.name for member in members]
+    checked = {}
     for name, look in looks.items():
         if name not in known:
             raise InputError(f"looks: {name} is no member ({', '.join(known) or 'there is none'}): give members' names")
-        info = look.get("info") if isinstance(look, dict) else None
-        if not isinstance(info, dict) or not {"etcd", "credentials"} <= set(info):
-            said = (look.get("msg") or look.get("skip_reason")) if isinstance(look, dict) else None
+        try:
+            checked[name] = checked_look(look)
+        except AnswerError as exc:
             raise InputError(
-                f"looks: what there is of {name} is no result of ringfence.etcd.etcd_peer_probe "
-                f"({said or 'no info in it'}): look at each host of the run before (strategy linear), and leave out "
-                "with --limit those that can't be looked at"
-            )
-    return looks
+                f"looks: what there is of {name} is no result of ringfence.etcd.etcd_peer_probe ({exc}): look at each "
+                "host of the run before (strategy linear), and leave out with --limit those that can't be looked at"
+            ) from exc
+    return checked
 
 
 __all__ = ("ActionModule",)

@@ -14,8 +14,9 @@ import typing as t
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import FileError, InputError
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._actions import OneLineAction
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._answers import AnswerError
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import member_from
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._looks import registered_looks
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._looks import checked_look, registered_looks, unusable
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof import Question, Thresholds, judge
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof_metrics import proof_metrics
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof_page import proof_page
@@ -37,8 +38,6 @@ _ARGUMENTS: dict[str, t.Any] = {
     "metrics_path": {"type": "str"},
     "show": {"type": "bool", "default": True},
 }
-# What the judge reads of a result of etcd_peer_probe.
-_FIELDS = ("info", "live_members", "live_members_problem", "problem", "revoked", "time", "unreadable_files")
 
 
 class ActionModule(OneLineAction):
@@ -71,17 +70,10 @@ def _proof_from(given: dict[str, t.Any]) -> dict[str, t.Any]:
         raise InputError("cluster_name is empty: give the cluster's name")
     results, absent = {}, {}
     for name, found in given["results"].items():
-        if isinstance(found, dict) and "probes" in found:
-            lacking = ", ".join(field for field in _FIELDS if field not in found)
-            if lacking:
-                raise InputError(
-                    f"results: {name} has probes and no {lacking}, unlike a result of ringfence.etcd.etcd_peer_probe: "
-                    "give its result as it was registered"
-                )
-            results[name] = found
-        else:
-            said = found.get("msg") if isinstance(found, dict) else None
-            absent[name] = " ".join(str(said or "it did not answer").split())
+        try:
+            results[name] = checked_look(found)
+        except AnswerError as exc:
+            absent[name] = str(exc)
     now = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0, tzinfo=None).isoformat() + "Z"
     question = Question(
         cluster_name=given["cluster_name"],
@@ -91,7 +83,14 @@ def _proof_from(given: dict[str, t.Any]) -> dict[str, t.Any]:
         thresholds=Thresholds(given["warn_days"], given["fail_days"], given["authority_warn_days"]),
         no_stranger_because=given["no_stranger_because"] or None,
     )
-    return judge(members, results, absent, question)
+    try:
+        return judge(members, results, absent, question)
+    except Exception:
+        nonsense = unusable(results, lambda some: judge(members, some, absent, question))
+        if not nonsense:
+            raise
+    usable = {name: result for name, result in results.items() if name not in nonsense}
+    return judge(members, usable, {**absent, **nonsense}, question)
 
 
 def _as_json(proof: dict[str, t.Any]) -> str:

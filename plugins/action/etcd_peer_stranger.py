@@ -17,17 +17,19 @@ import typing as t
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._keys import has_cryptography
 from ansible_collections.ringfence.etcd.plugins.module_utils._stranger import run as answer
+from ansible_collections.ringfence.etcd.plugins.modules import etcd_peer_stranger
 from ansible_collections.ringfence.etcd.plugins.modules.etcd_peer_stranger import MUTUALLY_EXCLUSIVE, argument_spec
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._actions import OneLineAction
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._node_actions import CheckedAction, schema_of
 
 
-class ActionModule(OneLineAction):
+class ActionModule(CheckedAction):
     """Do here what the module does, or have the module do it where the CA is."""
+
+    schema = schema_of("etcd_peer_stranger", etcd_peer_stranger)
 
     def _answer(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         if not self._is_here(task_vars):
-            found: dict[str, t.Any] = self._execute_module(task_vars=task_vars)
-            return found
+            return super()._answer(task_vars)
         given = self._given(argument_spec(), mutually_exclusive=MUTUALLY_EXCLUSIVE)
         now = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
         return {"changed": False, **answer(given, now, result_is_hidden=bool(self._task.no_log))}

@@ -29,6 +29,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._issue import (
     plan_issue,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._issue_result import result_of
+from ansible_collections.ringfence.etcd.plugins.module_utils._members import names_of_others
 
 
 def request_from(params: t.Mapping[str, t.Any]) -> Request:
@@ -50,6 +51,7 @@ def request_from(params: t.Mapping[str, t.Any]) -> Request:
         )
         present = None if given["certificate"] is None else given["certificate"].encode("utf-8")
         members.append(Member(profile, present, given["private_key_matches"], given["new_key"] or params["new_keys"]))
+    _refuse_names_of_others([member.profile for member in members])
     return Request(
         tuple(members),
         rules.renewal_rules(params["validity_days"], params["renew_before_days"], params["backdate_minutes"]),
@@ -57,6 +59,23 @@ def request_from(params: t.Mapping[str, t.Any]) -> Request:
         None if owner is None else files.uid_of(owner),
         None if group is None else files.gid_of(group),
     )
+
+
+def _refuse_names_of_others(profiles: t.Sequence[rules.PeerProfile]) -> None:
+    """Whatever the caller made the list of: no certificate is issued that would serve in another member's place."""
+    common_names = [profile.common_name for profile in profiles]
+    own = {
+        profile.name: {profile.name}
+        # One that is shared is nobody's own.
+        | ({profile.common_name} if common_names.count(profile.common_name) == 1 else set())
+        for profile in profiles
+    }
+    names = {profile.name: {*profile.dns_names, *profile.ip_addresses} for profile in profiles}
+    for asking, name, owner in names_of_others(own, names):
+        raise InputError(
+            f"member {asking}: dns_names and ip_addresses have {name}, which is member {owner}'s: a certificate never "
+            "carries another member's name or address"
+        )
 
 
 def run(

@@ -29,6 +29,7 @@ _DNS_NAME_MAXIMUM_LENGTH = 253
 _MEMBER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _LOOPBACK_NAME = "localhost"
 _LOOPBACK_ADDRESSES = ("127.0.0.1", "::1")
+_LOOPBACK = {_LOOPBACK_NAME, *_LOOPBACK_ADDRESSES}
 
 IPAddress = t.Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
 
@@ -240,7 +241,44 @@ def make_members(entries: t.Sequence[t.Mapping[str, t.Any]], settings: ClusterSe
     _refuse_twice(members, settings, "address", lambda member: member.address)
     if settings.identity == "list":
         _refuse_twice(members, settings, "common name", lambda member: member.common_name)
+    _refuse_names_of_others(members, settings)
     return members
+
+
+def _refuse_names_of_others(members: t.Sequence[Member], settings: ClusterSettings) -> None:
+    """A certificate with another member's name or address could be used in that member's place."""
+    own = {
+        member.name: {member.name, member.host, member.address}
+        | ({member.common_name} if settings.identity == "list" else set())
+        for member in members
+    }
+    names = {member.name: (*member.dns_names, *member.ip_addresses) for member in members}
+    for asking, name, owner in names_of_others(own, names):
+        raise InputError(
+            f"cluster {settings.name!r}: the certificate of member {asking} would have the subject alternative name "
+            f"{name}, which is {owner}'s: take it out of etcd_peer_tls_extra_sans of {asking} (a name that all members "
+            "share, like that of a load balancer, is given to all of them)"
+        )
+
+
+def names_of_others(
+    own: t.Mapping[str, t.Collection[str]], alternative_names: t.Mapping[str, t.Collection[str]]
+) -> t.Iterator[tuple[str, str, str]]:
+    """Who asks for whose name: the member, the name, the member that it belongs to.
+
+    By member's name: ``own`` is what it is known by, ``alternative_names`` what its certificate is to cover. A name
+    that all certificates cover belongs to nobody, unless a member is known by it.
+    """
+    known = {member: {name.lower() for name in names} for member, names in own.items()}
+    covered = {member: {name.lower() for name in names} - _LOOPBACK for member, names in alternative_names.items()}
+    shared = set.intersection(*covered.values()) if len(covered) > 1 else set()
+    owners: dict[str, list[str]] = {}
+    for member in known:
+        for name in sorted(known[member] | (covered.get(member, set()) - shared)):
+            owners.setdefault(name, []).append(member)
+    for asking, names in covered.items():
+        for name in sorted(names - known[asking]):
+            yield from ((asking, name, owner) for owner in owners.get(name, ()) if owner != asking)
 
 
 def _refuse_twice(
@@ -265,6 +303,7 @@ __all__ = (
     "is_dns_name",
     "make_member",
     "make_members",
+    "names_of_others",
     "natural_key",
     "parse_address",
     "parse_listen_address",

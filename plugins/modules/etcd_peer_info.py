@@ -197,12 +197,12 @@ credentials:
           returned: always
           contains:
             common_name:
-              description: The subject's common name.
+              description: The subject's common name; null where it has none.
               type: str
               returned: always
               sample: etcd-1.example.com
             issuer_common_name:
-              description: The issuer's common name.
+              description: The issuer's common name; null where it has none.
               type: str
               returned: always
               sample: etcd peer CA
@@ -266,7 +266,7 @@ credentials:
               returned: always
               sample: false
     certificate:
-      description: The member's certificate. Its facts are null, or empty lists, where there is none.
+      description: The member's certificate. Where there is none, lists are empty.
       type: dict
       returned: always
       contains:
@@ -304,41 +304,41 @@ credentials:
         pem:
           description: >-
             The certificate in PEM, intermediate certificates after it; where it is broken, the text as
-            it is.
+            it is; null where there is none.
           type: str
           returned: always
         common_name:
-          description: The subject's common name.
+          description: The subject's common name; null where it has none.
           type: str
           returned: always
           sample: etcd-1.example.com
         issuer_common_name:
-          description: The issuer's common name.
+          description: The issuer's common name; null where it has none.
           type: str
           returned: always
           sample: etcd peer CA
         serial_number:
-          description: The serial number, in hexadecimal digits.
+          description: The serial number, in hexadecimal digits; null where there is no certificate.
           type: str
           returned: always
           sample: 2c5e1f
         fingerprint:
-          description: SHA-256 of the certificate, in lower-case hexadecimal digits.
+          description: SHA-256 of the certificate, in lower-case hexadecimal digits; null where there is no certificate.
           type: str
           returned: always
           sample: 9f86d081884c7d65
         not_before:
-          description: When it begins to be valid, in UTC.
+          description: When it begins to be valid, in UTC; null where there is no certificate.
           type: str
           returned: always
           sample: '2026-11-23T22:54:00Z'
         not_after:
-          description: When it ends, in UTC.
+          description: When it ends, in UTC; null where there is no certificate.
           type: str
           returned: always
           sample: '2027-11-23T22:54:00Z'
         days_left:
-          description: Whole days until it ends, negative once it has.
+          description: Whole days until it ends, negative once it has; null where there is no certificate.
           type: int
           returned: always
           sample: 364
@@ -355,7 +355,7 @@ credentials:
           returned: always
           sample: [10.0.0.1, 127.0.0.1, '::1']
         key_algorithm:
-          description: The kind of key.
+          description: The kind of key; null where there is no certificate.
           type: str
           returned: always
           sample: ecdsa-p256
@@ -372,7 +372,7 @@ credentials:
           returned: always
           sample: [serverAuth, clientAuth]
         is_ca:
-          description: Whether it is the certificate of a CA.
+          description: Whether it is the certificate of a CA; null where there is no certificate.
           type: bool
           returned: always
           sample: false
@@ -466,7 +466,7 @@ unit:
       returned: always
       contains:
         program:
-          description: The program.
+          description: The program; null where none is named.
           type: str
           returned: always
           sample: /usr/bin/etcd
@@ -534,11 +534,20 @@ unit:
           returned: always
           sample: {peer-client-cert-auth: 'true'}
         warnings:
-          description: What is risky in these settings, each with V(code) and V(text).
+          description: What is risky in these settings.
           type: list
           elements: dict
           returned: always
           sample: []
+          contains:
+            code:
+              description: What it is, in one word.
+              type: str
+              returned: always
+            text:
+              description: The same in one line.
+              type: str
+              returned: always
     problem:
       description: >-
         One line that says what can't be read or makes no sense, with the way out; null where nothing is
@@ -572,7 +581,8 @@ process:
       sample: running
     seal:
       description: >-
-        The seal of the unit that it was started with; a restart is due where it differs from RV(unit.seal).
+        The seal of the unit that it was started with; a restart is due where it differs from RV(unit.seal). It is null
+        where there is none.
       type: str
       returned: always
       sample: 9f86d081884c7d65

@@ -200,7 +200,7 @@ probes:
       type: str
       sample: TLSv1.3
     cipher:
-      description: The cipher suite.
+      description: The cipher suite, V(null) where no handshake came about.
       type: str
       sample: TLS_AES_128_GCM_SHA256
     server:
@@ -215,11 +215,18 @@ problem:
   type: str
   sample: null
 unreadable_files:
-  description: Files of the member that the user O(owner) can't read, each with C(path) and C(text).
+  description: Files of the member that the user O(owner) can't read.
   returned: success
   type: list
   elements: dict
   sample: []
+  contains:
+    path:
+      description: The file, empty where there is no such user.
+      type: str
+    text:
+      description: Why, in one line.
+      type: str
 revoked:
   description: Serial numbers on the revocation list that this member's process checks, in hex.
   returned: success

@@ -106,9 +106,11 @@ members:
     stranger_certificate:
       description: A certificate of the members' own CA as PEM; absent where RV(problem) is set.
       type: str
+      returned: RV(problem) is not set
     stranger_private_key:
       description: Its private key as PEM PKCS#8. A secret; absent where RV(problem) is set.
       type: str
+      returned: RV(problem) is not set
     unknown_ca_certificate:
       description: A certificate of an unknown CA as PEM.
       type: str
@@ -134,10 +136,17 @@ ca:
       type: str
     due:
       description:
-        - What M(ringfence.etcd.etcd_ca) would change of it, or the C(problem) that it would fail with, each with
-          C(code) and C(text). Empty where all is as it should be.
+        - What M(ringfence.etcd.etcd_ca) would change of it, or the C(problem) that it would fail with. Empty where all is
+          as it should be.
       type: list
       elements: dict
+      contains:
+        code:
+          description: One of the reasons that it returns, or the kind of the problem.
+          type: str
+        text:
+          description: The same in one line.
+          type: str
 """
 
 import datetime

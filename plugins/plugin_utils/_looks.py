@@ -4,6 +4,9 @@
 
 """What the members' hosts have registered, for the actions that judge a whole cluster.
 
+One host's answer never decides about another: what can't be used is told of its own member, and the others are judged
+without it.
+
 Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
 """
 
@@ -11,7 +14,19 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.ringfence.etcd.plugins.modules import etcd_peer_info, etcd_peer_probe
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._answers import (
+    ADVICE,
+    AnswerError,
+    checked_answer,
+    one_line,
+)
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import plain
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._node_actions import schema_of
+
+PROBE = schema_of("etcd_peer_probe", etcd_peer_probe, etcd_peer_info)
+# What a judge that counts on the shape of an answer raises where two of its parts contradict each other.
+_NONSENSE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
 def registered_looks(
@@ -28,8 +43,51 @@ def registered_looks(
     for member in members:
         host = member.get("host")
         if host in present:
-            looks[plain(member.get("name"))] = plain(hostvars.raw_get(host).get(variable))
+            try:
+                looks[plain(member.get("name"))] = plain(hostvars.raw_get(host).get(variable))
+            except RecursionError:
+                looks[plain(member.get("name"))] = {"msg": "what it answered is too deep to be read"}
     return looks
 
 
-__all__ = ("registered_looks",)
+def checked_look(look: t.Any) -> dict[str, t.Any]:
+    """The answer of ``etcd_peer_probe`` as far as it is documented; AnswerError, which says why, where it is none."""
+    if not isinstance(look, dict):
+        raise AnswerError("it did not answer")
+    if look.get("failed") or not ("info" in look and "probes" in look):
+        raise AnswerError(one_line(look.get("msg") or look.get("skip_reason")) or "it did not answer")
+    try:
+        return checked_answer(PROBE, look)
+    except AnswerError as exc:
+        raise AnswerError(f"the answer of {PROBE.module} {exc}: {ADVICE}") from exc
+
+
+def unusable(looks: t.Mapping[str, t.Any], judge: t.Callable[[dict[str, t.Any]], t.Any]) -> dict[str, str]:
+    """By member's name why its answer, in which each key is what it should be, can't be judged all the same."""
+    found: dict[str, str] = {}
+    kept: dict[str, t.Any] = {}
+    # First each one alone, so that no member is blamed for another.
+    alone = [{name: look} for name, look in looks.items()]
+    for added in alone:
+        _blame(added, {}, judge, found)
+    for added in alone:
+        if not set(added) & set(found):
+            _blame(added, kept, judge, found)
+            kept.update({name: look for name, look in added.items() if name not in found})
+    return found
+
+
+def _blame(
+    added: dict[str, t.Any],
+    kept: dict[str, t.Any],
+    judge: t.Callable[[dict[str, t.Any]], t.Any],
+    found: dict[str, str],
+) -> None:
+    try:
+        judge({**kept, **added})
+    except _NONSENSE as exc:
+        why = f"what it answered makes no sense ({type(exc).__name__}: {one_line(str(exc))[:100]}): {ADVICE}"
+        found.update(dict.fromkeys(added, why))
+
+
+__all__ = ("PROBE", "checked_look", "registered_looks", "unusable")

@@ -24,6 +24,7 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import mem
 from ansible_collections.ringfence.etcd.tests.unit.plugins.action.action_runner import run_action
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import authority_maker as maker
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import certificate_factory as factory
+from ansible_collections.ringfence.etcd.tests.unit.plugins.plugin_utils.whole_answers import whole_look, whole_looks
 from cryptography import x509
 
 NOW, DAY = factory.NOW, factory.DAY
@@ -80,7 +81,7 @@ def run(looks: Looks | None, task_vars: dict[str, t.Any] | None = None, **change
     given: dict[str, t.Any] = {
         "cluster_name": "blue",
         "members": [member_as_dict(member) for member in MEMBERS],
-        "looks": looks,
+        "looks": whole_looks(looks),
         "settings": SETTINGS,
         "ca": {"certificate": CA.pem.decode(), "due": []},
         **changes,
@@ -365,12 +366,12 @@ def test_wrong_options_end_in_one_line(changes: dict[str, t.Any], words: str, lo
 @pytest.mark.parametrize(
     ("found", "words"),
     [
-        (None, "etcd-2 is no result of ringfence.etcd.etcd_peer_probe (no info in it)"),
-        ("text", "(no info in it)"),
+        (None, "etcd-2 is no result of ringfence.etcd.etcd_peer_probe (it did not answer)"),
+        ("text", "(it did not answer)"),
         ({"changed": False, "skipped": True, "skip_reason": "Conditional result was False"}, "Conditional result"),
         ({"failed": True, "msg": "there is no Python"}, "(there is no Python)"),
-        ({"info": None, "due": []}, "(no info in it)"),
-        ({"info": {"etcd": {}}, "due": []}, "(no info in it)"),
+        ({"info": None, "due": []}, "(it did not answer)"),
+        ({"info": {"etcd": {}}, "due": []}, "(it did not answer)"),
     ],
 )
 def test_a_host_that_could_not_be_looked_at_does_not_pass_for_settled(found: t.Any, words: str, looks: Looks) -> None:
@@ -395,7 +396,7 @@ class HostVars:
 
 
 def task_vars(looks: Looks, *batch: str) -> dict[str, t.Any]:
-    registered = {name.replace("-", "_"): {"met": found} for name, found in looks.items()}
+    registered = {name.replace("-", "_"): {"met": whole_look(found)} for name, found in looks.items()}
     return {"ansible_play_batch": list(batch), "hostvars": HostVars(**registered)}
 
 

@@ -25,6 +25,7 @@ from ansible_collections.ringfence.etcd.tests.unit.plugins.plugin_utils.proof_ev
     some_members,
     sound,
 )
+from ansible_collections.ringfence.etcd.tests.unit.plugins.plugin_utils.whole_answers import whole_look, whole_looks
 
 MEMBERS = some_members()
 PATHS = ("html_path", "json_path", "metrics_path")
@@ -47,11 +48,12 @@ def run(check_mode: bool = False, task_vars: dict[str, t.Any] | None = None, **a
         "results": sound(MEMBERS),
         **arguments,
     }
+    given["results"] = whole_looks(given["results"])
     return run_action(action.ActionModule, given, task_vars, action.ActionModule._display, check_mode=check_mode)
 
 
 def test_results_are_read_as_the_hosts_have_registered_them() -> None:
-    registered = {member.host: {"met": sound(MEMBERS)[member.name]} for member in MEMBERS}
+    registered = {member.host: {"met": whole_look(sound(MEMBERS)[member.name])} for member in MEMBERS}
     hostvars = mock.Mock(raw_get=registered.__getitem__)
     task_vars = {"hostvars": hostvars, "ansible_play_batch": list(registered)}
     found = run(task_vars=task_vars, results=None, results_variable="met")["proof"]
@@ -208,7 +210,6 @@ def test_a_path_that_can_not_be_written_is_one_line_and_nothing_is_left(tmp_path
     [
         ({"members": []}, "members is empty: give the members that the filter etcd_members makes"),
         ({"members": [{"name": "etcd-1"}]}, "a member made by the filter ringfence.etcd.etcd_members is wanted"),
-        ({"results": {"etcd-1": {"probes": []}}}, "results: etcd-1 has probes and no info, live_members, "),
         ({"identity": "none"}, "identity"),
         ({"warn_days": "soon"}, "warn_days"),
         ({"colour": "red"}, "colour"),
@@ -220,10 +221,15 @@ def test_wrong_input_is_one_line(arguments: dict[str, t.Any], words: str) -> Non
     assert words in refused(**arguments)
 
 
-def test_a_field_of_a_result_that_is_not_there_is_named() -> None:
+def test_a_key_that_lacks_is_told_of_its_member_and_the_others_are_proved() -> None:
     results = sound(MEMBERS)
-    del results["etcd-2"]["revoked"]
-    assert refused(results=results) == (
-        "results: etcd-2 has probes and no revoked, unlike a result of ringfence.etcd.etcd_peer_probe: give its result "
-        "as it was registered"
+    results["etcd-2"] = whole_look(results["etcd-2"])
+    results["etcd-2"]["probes"][1]["text"] = ["HTTP 200"]
+    proof = run(results=results)["proof"]
+    assert [member["probed"] for member in proof["members"]] == [True, False, True]
+    assert proof["members"][1]["problem"] == (
+        "the answer of etcd_peer_probe has probes[1].text as a list, a text is wanted: look at this host's Python and "
+        "at the module that it runs"
     )
+    called = [pair["verdict"] for pair in proof["pairs"] if pair["from"] != "etcd-2"]
+    assert called and set(called) == {"ok"} and proof["verdict"] == "partly_proved"

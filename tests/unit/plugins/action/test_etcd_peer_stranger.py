@@ -19,7 +19,8 @@ from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import c
 
 CA = factory.authority(not_after=factory.NOW + 36500 * factory.DAY)
 MEMBER = {"name": "etcd-1", "common_name": "etcd-1.example.com", "dns_names": [], "ip_addresses": ["10.0.0.1"]}
-REMOTE = {"changed": False, "made_by": "the module"}
+REMOTE = {"members": [], "common_name": "made by the module", "problem": None, "ca": None}
+BY_THE_MODULE = {"changed": False, **REMOTE}
 
 
 def run(
@@ -38,7 +39,7 @@ def run(
 
 def test_on_the_controller_no_module_is_started() -> None:
     result = run(ca_private_key_content=CA.key_pem.decode())
-    assert "made_by" not in result and result["changed"] is False and result["problem"] is None
+    assert result["changed"] is False and result["problem"] is None
     (made,) = result["members"]
     assert made["stranger_private_key"].startswith("-----BEGIN PRIVATE KEY-----")
 
@@ -56,7 +57,7 @@ def test_on_the_controller_no_module_is_started() -> None:
     ],
 )
 def test_elsewhere_the_module_does_it(elsewhere: dict[str, t.Any]) -> None:
-    assert run(**elsewhere)["made_by"] == "the module"
+    assert run(**elsewhere) == BY_THE_MODULE
 
 
 @pytest.mark.parametrize(
@@ -72,18 +73,18 @@ def test_elsewhere_the_module_does_it(elsewhere: dict[str, t.Any]) -> None:
     ],
 )
 def test_the_same_python_is_here(here: dict[str, t.Any]) -> None:
-    assert "made_by" not in run(**here)
+    assert run(**here)["common_name"] != "made by the module"
 
 
 def test_another_environment_of_the_same_program_is_elsewhere(tmp_path: pathlib.Path) -> None:
     link = tmp_path / "python"
     os.symlink(sys.executable, link)
-    assert run(task_vars={"ansible_python_interpreter": str(link)})["made_by"] == "the module"
+    assert run(task_vars={"ansible_python_interpreter": str(link)}) == BY_THE_MODULE
 
 
 def test_a_controller_without_cryptography_leaves_the_line_to_the_module(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(action, "has_cryptography", lambda: False)
-    assert run()["made_by"] == "the module"
+    assert run() == BY_THE_MODULE
 
 
 @pytest.mark.parametrize(

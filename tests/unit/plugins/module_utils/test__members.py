@@ -175,3 +175,51 @@ def test_addresses_keep_their_kind() -> None:
     assert parse_address("Example.COM", "x") == "example.com"
     assert not is_dns_name("example.com.")
     assert not is_dns_name("a." * 127 + "a")
+
+
+TRIO = [{"name": f"etcd-{number}", "address": f"10.0.0.{number}", "host": f"node-{number}"} for number in (1, 2, 3)]
+
+
+def with_extra(*extra: str, **more: t.Any) -> list[dict[str, t.Any]]:
+    return [{**TRIO[0], "extra_sans": list(extra)}, {**TRIO[1], **more}, TRIO[2]]
+
+
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [
+        ("10.0.0.2", {}),
+        ("etcd-2", {}),
+        ("etcd-2.example.com", {}),
+        ("ETCD-2.example.com", {}),
+        ("node-2", {}),
+        ("peer-2.example.com", {"common_name": "peer-2.example.com"}),
+        ("10.1.0.2", {"extra_sans": ["10.1.0.2"]}),
+        ("second.example.com", {"extra_sans": ["second.example.com"]}),
+        ("fd00::2", {"address": "fd00:0::2"}),
+    ],
+)
+def test_a_certificate_never_carries_the_name_of_another_member(name: str, more: dict[str, t.Any]) -> None:
+    with pytest.raises(InputError) as caught:
+        make_members(with_extra(name, **more), ClusterSettings(name="blue", domain="example.com"))
+    assert f"certificate of member etcd-1 would have the subject alternative name {name.lower()}" in str(caught.value)
+    assert "which is etcd-2's: take it out of etcd_peer_tls_extra_sans of etcd-1" in str(caught.value)
+
+
+def test_a_name_that_all_members_share_is_nobodys() -> None:
+    shared = ["etcd.example.com", "10.0.0.100"]
+    members = make_members([{**one, "extra_sans": shared} for one in TRIO], ClusterSettings(name="blue"))
+    assert all(set(shared) <= {*member.dns_names, *member.ip_addresses} for member in members)
+    taken = [{**one, "extra_sans": ["10.0.0.2"]} for one in TRIO]
+    with pytest.raises(InputError, match="which is etcd-2's"):
+        make_members(taken, ClusterSettings(name="blue"))
+
+
+def test_names_of_ones_own_may_be_asked_for_again() -> None:
+    members = make_members(with_extra("10.0.0.1", "etcd-1", "other.example.com"), ClusterSettings(name="blue"))
+    assert "other.example.com" in members[0].dns_names
+
+
+def test_a_shared_common_name_is_nobodys() -> None:
+    shared = ClusterSettings(name="blue", identity="shared", shared_common_name="peers.example.com")
+    entries = [{**one, "extra_sans": ["peers.example.com"]} for one in TRIO]
+    assert len(make_members(entries, shared)) == 3

@@ -63,8 +63,26 @@ def run_module(
     answer: dict[str, t.Any] = json.loads(lines[0])
     assert (status == 0) is not answer.get("failed", False), status
     forget_secrets(answer)
+    check_documented(name, answer)
     answer["_stderr"] = stderr
     return answer
+
+
+def check_documented(name: str, answer: t.Mapping[str, t.Any]) -> None:
+    """Every answer is one that its RETURN documents, whole: what is not would be dropped on its way to the controller.
+
+    Where the controller's part can be loaded, which on the oldest Python of a node it can't.
+    """
+    try:
+        answers = importlib.import_module("ansible_collections.ringfence.etcd.plugins.plugin_utils._answers")
+    except ImportError:
+        return
+    documents = {module: importlib.import_module(f"{NAMESPACE}.{module}").RETURN for module in {name, "etcd_peer_info"}}
+    schema = answers.schema_from(name, documents)
+    checked = answers.checked_answer(schema, answer)
+    assert checked == {key: {"changed": False, **answer}[key] for key in checked}
+    more = {"changed", "failed", "msg", "diff", "warnings", "deprecations", "invocation", "problem", "details"}
+    assert set(answer) - set(schema.fields) <= more | {"exception", "ansible_facts"}, answer
 
 
 def forget_secrets(answer: dict[str, t.Any]) -> None:

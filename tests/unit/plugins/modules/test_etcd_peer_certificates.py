@@ -15,6 +15,7 @@ import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils import _certificates as certificates
 from ansible_collections.ringfence.etcd.plugins.module_utils import _issue
 from ansible_collections.ringfence.etcd.plugins.module_utils import _keys as keys
+from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_facts import certificate_facts
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._issue_request import request_from, run
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import authority_maker as maker
@@ -152,6 +153,41 @@ def test_each_reason_issues_once(
         **{**options, "new_keys": False},
     )
     assert not again["changed"], again["members"][0]["reasons"]
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        pytest.param(factory.member_pem(GOOD, factory.profile("etcd-3")), id="another member's"),
+        pytest.param(factory.member_pem(OTHER, factory.profile("etcd-3")), id="one of its own making"),
+        pytest.param(GOOD.pem, id="the CA's"),
+    ],
+)
+def test_whatever_certificate_a_node_shows_it_gets_its_own_names_alone(shown: bytes) -> None:
+    """A renewal signs the public key that the node shows: for the names that the member has, and for no others."""
+    (made,) = issue([present(shown)])["members"]
+    facts = certificate_facts(made["certificate"].encode(), "it")
+    assert facts.common_names == ("etcd-1.example.com",) and not facts.is_ca and facts.other_names == ()
+    assert set(facts.dns_names) == {"etcd-1.example.com", "localhost"}
+    assert set(facts.ip_addresses) == {"10.0.0.1", "127.0.0.1", "::1"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"dns_names": ["etcd-2.example.com"]}, "etcd-2.example.com"),
+        ({"dns_names": ["ETCD-2"]}, "etcd-2"),
+        ({"ip_addresses": ["10.0.0.2"]}, "10.0.0.2"),
+    ],
+)
+def test_no_certificate_is_issued_for_another_members_name(changes: dict[str, t.Any], name: str) -> None:
+    others = [member("etcd-2", ip_addresses=["10.0.0.2"]), member("etcd-3", ip_addresses=["10.0.0.3"])]
+    with pytest.raises(RingfenceError) as caught:
+        issue([member(**changes), *others])
+    assert str(caught.value) == (
+        f"member etcd-1: dns_names and ip_addresses have {name}, which is member etcd-2's: a certificate never carries "
+        "another member's name or address"
+    )
 
 
 def test_only_who_is_due_is_issued() -> None:

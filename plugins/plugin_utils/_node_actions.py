@@ -1,0 +1,99 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the actions share that run a module on a host: the module runs there as always, and its answer is checked here.
+
+An action of a module's own name is what Ansible runs in the module's place. It is three lines for a module of this
+collection:
+
+    class ActionModule(CheckedAction):
+        schema = schema_of("etcd_peer_probe", etcd_peer_probe, etcd_peer_info)
+
+Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
+"""
+
+from __future__ import annotations
+
+import re
+import types
+import typing as t
+from collections.abc import Mapping
+
+from ansible.errors import AnsibleError
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._actions import OneLineAction
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._answers import (
+    ADVICE,
+    AnswerError,
+    Schema,
+    checked_answer,
+    one_line,
+    schema_from,
+)
+
+# A host's interpreter, found out by Ansible: without it each task would find it out again.
+_INTERPRETER_FACT = re.compile(r"discovered_interpreter_[a-z]+")
+_INTERPRETER = re.compile(r"/[A-Za-z0-9_./+-]{1,255}")
+# What a connection says at its end and a reader need not know.
+_CONNECTION_NOISE = re.compile(r"(Shared c|C)onnection to .* closed\.")
+
+
+def schema_of(module: str, *modules: types.ModuleType) -> Schema:
+    """The schema of a module of this collection; given are its file and those that its RETURN refers to."""
+    return schema_from(module, {found.__name__.rsplit(".", 1)[-1]: str(vars(found)["RETURN"]) for found in modules})
+
+
+class CheckedAction(OneLineAction):
+    """Run the module on the host, and let through what of its answer is documented."""
+
+    schema: Schema
+
+    def _answer(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        return self._checked(self.schema, task_vars, lambda: self._execute_module(task_vars=task_vars))
+
+    def _checked(
+        self, schema: Schema, task_vars: t.Mapping[str, t.Any], ask: t.Callable[[], t.Any]
+    ) -> dict[str, t.Any]:
+        """What is asked for, checked; an AnswerError that names the host where it can't be used."""
+        host = one_line(self._task.delegate_to or task_vars.get("inventory_hostname") or "the host")
+        try:
+            answer = ask()
+            silence = _silence(answer)
+            found = checked_answer(schema, answer) if silence is None else {}
+        except AnsibleError:
+            # Not an answer of the module: the host is out of reach, a password is wrong, the task is.
+            raise
+        except AnswerError as exc:
+            raise AnswerError(f"{host}: the answer of {schema.module} {exc}: {ADVICE}") from exc
+        except Exception as exc:
+            # Ansible reads what the host printed before anything here does, and is not made for all of it.
+            kind = type(exc).__name__
+            raise AnswerError(f"{host}: the answer of {schema.module} can't be read ({kind}): {ADVICE}") from exc
+        if silence is not None:
+            raise AnswerError(f"{host}: {schema.module} gave no answer that can be read, but {silence}: {ADVICE}")
+        return {**found, **self._interpreter_fact()}
+
+    def _interpreter_fact(self) -> dict[str, t.Any]:
+        """The one fact that is passed on: what Ansible itself found out on the way, never what the module says."""
+        name, path = getattr(self, "_discovered_interpreter_key", None), getattr(self, "_discovered_interpreter", None)
+        if not isinstance(name, str) or not isinstance(path, str):
+            return {}
+        if not _INTERPRETER_FACT.fullmatch(name) or not _INTERPRETER.fullmatch(path):
+            return {}
+        return {"ansible_facts": {"".join(name): "".join(path)}}
+
+
+def _silence(answer: t.Any) -> str | None:
+    """What there was in place of an answer, None where there is one."""
+    if not isinstance(answer, Mapping) or not ("module_stdout" in answer or "module_stderr" in answer):
+        return None
+    for said in (answer.get("module_stderr"), answer.get("module_stdout")):
+        lines = [one_line(line) for line in said.splitlines()[-50:]] if isinstance(said, str) else []
+        lines = [line for line in lines if line and not _CONNECTION_NOISE.fullmatch(line)]
+        if lines:
+            # Python's last line says what the ones above lead to.
+            return lines[-1][:300] if lines[0].startswith("Traceback") else " ".join(lines)[:300]
+    return "nothing"
+
+
+__all__ = ("CheckedAction", "schema_of")

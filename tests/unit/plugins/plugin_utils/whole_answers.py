@@ -1,0 +1,50 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Answers of hosts with every documented key, made of the few that a test is about."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._answers import Kind
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._looks import PROBE
+
+_EMPTY: dict[str, t.Any] = {"str": "", "int": 0, "bool": False, "float": 0.0}
+
+_USER = {"name": "etcd", "exists": True, "module_user": "root", "may_own": True}
+
+
+def whole(kinds: t.Mapping[str, Kind], some: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """What is given, and what lacks as null or empty. What is given wrong stays so."""
+    lacking = {name: _nothing(kind) for name, kind in kinds.items() if kind.is_required and name not in some}
+    return {**{name: _whole(kinds[name], found) if name in kinds else found for name, found in some.items()}, **lacking}
+
+
+def whole_look(some: t.Any) -> t.Any:
+    """A result of etcd_peer_probe; what has no credentials in its ``info`` is none and stays as it is."""
+    info = some.get("info") if isinstance(some, dict) else None
+    if not isinstance(info, dict) or "credentials" not in info:
+        return some
+    return whole(PROBE.fields, {**some, "info": {"user": _USER, **info}})
+
+
+def whole_looks(some: t.Any) -> t.Any:
+    return {name: whole_look(look) for name, look in some.items()} if isinstance(some, dict) else some
+
+
+def _whole(kind: Kind, found: t.Any) -> t.Any:
+    if kind.type == "dict" and kind.fields is not None and isinstance(found, dict):
+        return whole(kind.fields, found)
+    if kind.type == "list" and kind.elements is not None and isinstance(found, list):
+        return [_whole(kind.elements, item) for item in found]
+    return found
+
+
+def _nothing(kind: Kind) -> t.Any:
+    if kind.is_nullable:
+        return None
+    if kind.type == "dict":
+        return whole(kind.fields or {}, {})
+    return [] if kind.type == "list" else _EMPTY[kind.type]
