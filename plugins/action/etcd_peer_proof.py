@@ -19,6 +19,7 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._looks import regis
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof import Question, Thresholds, judge
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof_metrics import proof_metrics
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof_page import proof_page
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof_pairs import WITHOUT, why_no_stranger
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof_table import proof_table
 
 _ARGUMENTS: dict[str, t.Any] = {
@@ -27,7 +28,8 @@ _ARGUMENTS: dict[str, t.Any] = {
     "results_variable": {"type": "str"},
     "cluster_name": {"type": "str", "required": True},
     "identity": {"type": "str", "choices": ["list", "shared"], "default": "list"},
-    "no_stranger_because": {"type": "str"},
+    "stranger": {"type": "dict"},
+    "without": {"type": "list", "elements": "str", "choices": list(WITHOUT), "default": []},
     "renew_before_days": {"type": "int", "default": 30},
     "warn_days": {"type": "int", "default": 14},
     "fail_days": {"type": "int", "default": 0},
@@ -89,7 +91,8 @@ def _proof_from(given: dict[str, t.Any]) -> dict[str, t.Any]:
         identity=given["identity"],
         renew_before_days=given["renew_before_days"],
         thresholds=Thresholds(given["warn_days"], given["fail_days"], given["authority_warn_days"]),
-        no_stranger_because=given["no_stranger_because"] or None,
+        no_stranger=None if given["stranger"] is None else why_no_stranger(given["stranger"]),
+        without=given["without"],
     )
     return judge(members, results, absent, question)
 
