@@ -36,8 +36,10 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof_pairs import
     WARNING,
     Lack,
     Result,
+    credentials_of,
     judge_pairs,
     lacking,
+    running_version,
     saw_as_root,
 )
 
@@ -206,7 +208,7 @@ def _member(
     pairs: t.Sequence[t.Mapping[str, t.Any]],
     checks: t.Sequence[Entry],
 ) -> dict[str, t.Any]:
-    found = None if result is None else result["info"]["credentials"]["certificate"]
+    found = None if result is None else credentials_of(result)["certificate"]
     # A refused member is the finding of both; a stranger let in is that of the one who let it in.
     verdicts = [
         pair["verdict"]
@@ -232,7 +234,7 @@ def _member(
         "common_name": member.common_name,
         "probed": result is not None,
         "problem": (result or {}).get("problem") if result is not None else absent.get(member.name),
-        "etcd_version": None if result is None else result["info"]["etcd"]["version"],
+        "etcd_version": None if result is None else running_version(result["info"]),
         "certificate": (
             {key: found[key] for key in wanted} if found is not None and found["fingerprint"] is not None else None
         ),
@@ -244,7 +246,7 @@ def _authorities(members: t.Sequence[Member], results: t.Mapping[str, Result]) -
     found: dict[str, dict[str, t.Any]] = {}
     for member in members:
         if member.name in results:
-            for authority in results[member.name]["info"]["credentials"]["ca"]["certificates"]:
+            for authority in credentials_of(results[member.name])["ca"]["certificates"]:
                 entry = found.setdefault(
                     authority["fingerprint"],
                     {

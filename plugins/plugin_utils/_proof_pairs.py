@@ -161,7 +161,7 @@ def _refined(
     if probe["case"] != MEMBER or own is None or other is None:
         return probe
     if probe["reason"] in ("closed", "address"):
-        serial = own["info"]["credentials"]["certificate"]["serial_number"]
+        serial = credentials_of(own)["certificate"]["serial_number"]
         if serial in other["revoked"]:
             text = f"the certificate of {source.name} (serial number {serial}) is on the revocation list there"
             return {**probe, "reason": "revoked", "text": text, "inferred": True}
@@ -187,18 +187,36 @@ def _refined(
 
 
 def running_common_names(result: Result) -> list[str] | None:
-    """The list that the running process was started with; None where no process was seen."""
-    settings = result["info"]["process"].get("settings")
+    """The list that the running process was started with; None where no process was seen, or its flags don't count."""
+    settings = told_by_flags(result)
     return None if settings is None else list(settings["allowed_common_names"])
 
 
+def told_by_flags(result: Result) -> t.Mapping[str, t.Any] | None:
+    """What the running process was told; None where nobody saw that, or where etcd ignores it for a file."""
+    settings: t.Mapping[str, t.Any] | None = result["info"]["process"].get("settings")
+    return None if settings is None or settings["flags"].get("config-file") else settings
+
+
+def running_version(info: t.Mapping[str, t.Any]) -> str | None:
+    """The version that runs; that of the program where nobody saw it, or where nothing runs."""
+    version: str | None = info["process"].get("version") or info["etcd"]["version"]
+    return version
+
+
+def credentials_of(result: Result) -> t.Mapping[str, t.Any]:
+    """The files of the running process, which may be others than a deployment's; without a process the deployed ones."""
+    told: t.Mapping[str, t.Any] | None = result.get("process_credentials")
+    return told or result["info"]["credentials"]
+
+
 def trusted_fingerprints(result: Result) -> set[str]:
-    """SHA-256 fingerprints of the CAs in the deployed trust bundle."""
-    return {authority["fingerprint"] for authority in result["info"]["credentials"]["ca"]["certificates"]}
+    """SHA-256 fingerprints of the CAs in the trust bundle."""
+    return {authority["fingerprint"] for authority in credentials_of(result)["ca"]["certificates"]}
 
 
 def own_common_name(result: Result) -> str | None:
-    name: str | None = result["info"]["credentials"]["certificate"]["common_name"]
+    name: str | None = credentials_of(result)["certificate"]["common_name"]
     return name
 
 
@@ -219,11 +237,14 @@ __all__ = (
     "WITHOUT",
     "Lack",
     "Result",
+    "credentials_of",
     "judge_pairs",
     "lacking",
     "own_common_name",
     "running_common_names",
+    "running_version",
     "saw_as_root",
+    "told_by_flags",
     "trusted_fingerprints",
     "why_no_stranger",
 )
