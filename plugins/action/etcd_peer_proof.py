@@ -93,8 +93,15 @@ def _proof_from(given: dict[str, t.Any]) -> dict[str, t.Any]:
         thresholds=Thresholds(given["warn_days"], given["fail_days"], given["authority_warn_days"]),
         no_stranger=None if given["stranger"] is None else why_no_stranger(given["stranger"]),
         without=given["without"],
+        away={member.name for member in members if _is_away(given["results"], member.name)},
     )
     return judge(members, results, absent, question)
+
+
+def _is_away(results: t.Mapping[str, t.Any], name: str) -> bool:
+    """Whether a member's host is not in this run, or can't be reached: it did not fail, and says nothing wrong."""
+    found = results.get(name)
+    return name not in results or (isinstance(found, dict) and found.get("unreachable") is True)
 
 
 def _as_json(proof: dict[str, t.Any]) -> str:

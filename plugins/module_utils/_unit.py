@@ -436,6 +436,7 @@ def deployed_from_text(text: str, from_files: t.Mapping[str, str] | None = None)
     ``from_files``: the variables of its environment files, which win over those in the text (systemd.exec(5)).
     """
     environment: dict[str, str] = {}
+    unset: list[str] = []
     for key, value in parse_unit(text).get("Service", []):
         if key == "Environment":
             if not value:
@@ -444,7 +445,14 @@ def deployed_from_text(text: str, from_files: t.Mapping[str, str] | None = None)
                 name, equals, content = (word or "").partition("=")
                 if equals:
                     environment[name] = content.replace("%%", "%")
+        elif key == "UnsetEnvironment":
+            unset = [*unset, *(word or "" for word in _split_words(value))] if value else []
     environment.update(from_files or {})
+    for name in unset:
+        # A name alone, or a name with the one value that is taken away.
+        plain, equals, content = name.partition("=")
+        if not equals or environment.get(plain) == content:
+            environment.pop(plain, None)
     arguments = exec_command(text, environment)
     return deployed_from_arguments(arguments, environment) if arguments else None
 

@@ -68,7 +68,7 @@ options:
   without:
     description:
       - What may stay unproved without RV(proof.passed) becoming false. It is said all the same.
-      - V(absent_hosts), members whose hosts gave no answer, left out by C(--limit) or unreachable; V(strangers), for
+      - V(absent_hosts), members whose hosts are left out by C(--limit) or unreachable; V(strangers), for
         which no certificate could be made; V(root), what an ordinary user can't see on a host.
     type: list
     elements: str

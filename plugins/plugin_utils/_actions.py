@@ -12,7 +12,7 @@ from __future__ import annotations
 import abc
 import typing as t
 
-from ansible.errors import AnsibleError
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import RingfenceError
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import plain
@@ -33,6 +33,9 @@ class OneLineAction(ActionBase):
             result.update(self._answer(task_vars or {}))
         except RingfenceError as exc:
             result.update(failed=True, msg=str(exc), problem=exc.problem, details=exc.details)
+        except AnsibleConnectionFailure:
+            # Ansible makes "unreachable" of it.
+            raise
         except AnsibleError as exc:
             result.update(failed=True, msg=" ".join(str(exc.message).split()))
         return result

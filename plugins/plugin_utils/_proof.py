@@ -124,6 +124,8 @@ class Question:
     no_stranger: Lack | None = None
     # Of ``WITHOUT``: what is not shown for one of these causes is said, and fails nothing.
     without: t.Sequence[str] = ()
+    # Members whose hosts are not in the run, or can't be reached.
+    away: t.Container[str] = frozenset()
 
 
 def judge(
@@ -136,7 +138,7 @@ def judge(
     pairs = judge_pairs(members, results, absent, question.no_stranger)
     checks = judge_checks(Evidence(members, results, question.identity, question.thresholds))
     checks += [_not_looked_at(member.name, absent) for member in members if member.name not in results]
-    excused = _Excused(results, frozenset(question.without))
+    excused = _Excused(results, frozenset(question.without), question.away)
     findings = _findings(question.cluster_name, len(members), pairs, checks, excused)
     verdicts = [*(pair["verdict"] for pair in pairs), *(check["verdict"] for check in checks)]
     return {
@@ -163,16 +165,17 @@ class _Excused:
 
     results: t.Mapping[str, Result]
     without: frozenset[str]
+    away: t.Container[str]
 
     def pair(self, pair: t.Mapping[str, t.Any]) -> bool:
-        return pair["verdict"] == UNPROVED and lacking(pair, self.results) in self.without
+        return pair["verdict"] == UNPROVED and lacking(pair, self.results, self.away) in self.without
 
     def check(self, check: Entry) -> bool:
         if check["verdict"] != UNPROVED or check["member"] is None:
             return False
         result = self.results.get(check["member"])
         if result is None:
-            return ABSENT_HOSTS in self.without
+            return ABSENT_HOSTS in self.without and check["member"] in self.away
         return ROOT in self.without and not saw_as_root(result)
 
 

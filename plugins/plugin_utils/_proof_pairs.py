@@ -108,12 +108,15 @@ def why_no_stranger(answer: t.Mapping[str, t.Any]) -> Lack | None:
     return Lack("wrong_passphrase" if "passphrase" in problem else "no_ca_key", problem)
 
 
-def lacking(pair: t.Mapping[str, t.Any], results: t.Mapping[str, Result]) -> str | None:
-    """Of a pair that is not proved: which of ``WITHOUT`` it is for; None for any other cause."""
+def lacking(pair: t.Mapping[str, t.Any], results: t.Mapping[str, Result], away: t.Container[str]) -> str | None:
+    """Of a pair that is not proved: which of ``WITHOUT`` it is for; None for any other cause.
+
+    ``away``: members whose hosts are not in the run or can't be reached; one that failed, or answered nonsense, is not.
+    """
     if pair["reason"] == "host_not_in_run":
-        return ABSENT_HOSTS
+        return ABSENT_HOSTS if pair["from"] in away else None
     if pair["to"] not in results and pair["outcome"] in ("unreachable", "timed_out"):
-        return ABSENT_HOSTS
+        return ABSENT_HOSTS if pair["to"] in away else None
     if pair["outcome"] != "not_probed":
         return None
     if pair["case"] in (STRANGER, UNKNOWN_CA):

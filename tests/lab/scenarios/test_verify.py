@@ -6,13 +6,16 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import re
 import typing as t
 from pathlib import Path
 
 import pytest
+from forge import Forge
 from ringfence_lab.lab import Lab
-from support import Controller, Run
+from support import PKI, TRIO, Controller, Run
 
 Proof = dict[str, t.Any]
 
@@ -182,3 +185,71 @@ def test_what_an_ordinary_user_can_not_see_is_told_by_an_option(controller: Cont
     )
     assert run.returncode == 0 and proof["passed"] is True, run.output[-4000:]
     assert stranger(proof) == {("refused", "common_name")}
+
+
+# -- what the process was told ----------------------------------------------------------------------------------------
+
+TOLD = "/etc/ssl/told"
+DROP_IN = "/etc/systemd/system/etcd.service.d/told.conf"
+
+
+@pytest.fixture
+def told_otherwise(controller: Controller, lab: Lab, inventory: Path) -> t.Iterator[t.Callable[[str], None]]:
+    """Let etcd-2 run by an environment file, with flags of its unit taken away and files from elsewhere."""
+
+    def put(path: str, text: str) -> None:
+        lab.execute("etcd-2", f"echo {base64.b64encode(text.encode()).decode()} | base64 -d > {path}")
+
+    def restart(lines: str) -> None:
+        lab.execute("etcd-2", f"mkdir -p {DROP_IN.rsplit('/', 1)[0]} && cp -a {PKI} {TOLD}")
+        unit = lab.execute("etcd-2", "cat /etc/systemd/system/etcd.service").stdout.replace("\\\n", " ")
+        (command,) = [line for line in unit.splitlines() if line.startswith("ExecStart=")]
+        left = re.sub(r" --peer-(trusted-ca-file|client-cert-auth|cert-allowed-cn)=\S*", "", command)
+        put(f"{TOLD}/etcd.env", lines)
+        put(DROP_IN, f"[Service]\nEnvironmentFile={TOLD}/etcd.env\nExecStart=\n{left}\n")
+        lab.execute("etcd-2", "systemctl daemon-reload && systemctl restart etcd")
+
+    yield restart
+    lab.execute("etcd-2", f"rm -rf {DROP_IN} {TOLD}; systemctl daemon-reload; systemctl restart etcd")
+    controller.succeed(inventory)
+
+
+def test_what_an_environment_file_says_is_what_is_judged(
+    controller: Controller, lab: Lab, inventory: Path, told_otherwise: t.Callable[[str], None]
+) -> None:
+    names = ",".join(f"{name}.example.com" for name in TRIO)
+    told_otherwise(
+        "ETCD_PEER_CLIENT_CERT_AUTH=True\n"
+        f"ETCD_PEER_CERT_ALLOWED_CN={names}\n"
+        f"ETCD_PEER_TRUSTED_CA_FILE={TOLD}/ca.crt\n"
+    )
+    run, proof = verify(controller, inventory)
+    assert run.returncode == 0 and proof["verdict"] == "proved", run.output[-4000:]
+    assert [one["text"] for one in proof["checks"] if one["check"] == "peer_tls"] == (
+        ["peers need a certificate of the trusted CA"] * 3
+    )
+    assert not [one for one in proof["findings"] if one["verdict"] != "ok"], proof["findings"]
+    # What lies where a deployment would put it is in nobody's use, and does not hide what is.
+    both = lab.execute("etcd-2", f"cat {PKI}/ca.crt").stdout + Forge.stranger_authority().ca_pem
+    lab.execute("etcd-2", f"echo {base64.b64encode(both.encode()).decode()} | base64 -d > {TOLD}/ca.crt")
+    lab.execute("etcd-2", "systemctl restart etcd")
+    run, proof = verify(controller, inventory)
+    assert run.returncode != 0
+    (found,) = [one for one in proof["checks"] if one["check"] == "trust_bundle" and one["member"] == "etcd-2"]
+    assert found["verdict"] == "failed" and found["text"].startswith(f"{TOLD}/ca.crt also trusts")
+
+
+def test_a_setting_that_is_given_twice_is_told_before_the_next_start_dies(
+    controller: Controller, lab: Lab, inventory: Path
+) -> None:
+    drop_in = f"mkdir -p {DROP_IN.rsplit('/', 1)[0]} && printf '[Service]\\nEnvironment=ETCD_NAME=other\\n' > {DROP_IN}"
+    lab.execute("etcd-1", f"{drop_in} && systemctl daemon-reload")
+    try:
+        run, proof = verify(controller, inventory)
+    finally:
+        lab.execute("etcd-1", f"rm -rf {DROP_IN.rsplit('/', 1)[0]} && systemctl daemon-reload")
+    # The fence stands as it is.
+    assert run.returncode == 0 and proof["verdict"] == "proved"
+    (found,) = [one for one in proof["findings"] if one["code"] == "next_start"]
+    assert (found["verdict"], found["subject"]) == ("warning", "etcd-1")
+    assert "the next start will fail: ETCD_NAME stands beside --name" in in_one_line(run)

@@ -129,6 +129,23 @@ def test_a_host_without_an_answer(found: t.Any, said: str) -> None:
     assert (proof["members"][2]["probed"], proof["members"][2]["problem"]) == (False, said)
 
 
+@pytest.mark.parametrize(
+    ("found", "passed"),
+    [
+        ({"unreachable": True, "msg": "Failed to connect to the host"}, True),
+        ({"failed": True, "msg": "MODULE FAILURE"}, False),
+        ({"skipped": True}, False),
+        (None, False),
+    ],
+)
+def test_only_a_host_that_is_away_can_be_gone_on_without(found: t.Any, passed: bool) -> None:
+    results = {**sound(MEMBERS), "etcd-3": found}
+    assert run(results=results)["proof"]["passed"] is False
+    assert run(results=results, without=["absent_hosts"])["proof"]["passed"] is passed
+    del results["etcd-3"]
+    assert run(results=results, without=["absent_hosts"])["proof"]["passed"] is True
+
+
 # -- reports ---------------------------------------------------------------------------------------------------------
 
 
@@ -211,6 +228,7 @@ def test_a_path_that_can_not_be_written_is_one_line_and_nothing_is_left(tmp_path
         ({"results": {"etcd-1": {"probes": []}}}, "results: etcd-1 has probes and no info, live_members, "),
         ({"identity": "none"}, "identity"),
         ({"warn_days": "soon"}, "warn_days"),
+        ({"without": ["everything"]}, "absent_hosts, strangers, root"),
         ({"colour": "red"}, "colour"),
         ({"cluster_name": None}, "cluster_name"),
         ({"cluster_name": ""}, "cluster_name is empty"),

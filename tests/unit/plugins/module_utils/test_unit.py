@@ -353,6 +353,13 @@ def test_variables_of_files_win_and_are_put_into_the_command() -> None:
     assert told["flags"] == flags
 
 
+def test_variables_that_the_unit_takes_away() -> None:
+    text = "[Service]\nUnsetEnvironment=X\nUnsetEnvironment=\nUnsetEnvironment=ETCD_CONFIG_FILE ETCD_NAME=a\nExecStart=/e\n"
+    for name, kept in (("a", {}), ("b", {"name": "b"})):
+        told = deployed_from_text(text, {"ETCD_CONFIG_FILE": "/x", "ETCD_NAME": name})
+        assert told is not None and told["flags"] == kept
+
+
 def test_seal() -> None:
     assert seal_of(UNIT) is None
     assert not seal_is_valid(UNIT)
