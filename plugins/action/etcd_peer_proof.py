@@ -20,6 +20,7 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._looks import check
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof import Question, Thresholds, judge
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof_metrics import proof_metrics
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof_page import proof_page
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof_pairs import WITHOUT, why_no_stranger
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof_table import proof_table
 
 _ARGUMENTS: dict[str, t.Any] = {
@@ -28,7 +29,8 @@ _ARGUMENTS: dict[str, t.Any] = {
     "results_variable": {"type": "str"},
     "cluster_name": {"type": "str", "required": True},
     "identity": {"type": "str", "choices": ["list", "shared"], "default": "list"},
-    "no_stranger_because": {"type": "str"},
+    "stranger": {"type": "dict"},
+    "without": {"type": "list", "elements": "str", "choices": list(WITHOUT), "default": []},
     "renew_before_days": {"type": "int", "default": 30},
     "warn_days": {"type": "int", "default": 14},
     "fail_days": {"type": "int", "default": 0},
@@ -81,7 +83,9 @@ def _proof_from(given: dict[str, t.Any]) -> dict[str, t.Any]:
         identity=given["identity"],
         renew_before_days=given["renew_before_days"],
         thresholds=Thresholds(given["warn_days"], given["fail_days"], given["authority_warn_days"]),
-        no_stranger_because=given["no_stranger_because"] or None,
+        no_stranger=None if given["stranger"] is None else why_no_stranger(given["stranger"]),
+        without=given["without"],
+        away={member.name for member in members if _is_away(given["results"], member.name)},
     )
     try:
         return judge(members, results, absent, question)
@@ -91,6 +95,12 @@ def _proof_from(given: dict[str, t.Any]) -> dict[str, t.Any]:
             raise
     usable = {name: result for name, result in results.items() if name not in nonsense}
     return judge(members, usable, {**absent, **nonsense}, question)
+
+
+def _is_away(results: t.Mapping[str, t.Any], name: str) -> bool:
+    """Whether a member's host is not in this run, or can't be reached: it did not fail, and says nothing wrong."""
+    found = results.get(name)
+    return name not in results or (isinstance(found, dict) and found.get("unreachable") is True)
 
 
 def _as_json(proof: dict[str, t.Any]) -> str:

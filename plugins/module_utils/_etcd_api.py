@@ -12,6 +12,7 @@ Note that this module util is PRIVATE to the collection. It can have breaking ch
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import http.client
 import json
@@ -341,7 +342,9 @@ def parse_active_peers(text: str) -> dict[str, int]:
     for labels, value in _ACTIVE_PEER.findall(text):
         remote = dict(_LABEL.findall(labels)).get("Remote")
         if remote:
-            found[remote] = int(float(value))
+            # What is no number is no connection that was seen.
+            with contextlib.suppress(ValueError, OverflowError):
+                found[remote] = int(float(value))
     return found
 
 

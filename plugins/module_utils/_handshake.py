@@ -12,6 +12,7 @@ Note that this module util is PRIVATE to the collection. It can have breaking ch
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 import time
@@ -32,6 +33,8 @@ TIMED_OUT = "timed_out"
 _REFUSAL_SECONDS = 2.0
 
 _ANSWER_BYTES = 64 * 1024
+# RFC 9112, section 4.
+_STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2})(?: [^\r]*)?\r\n")
 
 # X509_V_ERR_... (x509_vfy.h), as SSLCertVerificationError.verify_code gives them.
 _SERVER_REASONS = {
@@ -186,9 +189,9 @@ def _ask(connection: ssl.SSLSocket, base: Meeting, deadline: float, patient: boo
         received += block
     if not received:
         return _closed(base)
-    words = received.split(b"\r\n", 1)[0].decode("latin-1").split()
-    if len(words) >= 2 and words[0].startswith("HTTP/") and words[1].isdigit():
-        return replace(base, outcome=ACCEPTED, text=f"HTTP {words[1]}")
+    status = _STATUS_LINE.match(received)
+    if status is not None:
+        return replace(base, outcome=ACCEPTED, text=f"HTTP {status[1].decode('ascii')}")
     return replace(base, reason="other", text="something answered that does not speak HTTP: no etcd")
 
 

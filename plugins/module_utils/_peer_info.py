@@ -39,6 +39,8 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._unit import (
     Deployed,
     deployed_from_arguments,
     deployed_from_text,
+    environment_files,
+    parse_environment_file,
     seal_is_valid,
     seal_of,
 )
@@ -186,7 +188,11 @@ def etcd_version(binary: str) -> str:
 
 def credentials_facts(directory: str, name: str, now: datetime.datetime) -> dict[str, t.Any]:
     """The three files: attributes, public parts, and whether key and certificate belong together."""
-    paths = credential_paths(directory, name)
+    return files_facts(credential_paths(directory, name), now)
+
+
+def files_facts(paths: t.Mapping[str, str], now: datetime.datetime) -> dict[str, t.Any]:
+    """The same of three files, wherever they are."""
     files = {kind: _file_facts(paths[kind]) for kind in paths}
     contents = {kind: _content(files[kind]) for kind in paths}
 
@@ -279,7 +285,7 @@ def _service_facts(unit: str, unit_directory: str | None) -> tuple[dict[str, t.A
             facts["seal_valid"] = seal_is_valid(text) if facts["managed"] else None
             # Drop-ins come after the unit and may set ExecStart= anew: what counts is all of it.
             text = "\n".join((text, _unit_text(facts["drop_ins"])))
-            facts["settings"] = deployed_from_text(text)
+            facts["settings"] = deployed_from_text(text, _from_environment_files(text, unit))
     except RingfenceError as exc:
         facts["problem"] = str(exc)
 
@@ -332,6 +338,17 @@ def _unit_text(paths: t.Sequence[str]) -> str:
     return "\n".join(content.decode("utf-8", "replace") for content in contents if content is not None)
 
 
+def _from_environment_files(text: str, unit: str) -> dict[str, str]:
+    """The variables that a unit's environment files hold; FileError where one of them can't be read."""
+    variables: dict[str, str] = {}
+    for path, may_be_missing in environment_files(text, unit):
+        content = read_file(path)
+        if content is None and not may_be_missing:
+            raise FileError(f"{path}, an environment file of the unit, does not exist: it can't be started", path=path)
+        variables.update(parse_environment_file((content or b"").decode("utf-8", "replace")))
+    return variables
+
+
 def _file_facts(path: str) -> dict[str, t.Any]:
     facts: dict[str, t.Any] = {
         "path": path,
@@ -376,4 +393,13 @@ def _certificates_facts(path: str, content: bytes, now: datetime.datetime) -> di
     return {"pem": pem, "certificates": [certificate_facts(certificate, now) for certificate in certificates]}
 
 
-__all__ = ("credentials_facts", "data_facts", "ending_soon", "etcd_facts", "etcd_version", "peer_info", "user_facts")
+__all__ = (
+    "credentials_facts",
+    "data_facts",
+    "ending_soon",
+    "etcd_facts",
+    "etcd_version",
+    "files_facts",
+    "peer_info",
+    "user_facts",
+)

@@ -12,7 +12,9 @@ Note that this module util is PRIVATE to the collection. It can have breaking ch
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import os
 import queue
 import ssl
 import threading
@@ -34,6 +36,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._errors import Inpu
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd_api import Client
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd_api import client_context as api_context
 from ansible_collections.ringfence.etcd.plugins.module_utils._files import read_file
+from ansible_collections.ringfence.etcd.plugins.module_utils._flags import parse_version
 from ansible_collections.ringfence.etcd.plugins.module_utils._handshake import (
     ACCEPTED,
     REFUSED,
@@ -43,7 +46,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._handshake import (
     meet,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._host_due import Due, WantedHost, host_due
-from ansible_collections.ringfence.etcd.plugins.module_utils._peer_info import peer_info
+from ansible_collections.ringfence.etcd.plugins.module_utils._peer_info import files_facts, peer_info
 from ansible_collections.ringfence.etcd.plugins.module_utils._service import WantedUnit
 from ansible_collections.ringfence.etcd.plugins.module_utils._tls_check import Material, check_pair
 
@@ -55,6 +58,22 @@ UNKNOWN_CA = "unknown_ca"
 # etcd's Go says bad certificate for each of these; TLS 1.2 says handshake failure where there is no certificate.
 _AMBIGUOUS_ALERTS = ("bad certificate", "certificate unknown", "unsupported certificate")
 _THREADS = 32
+# From here on a revocation list in PEM has every caller refused (tried on 3.6.16 and 3.7.3).
+_FIRST_WITH_DER_ALONE = (3, 6, 0)
+# What is told of the files of a process.
+_FILE_FACTS = ("path", "state", "problem")
+_CERTIFICATE_FACTS = (
+    "common_name",
+    "issuer_common_name",
+    "serial_number",
+    "fingerprint",
+    "not_before",
+    "not_after",
+    "days_left",
+    "dns_names",
+    "ip_addresses",
+    "extended_key_usage",
+)
 _CLIENT_API_SECONDS = 3.0
 
 
@@ -272,6 +291,8 @@ def probe_node(params: t.Mapping[str, t.Any], now: datetime.datetime) -> dict[st
         "problem": None,
         "unreadable_files": [],
         "revoked": [],
+        "revocation_list_problem": None,
+        "process_credentials": process_credentials(info, now),
         "live_members": None,
         "live_members_problem": None,
         "due": None if params["unit_content"] is None else _due(params, info),
@@ -305,9 +326,10 @@ def _met(
     """What this host meets, as itself and as others."""
     # Before any thread is there that may hang in the name service: it forks, and the child asks that service as well.
     unreadable = unreadable_files(info, params["owner"])
+    revoked, revocation_list_problem = _own_revoked(info)
     callers, problem = [], None
     try:
-        callers.append(_own_caller(info))
+        callers.append(_own_caller(info, revoked))
     except RingfenceError as exc:
         problem = str(exc)
     for case in (STRANGER, UNKNOWN_CA):
@@ -321,7 +343,8 @@ def _met(
         "probes": _served_once(probe_all(callers, targets, params["timeout_seconds"], now), now),
         "problem": problem,
         "unreadable_files": unreadable,
-        "revoked": sorted(_own_revoked(info)),
+        "revoked": sorted(revoked),
+        "revocation_list_problem": revocation_list_problem,
         "live_members": live,
         "live_members_problem": live_problem,
     }
@@ -344,16 +367,60 @@ def _served_once(probes: list[dict[str, t.Any]], now: datetime.datetime) -> list
     return probes
 
 
-def _own_caller(info: t.Mapping[str, t.Any]) -> Caller:
-    """The member itself, with the files that its process was told of, else with those in the credentials' folder."""
+def process_credentials(info: t.Mapping[str, t.Any], now: datetime.datetime) -> dict[str, t.Any] | None:
+    """The facts of the files that the running process was told of; None where they are the credentials' files.
+
+    A proof of what runs has to look at these: what lies where a deployment would put it may be in nobody's use.
+    """
+    if info["process"].get("settings") is None:
+        return None
+    paths, deployed = _told_paths(info), info["credentials"]
+    if all(paths[kind] == deployed[kind]["path"] for kind in paths):
+        return None
+    found = files_facts(paths, now)
+    bundle, leaf, private_key = found["ca"], found["certificate"], found["private_key"]
+    certificates = [_only(authority, _CERTIFICATE_FACTS) for authority in bundle["certificates"]]
+    return {
+        "ca": {**_only(bundle, _FILE_FACTS), "certificates": certificates},
+        "certificate": _only(leaf, (*_FILE_FACTS, *_CERTIFICATE_FACTS)),
+        "private_key": _only(private_key, (*_FILE_FACTS, "matches_certificate")),
+    }
+
+
+def _only(facts: t.Mapping[str, t.Any], keys: t.Sequence[str]) -> dict[str, t.Any]:
+    return {key: facts[key] for key in keys}
+
+
+def _told_paths(info: t.Mapping[str, t.Any]) -> dict[str, str]:
+    """The files of the process, else of the unit, else those in the credentials' folder."""
     settings = (info["process"] or {}).get("settings") or info["unit"].get("settings")
     files = (settings or {}).get("files") or {}
-    credentials = info["credentials"]
-    paths = {
-        "ca": files.get("peer_trusted_ca_file") or credentials["ca"]["path"],
-        "certificate": files.get("peer_cert_file") or credentials["certificate"]["path"],
-        "private_key": files.get("peer_key_file") or credentials["private_key"]["path"],
+    deployed = info["credentials"]
+    return {
+        kind: _absolute(info, files.get(flag)) or deployed[kind]["path"]
+        for kind, flag in (
+            ("ca", "peer_trusted_ca_file"),
+            ("certificate", "peer_cert_file"),
+            ("private_key", "peer_key_file"),
+        )
     }
+
+
+def _absolute(info: t.Mapping[str, t.Any], path: str | None) -> str | None:
+    """A path as the process takes it: from its own folder on, where it is not absolute."""
+    if not path or os.path.isabs(path):
+        return path
+    folder = "/"
+    if info["process"]["pid"] is not None:
+        with contextlib.suppress(OSError):
+            folder = os.readlink(f"/proc/{info['process']['pid']}/cwd")
+    return os.path.normpath(os.path.join(folder, path))
+
+
+def _own_caller(info: t.Mapping[str, t.Any], revoked: frozenset[str]) -> Caller:
+    """The member itself, with the files that its process was told of, else with those in the credentials' folder."""
+    settings = (info["process"] or {}).get("settings") or info["unit"].get("settings")
+    paths = _told_paths(info)
     contents = {}
     for kind, path in paths.items():
         content = read_file(path)
@@ -370,18 +437,32 @@ def _own_caller(info: t.Mapping[str, t.Any]) -> Caller:
         read_certificates(contents["certificate"], paths["certificate"])[0],
         authorities,
         allowed or None,
-        _own_revoked(info),
+        revoked,
     )
 
 
-def _own_revoked(info: t.Mapping[str, t.Any]) -> frozenset[str]:
-    """Serial numbers on the revocation list that this member's process checks; empty where there is none to read."""
-    path = ((info["process"].get("settings") or {}).get("files") or {}).get("peer_crl_file")
+def _own_revoked(info: t.Mapping[str, t.Any]) -> tuple[frozenset[str], str | None]:
+    """Serial numbers on the revocation list that this member's process checks, and why it can't be used."""
+    path = _absolute(info, ((info["process"].get("settings") or {}).get("files") or {}).get("peer_crl_file"))
+    if not path:
+        return frozenset(), None
     try:
-        content = read_file(path) if path else None
-        return frozenset() if content is None else read_revoked(content, t.cast(str, path))
-    except RingfenceError:
-        return frozenset()
+        content = read_file(path)
+        if content is None:
+            return frozenset(), f"{path} does not exist"
+        return read_revoked(content, path), _why_not_read(
+            content, path, info["process"].get("version") or info["etcd"]["version"]
+        )
+    except RingfenceError as exc:
+        return frozenset(), str(exc)
+
+
+def _why_not_read(content: bytes, path: str, version: str | None) -> str | None:
+    """What a version of etcd would not take of a list that can be read; without a version nothing is said."""
+    with contextlib.suppress(RingfenceError):
+        if b"-----BEGIN" in content and version is not None and parse_version(version) >= _FIRST_WITH_DER_ALONE:
+            return f"{path} is in PEM, and etcd {version} reads DER alone"
+    return None
 
 
 def _server_facts(der: bytes | None, now: datetime.datetime) -> dict[str, t.Any] | None:
@@ -399,7 +480,7 @@ def unreadable_files(info: t.Mapping[str, t.Any], owner: str) -> list[dict[str, 
     if identity is None:
         return [{"path": "", "text": f"there is no user {owner} on this host"}]
     settings = info["process"].get("settings") or info["unit"].get("settings")
-    told = ((settings or {}).get("files") or {}).values()
+    told = [_absolute(info, path) for path in ((settings or {}).get("files") or {}).values()]
     paths = sorted({path for path in told if path} or {item["path"] for item in info["credentials"].values()})
     barriers = ((path, find_barrier(path, identity)) for path in paths)
     return [{"path": path, "text": barrier.text} for path, barrier in barriers if barrier is not None]

@@ -18,6 +18,8 @@ import typing as t
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError
 
 SEAL_VARIABLE = "RINGFENCE_SEAL"
+# The code of the warning about a setting that is given by a flag and by a variable.
+TOLD_TWICE = "told_twice"
 
 # The one line of a sealed unit; other spellings of the same setting are refused, so that the seal has one place.
 _SEAL_LINE = re.compile(rf"^Environment={SEAL_VARIABLE}=([^\n]*)$", re.MULTILINE)
@@ -28,6 +30,10 @@ _SEAL_VALUE = re.compile(r"[0-9a-f]{64}")
 _PLAIN_WORD = re.compile(r"[A-Za-z0-9_@%$+=:,./\[\]-]+")
 
 _WHITESPACE = " \t\n\r"
+
+_VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_BARE_VARIABLE = re.compile(r"\$[A-Za-z_][A-Za-z0-9_]*")
+_VARIABLE = re.compile(r"\$\$|\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 _SIMPLE_ESCAPES = {
     "a": "\a",
@@ -80,6 +86,7 @@ _BOOLEAN_FLAGS = frozenset(
         "version",
     )
 )
+# Go's strconv.ParseBool takes these, and nothing else.
 _GO_TRUE = frozenset(("1", "t", "T", "true", "TRUE", "True"))
 
 # Names in a Deployed's ``files`` and the flags they come from.
@@ -220,18 +227,125 @@ def _logical_lines(text: str) -> t.Iterator[str]:
         yield collected
 
 
-def exec_arguments(value: str) -> list[str]:
+def exec_arguments(value: str, environment: t.Mapping[str, str] | None = None) -> list[str]:
     """The words of an ExecStart= value as the program gets them: the inverse of quoted arguments joined by spaces.
 
-    Specifiers and variables other than ``%%`` and ``$$`` are left as they stand: what they expand to is not in the
-    text. A second command behind a lone semicolon is left out.
+    Specifiers other than ``%%`` are left as they stand, and without an ``environment`` variables as well: what they
+    expand to is not in the text. A second command behind a lone semicolon is left out.
     """
     words: list[str] = []
     for word in _split_words(value):
         if word is None:
             break
-        words.append(word.replace("%%", "%").replace("$$", "$"))
+        word = word.replace("%%", "%")
+        if environment is None:
+            words.append(word.replace("$$", "$"))
+        elif _BARE_VARIABLE.fullmatch(word):
+            # A bare variable is split into words, one in braces is not (systemd.service(5)).
+            words.extend(environment.get(word[1:], "").split())
+        else:
+            words.append(_VARIABLE.sub(lambda match: _expanded(match, environment), word))
     return words
+
+
+def _expanded(match: re.Match[str], environment: t.Mapping[str, str]) -> str:
+    return "$" if match.group(0) == "$$" else environment.get(match.group(1), "")
+
+
+def environment_files(text: str, unit: str) -> list[tuple[str, bool]]:
+    """The paths of a unit text's EnvironmentFile= in their order, and whether each may be missing.
+
+    InputError where a path can't be known from the text: a pattern, or a specifier other than the unit's own name.
+    """
+    name = unit.rsplit(".", 1)[0]
+    known = {"%%": "%", "%n": unit, "%N": name, "%p": name.split("@")[0]}
+    found: list[tuple[str, bool]] = []
+    for key, value in parse_unit(text).get("Service", []):
+        if key != "EnvironmentFile":
+            continue
+        path = value[1:] if value.startswith("-") else value
+        if any(character in path for character in "*?[") or set(re.findall("%.?", path)) - set(known):
+            raise InputError(f"EnvironmentFile={value} of {unit} is a pattern: name each file, so that it can be read")
+        path = re.sub("%.", lambda match: known[match.group(0)], path)
+        # An empty value takes all earlier ones back.
+        found = [*found, (path, value.startswith("-"))] if value else []
+    return found
+
+
+def parse_environment_file(text: str) -> dict[str, str]:
+    """The variables of an environment file as systemd reads it (systemd.exec(5)): no shell, the last one counts."""
+    variables: dict[str, str] = {}
+    lines, position = text.replace("\r\n", "\n").replace("\r", "\n"), 0
+    while position < len(lines):
+        if lines[position] in _WHITESPACE:
+            position += 1
+        elif lines[position] in "#;":
+            position = _line_end(lines, position)
+        else:
+            end = _line_end(lines, position)
+            equals = lines.find("=", position, end)
+            if equals < 0:
+                position = end
+                continue
+            name = lines[position:equals].rstrip(_WHITESPACE)
+            value, position = _environment_value(lines, equals + 1)
+            if _VARIABLE_NAME.fullmatch(name):
+                variables[name] = value
+    return variables
+
+
+def _line_end(text: str, position: int) -> int:
+    end = text.find("\n", position)
+    return len(text) if end < 0 else end
+
+
+def _environment_value(text: str, position: int) -> tuple[str, int]:
+    """A value from behind its equals sign, and where it ends: quoted parts, or plain text to the end of the line."""
+    value = ""
+    while position < len(text) and text[position] != "\n":
+        character = text[position]
+        if character in " \t":
+            position += 1
+        elif character == "'":
+            end = text.find("'", position + 1)
+            end = len(text) if end < 0 else end
+            value += text[position + 1 : end]
+            position = end + 1
+        elif character == '"':
+            part, position = _double_quoted(text, position + 1)
+            value += part
+        else:
+            part, position = _plain_rest(text, position)
+            return value + part, position
+    return value, position
+
+
+def _double_quoted(text: str, position: int) -> tuple[str, int]:
+    value = ""
+    while position < len(text) and text[position] != '"':
+        if text[position] == "\\" and position + 1 < len(text):
+            position += 1
+            kept = "" if text[position] in '"\\`$\n' else "\\"
+            value += kept + text[position].replace("\n", "")
+        else:
+            value += text[position]
+        position += 1
+    return value, position + 1
+
+
+def _plain_rest(text: str, position: int) -> tuple[str, int]:
+    value, kept = "", 0
+    while position < len(text) and text[position] != "\n":
+        if text[position] == "\\" and position + 1 < len(text):
+            position += 1
+            # A line that goes on.
+            value += text[position].replace("\n", "")
+            kept = len(value)
+        else:
+            value += text[position]
+            kept = len(value) if text[position] not in " \t" else kept
+        position += 1
+    return value[:kept], position
 
 
 def _split_words(value: str) -> t.Iterator[str | None]:
@@ -301,14 +415,14 @@ def _unescape(value: str, position: int) -> tuple[str, int]:
 # What etcd is told --------------------------------------------------------------------------------------------------
 
 
-def exec_command(text: str) -> list[str]:
+def exec_command(text: str, environment: t.Mapping[str, str] | None = None) -> list[str]:
     """The program and its arguments that a unit text starts; empty where the text has no ExecStart= in [Service]."""
     commands: list[str] = []
     for key, value in parse_unit(text).get("Service", []):
         if key == "ExecStart":
             # An empty value takes all earlier ones back.
             commands = [*commands, value] if value else []
-    arguments = exec_arguments(commands[-1]) if commands else []
+    arguments = exec_arguments(commands[-1], environment) if commands else []
     prefix = arguments[0][: len(arguments[0]) - len(arguments[0].lstrip("@-:+!|"))] if arguments else ""
     if prefix:
         program = arguments[0][len(prefix) :]
@@ -316,9 +430,13 @@ def exec_command(text: str) -> list[str]:
     return arguments
 
 
-def deployed_from_text(text: str) -> Deployed | None:
-    """What the etcd that a unit text starts is told; None where the text has no ExecStart= in [Service]."""
+def deployed_from_text(text: str, from_files: t.Mapping[str, str] | None = None) -> Deployed | None:
+    """What the etcd that a unit text starts is told; None where the text has no ExecStart= in [Service].
+
+    ``from_files``: the variables of its environment files, which win over those in the text (systemd.exec(5)).
+    """
     environment: dict[str, str] = {}
+    unset: list[str] = []
     for key, value in parse_unit(text).get("Service", []):
         if key == "Environment":
             if not value:
@@ -327,7 +445,15 @@ def deployed_from_text(text: str) -> Deployed | None:
                 name, equals, content = (word or "").partition("=")
                 if equals:
                     environment[name] = content.replace("%%", "%")
-    arguments = exec_command(text)
+        elif key == "UnsetEnvironment":
+            unset = [*unset, *(word or "" for word in _split_words(value))] if value else []
+    environment.update(from_files or {})
+    for name in unset:
+        # A name alone, or a name with the one value that is taken away.
+        plain, equals, content = name.partition("=")
+        if not equals or environment.get(plain) == content:
+            environment.pop(plain, None)
+    arguments = exec_command(text, environment)
     return deployed_from_arguments(arguments, environment) if arguments else None
 
 
@@ -338,10 +464,14 @@ def deployed_from_arguments(argv: t.Sequence[str], environment: t.Mapping[str, s
     """
     flags = _flags_of(argv[1:])
     given = set(flags)
+    twice: list[str] = []
     for name, value in (environment or {}).items():
         flag = name[len("ETCD_") :].lower().replace("_", "-")
-        if name.startswith("ETCD_") and flag and value and flag not in given:
-            flags[flag] = value
+        if name.startswith("ETCD_") and flag and value:
+            if flag in given:
+                twice.append(name)
+            else:
+                flags[flag] = value
     name = flags.get("name", "default")
     listen_peer = _comma_list(flags.get("listen-peer-urls", "http://localhost:2380"))
     listen_client = _comma_list(flags.get("listen-client-urls", "http://localhost:2379"))
@@ -360,8 +490,19 @@ def deployed_from_arguments(argv: t.Sequence[str], environment: t.Mapping[str, s
         "listen_client_urls": listen_client,
         "files": {flag.replace("-", "_"): flags.get(flag) or None for flag in _FILE_FLAGS},
         "flags": dict(sorted(flags.items())),
-        "warnings": _warnings(flags),
+        "warnings": [*_warnings(flags), *map(_told_twice, sorted(twice))],
     }
+
+
+def is_true(value: str | None) -> bool:
+    """Whether etcd takes a boolean flag's value for true, in whatever spelling; a flag that is not given is not."""
+    return value in _GO_TRUE
+
+
+def _told_twice(variable: str) -> Reason:
+    flag = variable[len("ETCD_") :].lower().replace("_", "-")
+    text = f"{variable} stands beside --{flag}: etcd ends at once where both are given, so leave one of them out"
+    return {"code": TOLD_TWICE, "text": text}
 
 
 def _flags_of(words: t.Sequence[str]) -> dict[str, str]:
@@ -485,12 +626,16 @@ def seal_is_valid(text: str) -> bool:
 
 __all__ = (
     "SEAL_VARIABLE",
+    "TOLD_TWICE",
     "Deployed",
     "Reason",
     "deployed_from_arguments",
     "deployed_from_text",
+    "environment_files",
     "exec_arguments",
     "exec_command",
+    "is_true",
+    "parse_environment_file",
     "parse_unit",
     "plain_value",
     "quote_argument",

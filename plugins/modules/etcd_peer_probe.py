@@ -148,7 +148,8 @@ time:
   type: str
   sample: '2026-11-24T09:00:00Z'
 called:
-  description: Whether it called the others, which O(call) says. Otherwise the next six are empty.
+  description: Whether it called the others, which O(call) says. Otherwise what comes of
+    calls is empty.
   returned: success
   type: bool
   sample: true
@@ -233,6 +234,163 @@ revoked:
   type: list
   elements: str
   sample: []
+revocation_list_problem:
+  description:
+    - Why the revocation list that the process was told of can't be used, so that etcd refuses every new connection;
+      V(null) where it can, or where there is none.
+  returned: success
+  type: str
+  sample: null
+process_credentials:
+  description:
+    - The files that the running process was told of, where they are others than those in O(directory); V(null) where
+      they are the same, or where nothing runs. What is proved is proved of these.
+  returned: success
+  type: dict
+  contains:
+    ca:
+      description: The trust bundle.
+      type: dict
+      contains:
+        path:
+          description: The file.
+          type: str
+          sample: /etc/ssl/etcd/ca.pem
+        state:
+          description: V(file), V(absent), V(directory), V(link), V(other), or V(unknown) where it can't be seen.
+          type: str
+          sample: file
+        problem:
+          description: Why it can't be read or used, V(null) where it can.
+          type: str
+          sample: null
+        certificates:
+          description: Each of its certificates.
+          type: list
+          elements: dict
+          contains:
+            common_name:
+              description: The subject's common name, V(null) where it has none.
+              type: str
+              sample: etcd-1.example.com
+            issuer_common_name:
+              description: The issuer's common name, V(null) where it has none.
+              type: str
+              sample: etcd peer CA
+            serial_number:
+              description: The serial number, in hexadecimal digits.
+              type: str
+              sample: 2c5e1f
+            fingerprint:
+              description: SHA-256 of the certificate, in lower-case hexadecimal digits.
+              type: str
+              sample: 9f86d081884c7d65
+            not_before:
+              description: When it begins to be valid, in UTC.
+              type: str
+              sample: '2026-11-23T22:54:00Z'
+            not_after:
+              description: When it ends, in UTC.
+              type: str
+              sample: '2027-11-23T22:54:00Z'
+            days_left:
+              description: Whole days until it ends, negative once it has.
+              type: int
+              sample: 364
+            dns_names:
+              description: DNS names among the subject alternative names.
+              type: list
+              elements: str
+              sample: [etcd-1.example.com]
+            ip_addresses:
+              description: IP addresses among the subject alternative names.
+              type: list
+              elements: str
+              sample: [10.0.0.1]
+            extended_key_usage:
+              description: The extended key usages, V(null) without the extension.
+              type: list
+              elements: str
+              sample: [serverAuth, clientAuth]
+    certificate:
+      description: The member's certificate.
+      type: dict
+      contains:
+        path:
+          description: The file.
+          type: str
+          sample: /etc/ssl/etcd/member.pem
+        state:
+          description: V(file), V(absent), V(directory), V(link), V(other), or V(unknown) where it can't be seen.
+          type: str
+          sample: file
+        problem:
+          description: Why it can't be read or used, V(null) where it can.
+          type: str
+          sample: null
+        common_name:
+          description: The subject's common name, V(null) where it has none.
+          type: str
+          sample: etcd-1.example.com
+        issuer_common_name:
+          description: The issuer's common name, V(null) where it has none.
+          type: str
+          sample: etcd peer CA
+        serial_number:
+          description: The serial number, in hexadecimal digits. V(null) where there is none.
+          type: str
+          sample: 2c5e1f
+        fingerprint:
+          description: SHA-256 of the certificate, in lower-case hexadecimal digits. V(null) where there is none.
+          type: str
+          sample: 9f86d081884c7d65
+        not_before:
+          description: When it begins to be valid, in UTC. V(null) where there is none.
+          type: str
+          sample: '2026-11-23T22:54:00Z'
+        not_after:
+          description: When it ends, in UTC. V(null) where there is none.
+          type: str
+          sample: '2027-11-23T22:54:00Z'
+        days_left:
+          description: Whole days until it ends, negative once it has. V(null) where there is none.
+          type: int
+          sample: 364
+        dns_names:
+          description: DNS names among the subject alternative names.
+          type: list
+          elements: str
+          sample: [etcd-1.example.com]
+        ip_addresses:
+          description: IP addresses among the subject alternative names.
+          type: list
+          elements: str
+          sample: [10.0.0.1]
+        extended_key_usage:
+          description: The extended key usages, V(null) without the extension.
+          type: list
+          elements: str
+          sample: [serverAuth, clientAuth]
+    private_key:
+      description: The member's private key.
+      type: dict
+      contains:
+        path:
+          description: The file.
+          type: str
+          sample: /etc/ssl/etcd/member-key.pem
+        state:
+          description: V(file), V(absent), V(directory), V(link), V(other), or V(unknown) where it can't be seen.
+          type: str
+          sample: file
+        problem:
+          description: Why it can't be read or used, V(null) where it can.
+          type: str
+          sample: null
+        matches_certificate:
+          description: Whether it is the certificate's, V(null) where that is not known.
+          type: bool
+          sample: true
 live_members:
   description: The members as the cluster lists them; V(null) where that is not known.
   returned: success

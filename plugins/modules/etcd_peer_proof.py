@@ -16,7 +16,7 @@ description:
     members named, the certificate that is served and the one on disk).
   - Shows a short table, and writes a page, a JSON document and metrics for Prometheus on request.
   - Runs on the controller and asks no host for anything. It does not fail for what it finds; look at
-    RV(proof.verdict).
+    RV(proof.passed).
 author:
   - ringfence.etcd contributors (@ringfence)
 extends_documentation_fragment:
@@ -60,9 +60,20 @@ options:
     type: str
     choices: [list, shared]
     default: list
-  no_stranger_because:
-    description: Why no certificate of the members' own CA could be made to try as a stranger.
-    type: str
+  stranger:
+    description:
+      - What M(ringfence.etcd.etcd_peer_stranger) answered, failed or not, without its C(members). Where no certificate
+        could be made to try as a stranger it says why.
+    type: dict
+  without:
+    description:
+      - What may stay unproved without RV(proof.passed) becoming false. It is said all the same.
+      - V(absent_hosts), members whose hosts are left out by C(--limit) or unreachable; V(strangers), for
+        which no certificate could be made; V(root), what an ordinary user can't see on a host.
+    type: list
+    elements: str
+    choices: [absent_hosts, strangers, root]
+    default: []
   renew_before_days:
     description: From how many days left on the role renews a certificate; drawn on the page.
     type: int
@@ -113,7 +124,7 @@ EXAMPLES = r"""
 
 - name: Stop where it does not stand
   ansible.builtin.assert:
-    that: found.proof.verdict != 'failed'
+    that: found.proof.passed
 """
 
 RETURN = r"""
@@ -143,6 +154,17 @@ proof:
         - V(proved), V(partly_proved) (nothing failed, and something could not be shown) or V(failed).
       type: str
       sample: proved
+    passed:
+      description:
+        - Whether nothing failed, and nothing could not be shown but what O(without) says. What was not shown is no
+          proof, and a run has to fail for it unless that was on purpose.
+      type: bool
+      sample: true
+    without:
+      description: What O(without) says.
+      type: list
+      elements: str
+      sample: []
     summary:
       description: The same in one line.
       type: str
@@ -186,8 +208,9 @@ proof:
           sample: refused
         reason:
           description: >-
-            As in RV(ringfence.etcd.etcd_peer_probe#module:probes[].reason), or V(no_ca_key), V(host_not_in_run),
-            V(no_own_certificate) where there was no call.
+            As in RV(ringfence.etcd.etcd_peer_probe#module:probes[].reason), or, where there was no call, V(host_not_in_run),
+            V(no_own_certificate), V(no_ca_key), V(wrong_passphrase), V(no_cryptography), V(ca_host_unreachable) or
+            V(no_stranger_made).
           type: str
           sample: common_name
         text:
@@ -212,10 +235,11 @@ proof:
       contains:
         check:
           description: >-
-            One of V(running), V(process_current), V(allowed_common_names), V(identity), V(peer_tls), V(flags),
+            One of V(running), V(process_current), V(next_start), V(allowed_common_names), V(identity), V(peer_tls), V(flags),
             V(etcd_version), V(files_readable), V(trust_bundle), V(certificate), V(common_name),
-            V(subject_alternative_names), V(extended_key_usage), V(private_key), V(served_certificate),
-            V(certificate_days), V(authority_days), V(live_members), V(peer_urls), V(looked_at).
+            V(subject_alternative_names), V(extended_key_usage), V(private_key), V(revocation_list),
+            V(served_certificate), V(certificate_days), V(authority_days), V(live_members), V(peer_urls), V(alarms),
+            V(looked_at).
           type: str
           sample: allowed_common_names
         member:
@@ -233,7 +257,9 @@ proof:
           description: What to do; empty where nothing is to be done.
           type: str
     findings:
-      description: What is not well, worst first, each said once, with C(code), C(subject), C(text) and C(remedy).
+      description:
+        - What is not well, worst first, each said once, with C(code), C(subject), C(text), C(remedy), and C(fails),
+          whether it keeps RV(proof.passed) from being true.
       type: list
       elements: dict
 table:

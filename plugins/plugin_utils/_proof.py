@@ -23,16 +23,24 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof_checks impor
     judge_checks,
 )
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof_pairs import (
+    ABSENT_HOSTS,
     FAILED,
     MEMBER,
     NO_CERTIFICATE,
+    NOT_IN_RUN,
     OK,
+    ROOT,
     STRANGER,
     UNKNOWN_CA,
     UNPROVED,
     WARNING,
+    Lack,
     Result,
+    credentials_of,
     judge_pairs,
+    lacking,
+    running_version,
+    saw_as_root,
 )
 
 FORMAT = 1
@@ -45,6 +53,8 @@ _CALLERS = {
     UNKNOWN_CA: "a certificate of an unknown CA",
 }
 _SET_CLOCKS = "set the clock right on the host whose clock is wrong"
+_RUN_ON_ALL = "run it on all hosts of the cluster; to go on without some: etcd_peer_tls_verify_without: [absent_hosts]"
+_WITHOUT_STRANGERS = "where that is on purpose: etcd_peer_tls_verify_without: [strangers]"
 _SEE_LOG = "see why in etcd's log on the member that was called (journalctl -u etcd)"
 # How many names a line gives, unless it can give all.
 _NAMES = 6
@@ -69,9 +79,24 @@ _PAIR_REMEDIES = {
     "connect": "see that the dialing host reaches the peer port (route, firewall)",
     "answer": "etcd hangs there: see its log, and restart it",
     "resolve": "see that the name service answers on the dialing host",
-    "no_ca_key": "give the CA's key (etcd_peer_tls_ca_directory or etcd_peer_tls_ca_private_key) to prove this part",
-    "host_not_in_run": "run it on all hosts of the cluster",
-    "no_own_certificate": "run as a user who may read the member's files (become: true)",
+    "no_ca_key": (
+        "give the CA's key (etcd_peer_tls_ca_directory or etcd_peer_tls_ca_private_key) to prove this part; "
+        + _WITHOUT_STRANGERS
+    ),
+    "wrong_passphrase": "mend etcd_peer_tls_ca_passphrase: the CA's key is there and was not opened",
+    "no_cryptography": (
+        "install Python's cryptography on the CA's host (etcd_peer_tls_ca_host), for the Python that Ansible takes there "
+        "(ansible_python_interpreter)"
+    ),
+    "ca_host_unreachable": (
+        f"bring the CA's host (etcd_peer_tls_ca_host) back, or mend how it is reached; {_WITHOUT_STRANGERS}"
+    ),
+    "no_stranger_made": f"see what the CA's host says (etcd_peer_tls_ca_host); {_WITHOUT_STRANGERS}",
+    "host_not_in_run": _RUN_ON_ALL,
+    "no_own_certificate": (
+        "run as a user who may read the member's files (become: true); to go on without: "
+        "etcd_peer_tls_verify_without: [root]"
+    ),
     "alert": _SEE_LOG,
     "closed": _SEE_LOG,
     "no_certificate": _SEE_LOG,
@@ -83,8 +108,8 @@ _PAIR_REMEDIES = {
 _STRANGER_REMEDIES = {"expired": _SET_CLOCKS}
 
 
-# Verdict, case, outcome, reason, text.
-_Kind = tuple[str, str, str, str, str]
+# Verdict, case, outcome, reason, text, whether the run was told to go on without.
+_Kind = tuple[str, str, str, str, str, bool]
 
 
 @dataclass(frozen=True)
@@ -96,7 +121,11 @@ class Question:
     identity: str = "list"
     renew_before_days: int = 30
     thresholds: Thresholds = field(default_factory=Thresholds)
-    no_stranger_because: str | None = None
+    no_stranger: Lack | None = None
+    # Of ``WITHOUT``: what is not shown for one of these causes is said, and fails nothing.
+    without: t.Sequence[str] = ()
+    # Members whose hosts are not in the run, or can't be reached.
+    away: t.Container[str] = frozenset()
 
 
 def judge(
@@ -106,10 +135,11 @@ def judge(
     question: Question,
 ) -> dict[str, t.Any]:
     """The proof. ``results``: by member's name, of ``etcd_peer_probe``; ``absent``: members without one, and why."""
-    pairs = judge_pairs(members, results, absent, question.no_stranger_because)
+    pairs = judge_pairs(members, results, absent, question.no_stranger)
     checks = judge_checks(Evidence(members, results, question.identity, question.thresholds))
     checks += [_not_looked_at(member.name, absent) for member in members if member.name not in results]
-    findings = _findings(question.cluster_name, len(members), pairs, checks)
+    excused = _Excused(results, frozenset(question.without), question.away)
+    findings = _findings(question.cluster_name, len(members), pairs, checks, excused)
     verdicts = [*(pair["verdict"] for pair in pairs), *(check["verdict"] for check in checks)]
     return {
         "format": FORMAT,
@@ -117,6 +147,8 @@ def judge(
         "time": question.time,
         "identity": question.identity,
         "verdict": FAILED if FAILED in verdicts else PARTLY_PROVED if UNPROVED in verdicts else PROVED,
+        "passed": not any(finding["fails"] for finding in findings),
+        "without": sorted(question.without),
         "summary": _summary(members, pairs),
         "thresholds": {**asdict(question.thresholds), "renew_before_days": question.renew_before_days},
         "members": [_member(member, results.get(member.name), absent, pairs, checks) for member in members],
@@ -127,8 +159,28 @@ def judge(
     }
 
 
+@dataclass(frozen=True)
+class _Excused:
+    """What could not be shown, and the run was told to go on without."""
+
+    results: t.Mapping[str, Result]
+    without: frozenset[str]
+    away: t.Container[str]
+
+    def pair(self, pair: t.Mapping[str, t.Any]) -> bool:
+        return pair["verdict"] == UNPROVED and lacking(pair, self.results, self.away) in self.without
+
+    def check(self, check: Entry) -> bool:
+        if check["verdict"] != UNPROVED or check["member"] is None:
+            return False
+        result = self.results.get(check["member"])
+        if result is None:
+            return ABSENT_HOSTS in self.without and check["member"] in self.away
+        return ROOT in self.without and not saw_as_root(result)
+
+
 def _not_looked_at(name: str, absent: t.Mapping[str, str]) -> Entry:
-    why = absent.get(name, "its host did not answer in this run")
+    why = absent.get(name, NOT_IN_RUN)
     return {
         "check": "looked_at",
         "member": name,
@@ -159,7 +211,7 @@ def _member(
     pairs: t.Sequence[t.Mapping[str, t.Any]],
     checks: t.Sequence[Entry],
 ) -> dict[str, t.Any]:
-    found = None if result is None else result["info"]["credentials"]["certificate"]
+    found = None if result is None else credentials_of(result)["certificate"]
     # A refused member is the finding of both; a stranger let in is that of the one who let it in.
     verdicts = [
         pair["verdict"]
@@ -185,7 +237,7 @@ def _member(
         "common_name": member.common_name,
         "probed": result is not None,
         "problem": (result or {}).get("problem") if result is not None else absent.get(member.name),
-        "etcd_version": None if result is None else result["info"]["etcd"]["version"],
+        "etcd_version": None if result is None else running_version(result["info"]),
         "certificate": (
             {key: found[key] for key in wanted} if found is not None and found["fingerprint"] is not None else None
         ),
@@ -197,7 +249,7 @@ def _authorities(members: t.Sequence[Member], results: t.Mapping[str, Result]) -
     found: dict[str, dict[str, t.Any]] = {}
     for member in members:
         if member.name in results:
-            for authority in results[member.name]["info"]["credentials"]["ca"]["certificates"]:
+            for authority in credentials_of(results[member.name])["ca"]["certificates"]:
                 entry = found.setdefault(
                     authority["fingerprint"],
                     {
@@ -214,12 +266,16 @@ def _authorities(members: t.Sequence[Member], results: t.Mapping[str, Result]) -
 
 
 def _findings(
-    cluster: str, size: int, pairs: t.Sequence[t.Mapping[str, t.Any]], checks: t.Sequence[Entry]
+    cluster: str,
+    size: int,
+    pairs: t.Sequence[t.Mapping[str, t.Any]],
+    checks: t.Sequence[Entry],
+    excused: _Excused,
 ) -> list[dict[str, t.Any]]:
     """What is not well, worst first, each said once."""
     # Of a host that is away the check looked_at tells.
     bad = [pair for pair in pairs if pair["verdict"] != OK and pair["reason"] != "host_not_in_run"]
-    kinds = [_kind(pair) for pair in bad]
+    kinds = [_kind(pair, excused.pair(pair)) for pair in bad]
     shared = Counter((end, pair[end], kind) for pair, kind in zip(bad, kinds) for end in ("from", "to"))
     groups: dict[tuple[str, str, _Kind], list[str]] = {}
     for pair, kind in zip(bad, kinds):
@@ -234,18 +290,24 @@ def _findings(
         _pair_finding(*kind, end == "from", about, _who(names, size)) for (end, about, kind), names in groups.items()
     ]
     findings = _merged(findings)
-    told: dict[tuple[str, str, str, str], list[str]] = {}
+    told: dict[tuple[str, str, str, str, bool], list[str]] = {}
     for check in checks:
         if check["verdict"] != OK:
-            said = (check["verdict"], check["check"], check["text"], check["remedy"])
+            said = (check["verdict"], check["check"], check["text"], check["remedy"], excused.check(check))
             told.setdefault(said, []).append(check["member"] or cluster)
-    for (verdict, code, text, remedy), names in told.items():
-        findings.append({"verdict": verdict, "code": code, "subject": ", ".join(names), "text": text, "remedy": remedy})
+    for (verdict, code, text, remedy, is_excused), names in told.items():
+        findings.append(_finding(verdict, code, ", ".join(names), text, remedy, is_excused))
     return sorted(findings, key=lambda finding: -_RANK[finding["verdict"]])
 
 
-def _kind(pair: t.Mapping[str, t.Any]) -> _Kind:
-    return pair["verdict"], pair["case"], pair["outcome"], pair["reason"] or "", pair["text"]
+def _kind(pair: t.Mapping[str, t.Any], is_excused: bool) -> _Kind:
+    return pair["verdict"], pair["case"], pair["outcome"], pair["reason"] or "", pair["text"], is_excused
+
+
+def _finding(verdict: str, code: str, subject: str, text: str, remedy: str, is_excused: bool) -> dict[str, t.Any]:
+    """``fails``: whether a run has to fail for it. What is not shown does, unless the run was told to do without."""
+    fails = verdict == FAILED or (verdict == UNPROVED and not is_excused)
+    return {"verdict": verdict, "code": code, "subject": subject, "text": text, "remedy": remedy, "fails": fails}
 
 
 def _who(names: t.Sequence[str], size: int) -> str:
@@ -258,7 +320,15 @@ def _who(names: t.Sequence[str], size: int) -> str:
 
 
 def _pair_finding(
-    verdict: str, case: str, outcome: str, reason: str, text: str, is_caller: bool, about: str, who: str
+    verdict: str,
+    case: str,
+    outcome: str,
+    reason: str,
+    text: str,
+    is_excused: bool,
+    is_caller: bool,
+    about: str,
+    who: str,
 ) -> dict[str, t.Any]:
     """``about``: whom the finding is about, the caller or the one that was called; ``who``: all at the other end."""
     remedy = _PAIR_REMEDIES.get(reason, "")
@@ -279,14 +349,14 @@ def _pair_finding(
         code = f"{case}_unproved"
         remedy = _STRANGER_REMEDIES.get(reason, remedy)
         line = f"not shown that {_CALLERS[case]} is refused: {text}"
-    return {"verdict": verdict, "code": code, "subject": about, "text": line, "remedy": remedy}
+    return _finding(verdict, code, about, line, remedy, is_excused)
 
 
 def _merged(findings: list[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
     """Findings that differ in their subject alone become one."""
     merged: dict[tuple[str, ...], dict[str, t.Any]] = {}
     for finding in findings:
-        key = (finding["verdict"], finding["code"], finding["text"], finding["remedy"])
+        key = (finding["verdict"], finding["code"], finding["text"], finding["remedy"], str(finding["fails"]))
         if key in merged:
             merged[key]["subject"] += f", {finding['subject']}"
         else:

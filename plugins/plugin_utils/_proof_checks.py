@@ -21,17 +21,31 @@ from dataclasses import dataclass
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._flags import check_identity, parse_version
 from ansible_collections.ringfence.etcd.plugins.module_utils._members import Member
+from ansible_collections.ringfence.etcd.plugins.module_utils._unit import TOLD_TWICE, is_true
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof_pairs import (
     FAILED,
     OK,
     UNPROVED,
     WARNING,
     Result,
+    credentials_of,
     running_common_names,
+    running_version,
+    told_by_flags,
     trusted_fingerprints,
 )
 
 _RUN_AGAIN = "run the playbook of the deployment on all members: it writes the unit and restarts one by one"
+_USE_FLAGS = "tell etcd by flags or ETCD_* variables, as the deployment does: a file is not read here"
+_ALARMS = {
+    "NOSPACE": ": the database has reached its quota, and the cluster takes no writes",
+    "CORRUPT": ": its data is not the others', and the cluster takes no writes",
+}
+_ALARM_REMEDIES = {
+    "NOSPACE": "etcdctl compact, then etcdctl defrag on each member, raise quota-backend-bytes where it is too small, and "
+    "etcdctl alarm disarm",
+    "CORRUPT": "take a snapshot of a sound member, remove this one from the cluster and add it again with empty data",
+}
 _ISSUE_AGAIN = "run the playbook of the deployment: it issues a new certificate, without a restart"
 
 
@@ -127,11 +141,46 @@ def _process_current(evidence: Evidence) -> t.Iterator[Entry]:
             yield _entry("process_current", member.name, OK, "the process was started with what is deployed now")
 
 
+def _config_file(info: t.Mapping[str, t.Any]) -> str | None:
+    """The file that the running process was told by, in place of flags and variables."""
+    return (info["process"]["settings"] or {"flags": {}})["flags"].get("config-file") or None
+
+
+def _next_start(evidence: Evidence) -> t.Iterator[Entry]:
+    """What a restart would be, of which nothing shows as long as there is none."""
+    for member, _result, info in evidence.seen():
+        process, unit, etcd = info["process"], info["unit"], info["etcd"]
+        if process["settings"] is None:
+            continue
+        told, check = unit["settings"] or {}, "next_start"
+        runs, lies = process.get("version"), etcd["version"]
+        clashes = [warning["text"] for warning in told.get("warnings", ()) if warning["code"] == TOLD_TWICE]
+        if clashes:
+            text = f"the next start will fail: {clashes[0]}"
+            yield _entry(check, member.name, WARNING, text, f"mend {unit['path']}, its drop-ins or environment files")
+        elif unit["settings"] is None and unit.get("problem"):
+            text = f"what the next start will be is not known: {unit['problem']}"
+            yield _entry(check, member.name, WARNING, text, f"mend {unit['name']}")
+        elif told.get("program") == etcd["binary"] and etcd["problem"]:
+            text = f"the next start will fail: {etcd['problem']}"
+            yield _entry(check, member.name, WARNING, text, "put the program back that runs, or its successor")
+        elif runs and lies and told.get("program") == etcd["binary"] and runs != lies:
+            text = f"etcd {runs} runs, the next start will be etcd {lies}: {etcd['binary']} was replaced"
+            yield _entry(check, member.name, WARNING, text, "restart one by one, or put the program back that runs")
+        else:
+            yield _entry(check, member.name, OK, "nothing is known that the next start would do otherwise")
+
+
 def _allowed_common_names(evidence: Evidence) -> t.Iterator[Entry]:
     check = "allowed_common_names"
     wanted = evidence.wanted_common_names
     for member, result, info in evidence.seen():
         running = running_common_names(result)
+        by_file = _config_file(info)
+        if by_file is not None:
+            text = f"etcd was told by {by_file}, for which it ignores every flag: the running list is not known"
+            yield _entry(check, member.name, UNPROVED, text, _USE_FLAGS)
+            continue
         if running is None:
             written = (info["unit"]["settings"] or {}).get("allowed_common_names")
             if written is None or info["process"]["running"] or _answers(evidence, member.name):
@@ -159,8 +208,8 @@ def _allowed_common_names(evidence: Evidence) -> t.Iterator[Entry]:
 
 
 def _identity(evidence: Evidence) -> t.Iterator[Entry]:
-    for member, result, info in evidence.seen():
-        settings = info["process"]["settings"]
+    for member, result, _info in evidence.seen():
+        settings = told_by_flags(result)
         running = running_common_names(result)
         if settings is None or running is None:
             continue
@@ -180,18 +229,23 @@ def _peer_tls(evidence: Evidence) -> t.Iterator[Entry]:
         settings = info["process"]["settings"]
         if settings is None:
             continue
+        by_file = _config_file(info)
+        if by_file is not None:
+            text = f"etcd was told by {by_file}, for which it ignores every flag: its peer TLS is not known"
+            yield _entry("peer_tls", member.name, UNPROVED, text, _USE_FLAGS)
+            continue
         flags, files = settings["flags"], settings["files"]
         plain = [url for url in settings["listen_peer_urls"] if not url.startswith("https:")]
         if plain:
             text = f"peers are listened to without TLS: {', '.join(plain)}"
             yield _entry("peer_tls", member.name, FAILED, text, "move the peer URL to https and deploy again")
-        elif flags.get("peer-auto-tls") in ("true", "1"):
+        elif is_true(flags.get("peer-auto-tls")):
             text = "--peer-auto-tls makes peers trust self-signed certificates"
             yield _entry("peer_tls", member.name, FAILED, text, _RUN_AGAIN)
         elif not files["peer_trusted_ca_file"]:
             text = "--peer-trusted-ca-file is missing: no peer is verified"
             yield _entry("peer_tls", member.name, FAILED, text, _RUN_AGAIN)
-        elif flags.get("peer-client-cert-auth") not in ("true", "1"):
+        elif not is_true(flags.get("peer-client-cert-auth")):
             text = "--peer-client-cert-auth is missing; the CA file alone makes etcd demand a certificate"
             yield _entry("peer_tls", member.name, WARNING, text, _RUN_AGAIN)
         else:
@@ -206,7 +260,7 @@ def _flag_warnings(evidence: Evidence) -> t.Iterator[Entry]:
 
 def _etcd_version(evidence: Evidence) -> t.Iterator[Entry]:
     for member, _result, info in evidence.seen():
-        version = info["etcd"]["version"]
+        version = running_version(info)
         if not version:
             continue
         try:
@@ -239,8 +293,8 @@ def _trust_bundle(evidence: Evidence) -> t.Iterator[Entry]:
     counts = collections.Counter(frozenset(one) for one in found.values())
     # What most members trust is the measure; of equal counts the first in order, so that the answer is the same twice.
     usual = max(sorted(counts, key=sorted), key=lambda one: counts[one]) if counts else frozenset()
-    for member, _result, info in evidence.seen():
-        bundle = info["credentials"]["ca"]
+    for member, result, info in evidence.seen():
+        bundle = credentials_of(result)["ca"]
         if member.name not in found:
             text = f"the trust bundle can't be read: {bundle['problem'] or bundle['path'] + ' does not exist'}"
             yield _entry("trust_bundle", member.name, _verdict_on_unread(info, bundle), text, _RUN_AGAIN)
@@ -263,7 +317,7 @@ def _trust_bundle(evidence: Evidence) -> t.Iterator[Entry]:
 
 
 def _bundle_is_known(result: Result) -> bool:
-    return bool(result["info"]["credentials"]["ca"]["certificates"])
+    return bool(credentials_of(result)["ca"]["certificates"])
 
 
 def _verdict_on_unread(info: t.Mapping[str, t.Any], file: t.Mapping[str, t.Any]) -> str:
@@ -273,8 +327,9 @@ def _verdict_on_unread(info: t.Mapping[str, t.Any], file: t.Mapping[str, t.Any])
 
 def _certificate(evidence: Evidence) -> t.Iterator[Entry]:
     """What the deployed certificate says: common name, names that it covers, key usages, its key."""
-    for member, _result, info in evidence.seen():
-        found = info["credentials"]["certificate"]
+    for member, result, info in evidence.seen():
+        credentials = credentials_of(result)
+        found = credentials["certificate"]
         if found["fingerprint"] is None:
             text = found["problem"] or f"{found['path']} does not exist"
             yield _entry("certificate", member.name, _verdict_on_unread(info, found), text, _ISSUE_AGAIN)
@@ -293,9 +348,9 @@ def _certificate(evidence: Evidence) -> t.Iterator[Entry]:
             yield _entry("extended_key_usage", member.name, FAILED, text, _ISSUE_AGAIN)
         else:
             yield _entry("extended_key_usage", member.name, OK, "serverAuth and clientAuth")
-        matches = info["credentials"]["private_key"]["matches_certificate"]
-        if matches is False:
-            text = f"the private key {info['credentials']['private_key']['path']} is not the certificate's"
+        private_key = credentials["private_key"]
+        if private_key["matches_certificate"] is False:
+            text = f"the private key {private_key['path']} is not the certificate's"
             yield _entry("private_key", member.name, FAILED, text, _ISSUE_AGAIN)
 
 
@@ -323,14 +378,23 @@ def _canonical(host: str) -> str:
         return host.lower()
 
 
+def _revocation_list(evidence: Evidence) -> t.Iterator[Entry]:
+    for member, result, _info in evidence.seen():
+        problem = result.get("revocation_list_problem")
+        if problem:
+            text = f"the revocation list can't be used, so that every new connection is refused: {problem}"
+            remedy = "put one list in DER there, which may be empty"
+            yield _entry("revocation_list", member.name, FAILED, text, remedy)
+
+
 def _served_certificate(evidence: Evidence) -> t.Iterator[Entry]:
     served: dict[str, dict[str, list[str]]] = {}
     for name, result in evidence.results.items():
         for probe in result["probes"]:
             if probe["server"] is not None:
                 served.setdefault(probe["to"], {}).setdefault(probe["server"]["fingerprint"], []).append(name)
-    for member, _result, info in evidence.seen():
-        deployed = info["credentials"]["certificate"]["fingerprint"]
+    for member, result, _info in evidence.seen():
+        deployed = credentials_of(result)["certificate"]["fingerprint"]
         others = served.get(member.name)
         if not others or deployed is None:
             continue
@@ -345,8 +409,8 @@ def _served_certificate(evidence: Evidence) -> t.Iterator[Entry]:
 
 def _certificate_days(evidence: Evidence) -> t.Iterator[Entry]:
     limits = evidence.thresholds
-    for member, result, info in evidence.seen():
-        found = info["credentials"]["certificate"]
+    for member, result, _info in evidence.seen():
+        found = credentials_of(result)["certificate"]
         if found["days_left"] is None:
             continue
         verdict, text = OK, f"{found['days_left']} days left, until {found['not_after']}"
@@ -365,8 +429,8 @@ def _certificate_days(evidence: Evidence) -> t.Iterator[Entry]:
 def _authority_days(evidence: Evidence) -> t.Iterator[Entry]:
     limits = evidence.thresholds
     told = set()
-    for _member, result, info in evidence.seen():
-        for authority in info["credentials"]["ca"]["certificates"]:
+    for _member, result, _info in evidence.seen():
+        for authority in credentials_of(result)["ca"]["certificates"]:
             if authority["fingerprint"] in told:
                 continue
             told.add(authority["fingerprint"])
@@ -413,6 +477,19 @@ def _live_members(evidence: Evidence) -> t.Iterator[Entry]:
         yield from _peer_urls(member.name, live, by_name)
 
 
+def _alarms(evidence: Evidence) -> t.Iterator[Entry]:
+    """Alarms that are on, told once: any member tells those of all. Without an answer nothing is known of them."""
+    raised: dict[tuple[str, str], str] = {}
+    for _member, result, _info in evidence.seen():
+        names = {one.get("member_id"): one["name"] for one in result["live_members"] or ()}
+        for alarm in result.get("live_alarms") or ():
+            key = (alarm["member_id"], alarm["alarm"])
+            raised[key] = names.get(key[0]) or raised.get(key) or key[0]
+    for (_id, alarm), who in sorted(raised.items()):
+        text = f"alarm {alarm} is on, raised by {who}{_ALARMS.get(alarm, '')}"
+        yield _entry("alarms", None, WARNING, text, _ALARM_REMEDIES.get(alarm, "see etcd's documentation on this alarm"))
+
+
 def _peer_urls(
     name: str, live: t.Sequence[t.Mapping[str, t.Any]], by_name: t.Mapping[str, Member]
 ) -> t.Iterator[Entry]:
@@ -431,6 +508,7 @@ def _peer_urls(
 _CHECKS: tuple[t.Callable[[Evidence], t.Iterator[Entry]], ...] = (
     _running,
     _process_current,
+    _next_start,
     _allowed_common_names,
     _identity,
     _peer_tls,
@@ -439,10 +517,12 @@ _CHECKS: tuple[t.Callable[[Evidence], t.Iterator[Entry]], ...] = (
     _files_readable,
     _trust_bundle,
     _certificate,
+    _revocation_list,
     _served_certificate,
     _certificate_days,
     _authority_days,
     _live_members,
+    _alarms,
 )
 
 __all__ = ("Entry", "Evidence", "Thresholds", "judge_checks")

@@ -25,6 +25,7 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof_views import
     common_name_of,
     cut_middle,
     diallers_of,
+    fence_pairs,
     instant,
     known_verdict,
     life_verdict,
@@ -263,16 +264,17 @@ def _pair_title(pair: Pair) -> str:
 def _fence_cell(pairs: _Pairs, target: str, names: t.Sequence[str], case: str, width: int) -> _Values:
     """One case of one target: the worst of all diallers, and a mark for each of them."""
     dialled = [pairs[dialler, target, case] for dialler in diallers_of(target, names)]
-    verdict = worst(pair["verdict"] for pair in dialled)
+    verdict = worst(pair["verdict"] for pair in fence_pairs(pairs, target, names, case))
     step = (width - 6) / len(dialled)
     word = _FENCE_WORDS[verdict]
     good = sum(known_verdict(pair["verdict"]) in ("ok", "warning") for pair in dialled)
+    result = "all refused that called" if verdict == "ok" and good < len(dialled) else _RESULTS[verdict]
     return {
         "target": target,
         "case": case,
         "verdict": verdict,
         "word": word if width >= _WORDS else _SIGNS[verdict],
-        "title": f"{CASE_NAMES[case]} to {target}: {_RESULTS[verdict]}; refused {good} of {len(dialled)} attempts",
+        "title": f"{CASE_NAMES[case]} to {target}: {result}; refused {good} of {len(dialled)} attempts",
         "marks": [
             {
                 "x": f"{3 + number * step:.2f}",

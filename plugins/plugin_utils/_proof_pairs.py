@@ -12,6 +12,7 @@ Note that this plugin util is PRIVATE to the collection. It can have breaking ch
 from __future__ import annotations
 
 import typing as t
+from dataclasses import dataclass
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._members import Member
 
@@ -21,9 +22,24 @@ NO_CERTIFICATE = "no_certificate"
 UNKNOWN_CA = "unknown_ca"
 CASES = (MEMBER, STRANGER, NO_CERTIFICATE, UNKNOWN_CA)
 
+# What a run may be told to do without, and say so, in place of a failure (the variable etcd_peer_tls_verify_without).
+ABSENT_HOSTS, STRANGERS, ROOT = "absent_hosts", "strangers", "root"
+WITHOUT = (ABSENT_HOSTS, STRANGERS, ROOT)
+
 OK, WARNING, UNPROVED, FAILED = "ok", "warning", "unproved", "failed"
 
 Result = t.Mapping[str, t.Any]
+
+NOT_IN_RUN = "its host is not in this run (--limit), or failed before"
+
+
+@dataclass(frozen=True)
+class Lack:
+    """Why there is no such caller: a code for machines, a line for people."""
+
+    reason: str
+    text: str
+
 
 # What refuses whom. A refusal for another reason shows nothing about this one.
 _WANTED_REASONS = {
@@ -37,7 +53,7 @@ def judge_pairs(
     members: t.Sequence[Member],
     results: t.Mapping[str, Result],
     absent: t.Mapping[str, str],
-    no_stranger_because: str | None,
+    no_stranger: Lack | None = None,
 ) -> list[dict[str, t.Any]]:
     """One entry for each case and ordered pair of members. ``absent``: members without a result, and why."""
     pairs = []
@@ -48,7 +64,7 @@ def judge_pairs(
             for case in CASES:
                 probe = met.get((case, target.name))
                 if probe is None:
-                    why = _why_not_probed(source.name, case, results, absent, no_stranger_because)
+                    why = _why_not_probed(source.name, case, results, absent, no_stranger)
                     pairs.append(_pair(source.name, target.name, case, why))
                 else:
                     refined = _refined(source, probe, results.get(source.name), results.get(target.name))
@@ -65,13 +81,52 @@ def _why_not_probed(
     case: str,
     results: t.Mapping[str, Result],
     absent: t.Mapping[str, str],
-    no_stranger_because: str | None,
+    no_stranger: Lack | None,
 ) -> dict[str, t.Any]:
     if source not in results:
-        return {"reason": "host_not_in_run", "text": absent.get(source, "its host did not answer in this run")}
+        return {"reason": "host_not_in_run", "text": absent.get(source, NOT_IN_RUN)}
     if case == MEMBER:
         return {"reason": "no_own_certificate", "text": results[source].get("problem") or "it was not probed"}
-    return {"reason": "no_ca_key", "text": no_stranger_because or "no such certificate was made"}
+    lack = no_stranger or Lack("no_ca_key", "no such certificate was made")
+    return {"reason": lack.reason, "text": lack.text}
+
+
+def why_no_stranger(answer: t.Mapping[str, t.Any]) -> Lack | None:
+    """Why no stranger could be made, from what ``etcd_peer_stranger`` answered on the CA's host; None where all were.
+
+    A fault of the tool's own, a CA's host that can't be reached and a CA that is not at hand are three things. Only
+    an answer with a ``common_name``, which may be null, is one: a failed one has a ``problem`` too, of another kind.
+    """
+    said, problem = (" ".join(str(answer.get(key) or "").split()) for key in ("msg", "problem"))
+    if answer.get("unreachable"):
+        return Lack("ca_host_unreachable", f"the CA's host can't be reached: {said or 'it did not answer'}")
+    if "common_name" not in answer:
+        reason = "no_cryptography" if "cryptography" in said else "no_stranger_made"
+        return Lack(reason, f"the CA's host made none: {said or 'it gave no reason'}")
+    if not problem:
+        return None
+    return Lack("wrong_passphrase" if "passphrase" in problem else "no_ca_key", problem)
+
+
+def lacking(pair: t.Mapping[str, t.Any], results: t.Mapping[str, Result], away: t.Container[str]) -> str | None:
+    """Of a pair that is not proved: which of ``WITHOUT`` it is for; None for any other cause.
+
+    ``away``: members whose hosts are not in the run or can't be reached; one that failed, or answered nonsense, is not.
+    """
+    if pair["reason"] == "host_not_in_run":
+        return ABSENT_HOSTS if pair["from"] in away else None
+    if pair["to"] not in results and pair["outcome"] in ("unreachable", "timed_out"):
+        return ABSENT_HOSTS if pair["to"] in away else None
+    if pair["outcome"] != "not_probed":
+        return None
+    if pair["case"] in (STRANGER, UNKNOWN_CA):
+        return STRANGERS
+    return ROOT if pair["reason"] == "no_own_certificate" and not saw_as_root(results[pair["from"]]) else None
+
+
+def saw_as_root(result: Result) -> bool:
+    """Whether the one who looked at a host may see all of it."""
+    return bool(result["info"]["user"]["module_user"] == "root")
 
 
 def _pair(source: str, target: str, case: str, probe: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -109,7 +164,7 @@ def _refined(
     if probe["case"] != MEMBER or own is None or other is None:
         return probe
     if probe["reason"] in ("closed", "address"):
-        serial = own["info"]["credentials"]["certificate"]["serial_number"]
+        serial = credentials_of(own)["certificate"]["serial_number"]
         if serial in other["revoked"]:
             text = f"the certificate of {source.name} (serial number {serial}) is on the revocation list there"
             return {**probe, "reason": "revoked", "text": text, "inferred": True}
@@ -135,34 +190,64 @@ def _refined(
 
 
 def running_common_names(result: Result) -> list[str] | None:
-    """The list that the running process was started with; None where no process was seen."""
-    settings = result["info"]["process"].get("settings")
+    """The list that the running process was started with; None where no process was seen, or its flags don't count."""
+    settings = told_by_flags(result)
     return None if settings is None else list(settings["allowed_common_names"])
 
 
+def told_by_flags(result: Result) -> t.Mapping[str, t.Any] | None:
+    """What the running process was told; None where nobody saw that, or where etcd ignores it for a file."""
+    settings: t.Mapping[str, t.Any] | None = result["info"]["process"].get("settings")
+    return None if settings is None or settings["flags"].get("config-file") else settings
+
+
+def running_version(info: t.Mapping[str, t.Any]) -> str | None:
+    """The version that runs; that of the program where nobody saw it, or where nothing runs."""
+    version: str | None = info["process"].get("version") or info["etcd"]["version"]
+    return version
+
+
+def credentials_of(result: Result) -> t.Mapping[str, t.Any]:
+    """The files of the running process, which may be others than a deployment's; without a process the deployed ones."""
+    told: t.Mapping[str, t.Any] | None = result.get("process_credentials")
+    return told or result["info"]["credentials"]
+
+
 def trusted_fingerprints(result: Result) -> set[str]:
-    """SHA-256 fingerprints of the CAs in the deployed trust bundle."""
-    return {authority["fingerprint"] for authority in result["info"]["credentials"]["ca"]["certificates"]}
+    """SHA-256 fingerprints of the CAs in the trust bundle."""
+    return {authority["fingerprint"] for authority in credentials_of(result)["ca"]["certificates"]}
 
 
 def own_common_name(result: Result) -> str | None:
-    name: str | None = result["info"]["credentials"]["certificate"]["common_name"]
+    name: str | None = credentials_of(result)["certificate"]["common_name"]
     return name
 
 
 __all__ = (
+    "ABSENT_HOSTS",
     "CASES",
     "FAILED",
     "MEMBER",
     "NO_CERTIFICATE",
+    "NOT_IN_RUN",
     "OK",
+    "ROOT",
     "STRANGER",
+    "STRANGERS",
     "UNKNOWN_CA",
     "UNPROVED",
     "WARNING",
+    "WITHOUT",
+    "Lack",
     "Result",
+    "credentials_of",
     "judge_pairs",
+    "lacking",
     "own_common_name",
     "running_common_names",
+    "running_version",
+    "saw_as_root",
+    "told_by_flags",
     "trusted_fingerprints",
+    "why_no_stranger",
 )

@@ -23,6 +23,7 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof_views import
     common_name_of,
     cut_middle,
     diallers_of,
+    fence_pairs,
     life_verdict,
     member_names,
     one_line,
@@ -55,6 +56,7 @@ def proof_table(proof: Proof) -> list[str]:
     lines += _authorities(proof)
     lines += _not_probed(proof)
     lines += _findings(proof)
+    lines += _without(proof)
     return lines
 
 
@@ -102,7 +104,7 @@ def _sign(pairs: _Pairs, dialler: str, target: str) -> str:
 
 
 def _fence(pairs: _Pairs, target: str, names: t.Sequence[str], case: str) -> str:
-    return _FENCE[worst(pairs[dialler, target, case]["verdict"] for dialler in diallers_of(target, names))]
+    return _FENCE[worst(pair["verdict"] for pair in fence_pairs(pairs, target, names, case))]
 
 
 def _days(member: t.Mapping[str, t.Any], proof: Proof) -> str:
@@ -198,6 +200,14 @@ def _findings(proof: Proof) -> list[str]:
         for finding in proof["findings"]
     ]
     return ["", *lines] if lines else []
+
+
+def _without(proof: Proof) -> list[str]:
+    """That a proof with holes passes is never silent."""
+    if proof["verdict"] != "partly_proved" or not proof["passed"]:
+        return []
+    left_out = ", ".join(_ascii(name).replace("_", " ") for name in proof["without"])
+    return ["", f"passed without what was not to be shown: {left_out} (etcd_peer_tls_verify_without)"]
 
 
 __all__ = ("WIDTH", "proof_table")

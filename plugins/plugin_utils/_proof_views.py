@@ -72,6 +72,15 @@ def pairs_of(proof: Proof) -> dict[PairKey, Pair]:
     }
 
 
+def fence_pairs(pairs: t.Mapping[PairKey, Pair], target: str, names: t.Sequence[str], case: str) -> list[Pair]:
+    """The calls of one kind of stranger at a target that say whether it refuses.
+
+    A host that is not there did not call: that is told of it, and says nothing of those who refused all others.
+    """
+    dialled = [pairs[dialler, target, case] for dialler in diallers_of(target, names)]
+    return [pair for pair in dialled if pair["reason"] != "host_not_in_run"] or dialled
+
+
 def _missing(dialler: str, target: str, case: str) -> Pair:
     return {
         "from": dialler,
@@ -149,6 +158,7 @@ __all__ = (
     "common_name_of",
     "cut_middle",
     "diallers_of",
+    "fence_pairs",
     "instant",
     "known_verdict",
     "life_verdict",

@@ -64,8 +64,10 @@ def converted(name: str, value: t.Any) -> t.Any:
     result = _typed(name, option.get("type", "str"), value)
     if option.get("elements", "raw") != "raw":
         result = [_typed(name, option["elements"], item, "an item of it") for item in result]
-    if "choices" in option and result not in option["choices"]:
-        raise InputError(f"{PREFIX}{name} is {value!r}: one of {', '.join(map(str, option['choices']))} is wanted")
+    items = result if isinstance(result, list) else [result]
+    strange = [item for item in items if "choices" in option and item not in option["choices"]]
+    if strange:
+        raise InputError(f"{PREFIX}{name} is {strange[0]!r}: {', '.join(option['choices'])} can be chosen")
     for key, suboption in option.get("options", {}).items():
         if result.get(key) is not None:
             result[key] = _typed(name, suboption["type"], result[key], f"{key} of it")

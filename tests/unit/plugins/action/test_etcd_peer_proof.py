@@ -108,10 +108,10 @@ def test_options_reach_the_judge() -> None:
     for result in results.values():
         result["probes"] = [probe for probe in result["probes"] if probe["case"] != "stranger"]
     days = {"renew_before_days": 5, "warn_days": 400, "fail_days": 1, "authority_warn_days": 7}
-    proof = run(results=results, no_stranger_because="there is no key", identity="shared", **days)["proof"]
+    proof = run(results=results, stranger={"common_name": None, "problem": "there is no key"}, identity="shared", **days)["proof"]
     assert proof["thresholds"] == days and proof["identity"] == "shared"
     assert {pair["text"] for pair in proof["pairs"] if pair["case"] == "stranger"} == {"there is no key"}
-    proof = run(results=results, no_stranger_because="")["proof"]
+    proof = run(results=results, stranger={"common_name": "a", "problem": None})["proof"]
     assert {pair["text"] for pair in proof["pairs"] if pair["case"] == "stranger"} == {"no such certificate was made"}
 
 
@@ -129,6 +129,23 @@ def test_a_host_without_an_answer(found: t.Any, said: str) -> None:
     proof = run(results={**sound(MEMBERS), "etcd-3": found})["proof"]
     assert proof["verdict"] == "partly_proved"
     assert (proof["members"][2]["probed"], proof["members"][2]["problem"]) == (False, said)
+
+
+@pytest.mark.parametrize(
+    ("found", "passed"),
+    [
+        ({"unreachable": True, "msg": "Failed to connect to the host"}, True),
+        ({"failed": True, "msg": "MODULE FAILURE"}, False),
+        ({"skipped": True}, False),
+        (None, False),
+    ],
+)
+def test_only_a_host_that_is_away_can_be_gone_on_without(found: t.Any, passed: bool) -> None:
+    results = {**sound(MEMBERS), "etcd-3": found}
+    assert run(results=results)["proof"]["passed"] is False
+    assert run(results=results, without=["absent_hosts"])["proof"]["passed"] is passed
+    del results["etcd-3"]
+    assert run(results=results, without=["absent_hosts"])["proof"]["passed"] is True
 
 
 # -- reports ---------------------------------------------------------------------------------------------------------
@@ -212,6 +229,7 @@ def test_a_path_that_can_not_be_written_is_one_line_and_nothing_is_left(tmp_path
         ({"members": [{"name": "etcd-1"}]}, "a member made by the filter ringfence.etcd.etcd_members is wanted"),
         ({"identity": "none"}, "identity"),
         ({"warn_days": "soon"}, "warn_days"),
+        ({"without": ["everything"]}, "absent_hosts, strangers, root"),
         ({"colour": "red"}, "colour"),
         ({"cluster_name": None}, "cluster_name"),
         ({"cluster_name": ""}, "cluster_name is empty"),

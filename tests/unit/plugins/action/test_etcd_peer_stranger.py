@@ -13,6 +13,7 @@ import typing as t
 from unittest import mock
 
 import pytest
+from ansible.errors import AnsibleConnectionFailure
 from ansible_collections.ringfence.etcd.plugins.action import etcd_peer_stranger as action
 from ansible_collections.ringfence.etcd.tests.unit.plugins.action.action_runner import run_action
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import certificate_factory as factory
@@ -58,6 +59,15 @@ def test_on_the_controller_no_module_is_started() -> None:
 )
 def test_elsewhere_the_module_does_it(elsewhere: dict[str, t.Any]) -> None:
     assert run(**elsewhere) == BY_THE_MODULE
+
+
+def test_a_host_that_can_not_be_reached_is_no_failed_task() -> None:
+    unreachable = AnsibleConnectionFailure("Failed to connect to the host via ssh")
+    with (
+        mock.patch.object(action.ActionModule, "_execute_module", side_effect=unreachable),
+        pytest.raises(AnsibleConnectionFailure),
+    ):
+        run_action(action.ActionModule, {"members": [MEMBER]}, transport="ssh", become=False, no_log=True)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.ringfence.etcd.plugins.filter.etcd_arguments import etcd_arguments
 from ansible_collections.ringfence.etcd.plugins.filter.etcd_members import etcd_members
+from ansible_collections.ringfence.etcd.plugins.filter.etcd_unmatched import etcd_unmatched
 from ansible_collections.ringfence.etcd.plugins.filter.sealed_unit import sealed_unit
 from ansible_collections.ringfence.etcd.plugins.filter.systemd_quote import systemd_quote
 from ansible_collections.ringfence.etcd.plugins.module_utils._unit import seal_is_valid
@@ -29,7 +30,7 @@ SETTINGS = {"cluster_name": "etcd", "data_dir": "/var/lib/etcd/etcd", "credentia
 
 @pytest.mark.parametrize(
     "function",
-    [etcd_arguments, etcd_members, sealed_unit, systemd_quote],
+    [etcd_arguments, etcd_members, etcd_unmatched, sealed_unit, systemd_quote],
     ids=lambda one: one.__name__,
 )
 def test_each_file_brings_the_filter_of_its_name(function: t.Callable[..., t.Any]) -> None:
@@ -184,3 +185,66 @@ def test_quoting(value: t.Any, kind: str, expected: str) -> None:
 def test_what_can_not_be_quoted(value: str, kind: str) -> None:
     with pytest.raises(AnsibleFilterError):
         systemd_quote(value, kind)
+
+
+# A play without hosts ------------------------------------------------------------------------------------------------
+
+GROUPS: dict[str, list[str]] = {
+    "all": ["web-1", "etcd-1", "etcd-2", "etcd-3"],
+    "ungrouped": ["web-1"],
+    "quorum_a": ["etcd-1", "etcd-2"],
+    "quorum_b": ["etcd-3"],
+    "empty": [],
+}
+EVERYBODY = [*GROUPS["all"], "localhost"]
+
+
+@pytest.mark.parametrize(
+    "pattern", ["quorum_a", "quorum_a:quorum_b", "quorum_a,etcd-3", "etcd-*", "~etcd-[12]", "quorum_a:!etcd-1", "all"]
+)
+def test_a_play_that_has_hosts_is_let_go_on(pattern: str) -> None:
+    assert etcd_unmatched(pattern, GROUPS, EVERYBODY) == ""
+    assert etcd_unmatched(pattern, GROUPS, ["etcd-2"], "etcd-2") == ""
+
+
+def test_a_list_of_patterns_is_one_too() -> None:
+    assert etcd_unmatched(["quorum_a", "quorum_b"], GROUPS, EVERYBODY) == ""
+
+
+@pytest.mark.parametrize(
+    ("pattern", "words"),
+    [
+        ("etcd", "the pattern 'etcd' matches no host; the inventory's groups are"),
+        ("empty", "the group empty has no host; the inventory's groups are"),
+        # Of two clusters one would go unwatched.
+        ("quorum_a:quorum_c", "the pattern 'quorum_c' matches no host"),
+        ("quorum_a:!quorum_a", "the pattern 'quorum_a,!quorum_a' leaves no host"),
+        ("quorum_a:&quorum_b", "the pattern 'quorum_a,&quorum_b' leaves no host"),
+    ],
+)
+def test_a_play_without_hosts_is_told_with_the_groups_that_there_are(pattern: str, words: str) -> None:
+    told = etcd_unmatched(pattern, GROUPS, EVERYBODY)
+    assert words in told and "\n" not in told
+    assert "empty (0 hosts), quorum_a (2 hosts), quorum_b (1 host)" in told
+    assert "etcd_peer_tls_hosts" in told and "ungrouped" not in told
+
+
+def test_a_limit_that_leaves_none_is_told_as_that() -> None:
+    told = etcd_unmatched("quorum_a", GROUPS, ["web-1"], "web-1")
+    assert told == "--limit web-1 leaves none of the hosts of 'quorum_a' (etcd-1, etcd-2): mend it, or leave it out"
+
+
+def test_an_inventory_without_hosts_is_told_as_that() -> None:
+    assert "the inventory has no host" in etcd_unmatched("etcd", {"all": [], "ungrouped": []}, ["localhost"])
+    # The host that is always there needs no inventory.
+    assert etcd_unmatched("localhost", {"all": [], "ungrouped": []}, ["localhost"]) == ""
+
+
+def test_of_many_groups_not_all_are_named() -> None:
+    told = etcd_unmatched("etcd", {"all": ["a"], **{f"group_{number:02}": ["a"] for number in range(40)}}, ["a"])
+    assert "group_11 (1 host) and 28 more" in told and "group_12" not in told
+
+
+def test_a_pattern_that_can_not_be_read_is_one_line() -> None:
+    with pytest.raises(AnsibleFilterError, match=r"the pattern '~\(' can't be read|the pattern"):
+        etcd_unmatched("~(", GROUPS, EVERYBODY)

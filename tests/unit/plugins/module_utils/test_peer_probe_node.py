@@ -12,6 +12,7 @@ import threading
 import typing as t
 
 import pytest
+import yaml
 from ansible_collections.ringfence.etcd.plugins.module_utils import _peer_info, _peer_probe
 from ansible_collections.ringfence.etcd.plugins.module_utils._der import read_certificate
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import CryptoError, InputError
@@ -31,6 +32,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._peer_probe import 
     probe_node,
     unreadable_files,
 )
+from ansible_collections.ringfence.etcd.plugins.modules import etcd_peer_probe
 from ansible_collections.ringfence.etcd.plugins.modules.etcd_peer_probe import argument_spec
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import peer_port as ports
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certificate_maker import (
@@ -180,6 +182,50 @@ def test_a_node_calls_with_the_files_that_its_process_was_told_of(node: Node, po
     assert cases(node.probe(port))[MEMBER] == (REFUSED, "server_unknown_authority")
 
 
+def test_a_proof_is_given_the_files_of_the_process(node: Node, port: int) -> None:
+    node.runs("--peer-cert-allowed-cn=etcd-1.example.com,etcd-2.example.com")
+    assert node.probe(port)["process_credentials"] is None
+    both = (CA.pem + OTHER_CA.pem).encode()
+    node.runs(
+        f"--peer-cert-file={node.put('other.crt', SERVER.pem.encode())}",
+        f"--peer-key-file={node.folder}/etcd-1.key",
+        f"--peer-trusted-ca-file={node.put('both.crt', both)}",
+    )
+    told = node.probe(port)["process_credentials"]
+    assert {kind: facts["path"] for kind, facts in told.items()} == {
+        "ca": f"{node.folder}/both.crt",
+        "certificate": f"{node.folder}/other.crt",
+        "private_key": f"{node.folder}/etcd-1.key",
+    }
+    assert [one["common_name"] for one in told["ca"]["certificates"]] == ["etcd peer CA", "other CA"]
+    assert told["certificate"]["common_name"] == "etcd-2.example.com"
+    assert told["private_key"]["matches_certificate"] is False
+    # As RETURN documents it, and nothing that is secret.
+    documented = yaml.safe_load(etcd_peer_probe.RETURN)["process_credentials"]["contains"]
+    for kind, facts in told.items():
+        assert set(facts) == set(documented[kind]["contains"])
+    assert set(told["ca"]["certificates"][0]) == set(documented["ca"]["contains"]["certificates"]["contains"])
+    # What can't be read is a problem, and no reason to look elsewhere.
+    node.runs(f"--peer-trusted-ca-file={node.folder}/none.crt", f"--peer-cert-file={node.put('x.crt', b'x')}")
+    told = node.probe(port)["process_credentials"]
+    assert (told["ca"]["state"], told["ca"]["certificates"]) == ("absent", [])
+    assert told["certificate"]["fingerprint"] is None and "x.crt" in told["certificate"]["problem"]
+
+
+def test_a_relative_path_counts_from_the_folder_of_the_process(
+    node: Node, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(node.folder)
+    node.put("its.crl", revocation_list(CA, 4711))
+    node.runs("--peer-trusted-ca-file=both.crt", "--peer-crl-file=./its.crl")
+    node.properties["MainPID"] = str(os.getpid())
+    node.put("both.crt", (CA.pem + OTHER_CA.pem).encode())
+    monkeypatch.setattr(os, "getcwd", lambda: "/elsewhere")
+    answer = node.probe(port)
+    assert answer["process_credentials"]["ca"]["path"] == f"{node.folder}/both.crt"
+    assert answer["revoked"] == ["1267"] and cases(answer)[MEMBER] == (ACCEPTED, None)
+
+
 def test_a_node_whose_etcd_does_not_run_calls_with_the_files_of_its_unit(node: Node, port: int) -> None:
     """Which is what it will be started with."""
     (node.folder / "units").mkdir()
@@ -269,12 +315,41 @@ def test_a_certificate_on_the_revocation_list_of_the_own_process(node: Node, as_
     assert answer["revoked"] == sorted([read_certificate(der_of(OWN.certificate)).serial_number, "1267"])
 
 
-@pytest.mark.parametrize("content", [None, b"garbage"])
-def test_a_revocation_list_that_can_not_be_read_is_an_empty_one(node: Node, port: int, content: bytes | None) -> None:
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [(None, "peer.crl does not exist"), (b"garbage", "peer.crl is no readable revocation list"), (b"", "peer.crl")],
+)
+def test_a_revocation_list_that_can_not_be_read_is_told(
+    node: Node, port: int, content: bytes | None, problem: str
+) -> None:
     path = str(node.folder / "peer.crl") if content is None else node.put("peer.crl", content)
     node.runs(f"--peer-crl-file={path}")
     answer = node.probe(port)
     assert answer["revoked"] == [] and cases(answer)[MEMBER] == (ACCEPTED, None)
+    assert problem in answer["revocation_list_problem"] and "\n" not in answer["revocation_list_problem"]
+    node.runs()
+    assert node.probe(port)["revocation_list_problem"] is None
+
+
+@pytest.mark.parametrize(
+    ("as_pem", "version", "problem"),
+    [
+        (True, "3.6.0", "peer.crl is in PEM, and etcd 3.6.0 reads DER alone"),
+        (True, "3.5.16", None),
+        (True, None, None),
+        (False, "3.6.0", None),
+    ],
+)
+def test_a_revocation_list_that_this_etcd_does_not_read(
+    node: Node, port: int, monkeypatch: pytest.MonkeyPatch, as_pem: bool, version: str | None, problem: str | None
+) -> None:
+    facts = {"binary": "/none/etcd", "found": True, "version": version, "problem": None}
+    monkeypatch.setattr(_peer_info, "etcd_facts", lambda _binary: facts)
+    node.runs(f"--peer-crl-file={node.put('peer.crl', revocation_list(CA, 4711, as_pem=as_pem))}")
+    answer = node.probe(port)
+    assert answer["revoked"] == ["1267"]
+    found = answer["revocation_list_problem"]
+    assert found is None if problem is None else found.endswith(problem.split("/")[-1])
 
 
 def test_a_member_alone_calls_itself(node: Node, port: int) -> None:

@@ -9,9 +9,13 @@ import typing as t
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError
 from ansible_collections.ringfence.etcd.plugins.module_utils._unit import (
+    TOLD_TWICE,
     deployed_from_arguments,
     deployed_from_text,
+    environment_files,
     exec_arguments,
+    is_true,
+    parse_environment_file,
     parse_unit,
     plain_value,
     quote_argument,
@@ -270,6 +274,90 @@ def test_common_names_and_warnings(words: list[str], names: list[str], codes: li
     deployed = deployed_from_arguments(["etcd", *words])
     assert deployed["allowed_common_names"] == names
     assert [warning["code"] for warning in deployed["warnings"]] == codes
+
+
+# What Go's strconv.ParseBool takes, as etcd's flags and variables do.
+@pytest.mark.parametrize("value", ["1", "t", "T", "TRUE", "true", "True"])
+def test_what_etcd_takes_for_true(value: str) -> None:
+    assert is_true(value)
+    told = deployed_from_arguments(["etcd"], {"ETCD_PEER_CLIENT_CERT_AUTH": value})
+    assert is_true(told["flags"]["peer-client-cert-auth"])
+    told = deployed_from_arguments(["etcd", f"-peer-skip-client-san-verification={value}"])
+    assert [warning["code"] for warning in told["warnings"]] == ["address_check_off"]
+
+
+@pytest.mark.parametrize("value", ["0", "f", "F", "FALSE", "false", "False", "", "yes", "tRUE", None])
+def test_what_etcd_does_not_take_for_true(value: str | None) -> None:
+    assert not is_true(value)
+
+
+@pytest.mark.parametrize(
+    ("words", "value"),
+    [
+        (["--peer-client-cert-auth"], "true"),
+        (["-peer-client-cert-auth=T"], "T"),
+        # A boolean flag takes no word of its own: the next one ends the flags.
+        (["--peer-client-cert-auth", "false", "--name=x"], "true"),
+        (["--peer-client-cert-auth=true", "--peer-client-cert-auth=false"], "false"),
+    ],
+)
+def test_a_boolean_flag_as_go_reads_it(words: list[str], value: str) -> None:
+    told = deployed_from_arguments(["etcd", *words])
+    assert told["flags"]["peer-client-cert-auth"] == value and told["member_name"] == "default"
+
+
+def test_what_is_told_twice_ends_etcd() -> None:
+    told = deployed_from_arguments(["etcd", "--name=a"], {"ETCD_NAME": "a", "ETCD_DATA_DIR": "/d", "ETCD_DEBUG": ""})
+    (warning,) = told["warnings"]
+    assert warning["code"] == TOLD_TWICE and warning["text"].startswith("ETCD_NAME stands beside --name: etcd ends")
+    assert told["member_name"] == "a"
+
+
+# Environment files --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "variables"),
+    [
+        ("", {}),
+        ("ETCD_NAME=etcd-1\n", {"ETCD_NAME": "etcd-1"}),
+        ("# no\n; no\n\n  A=1  \nB = 2", {"A": "1", "B": "2"}),
+        ("A='a  b'\nB=\"a \\\"b\\\" \\x\"\nC=a\\ b\\'", {"A": "a  b", "B": 'a "b" \\x', "C": "a b'"}),
+        ("A='x'\"y\" z\nB='two\nlines'\n", {"A": "xyz", "B": "two\nlines"}),
+        ("A=one\\\ntwo\nB=\"one\\\ntwo\"\n", {"A": "onetwo", "B": "onetwo"}),
+        ("A=1\nA=2\n", {"A": "2"}),
+        ("export A=1\n1A=1\nnothing\n=x\nB=\n", {"B": ""}),
+        ("A=it's\n", {"A": "it's"}),
+        ("A='never closed\nB=1", {"A": "never closed\nB=1"}),
+        ("A=1\r\nB=2\r\n", {"A": "1", "B": "2"}),
+        ("A=$B %n\n", {"A": "$B %n"}),
+    ],
+)
+def test_parse_environment_file(text: str, variables: dict[str, str]) -> None:
+    assert parse_environment_file(text) == variables
+
+
+def test_environment_files() -> None:
+    text = "[Service]\nEnvironmentFile=/gone\nEnvironmentFile=\nEnvironmentFile=/a%%b\nEnvironmentFile=-/etc/default/%p\n"
+    assert environment_files(text, "etcd@1.service") == [("/a%b", False), ("/etc/default/etcd", True)]
+    for path in ("/etc/etcd.d/*.env", "/etc/%i", "/etc/100%"):
+        with pytest.raises(InputError, match="name each file"):
+            environment_files(f"[Service]\nEnvironmentFile={path}\n", "etcd.service")
+
+
+def test_variables_of_files_win_and_are_put_into_the_command() -> None:
+    text = "[Service]\nEnvironment=ETCD_NAME=a X=--debug\nExecStart=/usr/bin/etcd $ARGS --data-dir=${D}/$$x $X $NONE\n"
+    told = deployed_from_text(text, {"ETCD_NAME": "b", "ARGS": "--auto-tls --quota-backend-bytes 5", "D": "/v/my data"})
+    assert told is not None
+    flags = {"auto-tls": "true", "quota-backend-bytes": "5", "data-dir": "/v/my data/$x", "debug": "true", "name": "b"}
+    assert told["flags"] == flags
+
+
+def test_variables_that_the_unit_takes_away() -> None:
+    text = "[Service]\nUnsetEnvironment=X\nUnsetEnvironment=\nUnsetEnvironment=ETCD_CONFIG_FILE ETCD_NAME=a\nExecStart=/e\n"
+    for name, kept in (("a", {}), ("b", {"name": "b"})):
+        told = deployed_from_text(text, {"ETCD_CONFIG_FILE": "/x", "ETCD_NAME": name})
+        assert told is not None and told["flags"] == kept
 
 
 def test_seal() -> None:

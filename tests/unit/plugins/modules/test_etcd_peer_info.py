@@ -304,6 +304,25 @@ def test_drop_ins_count(host: Host) -> None:
     assert info["unit"]["managed"] and info["unit"]["seal_valid"]
 
 
+def test_environment_files_count(host: Host) -> None:
+    host.unit(DEBIAN.format(data="/x", file=f"{host.folder}/%p"))
+    (host.folder / "etcd").write_text("ETCD_PEER_TRUSTED_CA_FILE='/my ssl/ca.pem'\nDAEMON_ARGS='--debug --name n'\n")
+    told = host.info()["unit"]["settings"]
+    assert told["files"]["peer_trusted_ca_file"] == "/my ssl/ca.pem" and told["flags"]["debug"] == "true"
+    # Of the name that is given twice the next start dies.
+    assert [warning["code"] for warning in told["warnings"]] == ["told_twice"]
+
+
+@pytest.mark.parametrize(
+    ("file", "words"),
+    [("/none/env", "/none/env, an environment file of the unit, does not exist"), ("/etc/*.env", "is a pattern")],
+)
+def test_a_unit_whose_environment_files_can_not_be_read_says_so(host: Host, file: str, words: str) -> None:
+    host.unit(DEBIAN.format(data="/x", file=file).replace("=-", "="))
+    unit = host.info()["unit"]
+    assert unit["settings"] is None and words in unit["problem"]
+
+
 def test_a_unit_where_systemd_does_not_look_is_another_than_systemds(host: Host, tmp_path: pathlib.Path) -> None:
     path = host.unit(OURS, "own/etcd.service")
     host.properties.update(FragmentPath=host.unit(DEBIAN.format(data="/x", file="/none")), DropInPaths="/none.conf")

@@ -96,6 +96,7 @@ def _settings(member: Member, members: t.Sequence[Member]) -> dict[str, t.Any]:
         "peer_crl_file": None,
     }
     return {
+        "program": "/usr/bin/etcd",
         "allowed_common_names": list(dict.fromkeys(one.common_name for one in members)),
         "allowed_hostnames": [],
         "listen_peer_urls": [member.peer_url],
@@ -122,10 +123,13 @@ def _info(member: Member, members: t.Sequence[Member]) -> dict[str, t.Any]:
             },
             "private_key": {"path": f"{pki}/{member.name}.key", "state": "file", "matches_certificate": True},
         },
-        "unit": {"name": "etcd.service", "path": "/etc/systemd/system/etcd.service", "settings": copy.deepcopy(told)},
+        "unit": {"name": "etcd.service", "path": "/etc/systemd/system/etcd.service", "settings": copy.deepcopy(told),
+            "problem": None,
+        },
         "process": {
             "running": True,
             "pid": 4711,
+            "version": "3.5.16",
             "active_state": "active",
             "newer_files": [],
             "settings": told,
@@ -146,6 +150,9 @@ def sound(members: t.Sequence[Member]) -> Results:
             "problem": None,
             "unreadable_files": [],
             "revoked": [],
+            "revocation_list_problem": None,
+            "process_credentials": None,
+            "live_alarms": [],
             "live_members": [
                 {"member_id": f"{number:x}", "name": one.name, "peer_urls": [one.peer_url], "is_learner": False}
                 for number, one in enumerate(members, 1)

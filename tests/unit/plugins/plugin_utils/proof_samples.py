@@ -61,6 +61,8 @@ def make_proof(size: int, name: str = "etcd-{}") -> Proof:
         "time": _time(TIME),
         "identity": "list",
         "verdict": "",
+        "passed": False,
+        "without": [],
         "summary": "",
         "thresholds": {"warn_days": 14, "fail_days": 0, "authority_warn_days": 90, "renew_before_days": 30},
         "members": [
@@ -117,6 +119,7 @@ def finished(proof: Proof) -> Proof:
         member["verdict"] = _worst(named + [check["verdict"] for check in proof["checks"] if check["member"] == name])
     worst = _worst(item["verdict"] for item in [*proof["pairs"], *proof["checks"]])
     proof["verdict"] = {"failed": "failed", "unproved": "partly_proved"}.get(worst, "proved")
+    proof["passed"] = proof["verdict"] == "proved"
     accepted = sum(pair["case"] == "member" and pair["verdict"] == "ok" for pair in proof["pairs"])
     let_in = sum(pair["case"] != "member" and pair["verdict"] == "failed" for pair in proof["pairs"])
     unproved = sum(pair["verdict"] == "unproved" for pair in proof["pairs"])

@@ -14,7 +14,9 @@ import pytest
 import yaml
 from ansible_collections.ringfence.etcd.plugins.modules import etcd_peer_probe, etcd_peer_proof
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof import Thresholds
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof_pairs import Lack
 from ansible_collections.ringfence.etcd.tests.unit.plugins.plugin_utils.proof_evidence import (
+    CASES,
     Results,
     at,
     authority,
@@ -237,7 +239,7 @@ def test_what_is_about_the_whole_cluster_is_said_of_it() -> None:
 
 
 def test_without_the_ca_s_key_the_rest_is_proved() -> None:
-    proof = proof_of(MEMBERS, without(sound(MEMBERS), "stranger"), no_stranger_because="there is no ca.key")
+    proof = proof_of(MEMBERS, without(sound(MEMBERS), "stranger"), no_stranger=Lack("no_ca_key", "there is no ca.key"))
     assert proof["verdict"] == "partly_proved"
     assert proof["summary"].endswith("12 of 18 of strangers refused")
     (said,) = proof["findings"]
@@ -276,7 +278,7 @@ def test_nobody_answered() -> None:
     assert proof["verdict"] == "partly_proved" and proof["authorities"] == []
     assert proof["summary"] == "3 members, 0 of 6 calls of members accepted, 0 of 18 of strangers refused"
     for name in MEMBERS:
-        assert f"nothing is known of {name.name}, and it did not call: its host did not answer in this run" in texts(
+        assert f"nothing is known of {name.name}, and it did not call: its host is not in this run (--limit), or failed before" in texts(
             proof
         )
 
@@ -285,6 +287,96 @@ def test_a_certificate_that_could_not_be_read_is_none_in_the_document() -> None:
     results = sound(MEMBERS)
     results["etcd-1"]["info"]["credentials"]["certificate"].update(fingerprint=None, days_left=None, problem="closed")
     assert proof_of(MEMBERS, results)["members"][0]["certificate"] is None
+
+
+# -- what a run may go on without ------------------------------------------------------------------------------------
+
+
+def test_what_was_not_shown_passes_for_no_proof() -> None:
+    results = sound(MEMBERS)
+    del results["etcd-3"]
+    proof = proof_of(MEMBERS, results, {"etcd-3": "unreachable by SSH"})
+    assert (proof["verdict"], proof["passed"], proof["without"]) == ("partly_proved", False, [])
+    assert [one["fails"] for one in proof["findings"]] == [True]
+    assert "etcd_peer_tls_verify_without: [absent_hosts]" in finding(proof, "looked_at")["remedy"]
+    assert proof_of(MEMBERS, sound(MEMBERS))["passed"] is True
+
+
+def test_a_warning_fails_no_run() -> None:
+    results = sound(MEMBERS)
+    results["etcd-2"]["info"]["credentials"]["certificate"]["days_left"] = 3
+    proof = proof_of(MEMBERS, results)
+    assert proof["passed"] is True and finding(proof, "certificate_days")["fails"] is False
+
+
+def absent(results: Results) -> Results:
+    """A host that gave no answer, and that the others can't call either."""
+    del results["etcd-3"]
+    for source in ("etcd-1", "etcd-2"):
+        for case in CASES:
+            meet(results, source, "etcd-3", case, "unreachable", "network", text="no route to host")
+    return results
+
+
+def unseen(results: Results) -> Results:
+    """Looked at as an ordinary user."""
+    for result in results.values():
+        result["info"]["user"]["module_user"] = "nobody"
+        result["problem"] = "the key is not readable"
+        result["probes"] = [probe for probe in result["probes"] if probe["case"] != "member"]
+        result["info"]["process"].update(settings=None, problem="not permitted")
+    return results
+
+
+@pytest.mark.parametrize(
+    ("change", "excuse"),
+    [
+        (absent, "absent_hosts"),
+        (lambda results: without(results, "stranger"), "strangers"),
+        # Without cryptography on the CA's host neither of the two can be made.
+        (lambda results: without(without(results, "stranger"), "unknown_ca"), "strangers"),
+        (unseen, "root"),
+    ],
+)
+def test_a_run_may_be_told_what_to_go_on_without(change: t.Callable[[Results], Results], excuse: str) -> None:
+    proof = proof_of(MEMBERS, change(sound(MEMBERS)), without=[excuse], away=["etcd-3"])
+    assert (proof["verdict"], proof["passed"], proof["without"]) == ("partly_proved", True, [excuse]), proof["findings"]
+    assert proof["findings"] and not any(one["fails"] for one in proof["findings"])
+    for other in {"absent_hosts", "strangers", "root"} - {excuse}:
+        assert proof_of(MEMBERS, change(sound(MEMBERS)), without=[other], away=["etcd-3"])["passed"] is False
+    if excuse == "absent_hosts":
+        # A host that failed, or answered what can't be used, is not away.
+        assert proof_of(MEMBERS, change(sound(MEMBERS)), without=[excuse])["passed"] is False
+
+
+def test_no_excuse_covers_a_failure() -> None:
+    everything = ["absent_hosts", "strangers", "root"]
+    results = absent(sound(MEMBERS))
+    meet(results, "etcd-1", "etcd-3", "stranger", "accepted", None)
+    assert proof_of(MEMBERS, results, without=everything, away=["etcd-3"])["passed"] is False
+    # Nor what was tried and shows nothing: an answer in time, or a refusal for the reason that was to be shown.
+    for outcome, reason in (("timed_out", "answer"), ("refused", "expired")):
+        results = sound(MEMBERS)
+        meet(results, "etcd-1", "etcd-2", "stranger", outcome, reason)
+        assert proof_of(MEMBERS, results, without=everything)["passed"] is False
+    results = sound(MEMBERS)
+    results["etcd-1"].update(live_members=None, live_members_problem="HTTP 503")
+    assert proof_of(MEMBERS, results, without=everything)["passed"] is False
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("no_ca_key", "give the CA's key"),
+        ("wrong_passphrase", "mend etcd_peer_tls_ca_passphrase"),
+        ("no_cryptography", "install Python's cryptography on the CA's host"),
+        ("ca_host_unreachable", "bring the CA's host (etcd_peer_tls_ca_host) back"),
+        ("no_stranger_made", "see what the CA's host says"),
+    ],
+)
+def test_why_there_is_no_stranger_says_what_to_do(reason: str, words: str) -> None:
+    proof = proof_of(MEMBERS, without(sound(MEMBERS), "stranger"), no_stranger=Lack(reason, "why"))
+    assert finding(proof, "stranger_unproved")["remedy"].startswith(words)
 
 
 # -- what to do ------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import copy
 import pathlib
 import re
 import typing as t
@@ -61,7 +62,10 @@ def test_a_sound_cluster_is_ok_and_each_check_is_shown() -> None:
     assert all(entry["remedy"] == "" for entry in found)
     seen = {entry["check"] for entry in found}
     # Said only where there is something to say: no flag to warn of, the key fits, there is a certificate.
-    assert documented() - seen == {"flags", "private_key", "certificate", "looked_at"}
+    assert documented() - seen == {
+        *("flags", "private_key", "certificate", "looked_at"),
+        *("revocation_list", "alarms"),
+    }
 
 
 def documented() -> set[str]:
@@ -162,14 +166,77 @@ FAULTS: list[tuple[str, dict[str, t.Any], str, str, str]] = [
         "--peer-client-cert-auth is missing",
     ),
     (
+        "intent denied",
+        {f"{SETTINGS}.flags": {**_FLAGS, "peer-client-cert-auth": "F"}},
+        "peer_tls",
+        "warning",
+        "--peer-client-cert-auth is missing",
+    ),
+    (
+        "auto TLS in another spelling",
+        {f"{SETTINGS}.flags": {**_FLAGS, "peer-auto-tls": "T"}},
+        "peer_tls",
+        "failed",
+        "--peer-auto-tls",
+    ),
+    (
+        "told by a file",
+        {f"{SETTINGS}.flags": {**_FLAGS, "config-file": "/etc/etcd/etcd.yml"}},
+        "allowed_common_names",
+        "unproved",
+        "etcd was told by /etc/etcd/etcd.yml, for which it ignores every flag",
+    ),
+    (
+        "told twice",
+        {"info.unit.settings": {"flags": _FLAGS, "warnings": [{"code": "told_twice", "text": "ETCD_NAME beside --name"}]}},
+        "next_start",
+        "warning",
+        "the next start will fail: ETCD_NAME beside --name",
+    ),
+    (
+        "program gone",
+        {"info.etcd.problem": "/usr/bin/etcd does not exist", "info.etcd.version": None},
+        "next_start",
+        "warning",
+        "the next start will fail: /usr/bin/etcd does not exist",
+    ),
+    (
+        "program replaced",
+        {"info.process.version": "3.5.15"},
+        "next_start",
+        "warning",
+        "etcd 3.5.15 runs, the next start will be etcd 3.5.16: /usr/bin/etcd was replaced",
+    ),
+    (
+        "unit that can't be read",
+        {"info.unit.settings": None, "info.unit.problem": "/etc/default/etcd does not exist"},
+        "next_start",
+        "warning",
+        "what the next start will be is not known: /etc/default/etcd does not exist",
+    ),
+    (
+        "broken revocation list",
+        {"revocation_list_problem": "/etc/etcd/peer.crl does not exist"},
+        "revocation_list",
+        "failed",
+        "every new connection is refused: /etc/etcd/peer.crl does not exist",
+    ),
+    (
+        "no space left",
+        {"live_alarms": [{"member_id": "2", "alarm": "NOSPACE"}]},
+        "alarms",
+        "warning",
+        "alarm NOSPACE is on, raised by etcd-2: the database has reached its quota",
+    ),
+    (
         "risky flag",
         {f"{SETTINGS}.warnings": [{"code": "x", "text": "--force-new-cluster is set"}]},
         "flags",
         "warning",
         "--force-new-cluster is set",
     ),
-    ("etcd without lists", {"info.etcd.version": "3.5.12"}, "etcd_version", "failed", "compares it whole"),
-    ("not an etcd", {"info.etcd.version": "three"}, "etcd_version", "failed", "is no etcd version"),
+    ("etcd without lists", {"info.etcd.version": "3.5.12", "info.process.version": "3.5.12"}, "etcd_version", "failed", "compares it whole"),
+    ("not an etcd", {"info.etcd.version": "three", "info.process.version": None}, "etcd_version", "failed", "is no etcd version"),
     (
         "key of another user",
         {"unreadable_files": [{"path": "/k", "text": "/k (0600 root:root) is not readable"}]},
@@ -372,10 +439,14 @@ FAULTS: list[tuple[str, dict[str, t.Any], str, str, str]] = [
         f"89 days left, until {at(89)}: fewer than 90",
     ),
 ]
+OF_ALL = ("authority_days", "alarms")
 # What follows from the fault and is said as well.
 _FOLLOWS = {
     "process can't be looked at": {("allowed_common_names", "etcd-2"): "unproved"},
     "auto TLS": {("process_current", "etcd-2"): "warning"},
+    "auto TLS in another spelling": {("process_current", "etcd-2"): "warning"},
+    "intent denied": {("process_current", "etcd-2"): "warning"},
+    "told by a file": {("process_current", "etcd-2"): "warning", ("peer_tls", "etcd-2"): "unproved"},
     "intent not stated": {("process_current", "etcd-2"): "warning"},
 }
 
@@ -387,10 +458,10 @@ def test_a_fault_is_named(title: str, facts: dict[str, t.Any], check: str, verdi
     results = sound(MEMBERS)
     for path, value in facts.items():
         # A CA is the same on all.
-        for member in MEMBERS if check == "authority_days" else MEMBERS[1:2]:
+        for member in MEMBERS if check in OF_ALL else MEMBERS[1:2]:
             put(results, member.name, path, value)
     found = bad(results)
-    member = None if check == "authority_days" else "etcd-2"
+    member = None if check in OF_ALL else "etcd-2"
     assert found[check, member][0] == verdict
     assert words in found[check, member][1]
     others = {key: value[0] for key, value in found.items() if key != (check, member)}
@@ -529,3 +600,51 @@ def test_a_ca_that_is_not_valid_yet_is_named_once() -> None:
     found = bad(results)
     assert list(found) == [("authority_days", None)]
     assert found["authority_days", None][1].endswith(f"is not valid before {at(2)}")
+
+
+# -- files of the process --------------------------------------------------------------------------------------------
+
+
+def test_the_files_of_the_process_count_and_not_those_of_a_deployment() -> None:
+    results = sound(MEMBERS)
+    told = copy.deepcopy(results["etcd-2"]["info"]["credentials"])
+    told["ca"].update(path="/ssl/both.pem", certificates=[authority(), authority("other CA")])
+    results["etcd-2"]["process_credentials"] = told
+    found = bad(results)
+    assert set(found) == {("trust_bundle", "etcd-2")}
+    assert found["trust_bundle", "etcd-2"][1].startswith("/ssl/both.pem also trusts other CA")
+    # And those of a deployment, which lie there in nobody's use, don't.
+    results = sound(MEMBERS)
+    results["etcd-2"]["process_credentials"] = copy.deepcopy(results["etcd-2"]["info"]["credentials"])
+    put(results, "etcd-2", f"{BUNDLE}.certificates", [])
+    put(results, "etcd-2", f"{CERTIFICATE}.fingerprint", None)
+    assert bad(results) == {}
+    results["etcd-2"]["process_credentials"]["certificate"].update(
+        fingerprint=None, problem="/ssl/x.pem is broken", days_left=None
+    )
+    assert bad(results) == {("certificate", "etcd-2"): ("failed", "/ssl/x.pem is broken")}
+
+
+def test_what_an_older_look_did_not_bring_is_not_known() -> None:
+    results = sound(MEMBERS)
+    for result in results.values():
+        for key in ("process_credentials", "revocation_list_problem", "live_alarms"):
+            del result[key]
+        del result["info"]["process"]["version"]
+    assert bad(results) == {}
+    for result in results.values():
+        result["live_alarms"] = None
+    assert bad(results) == {}
+
+
+def test_an_alarm_is_told_once_by_whoever_knows_its_name() -> None:
+    results = sound(MEMBERS)
+    for result in results.values():
+        result["live_alarms"] = [{"member_id": "2", "alarm": "NOSPACE"}, {"member_id": "2", "alarm": "NEW"}]
+    put(results, "etcd-1", "live_members", None)
+    found = [entry for entry in entries(results) if entry["check"] == "alarms"]
+    assert [entry["text"] for entry in found] == [
+        "alarm NEW is on, raised by etcd-2",
+        "alarm NOSPACE is on, raised by etcd-2: the database has reached its quota, and the cluster takes no writes",
+    ]
+    assert "etcdctl alarm disarm" in found[1]["remedy"]

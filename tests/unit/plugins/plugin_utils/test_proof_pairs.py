@@ -24,7 +24,7 @@ MEMBERS = some_members()
 Pair = dict[str, t.Any]
 
 
-def judged(results: Results, absent: t.Mapping[str, str] | None = None, because: str | None = None) -> list[Pair]:
+def judged(results: Results, absent: t.Mapping[str, str] | None = None, because: pairs.Lack | None = None) -> list[Pair]:
     return pairs.judge_pairs(MEMBERS, results, absent or {}, because)
 
 
@@ -96,7 +96,7 @@ def test_a_host_without_a_result_did_not_call_and_the_others_called_it() -> None
             assert pair["text"] == "unreachable by SSH" and pair["tls"] is None
         else:
             assert pair["verdict"] == "ok"
-    assert "did not answer" in judged(results)[-1]["text"]
+    assert judged(results)[-1]["text"] == "its host is not in this run (--limit), or failed before"
 
 
 @pytest.mark.parametrize(
@@ -138,9 +138,10 @@ def test_a_member_that_could_not_call_as_itself(problem: str | None, text: str) 
 
 
 @pytest.mark.parametrize(
-    ("because", "text"), [("there is no ca.key", "there is no ca.key"), (None, "no such certificate was made")]
+    ("because", "text"),
+    [(pairs.Lack("no_ca_key", "there is no ca.key"), "there is no ca.key"), (None, "no such certificate was made")],
 )
-def test_a_stranger_that_could_not_be_made(because: str | None, text: str) -> None:
+def test_a_stranger_that_could_not_be_made(because: pairs.Lack | None, text: str) -> None:
     results = sound(MEMBERS)
     for result in results.values():
         result["probes"] = [probe for probe in result["probes"] if probe["case"] != "stranger"]
@@ -148,6 +149,42 @@ def test_a_stranger_that_could_not_be_made(because: str | None, text: str) -> No
     assert len(found) == 6
     for pair in found:
         assert (pair["verdict"], pair["reason"], pair["text"]) == ("unproved", "no_ca_key", text)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason", "text"),
+    [
+        ({"common_name": "stranger-1", "problem": None}, None, None),
+        ({"common_name": None, "problem": "there is no /ca/ca.key"}, "no_ca_key", "there is no /ca/ca.key"),
+        (
+            {"common_name": None, "problem": "/ca/ca.key can't be decrypted: the passphrase in X is wrong"},
+            "wrong_passphrase",
+            "/ca/ca.key can't be decrypted: the passphrase in X is wrong",
+        ),
+        (
+            {"msg": "Failed to import the required Python library (cryptography >= 36.0) on ca's Python"},
+            "no_cryptography",
+            "the CA's host made none: Failed to import the required Python library (cryptography >= 36.0) on ca's "
+            "Python",
+        ),
+        (
+            {"unreachable": True, "msg": "Failed to connect to the host via ssh:\n timed out"},
+            "ca_host_unreachable",
+            "the CA's host can't be reached: Failed to connect to the host via ssh: timed out",
+        ),
+        ({"unreachable": True}, "ca_host_unreachable", "the CA's host can't be reached: it did not answer"),
+        # Where a module fails, its problem is a word for machines.
+        (
+            {"problem": "input", "msg": "members is empty"},
+            "no_stranger_made",
+            "the CA's host made none: members is empty",
+        ),
+        ({}, "no_stranger_made", "the CA's host made none: it gave no reason"),
+    ],
+)
+def test_why_there_is_no_stranger(answer: dict[str, t.Any], reason: str | None, text: str | None) -> None:
+    found = pairs.why_no_stranger(answer)
+    assert (None, None) == (reason, text) if found is None else (found.reason, found.text) == (reason, text)
 
 
 # -- reasons that the judge knows better -----------------------------------------------------------------------------

@@ -11,7 +11,13 @@ import typing as t
 import pytest
 from ansible_collections.ringfence.etcd.plugins.plugin_utils import _proof_table as table
 from ansible_collections.ringfence.etcd.tests.unit.plugins.plugin_utils import proof_samples as made
-from ansible_collections.ringfence.etcd.tests.unit.plugins.plugin_utils.proof_evidence import judged
+from ansible_collections.ringfence.etcd.tests.unit.plugins.plugin_utils.proof_evidence import (
+    judged,
+    meet,
+    proof_of,
+    some_members,
+    sound,
+)
 
 PROOFS = {**made.samples(), **judged(), **{f"{size}-members": made.make_proof(size) for size in range(8, 14)}}
 PROOFS["cut"] = made.make_proof(9, "a-name-of-23-characte-{}")
@@ -163,3 +169,29 @@ def test_details_end_somewhere() -> None:
 def test_text_of_others_can_t_write_into_the_terminal() -> None:
     text = "\n".join(lines_of("hostile"))
     assert "\x1b" not in text and "\\x1b[31m" in text and "\\xe9" in text
+
+
+def test_who_refuses_all_that_called_is_not_unproved_for_a_host_that_is_away() -> None:
+    members = some_members(3)
+    results = sound(members)
+    del results["etcd-3"]
+    for source in ("etcd-1", "etcd-2"):
+        for case in ("member", "stranger", "unknown_ca", "no_certificate"):
+            meet(results, source, "etcd-3", case, "timed_out", "connect")
+    lines = table.proof_table(proof_of(members, results, {"etcd-3": "unreachable"}))
+    assert lines[0].startswith("blue: PARTLY PROVED")
+    for case in ("stranger", "unknown CA", "no certificate"):
+        # Of the one that is away nothing is known.
+        assert row(lines, case)[-3:] == ["refused", "refused", "unproved"]
+    assert row(lines, "etcd-3")[1:] == ["??", "??", "-"]
+
+
+@pytest.mark.parametrize("without", [[], ["strangers"], ["absent_hosts", "strangers"]])
+def test_a_proof_with_holes_that_passes_says_so(without: list[str]) -> None:
+    members = some_members(3)
+    results = sound(members)
+    del results["etcd-3"]
+    last = table.proof_table(proof_of(members, results, without=without, away=["etcd-3"]))[-1]
+    said = last == "passed without what was not to be shown: absent hosts, strangers (etcd_peer_tls_verify_without)"
+    assert said is ("absent_hosts" in without)
+    assert "passed" not in " ".join(table.proof_table(proof_of(members, sound(members), without=without)))
