@@ -158,6 +158,8 @@ class FakeUnit:
         self.client, self.clock, self.back_after = client, clock, back_after
         self.restarts: list[float] = []
         self.failed = False
+        self.why: str | None = None
+        self.back: str | None = None
         self.lock_was_held: list[bool] = []
 
     def restart(self) -> None:
@@ -176,8 +178,14 @@ class FakeUnit:
     def has_failed(self) -> bool:
         return self.failed
 
+    def cause(self) -> str | None:
+        return self.why
+
     def journal_tail(self) -> str:
         return "last words"
+
+    def way_back(self) -> str | None:
+        return self.back
 
 
 def run(
