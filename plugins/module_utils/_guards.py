@@ -33,7 +33,7 @@ Info = t.Mapping[str, t.Any]
 _SHA256 = re.compile(r"[0-9A-Fa-f]{64}")
 # The version in a release archive's name.
 _ARCHIVE_VERSION = re.compile(r"etcd-v([0-9]+\.[0-9]+\.[0-9]+)")
-_VERSION = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+[0-9A-Za-z.+-]{0,40}")
+_VERSION = re.compile(r"[0-9]{1,4}\.[0-9]{1,4}\.[0-9]{1,4}[0-9A-Za-z.+-]{0,40}")
 # New certificates begin an hour before they are made: a clock that is behind by less takes them for valid.
 _MOST_PROBLEM_CHARACTERS = 600
 _CLOCK_TOLERANCE = datetime.timedelta(minutes=30)
@@ -182,9 +182,7 @@ def _version_to_start(info: Info, question: Question) -> str | None:
     """The version that this run would start; None while it is not known, because another etcd is to be installed."""
     etcd = info.get("etcd") or {}
     version: str | None = etcd.get("version")
-    if etcd.get("staged") or not is_install_due(
-        bool(etcd.get("found")), version, question.install, question.archive
-    ):
+    if etcd.get("staged") or not is_install_due(bool(etcd.get("found")), version, question.install, question.archive):
         return version
     return None
 

@@ -43,16 +43,15 @@ _STRUCTURE = re.compile(r"\s*\{ClusterID:.*\}")
 
 # What etcd says in its own terms, and what that means to who reads it.
 _MEANINGS = (
+    (re.compile(r"no space left on device|disk quota exceeded"), "make room on the disk of its data folder"),
     (
         re.compile(
-            r"(?:walpb|wal): |crc mismatch|failed to (?:open|read) (?:the )?WAL|invalid database|"
-            r"unmarshal should never fail|file checksum mismatch",
-            re.IGNORECASE,
+            r"crc mismatch|(?:^|: )(?:walpb|wal|snap): |failed to (?:open|read) (?:the )?WAL|invalid database|"
+            r"file checksum mismatch|database file is not valid"
         ),
-        "the member's data is damaged, or another version's: save its data folder, then remove the member and add it "
-        "again with an empty one, or restore a snapshot",
+        "the member's data is damaged: save its data folder, then remove the member and add it again with an empty "
+        "one, or restore a snapshot",
     ),
-    (re.compile(r"no space left on device|disk quota exceeded"), "make room on the disk of its data folder"),
 )
 
 
@@ -86,7 +85,7 @@ def _told_by(line: str) -> tuple[int, str] | None:
 def _told_by_json(line: str) -> tuple[int, str] | None:
     try:
         entry = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     message, error = entry.get("msg"), entry.get("error")
     if not isinstance(message, str):

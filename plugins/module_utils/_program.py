@@ -215,6 +215,13 @@ def try_archive(
     place = Place(binary)
     check_place(place)
     name = name or archive
+    with opened_archive(archive, name) as stream:
+        check_sum(copy_and_sum(stream, None, name), sha256, name)
+        stream.seek(0)
+        return _tried(stream, name, place, unit_content, scratch)
+
+
+def _tried(stream: t.IO[bytes], name: str, place: Place, unit_content: str | None, scratch: str | None) -> Tried:
     if scratch is None:
         _make_folder(place)
         for program in PROGRAMS:
@@ -224,24 +231,21 @@ def try_archive(
         for program in PROGRAMS
     }
     try:
-        with opened_archive(archive, name) as stream:
-            check_sum(copy_and_sum(stream, None, name), sha256, name)
-            stream.seek(0)
-            sums = unpack(stream, name, paths)
+        sums = unpack(stream, name, paths)
         version, warnings = None, []
         if scratch is not None and _trial.is_mounted_noexec(scratch):
             warnings.append(
                 f"{scratch} is mounted noexec: the archive's program was not tried here, the real run tries it beside "
-                f"{binary}"
+                f"{place.binary}"
             )
         else:
             version = _try_program(paths[ETCD], name, unit_content)
         found = [_compared(place, program, sums[program]) for program in PROGRAMS if program in sums]
-        before = _version_in_place(binary)
-        changed = any(program["differs"] for program in found)
+        before = _version_in_place(place.binary)
+        news = [each for each in found if each["differs"] and _sum_of(place.staged(each["name"])) != sums[each["name"]]]
         if scratch is None:
-            changed = _stage(place, paths, found, sums)
-        return Tried(version, before, tuple(found), changed, tuple(warnings))
+            _stage(place, paths, found, news)
+        return Tried(version, before, tuple(found), bool(news), tuple(warnings))
     finally:
         for path in paths.values():
             _unlink(path)
@@ -301,21 +305,17 @@ def _compared(place: Place, program: str, sha256: str) -> Found:
     return {"name": program, "path": path, "differs": _sum_of(path) != sha256}
 
 
-def _stage(place: Place, paths: t.Mapping[str, str], found: t.Sequence[Found], sums: t.Mapping[str, str]) -> bool:
-    """Give what was tried the name under which it waits; whether that is news."""
-    news = False
-    differs = {program["name"]: program["differs"] for program in found}
+def _stage(place: Place, paths: t.Mapping[str, str], found: t.Sequence[Found], news: t.Sequence[Found]) -> None:
+    """Give what was tried the name under which it waits; what waited before and is not meant any more goes."""
+    differing = [each["name"] for each in found if each["differs"]]
     for program in PROGRAMS:
-        staged = place.staged(program)
-        if not differs.get(program):
-            _unlink(staged)
-        elif _sum_of(staged) != sums[program]:
-            _rename(paths[program], staged)
-            news = True
-    if not differs[ETCD]:
+        if program not in differing:
+            _unlink(place.staged(program))
+    for each in news:
+        _rename(paths[each["name"]], place.staged(each["name"]))
+    if ETCD not in differing:
         # Nothing runs these two: there is no turn to wait for.
         exchange(place)
-    return news
 
 
 # Exchange -----------------------------------------------------------------------------------------------------------

@@ -264,9 +264,7 @@ def plan_present(wanted: WantedUnit, trust_bundle_changed: bool, check_mode: boo
     uid, gid = _owner_ids(wanted, check_mode, warnings)
     files = _plan_files(wanted, uid, gid)
     if files.has_new_text and check_new_text:
-        _systemd.verify_unit(
-            wanted.text, wanted.name, missing_program_is_fine=check_mode or wanted.program_staged
-        )
+        _systemd.verify_unit(wanted.text, wanted.name, missing_program_is_fine=check_mode or wanted.program_staged)
         _check_flags(wanted)
     actions = files.actions
     if files.has_new_text or found.properties.get("NeedDaemonReload") == "yes":
@@ -312,7 +310,10 @@ def plan_written(wanted: WantedUnit, check_mode: bool, check_new_text: bool = Tr
         running=False,
         restart_due=(),
         warnings=tuple(warnings),
-        diff=(*_diff(wanted, _text_at(wanted.path), files), *(_program_diff(_program_of(wanted.text)) if exchanges else ())),
+        diff=(
+            *_diff(wanted, _text_at(wanted.path), files),
+            *(_program_diff(_program_of(wanted.text)) if exchanges else ()),
+        ),
     )
 
 

@@ -156,12 +156,13 @@ def journal_tail(unit: str, lines: int = 3, limit_characters: int = 900) -> str:
 
 def _attempts(unit: str) -> dict[str, list[str]]:
     """The end of the unit's log by its invocations, the latest last: what the program wrote, and systemd about it."""
-    command = ["journalctl", "--no-pager", "--quiet", "--output=json", f"--lines={_LOG_LINES}", f"--unit={unit}"]
+    # With --all also long lines: etcd's last one carries a stack trace.
+    command = ["journalctl", "--no-pager", "--quiet", "--all", "--output=json", f"--lines={_LOG_LINES}"]
     attempts: dict[str, list[str]] = {}
-    for line in _run(command).stdout.splitlines():
+    for line in _run([*command, f"--unit={unit}"]).stdout.splitlines():
         try:
             entry = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         invocation = entry.get("_SYSTEMD_INVOCATION_ID") if "UNIT" not in entry else entry.get("INVOCATION_ID")
         message = entry.get("MESSAGE")

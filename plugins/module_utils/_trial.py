@@ -75,9 +75,7 @@ def etcd_version(program: str, timeout_seconds: float = TRIAL_SECONDS) -> str:
     match = _VERSION.search(done.stdout) or _VERSION.search(done.stderr)
     if match is None:
         said = done.output[:80] or "nothing"
-        raise FileError(
-            f"{program} --version does not say 'etcd Version: ...' but {said!r}: is it etcd?", path=program
-        )
+        raise FileError(f"{program} --version does not say 'etcd Version: ...' but {said!r}: is it etcd?", path=program)
     return match.group(1)
 
 

@@ -210,7 +210,9 @@ def run(module: AnsibleModule) -> tuple[dict[str, t.Any], tuple[str, ...]]:
     params = module.params
     if params["state"] == "absent":
         removed = _program.remove_staged(_program.Place(params["binary"]), module.check_mode)
-        gone = [{"before_header": path, "after_header": path, "before": "# state: file\n", "after": ""} for path in removed]
+        gone = [
+            {"before_header": path, "after_header": path, "before": "# state: file\n", "after": ""} for path in removed
+        ]
         return {"changed": bool(removed), "staged": False, "diff": gone}, ()
     check_arguments(params)
     _program.check_place(_program.Place(params["binary"]))

@@ -165,9 +165,7 @@ def cases(etcd: str, older: str | None, folder: pathlib.Path) -> t.Iterator[tupl
         time.sleep(5)
         url = next(flag.partition("=")[2] for flag in living if flag.startswith("--initial-advertise-peer"))
         new = flags(joined, initial_cluster_state="existing")
-        new = [
-            f"{flag},etcd-0={url}" if flag.startswith("--initial-cluster=") else flag for flag in new
-        ]
+        new = [f"{flag},etcd-0={url}" if flag.startswith("--initial-cluster=") else flag for flag in new]
         yield "not added to the cluster", run(etcd, new)
         child.terminate()
     full = place("o")
