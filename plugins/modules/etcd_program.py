@@ -18,8 +18,9 @@ description:
     it just before it starts or restarts the member.
   - Of the archive C(etcd), C(etcdctl) and C(etcdutl) are taken, the latter two where it has them, and nothing else is
     unpacked. An archive that holds links, devices or paths out of it is refused.
-  - What a run that was killed has left is taken away, also by O(state=absent). A program that is the one in place is not staged. Where
-    C(etcd) is the one in place, the other two are put in place at once.
+  - What a run that was killed has left is taken away, also by O(state=absent).
+  - A program that is the one in place is not staged. Where C(etcd) is the one in place, the other two are put in place
+    at once.
 extends_documentation_fragment:
   - ringfence.etcd.attributes
 attributes:
@@ -189,7 +190,7 @@ def fetched(module: AnsibleModule, url: str) -> str:
     # Credentials in it are nobody's business.
     shown = shown_url(url)
     response, info = fetch_url(module, url, timeout=module.params["timeout_seconds"])
-    if response is None or info["status"] not in (200, -1) and not url.lower().startswith("ftp:"):
+    if response is None or (info["status"] not in (200, -1) and not url.lower().startswith("ftp:")):
         why = " ".join(str(info.get("msg", "no answer")).replace(url, shown).split())[:200]
         raise FileError(f"{shown} can't be fetched from this host: {why}: nothing was installed")
     path = os.path.join(module.tmpdir, "archive")

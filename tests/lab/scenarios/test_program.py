@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from ringfence_lab import etcd
 from ringfence_lab.lab import Lab
-from support import TRIO, Controller, Writer, overlaps
+from support import OFFLINE_PACKAGES, PAIR, TRIO, Controller, Writer, overlaps
 
 OLD, NEW, NEXT_MINOR = "3.5.15", "3.5.35", "3.6.16"
 FOLDER = "/usr/local/bin"
@@ -24,7 +24,7 @@ FOLDER = "/usr/local/bin"
 LISTING = f"ls -A {FOLDER} | grep etcd | sort | tr '\\n' ' '"
 RUNNING = "/proc/$(systemctl show -P MainPID etcd.service)/exe --version | head -n 1"
 
-Options = t.Dict[str, t.Any]
+Options = dict[str, t.Any]
 
 
 def release(folder: Path, version: str, programs: t.Mapping[str, bytes] | None = None) -> Options:
@@ -204,3 +204,28 @@ def test_a_member_that_does_not_come_back_stops_the_rest_and_names_the_way_back(
     assert {answer.split()[-1] for answer in controller.on_each(TRIO, RUNNING).values()} == {NEW}
     assert controller.is_healthy()
     assert set(controller.succeed(inventory, **releases[NEW]).changed.values()) == {0}
+
+
+def test_a_switch_to_the_distributions_package_stops_nobody(controller: Controller, releases: Releases) -> None:
+    """A package that was there before has its postinst restart etcd.service: that is the role's, and runs."""
+    controller.bare()
+    controller.on_each(PAIR, f"rm -f {FOLDER}/*etcd*; dpkg --remove etcd-server etcd-client; {OFFLINE_PACKAGES}")
+    inventory = controller.inventory({"etcd": PAIR})
+    controller.succeed(inventory, **releases[OLD])
+    before = controller.processes(PAIR)
+    # The package comes, and its etcd is refused: the flag is one that it does not know.
+    run = controller.play(inventory, etcd_peer_tls_install="package", etcd_peer_tls_extra_flags={"no-such-flag": "1"})
+    assert run.failed == set(PAIR) and "flag provided but not defined: -no-such-flag" in run.output
+    assert set(controller.on_each(PAIR, "dpkg-query -W -f '${Status}' etcd-server").values()) == {
+        "install ok installed"
+    }
+    assert controller.processes(PAIR) == before
+    controller.on_each(PAIR, "dpkg --remove etcd-server etcd-client")
+    assert controller.processes(PAIR) == before
+    controller.succeed(inventory, etcd_peer_tls_install="package")
+    after = controller.processes(PAIR)
+    assert all(after[host] != before[host] for host in PAIR)
+    assert {answer.split()[-1] for answer in controller.on_each(PAIR, RUNNING).values()} == {"3.5.16"}
+    assert overlaps(controller, PAIR) == []
+    assert set(controller.on_each(PAIR, "ls /usr/sbin/policy-rc.d 2>&1 | grep -c 'No such'").values()) == {"1\n"}
+    assert set(controller.succeed(inventory, etcd_peer_tls_install="package").changed.values()) == {0}

@@ -187,9 +187,7 @@ def shortened(lines: t.Iterable[str], folder: str) -> list[str]:
             trace += 1
             if trace > _TRACE_LINES:
                 continue
-        elif re.search(r'"level":"(?:info|debug)"|^\S+ \S+ [ID] \| ', line):
-            continue
-        elif re.match(r"^\s{2,}", line) and len(kept) > _OTHER_LINES:
+        elif re.search(r'"level":"(?:info|debug)"|^\S+ \S+ [ID] \| |^\s{2,}', line):
             continue
         kept.append(line.replace(folder, "/tmp/etcd")[:1500])
     return kept[:_OTHER_LINES] + kept[max(_OTHER_LINES, len(kept) - _OTHER_LINES) :]
