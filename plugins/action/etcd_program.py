@@ -57,7 +57,7 @@ class ActionModule(OneLineAction):
             name = re.sub(r"[^A-Za-z0-9._-]", "_", os.path.basename(path))
             remote = self._connection._shell.join_path(self._connection._shell.tmpdir, name)
             self._transfer_file(copied, remote)
-            self._fixup_perms2((self._connection._shell.tmpdir, remote))
+            self._fixup_perms2((self._connection._shell.tmpdir, remote))  # type: ignore[no-untyped-call]
         finally:
             os.unlink(copied)
         return self._module({**arguments, "archive": remote}, task_vars)
@@ -70,7 +70,8 @@ class ActionModule(OneLineAction):
     def _checked_copy(path: str, sha256: str) -> str:
         """A copy of the archive that is nobody else's, with the right sum; nothing is left where it is another one."""
         with opened_archive(path, f"{path} on the controller") as source:
-            descriptor, copied = tempfile.mkstemp(prefix="ringfence-etcd-", dir=constants.DEFAULT_LOCAL_TMP)
+            folder = constants.DEFAULT_LOCAL_TMP  # type: ignore[attr-defined]
+            descriptor, copied = tempfile.mkstemp(prefix="ringfence-etcd-", dir=folder)
             try:
                 with open(descriptor, "wb") as target:
                     check_sum(copy_and_sum(source, target, path), sha256, path)

@@ -323,7 +323,7 @@ def _stage(place: Place, paths: t.Mapping[str, str], found: t.Sequence[Found], n
 
 def is_staged(binary: str) -> bool:
     """Whether an etcd that was tried waits to take the place of this one."""
-    return describe(Place(binary).staged(ETCD))["state"] == "file"
+    return bool(describe(Place(binary).staged(ETCD))["state"] == "file")
 
 
 def exchange(place: Place) -> list[str]:
