@@ -47,7 +47,7 @@ _MEANINGS = (
     (
         re.compile(
             r"crc mismatch|(?:^|: )(?:walpb|wal|snap): |failed to (?:open|read) (?:the )?WAL|invalid database|"
-            r"file checksum mismatch|database file is not valid"
+            r"file checksum mismatch|database file is not valid|(?:^|: )(?:proto: |unexpected EOF)"
         ),
         "the member's data is damaged: save its data folder, then remove the member and add it again with an empty "
         "one, or restore a snapshot",
