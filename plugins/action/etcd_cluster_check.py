@@ -29,6 +29,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._guards import (
     cluster_warnings,
     common_fingerprints,
     why_no_new_authority,
+    with_program,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._members import Member
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._actions import OneLineAction
@@ -40,6 +41,8 @@ _ARGUMENTS: dict[str, t.Any] = {
     "members": {"type": "list", "elements": "dict", "required": True},
     "looks": {"type": "dict"},
     "looks_variable": {"type": "str"},
+    "programs": {"type": "dict"},
+    "programs_variable": {"type": "str"},
     "cluster_name": {"type": "str", "required": True},
     "settings": {"type": "dict", "required": True},
     "identity": {"type": "str", "choices": ["list", "shared"], "default": "list"},
@@ -67,10 +70,13 @@ class ActionModule(OneLineAction):
 
     def _answer(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         one = [("looks", "looks_variable")]
-        given = self._given(_ARGUMENTS, mutually_exclusive=one, required_one_of=one)
+        exclusive = [*one, ("programs", "programs_variable")]
+        given = self._given(_ARGUMENTS, mutually_exclusive=exclusive, required_one_of=one)
         members = [member_from(member) for member in given["members"]]
         if given["looks_variable"] is not None:
             given["looks"] = registered_looks(task_vars, given["members"], given["looks_variable"])
+        if given["programs_variable"] is not None:
+            given["programs"] = registered_looks(task_vars, given["members"], given["programs_variable"])
         found = _judged(given, members, _lost_because(given, task_vars), datetime.datetime.now(datetime.timezone.utc))
         # Not under "warnings", which Ansible would show a second time.
         notes = found.pop("warnings")
@@ -133,7 +139,8 @@ def _verdict(
         flag_settings=flag_settings_from(given["settings"]),
         time=now,
     )
-    infos = {name: look["info"] for name, look in looks.items()}
+    programs = given["programs"] or {}
+    infos = {name: with_program(look["info"], _result(programs.get(name))) for name, look in looks.items()}
     cluster = Cluster(members, infos, question)
     wanted = Wanted(
         key_type=given["key_type"],
@@ -159,6 +166,10 @@ def _verdict(
         "no_new_ca_because": why_no_new_authority(cluster),
         "requests": certificate_requests(cluster, given["new_keys"]),
     }
+
+
+def _result(program: t.Any) -> dict[str, t.Any] | None:
+    return program if isinstance(program, dict) else None
 
 
 def _checked_looks(looks: t.Mapping[str, t.Any], members: t.Sequence[Member]) -> dict[str, t.Any]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import errno
 import grp
+import hashlib
 import os
 import pwd
 import stat
@@ -27,6 +28,8 @@ _STAGED_SUFFIX = ".ringfence-new"
 
 # The mode of folders that are made on the way to a wanted folder; they get the caller's owner.
 NEW_PARENT_MODE = 0o755
+PROGRAM_MODE = 0o755
+_BLOCK_BYTES = 1024 * 1024
 
 # What an OSError means to the person who reads the line, and the way out.
 _REMEDIES = {
@@ -293,6 +296,55 @@ def remove_leftover(path: str) -> None:
         raise os_error("remove", staged_path(path), exc) from exc
 
 
+def write_program(path: str, source: t.IO[bytes], limit_bytes: int) -> str:
+    """Write a program from a stream to a new file, executable for all; gives its SHA-256. What is there goes first.
+
+    FileError where that can't be done, or the stream is longer than that: then nothing is left at the path.
+    """
+    found = hashlib.sha256()
+    try:
+        if os.path.lexists(path):
+            os.unlink(path)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    except OSError as exc:
+        raise os_error("write", path, exc) from exc
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            written = 0
+            for block in iter(lambda: source.read(_BLOCK_BYTES), b""):
+                written += len(block)
+                if written > limit_bytes:
+                    raise FileError(f"{path} would be larger than {limit_bytes} bytes: that is no program of etcd's")
+                found.update(block)
+                stream.write(block)
+            os.fchmod(stream.fileno(), PROGRAM_MODE)
+            stream.flush()
+            os.fsync(stream.fileno())
+    except BaseException as exc:
+        os.unlink(path)
+        if isinstance(exc, OSError) and exc.errno is not None:
+            raise os_error("write", path, exc) from exc
+        raise
+    return found.hexdigest()
+
+
+def put_in_place(staged: str, path: str, kept: str) -> None:
+    """Give a staged file the name that it is for, at once. What was there has the name ``kept`` from then on."""
+    folder = os.path.dirname(path)
+    try:
+        if os.path.lexists(path):
+            # A second name first, so that there is no moment without the file.
+            second = staged_path(kept)
+            if os.path.lexists(second):
+                os.unlink(second)
+            os.link(path, second, follow_symlinks=False)
+            os.rename(second, kept)
+        os.rename(staged, path)
+    except OSError as exc:
+        raise os_error("replace", path, exc) from exc
+    _sync_directory(folder)
+
+
 def _stage(wanted: WantedFile) -> str:
     temporary = staged_path(wanted.path)
     try:
@@ -374,6 +426,7 @@ def _sync_directory(path: str) -> None:
 
 __all__ = (
     "NEW_PARENT_MODE",
+    "PROGRAM_MODE",
     "Change",
     "WantedDirectory",
     "WantedFile",
@@ -389,8 +442,10 @@ __all__ = (
     "owner_name",
     "plan_directory",
     "plan_file",
+    "put_in_place",
     "read_file",
     "remove_leftover",
     "staged_path",
     "uid_of",
+    "write_program",
 )

@@ -34,7 +34,11 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._members import Mem
 Info = t.Mapping[str, t.Any]
 
 _SHA256 = re.compile(r"[0-9A-Fa-f]{64}")
+# The version in a release archive's name.
+_ARCHIVE_VERSION = re.compile(r"etcd-v([0-9]+\.[0-9]+\.[0-9]+)")
+_VERSION = re.compile(r"[0-9]{1,4}\.[0-9]{1,4}\.[0-9]{1,4}[0-9A-Za-z.+-]{0,40}")
 # New certificates begin an hour before they are made: a clock that is behind by less takes them for valid.
+_MOST_PROBLEM_CHARACTERS = 600
 _CLOCK_TOLERANCE = datetime.timedelta(minutes=30)
 
 
@@ -110,6 +114,44 @@ def _deployed(info: Info) -> t.Iterator[t.Mapping[str, t.Any]]:
         yield info["process"].get("settings") or {}
 
 
+def is_install_due(is_found: bool, version: str | None, install: str, archive: str) -> bool:
+    """Whether etcd is to be installed: it is missing, does not answer, or is not the version in the archive's name."""
+    if install == "none":
+        return False
+    meant = _ARCHIVE_VERSION.findall(archive) if install == "archive" else []
+    return not is_found or version is None or bool(meant and version not in meant)
+
+
+def with_program(info: Info, program: t.Mapping[str, t.Any] | None) -> Info:
+    """What was found on a host, with the etcd that is about to be started in place of the one that is there.
+
+    ``program``: what ``etcd_program`` gave on that host, None or without a version where nothing was tried. Its
+    ``etcd`` then has ``staged: true``, and a ``problem`` where it can't be started.
+    """
+    given = program or {}
+    etcd = info.get("etcd") or {}
+    if given.get("failed") is True:
+        said = given.get("msg")
+        problem = " ".join(said.split())[:_MOST_PROBLEM_CHARACTERS] if isinstance(said, str) else ""
+        problem = problem or "the program was not tried"
+        return {**info, "etcd": {**etcd, "staged": True, "found": True, "version": None, "problem": problem}}
+    version = given.get("version")
+    if isinstance(version, str) and _VERSION.fullmatch(version):
+        return {**info, "etcd": {**etcd, "staged": True, "found": True, "version": version, "problem": None}}
+    return info
+
+
+def refuse_untried_program(cluster: Cluster) -> t.Iterator[Refusal]:
+    """What is about to take the place of a running member's program was tried on every host before any is stopped."""
+    found: dict[str, list[str]] = {}
+    for member, info in cluster.inspected():
+        etcd = info.get("etcd") or {}
+        if etcd.get("staged") and not etcd.get("version"):
+            found.setdefault(etcd["problem"], []).append(member.name)
+    for problem, names in found.items():
+        yield Refusal("program_unusable", f"member {', '.join(names)}: {problem}")
+
+
 def refuse_archive_without_sum(cluster: Cluster) -> t.Iterator[Refusal]:
     """What is fetched and run as a service is known by its sum."""
     question = cluster.question
@@ -126,7 +168,7 @@ def refuse_missing_binary(cluster: Cluster) -> t.Iterator[Refusal]:
     """etcd is the user's to bring, or the role's to install on request."""
     for member, info in cluster.inspected():
         etcd = info.get("etcd") or {}
-        if cluster.question.install != "none":
+        if cluster.question.install != "none" or etcd.get("staged"):
             continue
         if not etcd.get("found"):
             yield Refusal(
@@ -143,10 +185,19 @@ def refuse_missing_binary(cluster: Cluster) -> t.Iterator[Refusal]:
             )
 
 
+def _version_to_start(info: Info, question: Question) -> str | None:
+    """The version that this run would start; None while it is not known, because another etcd is to be installed."""
+    etcd = info.get("etcd") or {}
+    version: str | None = etcd.get("version")
+    if etcd.get("staged") or not is_install_due(bool(etcd.get("found")), version, question.install, question.archive):
+        return version
+    return None
+
+
 def refuse_version(cluster: Cluster) -> t.Iterator[Refusal]:
     """A list of common names locks every peer out before etcd 3.5.15."""
     for member, info in cluster.inspected():
-        version = (info.get("etcd") or {}).get("version")
+        version = _version_to_start(info, cluster.question)
         if version:
             try:
                 check_identity(parse_version(version), cluster.question.identity, member.name)
@@ -415,6 +466,7 @@ def refuse_first_start_in_batches(cluster: Cluster) -> t.Iterator[Refusal]:
 _GUARDS: tuple[t.Callable[[Cluster], t.Iterator[Refusal]], ...] = (
     refuse_archive_without_sum,
     refuse_missing_binary,
+    refuse_untried_program,
     refuse_version,
     refuse_wrong_clock,
     refuse_flags,
@@ -489,6 +541,8 @@ __all__ = (
     "check_cluster",
     "cluster_warnings",
     "common_fingerprints",
+    "is_install_due",
     "trusted_fingerprints",
     "why_no_new_authority",
+    "with_program",
 )

@@ -16,10 +16,10 @@ import re
 import ssl
 import typing as t
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._commands import run_command
+from ansible_collections.ringfence.etcd.plugins.module_utils import _trial
 from ansible_collections.ringfence.etcd.plugins.module_utils._der import certificate_facts, iso_time, read_certificates
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import FileError, InputError, RingfenceError
-from ansible_collections.ringfence.etcd.plugins.module_utils._files import describe, os_error, owner_name, read_file
+from ansible_collections.ringfence.etcd.plugins.module_utils._files import describe, owner_name, read_file
 from ansible_collections.ringfence.etcd.plugins.module_utils._other_etcd import other_etcd, told_by_unit
 from ansible_collections.ringfence.etcd.plugins.module_utils._peer_credentials import (
     CA,
@@ -46,7 +46,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._unit import (
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._wal import read_identity
 
-_VERSION = re.compile(r"^etcd Version: (\d+\.\d+\.\d+\S*)\s*$", re.MULTILINE)
 _VERSION_SECONDS = 10.0
 
 # Where systemd looks for units of the system, the first one wins (systemd.unit(5)).
@@ -165,25 +164,7 @@ def etcd_facts(binary: str) -> dict[str, t.Any]:
 
 def etcd_version(binary: str) -> str:
     """The version that ``<binary> --version`` prints; FileError where it can't be run or prints something else."""
-    # ETCD_* of our own environment would be read by it as well.
-    environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
-    try:
-        done = run_command([binary, "--version"], _VERSION_SECONDS, environment)
-    except TimeoutError:
-        raise FileError(
-            f"{binary} --version gave no answer in {_VERSION_SECONDS:g} seconds: is it etcd?", path=binary
-        ) from None
-    except PermissionError:
-        raise FileError(
-            f"{binary} can't be run: make it executable (chmod 0755), on a file system that allows it", path=binary
-        ) from None
-    except OSError as exc:
-        raise os_error("run", binary, exc) from exc
-    match = _VERSION.search(done.stdout) or _VERSION.search(done.stderr)
-    if match is None:
-        said = done.output[:80] or "nothing"
-        raise FileError(f"{binary} --version does not say 'etcd Version: ...' but {said!r}: is it etcd?", path=binary)
-    return match.group(1)
+    return _trial.etcd_version(binary, _VERSION_SECONDS)
 
 
 def credentials_facts(directory: str, name: str, now: datetime.datetime) -> dict[str, t.Any]:

@@ -78,8 +78,14 @@ class Unit(t.Protocol):
     def has_failed(self) -> bool:
         """Whether systemd has given the unit up, so that waiting is no use."""
 
+    def cause(self) -> str | None:
+        """Why its process did not start, in etcd's own words; None where the log tells no reason."""
+
     def journal_tail(self) -> str:
         """The last lines of the log as one line."""
+
+    def way_back(self) -> str | None:
+        """How to undo what the restart did beside restarting, in a line; None where that is nothing."""
 
 
 # The decision -------------------------------------------------------------------------------------------------------
@@ -361,19 +367,19 @@ def _wait_for_process(unit: Unit, timeout_seconds: float, clock: Clock) -> None:
 def _give_up_if(
     unit: Unit, who: str, missing: list[Reason], deadline: float, timeout_seconds: float, clock: Clock
 ) -> None:
-    """ServiceError with the end of the log where the unit has failed or the time is over."""
+    """ServiceError with etcd's own last error where the unit has failed or the time is over."""
     has_failed = unit.has_failed()
     if not has_failed and clock.now() < deadline:
         return
     when = "its unit has failed" if has_failed else f"not well within {timeout_seconds:g} seconds"
-    tail = unit.journal_tail()
-    raise ServiceError(
-        f"{who}: {when}: {'; '.join(reason['text'] for reason in missing)}"
-        f"{f': the end of its log: {tail}' if tail else ''}",
-        member=who,
-        reasons=missing,
-        journal=tail,
-    )
+    cause, tail, way_back = unit.cause(), unit.journal_tail(), unit.way_back()
+    parts = [f"{who}: {cause}"] if cause else [who]
+    parts += [when, "; ".join(reason["text"] for reason in missing)]
+    if tail and not cause:
+        parts.append(f"the end of its log: {tail}")
+    if way_back:
+        parts.append(way_back)
+    raise ServiceError(": ".join(parts), member=who, reasons=missing, cause=cause, journal=tail)
 
 
 __all__ = (

@@ -16,8 +16,13 @@ import os
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.ringfence.etcd.plugins.module_utils import _systemd
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import FileError, InputError, RefusedError
+from ansible_collections.ringfence.etcd.plugins.module_utils import _program, _systemd, _trial
+from ansible_collections.ringfence.etcd.plugins.module_utils._errors import (
+    FileError,
+    InputError,
+    RefusedError,
+    RingfenceError,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._files import (
     Change,
     WantedDirectory,
@@ -59,6 +64,8 @@ class WantedUnit:
     member_name: str | None = None
     unit_directory: str = "/etc/systemd/system"
     start: bool = True
+    # Another program waits beside the unit's one (etcd_program), or would in check mode.
+    program_staged: bool = False
 
     @property
     def path(self) -> str:
@@ -208,7 +215,7 @@ def is_other_etcd(found: Found, data_dir: str) -> bool:
 
 
 def restart_reasons(
-    found: Found, seal: str | None, program: str | None, trust_bundle_changed: bool
+    found: Found, seal: str | None, program: str | None, trust_bundle_changed: bool, program_staged: bool = False
 ) -> tuple[Reason, ...]:
     """Why the running process needs a restart; empty where none runs."""
     if found.process is None:
@@ -220,7 +227,9 @@ def restart_reasons(
         reasons.append(
             {"code": "trust_bundle_changed", "text": "etcd reads its trust bundle at start only, and it was changed"}
         )
-    if program is not None and _systemd.program_was_replaced(found.process, program):
+    if program is not None and program_staged:
+        reasons.append({"code": "program_staged", "text": f"another {program} is to take the place of the one in use"})
+    elif program is not None and _systemd.program_was_replaced(found.process, program):
         reasons.append(
             {"code": "binary_replaced", "text": f"{program} was replaced since the process was started from it"}
         )
@@ -255,7 +264,7 @@ def plan_present(wanted: WantedUnit, trust_bundle_changed: bool, check_mode: boo
     uid, gid = _owner_ids(wanted, check_mode, warnings)
     files = _plan_files(wanted, uid, gid)
     if files.has_new_text and check_new_text:
-        _systemd.verify_unit(wanted.text, wanted.name, missing_program_is_fine=check_mode)
+        _systemd.verify_unit(wanted.text, wanted.name, missing_program_is_fine=check_mode or wanted.program_staged)
         _check_flags(wanted)
     actions = files.actions
     if files.has_new_text or found.properties.get("NeedDaemonReload") == "yes":
@@ -264,19 +273,23 @@ def plan_present(wanted: WantedUnit, trust_bundle_changed: bool, check_mode: boo
         actions.append("enable")
     seal = seal_of(wanted.text)
     starts = start_actions(found, wanted, seal)
-    actions += starts
     deployed = t.cast(Deployed, deployed_from_text(wanted.text))
+    staged = _is_staged(deployed["program"], wanted.program_staged, check_mode)
+    if staged and (starts or found.process is None):
+        # Just before the start. Where a member runs, its guarded restart does it.
+        starts = (*starts[:-1], "exchange_program", *starts[-1:])
+    actions += starts
     stale = trust_bundle_changed or _trust_bundle_is_newer(found)
     return Plan(
         wanted,
         files.changes,
         tuple(actions),
-        running=bool(starts) or (found.is_running and not is_other_etcd(found, wanted.data_dir)),
+        running="start" in starts or (found.is_running and not is_other_etcd(found, wanted.data_dir)),
         restart_due=()
         if starts or is_other_etcd(found, wanted.data_dir)
-        else restart_reasons(found, seal, deployed["program"], stale),
+        else restart_reasons(found, seal, deployed["program"], stale, staged),
         warnings=tuple(warnings),
-        diff=_diff(wanted, found.text, files),
+        diff=(*_diff(wanted, found.text, files), *(_program_diff(deployed["program"]) if staged else ())),
     )
 
 
@@ -288,14 +301,19 @@ def plan_written(wanted: WantedUnit, check_mode: bool, check_new_text: bool = Tr
     files = _plan_files(wanted, uid, gid, make_unit_directory=True)
     if files.has_new_text and check_new_text:
         _check_flags(wanted)
+    # Nobody restarts what this unit starts: whoever does takes the new program, as with the unit's text.
+    exchanges = _is_staged(_program_of(wanted.text), wanted.program_staged, check_mode)
     return Plan(
         wanted,
         files.changes,
-        tuple(files.actions),
+        (*files.actions, "exchange_program") if exchanges else tuple(files.actions),
         running=False,
         restart_due=(),
         warnings=tuple(warnings),
-        diff=_diff(wanted, _text_at(wanted.path), files),
+        diff=(
+            *_diff(wanted, _text_at(wanted.path), files),
+            *(_program_diff(_program_of(wanted.text)) if exchanges else ()),
+        ),
     )
 
 
@@ -314,7 +332,30 @@ def _plan_files(wanted: WantedUnit, uid: int | None, gid: int | None, make_unit_
 
 def _check_flags(wanted: WantedUnit) -> None:
     program, *arguments = exec_command(wanted.text)
-    _systemd.check_arguments(program, arguments)
+    # What is going to be started is asked, and not what it takes the place of.
+    is_staged = _is_staged(program, wanted.program_staged, check_mode=False)
+    if is_staged or not wanted.program_staged:
+        _systemd.check_arguments(_program.Place(program).staged(_program.ETCD) if is_staged else program, arguments)
+
+
+def _program_of(text: str | None) -> str | None:
+    return next(iter(exec_command(text)), None) if text is not None else None
+
+
+def _is_staged(program: str | None, program_staged: bool, check_mode: bool) -> bool:
+    """Whether another program waits for its turn: in check mode the caller knows, else the folder tells."""
+    return program is not None and program_staged and (check_mode or _program.is_staged(program))
+
+
+def _exchange(text: str) -> bool:
+    """Put the program that waits in place, if there is one, once it has been tried with this very unit's flags."""
+    program, *arguments = exec_command(text)
+    if not _program.is_staged(program):
+        return False
+    place = _program.Place(program)
+    _systemd.check_arguments(place.staged(_program.ETCD), arguments)
+    _program.exchange(place)
+    return True
 
 
 def apply_plan(plan: Plan) -> None:
@@ -328,13 +369,20 @@ def apply_plan(plan: Plan) -> None:
             _systemd.enable(unit)
         elif action == "stop_other_etcd":
             _systemd.stop(unit)
+        elif action == "exchange_program":
+            _exchange(plan.wanted.text)
         elif action == "start":
             # A restart also takes a unit out of the pause between two attempts, and starts one that is stopped.
             _systemd.restart_no_block(unit)
 
 
 def restart_due_now(
-    unit: str, unit_directory: str, trust_bundle_changed: bool, text: str | None = None
+    unit: str,
+    unit_directory: str,
+    trust_bundle_changed: bool,
+    text: str | None = None,
+    program_staged: bool = False,
+    check_mode: bool = False,
 ) -> list[Reason]:
     """Why the running process needs a restart, read from this host now. ``text``: the unit as it is going to be."""
     found = find(unit, unit_directory)
@@ -345,15 +393,19 @@ def restart_due_now(
     if deployed is not None and is_other_etcd(found, deployed["data_dir"]):
         return []
     stale = trust_bundle_changed or _trust_bundle_is_newer(found)
-    return list(restart_reasons(found, seal_of(text), deployed["program"] if deployed else None, stale))
+    program = deployed["program"] if deployed else None
+    staged = _is_staged(program, program_staged, check_mode)
+    return list(restart_reasons(found, seal_of(text), program, stale, staged))
 
 
 class SystemdUnit:
     """This node's unit for the guarded restart."""
 
-    def __init__(self, name: str, unit_directory: str) -> None:
+    def __init__(self, name: str, unit_directory: str, program_staged: bool = False) -> None:
         self._name = name
         self._unit_directory = unit_directory
+        self._program_staged = program_staged
+        self._exchanged: str | None = None
         self._old_pid: int | None = None
 
     @property
@@ -366,7 +418,22 @@ class SystemdUnit:
 
     def restart(self) -> None:
         self._old_pid = self.pid()
+        text = _text_at(os.path.join(self._unit_directory, self._name)) if self._program_staged else None
+        # At the last moment: what dies before it is started again by systemd from the program that it ran with.
+        if text is not None and _exchange(text):
+            self._exchanged = _program_of(text)
         _systemd.restart_no_block(self._name)
+
+    def way_back(self) -> str | None:
+        """How to undo what ``restart`` did to the program; None where it did nothing."""
+        if self._exchanged is None:
+            return None
+        kept = _program.Place(self._exchanged).kept(_program.ETCD)
+        return (
+            f"its program was exchanged just before: the one that it ran with is {kept}; the way back is "
+            f"'mv {kept} {self._exchanged} && systemctl restart {self._name}' on this host, or a run with that one's "
+            "archive"
+        )
 
     def process_problem(self) -> str | None:
         return self._problem_of(find(self._name, self._unit_directory))
@@ -379,6 +446,9 @@ class SystemdUnit:
 
     def has_failed(self) -> bool:
         return _systemd.show(self._name).get("ActiveState") == "failed"
+
+    def cause(self) -> str | None:
+        return _systemd.last_words(self._name)
 
     def journal_tail(self) -> str:
         return _systemd.journal_tail(self._name)
@@ -448,6 +518,21 @@ def _diff(wanted: WantedUnit, text: str | None, files: _Files) -> tuple[dict[str
             after = _attributes({**change.after, **wanted_owner}) + after
         parts.append({"before_header": path, "after_header": path, "before": before, "after": after})
     return tuple(parts)
+
+
+def _program_diff(program: str | None) -> t.Iterator[dict[str, str]]:
+    """What stands in place of the program's bytes: the versions, as far as there are programs that say one."""
+    if program is None:
+        return
+
+    def version(path: str) -> str:
+        try:
+            return f"# version: {_trial.etcd_version(path)}\n"
+        except RingfenceError:
+            return ""
+
+    after = version(_program.Place(program).staged(_program.ETCD)) or "# version: the archive's\n"
+    yield {"before_header": program, "after_header": program, "before": version(program), "after": after}
 
 
 def _attributes(state: t.Mapping[str, t.Any]) -> str:

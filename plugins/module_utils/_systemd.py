@@ -9,15 +9,17 @@ Note that this module util is PRIVATE to the collection. It can have breaking ch
 
 from __future__ import annotations
 
+import json
 import os
-import re
 import tempfile
 import time
 import typing as t
 
+from ansible_collections.ringfence.etcd.plugins.module_utils import _trial
 from ansible_collections.ringfence.etcd.plugins.module_utils._commands import Done, run_command
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import ServiceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._files import os_error
+from ansible_collections.ringfence.etcd.plugins.module_utils._last_words import cause_of
 from ansible_collections.ringfence.etcd.plugins.module_utils._unit import SEAL_VARIABLE
 
 # systemd's own test (sd_booted): this folder exists only where systemd is process 1.
@@ -44,14 +46,14 @@ _PROPERTIES = (
     "ExecMainStatus",
     "ExecStart",
     "StatusText",
+    "InvocationID",
 )
 
 
-# How far back to look for what is wrong, and how etcd says it: as JSON with a level, or in plain words about a flag.
-_LOG_LINES = 60
-_TELLING_LINE = re.compile(
-    r'"level":"(?:error|fatal|panic)"|^panic:|flag provided but not defined|invalid (?:boolean )?value .* for'
-)
+# How far back to look for what is wrong. A panic of etcd's takes some hundred lines.
+_LOG_LINES = 400
+# A unit that restarts for ever tells the same each time: the last attempts are enough.
+_MOST_ATTEMPTS = 5
 
 
 class ProcessFacts(t.TypedDict):
@@ -117,21 +119,63 @@ def stop(unit: str) -> None:
     _systemctl("stop", "--", unit, timeout_seconds=_STOP_SECONDS)
 
 
+def last_words(unit: str) -> str | None:
+    """Why the unit's process does not run, by what it wrote since it was last told to start; None where it wrote none.
+
+    systemd restarts it by itself, each time under a new invocation: the latest attempt that tells a reason counts.
+    """
+    try:
+        properties = show(unit)
+        attempts = _attempts(unit)
+    except ServiceError:
+        return None
+    restarts = properties.get("NRestarts", "0")
+    allowed = min(int(restarts) + 1 if restarts.isdigit() else 1, _MOST_ATTEMPTS)
+    current = properties.get("InvocationID")
+    names = list(attempts)
+    if current and current not in names:
+        # The attempt that goes on right now has said nothing yet.
+        allowed -= 1
+    for name in reversed(names[len(names) - allowed :] if allowed < len(names) else names):
+        found = cause_of(attempts[name])
+        if found is not None:
+            return found
+    return None
+
+
 def journal_tail(unit: str, lines: int = 3, limit_characters: int = 900) -> str:
-    """The last lines of the unit's log that say what is wrong, as one line; the last lines where none does."""
-    lines_found: list[str] = []
-    # What the program itself wrote says more than systemd's own lines about it, which come last when it ended.
-    for source in (f"_SYSTEMD_UNIT={unit}", f"--unit={unit}"):
-        try:
-            done = _run(["journalctl", "--no-pager", "--quiet", "--output=cat", f"--lines={_LOG_LINES}", source])
-        except ServiceError:
-            return ""
-        lines_found = [" ".join(line.split()) for line in done.stdout.splitlines() if line.strip()]
-        if lines_found:
-            break
-    telling = [line for line in lines_found if _TELLING_LINE.search(line)]
-    text = " | ".join((telling or lines_found)[-lines:])
+    """The last lines of the unit's log as one line, for where they tell no reason."""
+    try:
+        attempts = _attempts(unit)
+    except ServiceError:
+        return ""
+    found = [" ".join(line.split()) for line in next(reversed(attempts.values()), []) if line.strip()]
+    text = " | ".join(found[-lines:])
     return text if len(text) <= limit_characters else f"...{text[-limit_characters:]}"
+
+
+def _attempts(unit: str) -> dict[str, list[str]]:
+    """The end of the unit's log by its invocations, the latest last: what the program wrote, and systemd about it."""
+    # With --all also long lines: etcd's last one carries a stack trace.
+    command = ["journalctl", "--no-pager", "--quiet", "--all", "--output=json", f"--lines={_LOG_LINES}"]
+    attempts: dict[str, list[str]] = {}
+    for line in _run([*command, f"--unit={unit}"]).stdout.splitlines():
+        try:
+            entry = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        invocation = entry.get("_SYSTEMD_INVOCATION_ID") if "UNIT" not in entry else entry.get("INVOCATION_ID")
+        message = entry.get("MESSAGE")
+        if isinstance(message, list):
+            # What is no text comes as numbers.
+            message = bytes(byte for byte in message if isinstance(byte, int) and 0 <= byte < 256).decode(
+                "utf-8", "replace"
+            )
+        # The last words of a process that ended at once may come without the number: they are the latest one's.
+        name = invocation if isinstance(invocation, str) else next(reversed(attempts), "")
+        if isinstance(message, str):
+            attempts.setdefault(name, []).extend(message.splitlines())
+    return attempts
 
 
 def verify_unit(text: str, unit: str, missing_program_is_fine: bool = False) -> None:
@@ -166,20 +210,9 @@ def verify_unit(text: str, unit: str, missing_program_is_fine: bool = False) -> 
 
 
 def check_arguments(program: str, arguments: t.Sequence[str]) -> None:
-    """ServiceError unless this host's etcd knows every flag: with --version behind them it reads them, prints and ends.
-
-    etcd parses all flags before it looks at --version (3.4 to 3.7, etcdmain/config.go), and opens nothing for it.
-    """
-    if not os.path.exists(program):
-        return
-    done = _run([program, *arguments, "--version"])
-    if done.returncode:
-        words = next((line for line in done.stderr.splitlines() if _TELLING_LINE.search(line)), done.output[:200])
-        raise ServiceError(
-            f"{program} does not take its arguments: {words.strip() or 'no reason given'}: this etcd has no such flag "
-            "or value; take it out of the extra flags",
-            program=program,
-        )
+    """ServiceError unless this host's etcd knows every flag; nothing where there is none yet."""
+    if os.path.lexists(program):
+        _trial.check_arguments(program, arguments)
 
 
 def complaints_about(output: str, path: str, unit: str) -> list[str]:
@@ -283,6 +316,7 @@ __all__ = (
     "enable",
     "is_available",
     "journal_tail",
+    "last_words",
     "main_pid",
     "process_facts",
     "program_was_replaced",

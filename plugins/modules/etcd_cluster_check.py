@@ -36,6 +36,14 @@ options:
       - In place of O(looks), the name of the variable under which each host has registered that result. It is read from
         the hosts of this batch of the play, which is much faster. Each of them must have registered one.
     type: str
+  programs:
+    description:
+      - By a member's name, the result of M(ringfence.etcd.etcd_program) on its host. The version that was tried is
+        judged in place of the one that is there, and one that can't be started there is refused.
+    type: dict
+  programs_variable:
+    description: In place of O(programs), the name of the variable under which each host has registered that result.
+    type: str
   cluster_name:
     description: The cluster's name, which is its C(--initial-cluster-token) too.
     type: str

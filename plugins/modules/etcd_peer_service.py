@@ -120,6 +120,15 @@ options:
       - Without it a restart is due as well if the file of a trust bundle is newer than the process.
     type: bool
     default: false
+  program_staged:
+    description:
+      - Whether M(ringfence.etcd.etcd_program) has staged another program beside the one that the unit starts.
+      - It is tried once more with the unit's flags, and put in place just before this module starts the unit, or
+        restarts it under the guard. O(state=present) leaves a member that runs alone, and returns that a restart is
+        due. O(state=written) puts it in place at once, since it starts nothing.
+      - The program that was there is kept beside it with the ending C(.replaced).
+    type: bool
+    default: false
   timeout_seconds:
     description:
       - How long the member may take to become healthy after a start or restart.
@@ -141,6 +150,7 @@ options:
 seealso:
   - module: ringfence.etcd.etcd_peer_credentials
   - module: ringfence.etcd.etcd_peer_info
+  - module: ringfence.etcd.etcd_program
 """
 
 EXAMPLES = r"""
@@ -188,7 +198,7 @@ actions:
   description:
     - What was done, or would be done in check mode, in this order. Any of V(make_unit_directory),
       V(make_data_directory), V(repair_data_directory), V(write_unit), V(repair_unit_attributes), V(daemon_reload),
-      V(enable), V(stop_other_etcd), V(start), V(restart).
+      V(enable), V(stop_other_etcd), V(exchange_program), V(start), V(restart).
   returned: success
   type: list
   elements: str
@@ -212,7 +222,7 @@ restart_due:
   contains:
     code:
       description:
-        - One of V(unit_changed), V(trust_bundle_changed), V(binary_replaced).
+        - One of V(unit_changed), V(trust_bundle_changed), V(binary_replaced), V(program_staged).
       type: str
     text:
       description:
@@ -252,6 +262,7 @@ problem:
 details:
   description:
     - What the failure is about. With V(problem=refused) it has V(reasons), a list like RV(restart_due).
+    - Where a member did not come back, V(cause) is etcd's own last error, if its log has one.
   returned: failure
   type: dict
 """
@@ -286,6 +297,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     # A path, not a key.
     "key_file": {"type": "path", "no_log": False},
     "trust_bundle_changed": {"type": "bool", "default": False},
+    "program_staged": {"type": "bool", "default": False},
     "timeout_seconds": {"type": "int", "default": 120},
     "wait_seconds": {"type": "int", "default": 300},
     "force": {"type": "bool", "default": False},
@@ -343,6 +355,7 @@ def wanted_unit(params: t.Mapping[str, t.Any]) -> _service.WantedUnit:
         group=params["group"],
         unit_directory=params["unit_directory"],
         start=params["start"],
+        program_staged=params["program_staged"],
     )
 
 
@@ -372,17 +385,24 @@ def ensure_present(params: t.Mapping[str, t.Any], check_mode: bool) -> tuple[dic
 def ensure_restarted(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     cluster = cluster_of(params)
 
-    unit = _service.SystemdUnit(params["unit"], params["unit_directory"])
+    unit = _service.SystemdUnit(params["unit"], params["unit_directory"], params["program_staged"])
     first_pid = unit.pid()
 
     def still_due() -> list[Reason]:
         # What the caller says of the trust bundle holds for the process that ran then.
         stale = params["trust_bundle_changed"] and unit.pid() == first_pid
-        return _service.restart_due_now(params["unit"], params["unit_directory"], stale)
+        return _service.restart_due_now(
+            params["unit"], params["unit_directory"], stale, program_staged=params["program_staged"]
+        )
 
     if check_mode:
         due = _service.restart_due_now(
-            params["unit"], params["unit_directory"], params["trust_bundle_changed"], params["content"]
+            params["unit"],
+            params["unit_directory"],
+            params["trust_bundle_changed"],
+            params["content"],
+            params["program_staged"],
+            check_mode=True,
         )
     else:
         due = _restart.restart_guarded(
@@ -396,11 +416,16 @@ def ensure_restarted(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[st
         )
     return {
         "changed": bool(due),
-        "actions": ["restart"] if due else [],
+        "actions": _restart_actions(due),
         "started": False,
         "running": unit.pid() is not None,
         "restart_due": due,
     }
+
+
+def _restart_actions(due: t.Sequence[Reason]) -> list[str]:
+    exchanges = any(reason["code"] == "program_staged" for reason in due)
+    return [*(["exchange_program"] if exchanges else []), *(["restart"] if due else [])]
 
 
 def wait_healthy(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:

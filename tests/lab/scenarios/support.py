@@ -28,6 +28,12 @@ PAIR = TRIO[:2]
 # The last of them is where the distribution's own etcd runs, see conftest.py.
 SECOND_PAIR = ("etcd-5", "etcd-6")
 PKI = "/etc/etcd/pki"
+# The host's own package source (see image.py), and nothing else.
+OFFLINE_PACKAGES = """
+rm -f /etc/apt/sources.list /etc/apt/sources.list.d/*
+echo 'deb [trusted=yes] file:/srv/packages ./' > /etc/apt/sources.list
+apt-get -qq update
+"""
 PLAY_SECONDS = 400
 
 _RECAP = re.compile(
@@ -279,13 +285,13 @@ class Writer:
             self.stored = set(listed.split())
 
 
-def overlaps(controller: Controller) -> list[str]:
+def overlaps(controller: Controller, hosts: t.Iterable[str] = TRIO) -> list[str]:
     """Which members stopped before another was back, by their last stop and their last readiness."""
     show = "systemctl show etcd.service -P"
     command = f"{show} InactiveEnterTimestampMonotonic; {show} ActiveEnterTimestampMonotonic"
     # Microseconds of the one monotonic clock that all hosts share.
     times = sorted(
-        (*(int(word) for word in answer.split()), host) for host, answer in controller.on_each(TRIO, command).items()
+        (*(int(word) for word in answer.split()), host) for host, answer in controller.on_each(hosts, command).items()
     )
     return [
         f"{later[2]} stopped before {earlier[2]} was back"

@@ -350,6 +350,7 @@ def test_flags_that_can_not_be_are_refused_for_all_members_once(looks: Looks) ->
         ({"ca_certificate": "rubbish"}, "etcd_peer_tls_ca_certificate is no PEM certificate"),
         ({"looks": None}, "one of the following is required: looks, looks_variable"),
         ({"looks_variable": "met"}, "parameters are mutually exclusive: looks|looks_variable"),
+        ({"programs": {}, "programs_variable": "tried"}, "mutually exclusive: programs|programs_variable"),
         ({"identity": "both"}, "value of identity must be one of"),
         ({"install": "source"}, "value of install must be one of"),
         ({"key_type": "rsa-1024"}, "value of key_type must be one of"),
@@ -416,6 +417,23 @@ def test_a_host_of_the_batch_that_has_registered_nothing_does_not_pass_for_settl
     del found["hostvars"].values["etcd_2"]["met"]
     message = line(None, looks_variable="met", task_vars=found)
     assert "what there is of etcd-2 is no result" in message and "strategy linear" in message
+
+
+def test_what_was_tried_is_judged_in_place_of_what_is_there(looks: Looks) -> None:
+    tried = {
+        "etcd-1": {"version": "3.5.12", "staged": True},
+        "etcd-2": {"failed": True, "msg": "is a program for aarch64"},
+        "etcd-3": None,
+    }
+    result = judged(looks, programs=tried)
+    assert codes(result) == ["program_unusable", "version"]
+    assert "etcd-2: is a program" in result["refusals"][0]["text"] and "3.5.12" in result["refusals"][1]["text"]
+    # Read as each host has registered it; a host that has registered nothing tried nothing.
+    found = task_vars(looks, *looks)
+    for name, program in tried.items():
+        if program is not None:
+            found["hostvars"].values[name.replace("-", "_")]["tried"] = program
+    assert judged(None, looks_variable="met", programs_variable="tried", task_vars=found) == result
 
 
 def test_without_a_host_in_the_batch_nobody_was_looked_at(looks: Looks) -> None:

@@ -385,3 +385,59 @@ def test_requests_are_for_the_members_that_were_seen() -> None:
     assert [request["name"] for request in requests] == ["etcd-1", "etcd-3"]
     assert requests[0]["certificate"] == "PEM" and requests[0]["private_key_matches"] is True
     assert requests[0]["common_name"] == "etcd-1.example.com"
+
+
+def test_what_is_about_to_be_installed_is_judged_and_not_what_it_replaces() -> None:
+    """The run that would mend it is not refused for what it mends."""
+    archive = {"install": "archive", "archive": "/srv/etcd-v3.5.35-linux-amd64.tar.gz", "archive_sha256": "0" * 64}
+    cluster = living(**archive)
+    for info in cluster.infos.values():
+        info["etcd"]["version"] = "3.5.12"  # type: ignore[index]
+    assert codes(cluster) == []
+    assert set(codes(guards.Cluster(cluster.members, cluster.infos, question()))) == {"version"}
+    for version, found in (("3.5.35", []), ("3.5.14", ["version"] * 3)):
+        infos = {
+            name: guards.with_program(info, {"version": version, "staged": True})
+            for name, info in cluster.infos.items()
+        }
+        assert all(info["etcd"]["staged"] and info["etcd"]["version"] == version for info in infos.values())
+        assert codes(guards.Cluster(cluster.members, infos, question(**archive))) == found
+        assert codes(guards.Cluster(cluster.members, infos, question())) == found
+
+
+def test_one_host_on_which_it_can_not_be_started_stops_all() -> None:
+    cluster = living()
+    infos = dict(cluster.infos)
+    for name in ("etcd-1", "etcd-3"):
+        infos[name] = guards.with_program(infos[name], {"failed": True, "msg": "is a program\nfor aarch64"})
+    refusals = guards.check_cluster(guards.Cluster(cluster.members, infos, question()))
+    assert [(refusal.code, refusal.text) for refusal in refusals] == [
+        ("program_unusable", "member etcd-1, etcd-3: is a program for aarch64")
+    ]
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        None,
+        {},
+        {"skipped": True},
+        {"version": None},
+        {"version": 7},
+        {"version": ["3.5.35"]},
+        {"version": "3.5.35\nand more"},
+        {"version": "3.5." + "9" * 5000},
+        {"version": "newest"},
+        {"failed": "yes"},
+    ],
+)
+def test_what_a_node_says_of_its_program_is_data(program: dict[str, t.Any] | None) -> None:
+    info = bare()
+    assert guards.with_program(info, program) == info
+    assert guards.with_program(info, program)["etcd"].get("problem") is None
+
+
+@pytest.mark.parametrize("said", [None, 7, [], "", " ", "x" * 100_000])
+def test_a_failure_without_words(said: t.Any) -> None:
+    problem = guards.with_program(bare(), {"failed": True, "msg": said})["etcd"]["problem"]
+    assert problem and len(problem) <= 600

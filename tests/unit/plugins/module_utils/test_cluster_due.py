@@ -16,13 +16,8 @@ from pathlib import Path
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils import _certificate_rules as rules
 from ansible_collections.ringfence.etcd.plugins.module_utils import _cluster_due
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster_due import (
-    Found,
-    Wanted,
-    cluster_due,
-    is_install_due,
-)
-from ansible_collections.ringfence.etcd.plugins.module_utils._guards import Cluster, Question
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster_due import Found, Wanted, cluster_due
+from ansible_collections.ringfence.etcd.plugins.module_utils._guards import Cluster, Question, is_install_due
 from ansible_collections.ringfence.etcd.plugins.module_utils._members import ClusterSettings, Member, make_members
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import certificate_factory as factory
 

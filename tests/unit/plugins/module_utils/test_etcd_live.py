@@ -88,6 +88,12 @@ class ProcessUnit:
     def has_failed(self) -> bool:
         return False
 
+    def cause(self) -> str | None:
+        return None
+
+    def way_back(self) -> str | None:
+        return None
+
     def journal_tail(self) -> str:
         return self.cluster.log(self.member).strip().splitlines()[-1]
 

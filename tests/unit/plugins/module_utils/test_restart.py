@@ -158,6 +158,8 @@ class FakeUnit:
         self.client, self.clock, self.back_after = client, clock, back_after
         self.restarts: list[float] = []
         self.failed = False
+        self.why: str | None = None
+        self.back: str | None = None
         self.lock_was_held: list[bool] = []
 
     def restart(self) -> None:
@@ -176,8 +178,14 @@ class FakeUnit:
     def has_failed(self) -> bool:
         return self.failed
 
+    def cause(self) -> str | None:
+        return self.why
+
     def journal_tail(self) -> str:
         return "last words"
+
+    def way_back(self) -> str | None:
+        return self.back
 
 
 def run(
@@ -272,6 +280,20 @@ def test_not_back_in_time_keeps_the_lock(client: FakeClient, unit: FakeUnit) -> 
     with pytest.raises(ServiceError, match="a: not well within 20 seconds: no process runs: the end of its log: last"):
         run(client, unit)
     assert len(unit.restarts) == 1 and client.held
+
+
+def test_the_cause_comes_first_and_the_way_back_last(client: FakeClient, unit: FakeUnit) -> None:
+    unit.back_after = None
+    unit.why, unit.back = "bind: address already in use", "mv it back"
+    with pytest.raises(ServiceError) as caught:
+        run(client, unit)
+    assert str(caught.value) == (
+        "a: bind: address already in use: not well within 20 seconds: no process runs: mv it back"
+    )
+    assert caught.value.details["cause"] == "bind: address already in use"
+    unit.why = unit.back = None
+    with pytest.raises(ServiceError, match=r"a: not well .*: the end of its log: last words$"):
+        wait_healthy(unit, CLUSTER, client, 20, clock=unit.clock)
 
 
 def test_a_failed_unit_is_not_waited_for(client: FakeClient, unit: FakeUnit) -> None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import pathlib
 import shutil
@@ -27,6 +28,7 @@ from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.systemd_
     text_of,
     wanted_unit,
 )
+from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.tiny_program import tiny_etcd, tiny_program
 
 
 @pytest.fixture
@@ -305,3 +307,102 @@ def test_the_unit_as_a_guarded_restart_sees_it(host: Host, deployed: _service.Wa
     assert unit.problem() is None and unit.process_problem() is None
     host.properties["ActiveState"] = "failed"
     assert unit.has_failed()
+
+
+# Another program waits beside the unit's ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def staged(host: Host, tmp_path: pathlib.Path) -> _service.WantedUnit:
+    """A unit whose program has another one staged beside it."""
+    need_root()
+    binary = tmp_path / "bin" / "etcd"
+    binary.parent.mkdir()
+    for path, version in ((binary, "3.5.15"), (binary.with_name(".etcd.ringfence-new"), "3.5.35")):
+        path.write_bytes(tiny_etcd(version))
+        path.chmod(0o755)
+    text = seal_unit(text_of(str(tmp_path / "data")).replace("/usr/bin/etcd", str(binary)))
+    return wanted_unit(tmp_path, text=text, program_staged=True)
+
+
+def names(wanted: _service.WantedUnit) -> list[str]:
+    return sorted(path.name for path in (pathlib.Path(wanted.unit_directory) / "bin").iterdir())
+
+
+def test_a_program_takes_its_place_just_before_the_start(host: Host, staged: _service.WantedUnit) -> None:
+    plan = _service.plan_present(staged, False, False)
+    assert plan.actions[-3:] == ("enable", "exchange_program", "start")
+    assert "# version: 3.5.15\n" in plan.diff[-1]["before"] and "# version: 3.5.35\n" in plan.diff[-1]["after"]
+    assert names(staged) == [".etcd.ringfence-new", "etcd"]
+    host.calls.clear()
+    _service.apply_plan(plan)
+    assert names(staged) == ["etcd", "etcd.replaced"]
+    assert host.calls[-1] == "restart_no_block etcd.service"
+
+
+def test_a_running_members_program_waits_for_its_turn(host: Host, staged: _service.WantedUnit) -> None:
+    _service.apply_plan(_service.plan_written(dataclasses.replace(staged, program_staged=False), False))
+    host.runs(seal_of(staged.text), staged.data_dir)
+    for check_mode in (True, False):
+        plan = _service.plan_present(staged, False, check_mode)
+        assert (plan.actions, [reason["code"] for reason in plan.restart_due]) == ((), ["program_staged"])
+    assert names(staged) == [".etcd.ringfence-new", "etcd"]
+
+    def due(**other: t.Any) -> list[str]:
+        reasons = _service.restart_due_now(staged.name, staged.unit_directory, False, **other)
+        return [reason["code"] for reason in reasons]
+
+    assert due(program_staged=True) == ["program_staged"] and due() == []
+    unit = _service.SystemdUnit(staged.name, staged.unit_directory, program_staged=True)
+    assert unit.way_back() is None
+    unit.restart()
+    assert names(staged) == ["etcd", "etcd.replaced"]
+    assert host.calls[-1] == "restart_no_block etcd.service"
+    binary = f"{staged.unit_directory}/bin/etcd"
+    assert f"'mv {binary}.replaced {binary} && systemctl restart etcd.service'" in str(unit.way_back())
+    # Somebody else's run has done it meanwhile; in check mode nothing was staged, and the caller knows.
+    assert due(program_staged=True) == []
+    assert due(program_staged=True, check_mode=True) == ["program_staged"]
+
+
+def test_without_being_told_nobody_takes_what_lies_there(host: Host, staged: _service.WantedUnit) -> None:
+    untold = dataclasses.replace(staged, program_staged=False)
+    plan = _service.plan_present(untold, False, False)
+    assert "exchange_program" not in plan.actions
+    _service.apply_plan(plan)
+    host.runs(seal_of(staged.text), staged.data_dir)
+    assert _service.plan_present(untold, False, False).restart_due == ()
+    _service.SystemdUnit(staged.name, staged.unit_directory).restart()
+    assert names(staged) == [".etcd.ringfence-new", "etcd"]
+
+
+def test_what_does_not_take_the_flags_stops_nobody(host: Host, staged: _service.WantedUnit) -> None:
+    """It was tried before, and is tried again under the guard: the unit may have been written anew since."""
+    _service.apply_plan(_service.plan_written(dataclasses.replace(staged, program_staged=False), False))
+    host.runs(seal_of(staged.text), staged.data_dir)
+    waiting = pathlib.Path(staged.unit_directory) / "bin" / ".etcd.ringfence-new"
+    waiting.write_bytes(tiny_program("flag provided but not defined: -name\n", 2, descriptor=2))
+    unit = _service.SystemdUnit(staged.name, staged.unit_directory, program_staged=True)
+    host.calls.clear()
+    with pytest.raises(ServiceError, match="flag provided but not defined: -name"):
+        unit.restart()
+    assert host.calls == [] and names(staged) == [".etcd.ringfence-new", "etcd"]
+    # A new text is held against what is going to be started, and not against what it takes the place of.
+    changed = dataclasses.replace(staged, text=seal_unit(staged.text.replace("--name", "--max-wals=3 --name")))
+    with pytest.raises(ServiceError, match="flag provided but not defined: -name"):
+        _service.plan_present(changed, False, False)
+
+
+def test_a_unit_that_is_only_written_gets_its_program_too(no_systemd: None, staged: _service.WantedUnit) -> None:
+    checked = _service.plan_written(staged, True)
+    plan = _service.plan_written(staged, False)
+    assert plan.actions == checked.actions == ("make_data_directory", "write_unit", "exchange_program")
+    _service.apply_plan(plan)
+    assert names(staged) == ["etcd", "etcd.replaced"]
+    assert _service.plan_written(staged, False).actions == ()
+
+
+def test_a_program_that_check_mode_has_not_brought(host: Host, tmp_path: pathlib.Path) -> None:
+    plan = _service.plan_present(wanted_unit(tmp_path, program_staged=True), False, True)
+    assert plan.actions[-2:] == ("exchange_program", "start")
+    assert plan.diff[-1]["after"] == "# version: the archive's\n"

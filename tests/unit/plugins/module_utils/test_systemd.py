@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 import subprocess
@@ -243,21 +244,65 @@ def test_written_after_start(tmp_path: pathlib.Path) -> None:
     assert not _systemd.written_after_start(str(tmp_path / "absent"), started)
 
 
-def test_journal_tail(monkeypatch: pytest.MonkeyPatch) -> None:
-    logs = {"_SYSTEMD_UNIT=etcd.service": "one\n\n  two  words\n", "--unit=etcd.service": "systemd's line\n"}
+def journal(monkeypatch: pytest.MonkeyPatch, *lines: tuple[str | None, t.Any], **properties: str) -> None:
+    """A log of (invocation, message), the way journalctl prints it; systemd's own lines have another field for it."""
+    entries = []
+    for invocation, message in lines:
+        entry = {"MESSAGE": message}
+        if str(message).startswith("etcd.service: "):
+            entry.update(UNIT="etcd.service", INVOCATION_ID=invocation, _SYSTEMD_INVOCATION_ID="of systemd itself")
+        elif invocation is not None:
+            entry["_SYSTEMD_INVOCATION_ID"] = invocation
+        entries.append(json.dumps(entry))
 
     def run(command: t.Sequence[str], timeout_seconds: float = 1.0) -> Done:
-        return Done(0, logs[command[-1]], "")
+        if command[0] == "systemctl":
+            return Done(0, "".join(f"{key}={value}\n" for key, value in properties.items()), "")
+        return Done(0, "\n".join([*entries, "no JSON"]), "")
 
     monkeypatch.setattr(_systemd, "_run", run)
-    assert _systemd.journal_tail("etcd.service") == "one | two words"
-    assert _systemd.journal_tail("etcd.service", limit_characters=5) == "...words"
-    logs["_SYSTEMD_UNIT=etcd.service"] = ""
-    assert _systemd.journal_tail("etcd.service") == "systemd's line"
-    logs["_SYSTEMD_UNIT=etcd.service"] = 'usage\n{"level":"fatal","msg":"why"}\n{"level":"warn","msg":"after"}\nlast\n'
-    assert _systemd.journal_tail("etcd.service") == '{"level":"fatal","msg":"why"}'
-    logs["_SYSTEMD_UNIT=etcd.service"] = "flag provided but not defined: -x\nUsage:\n\n  etcd [flags]\n    Start\n"
-    assert _systemd.journal_tail("etcd.service") == "flag provided but not defined: -x"
+    monkeypatch.setattr(_systemd, "is_available", lambda: True)
+
+
+def test_journal_tail(monkeypatch: pytest.MonkeyPatch) -> None:
+    journal(monkeypatch, ("1", "old"), ("2", "one"), ("2", ""), ("2", "  two\twords"), (None, "three"))
+    assert _systemd.journal_tail("etcd.service") == "one | two words | three"
+    assert _systemd.journal_tail("etcd.service", limit_characters=5) == "...three"
+    assert _systemd.journal_tail("etcd.service", lines=1) == "three"
+    journal(monkeypatch)
+    assert _systemd.journal_tail("etcd.service") == ""
+
+
+UNKNOWN = "flag provided but not defined: -x"
+
+
+@pytest.mark.parametrize(
+    ("lines", "current", "restarts", "cause"),
+    [
+        ([("1", UNKNOWN)], "1", "0", UNKNOWN),
+        # Not of this start.
+        ([("1", UNKNOWN), ("2", "well")], "2", "0", None),
+        ([("1", UNKNOWN)], "2", "0", None),
+        # systemd started it again by itself: the attempt that goes on has said nothing yet.
+        ([("1", UNKNOWN)], "2", "1", UNKNOWN),
+        ([("0", UNKNOWN), ("1", "well")], "2", "1", None),
+        ([("1", UNKNOWN), ("2", "well")], "2", "1", UNKNOWN),
+        ([("1", "listen tcp 10.0.0.1:2380: bind: x"), ("2", UNKNOWN)], "2", "1", UNKNOWN),
+        # Bytes that are no text, and the last line of a process that was gone before its line was read.
+        ([("1", list(UNKNOWN.encode()))], "1", "0", UNKNOWN),
+        ([("1", "well"), (None, UNKNOWN)], "1", "0", UNKNOWN),
+        ([], "1", "0", None),
+    ],
+)
+def test_last_words(
+    lines: list[tuple[str | None, t.Any]],
+    current: str,
+    restarts: str,
+    cause: str | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    journal(monkeypatch, *lines, InvocationID=current, NRestarts=restarts)
+    assert _systemd.last_words("etcd.service") == cause
 
 
 @pytest.mark.parametrize(
@@ -265,7 +310,8 @@ def test_journal_tail(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ("exit 0", None),
         ("echo 'flag provided but not defined: -x' >&2; echo Usage: >&2; exit 2", "not defined: -x"),
-        ("exit 1", "no reason given"),
+        ("exit 1", "exit status 1"),
+        ("kill -SEGV $$", "ended by signal 11"),
     ],
 )
 def test_check_arguments(tmp_path: pathlib.Path, script: str, words: str | None) -> None:

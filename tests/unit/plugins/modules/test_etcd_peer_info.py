@@ -91,9 +91,24 @@ def test_etcd_that_does_not_answer(
 
 
 def test_etcd_of_another_machine(tmp_path: pathlib.Path) -> None:
-    (tmp_path / "etcd").write_bytes(b"\x7fELF garbage")
-    (tmp_path / "etcd").chmod(0o755)
-    assert "can't run" in etcd_facts(str(tmp_path / "etcd"))["problem"]
+    # An ELF header for s390x, which is big-endian, and for a machine that elf.h does not name.
+    for number, machine in ((22, "s390x"), (999, "machine 999")):
+        header = b"\x7fELF\x02\x02\x01" + bytes(9) + (2).to_bytes(2, "big") + number.to_bytes(2, "big")
+        (tmp_path / "etcd").write_bytes(header + bytes(44))
+        (tmp_path / "etcd").chmod(0o755)
+        problem = etcd_facts(str(tmp_path / "etcd"))["problem"]
+        assert f"etcd is a program for {machine}, and this host is {os.uname().machine}: take the one" in problem
+
+
+def test_etcd_that_is_no_program(tmp_path: pathlib.Path) -> None:
+    for content, problem in (
+        (b"", "is empty, or can't be read"),
+        (b"\x7fELF garbage", "is no program that this host"),
+        (b"#!/no/such/interpreter\n", "the interpreter or loader that it names is not on this host"),
+    ):
+        (tmp_path / "etcd").write_bytes(content)
+        (tmp_path / "etcd").chmod(0o755)
+        assert problem in etcd_facts(str(tmp_path / "etcd"))["problem"]
 
 
 def test_a_folder_is_no_etcd(tmp_path: pathlib.Path) -> None:

@@ -1,0 +1,231 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Another etcd takes the place of a running one: tried before anybody is stopped, exchanged host by host."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import tarfile
+import typing as t
+from pathlib import Path
+
+import pytest
+from ringfence_lab import etcd
+from ringfence_lab.lab import Lab
+from support import OFFLINE_PACKAGES, PAIR, TRIO, Controller, Writer, overlaps
+
+OLD, NEW, NEXT_MINOR = "3.5.15", "3.5.35", "3.6.16"
+FOLDER = "/usr/local/bin"
+# What a run leaves in the programs' folder, and which etcd the running process is.
+LISTING = f"ls -A {FOLDER} | grep etcd | sort | tr '\\n' ' '"
+RUNNING = "/proc/$(systemctl show -P MainPID etcd.service)/exe --version | head -n 1"
+
+Options = dict[str, t.Any]
+
+
+def release(folder: Path, version: str, programs: t.Mapping[str, bytes] | None = None) -> Options:
+    """A release archive as etcd's are made, and the variables that name it."""
+    name = f"etcd-v{version}-linux-amd64"
+    if programs is None:
+        tree = Path(etcd.ensure_programs(version)) / etcd.PROGRAMS_FOLDER
+        programs = {program: (tree / program).read_bytes() for program in etcd.PROGRAMS}
+    path = folder / f"{name}-{len(list(folder.glob('*.tar.gz')))}.tar.gz"
+    with tarfile.open(path, "w:gz", compresslevel=1) as tar:
+        for program, content in programs.items():
+            entry = tarfile.TarInfo(f"{name}/{program}")
+            entry.size, entry.mode, entry.uid = len(content), 0o700, 1000
+            tar.addfile(entry, io.BytesIO(content))
+    return {
+        "etcd_peer_tls_install": "archive",
+        "etcd_peer_tls_archive": str(path),
+        "etcd_peer_tls_archive_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+    }
+
+
+class Releases:
+    """Archives by version, made once."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._made: dict[str, Options] = {}
+
+    def __getitem__(self, version: str) -> Options:
+        if version not in self._made:
+            self._made[version] = release(self._folder, version)
+        return self._made[version]
+
+
+@pytest.fixture(scope="module")
+def releases(tmp_path_factory: pytest.TempPathFactory) -> Releases:
+    return Releases(tmp_path_factory.mktemp("releases"))
+
+
+@pytest.fixture(scope="module")
+def inventory(controller: Controller, releases: Releases) -> Path:
+    """A cluster of the old version, from its archive, with a flag that the next minor version does not know."""
+    controller.bare()
+    controller.on_each(TRIO, f"rm -f {FOLDER}/*etcd*")
+    path = controller.inventory(etcd_peer_tls_extra_flags={"enable-v2": "false"})
+    check = controller.succeed(path, "--check", "--diff", **releases[OLD])
+    assert all(check.changed.values()) and f"version: {OLD}" not in check.output
+    assert set(controller.on_each(TRIO, LISTING).values()) == {""}
+    controller.succeed(path, **releases[OLD])
+    assert set(controller.on_each(TRIO, LISTING).values()) == {"etcd etcdctl "}
+    assert set(controller.succeed(path, **releases[OLD]).changed.values()) == {0}
+    return path
+
+
+class State(t.NamedTuple):
+    processes: dict[str, str]
+    listing: dict[str, str]
+    sums: dict[str, str]
+    unit: dict[str, str]
+
+
+def state(controller: Controller) -> State:
+    return State(
+        controller.processes(),
+        controller.on_each(TRIO, LISTING),
+        controller.fingerprints(TRIO, f"{FOLDER}/etcd", f"{FOLDER}/etcdctl"),
+        controller.fingerprints(TRIO, "/etc/systemd/system/etcd.service"),
+    )
+
+
+def test_a_program_for_another_machine_replaces_nothing(
+    controller: Controller, inventory: Path, tmp_path: Path
+) -> None:
+    # The header of an ELF program for aarch64, and nothing behind it.
+    header = b"\x7fELF\x02\x01\x01" + bytes(9) + (2).to_bytes(2, "little") + (183).to_bytes(2, "little") + bytes(44)
+    other = release(tmp_path, NEW, {"etcd": header, "etcdctl": header})
+    before = state(controller)
+    for words in (["--check"], []):
+        run = controller.refuse(inventory, *words, **other)
+        assert "is a program for aarch64, and this host is" in run.output
+        assert run.failed == set(TRIO)
+        assert state(controller) == before
+
+
+def test_one_host_that_can_not_run_it_stops_all(
+    controller: Controller, inventory: Path, releases: Releases, lab: Lab
+) -> None:
+    before = state(controller)
+    lab.execute("etcd-2", f"mount --bind {FOLDER} {FOLDER} && mount -o remount,bind,noexec {FOLDER}")
+    try:
+        run = controller.refuse(inventory, **releases[NEW])
+    finally:
+        lab.execute("etcd-2", f"umount {FOLDER}")
+    assert run.failed == set(TRIO) and "member etcd-2: /usr/local/bin is on a file system that is mounted noexec" in (
+        run.output
+    )
+    assert state(controller) == before
+
+
+def test_a_folder_of_the_controller_is_no_archive(controller: Controller, inventory: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("never to leave")
+    before = state(controller)
+    given = {"etcd_peer_tls_install": "archive", "etcd_peer_tls_archive_sha256": "0" * 64}
+    # The name of another version, so that it is due.
+    folder = tmp_path / "etcd-v9.9.9-linux-amd64.tar.gz"
+    os.symlink(tmp_path, folder)
+    run = controller.refuse(inventory, etcd_peer_tls_archive=str(folder), **given)
+    assert f"{folder} on the controller is a directory" in run.output
+    assert state(controller) == before
+    assert "never" not in "".join(
+        controller.on_each(TRIO, "grep -rl 'never to leave' /tmp /root /usr/local 2>/dev/null; true").values()
+    )
+
+
+def test_a_flag_that_the_new_one_does_not_know_stops_nobody(
+    controller: Controller, inventory: Path, releases: Releases
+) -> None:
+    """The unit's text is the same as before: it is the program that is another one."""
+    before = state(controller)
+    for words in (["--check"], []):
+        run = controller.refuse(inventory, *words, **releases[NEXT_MINOR])
+        assert "flag provided but not defined: -enable-v2" in run.output
+        assert state(controller) == before
+
+
+def test_a_run_that_was_killed_in_between_is_finished_by_the_next_and_no_write_is_lost(
+    controller: Controller, inventory: Path, releases: Releases
+) -> None:
+    before = state(controller)
+    controller.kill_at(inventory, "Put the CA certificate", **releases[NEW])
+    between = state(controller)
+    assert between.processes == before.processes and between.sums == before.sums
+    assert set(between.listing.values()) == {".etcd.ringfence-new .etcdctl.ringfence-new etcd etcdctl "}
+    check = controller.succeed(inventory, "--check", "--diff", **releases[NEW])
+    assert set(check.changed.values()) == {1} and state(controller) == between
+    with Writer(controller) as writer:
+        run = controller.succeed(inventory, **releases[NEW])
+    assert set(run.changed.values()) == {1}
+    assert overlaps(controller) == []
+    assert len(writer.acknowledged) > 50
+    assert writer.acknowledged <= writer.stored
+    after = state(controller)
+    assert set(after.listing.values()) == {"etcd etcd.replaced etcdctl etcdctl.replaced "}
+    assert after.unit == before.unit
+    versions = f"{RUNNING}; {FOLDER}/etcd.replaced --version | head -n 1; {FOLDER}/etcdctl version | head -n 1"
+    for answer in controller.on_each(TRIO, versions).values():
+        assert [line.split()[-1] for line in answer.splitlines()] == [NEW, OLD, NEW]
+    assert set(controller.on_each(TRIO, f"stat -c '%U %G %a' {FOLDER}/etcd").values()) == {"root root 755\n"}
+    assert set(controller.succeed(inventory, **releases[NEW]).changed.values()) == {0}
+
+
+def test_a_member_that_does_not_come_back_stops_the_rest_and_names_the_way_back(
+    controller: Controller, inventory: Path, releases: Releases, lab: Lab
+) -> None:
+    """An address that the host does not have: --version does not show it."""
+    controller.on_each(TRIO, f"mv {FOLDER}/etcd.replaced {FOLDER}/etcd")
+    controller.succeed(inventory)
+    before = state(controller)
+    wrong = {"enable-v2": "false", "listen-metrics-urls": "http://192.0.2.1:2381"}
+    run = controller.play(
+        inventory,
+        **releases[NEW],
+        etcd_peer_tls_extra_flags=wrong,
+        etcd_peer_tls_start_timeout_seconds=15,
+        etcd_peer_tls_restart_wait_seconds=5,
+    )
+    assert run.returncode != 0 and run.failed == set(TRIO)
+    after = state(controller)
+    (first,) = (host for host in TRIO if after.sums[host] != before.sums[host])
+    assert {host for host in TRIO if after.processes[host] != before.processes[host]} == {first}
+    said = "listen tcp 192.0.2.1:2381: bind: cannot assign requested address"
+    assert f"{first}: {said}: not well within 15 seconds" in run.output
+    assert f"mv {FOLDER}/etcd.replaced {FOLDER}/etcd && systemctl restart etcd.service" in run.output
+    assert "goroutine" not in run.output
+    # With the flag mended, the next run finishes what was begun.
+    controller.succeed(inventory, **releases[NEW])
+    assert {answer.split()[-1] for answer in controller.on_each(TRIO, RUNNING).values()} == {NEW}
+    assert controller.is_healthy()
+    assert set(controller.succeed(inventory, **releases[NEW]).changed.values()) == {0}
+
+
+def test_a_switch_to_the_distributions_package_stops_nobody(controller: Controller, releases: Releases) -> None:
+    """A package that was there before has its postinst restart etcd.service: that is the role's, and runs."""
+    controller.bare()
+    controller.on_each(PAIR, f"rm -f {FOLDER}/*etcd*; dpkg --remove etcd-server etcd-client; {OFFLINE_PACKAGES}")
+    inventory = controller.inventory({"etcd": PAIR})
+    controller.succeed(inventory, **releases[OLD])
+    before = controller.processes(PAIR)
+    # The package comes, and its etcd is refused: the flag is one that it does not know.
+    run = controller.play(inventory, etcd_peer_tls_install="package", etcd_peer_tls_extra_flags={"no-such-flag": "1"})
+    assert run.failed == set(PAIR) and "flag provided but not defined: -no-such-flag" in run.output
+    assert set(controller.on_each(PAIR, "dpkg-query -W -f '${Status}' etcd-server").values()) == {
+        "install ok installed"
+    }
+    assert controller.processes(PAIR) == before
+    controller.on_each(PAIR, "dpkg --remove etcd-server etcd-client")
+    assert controller.processes(PAIR) == before
+    controller.succeed(inventory, etcd_peer_tls_install="package")
+    after = controller.processes(PAIR)
+    assert all(after[host] != before[host] for host in PAIR)
+    assert {answer.split()[-1] for answer in controller.on_each(PAIR, RUNNING).values()} == {"3.5.16"}
+    assert overlaps(controller, PAIR) == []
+    assert set(controller.on_each(PAIR, "ls /usr/sbin/policy-rc.d 2>&1 | grep -c 'No such'").values()) == {"1\n"}
+    assert set(controller.succeed(inventory, etcd_peer_tls_install="package").changed.values()) == {0}
