@@ -28,9 +28,7 @@ class ActionModule(CheckedAction):
     def _asked(self, given: dict[str, t.Any], task_vars: dict[str, t.Any]) -> t.Any:
         if given["module"] != "ansible.builtin.package":
             return _with_status(
-                self._execute_module(
-                    module_name=given["module"], module_args=given["arguments"], task_vars=task_vars
-                )
+                self._execute_module(module_name=given["module"], module_args=given["arguments"], task_vars=task_vars)
             )
         # This one has an action of its own, which asks the host for its package manager.
         task = self._task.copy()

@@ -136,8 +136,8 @@ ca:
       type: str
     due:
       description:
-        - What M(ringfence.etcd.etcd_ca) would change of it, or the C(problem) that it would fail with. Empty where all is
-          as it should be.
+        - What M(ringfence.etcd.etcd_ca) would change of it, or the C(problem) that it would fail with. Empty where all
+          is as it should be.
       type: list
       elements: dict
       contains:

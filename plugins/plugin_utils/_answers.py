@@ -4,9 +4,9 @@
 
 """What a host answers is data: the documented keys in their types and sizes, and nothing else. Pure.
 
-A module's answer is whatever the host's Python prints. Ansible makes variables of some of its keys, and the judges count
-on the types of the others. So each answer is rebuilt here from the keys that the module's RETURN documents; the rest
-is dropped in silence. A documented key that lacks, or that is not what RETURN says, is an AnswerError.
+A module's answer is whatever the host's Python prints. Ansible makes variables of some of its keys, and the judges
+count on the types of the others. So each answer is rebuilt here from the keys that the module's RETURN documents; the
+rest is dropped in silence. A documented key that lacks, or that is not what RETURN says, is an AnswerError.
 
 RETURN is the one source:
 
@@ -253,9 +253,7 @@ class _Walk:
     def _table(self, found: t.Mapping[t.Any, t.Any], path: str, values_are_nullable: bool) -> dict[str, str | None]:
         self._take(found, path, MAX_ENTRIES, "entries")
         kind = Kind("str", is_nullable=values_are_nullable)
-        return {
-            self._key(key, path): self.value(kind, item, f"{path}.{shown(key)}") for key, item in found.items()
-        }
+        return {self._key(key, path): self.value(kind, item, f"{path}.{shown(key)}") for key, item in found.items()}
 
     def _key(self, key: t.Any, path: str) -> str:
         if not isinstance(key, str):
@@ -325,9 +323,11 @@ def _warning_text(warning: t.Any) -> str:
 
 def _checked_diff(diff: t.Any, walk: _Walk) -> t.Any:
     """A diff as Ansible shows it, None where it is none or too long: it is shown, and nothing hangs on it."""
-    entries = [entry for entry in ([diff] if isinstance(diff, Mapping) else _listed(diff)) if isinstance(entry, Mapping)]
+    entries = [diff] if isinstance(diff, Mapping) else _listed(diff)[:100]
     made = []
-    for entry in entries[:100]:
+    for entry in entries:
+        if not isinstance(entry, Mapping):
+            continue
         texts = {}
         for name in ("before_header", "after_header", "before", "after", "prepared"):
             value = entry.get(name)

@@ -4,11 +4,14 @@
 
 """The Python of a host that was broken into: runs what it is given, and changes what that answers.
 
-Put on a host as its ``ansible_python_interpreter``, with a ``lie.json`` beside it: ``add`` is laid over the answer (in
-dictionaries key by key), ``take`` is a list of keys to take away, ``say`` is printed in place of the answer, ``complain``
-as errors, and ``status`` is how it ends. ``{"repeat": [text, times]}`` in ``add`` is a long text, ``"DEEP"`` so many
-levels as ``deep`` says. With ``having``, only answers are changed that have all these words in them. What it was given is
-added to ``hear``, a path, with the files that it was to run.
+Put on a host as its ``ansible_python_interpreter``, with a ``lie.json`` beside it, in which may be:
+
+- ``add``: what is laid over the answer, in dictionaries key by key. ``{"repeat": [text, times]}`` in it is a long text;
+- ``deep``: how many levels the text "DEEP" in it becomes;
+- ``take``: keys that are taken away;
+- ``say``: what is printed in place of the answer; ``complain``, what is as errors; ``status``, how it ends;
+- ``having``: words that an answer has to have for any of this;
+- ``hear``: a path, to which all is added that it was given to run.
 """
 
 from __future__ import annotations

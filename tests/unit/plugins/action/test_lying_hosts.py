@@ -113,7 +113,9 @@ PLAYBOOK: list[dict[str, t.Any]] = [
             },
             {
                 "name": "what came of it",
-                "ansible.builtin.debug": {"msg": "CAME {{ inventory_hostname }} {{ came_of_it | to_json | b64encode }}"},
+                "ansible.builtin.debug": {
+                    "msg": "CAME {{ inventory_hostname }} {{ came_of_it | to_json | b64encode }}"
+                },
                 "vars": {
                     "came_of_it": {
                         "met": "{{ met }}",
