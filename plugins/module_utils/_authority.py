@@ -116,20 +116,11 @@ def _checked(
         if keys.has_cryptography():
             key = keys.load_private_key(key_text.encode("ascii"), PRIVATE_KEY, passphrase, PASSPHRASE)
     chain = read_authority(certificate, CERTIFICATE, key, PRIVATE_KEY)
-    if now is not None:
-        _check_dates(chain, now)
+    problem = None if now is None else authority_chain.why_not_now(chain, CERTIFICATE, now)
+    if problem is not None:
+        raise InputError(problem)
     issuing, *parents = (given_pem.written_certificate(one.der) for one in chain)
     return GivenAuthority(issuing, tuple(parents), key_text)
-
-
-def _check_dates(chain: tuple[Certificate, ...], now: datetime.datetime) -> None:
-    for one in chain:
-        problems = authority_chain.validity_problems(one, now)
-        if problems:
-            raise InputError(
-                f"{CERTIFICATE}, CA {authority_chain.described(one)}, can't be used: {'; '.join(problems)}; nothing"
-                " signed by it would be accepted"
-            )
 
 
 __all__ = (

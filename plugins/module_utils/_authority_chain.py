@@ -126,6 +126,17 @@ def constraints_of_chain(chain: t.Iterable[Certificate], what: str) -> tuple[Nam
     return tuple(found)
 
 
+def why_not_now(chain: tuple[Certificate, ...], what: str, now: datetime.datetime) -> str | None:
+    """Why a CA with its parents can't be used now, in one line; None where it can."""
+    for one in chain:
+        problems = "; ".join(validity_problems(one, now))
+        if problems and one is chain[0]:
+            return f"{what}, CA {described(one)}, can't be used: {problems}; nothing signed by it would be accepted"
+        if problems:
+            return f"{what}: {described(one)}, a parent, is of no use: {problems}; give the CA without this parent"
+    return None
+
+
 def described(certificate: Certificate) -> str:
     """A certificate in messages: its common name, and the beginning of its fingerprint."""
     name = certificate.common_name or "without common name"
@@ -231,4 +242,5 @@ __all__ = (
     "read_chain",
     "read_in_order",
     "validity_problems",
+    "why_not_now",
 )

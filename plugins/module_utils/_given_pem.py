@@ -30,7 +30,7 @@ _MARK = re.compile(rb"-----[ \t]*(BEGIN|END)[ \t]+([A-Z0-9][A-Z0-9 ]{0,60}?)[ \t
 _PRIVATE = re.compile(
     rb"(?i)PRIVATE KEY[ \t]*-----|-----[ \t]*BEGIN[A-Z0-9 \t]{0,40}PRIVATE KEY|^Private-Lines:", re.MULTILINE
 )
-_HEADER = re.compile(rb"[A-Za-z0-9-]+:[^\r\n]*")
+_HEADER = re.compile(rb"[A-Za-z0-9-]+:[\x20-\x7e]*")
 # A binary file that was read as text has these for what was none.
 _REPLACEMENT = "\ufffd".encode()
 _PKCS12_BEGIN = re.compile(rb"\x30(?:[\x00-\x7f]|\x81.|\x82..|\x83...|\x80)\x02\x01\x03\x30", re.DOTALL)
@@ -83,7 +83,10 @@ def certificate_ders(text: str | bytes, what: str) -> tuple[bytes, ...]:
 def private_key_block(
     text: str | bytes, what: str, has_passphrase: bool = False, passphrase_option: str = ""
 ) -> PemBlock:
-    """The one private key in a text; CryptoError where it is none, in a form that is not read, or badly encrypted."""
+    """The one private key in a text; CryptoError where it is none, in a form that is not read, or badly encrypted.
+
+    A certificate beside it is no matter: what is read goes where the key goes, and alone.
+    """
     raw = as_bytes(text)
     if raw.lstrip().startswith(b"PuTTY-User-Key-File"):
         raise CryptoError(
@@ -101,8 +104,6 @@ def private_key_block(
         )
     if len(private) > 1:
         raise CryptoError(f"{what} holds {len(private)} private keys, one is wanted: give the one meant alone")
-    if others:
-        raise CryptoError(f"{what} holds more than a private key (a block '{others[0]}'): give the key alone")
     block = private[0]
     if block.label == "OPENSSH PRIVATE KEY":
         raise CryptoError(f"{what} is in OpenSSH's format: convert a copy of it with ssh-keygen -p -m PKCS8 -f COPY")
@@ -174,8 +175,8 @@ def _block(label: str, body: bytes, what: str) -> PemBlock:
     headers: list[str] = []
     if lines and _HEADER.fullmatch(lines[0]):
         # RFC 1421: headers end with an empty line.
-        while lines and lines[0]:
-            headers.append(lines.pop(0).decode("ascii", "replace"))
+        while lines and _HEADER.fullmatch(lines[0]):
+            headers.append(lines.pop(0).decode("ascii"))
     try:
         der = base64.b64decode(b"".join(b"".join(lines).split()), validate=True)
     except (binascii.Error, ValueError):

@@ -20,7 +20,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils import _files as fi
 from ansible_collections.ringfence.etcd.plugins.module_utils import _keys as keys
 from ansible_collections.ringfence.etcd.plugins.module_utils import _settled as settled
 from ansible_collections.ringfence.etcd.plugins.module_utils._authority import loaded, read_authority
-from ansible_collections.ringfence.etcd.plugins.module_utils._authority_chain import described, validity_problems
+from ansible_collections.ringfence.etcd.plugins.module_utils._authority_chain import why_not_now
 from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_facts import issuer_facts
 from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_rules import Reason
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import CryptoError, InputError, RefusedError
@@ -130,15 +130,11 @@ def load_authority(pem: bytes, what: str, now: datetime) -> Authority:
     chain = read_authority(pem, what)
     certificate = loaded(chain[0], what)
     facts = issuer_facts(pem, what)
-    for one in chain:
-        problems = validity_problems(one, now)
-        if problems:
-            raise RefusedError(
-                f"{what}, CA {described(one)}, can't be used: {'; '.join(problems)}; nothing signed by it would be"
-                " accepted",
-                not_before=rules.iso_time(one.not_before),
-                not_after=rules.iso_time(one.not_after),
-            )
+    problem = why_not_now(chain, what, now)
+    if problem is not None:
+        raise RefusedError(
+            problem, not_before=rules.iso_time(facts.not_before), not_after=rules.iso_time(facts.not_after)
+        )
     public_key = t.cast("keys.PublicKey", certificate.public_key())
     name = ", ".join(certificates.common_names(certificate.subject))
     return Authority(certificate, public_key, facts, name)

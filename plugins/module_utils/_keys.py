@@ -117,7 +117,7 @@ def load_private_key(pem: bytes, what: str, passphrase: str | None = None, passp
     """
     block = given_pem.private_key_block(pem, what, passphrase is not None, passphrase_option)
     encrypted = given_pem.is_encrypted(block)
-    clean = given_pem.written(block).encode("ascii", "replace")
+    clean = given_pem.written(block).encode("ascii")
     try:
         key = serialization.load_pem_private_key(clean, None if passphrase is None else passphrase.encode("utf-8"))
     except UnsupportedAlgorithm as exc:

@@ -87,7 +87,18 @@ def test_the_same_certificate_however_it_is_written(text: str) -> None:
     assert given_authority(text).bundle == CERTIFICATE
 
 
-@pytest.mark.parametrize("text", [KEY, KEY.replace("\n", "\r\n"), "\ufeff" + KEY, KEY.replace("\n", " "), KEY.strip()])
+@pytest.mark.parametrize(
+    "text",
+    [
+        KEY,
+        KEY.replace("\n", "\r\n"),
+        "\ufeff" + KEY,
+        KEY.replace("\n", " "),
+        KEY.strip(),
+        KEY + CERTIFICATE,
+        CERTIFICATE + KEY,
+    ],
+)
 def test_the_same_key_however_it_is_written(text: str) -> None:
     assert given_authority(key=text).private_key == KEY
     assert KEY.splitlines()[1] not in repr(given_authority(key=text))
@@ -159,7 +170,6 @@ def test_another_thing_than_a_certificate(text: str, part: str) -> None:
 
 BAD_KEYS = {
     "the certificate": (CERTIFICATE, "", "it holds a certificate (the two swapped?)"),
-    "the certificate behind it": (KEY + CERTIFICATE, "", "holds more than a private key (a block 'CERTIFICATE')"),
     "two keys": (KEY + OTHER.key_pem, "", "holds 2 private keys"),
     "another CA's": (OTHER.key_pem, "", "is not the key of etcd_peer_tls_ca_certificate ('Example root' (SHA-256"),
     "OpenSSH's": (OPENSSH, "", "is in OpenSSH's format: convert a copy of it with ssh-keygen"),
@@ -249,7 +259,8 @@ def test_dates() -> None:
     early = maker.authority("early", not_before=NOW + maker.DAY)
     assert "is valid only from" in refused(early.pem, early.key_pem)
     below = maker.authority("below", ended)
-    assert "'ended'" in refused(below.pem + ended.pem, below.key_pem)
+    line = refused(below.pem + ended.pem, below.key_pem)
+    assert "'ended'" in line and "give the CA without this parent" in line
     # A proof has to tell of it, and must not be kept from it.
     found = checked_authority(ended.pem, ended.key_pem)
     assert found is not None and found.certificate == ended.pem

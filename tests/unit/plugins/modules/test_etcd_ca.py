@@ -173,6 +173,7 @@ REFUSALS: list[tuple[str, bytes | None, bytes | None, dict[str, t.Any], str]] = 
     ("empty certificate", GOOD.key_pem, b"", {}, "ca.crt is empty"),
     ("empty key", b"", GOOD.pem, {}, "ca.key is empty"),
     ("broken key", b"rubbish", GOOD.pem, {}, "ca.key is no PEM private key"),
+    ("a key among certificates", GOOD.key_pem, GOOD.pem + GOOD.key_pem, {}, "ca.crt holds a private key"),
     ("two certificates", GOOD.key_pem, GOOD.pem + OTHER.pem, {}, "did not sign 'etcd peer CA'"),
     ("no passphrase", ENCRYPTED, GOOD.pem, {}, "is encrypted and no passphrase was given"),
     ("wrong passphrase", ENCRYPTED, GOOD.pem, {"passphrase": "wrong"}, "the passphrase in passphrase is wrong"),
