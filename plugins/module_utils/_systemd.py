@@ -16,14 +16,17 @@ import time
 import typing as t
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._commands import Done, run_command
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import ServiceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._errors import FileError, ServiceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._files import os_error
+from ansible_collections.ringfence.etcd.plugins.module_utils._paths import open_regular, read_head
 from ansible_collections.ringfence.etcd.plugins.module_utils._unit import SEAL_VARIABLE
 
 # systemd's own test (sd_booted): this folder exists only where systemd is process 1.
 _BOOTED_MARK = "/run/systemd/system"
 
 _COMMAND_SECONDS = 60.0
+# Arguments and environment of a process: the kernel takes no more than some megabytes of them.
+_PROC_LIMIT_BYTES = 8 * 1024 * 1024
 # A stop waits for etcd's shutdown: TimeoutStopSec is 90 s by default, then systemd kills.
 _STOP_SECONDS = 120.0
 
@@ -218,12 +221,11 @@ def program_was_replaced(facts: ProcessFacts, program: str) -> bool:
     if not facts["argv"] or facts["argv"][0] != program:
         return False
     try:
-        with open(program, "rb") as stream:
-            if stream.read(4) != b"\x7fELF":
-                return False
-            now = os.fstat(stream.fileno())
+        if read_head(program, 4) != b"\x7fELF":
+            return False
+        now = os.stat(program)
         then = os.stat(f"/proc/{facts['pid']}/exe")
-    except OSError:
+    except (OSError, FileError):
         return False
     return (now.st_dev, now.st_ino) != (then.st_dev, then.st_ino)
 
@@ -244,8 +246,8 @@ def written_after_start(path: str, properties: t.Mapping[str, str]) -> bool:
 
 
 def _proc_words(pid: int, name: str) -> list[str]:
-    with open(f"/proc/{pid}/{name}", "rb") as stream:
-        content = stream.read()
+    with open_regular(f"/proc/{pid}/{name}") as stream:
+        content = stream.read(_PROC_LIMIT_BYTES)
     return [os.fsdecode(word) for word in content.split(b"\0")[:-1]] if content else []
 
 
