@@ -50,6 +50,10 @@ _PROPERTIES = (
 )
 
 
+# Settings that only make the service's room smaller: a systemd that does not know one yet goes without it.
+_HARDENING = ("PrivateIPC", "ProtectClock", "ProtectHostname", "ProtectKernelLogs", "ProtectProc")
+_UNKNOWN_SETTING = re.compile(r"Unknown (?:key(?: name)?|lvalue) '([A-Za-z]+)' in section")
+
 # How far back to look for what is wrong, and how etcd says it: as JSON with a level, or in plain words about a flag.
 _LOG_LINES = 60
 _TELLING_LINE = re.compile(
@@ -157,7 +161,7 @@ def verify_unit(text: str, unit: str, missing_program_is_fine: bool = False) -> 
         raise os_error("write", exc.filename or "a temporary file", exc) from exc
     complaints = complaints_about(done.stderr, path, unit)
     ignored = "is not executable: No such file" if missing_program_is_fine else "\n"
-    others = [line for line in complaints if ignored not in line]
+    others = [line for line in complaints if ignored not in line and not is_about_hardening(line)]
     if others or (done.returncode and attributed and not complaints):
         found = others or [" ".join(line.split()) for line in done.stderr.splitlines() if line.strip()]
         raise ServiceError(
@@ -192,6 +196,12 @@ def complaints_about(output: str, path: str, unit: str) -> list[str]:
         if path in line or line.startswith((f"{unit}:", f"Unit {unit} ")):
             found.append(" ".join(line.replace(path, unit).split()))
     return found
+
+
+def is_about_hardening(line: str) -> bool:
+    """Whether systemd says no more than that it is too old for a setting that it may well leave out."""
+    match = _UNKNOWN_SETTING.search(line)
+    return match is not None and match.group(1) in _HARDENING
 
 
 def process_facts(pid: int) -> ProcessFacts | None:
@@ -283,6 +293,7 @@ __all__ = (
     "complaints_about",
     "daemon_reload",
     "enable",
+    "is_about_hardening",
     "is_available",
     "journal_tail",
     "main_pid",
