@@ -164,7 +164,7 @@ def test_extra_flags_come_last_and_sorted() -> None:
         "pre-vote": True,
         "cipher-suites": ["A", "B"],
     }
-    pairs = etcd_flags(everyone[0], everyone, settings(extra_flags=extra))
+    pairs = etcd_flags(everyone[0], everyone, settings(extra_flags=extra, min_tls_version="TLS1.2"))
     assert pairs[-4:] == [
         ("auto-compaction-mode", "periodic"),
         ("cipher-suites", "A,B"),
