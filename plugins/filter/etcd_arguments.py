@@ -29,7 +29,8 @@ options:
     description:
       - C(cluster_name), C(data_dir) and C(credentials_directory); optionally C(identity), C(client_tls),
         C(client_port),
-        C(client_ca_file), C(client_cert_file), C(client_key_file), C(listen_loopback), C(extra_flags).
+        C(client_ca_file), C(client_cert_file), C(client_key_file), C(listen_loopback), C(min_tls_version),
+        C(extra_flags).
     type: dict
     required: true
 """

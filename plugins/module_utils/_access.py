@@ -16,7 +16,10 @@ import errno
 import json
 import os
 import pwd
+import select
+import signal
 import stat
+import time
 import typing as t
 from dataclasses import dataclass
 
@@ -25,6 +28,8 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._files import group
 
 _READ, _SEARCH = 4, 1
 _LINK_LIMIT = 40
+# The child belongs to the user that is asked about, who could stop it, and the run with it.
+_CHILD_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
@@ -118,15 +123,31 @@ def _in_child(path: str, identity: Identity, planned: t.Mapping[str, Attributes]
             os._exit(status)
     os.close(writing)
     try:
-        with open(reading, "rb") as stream:
-            said = stream.read()
+        said = _read_in_time(reading)
     finally:
-        _pid, ended = os.waitpid(child, 0)
-    if ended != 0 or not said:
-        why = json.loads(said) if said else "the check was killed"
-        raise FileError(f"can't check as user {identity.name} whether {path} is readable: {why}", path=path)
-    answer = json.loads(said)
+        os.close(reading)
+        # It has said what it had to say, or it was stopped.
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    try:
+        answer = json.loads(said)
+    except ValueError:
+        answer = f"no answer within {_CHILD_SECONDS:g} seconds, or the check was killed"
+    if isinstance(answer, str):
+        raise FileError(f"can't check as user {identity.name} whether {path} is readable: {answer}", path=path)
     return None if answer is None else Barrier(*answer)
+
+
+def _read_in_time(descriptor: int) -> bytes:
+    """What comes until the other end is closed, or until it took too long."""
+    said = b""
+    end = time.monotonic() + _CHILD_SECONDS
+    while select.select([descriptor], [], [], max(0.0, end - time.monotonic()))[0]:
+        part = os.read(descriptor, 65536)
+        if not part:
+            break
+        said += part
+    return said
 
 
 def _walk(path: str, identity: Identity, planned: t.Mapping[str, Attributes], ask_kernel: bool) -> Barrier | None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import stat
 import typing as t
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -30,8 +31,14 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_rules 
     iso_time,
     validity_from,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import CryptoError, InputError, RefusedError
+from ansible_collections.ringfence.etcd.plugins.module_utils._errors import (
+    CryptoError,
+    FileError,
+    InputError,
+    RefusedError,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._given_pem import written_certificate
+from ansible_collections.ringfence.etcd.plugins.module_utils._paths import open_folder
 
 if t.TYPE_CHECKING:  # pragma: no cover
     from cryptography import x509
@@ -182,11 +189,18 @@ def locked(directory: str) -> t.Iterator[None]:
     path = os.path.join(directory, ".lock")
     with contextlib.ExitStack() as stack:
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            place = stack.enter_context(open_folder(directory))
+            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+            descriptor = os.open(".lock", flags, 0o600, dir_fd=place.descriptor)
             stack.callback(os.close, descriptor)
+            lock = os.fstat(descriptor)
+            if not stat.S_ISREG(lock.st_mode) or lock.st_nlink != 1:
+                raise FileError(
+                    f"{path} is no file of its own (another kind, or with a second name): take it away", path=path
+                )
             if os.geteuid() == 0:
                 # The folder's owner must be able to take the lock when it is not root that comes next.
-                folder = os.stat(directory)
+                folder = os.fstat(place.descriptor)
                 os.fchown(descriptor, folder.st_uid, folder.st_gid)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         except OSError as exc:

@@ -15,6 +15,17 @@ if t.TYPE_CHECKING:  # pragma: no cover
     from ansible.module_utils.basic import AnsibleModule
 
 
+def one_line(text: str) -> str:
+    """A text as one line that can be printed: white space folded, and what a terminal would act on, escaped.
+
+    Names of files come from whoever made the files.
+    """
+    folded = " ".join(text.split())
+    if folded.isprintable():
+        return folded
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in folded)
+
+
 class RingfenceError(Exception):
     """Something that the user has to know, in one line: what, where, what was found, what was wanted, the way out.
 
@@ -25,8 +36,8 @@ class RingfenceError(Exception):
     problem = "failed"
 
     def __init__(self, message: str, **details: t.Any) -> None:
-        super().__init__(" ".join(message.split()))
-        self.details = details
+        super().__init__(one_line(message))
+        self.details = {key: one_line(value) if isinstance(value, str) else value for key, value in details.items()}
 
 
 class InputError(RingfenceError):
@@ -64,4 +75,4 @@ def fail_with(module: AnsibleModule, error: RingfenceError) -> t.NoReturn:
     module.fail_json(msg=str(error), problem=error.problem, details=error.details)
 
 
-__all__ = ("CryptoError", "FileError", "InputError", "RefusedError", "RingfenceError", "ServiceError", "fail_with")
+__all__ = ("CryptoError", "FileError", "InputError", "RefusedError", "RingfenceError", "ServiceError", "fail_with", "one_line")

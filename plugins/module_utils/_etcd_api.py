@@ -16,7 +16,6 @@ import contextlib
 import hashlib
 import http.client
 import json
-import os
 import re
 import socket
 import ssl
@@ -27,10 +26,12 @@ from dataclasses import dataclass
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import (
     CryptoError,
+    FileError,
     InputError,
     ServiceError,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._files import os_error
+from ansible_collections.ringfence.etcd.plugins.module_utils._files import os_error, read_file
+from ansible_collections.ringfence.etcd.plugins.module_utils._tls_check import in_memory
 
 REQUEST_SECONDS = 5.0
 _ANSWER_BYTES = 16 * 1024 * 1024
@@ -98,26 +99,32 @@ def client_context(ca_file: str | None, cert_file: str | None, key_file: str | N
         return None
     if (cert_file is None) != (key_file is None):
         raise InputError("a client certificate needs its key and a key its certificate: give both, or none")
-    for path in filter(None, (ca_file, cert_file, key_file)):
-        try:
-            os.close(os.open(path, os.O_RDONLY))
-        except OSError as exc:
-            raise os_error("read", path, exc) from exc
+    # Read here, to a limit, and never by OpenSSL, which would wait for ever at a named pipe.
+    content = {path: _content(path) for path in filter(None, (ca_file, cert_file, key_file))}
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     # As Go does it: every certificate of the bundle is trusted, self-signed or not.
     context.verify_flags |= 0x80000  # X509_V_FLAG_PARTIAL_CHAIN; the ssl module names it only from Python 3.10 on
     path = ca_file
     try:
-        context.load_verify_locations(cafile=ca_file)
-        if cert_file is not None:
+        with in_memory(content[ca_file]) as authority:
+            context.load_verify_locations(cafile=authority)
+        if cert_file is not None and key_file is not None:
             path = f"{cert_file} with {key_file}"
-            # A password callback: without one an encrypted key would ask on the terminal.
-            context.load_cert_chain(cert_file, key_file, password=lambda: b"")
+            with in_memory(content[cert_file]) as certificate, in_memory(content[key_file]) as private_key:
+                # A password callback: without one an encrypted key would ask on the terminal.
+                context.load_cert_chain(certificate, private_key, password=lambda: b"")
     except (ssl.SSLError, ValueError) as exc:
         raise CryptoError(f"can't use {path} for TLS: {_reason(exc)}: put a sound PEM file there", path=path) from exc
     except OSError as exc:
         raise os_error("read", path, exc) from exc
     return context
+
+
+def _content(path: str) -> bytes:
+    content = read_file(path)
+    if content is None:
+        raise FileError(f"can't read {path}: no such file or directory", path=path)
+    return content
 
 
 class Client:

@@ -7,12 +7,15 @@
 A file is staged beside its target with its final owner and mode before any content is in it, flushed to disk, and
 renamed. Several files are staged all before the first is renamed, so that a full disk changes nothing.
 
+Whatever is changed is changed in an open folder, which was reached without following a link that is not root's
+(``_paths``): between plan and apply another user may have put something else in a path's place.
+
 Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 """
 
 from __future__ import annotations
 
-import errno
+import contextlib
 import grp
 import hashlib
 import os
@@ -22,33 +25,23 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import FileError
+from ansible_collections.ringfence.etcd.plugins.module_utils._paths import (
+    READ_LIMIT_BYTES,
+    open_folder,
+    open_regular,
+    os_error,
+    read_file,
+    real_path,
+)
 
 _STAGED_PREFIX = "."
 _STAGED_SUFFIX = ".ringfence-new"
+_KEPT_SUFFIX = ".replaced"
 
 # The mode of folders that are made on the way to a wanted folder; they get the caller's owner.
 NEW_PARENT_MODE = 0o755
 PROGRAM_MODE = 0o755
 _BLOCK_BYTES = 1024 * 1024
-
-# What an OSError means to the person who reads the line, and the way out.
-_REMEDIES = {
-    errno.ENOSPC: "the disk is full: make room and run again",
-    errno.EDQUOT: "the disk quota is used up: make room and run again",
-    errno.EROFS: "the file system is read-only: mount it writable or choose another folder",
-    errno.EACCES: "permission denied: run as root (become: true) or choose a folder of your own",
-    errno.EPERM: "not permitted: run as root (become: true), and see whether the file is immutable (lsattr)",
-    errno.ENOENT: "no such file or directory",
-    errno.ENOTDIR: "a part of the path is not a directory",
-    errno.ELOOP: "too many symbolic links",
-}
-
-
-def os_error(action: str, path: str, error: OSError) -> FileError:
-    """One line for an OSError: what was tried, on which path, why it failed and the way out."""
-    why = _REMEDIES.get(error.errno or 0, error.strerror or str(error))
-    return FileError(f"can't {action} {path}: {why}", path=path, errno=error.errno)
-
 
 @dataclass(frozen=True)
 class WantedDirectory:
@@ -149,25 +142,6 @@ def group_name(gid: int) -> str:
         return str(gid)
 
 
-def read_file(path: str, limit_bytes: int = 1024 * 1024) -> bytes | None:
-    """A file's content; None where there is no such file; FileError where it can't be read or is no regular file."""
-    try:
-        # Not blocking: a named pipe in the file's place would hold the run for ever.
-        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as stream:
-            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-                raise FileError(f"{path} is not a regular file: move it away", path=path)
-            content = stream.read(limit_bytes + 1)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except IsADirectoryError:
-        raise FileError(f"{path} is a directory, not a file: move it away", path=path) from None
-    except OSError as exc:
-        raise os_error("read", path, exc) from exc
-    if len(content) > limit_bytes:
-        raise FileError(f"{path} is larger than {limit_bytes} bytes: that is no key or certificate", path=path)
-    return content
-
-
 def describe(path: str) -> dict[str, t.Any]:
     """What is at a path: ``state`` (absent, file, directory, link, other), then ``owner``, ``group`` and ``mode``."""
     try:
@@ -186,19 +160,24 @@ def describe(path: str) -> dict[str, t.Any]:
 
 
 def plan_directory(wanted: WantedDirectory) -> Change | None:
-    """The change that makes the folder as wanted, or None. Links are followed: a folder may be a link to one."""
-    return _plan(wanted, "directory", os.path.realpath(wanted.path), ())
+    """The change that makes the folder as wanted, or None. Root's links are followed: a folder may be a link to one."""
+    return _plan(wanted, "directory", real_path(wanted.path), ())
 
 
 def plan_file(wanted: WantedFile) -> Change | None:
     """The change that makes the file as wanted, or None. A link is refused: renaming would replace it by a file."""
     reasons: tuple[str, ...] = ()
-    if describe(wanted.path)["state"] == "link":
+    folder, name = os.path.split(wanted.path)
+    path = os.path.join(real_path(folder), name)
+    if describe(path)["state"] == "link":
         raise FileError(f"{wanted.path} is a symbolic link: put a file there, or name its target", path=wanted.path)
     if wanted.content is not None:
-        found = read_file(wanted.path, limit_bytes=max(1024 * 1024, len(wanted.content)))
+        found = read_file(wanted.path, limit_bytes=max(READ_LIMIT_BYTES, len(wanted.content)))
         reasons = ("content",) if found is not None and found != wanted.content else ()
-    return _plan(wanted, "file", wanted.path, reasons)
+    change = _plan(wanted, "file", path, reasons)
+    if change is not None and not {"missing", "content"} & set(change.reasons):
+        _check_one_name(path, os.lstat(path), _lstat(kept_path(path)))
+    return change
 
 
 def _plan(wanted: WantedDirectory | WantedFile, kind: str, path: str, reasons: tuple[str, ...]) -> Change | None:
@@ -222,39 +201,42 @@ def _plan(wanted: WantedDirectory | WantedFile, kind: str, path: str, reasons: t
 def apply_changes(changes: t.Sequence[Change | None], keep_replaced: t.Container[str] = ()) -> dict[str, str]:
     """Carry out planned changes: folders first, then all files staged, then all renamed, in the order given.
 
-    ``keep_replaced``: paths whose present file is kept beside the new one (``<path>.replaced-<n>``) when its content
-    changes; a key is never lost. Gives back path: path of the kept file.
+    ``keep_replaced``: paths whose present file is kept beside the new one (``<path>.replaced``) when its content
+    changes, in the place of one that was kept before. Gives back path: path of the kept file.
     """
     todo = [change for change in changes if change is not None]
     for change in todo:
         if isinstance(change.wanted, WantedDirectory):
             _apply_directory(change.wanted)
     files = [change for change in todo if isinstance(change.wanted, WantedFile)]
-    staged: list[tuple[str, str]] = []
+    staged: list[_Staged] = []
     kept: dict[str, str] = {}
-    try:
+    with contextlib.ExitStack() as stack:
+        folders = _Folders(stack)
+        try:
+            for change in files:
+                wanted = t.cast(WantedFile, change.wanted)
+                if wanted.content is not None and {"missing", "content"} & set(change.reasons):
+                    staged.append(_stage(wanted, folders.holding(wanted.path)))
+                elif change.before["state"] == "absent":
+                    raise FileError(f"{wanted.path} does not exist and no content for it was given", path=wanted.path)
+            for one in staged:
+                try:
+                    if one.path in keep_replaced and _lstat(one.name, one.folder) is not None:
+                        _keep(one)
+                        kept[one.path] = kept_path(one.path)
+                    os.rename(one.temporary, one.name, src_dir_fd=one.folder, dst_dir_fd=one.folder)
+                except OSError as exc:
+                    raise os_error("write", one.path, exc) from exc
+        finally:
+            for one in staged:
+                _unlink(one.temporary, one.folder)
+        renamed = {one.path for one in staged}
         for change in files:
-            wanted = t.cast(WantedFile, change.wanted)
-            if wanted.content is not None and {"missing", "content"} & set(change.reasons):
-                staged.append((_stage(wanted), wanted.path))
-            elif change.before["state"] == "absent":
-                raise FileError(f"{wanted.path} does not exist and no content for it was given", path=wanted.path)
-        for temporary, path in staged:
-            if path in keep_replaced and os.path.lexists(path):
-                kept[path] = _keep(path)
-            os.rename(temporary, path)
-    except OSError as exc:
-        raise os_error("write", exc.filename or "a file", exc) from exc
-    finally:
-        for temporary, _path in staged:
-            if os.path.lexists(temporary):
-                os.unlink(temporary)
-    renamed = {path for _temporary, path in staged}
-    for change in files:
-        if change.path not in renamed:
-            _set_attributes(change.path, t.cast(WantedFile, change.wanted))
-    for folder in sorted({os.path.dirname(path) for path in renamed}):
-        _sync_directory(folder)
+            if change.path not in renamed:
+                _set_file_attributes(t.cast(WantedFile, change.wanted), folders.holding(change.path))
+        for path in sorted({os.path.dirname(path) for path in renamed}):
+            _sync_directory(path, folders.holding(os.path.join(path, ".")))
     return kept
 
 
@@ -274,26 +256,27 @@ def missing_parents(path: str) -> list[str]:
     return missing
 
 
-def next_kept_path(path: str) -> str:
-    """The name under which the file at a path is kept when it is replaced next."""
-    number = 1
-    while os.path.lexists(f"{path}.replaced-{number}"):
-        number += 1
-    return f"{path}.replaced-{number}"
+def kept_path(path: str) -> str:
+    """The name under which the file at a path is kept when it is replaced."""
+    return path + _KEPT_SUFFIX
 
 
 def has_leftover(path: str) -> bool:
     """Whether a killed run left something staged beside a path; it may hold a private key."""
-    return os.path.lexists(staged_path(path))
+    return any(os.path.lexists(left) for left in _leftovers(path))
 
 
 def remove_leftover(path: str) -> None:
     """Take away what a killed run left staged beside a path, if anything."""
-    try:
-        if has_leftover(path):
-            os.unlink(staged_path(path))
-    except OSError as exc:
-        raise os_error("remove", staged_path(path), exc) from exc
+    for left in _leftovers(path):
+        folder, name = os.path.split(left)
+        try:
+            with open_folder(folder) as place:
+                _unlink(name, place.descriptor)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as exc:
+            raise os_error("remove", left, exc) from exc
 
 
 def write_program(path: str, source: t.IO[bytes], limit_bytes: int) -> str:
@@ -302,60 +285,112 @@ def write_program(path: str, source: t.IO[bytes], limit_bytes: int) -> str:
     FileError where that can't be done, or the stream is longer than that: then nothing is left at the path.
     """
     found = hashlib.sha256()
+    name = os.path.basename(path)
     try:
-        if os.path.lexists(path):
-            os.unlink(path)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        with open_folder(os.path.dirname(path)) as folder:
+            _unlink(name, folder.descriptor)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            descriptor = os.open(name, flags, 0o600, dir_fd=folder.descriptor)
+            try:
+                with os.fdopen(descriptor, "wb") as stream:
+                    written = 0
+                    for block in iter(lambda: source.read(_BLOCK_BYTES), b""):
+                        written += len(block)
+                        if written > limit_bytes:
+                            raise FileError(
+                                f"{path} would be larger than {limit_bytes} bytes: that is no program of etcd's"
+                            )
+                        found.update(block)
+                        stream.write(block)
+                    os.fchmod(stream.fileno(), PROGRAM_MODE)
+                    stream.flush()
+                    os.fsync(stream.fileno())
+            except BaseException:
+                _unlink(name, folder.descriptor)
+                raise
     except OSError as exc:
+        if exc.errno is None:
+            raise
         raise os_error("write", path, exc) from exc
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            written = 0
-            for block in iter(lambda: source.read(_BLOCK_BYTES), b""):
-                written += len(block)
-                if written > limit_bytes:
-                    raise FileError(f"{path} would be larger than {limit_bytes} bytes: that is no program of etcd's")
-                found.update(block)
-                stream.write(block)
-            os.fchmod(stream.fileno(), PROGRAM_MODE)
-            stream.flush()
-            os.fsync(stream.fileno())
-    except BaseException as exc:
-        os.unlink(path)
-        if isinstance(exc, OSError) and exc.errno is not None:
-            raise os_error("write", path, exc) from exc
-        raise
     return found.hexdigest()
 
 
 def put_in_place(staged: str, path: str, kept: str) -> None:
-    """Give a staged file the name that it is for, at once. What was there has the name ``kept`` from then on."""
-    folder = os.path.dirname(path)
+    """Give a staged file the name that it is for, at once. What was there has the name ``kept`` from then on.
+
+    All three are in one folder.
+    """
+    name, kept_name = os.path.basename(path), os.path.basename(kept)
     try:
-        if os.path.lexists(path):
-            # A second name first, so that there is no moment without the file.
-            second = staged_path(kept)
-            if os.path.lexists(second):
-                os.unlink(second)
-            os.link(path, second, follow_symlinks=False)
-            os.rename(second, kept)
-        os.rename(staged, path)
+        with open_folder(os.path.dirname(path)) as folder:
+            place = folder.descriptor
+            if _lstat(name, place) is not None:
+                # A second name first, so that there is no moment without the file.
+                second = os.path.basename(staged_path(kept))
+                _unlink(second, place)
+                os.link(name, second, src_dir_fd=place, dst_dir_fd=place, follow_symlinks=False)
+                os.rename(second, kept_name, src_dir_fd=place, dst_dir_fd=place)
+            os.rename(os.path.basename(staged), name, src_dir_fd=place, dst_dir_fd=place)
+            _sync_directory(os.path.dirname(path), place)
     except OSError as exc:
         raise os_error("replace", path, exc) from exc
-    _sync_directory(folder)
 
 
-def _stage(wanted: WantedFile) -> str:
-    temporary = staged_path(wanted.path)
+def _leftovers(path: str) -> tuple[str, str]:
+    return staged_path(path), staged_path(kept_path(path))
+
+
+class _Folders:
+    """The open folders of the files that are written, each opened once."""
+
+    def __init__(self, stack: contextlib.ExitStack) -> None:
+        self._stack = stack
+        self._open: dict[str, int] = {}
+
+    def holding(self, path: str) -> int:
+        folder = os.path.dirname(path)
+        if folder not in self._open:
+            try:
+                self._open[folder] = self._stack.enter_context(open_folder(folder)).descriptor
+            except OSError as exc:
+                raise os_error("write", path, exc) from exc
+        return self._open[folder]
+
+
+class _Staged(t.NamedTuple):
+    """A file that waits under another name in its folder."""
+
+    folder: int
+    temporary: str
+    name: str
+    path: str
+
+
+def _lstat(name: str, folder: int | None = None) -> os.stat_result | None:
+    """What is at a path, or under a name in a folder; None where nothing is."""
     try:
-        if os.path.lexists(temporary):
-            os.unlink(temporary)
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        return os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def _unlink(name: str, folder: int) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(name, dir_fd=folder)
+
+
+def _stage(wanted: WantedFile, folder: int) -> _Staged:
+    name = os.path.basename(wanted.path)
+    staged = _Staged(folder, os.path.basename(staged_path(wanted.path)), name, wanted.path)
+    try:
+        _unlink(staged.temporary, folder)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(staged.temporary, flags, 0o600, dir_fd=folder)
     except OSError as exc:
         raise os_error("write", wanted.path, exc) from exc
     try:
         with os.fdopen(descriptor, "wb") as stream:
-            present = os.lstat(wanted.path) if os.path.lexists(wanted.path) else os.fstat(stream.fileno())
+            present = _lstat(name, folder) or os.fstat(stream.fileno())
             uid = present.st_uid if wanted.uid is None else wanted.uid
             gid = present.st_gid if wanted.gid is None else wanted.gid
             os.fchown(stream.fileno(), uid, gid)
@@ -364,62 +399,94 @@ def _stage(wanted: WantedFile) -> str:
             stream.flush()
             os.fsync(stream.fileno())
     except OSError as exc:
-        os.unlink(temporary)
+        _unlink(staged.temporary, folder)
         raise os_error("write", wanted.path, exc) from exc
-    return temporary
+    return staged
 
 
-def _keep(path: str) -> str:
-    """Give the file at a path a second name, so that replacing it loses nothing."""
-    while True:
-        kept = next_kept_path(path)
-        try:
-            os.link(path, kept, follow_symlinks=False)
-            return kept
-        except FileExistsError:
-            continue
+def _keep(staged: _Staged) -> None:
+    """Give the file a second name, so that replacing it loses nothing, in the place of what had that name before."""
+    folder, name, kept = staged.folder, staged.name, kept_path(staged.name)
+    present, before = os.stat(name, dir_fd=folder, follow_symlinks=False), _lstat(kept, folder)
+    if before is not None and _is_same(present, before):
+        # A run was killed right after it had kept the file.
+        return
+    temporary = os.path.basename(staged_path(kept))
+    _unlink(temporary, folder)
+    os.link(name, temporary, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
+    try:
+        os.rename(temporary, kept, src_dir_fd=folder, dst_dir_fd=folder)
+    finally:
+        _unlink(temporary, folder)
+
+
+def _is_same(one: os.stat_result, other: os.stat_result) -> bool:
+    return (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
+
+
+def _check_one_name(path: str, info: os.stat_result, kept: os.stat_result | None) -> None:
+    """FileError where the file has another name than those that it has from us: it may be any file of root's."""
+    ours = 2 if kept is not None and _is_same(info, kept) else 1
+    if info.st_nlink > ours:
+        raise FileError(
+            f"{path} has {info.st_nlink} names (hard links), so its owner and mode are another file's too: put a copy "
+            "in its place",
+            path=path,
+        )
 
 
 def _apply_directory(wanted: WantedDirectory) -> None:
-    path = os.path.realpath(wanted.path)
+    def make(folder: int, name: str, is_last: bool) -> None:
+        # Not left to the umask: with 077, common for root, nobody else would get through to the folder.
+        try:
+            os.mkdir(name, 0o700 if is_last else NEW_PARENT_MODE, dir_fd=folder)
+        except FileExistsError:
+            # Another run made it at the same time; were it no folder, opening it says so.
+            return
+        if not is_last:
+            _on_folder(folder, name, lambda descriptor: os.fchmod(descriptor, NEW_PARENT_MODE))
+
+    def set_attributes(descriptor: int) -> None:
+        _set_attributes(descriptor, wanted)
+
     try:
-        if not os.path.isdir(path):
-            for parent in missing_parents(path):
-                # Not left to the umask: with 077, common for root, nobody else would get through to the folder.
-                if _make_folder(parent, 0o777):
-                    os.chmod(parent, NEW_PARENT_MODE)
-            _make_folder(path, 0o700)
+        with open_folder(wanted.path, make) as place:
+            try:
+                _on_folder(place.descriptor, ".", set_attributes)
+            except OSError as exc:
+                raise os_error("set owner and mode of", wanted.path, exc) from exc
     except OSError as exc:
         raise os_error("create folder", wanted.path, exc) from exc
-    _set_attributes(path, wanted)
 
 
-def _make_folder(path: str, mode: int) -> bool:
-    """Whether this run made it: another may do so at the same time. OSError where something else is there."""
+def _set_file_attributes(wanted: WantedFile, folder: int) -> None:
+    name = os.path.basename(wanted.path)
     try:
-        os.mkdir(path, mode)
-    except FileExistsError:
-        if not os.path.isdir(path):
-            raise
-        return False
-    return True
-
-
-def _set_attributes(path: str, wanted: WantedDirectory | WantedFile) -> None:
-    try:
-        os.chown(path, -1 if wanted.uid is None else wanted.uid, -1 if wanted.gid is None else wanted.gid)
-        os.chmod(path, wanted.mode)
+        with open_regular(name, folder, follow=False, shown=wanted.path) as stream:
+            info = os.fstat(stream.fileno())
+            _check_one_name(wanted.path, info, _lstat(kept_path(name), folder))
+            _set_attributes(stream.fileno(), wanted)
     except OSError as exc:
-        raise os_error("set owner and mode of", path, exc) from exc
+        raise os_error("set owner and mode of", wanted.path, exc) from exc
 
 
-def _sync_directory(path: str) -> None:
+def _set_attributes(descriptor: int, wanted: WantedDirectory | WantedFile) -> None:
+    os.fchown(descriptor, -1 if wanted.uid is None else wanted.uid, -1 if wanted.gid is None else wanted.gid)
+    os.fchmod(descriptor, wanted.mode)
+
+
+def _on_folder(folder: int, name: str, act: t.Callable[[int], None]) -> None:
+    """Open a folder for more than a way through it, and act on the descriptor."""
+    descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        act(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sync_directory(path: str, folder: int) -> None:
+    try:
+        _on_folder(folder, ".", os.fsync)
     except OSError as exc:
         raise os_error("flush folder", path, exc) from exc
 
@@ -436,8 +503,8 @@ __all__ = (
     "gid_of",
     "group_name",
     "has_leftover",
+    "kept_path",
     "missing_parents",
-    "next_kept_path",
     "os_error",
     "owner_name",
     "plan_directory",

@@ -26,6 +26,18 @@ Version = tuple[int, int, int]
 FIRST_VERSION_WITH_LIST: Version = (3, 5, 15)
 OLDEST_VERSION: Version = (3, 4, 0)
 
+# From 3.4.25 and 3.5.8 on etcd can be asked for TLS 1.3 alone. The unit does it by ETCD_TLS_MIN_VERSION, so that it is
+# the same for every etcd: one that does not know the flag would not start with it, but only says so of the variable.
+TLS_VERSIONS = ("TLS1.2", "TLS1.3")
+# Of the suites that every etcd knows by name, those of TLS 1.2 without CBC and with forward secrecy. TLS 1.3 has its
+# own, and etcd refuses to start with a list of suites and TLS 1.3 alone.
+_TLS_1_2_SUITES = (
+    "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+    "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+    "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+    "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
+)
+
 # Flags that would take the fence down, or make etcd ignore it, wherever they come from.
 _FENCE_BREAKERS = {
     "config-file": "etcd would ignore every flag, the fence's too",
@@ -52,6 +64,7 @@ class FlagSettings:
     client_cert_file: str | None = None
     client_key_file: str | None = None
     listen_loopback: bool = True
+    min_tls_version: str = "TLS1.3"
     extra_flags: t.Mapping[str, t.Any] = field(default_factory=dict)
 
 
@@ -97,6 +110,7 @@ def etcd_flags(member: Member, members: t.Sequence[Member], settings: FlagSettin
     pki = settings.credentials_directory.rstrip("/")
     certificate, key, authority = f"{pki}/{member.name}.crt", f"{pki}/{member.name}.key", f"{pki}/ca.crt"
     _check_client_files(settings)
+    _check_tls_version(settings)
     flags = [
         ("name", member.name),
         ("data-dir", settings.data_dir),
@@ -120,6 +134,8 @@ def etcd_flags(member: Member, members: t.Sequence[Member], settings: FlagSettin
             ("trusted-ca-file", settings.client_ca_file or authority),
             ("client-cert-auth", "true"),
         ]
+    if settings.min_tls_version == "TLS1.2" and "cipher-suites" not in settings.extra_flags:
+        flags.append(("cipher-suites", ",".join(_TLS_1_2_SUITES)))
     if "logger" not in settings.extra_flags:
         # v3.4 has capnslog by default, whose words differ from those of every later version; those know zap alone.
         flags.append(("logger", "zap"))
@@ -135,6 +151,28 @@ def _check_client_files(settings: FlagSettings) -> None:
             "together: set "
             "all three (a pair that this CA signed for serverAuth and clientAuth), or none for the peer CA and "
             "certificate"
+        )
+
+
+def _check_tls_version(settings: FlagSettings) -> None:
+    """The oldest version of TLS, which the unit has in etcd's environment, and what does not go with it."""
+    oldest, extra = settings.min_tls_version, settings.extra_flags
+    if oldest not in TLS_VERSIONS:
+        raise InputError(f"etcd_peer_tls_min_version: {oldest!r} is not known: {' or '.join(TLS_VERSIONS)} is wanted")
+    if "tls-min-version" in extra:
+        # etcd does not start where a setting is given by a flag and by its environment.
+        raise InputError(
+            "etcd_peer_tls_extra_flags: --tls-min-version is set by the role: use etcd_peer_tls_min_version for it"
+        )
+    alone = [
+        flag
+        for flag, fits in (("cipher-suites", ("",)), ("tls-max-version", ("", "TLS1.3")))
+        if flag in extra and extra[flag] not in fits
+    ]
+    if alone and oldest == "TLS1.3":
+        raise InputError(
+            f"etcd_peer_tls_extra_flags: --{alone[0]} is refused: with TLS 1.3 alone, which is the default, etcd would "
+            "not start with it: leave it out, or set etcd_peer_tls_min_version: TLS1.2"
         )
 
 
@@ -182,6 +220,7 @@ def flag_value(name: str, value: t.Any) -> str:
 
 __all__ = (
     "FIRST_VERSION_WITH_LIST",
+    "TLS_VERSIONS",
     "FlagSettings",
     "Version",
     "allowed_common_names",

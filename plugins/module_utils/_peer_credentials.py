@@ -11,6 +11,7 @@ Note that this module util is PRIVATE to the collection. It can have breaking ch
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import os
@@ -25,7 +26,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._access import (
     find_barrier,
     identity_of,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._der import certificate_facts, read_certificates
+from ansible_collections.ringfence.etcd.plugins.module_utils._der import certificate_facts, iso_time, read_certificates
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import (
     CryptoError,
     FileError,
@@ -43,13 +44,14 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._files import (
     gid_of,
     has_leftover,
     missing_parents,
-    next_kept_path,
+    kept_path,
     plan_directory,
     plan_file,
     read_file,
     remove_leftover,
     uid_of,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._pem import CERTIFICATE_LABEL, is_read_by_all, pem_text
 from ansible_collections.ringfence.etcd.plugins.module_utils._tls_check import (
     Material,
     check_certificate,
@@ -57,6 +59,9 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._tls_check import (
     check_pair,
     check_private_key,
     check_trust_bundle,
+    private_key_block,
+    private_key_fits,
+    read_public,
 )
 
 CA, CERTIFICATE, PRIVATE_KEY = "ca", "certificate", "private_key"
@@ -94,6 +99,7 @@ class Plan:
     leftovers: tuple[str, ...]
     reasons: dict[str, list[str]]
     kept: dict[str, str]
+    kept_not_after: str | None
     notes: tuple[str, ...]
     before: dict[str, t.Any]
     after: dict[str, t.Any]
@@ -133,13 +139,14 @@ def plan_credentials(request: Request) -> Plan:
     materials = _materials(request, paths, given)
     _check_materials(materials)
 
+    written = _written(given, paths)
     wanted_directory = WantedDirectory(request.directory, request.directory_mode, ids.root_uid, ids.owner_gid)
     wanted_files = {
-        CA: WantedFile(paths[CA], 0o644, given.get(CA), ids.root_uid, ids.root_gid),
+        CA: WantedFile(paths[CA], 0o644, written.get(CA), ids.root_uid, ids.root_gid),
         PRIVATE_KEY: WantedFile(
-            paths[PRIVATE_KEY], 0o600, given.get(PRIVATE_KEY), ids.owner_uid, ids.owner_gid, secret=True
+            paths[PRIVATE_KEY], 0o600, written.get(PRIVATE_KEY), ids.owner_uid, ids.owner_gid, secret=True
         ),
-        CERTIFICATE: WantedFile(paths[CERTIFICATE], 0o644, given.get(CERTIFICATE), ids.root_uid, ids.root_gid),
+        CERTIFICATE: WantedFile(paths[CERTIFICATE], 0o644, written.get(CERTIFICATE), ids.root_uid, ids.root_gid),
     }
     planned = {"directory": _with_names(plan_directory(wanted_directory), wanted_directory, request, ids)}
     for kind in FILES:
@@ -164,7 +171,8 @@ def plan_credentials(request: Request) -> Plan:
         changes=tuple(changes.values()),
         leftovers=leftovers,
         reasons=reasons,
-        kept={paths[PRIVATE_KEY]: next_kept_path(paths[PRIVATE_KEY])} if replaces_key else {},
+        kept={paths[PRIVATE_KEY]: kept_path(paths[PRIVATE_KEY])} if replaces_key else {},
+        kept_not_after=_end_of_present(paths) if replaces_key else None,
         notes=tuple(notes),
         before=before,
         after=after,
@@ -232,8 +240,32 @@ def _given(request: Request) -> dict[str, bytes]:
         CERTIFICATE: request.certificate_content,
         PRIVATE_KEY: request.private_key_content,
     }
-    # One newline at the end, whatever templating left of it: or every second run would find a difference.
-    return {kind: f"{text.strip()}\n".encode() for kind, text in contents.items() if text is not None}
+    return {kind: text.encode("utf-8", "replace") for kind, text in contents.items() if text is not None}
+
+
+def _written(given: dict[str, bytes], paths: dict[str, str]) -> dict[str, bytes]:
+    """What goes to the files, written anew from what was read, so that no word that was pasted beside it gets there.
+
+    A file that says the same is left as it is: line ends, wrapping and comments are no difference.
+    """
+    written: dict[str, bytes] = {}
+    for kind, content in given.items():
+        ders = _ders(kind, Material(_ARGUMENTS[kind], content))
+        present = read_file(paths[kind])
+        written[kind] = b"".join(pem_text(label, der) for label, der in ders)
+        if present is not None and is_read_by_all(present):
+            with contextlib.suppress(CryptoError):
+                if _ders(kind, Material(paths[kind], present)) == ders:
+                    written[kind] = present
+    return written
+
+
+def _ders(kind: str, material: Material) -> list[tuple[str, bytes]]:
+    """What a file says, whatever it looks like."""
+    if kind == PRIVATE_KEY:
+        block = private_key_block(material)
+        return [(block.label, block.der)]
+    return [(CERTIFICATE_LABEL, certificate.der) for certificate in read_public(material)]
 
 
 def _materials(request: Request, paths: dict[str, str], given: dict[str, bytes]) -> dict[str, Material]:
@@ -278,6 +310,31 @@ def _check_materials(materials: dict[str, Material]) -> None:
         if private_key is not None:
             check_pair(certificate, private_key)
         check_certificate(certificate)
+
+
+def _end_of_present(paths: dict[str, str]) -> str | None:
+    """Until when the certificate of the present key is valid; None where it is not beside the key."""
+    try:
+        certificate, private_key = (read_file(paths[kind]) for kind in (CERTIFICATE, PRIVATE_KEY))
+        if certificate is None or private_key is None:
+            return None
+        found = Material(paths[CERTIFICATE], certificate)
+        if not private_key_fits(found, Material(paths[PRIVATE_KEY], private_key)):
+            return None
+        return iso_time(read_certificates(certificate, found.name)[0].not_after)
+    except RingfenceError:
+        return None
+
+
+def kept_line(plan: Plan) -> str | None:
+    """What to know of a key that is kept when it is replaced; None where none is."""
+    for path in plan.kept.values():
+        until = f"valid until {plan.kept_not_after}" if plan.kept_not_after else "not known here"
+        return (
+            f"the replaced private key is kept as {path}, in the place of one that was kept before; its certificate is "
+            f"{until}: take the file away when nobody needs it any more"
+        )
+    return None
 
 
 def _with_names(
@@ -389,5 +446,6 @@ __all__ = (
     "Request",
     "apply_credentials",
     "credential_paths",
+    "kept_line",
     "plan_credentials",
 )

@@ -21,6 +21,10 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._errors import Cryp
 # The one label that Go, and so etcd, takes.
 CERTIFICATE_LABEL = "CERTIFICATE"
 
+# What some editors put in front of a text: no part of it.
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+
 _BEGIN = re.compile(rb"-----BEGIN ([A-Z0-9][A-Z0-9 ]{0,60})-----[ \t]*")
 _CERTIFICATE_BLOCK = re.compile(rb"-----BEGIN CERTIFICATE-----(.*?)-----END CERTIFICATE-----", re.DOTALL)
 
@@ -36,14 +40,22 @@ class PemBlock:
 
 def split_pem(text: bytes, what: str = "the file") -> tuple[PemBlock, ...]:
     """All PEM blocks in order; text around them is skipped, as OpenSSL and Go do. CryptoError where one is broken."""
+    if text.startswith(_UTF_16_MARKS):
+        raise CryptoError(f"{what} is UTF-16 text, which etcd can't read: save it as UTF-8, or ASCII")
     blocks: list[PemBlock] = []
     label: str | None = None
     lines: list[bytes] = []
-    for line in text.splitlines():
+    for line in text[len(_BYTE_ORDER_MARK) if text.startswith(_BYTE_ORDER_MARK) else 0 :].splitlines():
         if label is None:
             begin = _BEGIN.fullmatch(line)
             if begin:
                 label, lines = begin.group(1).decode("ascii"), []
+            elif b"-----BEGIN " in line:
+                # Skipped, as OpenSSL and Go would, a block would be lost without a word.
+                raise CryptoError(
+                    f"{what} is broken PEM: a line has more on it than its -----BEGIN ...----- (indented, or text "
+                    "before or behind it): put that on a line of its own"
+                )
         elif line.rstrip() == b"-----END " + label.encode("ascii") + b"-----":
             blocks.append(_pem_block(label, lines, what))
             label = None
@@ -54,6 +66,19 @@ def split_pem(text: bytes, what: str = "the file") -> tuple[PemBlock, ...]:
     if label is not None:
         raise CryptoError(f"{what} is broken PEM: {label} begins and does not end; it was cut off or pasted in part")
     return tuple(blocks)
+
+
+def is_read_by_all(text: bytes) -> bool:
+    """Whether Go finds the same blocks in a text as ``split_pem``, which is more patient with marks and line ends."""
+    return not text.startswith(_BYTE_ORDER_MARK) and b"\r" not in text.replace(b"\r\n", b"\n")
+
+
+def pem_text(label: str, der: bytes) -> bytes:
+    """One block as OpenSSL writes it, so that the same content is always the same text."""
+    encoded = base64.b64encode(der)
+    lines = [encoded[at : at + 64] for at in range(0, len(encoded), 64)]
+    name = label.encode("ascii")
+    return b"\n".join((b"-----BEGIN " + name + b"-----", *lines, b"-----END " + name + b"-----", b""))
 
 
 def certificate_der(pem: bytes, what: str) -> bytes:
@@ -88,4 +113,4 @@ def _pem_block(label: str, lines: list[bytes], what: str) -> PemBlock:
     return PemBlock(label, tuple(headers), der)
 
 
-__all__ = ("CERTIFICATE_LABEL", "PemBlock", "certificate_der", "split_pem")
+__all__ = ("CERTIFICATE_LABEL", "PemBlock", "certificate_der", "is_read_by_all", "pem_text", "split_pem")

@@ -21,7 +21,8 @@ from dataclasses import dataclass, field
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._der import Certificate, iso_time, read_certificates
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import CryptoError, FileError
-from ansible_collections.ringfence.etcd.plugins.module_utils._pem import split_pem
+from ansible_collections.ringfence.etcd.plugins.module_utils._go_x509 import why_go_refuses
+from ansible_collections.ringfence.etcd.plugins.module_utils._pem import CERTIFICATE_LABEL, PemBlock, split_pem
 
 # A bundle's certificate is trusted even where its own issuer is not in the bundle, as Go does it.
 # (ssl.VERIFY_X509PARTIAL_CHAIN has a name only from Python 3.10 on.)
@@ -54,6 +55,43 @@ class _Encrypted(Exception):
     """Raised by the password callback: without one OpenSSL would ask on the terminal and wait forever."""
 
 
+def read_public(material: Material) -> tuple[Certificate, ...]:
+    """The certificates of a file that everybody may read; CryptoError where etcd would not read it, or it has a key."""
+    for block in split_pem(material.content, material.name):
+        if _is_key(block):
+            raise CryptoError(
+                f"{material.name} holds a private key ({block.label}) among its certificates, and that file is for "
+                "everybody to read: give the certificates alone, and the key, if it is wanted, in its own place",
+                reason="private_key",
+            )
+        if block.label != CERTIFICATE_LABEL:
+            raise CryptoError(
+                f"{material.name} holds a block {block.label}, which etcd would not read: give certificates alone, "
+                "each as a block CERTIFICATE (openssl x509 writes it so)",
+                reason="not_a_certificate",
+            )
+    certificates = read_certificates(material.content, material.name)
+    for certificate in certificates:
+        why = why_go_refuses(certificate)
+        if why is not None:
+            raise CryptoError(
+                f"{material.name} holds {_described(certificate)}, which etcd would not read: {why}: have it issued "
+                "anew without that",
+                reason="unreadable_for_etcd",
+            )
+    return certificates
+
+
+def private_key_block(private_key: Material) -> PemBlock:
+    """The one private key of a file; CryptoError as ``check_private_key``."""
+    check_private_key(private_key)
+    return next(block for block in split_pem(private_key.content, private_key.name) if _is_key(block))
+
+
+def _is_key(block: PemBlock) -> bool:
+    return block.label.endswith("PRIVATE KEY")
+
+
 def private_key_fits(certificate: Material, private_key: Material) -> bool:
     """Whether the private key belongs to the certificate; CryptoError where one of the two can't be read."""
     chain = read_certificates(certificate.content, certificate.name)
@@ -65,7 +103,7 @@ def check_private_key(private_key: Material) -> None:
     """CryptoError unless there is one private key in PEM that is not encrypted; whether it is sound, OpenSSL says."""
     if not private_key.content.strip():
         raise CryptoError(f"{private_key.name} is empty: a private key in PEM is wanted", reason="empty")
-    keys = [block for block in split_pem(private_key.content, private_key.name) if block.label.endswith("PRIVATE KEY")]
+    keys = [block for block in split_pem(private_key.content, private_key.name) if _is_key(block)]
     if not keys:
         raise CryptoError(
             f"{private_key.name} holds no private key in PEM: a line -----BEGIN PRIVATE KEY----- is wanted, not"
@@ -79,7 +117,7 @@ def check_private_key(private_key: Material) -> None:
 def check_trust_bundle(bundle: Material, now: datetime.datetime | None = None) -> tuple[Certificate, ...]:
     """The bundle's CA certificates; CryptoError unless all of them are CAs and at least one is valid now."""
     now = now or _now()
-    authorities = read_certificates(bundle.content, bundle.name)
+    authorities = read_public(bundle)
     for authority in authorities:
         if not authority.is_ca:
             raise CryptoError(
@@ -98,7 +136,7 @@ def check_certificate(certificate: Material, now: datetime.datetime | None = Non
     Only what the certificate itself says: for when its key or the trust bundle is not at hand yet.
     """
     now = now or _now()
-    leaf = read_certificates(certificate.content, certificate.name)[0]
+    leaf = read_public(certificate)[0]
     if leaf.is_ca:
         raise CryptoError(
             f"{certificate.name} holds {_described(leaf)}, a CA's certificate: the member's own is wanted"
@@ -120,7 +158,7 @@ def check_certificate(certificate: Material, now: datetime.datetime | None = Non
 def check_credentials(bundle: Material, certificate: Material, private_key: Material) -> Certificate:
     """The leaf, proved good: the key fits, and a mutual TLS handshake with the bundle as trust succeeds."""
     authorities = check_trust_bundle(bundle)
-    chain = read_certificates(certificate.content, certificate.name)
+    chain = read_public(certificate)
     check_pair(certificate, private_key)
     leaf = check_certificate(certificate)
     refusal = _refusal(authorities, chain, certificate, private_key)
@@ -315,5 +353,7 @@ __all__ = (
     "check_private_key",
     "check_trust_bundle",
     "in_memory",
+    "private_key_block",
     "private_key_fits",
+    "read_public",
 )

@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import FileError
-from ansible_collections.ringfence.etcd.plugins.module_utils._files import os_error
+from ansible_collections.ringfence.etcd.plugins.module_utils._paths import list_names, read_head
 
 _METADATA_TYPE = 1
 _CHECKSUM_TYPE = 4
@@ -30,19 +30,14 @@ def read_identity(data_dir: str, wal_dir: str | None = None) -> tuple[str, str] 
     The newest file that can be understood counts: after a crash the very last one may be cut short.
     """
     folder = wal_dir or os.path.join(data_dir, "member", "wal")
-    try:
-        names = sorted((name for name in os.listdir(folder) if name.endswith(".wal")), reverse=True)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as exc:
-        raise os_error("read", folder, exc) from exc
+    names = [name for name in reversed(list_names(folder) or ()) if name.endswith(".wal")]
     problem: ValueError | None = None
     for name in names:
+        head = read_head(os.path.join(folder, name), _HEAD_BYTES)
         try:
-            with open(os.path.join(folder, name), "rb") as stream:
-                return identity_of(stream.read(_HEAD_BYTES))
-        except OSError as exc:
-            raise os_error("read", os.path.join(folder, name), exc) from exc
+            # etcd renames and removes its logs while it runs.
+            if head is not None:
+                return identity_of(head)
         except ValueError as exc:
             problem = problem or exc
     if problem is None:

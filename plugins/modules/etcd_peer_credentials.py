@@ -19,7 +19,11 @@ description:
     runs as must be able to read all three files along the whole path.
   - Where a check fails, nothing is changed.
   - Content that is not given stays as it is on the host, takes part in the checks, and its owner and mode are repaired.
-  - A private key that is replaced is kept beside the new one as C(<name>.key.replaced-<number>).
+  - What is given is written anew from what was read in it, so nothing that was pasted beside it gets to the host. A file
+    that holds the same already is left as it is, however it is written.
+  - Trust bundle and certificate must hold nothing but certificates, each one that etcd can read.
+  - A private key that is replaced is kept beside the new one as C(<name>.key.replaced), in the place of one that was
+    kept before. A warning says so.
   - Needs nothing but Python on the host.
 author:
   - ringfence.etcd contributors (@ringfence)
@@ -142,7 +146,14 @@ kept:
   description: Where a replaced private key is kept, by its path.
   returned: success
   type: dict
-  sample: {/etc/etcd/pki/etcd-1.key: /etc/etcd/pki/etcd-1.key.replaced-1}
+  sample: {/etc/etcd/pki/etcd-1.key: /etc/etcd/pki/etcd-1.key.replaced}
+kept_not_after:
+  description:
+    - Until when the certificate of the replaced private key is valid.
+    - V(none) where no key is replaced, or where its certificate is not beside it.
+  returned: success
+  type: str
+  sample: '2027-11-23T22:54:00Z'
 paths:
   description: Where the files are.
   returned: success
@@ -183,6 +194,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._errors import Inpu
 from ansible_collections.ringfence.etcd.plugins.module_utils._peer_credentials import (
     Request,
     apply_credentials,
+    kept_line,
     plan_credentials,
 )
 
@@ -238,9 +250,13 @@ def main() -> t.NoReturn:
         "changed": plan.changed,
         "reasons": plan.reasons,
         "kept": kept,
+        "kept_not_after": plan.kept_not_after,
         "paths": plan.paths,
         "notes": list(plan.notes),
     }
+    line = kept_line(plan)
+    if line is not None:
+        module.warn(line)
     if module._diff:
         result["diff"] = {"before": plan.before, "after": plan.after}
     module.exit_json(**result)

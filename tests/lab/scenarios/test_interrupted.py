@@ -40,7 +40,7 @@ def test_a_killed_first_run_is_finished_by_the_next(
     for host, answer in controller.on_each(PAIR, f"ls -A {PKI}").items():
         left = set(answer.split()) - {"ca.crt", f"{host}.crt", f"{host}.key"}
         # A key that a killed run had put there may be kept beside its successor; nothing half-written stays.
-        assert all(".replaced-" in name for name in left), left
+        assert all(name.endswith(".replaced") for name in left), left
 
 
 def test_a_full_disk_changes_nothing_and_says_so(controller: Controller, lab: Lab) -> None:

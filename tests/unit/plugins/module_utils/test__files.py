@@ -16,7 +16,7 @@ import subprocess
 import typing as t
 
 import pytest
-from ansible_collections.ringfence.etcd.plugins.module_utils import _files
+
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import FileError
 from ansible_collections.ringfence.etcd.plugins.module_utils._files import (
     WantedDirectory,
@@ -28,7 +28,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._files import (
     group_name,
     has_leftover,
     missing_parents,
-    next_kept_path,
+    kept_path,
     owner_name,
     plan_directory,
     plan_file,
@@ -151,7 +151,7 @@ def test_read_errors_have_a_remedy(tmp_path: pathlib.Path, monkeypatch: pytest.M
     def refuse(*_arguments: t.Any, **_options: t.Any) -> t.Any:
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr("builtins.open", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(FileError, match="can't read /x: permission denied: run as root"):
         read_file("/x")
 
@@ -236,9 +236,9 @@ def test_all_are_staged_before_the_first_is_renamed(tmp_path: pathlib.Path, monk
     steps: list[str] = []
     rename, fsync = os.rename, os.fsync
 
-    def watched_rename(source: str, target: str) -> None:
+    def watched_rename(source: str, target: str, **folders: t.Any) -> None:
         steps.append(f"rename {os.path.basename(target)}")
-        rename(source, target)
+        rename(source, target, **folders)
 
     def watched_fsync(descriptor: int) -> None:
         steps.append("flush " + os.path.basename(os.readlink(f"/proc/self/fd/{descriptor}")))
@@ -321,17 +321,17 @@ def test_what_another_run_makes_at_the_same_time(
     """Between the look and the making: a folder is as good as an own one and keeps its mode, a file is an error."""
     path = tmp_path / name
     change = plan_directory(WantedDirectory(str(tmp_path / "a" / "pki"), 0o750))
+    mkdir = os.mkdir
 
-    def make_and_look(wanted: str) -> list[str]:
-        missing = missing_parents(wanted)
-        path.parent.mkdir(exist_ok=True)
-        if what == "folder":
-            path.mkdir(0o711)
-        else:
-            path.touch()
-        return missing
+    def make_late(wanted: str, mode: int = 0o777, *, dir_fd: int | None = None) -> None:
+        if dir_fd is not None and wanted == path.name:
+            if what == "folder":
+                mkdir(path, 0o711)
+            else:
+                path.touch()
+        mkdir(wanted, mode, dir_fd=dir_fd)
 
-    monkeypatch.setattr(_files, "missing_parents", make_and_look)
+    monkeypatch.setattr(os, "mkdir", make_late)
     if what == "file":
         with pytest.raises(FileError, match="can't create folder"):
             apply_changes([change])
@@ -346,6 +346,119 @@ def test_a_link_to_a_folder_is_followed(tmp_path: pathlib.Path) -> None:
     (tmp_path / "link").symlink_to("real")
     apply_changes([plan_directory(WantedDirectory(str(tmp_path / "link"), 0o755))])
     assert mode_of(tmp_path / "real") == 0o755 and (tmp_path / "link").is_symlink()
+
+
+# Another user has been there -----------------------------------------------------------------------------------------
+
+# Stands for etcd's user.
+SOMEBODY = 64123
+
+
+@pytest.fixture
+def theirs(open_folder: pathlib.Path) -> pathlib.Path:
+    """A folder that another user may write, with a file of that user's, beside a folder and a file of root's."""
+    for name in ("theirs", "etc"):
+        (open_folder / name).mkdir()
+        write(open_folder / name / "file", b"x", 0o640)
+    os.chown(open_folder / "theirs", SOMEBODY, SOMEBODY)
+    os.chown(open_folder / "theirs" / "file", SOMEBODY, SOMEBODY)
+    return open_folder / "theirs"
+
+
+def state_of(path: pathlib.Path) -> dict[str, tuple[int, int, int]]:
+    """Owner, group and mode of all that is in a folder, and of the folder."""
+    found = {name: os.lstat(path / name) for name in (".", *os.listdir(path))}
+    return {name: (info.st_uid, info.st_gid, stat.S_IMODE(info.st_mode)) for name, info in found.items()}
+
+
+def plant(link: pathlib.Path, target: str) -> None:
+    link.symlink_to(target)
+    os.chown(link, SOMEBODY, SOMEBODY, follow_symlinks=False)
+
+
+@as_root
+@pytest.mark.parametrize("below", ["", "/new", "/new/deep"])
+def test_a_folder_that_became_a_link_is_not_given_away(theirs: pathlib.Path, below: str) -> None:
+    etc = theirs.parent / "etc"
+    before = state_of(etc)
+    plant(theirs / "data", "../etc")
+    wanted = WantedDirectory(str(theirs / "data") + below, 0o700, SOMEBODY, SOMEBODY)
+    with pytest.raises(FileError, match="theirs/data, on the way to .*, is a symbolic link that belongs to 64123"):
+        plan_directory(wanted)
+    # Between plan and apply.
+    (theirs / "data").unlink()
+    change = plan_directory(wanted)
+    plant(theirs / "data", str(etc))
+    with pytest.raises(FileError, match="is a symbolic link that belongs to 64123"):
+        apply_changes([change])
+    assert state_of(etc) == before
+
+
+@as_root
+def test_roots_own_link_counts_only_in_a_folder_of_roots(theirs: pathlib.Path) -> None:
+    os.symlink("../etc", theirs / "link")
+    with pytest.raises(FileError, match="is a symbolic link that lies in a folder of 64123"):
+        plan_directory(WantedDirectory(str(theirs / "link"), 0o700))
+    os.symlink("etc", theirs.parent / "link")
+    assert plan_directory(WantedDirectory(str(theirs.parent / "link" / ".." / "etc"), 0o755)) is None
+    theirs.parent.chmod(0o775)
+    with pytest.raises(FileError, match=r"lies in a folder that others may write \(0775\)"):
+        plan_directory(WantedDirectory(str(theirs.parent / "link"), 0o700))
+
+
+@as_root
+def test_nothing_is_written_beyond_a_link_of_somebody_elses(theirs: pathlib.Path) -> None:
+    etc = theirs.parent / "etc"
+    (theirs / "pki").mkdir()
+    changes = [plan_file(WantedFile(str(theirs / "pki" / name), 0o600, b"new")) for name in ("new", "file")]
+    (theirs / "pki").rmdir()
+    plant(theirs / "pki", "../etc")
+    for late in changes:
+        with pytest.raises(FileError, match="is a symbolic link that belongs to 64123"):
+            apply_changes([late])
+    with pytest.raises(FileError, match="is a symbolic link that belongs to 64123"):
+        plan_file(WantedFile(str(theirs / "pki" / "file"), 0o600))
+    (etc / ".file.ringfence-new").touch()
+    with pytest.raises(FileError, match="is a symbolic link that belongs to 64123"):
+        remove_leftover(str(theirs / "pki" / "file"))
+    assert sorted(os.listdir(etc)) == [".file.ringfence-new", "file"] and (etc / "file").read_bytes() == b"x"
+
+
+@as_root
+@pytest.mark.parametrize("content", [b"x", None])
+def test_a_file_that_became_a_link_or_has_a_second_name_is_left_alone(
+    theirs: pathlib.Path, content: bytes | None
+) -> None:
+    etc, path = theirs.parent / "etc", theirs / "file"
+    before = state_of(etc)
+    wanted = WantedFile(str(path), 0o600, content, SOMEBODY, SOMEBODY)
+    change = plan_file(wanted)
+    path.unlink()
+    plant(path, "../etc/file")
+    with pytest.raises(FileError, match="theirs/file is not a regular file"):
+        apply_changes([change])
+    path.unlink()
+    os.link(etc / "file", path)
+    line = r"theirs/file has 2 names \(hard links\), so its owner and mode are another file's too: put a copy"
+    with pytest.raises(FileError, match=line):
+        plan_file(wanted)
+    with pytest.raises(FileError, match=line):
+        apply_changes([change])
+    assert state_of(etc) == before
+    # Other content is another file, and the old one keeps what it has.
+    apply_changes([plan_file(WantedFile(str(path), 0o600, b"new", SOMEBODY, SOMEBODY))])
+    assert state_of(etc) == before and path.read_bytes() == b"new" and (etc / "file").read_bytes() == b"x"
+
+
+@as_root
+def test_a_pipe_or_a_device_that_came_late_is_left_alone(theirs: pathlib.Path) -> None:
+    path = theirs / "file"
+    change = plan_file(WantedFile(str(path), 0o600))
+    path.unlink()
+    os.mkfifo(path, 0o644)
+    with pytest.raises(FileError, match="theirs/file is not a regular file"):
+        apply_changes([change])
+    assert mode_of(path) == 0o644
 
 
 # What a killed run leaves ---------------------------------------------------------------------------------------
@@ -397,17 +510,17 @@ def test_a_run_killed_between_the_renames_is_finished_by_the_next(
 
     rename, count = os.rename, 0
 
-    def dying_rename(source: str, target: str) -> None:
+    def dying_rename(source: str, target: str, **folders: t.Any) -> None:
         nonlocal count
         count += 1
         if count > killed_at:
             raise Killed
-        rename(source, target)
+        rename(source, target, **folders)
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "rename", dying_rename)
         # A killed process does not clean up.
-        patch.setattr(os, "unlink", lambda path: None)
+        patch.setattr(os, "unlink", lambda path, **folder: None)
         with pytest.raises(Killed):
             apply_changes([*map(plan_file, wanted_three(tmp_path))])
     assert sum(name.endswith("ringfence-new") for name in os.listdir(tmp_path)) == 3 - killed_at
@@ -509,32 +622,65 @@ def test_a_failing_rename_leaves_nothing_staged(tmp_path: pathlib.Path) -> None:
 # A key is never lost --------------------------------------------------------------------------------------------
 
 
-def test_a_replaced_key_is_kept(tmp_path: pathlib.Path) -> None:
+def test_the_last_replaced_key_is_kept(tmp_path: pathlib.Path) -> None:
     path = str(tmp_path / "m.key")
     for number, content in enumerate((b"one", b"two", b"three")):
-        expected = {} if number == 0 else {path: next_kept_path(path)}
+        expected = {} if number == 0 else {path: kept_path(path)}
         assert apply_changes([plan_file(WantedFile(path, 0o600, content))], keep_replaced=[path]) == expected
     assert (tmp_path / "m.key").read_bytes() == b"three"
-    assert (tmp_path / "m.key.replaced-1").read_bytes() == b"one"
-    assert (tmp_path / "m.key.replaced-2").read_bytes() == b"two"
-    assert mode_of(tmp_path / "m.key.replaced-1") == 0o600
+    assert (tmp_path / "m.key.replaced").read_bytes() == b"two"
+    assert mode_of(tmp_path / "m.key.replaced") == 0o600
+    assert sorted(os.listdir(tmp_path)) == ["m.key", "m.key.replaced"]
 
 
-def test_a_kept_name_that_is_taken_is_not_overwritten(tmp_path: pathlib.Path) -> None:
+def test_a_link_under_the_kept_name_is_replaced_and_not_followed(tmp_path: pathlib.Path) -> None:
+    path, victim = write(tmp_path / "m.key", b"one", 0o600), write(tmp_path / "victim", b"v")
+    (tmp_path / "m.key.replaced").symlink_to("victim")
+    (tmp_path / ".m.key.replaced.ringfence-new").symlink_to("victim")
+    assert apply_changes([plan_file(WantedFile(path, 0o600, b"two"))], keep_replaced=[path]) == {path: kept_path(path)}
+    assert (tmp_path / "m.key.replaced").read_bytes() == b"one" and not (tmp_path / "m.key.replaced").is_symlink()
+    assert pathlib.Path(victim).read_bytes() == b"v"
+    assert sorted(os.listdir(tmp_path)) == ["m.key", "m.key.replaced", "victim"]
+
+
+def test_a_folder_under_the_kept_name_has_a_line(tmp_path: pathlib.Path) -> None:
     path = write(tmp_path / "m.key", b"one", 0o600)
-    (tmp_path / "m.key.replaced-1").symlink_to("nowhere")
-    kept = apply_changes([plan_file(WantedFile(path, 0o600, b"two"))], keep_replaced=[path])
-    assert kept == {path: f"{path}.replaced-2"}
+    (tmp_path / "m.key.replaced").mkdir()
+    with pytest.raises(FileError, match=r"can't write .*m\.key"):
+        apply_changes([plan_file(WantedFile(path, 0o600, b"two"))], keep_replaced=[path])
+    assert pathlib.Path(path).read_bytes() == b"one"
+    assert sorted(os.listdir(tmp_path)) == ["m.key", "m.key.replaced"]
 
 
-def test_a_name_taken_in_between_is_not_overwritten(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = write(tmp_path / "m.key", b"one", 0o600)
-    write(tmp_path / "m.key.replaced-1", b"other")
-    names = iter((f"{path}.replaced-1", f"{path}.replaced-2"))
-    monkeypatch.setattr(_files, "next_kept_path", lambda path: next(names))
-    kept = apply_changes([plan_file(WantedFile(path, 0o600, b"two"))], keep_replaced=[path])
-    assert kept == {path: f"{path}.replaced-2"}
-    assert (tmp_path / "m.key.replaced-1").read_bytes() == b"other"
+@pytest.mark.parametrize("killed_at", [0, 1])
+def test_a_run_killed_while_it_keeps_a_key_is_finished_by_the_next(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, killed_at: int
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    path, count, rename = write(tmp_path / "m.key", b"one", 0o640), 0, os.rename
+
+    def dying_rename(*names: t.Any, **folders: t.Any) -> None:
+        nonlocal count
+        count += 1
+        if count > killed_at:
+            raise Killed
+        rename(*names, **folders)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "rename", dying_rename)
+        patch.setattr(os, "unlink", lambda path, **folder: None)
+        with pytest.raises(Killed):
+            apply_changes([plan_file(WantedFile(path, 0o640, b"two"))], keep_replaced=[path])
+    assert has_leftover(path)
+    remove_leftover(path)
+    # The kept name is ours: it does not make a stranger's file of the key.
+    apply_changes([plan_file(WantedFile(path, 0o600, None))])
+    assert mode_of(path) == 0o600
+    apply_changes([plan_file(WantedFile(path, 0o600, b"two"))], keep_replaced=[path])
+    assert sorted(os.listdir(tmp_path)) == ["m.key", "m.key.replaced"]
+    assert [(tmp_path / name).read_bytes() for name in ("m.key", "m.key.replaced")] == [b"two", b"one"]
 
 
 @pytest.mark.parametrize("content", [b"one", None])

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 import pytest
@@ -163,13 +164,44 @@ def test_extra_flags_come_last_and_sorted() -> None:
         "pre-vote": True,
         "cipher-suites": ["A", "B"],
     }
-    pairs = etcd_flags(everyone[0], everyone, settings(extra_flags=extra))
+    pairs = etcd_flags(everyone[0], everyone, settings(extra_flags=extra, min_tls_version="TLS1.2"))
     assert pairs[-4:] == [
         ("auto-compaction-mode", "periodic"),
         ("cipher-suites", "A,B"),
         ("pre-vote", "true"),
         ("quota-backend-bytes", "8589934592"),
     ]
+
+
+GCM = (
+    "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,"
+    "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384"
+)
+
+
+def test_suites_are_given_with_tls_1_2_alone() -> None:
+    assert "cipher-suites" not in flags()
+    assert flags(min_tls_version="TLS1.2")["cipher-suites"] == GCM
+    own = {"cipher-suites": ["TLS_RSA_WITH_AES_128_CBC_SHA"]}
+    assert flags(min_tls_version="TLS1.2", extra_flags=own)["cipher-suites"] == "TLS_RSA_WITH_AES_128_CBC_SHA"
+    for maximum in ("TLS1.2", "TLS1.3", ""):
+        assert flags(min_tls_version="TLS1.2", extra_flags={"tls-max-version": maximum})["tls-max-version"] == maximum
+    assert flags(extra_flags={"tls-max-version": "TLS1.3"})["tls-max-version"] == "TLS1.3"
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"extra_flags": {"cipher-suites": [GCM]}}, "--cipher-suites is refused: with TLS 1.3 alone"),
+        ({"extra_flags": {"tls-max-version": "TLS1.2"}}, "--tls-max-version is refused: with TLS 1.3 alone"),
+        ({"extra_flags": {"tls-min-version": "TLS1.3"}}, "--tls-min-version is set by the role"),
+        ({"min_tls_version": "TLS1.2", "extra_flags": {"tls-min-version": "TLS1.2"}}, "use etcd_peer_tls_min_version"),
+        ({"min_tls_version": "1.3"}, "etcd_peer_tls_min_version: '1.3' is not known: TLS1.2 or TLS1.3 is wanted"),
+    ],
+)
+def test_what_etcd_would_not_start_with_is_refused(more: dict[str, t.Any], words: str) -> None:
+    with pytest.raises(InputError, match=re.escape(words)):
+        flags(**more)
 
 
 def test_a_logger_of_the_users_is_kept() -> None:

@@ -33,6 +33,7 @@ from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certific
     key_pem,
     new_key,
 )
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 CA = issue("etcd peer CA", is_ca=True)
@@ -180,7 +181,27 @@ BAD = {
         None, "/pki/etcd-1.crt is broken PEM", leaf=Material("/pki/etcd-1.crt", LEAF.pem[:99].encode())
     ),
     "key as the certificate": Bad(
-        None, "holds no PEM certificate", leaf=Material("/pki/etcd-1.crt", LEAF.key_pem.encode())
+        "private_key", "/pki/etcd-1.crt holds a private key", leaf=Material("/pki/etcd-1.crt", LEAF.key_pem.encode())
+    ),
+    "key behind the certificate": Bad(
+        "private_key",
+        "/pki/etcd-1.crt holds a private key .PRIVATE KEY. among its certificates",
+        leaf=Material("/pki/etcd-1.crt", (LEAF.pem + LEAF.key_pem).encode()),
+    ),
+    "CA's key behind the CA": Bad(
+        "private_key",
+        "/pki/ca.crt holds a private key .EC PRIVATE KEY. among its certificates",
+        trust=Material("/pki/ca.crt", (CA.pem + key_pem(CA.key, traditional=True)).encode()),
+    ),
+    "a block that is no certificate": Bad(
+        "not_a_certificate",
+        "/pki/ca.crt holds a block TRUSTED CERTIFICATE, which etcd would not read",
+        trust=Material("/pki/ca.crt", (CA.pem + CA.pem.replace(" CERT", " TRUSTED CERT")).encode()),
+    ),
+    "a CA on a curve that Go does not know": Bad(
+        "unreadable_for_etcd",
+        "/pki/ca.crt holds old CA, serial number .*, which etcd would not read: its key is on a curve",
+        trust=bundle(CA, issue("old CA", is_ca=True, key=ec.generate_private_key(ec.SECP256K1()))),
     ),
     "empty bundle": Bad(None, "/pki/ca.crt is empty", trust=Material("/pki/ca.crt", b"")),
 }

@@ -179,8 +179,17 @@ def test_client_context_names_the_file(tmp_path: pathlib.Path) -> None:
             _etcd_api.client_context(str(broken), None, None)
     with pytest.raises(InputError, match="give both"):
         _etcd_api.client_context(str(broken), str(broken), None)
-    with pytest.raises(FileError, match="Is a directory"):
+    with pytest.raises(FileError, match="is a directory, not a file"):
         _etcd_api.client_context(str(tmp_path), None, None)
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_a_pipe_among_the_clients_files_does_not_block(tmp_path: pathlib.Path, number: int) -> None:
+    paths = files(tmp_path, CA, CLIENT_PAIR)
+    os.unlink(paths[number])
+    os.mkfifo(paths[number])
+    with pytest.raises(FileError, match=f"{re.escape(paths[number])} is not a regular file"):
+        _etcd_api.client_context(*paths)
 
 
 # With TLS, against a real server ------------------------------------------------------------------------------------

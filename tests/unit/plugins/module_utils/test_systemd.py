@@ -35,6 +35,20 @@ def test_only_lines_about_the_unit_are_complaints() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("/tmp/etcd.service:30: Unknown key 'PrivateIPC' in section [Service], ignoring.", True),
+        ("/tmp/etcd.service:30: Unknown key name 'ProtectProc' in section 'Service', ignoring.", True),
+        ("[/tmp/etcd.service:30] Unknown lvalue 'ProtectClock' in section 'Service'", True),
+        ("/tmp/etcd.service:30: Unknown key 'MemoryMxa' in section [Service], ignoring.", False),
+        ("/tmp/etcd.service:30: Failed to parse PrivateIPC=, ignoring: PrivateIPC", False),
+    ],
+)
+def test_a_systemd_may_be_too_old_for_hardening(line: str, expected: bool) -> None:
+    assert _systemd.is_about_hardening(line) is expected
+
+
 def fake_run(monkeypatch: pytest.MonkeyPatch, *answers: tuple[int, str]) -> list[list[str]]:
     """Answers of systemd-analyze in turn; gives the commands that were run. PATH stands for the temporary file."""
     commands: list[list[str]] = []

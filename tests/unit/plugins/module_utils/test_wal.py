@@ -4,12 +4,16 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import FileError
+from ansible_collections.ringfence.etcd.plugins.module_utils._paths import NAMES_LIMIT
 from ansible_collections.ringfence.etcd.plugins.module_utils._wal import identity_of, read_identity
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.ordinary_user import ordinary_user
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 # The first 112 bytes of the logs of real etcds, and the ids that these printed when they started.
 HEAD_3_4_23 = bytes.fromhex(
@@ -101,5 +105,46 @@ def test_a_folder_that_may_not_be_read(open_folder: pathlib.Path) -> None:
 
 def test_a_log_that_can_not_be_read(tmp_path: pathlib.Path) -> None:
     (tmp_path / "member" / "wal" / "0.wal").mkdir(parents=True)
-    with pytest.raises(FileError, match=r"can't read .*/member/wal/0\.wal: Is a directory"):
+    with pytest.raises(FileError, match=r"/member/wal/0\.wal is a directory, not a file: move it away"):
         read_identity(str(tmp_path))
+
+
+def test_a_pipe_among_the_logs_does_not_block(tmp_path: pathlib.Path) -> None:
+    write_log(tmp_path, "0000000000000000-0000000000000000.wal", HEAD_3_4_23)
+    os.mkfifo(tmp_path / "member" / "wal" / "zzzz.wal")
+    with pytest.raises(FileError, match=r"/member/wal/zzzz\.wal is not a regular file: move it away"):
+        read_identity(str(tmp_path))
+
+
+def test_a_log_with_a_strange_name_has_one_line(tmp_path: pathlib.Path) -> None:
+    write_log(tmp_path, "0000000000000000-0000000000000000.wal", HEAD_3_4_23)
+    os.mkfifo(os.fsencode(tmp_path) + b"/member/wal/z\xff\n\x1b[31m.wal")
+    with pytest.raises(FileError) as caught:
+        read_identity(str(tmp_path))
+    for text in (str(caught.value), caught.value.details["path"]):
+        assert text.isprintable() and r"z\udcff" in text and r"\x1b[31m.wal" in text
+
+
+def test_a_log_that_etcd_took_away_meanwhile_is_none(tmp_path: pathlib.Path) -> None:
+    write_log(tmp_path, "0000000000000000-0000000000000000.wal", HEAD_3_4_23)
+    (tmp_path / "member" / "wal" / "0000000000000001-0000000000000000.wal").symlink_to("gone")
+    assert read_identity(str(tmp_path)) == IDENTITY_3_4_23
+
+
+def test_a_folder_without_end_is_not_read_to_its_end(tmp_path: pathlib.Path) -> None:
+    write_log(tmp_path, "0.wal", HEAD_3_4_23)
+    for number in range(NAMES_LIMIT):
+        os.mkfifo(tmp_path / "member" / "wal" / str(number))
+    with pytest.raises(FileError, match=r"/member/wal has more than 10000 entries: clear away"):
+        read_identity(str(tmp_path))
+
+
+@settings(max_examples=300, deadline=None, derandomize=True, database=None)
+@given(st.binary(max_size=200) | st.builds(lambda at, by, head: head[:at] + by + head[at + len(by) :],
+       st.integers(0, 111), st.binary(max_size=12), st.sampled_from([HEAD_3_4_23, HEAD_3_6_16])))
+def test_whatever_stands_there_is_an_identity_or_a_value_error(head: bytes) -> None:
+    try:
+        member, cluster = identity_of(head)
+    except ValueError:
+        return
+    assert 0 < int(member, 16) < 1 << 64 and 0 < int(cluster, 16) < 1 << 64

@@ -267,15 +267,15 @@ def test_killed_at_any_rename_the_next_run_converges(
     class Killed(BaseException):
         pass
 
-    def dying(source: str, target: str) -> None:
+    def dying(source: str, target: str, **folders: t.Any) -> None:
         if len(done) == renames:
             raise Killed
         done.append(target)
-        rename(source, target)
+        rename(source, target, **folders)
 
     with monkeypatch.context() as patched:
         patched.setattr(os, "rename", dying)
-        patched.setattr(os, "unlink", lambda path: None)
+        patched.setattr(os, "unlink", lambda path, **folder: None)
         with pytest.raises(Killed):
             ensure(folder)
     key = (folder / "ca.key").read_bytes() if renames else None

@@ -11,11 +11,13 @@ import json
 import os
 import pathlib
 import pwd
+import re
 import stat
 import struct
 import typing as t
 
 import pytest
+from ansible_collections.ringfence.etcd.plugins.module_utils._der import iso_time, read_certificates
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certificate_maker import (
     DAY,
     NOW,
@@ -34,6 +36,7 @@ GROUP = grp.getgrgid(pwd.getpwnam(OWNER).pw_gid).gr_name
 CA = issue("etcd peer CA", is_ca=True)
 OTHER_CA = issue("other CA", is_ca=True)
 LEAF = issue("etcd-1.example.com", CA)
+LEAF_END = iso_time(read_certificates(LEAF.pem)[0].not_after)
 RENEWED = issue("etcd-1.example.com", CA, key=LEAF.key)
 REPLACED = issue("etcd-1.example.com", CA)
 Args = dict[str, t.Any]
@@ -135,14 +138,87 @@ def test_only_a_renewed_certificate(pki: pathlib.Path) -> None:
 def test_a_replaced_key_is_kept(pki: pathlib.Path) -> None:
     put(pki, **ALL)
     new: Args = {"certificate_content": REPLACED.pem, "private_key_content": REPLACED.key_pem}
-    kept = {str(pki / "etcd-1.key"): str(pki / "etcd-1.key.replaced-1")}
+    kept = {str(pki / "etcd-1.key"): str(pki / "etcd-1.key.replaced")}
     predicted = put(pki, check_mode=True, **new)
     assert predicted["kept"] == kept and sorted(os.listdir(pki)) == ["ca.crt", "etcd-1.crt", "etcd-1.key"]
     answer = put(pki, **new)
     assert answer["kept"] == kept and answer["reasons"] == {"private_key": ["content"], "certificate": ["content"]}
-    assert (pki / "etcd-1.key.replaced-1").read_text() == LEAF.key_pem
-    assert stat.S_IMODE(os.lstat(pki / "etcd-1.key.replaced-1").st_mode) == 0o600
-    assert not put(pki, **new)["changed"]
+    for told in (predicted, answer):
+        assert told["kept_not_after"] == LEAF_END
+        # Newer versions of ansible-core put more round a warning than its text.
+        line = json.dumps(told["warnings"])
+        assert len(told["warnings"]) == 1 and f"is kept as {pki}/etcd-1.key.replaced" in line and f"valid until {LEAF_END}" in line
+    assert (pki / "etcd-1.key.replaced").read_text() == LEAF.key_pem
+    assert stat.S_IMODE(os.lstat(pki / "etcd-1.key.replaced").st_mode) == 0o600
+    quiet = put(pki, **new)
+    assert not quiet["changed"] and quiet["kept_not_after"] is None and "warnings" not in quiet
+
+
+def test_of_replaced_keys_the_last_one_is_kept(pki: pathlib.Path) -> None:
+    put(pki, **ALL)
+    put(pki, certificate_content=REPLACED.pem, private_key_content=REPLACED.key_pem)
+    third = issue("etcd-1.example.com", CA)
+    # The key's own certificate is not beside it, so nobody knows until when it is valid.
+    (pki / "etcd-1.crt").write_text(LEAF.pem)
+    answer = put(pki, certificate_content=third.pem, private_key_content=third.key_pem)
+    assert answer["kept_not_after"] is None and "not known here" in json.dumps(answer["warnings"])
+    assert sorted(os.listdir(pki)) == ["ca.crt", "etcd-1.crt", "etcd-1.key", "etcd-1.key.replaced"]
+    assert (pki / "etcd-1.key.replaced").read_text() == REPLACED.key_pem
+
+
+# Other ways to write the same. What comes last is as OpenSSL writes it.
+WAYS: dict[str, t.Callable[[str], str]] = {
+    "as it is": lambda pem: pem,
+    "CRLF": lambda pem: pem.replace("\n", "\r\n"),
+    "a mark in front": lambda pem: "\ufeff" + pem,
+    "text around": lambda pem: f"subject=CN = x\n{pem}\nBag Attributes: none\n",
+    "one long line": lambda pem: re.sub(r"(?<=[^-])\n(?=[^-])", "", pem),
+    "spaces": lambda pem: pem.replace("\n", " \n"),
+    "no end": lambda pem: pem.strip(),
+}
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS.keys())
+def test_what_is_given_is_written_anew_and_is_no_change_later(pki: pathlib.Path, way: t.Callable[[str], str]) -> None:
+    given = {name: way(text) for name, text in ALL.items()}
+    put(pki, **given)
+    for path, pem in (("ca.crt", CA.pem), ("etcd-1.crt", LEAF.pem), ("etcd-1.key", LEAF.key_pem)):
+        assert (pki / path).read_bytes() == pem.encode()
+    before = snapshot(pki)
+    for again in (ALL, given):
+        assert not put(pki, **again)["changed"] and not put(pki, check_mode=True, **again)["changed"]
+    assert snapshot(pki) == before
+
+
+@pytest.mark.parametrize(
+    ("way", "stays"),
+    [("as it is", True), ("CRLF", True), ("text around", True), ("one long line", True), ("a mark in front", False)],
+)
+def test_a_file_that_says_the_same_is_left_as_it_is(pki: pathlib.Path, way: str, stays: bool) -> None:
+    """Where etcd reads in it what we read: a mark in front hides the first certificate from Go."""
+    put(pki, **ALL)
+    for path in ("ca.crt", "etcd-1.crt", "etcd-1.key"):
+        (pki / path).write_bytes(WAYS[way]((pki / path).read_text()).encode())
+    before = snapshot(pki)
+    reasons = put(pki, **ALL)["reasons"]
+    assert reasons == ({} if stays else {kind: ["content"] for kind in ("ca", "certificate", "private_key")})
+    assert (snapshot(pki) == before) is stays
+    assert not put(pki, **ALL)["changed"]
+
+
+@pytest.mark.parametrize("ending", [OTHER_CA.pem, CA.key_pem, "-----BEGIN X-----\nAAAA\n-----END X-----\n"])
+def test_a_file_that_says_more_is_written_anew(pki: pathlib.Path, ending: str) -> None:
+    put(pki, **ALL)
+    (pki / "ca.crt").write_text(CA.pem + ending)
+    assert put(pki, **ALL)["reasons"] == {"ca": ["content"]}
+    assert (pki / "ca.crt").read_text() == CA.pem
+
+
+def test_a_key_in_the_trust_bundle_that_is_there_is_told(pki: pathlib.Path) -> None:
+    put(pki, **ALL)
+    (pki / "ca.crt").write_text(CA.pem + CA.key_pem)
+    answer = put(pki)
+    assert answer["failed"] and f"{pki}/ca.crt holds a private key (PRIVATE KEY) among its certi" in answer["msg"]
 
 
 def test_nothing_given_checks_and_repairs(pki: pathlib.Path) -> None:
@@ -212,7 +288,7 @@ def test_pending_counts_as_new_content(pki: pathlib.Path) -> None:
     (pki / "etcd-1.key").chmod(0o644)
     answer = put(pki, check_mode=True, pending=["certificate", "private_key"])
     assert answer["reasons"] == {"private_key": ["content", "mode"], "certificate": ["content"]}
-    assert answer["kept"] == {str(pki / "etcd-1.key"): str(pki / "etcd-1.key.replaced-1")}
+    assert answer["kept"] == {str(pki / "etcd-1.key"): str(pki / "etcd-1.key.replaced")}
 
 
 def test_pending_does_not_look_at_the_file_that_goes(pki: pathlib.Path) -> None:
@@ -273,6 +349,26 @@ BAD: dict[str, tuple[Args, str, str]] = {
     "encrypted key": ({"private_key_content": key_pem(LEAF.key, b"x")}, "crypto", "private_key_content is encrypted"),
     "empty key": ({"private_key_content": ""}, "crypto", "private_key_content is empty"),
     "broken certificate": ({"certificate_content": LEAF.pem[:200]}, "crypto", "certificate_content is broken PEM"),
+    "the CA's key behind the CA": (
+        {"ca_content": CA.pem + CA.key_pem},
+        "crypto",
+        "ca_content holds a private key (PRIVATE KEY) among its certificates",
+    ),
+    "the key behind the certificate": (
+        {"certificate_content": LEAF.pem + LEAF.key_pem},
+        "crypto",
+        "certificate_content holds a private key (PRIVATE KEY) among its certificates",
+    ),
+    "another block behind the CA": (
+        {"ca_content": CA.pem + CA.pem.replace(" CERT", " X509 CERT")},
+        "crypto",
+        "ca_content holds a block X509 CERTIFICATE, which etcd would not read",
+    ),
+    "a CA that is indented": (
+        {"ca_content": CA.pem + OTHER_CA.pem.replace("-----BEGIN", "  -----BEGIN")},
+        "crypto",
+        "ca_content is broken PEM: a line has more on it than its -----BEGIN",
+    ),
     "empty CA": ({"ca_content": ""}, "crypto", "ca_content is empty"),
     "expired": (
         {"certificate_content": issue("e", CA, key=LEAF.key, not_before=NOW - 2 * DAY, not_after=NOW - DAY).pem},
