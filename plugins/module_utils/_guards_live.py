@@ -95,40 +95,34 @@ def _each_once(refusals: t.Iterable[tuple[t.Hashable, Refusal]]) -> t.Iterator[R
 
 def refuse_other_peer_url(cluster: Cluster) -> t.Iterator[Refusal]:
     """Each member has the peer URL by which the cluster knows it: an address or a port is not changed by a unit."""
-    yield from _each_once(_other_peer_urls(cluster))
-
-
-def _other_peer_urls(cluster: Cluster) -> t.Iterator[tuple[str, Refusal]]:
     lists = told_lists(cluster)
+    changes: dict[str, str] = {}
     for member in cluster.members:
         for teller, listed in lists.items():
             for one in listed:
                 if one.name == member.name and one.peer_urls != (member.peer_url,):
-                    where = f"in the member list that {teller} tells"
-                    yield member.name, _other_peer_url(member, ", ".join(one.peer_urls) or "none", where)
+                    found = f"{', '.join(one.peer_urls) or 'none'} in the member list that {teller} tells"
+                    changes.setdefault(member.name, _change(member.name, found, member.peer_url))
         info = cluster.infos.get(member.name, {})
-        if lists or not has_data(info):
-            continue
-        for settings in deployed(info):
-            # Nobody tells the list; a member that has data has the URL of its first start, or one that nobody knows of.
+        # Where nobody tells the list: a member that has data has the URL of its first start, or one that nobody knows.
+        for settings in deployed(info) if has_data(info) and not lists else ():
             if tuple(settings.get("peer_urls") or (member.peer_url,)) != (member.peer_url,):
-                found = ", ".join(map(_line, settings["peer_urls"]))
-                yield member.name, _other_peer_url(member, found, _where_deployed(info))
+                found = f"{', '.join(map(_line, settings['peer_urls']))} in what is deployed"
+                changes.setdefault(member.name, _change(member.name, found, member.peer_url))
+    if changes:
+        unformed = [name for name in changes if name in cluster.infos and not _is_formed(cluster.infos[name])]
+        instead = f", or empty the data folder of {', '.join(unformed)}, which never came to a first start"
+        yield Refusal(
+            "peer_url_differs",
+            f"cluster {cluster.question.cluster_name}: peer URLs would change ({'; '.join(changes.values())}): the other "
+            "members would go on to call the old one, and the member would be cut off; a run does not change the address "
+            "or port of a member that has data: put the old one back into the inventory"
+            f"{instead if len(unformed) == len(changes) else ''}",
+        )
 
 
-def _where_deployed(info: Info) -> str:
-    if _is_formed(info):
-        return "in what is deployed (no member tells the list)"
-    return f"in data of a first start that never came about (or empty {info['data'].get('directory')} on all hosts)"
-
-
-def _other_peer_url(member: Member, found: str, where: str) -> Refusal:
-    return Refusal(
-        "peer_url_differs",
-        f"member {member.name}: its peer URL is {found} {where}, and this run means {member.peer_url}: the others would "
-        "go on to call the old one, and the member would be cut off; a run does not change the address or port of a "
-        "member that has data: put the old one back into the inventory",
-    )
+def _change(name: str, found: str, wanted: str) -> str:
+    return f"{name} from {found} to {wanted}"
 
 
 def refuse_other_members(cluster: Cluster) -> t.Iterator[Refusal]:
@@ -351,39 +345,33 @@ def _allowed(info: Info) -> t.Sequence[str]:
 
 def refuse_other_client_side(cluster: Cluster) -> t.Iterator[Refusal]:
     """The members answer as they run: with another port, TLS or CA nobody could ask them before a restart."""
-    if len(cluster.members) < 2 or cluster.question.flag_settings is None:
-        return
-    for member, info in cluster.inspected():
+    changes = []
+    for member, info in _running(cluster):
         settings = (info.get("process") or {}).get("settings") or {}
-        if not is_running(info) or not _is_formed(info) or not settings.get("client_urls"):
-            continue
-        if tuple(settings.get("peer_urls") or ()) != (member.peer_url,):
-            # Told by the guard of the peer URLs: an address that changes changes both.
-            continue
-        found = list(_client_differences(cluster, member, settings))
-        if found:
-            yield Refusal(
-                "client_side_differs",
-                f"member {member.name} runs with {' and '.join(one for one, _other in found)}, this run means "
-                f"{' and '.join(other for _one, other in found)}: before each restart the others are asked as this run "
-                "means them, and would not answer: no member would be restarted; a run does not change this on a "
-                "running cluster: put it back",
-            )
+        # An address that changes is told by the guard of the peer URLs; a first start is not guarded by others.
+        if _is_formed(info) and tuple(settings.get("peer_urls") or ()) == (member.peer_url,):
+            changes += [_change(member.name, *pair) for pair in _client_differences(cluster, member, settings)]
+    if changes and len(cluster.members) > 1:
+        yield Refusal(
+            "client_side_differs",
+            f"cluster {cluster.question.cluster_name}: the members' client side would change ({'; '.join(changes)}): "
+            "before each restart the others are asked as this run means them, and would not answer, so that the units "
+            "were written and nobody restarted; a run does not change this on a running cluster: put the old one back",
+        )
 
 
 def _client_differences(
     cluster: Cluster, member: Member, settings: t.Mapping[str, t.Any]
 ) -> t.Iterator[tuple[str, str]]:
-    wanted = cluster.question.flag_settings
-    if wanted is None:
-        return
-    if list(settings["client_urls"]) != [member.client_url]:
-        yield f"the client URL {', '.join(settings['client_urls'])}", member.client_url
-    files = settings.get("files") or {}
+    found = settings.get("client_urls") or [member.client_url]
+    if list(found) != [member.client_url]:
+        yield ", ".join(map(_line, found)), member.client_url
+    wanted, files = cluster.question.flag_settings, settings.get("files") or {}
     own = files.get("trusted_ca_file")
-    runs_with = None if own == files.get("peer_trusted_ca_file") else own
-    if wanted.client_tls and own is not None and runs_with != (wanted.client_ca_file or None):
-        yield f"the client CA {runs_with or 'of the peers'}", f"{wanted.client_ca_file or 'the one of the peers'}"
+    if wanted is not None and wanted.client_tls and own is not None:
+        runs_with = None if own == files.get("peer_trusted_ca_file") else own
+        if runs_with != (wanted.client_ca_file or None):
+            yield f"client CA {_line(runs_with or 'of the peers')}", f"{wanted.client_ca_file or 'that of the peers'}"
 
 
 def refuse_moved_data(cluster: Cluster) -> t.Iterator[Refusal]:
