@@ -257,16 +257,12 @@ class Client:
         if status == 200 and isinstance(answer, dict) and "error" not in answer:
             return answer
         if status == 404 and not isinstance(answer, dict):
-            raise ApiError(
-                f"{url}{path}: HTTP 404: is --enable-grpc-gateway=false set there?", kind=GATEWAY, url=url
-            )
+            raise ApiError(f"{url}{path}: HTTP 404: is --enable-grpc-gateway=false set there?", kind=GATEWAY, url=url)
         problem, code = _gateway_error(answer)
         # Not every refusal is JSON: the gateway's own are plain text.
         problem = problem or ("" if isinstance(answer, dict) else _first_line(body))
         kind = AUTH if any(words in problem for words in _AUTH_WORDS) else None
-        raise ApiError(
-            f"{url}{path}: HTTP {status}{f': {problem}' if problem else ''}", code=code, kind=kind, url=url
-        )
+        raise ApiError(f"{url}{path}: HTTP {status}{f': {problem}' if problem else ''}", code=code, kind=kind, url=url)
 
     def _request(self, url: str, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
         host, port, is_tls = _split_url(url)

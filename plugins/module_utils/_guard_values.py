@@ -125,16 +125,75 @@ def version_to_start(question: Question, info: Info) -> str | None:
     return etcd.get("version")
 
 
+@dataclass(frozen=True)
+class Listed:
+    """A member as a running one lists it. Who was never started has no client URLs, and has no name if it was added."""
+
+    member_id: str
+    name: str
+    peer_urls: tuple[str, ...]
+    client_urls: tuple[str, ...]
+
+
+def told_lists(cluster: Cluster) -> dict[str, list[Listed]]:
+    """The list of members as each running member tells it, by the name of who tells."""
+    found = {}
+    for name, look in cluster.looks.items():
+        if look.get("live_members") is not None and _is_ours(look.get("info") or {}):
+            found[name] = [
+                Listed(
+                    one_line(one.get("member_id")),
+                    one_line(one.get("name") or ""),
+                    tuple(one_line(url) for url in one.get("peer_urls") or ()),
+                    tuple(one_line(url) for url in one.get("client_urls") or ()),
+                )
+                for one in look["live_members"]
+            ]
+    return found
+
+
+def _is_ours(info: Info) -> bool:
+    """Whether who answers on a host is this member: no process of another's, and one that systemd need not know of."""
+    return is_running(info) or (has_data(info) and not (info.get("process") or {}).get("running"))
+
+
+def one_line(value: t.Any) -> str:
+    """What a host tells, as part of one line."""
+    text = str(value)[:1000]
+    return " ".join("".join(one if one.isprintable() else " " for one in text).split())
+
+
+def is_formed(info: Info) -> bool:
+    """Whether a host's data is of a cluster that has had a leader; in doubt it has."""
+    return has_data(info) and info["data"].get("formed") is not False
+
+
+def change_text(name: str, found: str, wanted: str) -> str:
+    """What would change of a member, as part of a refusal."""
+    return f"{name} from {found} to {wanted}"
+
+
+def running_members(cluster: Cluster) -> t.Iterator[tuple[Member, Info]]:
+    """The members of which a process of ours runs."""
+    return ((member, info) for member, info in cluster.inspected() if is_running(info))
+
+
 __all__ = (
     "Cluster",
     "Info",
+    "Listed",
     "Question",
     "Refusal",
     "archive_versions",
+    "change_text",
     "deployed",
     "has_data",
+    "is_formed",
     "is_install_due",
     "is_managed",
     "is_running",
+    "one_line",
+    "running_members",
+    "told_lists",
     "version_to_start",
 )

@@ -34,7 +34,8 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._guard_values impor
 from ansible_collections.ringfence.etcd.plugins.module_utils._guard_values import deployed as _deployed
 from ansible_collections.ringfence.etcd.plugins.module_utils._guard_values import has_data as _has_data
 from ansible_collections.ringfence.etcd.plugins.module_utils._guard_values import is_managed as _is_managed
-from ansible_collections.ringfence.etcd.plugins.module_utils._guards_live import LIVE_GUARDS, live_warnings
+from ansible_collections.ringfence.etcd.plugins.module_utils._guards_membership import MEMBERSHIP_GUARDS
+from ansible_collections.ringfence.etcd.plugins.module_utils._guards_running import RUNNING_GUARDS, live_warnings
 
 _SHA256 = re.compile(r"[0-9A-Fa-f]{64}")
 # New certificates begin an hour before they are made: a clock that is behind by less takes them for valid.
@@ -155,8 +156,8 @@ def refuse_lost_name(cluster: Cluster) -> t.Iterator[Refusal]:
             "name_would_be_lost",
             f"common name {name} is allowed by the unit on {', '.join(holders)} and is not in this run's list "
             f"({', '.join(allowed_common_names(cluster.members))}): that member would be locked out; put it back "
-            f"inventory; where it is to go for good, remove the member first (etcdctl member remove) and stop its etcd, "
-            f"then run with etcd_peer_tls_leaving: [{name}]",
+            "into the inventory; where it is to go for good, remove the member first (etcdctl member remove) and stop "
+            f"its etcd, then run with etcd_peer_tls_leaving: [{name}]",
         )
 
 
@@ -317,7 +318,8 @@ _GUARDS: tuple[t.Callable[[Cluster], t.Iterator[Refusal]], ...] = (
     refuse_other_authority,
     refuse_distribution_etcd,
     refuse_foreign_data,
-    *LIVE_GUARDS,
+    *RUNNING_GUARDS,
+    *MEMBERSHIP_GUARDS,
     refuse_first_start_in_batches,
 )
 

@@ -96,14 +96,14 @@ def _service_due(wanted: WantedHost) -> t.Iterator[Due]:
         yield _due(SERVICE, reason["code"], reason["text"])
 
 
-def unit_problem(wanted: WantedHost) -> str | None:
+def unit_problem(wanted: WantedHost, pid: int | None) -> str | None:
     """What systemd or this host's etcd has against the unit as it ought to be; None where nothing.
 
     They are asked where the text is new or its program is another than the one that runs, which is when a run would
     come to grief at the first host's restart, or after some hosts have their units already.
     """
     try:
-        check_new_program(wanted.unit, wanted.managed)
+        check_new_program(wanted.unit, wanted.managed, pid)
     except RingfenceError as exc:
         return str(exc)
     return None

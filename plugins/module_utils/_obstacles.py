@@ -18,14 +18,14 @@ OBSTACLE_REMEDIES = {
     "auth": "its etcd has RBAC switched on (auth enable), under which its API refuses a member's certificate, so that "
     "nobody can tell whether a restart is safe: switch it off for the run (etcdctl auth disable, then auth enable), or "
     f"{_ONE_BY_ONE}",
-    "gateway": "its etcd runs with --enable-grpc-gateway=false or --listen-client-http-urls, so that nobody can tell whether a restart is safe: take "
-    f"the flag out, and {_ONE_BY_ONE}",
+    "gateway": "its etcd runs with --enable-grpc-gateway=false or --listen-client-http-urls, so that nobody can tell "
+    f"whether a restart is safe: take the flag out, and {_ONE_BY_ONE}",
     "tls": "its client port refuses the client files that this run names, so that nobody can tell whether a restart is "
     "safe: put back the CA and the pair that it was started with",
 }
 ALARM_REMEDIES = {
-    "NOSPACE": "compact and defragment (etcdctl compact REVISION, etcdctl defrag --cluster), then etcdctl alarm disarm; "
-    "where the data needs a larger quota (quota-backend-bytes), roll that out before the disarming, and "
+    "NOSPACE": "compact and defragment (etcdctl compact REVISION, etcdctl defrag --cluster), then etcdctl alarm "
+    "disarm; where the data needs a larger quota (quota-backend-bytes), roll that out before the disarming, and "
     f"{_ONE_BY_ONE}",
     "CORRUPT": "its data differs from the others': remove that member, let it join with an empty data folder, then "
     "etcdctl alarm disarm",

@@ -277,7 +277,7 @@ def probe_node(params: t.Mapping[str, t.Any], now: datetime.datetime) -> dict[st
     }
     if params["unit_content"] is not None:
         wanted = _wanted(params, info)
-        found.update(due=host_due(wanted), unit_problem=unit_problem(wanted))
+        found.update(due=host_due(wanted), unit_problem=unit_problem(wanted, info["process"]["pid"]))
     if found["called"]:
         found.update(_met(params, targets, info, now))
     return found

@@ -326,15 +326,18 @@ def _plan_files(wanted: WantedUnit, uid: int | None, gid: int | None, make_unit_
     )
 
 
-def check_new_program(wanted: WantedUnit, managed: bool) -> None:
-    """ServiceError where systemd or this host's etcd does not take a text that is new to one of them."""
+def check_new_program(wanted: WantedUnit, managed: bool, pid: int | None = None) -> None:
+    """ServiceError where systemd or this host's etcd does not take a text that is new to one of them.
+
+    ``pid``: the unit's process, where one runs.
+    """
     check_unit_text(wanted)
-    process = find(wanted.name, wanted.unit_directory).process if managed and _systemd.is_available() else None
-    program = exec_command(wanted.text)[0]
     is_new = _text_at(wanted.path) != wanted.text
     if is_new and managed:
+        _systemd.require_systemd()
         _systemd.verify_unit(wanted.text, wanted.name, missing_program_is_fine=True)
-    if is_new or (process is not None and _systemd.program_was_replaced(process, program)):
+    process = None if is_new or pid is None else _systemd.process_facts(pid)
+    if is_new or (process and _systemd.program_was_replaced(process, exec_command(wanted.text)[0])):
         _check_flags(wanted)
 
 

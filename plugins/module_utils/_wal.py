@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import stat
+import typing as t
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import FileError
 from ansible_collections.ringfence.etcd.plugins.module_utils._files import os_error
@@ -105,9 +106,9 @@ def _has_leaders_entry(data: bytes) -> bool:
     while len(data) >= 8 and int.from_bytes(data[:8], "little"):
         record, data = _record(data)
         content = record.get(3)
-        if record.get(1) == _ENTRY_TYPE and isinstance(content, bytes):
-            if _fields(content).get(1, _NORMAL_ENTRY) == _NORMAL_ENTRY:
-                return True
+        is_entry = record.get(1) == _ENTRY_TYPE and isinstance(content, bytes)
+        if is_entry and _fields(t.cast(bytes, content)).get(1, _NORMAL_ENTRY) == _NORMAL_ENTRY:
+            return True
     if len(data) < 8:
         raise ValueError("it does not end where it was read to")
     return False

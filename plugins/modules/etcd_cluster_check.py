@@ -77,7 +77,7 @@ options:
     type: bool
     default: false
   force_restart:
-    description: Whether a restart that is due is to happen where it can't be guarded, so that this is no reason to refuse.
+    description: Whether a restart that is due is to happen also where it can't be guarded, which is refused otherwise.
     type: bool
     default: false
   ca_certificate:

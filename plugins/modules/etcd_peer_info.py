@@ -572,8 +572,8 @@ process:
       sample: running
     version:
       description: >-
-        The version of etcd that runs. Where the program was replaced since, it is what the process itself answers at its
-        client URL; null where it does not answer, and where none runs.
+        The version of etcd that runs. Where the program was replaced since, it is what the process itself answers at
+        its client URL; null where it does not answer, and where none runs.
       type: str
       returned: always
       sample: 3.5.16

@@ -264,9 +264,9 @@ live_members_problem:
   sample: null
 live_obstacle:
   description:
-    - The kind of RV(live_members_problem), where it stays until somebody does something about it. V(auth) is RBAC, under
-      which etcd's gateway refuses a certificate with a common name; V(gateway), that the gateway is switched off;
-      V(tls), that the certificates do not fit. V(null) for any other, and where there is no problem.
+    - The kind of RV(live_members_problem), where it stays until somebody does something about it. V(auth) is RBAC,
+      under which etcd's gateway refuses a certificate with a common name; V(gateway), that the gateway is switched
+      off; V(tls), that the certificates do not fit. V(null) for any other, and where there is no problem.
   returned: success
   type: str
   sample: null
@@ -307,8 +307,9 @@ due:
     - {part: credentials, code: mode, text: '/etc/etcd/pki/etcd-1.key: mode'}
 unit_problem:
   description:
-    - What systemd or this host's etcd has against O(unit_content), where it differs from the unit that is there, or where
-      the program was replaced since the process was started from it; V(null) where nothing, and without O(unit_content).
+    - What systemd or this host's etcd has against O(unit_content), where it differs from the unit that is there, or
+      where the program was replaced since the process was started from it; V(null) where nothing, and without
+      O(unit_content).
   returned: success
   type: str
   sample: null

@@ -84,7 +84,7 @@ def test_who_is_to_leave_and_is_still_a_member(controller: Controller) -> None:
     said = ["etcd-3 is to leave", "remove it first (etcdctl member remove "]
     refuse(controller, short, said=said, etcd_peer_tls_leaving=["etcd-3"])
     # What refuses a name that is lost no longer sends there.
-    refuse(controller, short, said=["remove the member first (etcdctl member remove)"])
+    refuse(controller, short, said=["remove the member first (etcdctl member remove) and stop its etcd"])
 
 
 @pytest.mark.usefixtures("nothing_is_changed")
@@ -176,9 +176,7 @@ def test_an_empty_member_while_all_others_are_off(controller: Controller, invent
 
 @pytest.mark.usefixtures("no_file_is_changed")
 @pytest.mark.parametrize(("version", "what"), [("3.6.16", "an upgrade of a minor version"), ("3.5.15", "a downgrade")])
-def test_another_version_of_etcd(
-    controller: Controller, inventory: Path, lab: Lab, version: str, what: str
-) -> None:
+def test_another_version_of_etcd(controller: Controller, inventory: Path, lab: Lab, version: str, what: str) -> None:
     """Put beside and named, or exchanged behind the role: what runs is not what lies there."""
     program = f"{etcd.ensure_programs(version)}/{etcd.PROGRAMS_FOLDER}/etcd"
     lab.copy_to("etcd-2", program, "/usr/bin/etcd.other")

@@ -53,9 +53,7 @@ def deployed(number: int, everyone: t.Sequence[Member]) -> dict[str, t.Any]:
         "warnings": [],
     }
     info["credentials"]["ca"].update(state="file", certificates=[{"fingerprint": CA_PRINT}])
-    info["credentials"]["certificate"].update(
-        state="file", pem="PEM", common_name=everyone[number - 1].common_name
-    )
+    info["credentials"]["certificate"].update(state="file", pem="PEM", common_name=everyone[number - 1].common_name)
     info["credentials"]["private_key"].update(state="file", matches_certificate=True)
     info["unit"] = {"managed": True, "settings": copy.deepcopy(told), "drop_ins": []}
     info["process"] = {"running": True, "seal": "c" * 64, "settings": copy.deepcopy(told), "version": "3.5.16"}

@@ -13,7 +13,7 @@ import typing as t
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils import _guards as guards
 from ansible_collections.ringfence.etcd.plugins.module_utils._flags import FlagSettings
-from ansible_collections.ringfence.etcd.plugins.module_utils._guards_live import restarts_due
+from ansible_collections.ringfence.etcd.plugins.module_utils._guards_running import restarts_due
 from ansible_collections.ringfence.etcd.plugins.module_utils._members import ClusterSettings, Member, make_members
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.test__guards import (
     bare,
@@ -76,7 +76,10 @@ def without_data(cluster: guards.Cluster, name: str) -> guards.Cluster:
 @pytest.mark.parametrize(
     ("everyone", "words"),
     [
-        (others(peer_port=2390), "etcd-3 from https://10.0.0.3:2380 in the member list that etcd-1 tells to https://10."),
+        (
+            others(peer_port=2390),
+            "etcd-3 from https://10.0.0.3:2380 in the member list that etcd-1 tells to https://10.",
+        ),
         (others(etcd_2={"address": "10.0.0.9"}), "etcd-2 from https://10.0.0.2:2380 in the member list that etcd-1 "),
     ],
 )
@@ -298,9 +301,7 @@ def test_the_common_name_of_one_member() -> None:
         ({}, {"client_ca_file": "/c/ca.crt"}, "etcd-1 from client CA of the peers to /c/ca.crt"),
     ],
 )
-def test_the_client_side_of_members_that_run(
-    changes: dict[str, t.Any], settings: dict[str, t.Any], words: str
-) -> None:
+def test_the_client_side_of_members_that_run(changes: dict[str, t.Any], settings: dict[str, t.Any], words: str) -> None:
     pair = {f"client_{kind}_file": f"/c/own.{kind}" for kind in ("cert", "key") if "client_ca_file" in settings}
     meant = dataclasses.replace(SETTINGS, **settings, **pair)
     cluster = edited(living(), others(**changes), flag_settings=meant)
@@ -322,7 +323,10 @@ def test_another_folder_for_the_same_client_authority() -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"data_dir": "/srv/etcd"}, "etcd_peer_tls_data_dir is /var/lib/etcd/blue in what is deployed, and this run me"),
+        (
+            {"data_dir": "/srv/etcd"},
+            "etcd_peer_tls_data_dir is /var/lib/etcd/blue in what is deployed, and this run me",
+        ),
         ({"extra_flags": {"wal-dir": "/srv/wal"}}, "wal-dir (in etcd_peer_tls_extra_flags) is not set in what is dep"),
     ],
 )

@@ -6,6 +6,10 @@
 
 from __future__ import annotations
 
+import os
+import pathlib
+import shutil
+import subprocess
 import typing as t
 
 import pytest
@@ -16,6 +20,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._live import (
     live_facts,
     running_version,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._peer_info import process_version
 from ansible_collections.ringfence.etcd.plugins.module_utils._unit import deployed_from_arguments
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import peer_port as ports
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.gateway_server import GatewayServer, running
@@ -143,3 +148,29 @@ FILES = ("--trusted-ca-file=/old/ca.crt", "--cert-file=/old/own.crt", "--key-fil
 def test_it_is_asked_by_what_its_process_was_started_with(flags: tuple[str, ...], wanted: Entrance) -> None:
     assert entrance_of(deployed_from_arguments(["/usr/bin/etcd", *flags]), GIVEN) == wanted
     assert entrance_of(None, GIVEN) == GIVEN
+
+
+def test_a_program_that_was_exchanged_is_not_the_version_that_runs(
+    gateway: GatewayServer, tmp_path: pathlib.Path
+) -> None:
+    """The process is asked, and what it was started from is not run: that may be anybody's who has the etcd user."""
+    gateway.answers["/version"] = (200, {"etcdserver": "3.5.16"})
+    program, ran = tmp_path / "etcd", tmp_path / "ran"
+    shutil.copy("/bin/sleep", program)
+    etcd = {"binary": str(program), "version": "3.6.16"}
+    with subprocess.Popen([str(program), "60"]) as started:
+        try:
+            while os.path.realpath(f"/proc/{started.pid}/exe") != str(program):
+                pass
+            settings = deployed_from_arguments(["/usr/bin/etcd", f"--advertise-client-urls={gateway.url}"])
+            process = {"pid": started.pid, "settings": settings}
+            assert process_version(process, etcd) == "3.6.16" and gateway.asked == []
+            program.rename(tmp_path / "old")
+            program.write_text(f"#!/bin/sh\ntouch {ran}\n")
+            program.chmod(0o755)
+            assert process_version(process, etcd) == "3.5.16"
+            gateway.answers.clear()
+            assert process_version(process, etcd) is None
+        finally:
+            started.kill()
+    assert process_version({"pid": None, "settings": None}, etcd) is None and not ran.exists()

@@ -277,7 +277,9 @@ def test_what_no_waiting_takes_away_is_told_at_once(kind: str, words: str, clien
 def test_an_alarm_is_told_with_its_remedy(client: FakeClient, unit: FakeUnit) -> None:
     problem = "http://b/health: HTTP 503, not healthy (ALARM NOSPACE)"
     client.health = lambda url: Health(url != "http://b", problem)  # type: ignore[method-assign]
-    with pytest.raises(RefusedError, match="a is not restarted: b is not healthy, alarm NOSPACE is raised: compact and"):
+    with pytest.raises(
+        RefusedError, match="a is not restarted: b is not healthy, alarm NOSPACE is raised: compact and"
+    ):
         run(client, unit)
     assert not unit.restarts and unit.clock.now() == 0.0
 

@@ -130,11 +130,12 @@ def test_a_program_that_was_exchanged_is_tried_with_the_unit_that_is_there(
 ) -> None:
     asked: list[str] = []
     monkeypatch.setattr(_systemd, "check_arguments", lambda program, arguments: asked.append(program))
-    monkeypatch.setattr(_systemd, "is_available", lambda: True)
-    _service.check_new_program(deployed, True)
+    _service.check_new_program(deployed, True, 1)
     assert asked == []
     monkeypatch.setattr(_systemd, "program_was_replaced", lambda facts, program: True)
     _service.check_new_program(deployed, True)
+    assert asked == []
+    _service.check_new_program(deployed, True, 1)
     assert asked == ["/usr/bin/etcd"]
 
 
