@@ -121,7 +121,7 @@ def version_to_start(question: Question, info: Info) -> str | None:
     """The version that the next start on a host will run: what is about to be installed, not what it replaces."""
     etcd = info.get("etcd") or {}
     if is_install_due(bool(etcd.get("found")), etcd.get("version"), question.install, question.archive):
-        return (archive_versions(question.install, question.archive) or [None])[-1]
+        return next(reversed(archive_versions(question.install, question.archive)), None)
     return etcd.get("version")
 
 

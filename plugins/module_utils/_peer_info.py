@@ -112,7 +112,7 @@ def peer_info(
         "user": user_facts(owner),
         "credentials": credentials_facts(directory, name, now),
         **service,
-        "data": data_facts(data_dir),
+        "data": data_facts(data_dir, settings["flags"].get("wal-dir") if settings is not None else None),
         "other_etcd": other,
     }
 
@@ -231,8 +231,8 @@ def credentials_facts(directory: str, name: str, now: datetime.datetime) -> dict
     return {CA: ca, CERTIFICATE: certificate, PRIVATE_KEY: private_key}
 
 
-def data_facts(directory: str | None) -> dict[str, t.Any]:
-    """Which member of which cluster the data folder belongs to."""
+def data_facts(directory: str | None, wal_dir: str | None = None) -> dict[str, t.Any]:
+    """Which member of which cluster the data folder belongs to. ``wal_dir``: where its log is, if not in it."""
     facts: dict[str, t.Any] = {
         "directory": directory,
         "exists": False,
@@ -245,8 +245,8 @@ def data_facts(directory: str | None) -> dict[str, t.Any]:
         try:
             # An empty folder, made before etcd's first start, is no data.
             facts["exists"] = describe(os.path.join(directory, "member"))["state"] != "absent"
-            facts["formed"] = was_formed(directory) if facts["exists"] else None
-            facts["member_id"], facts["cluster_id"] = read_identity(directory) or (None, None)
+            facts["formed"] = was_formed(directory, wal_dir) if facts["exists"] else None
+            facts["member_id"], facts["cluster_id"] = read_identity(directory, wal_dir) or (None, None)
         except RingfenceError as exc:
             facts["problem"] = str(exc)
     return facts
