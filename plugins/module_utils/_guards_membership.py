@@ -30,6 +30,19 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._guard_values impor
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._members import Member
 
+# What a run does about a unit without starting it.
+_STARTS_NOTHING = frozenset(
+    (
+        "make_unit_directory",
+        "make_data_directory",
+        "repair_data_directory",
+        "write_unit",
+        "repair_unit_attributes",
+        "daemon_reload",
+        "enable",
+    )
+)
+
 
 def _each_once(refusals: t.Iterable[tuple[t.Hashable, Refusal]]) -> t.Iterator[Refusal]:
     """The first refusal of each subject: what one member tells need not be told again by the others."""
@@ -177,6 +190,12 @@ def _why_silent(cluster: Cluster) -> str:
 # A member that has no data -------------------------------------------------------------------------------------------
 
 
+def _is_started(cluster: Cluster, name: str) -> bool:
+    """Whether a run would start this member, or might: where systemd is left alone, files are written and no more."""
+    due = cluster.looks.get(name, {}).get("due")
+    return due is None or any(one.get("part") == "service" and one.get("code") not in _STARTS_NOTHING for one in due)
+
+
 def refuse_start_without_data(cluster: Cluster) -> t.Iterator[Refusal]:
     """A member of a formed cluster is never started as a new one: it would not be let in, or be a cluster of its own.
 
@@ -243,6 +262,8 @@ def _without_data_nor_list(cluster: Cluster, member: Member) -> t.Iterator[Refus
     }
     if holders and member.name not in known:
         yield _join(cluster, member, "is none of those that it was formed with")
+        return
+    if not _is_started(cluster, member.name):
         return
     formed = [name for name, info in holders.items() if is_formed(info)]
     missing = cluster.not_inspected()

@@ -215,6 +215,19 @@ def test_an_alarm(controller: Controller, inventory: Path) -> None:
         controller.etcdctl("etcd-1", "alarm disarm")
 
 
+def test_a_larger_quota_is_rolled_out_as_the_alarm_s_remedy_says(controller: Controller, inventory: Path) -> None:
+    """Under the alarm etcd gives no lease, and so no lock: by force, host by host, then disarmed."""
+    raised = {"etcd_peer_tls_extra_flags": {"quota-backend-bytes": 4294967296}, "etcd_peer_tls_verify": False}
+    controller.on_each(["etcd-1"], f"python3 -c '{_ASK}'")
+    for host in TRIO:
+        controller.succeed(inventory, "--limit", host, etcd_peer_tls_force_restart=True, **raised)
+        assert controller.argument(host, "quota-backend-bytes") == "4294967296"
+    controller.etcdctl("etcd-1", "alarm disarm")
+    assert controller.is_healthy()
+    assert set(controller.succeed(inventory, **raised).changed.values()) == {0}
+    controller.succeed(inventory)
+
+
 @pytest.mark.usefixtures("no_file_is_changed")
 def test_a_drop_in_that_was_taken_away_again(controller: Controller, inventory: Path) -> None:
     """The unit is as it should be, and so is its seal in the process: only the arguments tell."""

@@ -217,6 +217,7 @@ def test_a_first_start_in_batches(looks: Looks) -> None:
     """The names in looks are the batch; those of the whole play come with serial."""
     for one in looks.values():
         one["info"].update(data={"exists": False}, unit={"managed": False}, process={"running": False})
+        one.update(live_members=None, due=[{"part": "service", "code": "start", "text": "etcd.service: start"}])
     first = {"etcd-1": looks["etcd-1"]}
     assert codes(judged(first, play=["etcd-1", "etcd-2", "etcd-3"])) == ["start_not_seen", "first_start_in_batches"]
     assert codes(judged(first, play=["etcd-1"])) == codes(judged(first)) == ["start_not_seen"]

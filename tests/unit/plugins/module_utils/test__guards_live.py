@@ -66,7 +66,8 @@ def silent(cluster: guards.Cluster) -> guards.Cluster:
 def without_data(cluster: guards.Cluster, name: str) -> guards.Cluster:
     info(cluster, name)["data"] = {"directory": "/var/lib/etcd/blue", "exists": False, "formed": None, "problem": None}
     info(cluster, name)["process"] = {"running": False, "seal": None, "settings": None}
-    told(cluster, name).update(live_members=None, live_members_problem=None)
+    start = {"part": "service", "code": "start", "text": "etcd.service: start"}
+    told(cluster, name).update(live_members=None, live_members_problem=None, due=[start])
     return cluster
 
 
@@ -225,6 +226,11 @@ def test_an_empty_member_alone_in_a_run() -> None:
     cluster = fresh()
     alone = dataclasses.replace(cluster, infos={"etcd-3": cluster.infos["etcd-3"]})
     assert codes(alone) == ["start_not_seen"] and "etcd-1, etcd-2 can't be seen" in only_text(alone)
+    # Where systemd is left alone, a host or an image may be made ready by itself.
+    written = [{"part": "service", "code": code, "text": code} for code in ("make_data_directory", "write_unit")]
+    assert codes(dataclasses.replace(alone, looks={"etcd-3": {"due": written}})) == []
+    failed = [{"part": "service", "code": "service", "text": "systemctl failed"}]
+    assert codes(dataclasses.replace(alone, looks={"etcd-3": {"due": failed}})) == ["start_not_seen"]
     with_data = living()
     for where in (with_data.infos, with_data.looks):
         del where["etcd-1"], where["etcd-2"]  # type: ignore[attr-defined]
@@ -242,6 +248,7 @@ def with_a_fourth(live: t.Sequence[dict[str, t.Any]]) -> guards.Cluster:
     infos: dict[str, t.Any] = {one.name: deployed(number, everyone[:3]) for number, one in enumerate(everyone[:3], 1)}
     infos["etcd-4"] = bare()
     looks = {name: look(one, None if name == "etcd-4" else copy.deepcopy([*live])) for name, one in infos.items()}
+    looks["etcd-4"]["due"] = [{"part": "service", "code": "start", "text": "etcd.service: start"}]
     return guards.Cluster(everyone, infos, question(batch=list(infos), play=list(infos)), looks)
 
 
