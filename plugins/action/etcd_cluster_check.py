@@ -21,6 +21,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._authority_place im
 from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_rules import KEY_TYPES, MISSING
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster_due import Found, Wanted, cluster_due
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError, RingfenceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._guard_values import with_program
 from ansible_collections.ringfence.etcd.plugins.module_utils._guards import (
     Cluster,
     Question,
@@ -29,7 +30,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._guards import (
     cluster_warnings,
     common_fingerprints,
     why_no_new_authority,
-    with_program,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._members import Member
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._actions import OneLineAction
@@ -52,6 +52,7 @@ _ARGUMENTS: dict[str, t.Any] = {
     "archive": {"type": "str", "default": ""},
     "archive_sha256": {"type": "str", "default": ""},
     "overrule_distribution_etcd": {"type": "bool", "default": False},
+    "force_restart": {"type": "bool", "default": False},
     "ca_certificate": {"type": "str"},
     "ca": {"type": "dict"},
     "ca_host": {"type": "str"},
@@ -133,6 +134,7 @@ def _verdict(
         archive=given["archive"] or "",
         archive_sha256=given["archive_sha256"] or "",
         overrule_distribution_etcd=given["overrule_distribution_etcd"],
+        force_restart=given["force_restart"],
         ca_certificate=given["ca_certificate"] or None,
         authority=at_hand,
         new_authority_lost_because=lost_because,
@@ -141,7 +143,7 @@ def _verdict(
     )
     programs = given["programs"] or {}
     infos = {name: with_program(look["info"], _result(programs.get(name))) for name, look in looks.items()}
-    cluster = Cluster(members, infos, question)
+    cluster = Cluster(members, infos, question, looks)
     wanted = Wanted(
         key_type=given["key_type"],
         validity_days=given["validity_days"],

@@ -20,7 +20,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils import _certificate
 from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_facts import certificate_facts, issuer_facts
 from ansible_collections.ringfence.etcd.plugins.module_utils._der import read_certificates
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import RingfenceError
-from ansible_collections.ringfence.etcd.plugins.module_utils._guards import Cluster, Info, is_install_due
+from ansible_collections.ringfence.etcd.plugins.module_utils._guard_values import Cluster, Info, is_install_due
 from ansible_collections.ringfence.etcd.plugins.module_utils._members import Member
 from ansible_collections.ringfence.etcd.plugins.module_utils._settled import certificate_due, certificate_name
 

@@ -24,9 +24,17 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._etcd_api import (
     Lock,
     LockHeldError,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._obstacles import (
+    ALARM_REMEDIES,
+    OBSTACLE_REMEDIES,
+    alarm_in,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._unit import Reason
 
 _PAUSE_SECONDS = 1.0
+
+# Reasons that no waiting takes away, and whose text says what to do.
+_LASTING = frozenset(("alarm", "api_auth", "api_gateway"))
 
 
 @dataclass(frozen=True)
@@ -108,10 +116,18 @@ def may_restart(me: str, others_health: t.Iterable[MemberHealth]) -> list[Reason
                 }
             )
         elif member.problem is not None:
-            reasons.append({"code": "member_unhealthy", "text": f"{member.name} is not healthy: {member.problem}"})
+            reasons.append(_unhealthy(member))
     well = [member for member in voters if member.is_started and member.problem is None]
     reasons += _broken_links(well, well)
     return reasons
+
+
+def _unhealthy(member: MemberHealth) -> Reason:
+    alarm = alarm_in(member.problem or "")
+    if alarm is None:
+        return {"code": "member_unhealthy", "text": f"{member.name} is not healthy: {member.problem}"}
+    text = f"{member.name} is not healthy, alarm {alarm} is raised: {ALARM_REMEDIES[alarm]}"
+    return {"code": "alarm", "text": text}
 
 
 def is_back(me: MemberHealth, others_health: t.Iterable[MemberHealth]) -> list[Reason]:
@@ -157,7 +173,9 @@ def live_members(client: Client, urls: t.Iterable[str]) -> list[LiveMember]:
         try:
             return client.member_list(url)
         except ApiError as exc:
-            problem = problem or exc
+            # One that says why nobody can be asked says more than one that is down.
+            if problem is None or (problem.kind is None and exc.kind is not None):
+                problem = exc
     raise problem or ApiError("no member's client URL was given")
 
 
@@ -255,6 +273,14 @@ def restart_guarded(
             lock.release()
             return due
         lock.release()
+        lasting = [reason for reason in against if reason["code"] in _LASTING]
+        if lasting:
+            raise RefusedError(
+                f"{cluster.me} is not restarted: {'; '.join(dict.fromkeys(reason['text'] for reason in lasting))}",
+                member=cluster.me,
+                reasons=against,
+                restart_due=due,
+            )
         if clock.now() >= deadline:
             raise RefusedError(
                 f"{cluster.me} is not restarted: {'; '.join(reason['text'] for reason in against)} "
@@ -278,6 +304,10 @@ def _take_turn(cluster: Cluster, client: Client, lock: Lock) -> list[Reason]:
     except LockHeldError:
         return [{"code": "lock_held", "text": "another run restarts a member of this cluster right now"}]
     except ApiError as exc:
+        alarm = alarm_in(str(exc))
+        if alarm is not None:
+            text = f"the cluster does not give the restart lock, alarm {alarm} is raised: {ALARM_REMEDIES[alarm]}"
+            return [{"code": "alarm", "text": text}]
         return [{"code": "lock_failed", "text": f"the cluster does not give the restart lock: {exc}"}]
     # Until the lock was taken another run may have restarted a member: what counts is what is seen under the lock.
     against, _is_alone = _why_not(cluster, client, lock.keep)
@@ -296,6 +326,9 @@ def _why_not(
         if not cluster.others:
             # The only member that the user knows of does not answer: restarting it takes nothing away.
             return [], True
+        if exc.kind in OBSTACLE_REMEDIES:
+            text = f"a member answers, and {OBSTACLE_REMEDIES[exc.kind]} ({exc})"
+            return [{"code": f"api_{exc.kind}", "text": text}], False
         return [{"code": "no_member_answers", "text": f"no member tells who is in the cluster: {exc}"}], False
     if view.me is None:
         text = f"the cluster that answers does not list {cluster.me} as a member"

@@ -93,6 +93,16 @@ class Found:
     def is_running(self) -> bool:
         return self.process is not None
 
+    def is_started_by(self, text: str) -> bool:
+        """Whether the process has a text's arguments; taken for true where a restart would not bring them.
+
+        So it is with a drop-in, which the next start would take too, and behind a script, which may add its own.
+        """
+        command = exec_command(text)
+        if self.process is None or self.properties.get("DropInPaths") or self.process["argv"][:1] != command[:1]:
+            return True
+        return self.process["argv"] == command
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -215,7 +225,12 @@ def is_other_etcd(found: Found, data_dir: str) -> bool:
 
 
 def restart_reasons(
-    found: Found, seal: str | None, program: str | None, trust_bundle_changed: bool, program_staged: bool = False
+    found: Found,
+    seal: str | None,
+    program: str | None,
+    trust_bundle_changed: bool,
+    program_staged: bool = False,
+    text: str | None = None,
 ) -> tuple[Reason, ...]:
     """Why the running process needs a restart; empty where none runs."""
     if found.process is None:
@@ -223,6 +238,10 @@ def restart_reasons(
     reasons: list[Reason] = []
     if seal is not None and found.process["environ_seal"] != seal:
         reasons.append({"code": "unit_changed", "text": "the unit was changed since the process was started"})
+    elif text is not None and not found.is_started_by(text):
+        reasons.append(
+            {"code": "flags_differ", "text": "the process was started with other flags than the unit's (a drop-in?)"}
+        )
     if trust_bundle_changed:
         reasons.append(
             {"code": "trust_bundle_changed", "text": "etcd reads its trust bundle at start only, and it was changed"}
@@ -287,7 +306,7 @@ def plan_present(wanted: WantedUnit, trust_bundle_changed: bool, check_mode: boo
         running="start" in starts or (found.is_running and not is_other_etcd(found, wanted.data_dir)),
         restart_due=()
         if starts or is_other_etcd(found, wanted.data_dir)
-        else restart_reasons(found, seal, deployed["program"], stale, staged),
+        else restart_reasons(found, seal, deployed["program"], stale, staged, wanted.text),
         warnings=tuple(warnings),
         diff=(*_diff(wanted, found.text, files), *(_program_diff(deployed["program"]) if staged else ())),
     )
@@ -328,6 +347,21 @@ def _plan_files(wanted: WantedUnit, uid: int | None, gid: int | None, make_unit_
         data_directory=plan_directory(WantedDirectory(wanted.data_dir, _DATA_DIRECTORY_MODE, uid=uid, gid=gid)),
         unit=plan_file(WantedFile(wanted.path, _UNIT_MODE, wanted.text.encode("utf-8"), uid=root, gid=root)),
     )
+
+
+def check_new_program(wanted: WantedUnit, managed: bool, pid: int | None = None) -> None:
+    """ServiceError where systemd or this host's etcd does not take a text that is new to one of them.
+
+    ``pid``: the unit's process, where one runs.
+    """
+    check_unit_text(wanted)
+    is_new = _text_at(wanted.path) != wanted.text
+    if is_new and managed:
+        _systemd.require_systemd()
+        _systemd.verify_unit(wanted.text, wanted.name, missing_program_is_fine=True)
+    process = None if is_new or pid is None else _systemd.process_facts(pid)
+    if is_new or (process and _systemd.program_was_replaced(process, exec_command(wanted.text)[0])):
+        _check_flags(wanted)
 
 
 def _check_flags(wanted: WantedUnit) -> None:
@@ -395,7 +429,7 @@ def restart_due_now(
     stale = trust_bundle_changed or _trust_bundle_is_newer(found)
     program = deployed["program"] if deployed else None
     staged = _is_staged(program, program_staged, check_mode)
-    return list(restart_reasons(found, seal_of(text), program, stale, staged))
+    return list(restart_reasons(found, seal_of(text), program, stale, staged, text))
 
 
 class SystemdUnit:

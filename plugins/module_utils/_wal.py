@@ -13,15 +13,23 @@ Note that this module util is PRIVATE to the collection. It can have breaking ch
 from __future__ import annotations
 
 import os
+import typing as t
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import FileError
 from ansible_collections.ringfence.etcd.plugins.module_utils._paths import list_names, read_head
 
 _METADATA_TYPE = 1
+_ENTRY_TYPE = 2
 _CHECKSUM_TYPE = 4
+# Of an entry; the others change the membership, and a cluster's first ones are written by each member for itself.
+_NORMAL_ENTRY = 0
+
+_FIRST_LOG = "0000000000000000-0000000000000000.wal"
 
 # The head that is read: the two records are some 80 bytes; metadata that is longer than this is no etcd's.
 _HEAD_BYTES = 4096
+# How far a first log is read for the first entry of a leader: behind one record of some 200 bytes for each member.
+_FIRST_ENTRIES_BYTES = 256 * 1024
 
 
 def read_identity(data_dir: str, wal_dir: str | None = None) -> tuple[str, str] | None:
@@ -47,6 +55,38 @@ def read_identity(data_dir: str, wal_dir: str | None = None) -> tuple[str, str] 
         "or move it away and let the member join anew",
         path=os.path.join(folder, names[0]),
     )
+
+
+def was_formed(data_dir: str, wal_dir: str | None = None) -> bool | None:
+    """Whether the cluster of a data folder ever had a leader; None where that can't be told.
+
+    A member that waits for its first quorum has written the membership that it was told, and nothing else: the first
+    leader begins with an entry of its own, and there is none without a quorum.
+    """
+    folder = wal_dir or os.path.join(data_dir, "member", "wal")
+    try:
+        names = [name for name in list_names(folder) or () if name.endswith(".wal")]
+        snapshots = list_names(os.path.join(data_dir, "member", "snap"))
+        if not names or snapshots is None:
+            return None
+        if names != [_FIRST_LOG] or any(name.endswith(".snap") for name in snapshots):
+            return True
+        head = read_head(os.path.join(folder, _FIRST_LOG), _FIRST_ENTRIES_BYTES)
+        return None if head is None else _has_leaders_entry(head)
+    except (FileError, ValueError):
+        return None
+
+
+def _has_leaders_entry(data: bytes) -> bool:
+    while len(data) >= 8 and int.from_bytes(data[:8], "little"):
+        record, data = _record(data)
+        content = record.get(3)
+        is_entry = record.get(1) == _ENTRY_TYPE and isinstance(content, bytes)
+        if is_entry and _fields(t.cast(bytes, content)).get(1, _NORMAL_ENTRY) == _NORMAL_ENTRY:
+            return True
+    if len(data) < 8:
+        raise ValueError("it does not end where it was read to")
+    return False
 
 
 def identity_of(head: bytes) -> tuple[str, str]:
@@ -115,4 +155,4 @@ def _varint(data: bytes, position: int) -> tuple[int, int]:
     raise ValueError("a record's number is too long")
 
 
-__all__ = ("identity_of", "read_identity")
+__all__ = ("identity_of", "read_identity", "was_formed")

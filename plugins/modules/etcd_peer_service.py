@@ -222,7 +222,7 @@ restart_due:
   contains:
     code:
       description:
-        - One of V(unit_changed), V(trust_bundle_changed), V(binary_replaced), V(program_staged).
+        - One of V(unit_changed), V(flags_differ), V(trust_bundle_changed), V(binary_replaced), V(program_staged).
       type: str
     text:
       description:
