@@ -18,7 +18,7 @@ import typing as t
 # A value is a text, None where the file has the name without a value, or the names below it.
 Values = dict[str, t.Union[str, None, dict[str, t.Optional[str]]]]
 
-_KEY = re.compile(r"""(?:([A-Za-z0-9_-]+)|"([A-Za-z0-9_-]+)"|'([A-Za-z0-9_-]+)')[ ]*:(?:[ ]+(.*))?""", re.DOTALL)
+_KEY = re.compile(r"""(?:([A-Za-z0-9_][A-Za-z0-9_-]*)|"([A-Za-z0-9_-]+)"|'([A-Za-z0-9_-]+)')[ ]*:(?:[ ]+(.*))?""", re.DOTALL)
 _SINGLE_QUOTED = re.compile(r"'((?:[^']|'')*)'[ ]*(?:[ ]#.*)?")
 _DOUBLE_QUOTED = re.compile(r'"([^"\\]*)"[ ]*(?:[ ]#.*)?')
 _FLOW_ON_ONE_LINE = re.compile(r"""(?:\[[^\[\]{}#'"&*!|>%@`]*\]|\[[ ]*(?:"[^"\\]*"[ ]*,?[ ]*)*\])[ ]*(?:[ ]#.*)?""")
@@ -56,7 +56,7 @@ def parse_config(text: str) -> Values:
             continue
         if not stripped or stripped.startswith("#"):
             continue
-        if stripped == "---" and not found:
+        if line.rstrip(" ") == "---" and not found:
             continue
         if "\t" in line.split("#", 1)[0]:
             raise ValueError(f"line {number}: a tab")

@@ -29,9 +29,11 @@ def why_not_replaced(other: t.Mapping[str, t.Any]) -> str | None:
     if len(members) > 1:
         return f"is one of {len(members)} members ({', '.join(str(name) for name in members)})"
     # Alone means itself; a stopped one has to be without any data, or nobody could have counted.
-    if running is False and other.get("has_data") is not False:
-        return "is stopped, so that its keys can't be counted"
-    return None if len(members) == (1 if running else 0) else "does not list itself as its one member"
+    if running is True:
+        return None if len(members) == 1 else "does not list itself as its one member"
+    if running is False and other.get("has_data") is False and not members:
+        return None
+    return "is stopped, so that its keys can't be counted"
 
 
 def where_its_data_is(other: t.Mapping[str, t.Any]) -> str:
