@@ -16,9 +16,11 @@ import re
 import typing as t
 
 # A value is a text, None where the file has the name without a value, or the names below it.
-Values = dict[str, t.Union[str, None, dict[str, t.Optional[str]]]]
+Values = dict[str, t.Union[str, dict[str, t.Optional[str]], None]]
 
-_KEY = re.compile(r"""(?:([A-Za-z0-9_][A-Za-z0-9_-]*)|"([A-Za-z0-9_-]+)"|'([A-Za-z0-9_-]+)')[ ]*:(?:[ ]+(.*))?""", re.DOTALL)
+_KEY = re.compile(
+    r"""(?:([A-Za-z0-9_][A-Za-z0-9_-]*)|"([A-Za-z0-9_-]+)"|'([A-Za-z0-9_-]+)')[ ]*:(?:[ ]+(.*))?""", re.DOTALL
+)
 _SINGLE_QUOTED = re.compile(r"'((?:[^']|'')*)'[ ]*(?:[ ]#.*)?")
 _DOUBLE_QUOTED = re.compile(r'"([^"\\]*)"[ ]*(?:[ ]#.*)?')
 _FLOW_ON_ONE_LINE = re.compile(r"""(?:\[[^\[\]{}#'"&*!|>%@`]*\]|\[[ ]*(?:"[^"\\]*"[ ]*,?[ ]*)*\])[ ]*(?:[ ]#.*)?""")
@@ -254,7 +256,9 @@ class _EnvironmentReader:
 
     def _in_comment_escape(self, character: str) -> None:
         if character in "\n\r":
-            raise ValueError("a comment ends with a backslash, which systemd reads in one way or another by its version")
+            raise ValueError(
+                "a comment ends with a backslash, which systemd reads in one way or another by its version"
+            )
         self._state = self._in_comment if character != "\\" else self._in_comment_escape
 
 

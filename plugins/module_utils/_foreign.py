@@ -15,7 +15,7 @@ import typing as t
 
 
 def why_not_replaced(other: t.Mapping[str, t.Any]) -> str | None:
-    """Pure. Why an etcd that is not ours is not replaced unasked; None where it was counted to be empty and is alone."""
+    """Why an etcd that is not ours is not replaced unasked; None where it was counted to be empty and is alone."""
     count, members, running = other.get("key_count"), other.get("members"), other.get("running")
     if other.get("problem"):
         return f"can't be told to be empty ({other['problem']})"

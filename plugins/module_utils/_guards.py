@@ -587,8 +587,8 @@ def cluster_warnings(cluster: Cluster) -> list[str]:
         )
     if cluster.question.overrule_distribution_etcd:
         warnings.extend(
-            f"{found.who} {found.what}: as etcd_peer_tls_overrule_distribution_etcd says, it is stopped, its data stays "
-            f"in {found.where} and is not used: the new cluster starts empty"
+            f"{found.who} {found.what}: as etcd_peer_tls_overrule_distribution_etcd says, it is stopped, its data "
+            f"stays in {found.where} and is not used: the new cluster starts empty"
             for found in _living_others(cluster)
         )
     for member, info in cluster.inspected():

@@ -232,7 +232,7 @@ def _units_of_etcd(wanted: Wanted) -> list[str]:
                 files.setdefault(name, os.path.join(folder, name))
             elif name.endswith((".wants", ".requires")):
                 started.update(_names_in(os.path.join(folder, name)))
-    found = set()
+    found: set[str] = set()
     for name, path in files.items():
         if name == wanted.unit or not ("etcd" in name.lower() or _mentions_etcd(path)):
             continue

@@ -64,7 +64,7 @@ def running_etcd(unit_path: str | None, pid: int, unit_told: Told | None) -> Oth
         what = f"has several data folders open ({', '.join(several)})" if several else "has no data folder of etcd open"
         return _with_problem(found, f"process {pid} {what}")
     etcd = holders[0]
-    found.update(pid=etcd, data_dir=folders[etcd][0], has_data=True)
+    found["pid"], found["data_dir"], found["has_data"] = etcd, folders[etcd][0], True
     told = _told_by(etcd)
     try:
         # In a container or behind a change of root the path may be none of this host's.
@@ -72,7 +72,7 @@ def running_etcd(unit_path: str | None, pid: int, unit_told: Told | None) -> Oth
     except RingfenceError:
         identity = None
     found["cluster_id"] = identity[1] if identity else None
-    found.update(_answers(_client_ports(etcd, files[etcd] or (), told), told))
+    _answers(found, _client_ports(etcd, files[etcd] or (), told), told)
     if found["problem"] is None and unit_told is not None:
         named = [path for path in unit_told.folders if not _is_same(path, found["data_dir"]) and path != told.wal_dir]
         others = [path for path in named if _holds_data(path) is not False]
@@ -93,7 +93,7 @@ def stopped_etcd(unit_path: str | None, told: Told) -> OtherEtcd:
         return _with_problem(found, f"{told.folders[holds.index(None)]} can't be looked into")
     found["has_data"] = any(holds)
     if not found["has_data"]:
-        found.update(key_count=0, members=[])
+        found["key_count"], found["members"] = 0, []
         return found
     try:
         identity = read_identity(told.data_dir, told.wal_dir)
@@ -138,17 +138,17 @@ def _told_by(pid: int) -> Told:
 
 
 def _client_ports(pid: int, files: t.Iterable[str], told: Told) -> list[tuple[str, int]]:
-    """Where a process listens, those first that it calls its client ports. Taken from its sockets, not from its words."""
+    """Where a process listens, by its sockets and not by its words; those first that it calls its client ports."""
     inodes = _processes.socket_inodes(files)
     try:
         found = {(one.address_to_call, one.port) for one in _processes.listeners() if one.inode in inodes}
     except OSError:
         return []
-    named = {port_of(url) for url in told.listen_client_urls}
+    named = {_port_of(url) for url in told.listen_client_urls}
     return sorted(found, key=lambda place: (place[1] not in named, place))
 
 
-def port_of(url: str) -> int | None:
+def _port_of(url: str) -> int | None:
     """The port that an etcd with this URL listens at."""
     try:
         return urllib.parse.urlsplit(url).port
@@ -156,25 +156,27 @@ def port_of(url: str) -> int | None:
         return None
 
 
-def _answers(places: t.Sequence[tuple[str, int]], told: Told) -> dict[str, t.Any]:
-    """Keys, members and cluster as one of the ports answers; the last failure where none does."""
+def _answers(found: OtherEtcd, places: t.Sequence[tuple[str, int]], told: Told) -> None:
+    """Keys, members and cluster as one of the ports answers; the failure at the most likely one where none does."""
     deadline = time.monotonic() + _ASKING_SECONDS
-    problem = "it listens at no port of this host" if not places else "it did not answer in time"
+    found["problem"] = "it listens at no port of this host" if not places else "it did not answer in time"
     contexts = _contexts(told)
     for host, port in places:
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         for context in contexts:
             if time.monotonic() > deadline:
-                return {"problem": problem}
+                return
             try:
-                return _answer(f"http{'' if context is None else 's'}://{address}", context)
+                _answer(found, f"http{'' if context is None else 's'}://{address}", context)
+                found["problem"] = None
+                return
             except RingfenceError as exc:
                 # The first port is most likely the clients' one, and the last way of asking it the right one.
-                problem = str(exc) if (host, port) == places[0] else problem
-    return {"problem": problem}
+                if (host, port) == places[0]:
+                    _with_problem(found, str(exc))
 
 
-def _answer(url: str, context: ssl.SSLContext | None) -> dict[str, t.Any]:
+def _answer(found: OtherEtcd, url: str, context: ssl.SSLContext | None) -> None:
     client = Client(context, _ANSWER_SECONDS)
     status = client.status(url)
     if not int(status.cluster_id, 16) or not int(status.member_id, 16):
@@ -183,11 +185,9 @@ def _answer(url: str, context: ssl.SSLContext | None) -> dict[str, t.Any]:
     if status.member_id not in {member.member_id for member in listed}:
         raise ApiError(f"{url}: it is not among the members that it lists", url=url)
     names = [member.name or ", ".join(member.peer_urls) or member.member_id for member in listed]
-    return {
-        "key_count": client.count_keys(url) + client.count_v2_keys(url),
-        "members": [name[:_MEMBERS] for name in names[:_MEMBERS]],
-        "cluster_id": status.cluster_id,
-    }
+    count = client.count_keys(url) + client.count_v2_keys(url)
+    found["key_count"], found["cluster_id"] = count, status.cluster_id
+    found["members"] = [name[:_MEMBERS] for name in names[:_MEMBERS]]
 
 
 def _contexts(told: Told) -> list[ssl.SSLContext | None]:
@@ -245,4 +245,4 @@ def _is_same(path: str, other: str | None) -> bool:
     return other is not None and os.path.realpath(path) == os.path.realpath(other)
 
 
-__all__ = ("OtherEtcd", "port_of", "program_problem", "running_etcd", "stopped_etcd", "unknown_etcd")
+__all__ = ("OtherEtcd", "program_problem", "running_etcd", "stopped_etcd", "unknown_etcd")

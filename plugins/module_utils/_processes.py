@@ -93,7 +93,9 @@ def parse_listener(line: str) -> Listener | None:
     digits, _colon, port = fields[1].partition(":")
     # Each 32 bits are written as a number of this machine's, all of them of the byte order on the wire.
     raw = bytes.fromhex(digits)
-    words = [int.from_bytes(raw[start : start + 4], "big").to_bytes(4, sys.byteorder) for start in range(0, len(raw), 4)]
+    words = [
+        int.from_bytes(raw[start : start + 4], "big").to_bytes(4, sys.byteorder) for start in range(0, len(raw), 4)
+    ]
     return Listener(ipaddress.ip_address(b"".join(words)), int(port, 16), int(fields[9]))
 
 
@@ -134,7 +136,11 @@ def has_database_open(pid: int, folder: str) -> bool:
             if target in (database, database + _DELETED):
                 return True
             # In a container the same file has another path.
-            if target.endswith(_DATABASE) and os.path.exists(database) and os.path.samefile(f"{names}/{name}", database):
+            if (
+                target.endswith(_DATABASE)
+                and os.path.exists(database)
+                and os.path.samefile(f"{names}/{name}", database)
+            ):
                 return True
     except OSError:
         pass

@@ -512,7 +512,12 @@ def _diff(wanted: WantedUnit, text: str | None, files: _Files) -> tuple[dict[str
     if kept is not None:
         # Its text is shown above, as what was there before.
         parts.append(
-            {"before_header": kept.path, "after_header": kept.path, "before": "", "after": f"# kept from {wanted.path}\n"}
+            {
+                "before_header": kept.path,
+                "after_header": kept.path,
+                "before": "",
+                "after": f"# kept from {wanted.path}\n",
+            }
         )
     return tuple(parts)
 

@@ -64,12 +64,10 @@ SHAPES = {
         f"WorkingDirectory=/var/lib/etcd\n{_FROM_CONF}", {CONF: _YAML.replace("data-dir: @DATA@", "data-dir: pg")}
     ),
     "a shell": Shape(
-        "EnvironmentFile=/etc/etcd/etcd.conf\nExecStart=/bin/bash -c \"GOMAXPROCS=$(nproc) /usr/bin/etcd\"",
+        'EnvironmentFile=/etc/etcd/etcd.conf\nExecStart=/bin/bash -c "GOMAXPROCS=$(nproc) /usr/bin/etcd"',
         {"/etc/etcd/etcd.conf": _ENV},
     ),
-    "an environment file": Shape(
-        "EnvironmentFile=/etc/etcd.env\nExecStart=/usr/bin/etcd", {"/etc/etcd.env": _ENV}
-    ),
+    "an environment file": Shape("EnvironmentFile=/etc/etcd.env\nExecStart=/usr/bin/etcd", {"/etc/etcd.env": _ENV}),
     "a script": Shape(
         "NotifyAccess=all\nExecStart=/usr/local/bin/start-etcd",
         {"/usr/local/bin/start-etcd": f"#!/bin/sh\n/usr/bin/etcd --config-file={CONF}\nexit $?\n", CONF: _YAML},
@@ -93,7 +91,12 @@ class Foreign:
         for host, address in addresses.items():
             commands = ["mkdir -p /etc/etcd /var/lib/etcd", "chown etcd: /var/lib/etcd"]
             for path, text in {**self.shape.files, self.unit_path: unit}.items():
-                for mark, value in (("HOST", host), ("DATA", self.shape.data), ("ADDRESS", address), ("ALL", everybody)):
+                for mark, value in (
+                    ("HOST", host),
+                    ("DATA", self.shape.data),
+                    ("ADDRESS", address),
+                    ("ALL", everybody),
+                ):
                     text = text.replace(f"@{mark}@", value)
                 mode = "0755" if "/bin/" in path else "0644"
                 commands.append(f"printf %s {shlex.quote(text)} > {path} && chmod {mode} {path}")
@@ -147,7 +150,7 @@ def test_a_living_cluster_is_never_replaced(controller: Controller, foreign: Dep
     hosts = TRIO if shape == "a configuration file" else PAIR
     made = foreign(shape, hosts)
     before = made.state()
-    assert all(f"Count\" : {KEYS}" in answer for answer in before.values()), before
+    assert all(f'Count" : {KEYS}' in answer for answer in before.values()), before
     inventory = controller.inventory({"etcd": hosts})
     for words in (["--check", "--diff"], []):
         run = controller.refuse(inventory, *words)
@@ -179,7 +182,7 @@ def test_what_can_not_be_read_is_not_replaced(controller: Controller, foreign: D
     run = controller.refuse(controller.inventory({"etcd": PAIR}))
     assert "/etc/etcd.env is not a regular file" in run.output
     controller.on_each(PAIR, f"rm /etc/etcd.env; mv /etc/etcd.txt /etc/etcd.env; systemctl start {UNIT_NAME}")
-    assert all(f"Count\" : {KEYS}" in answer for answer in made.state().values())
+    assert all(f'Count" : {KEYS}' in answer for answer in made.state().values())
 
 
 def test_it_is_replaced_when_that_is_said(controller: Controller, foreign: Deploy, lab: Lab) -> None:
@@ -207,7 +210,7 @@ def test_it_is_replaced_when_that_is_said(controller: Controller, foreign: Deplo
     # The old cluster is whole: its unit and its data bring it back.
     controller.on_each(PAIR, f"systemctl stop {UNIT_NAME}; cp {UNIT}.replaced {UNIT}; systemctl daemon-reload")
     controller.on_each(PAIR, f"systemctl start {UNIT_NAME}")
-    assert all(f"Count\" : {KEYS}" in answer for answer in made.state().values())
+    assert all(f'Count" : {KEYS}' in answer for answer in made.state().values())
 
 
 def test_a_port_that_another_process_holds(controller: Controller, lab: Lab) -> None:

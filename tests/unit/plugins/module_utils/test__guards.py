@@ -307,12 +307,14 @@ def test_the_distributions_etcd(other: dict[str, t.Any], refused: str | None) ->
         warnings = guards.cluster_warnings(cluster)
         if refused and not overrule:
             text = only_text(cluster)
-            assert refused in text and "member etcd-2" in text and str(other.get("data_dir", "/var/lib/pg")) in text or (
-                "a folder that can't be told" in text
-            )
+            assert (
+                refused in text and "member etcd-2" in text and str(other.get("data_dir", "/var/lib/pg")) in text
+            ) or ("a folder that can't be told" in text)
             for word in ("new, empty cluster", "is not used, and the new cluster starts empty", "same ports"):
                 assert word in text
-        assert [refused is not None and refused in warning for warning in warnings] == [True] * bool(refused and overrule)
+        assert [refused is not None and refused in warning for warning in warnings] == [True] * bool(
+            refused and overrule
+        )
         assert not warnings or "is not used: the new cluster starts empty" in warnings[0]
 
 

@@ -169,10 +169,10 @@ def _null(value: str) -> str | None:
     [
         ("A=b c  \n", {"A": "b c"}),
         ("# A=no\n; A=no\nB=1", {"B": "1"}),
-        ('A="x y"\nB=\'z\'', {"A": "x y", "B": "z"}),
+        ("A=\"x y\"\nB='z'", {"A": "x y", "B": "z"}),
         ('A="x " \nB=" y"', {"A": "x ", "B": " y"}),
         # What stands in a value, quotes too, belongs to it.
-        ("A=x \"y\" # z", {"A": 'x "y" # z'}),
+        ('A=x "y" # z', {"A": 'x "y" # z'}),
         ("export A=b\nno line\nB=c", {"B": "c"}),
         ("A = b", {"A": "b"}),
         ("A='one\ntwo'\nB=c", {"A": "one\ntwo", "B": "c"}),

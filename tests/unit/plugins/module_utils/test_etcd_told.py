@@ -68,10 +68,10 @@ def told(lines: str, unit: str = "etcd.service") -> Told:
         ("ExecStart=/usr/bin/env A=b ETCD_DATA_DIR=/d /usr/bin/etcd", "/d"),
         ('ExecStart=/bin/bash -c "GOMAXPROCS=$(nproc) /usr/bin/etcd --data-dir=/d"', "/d"),
         ("ExecStart=/bin/sh -c 'exec etcd --data-dir /d'", "/d"),
-        ("Environment=ETCD_DATA_DIR=/u\nExecStart=/bin/bash -c \"A=b exec etcd\"", None),
-        ("Environment=ETCD_DATA_DIR=/u\nExecStart=/bin/bash -c \"exec etcd\"", "/u"),
-        ("Environment=D=/d\nExecStart=/bin/sh -c \"etcd --data-dir=$${D}/x\"", "/d/x"),
-        ("Environment=D=/d\nExecStart=/bin/sh -c \"ETCD_DATA_DIR=$D etcd\"", "/d"),
+        ('Environment=ETCD_DATA_DIR=/u\nExecStart=/bin/bash -c "A=b exec etcd"', None),
+        ('Environment=ETCD_DATA_DIR=/u\nExecStart=/bin/bash -c "exec etcd"', "/u"),
+        ('Environment=D=/d\nExecStart=/bin/sh -c "etcd --data-dir=$${D}/x"', "/d/x"),
+        ('Environment=D=/d\nExecStart=/bin/sh -c "ETCD_DATA_DIR=$D etcd"', "/d"),
     ],
 )
 def test_the_folder_that_a_unit_names(lines: str, data_dir: str | None) -> None:
@@ -108,9 +108,9 @@ def test_the_folder_that_a_unit_names(lines: str, data_dir: str | None) -> None:
         ('ExecStart=/bin/bash -c "source /etc/x; exec etcd"', "more than one plain command"),
         ('ExecStart=/bin/bash -c "etcd --data-dir=$$(cat /d)"', "more than one plain command"),
         ('ExecStart=/bin/bash -c "etcd --data-dir=$$HOME"', "$HOME"),
-        ('ExecStart=/bin/bash -c "etcd --data-dir=\'$$A\'"', "quotes and variables"),
+        ("ExecStart=/bin/bash -c \"etcd --data-dir='$$A'\"", "quotes and variables"),
         ('ExecStart=/bin/bash -c "ETCD_DATA_DIR=$(cat /d) etcd"', "more than one plain command"),
-        ("ExecStart=/bin/bash -c \"etcd '\"", "open quote"),
+        ('ExecStart=/bin/bash -c "etcd \'"', "open quote"),
         ("ExecStart=/bin/bash -lc etcd", "/bin/bash, which is no etcd"),
         ("ExecStart=/usr/bin/env -i /usr/bin/etcd", "which is no etcd"),
         ("ExecStart=/usr/bin/env", "starts no program"),
@@ -163,7 +163,17 @@ def test_a_unit_that_starts_etcd(command: str, starts: bool) -> None:
 
 _PIECES = (
     *("ExecStart=", "/usr/bin/etcd", " --data-dir=/d", "/bin/sh -c ", "'", '"', "$A", "${A}", "$$", "%", "%i", "\\"),
-    *("\n", "\nEnvironment=", "\nEnvironmentFile=", "/etc/args.env", "A=b", " ", ";", "\n[Service]\n", "\nWorkingDirectory="),
+    *(
+        "\n",
+        "\nEnvironment=",
+        "\nEnvironmentFile=",
+        "/etc/args.env",
+        "A=b",
+        " ",
+        ";",
+        "\n[Service]\n",
+        "\nWorkingDirectory=",
+    ),
 )
 
 

@@ -71,7 +71,10 @@ def test_one_that_is_empty_and_alone(server: GatewayServer, data: pathlib.Path) 
         "problem": None,
     }
     assert why_not_replaced(found) is None
-    assert ("/v3/kv/range", {"key": "AA==", "range_end": "AA==", "count_only": True, "serializable": True}) in server.asked
+    assert (
+        "/v3/kv/range",
+        {"key": "AA==", "range_end": "AA==", "count_only": True, "serializable": True},
+    ) in server.asked
 
 
 TWO = [*ALONE, {"ID": "5", "peerURLs": ["http://10.0.0.2:2380"]}]
@@ -110,7 +113,7 @@ def test_its_own_client_port_is_asked_first(server: GatewayServer, data: pathlib
 
 
 def test_one_that_listens_nowhere(data: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_processes, "listeners", lambda: [])
+    monkeypatch.setattr(_processes, "listeners", list)
     assert "listens at no port" in str(why_not_replaced(look()))
 
     def fail() -> t.Any:

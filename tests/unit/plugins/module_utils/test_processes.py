@@ -16,7 +16,9 @@ import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils import _processes
 from ansible_collections.ringfence.etcd.plugins.module_utils._processes import Listener
 
-LINE = "   0: 0100007F:0947 00000000:0000 0A 00000000:00000000 00:00000000 00000000   106        0 4711 1 0 100 0 0 10 0"
+LINE = (
+    "   0: 0100007F:0947 00000000:0000 0A 00000000:00000000 00:00000000 00000000   106        0 4711 1 0 100 0 0 10 0"
+)
 LINE6 = (
     "   1: 0000000000000000FFFF00000100007F:094B 00000000000000000000000000000000:0000 0A 00000000:00000000 "
     "00:00000000 00000000     0        0 4712 1 0 100 0 0 10 0"
@@ -136,20 +138,23 @@ def test_the_unit_of_a_process(group: str | None, unit: str | None, monkeypatch:
     assert _processes.together_with(3) == ([3, 1] if unit else [3])
 
 
-def test_control_groups_of_both_generations(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real_open = open
-    text = ""
-
-    def fake(path: str, *args: str, **options: str) -> object:
-        if path == "/proc/1/cgroup":
-            (tmp_path / "cgroup").write_text(text)
-            path = str(tmp_path / "cgroup")
-        return real_open(path, *args, **options)  # type: ignore[call-overload]
-
-    monkeypatch.setattr("builtins.open", fake)
-    for text, group in (
+@pytest.mark.parametrize(
+    ("text", "group"),
+    [
         ("0::/system.slice/etcd.service\n", "/system.slice/etcd.service"),
         ("4:cpu:/x\n1:name=systemd:/system.slice/a:b.service\n", "/system.slice/a:b.service"),
         ("4:cpu:/x\n", None),
-    ):
-        assert _processes.control_group(1) == group
+    ],
+)
+def test_control_groups_of_both_generations(
+    text: str, group: str | None, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cgroup").write_text(text)
+    real_open = open
+
+    def fake(path: str, *args: str, **options: str) -> object:
+        told = str(tmp_path / "cgroup") if path == "/proc/1/cgroup" else path
+        return real_open(told, *args, **options)  # type: ignore[call-overload]
+
+    monkeypatch.setattr("builtins.open", fake)
+    assert _processes.control_group(1) == group

@@ -153,7 +153,11 @@ def test_a_unit_that_is_not_ours_is_kept(host: Host, tmp_path: pathlib.Path, wri
     unit.write_bytes(FOREIGN.encode() + b"# \xff\n")
     unit.chmod(0o600)
     found = plan()
-    assert found.kept_unit == str(kept) and found.actions[:3] == ("make_data_directory", "keep_other_unit", "write_unit")
+    assert found.kept_unit == str(kept) and found.actions[:3] == (
+        "make_data_directory",
+        "keep_other_unit",
+        "write_unit",
+    )
     assert (found.diff[-1]["after_header"], found.diff[-1]["after"]) == (str(kept), f"# kept from {unit}\n")
     assert not kept.exists()
     _service.apply_plan(found)

@@ -431,9 +431,9 @@ def test_who_is_in_the_way_is_looked_for_on_request(host: Host, monkeypatch: pyt
 
         def look(urls: list[str] | None, folder: str = "etc") -> list[str]:
             where = str(host.folder / folder)
-            found = peer_info(
-                str(host.folder), "a", "root", "/none", "etcd.service", "/none", where, listen_urls=urls
-            )["in_the_way"]
+            found = peer_info(str(host.folder), "a", "root", "/none", "etcd.service", "/none", where, listen_urls=urls)[
+                "in_the_way"
+            ]
             return [place for one in found for place in one["listens"]]
 
         assert look([url]) == [url[len("https://") :]]
