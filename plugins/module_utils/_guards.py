@@ -424,12 +424,17 @@ def _refusal_of(entries: t.Sequence[tuple[str, Info]], own_unit: t.Any) -> Refus
             "in_the_way_unknown",
             f"{who}: who has the member's ports can't be told ({one.get('problem')}): run as root (become: true)",
         )
-    stop = f"systemctl disable{'' if one.get('what') == 'unit' else ' --now'} {unit}" if unit else f"end {user}"
+    stop = f"systemctl disable{'' if one.get('what') == 'unit' else ' --now'} {unit}"
+    if not str(unit).endswith(".service"):
+        # A container, or a session: systemd only knows that it is there.
+        stop = "where it was started"
     if one.get("uses_data") and one.get("managed"):
         return Refusal(
             "unit_renamed",
-            f"{who}: {user}, which this role made, uses {folder}, the data folder that is meant for {own_unit}: set "
-            f"etcd_peer_tls_unit: {unit or 'to its unit'} as it was, a run does not rename a unit",
+            f"{who}: {user}, which this role made, uses {folder}, the data folder that is meant for {own_unit}: "
+            + (
+                f"set etcd_peer_tls_unit: {unit} as it was, a run does not rename a unit" if unit else f"stop it {stop}"
+            ),
         )
     count = len(names)
     kind = (

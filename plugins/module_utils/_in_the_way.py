@@ -117,12 +117,14 @@ def _processes_in_the_way(wanted: Wanted, own: t.Sequence[int]) -> list[InTheWay
     found: dict[int, InTheWay] = {}
     held: set[int] = set()
     for pid in _processes.all_pids():
-        files = _processes.open_files(pid) or () if pid not in own else ()
+        # The unit's own processes once more, by its name: they may have come since they were asked for.
+        is_own = pid in own or _processes.unit_of(pid) == wanted.unit
+        files = _processes.open_files(pid) or ()
         inodes = _processes.socket_inodes(files) & taken.keys()
         held |= inodes
         folders = _processes.data_folders(files)
-        uses_data = bool(folders) and data is not None and _processes.has_database_open(pid, data)
-        if inodes or uses_data:
+        uses_data = bool(folders) and not is_own and data is not None and _processes.has_database_open(pid, data)
+        if (inodes or uses_data) and not is_own:
             names = sorted({name for inode in inodes for name in taken[inode]})
             found[pid] = _process(pid, names, folders, uses_data)
     hidden = sorted({name for inode in taken.keys() - held for name in taken[inode]})

@@ -63,6 +63,9 @@ _UNIT_FOLDERS = (
     "/lib/systemd/system",
 )
 
+# Where systemd puts the units that it makes from something else, of containers for one.
+_GENERATED_FOLDERS = ("/run/systemd/generator", "/run/systemd/generator.late")
+
 # What a certificate's facts are where there is none to read.
 _NO_CERTIFICATE: dict[str, t.Any] = {
     "common_name": None,
@@ -120,7 +123,7 @@ def peer_info(
     is_systemds = unit_directory is None or _is_read_by_systemd(unit_directory)
     rivals: list[InTheWay] = []
     if listen_urls is not None and is_systemds:
-        wanted = Wanted(unit, data_dir, tuple(listen_urls), _UNIT_FOLDERS)
+        wanted = Wanted(unit, data_dir, tuple(listen_urls), (*_UNIT_FOLDERS, *_GENERATED_FOLDERS))
         rivals = in_the_way(wanted, service["process"]["pid"] or 0)
     return {
         "time": iso_time(now),

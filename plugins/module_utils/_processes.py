@@ -177,10 +177,17 @@ def unit_of(pid: int) -> str | None:
 
 def together_with(pid: int) -> list[int]:
     """The processes of the same unit, the given one first: behind a wrapper, etcd is another than the main process."""
-    group = control_group(pid)
-    if group is None or unit_of(pid) is None:
+    group = _unit_group(pid)
+    if group is None:
         return [pid]
-    return [pid, *(other for other in all_pids() if other != pid and control_group(other) == group)]
+    return [pid, *(other for other in all_pids() if other != pid and _unit_group(other) == group)]
+
+
+def _unit_group(pid: int) -> str | None:
+    """The control group of a process's unit, which may have parted it further; None where it belongs to none."""
+    unit = unit_of(pid)
+    group = control_group(pid) or ""
+    return None if unit is None else group[: group.rindex(f"/{unit}") + 1] + unit
 
 
 def program_of(pid: int) -> str | None:

@@ -360,7 +360,11 @@ UNIT: dict[str, t.Any] = {"what": "unit", "pid": None, "program": None, "enabled
             "port_in_use",
             ("nginx (pid 7, of nginx.service) listens at 10.0.0.2:2380, 127.0.0.1:2379", "disable --now nginx.service"),
         ),
-        ({"listens": PORTS, "unit": None}, "port_in_use", ("etcd (pid 7) listens", "end etcd (pid 7)")),
+        (
+            {"listens": PORTS, "unit": None},
+            "port_in_use",
+            ("etcd (pid 7) listens", "stop it if it is not needed (where it was started)"),
+        ),
         (
             {"listens": PORTS, "unit": None, "pid": None, "program": None},
             "port_in_use",

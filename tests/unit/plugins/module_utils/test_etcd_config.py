@@ -132,7 +132,7 @@ def test_whatever_is_read_is_what_a_whole_reader_of_yaml_reads() -> None:
     """Never another value, never a name overlooked: at most a refusal."""
     random.seed(13)
     read = 0
-    for _round in range(30000):
+    for _round in range(10000):
         text = "".join(random.choices(_PIECES, k=random.randint(1, 14)))
         try:
             found = parse_config(text)
@@ -148,7 +148,7 @@ def test_whatever_is_read_is_what_a_whole_reader_of_yaml_reads() -> None:
         assert {key: value or "" if not isinstance(value, dict) else value for key, value in found.items()} == expected
         read += 1
     # Many of those are no mappings at all: those that are read are enough to mean something.
-    assert read > 500
+    assert read > 150
 
 
 def _told(value: t.Any) -> t.Any:
@@ -195,7 +195,7 @@ def test_an_environment_file_that_is_not_read_for_certain(text: str) -> None:
 
 def test_an_environment_file_of_anything_ends_in_values_or_a_value_error() -> None:
     random.seed(13)
-    for _round in range(20000):
+    for _round in range(5000):
         text = "".join(random.choices("AB= '\"\\#;\n\r$`\t\0x", k=random.randint(0, 30)))
         try:
             found = parse_environment(text)

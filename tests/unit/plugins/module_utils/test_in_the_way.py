@@ -91,6 +91,12 @@ def test_who_listens_at_the_members_ports(host: Host, port: int) -> None:
     assert host.look(main_pid=ME) == []
 
 
+def test_a_process_of_our_own_unit_that_came_meanwhile(host: Host, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    host.urls = (f"https://127.0.0.1:{port}",)
+    monkeypatch.setattr(_processes, "unit_of", lambda pid: "etcd.service")
+    assert host.look() == []
+
+
 def test_who_can_not_be_seen(host: Host, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     host.urls = (f"https://0.0.0.0:{port}",)
     monkeypatch.setattr(_processes, "open_files", lambda pid: None)

@@ -124,15 +124,16 @@ def test_a_process(tmp_path: pathlib.Path) -> None:
         ("/system.slice/etcd.service", "etcd.service"),
         ("/system.slice/system-etcd.slice/etcd@a.service", "etcd@a.service"),
         ("/system.slice/docker-0a1b.scope", "docker-0a1b.scope"),
+        ("/system.slice/etcd.service/libpod-payload-0a1b", "etcd.service"),
         ("/user.slice/user-0.slice/session-1.scope", "session-1.scope"),
         ("/", None),
         (None, None),
     ],
 )
 def test_the_unit_of_a_process(group: str | None, unit: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    groups = {1: group, 2: "/other.slice/x.service", 3: group}
+    groups = {1: group, 2: "/other.slice/x.service", 3: group and f"{group.rstrip('/')}/supervisor", 4: None}
     monkeypatch.setattr(_processes, "control_group", groups.get)
-    monkeypatch.setattr(_processes, "all_pids", lambda: [1, 2, 3])
+    monkeypatch.setattr(_processes, "all_pids", lambda: [1, 2, 3, 4])
     assert _processes.unit_of(1) == unit
     # Without a unit, the group is everybody's.
     assert _processes.together_with(3) == ([3, 1] if unit else [3])
