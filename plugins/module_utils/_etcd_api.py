@@ -232,6 +232,19 @@ class Client:
         everything = {"key": "AA==", "range_end": "AA==", "count_only": True, "serializable": True}
         return _integer(self._call(url, "/v3/kv/range", everything).get("count"))
 
+    def count_v2_keys(self, url: str) -> int:
+        """The number of uppermost keys in the store of etcd's API v2, which has keys of its own (``--enable-v2``)."""
+        status, body = self._request(url, "GET", "/v2/keys/")
+        if status == 404:
+            return 0
+        try:
+            nodes = json.loads(body)["node"].get("nodes") or []
+        except (AttributeError, KeyError, TypeError, ValueError):
+            nodes = None
+        if status != 200 or not isinstance(nodes, list):
+            raise ApiError(f"{url}/v2/keys/: HTTP {status}, not etcd's answer", url=url)
+        return len(nodes)
+
     def lease_grant(self, url: str, lease_id: int, ttl_seconds: int) -> None:
         """Make the lease; LockHeldError where one of that id exists."""
         try:
@@ -373,14 +386,6 @@ class Lock:
         self._sure_until = None
 
 
-def count_keys_plain(url: str, timeout_seconds: float = REQUEST_SECONDS) -> int | None:
-    """The number of keys of an etcd that listens without TLS (a package's own, on loopback); None: no answer."""
-    try:
-        return Client(None, timeout_seconds).count_keys(url)
-    except (ApiError, InputError):
-        return None
-
-
 def check_url(url: str) -> None:
     """InputError where a text is no client URL."""
     _split_url(url)
@@ -478,7 +483,6 @@ __all__ = (
     "Status",
     "check_url",
     "client_context",
-    "count_keys_plain",
     "parse_active_peers",
     "parse_alarms",
 )

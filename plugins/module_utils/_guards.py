@@ -37,6 +37,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._guard_values impor
 from ansible_collections.ringfence.etcd.plugins.module_utils._guard_values import deployed as _deployed
 from ansible_collections.ringfence.etcd.plugins.module_utils._guard_values import has_data as _has_data
 from ansible_collections.ringfence.etcd.plugins.module_utils._guard_values import is_managed as _is_managed
+from ansible_collections.ringfence.etcd.plugins.module_utils._guards_foreign import FOREIGN_GUARDS
 from ansible_collections.ringfence.etcd.plugins.module_utils._guards_membership import MEMBERSHIP_GUARDS
 from ansible_collections.ringfence.etcd.plugins.module_utils._guards_running import RUNNING_GUARDS, live_warnings
 
@@ -259,69 +260,6 @@ def why_no_new_authority(cluster: Cluster) -> str | None:
     return None
 
 
-def refuse_foreign_data(cluster: Cluster) -> t.Iterator[Refusal]:
-    """The data folders hold members of one cluster, each another member, and not of one that we never deployed."""
-    clusters: dict[str, list[str]] = {}
-    holders: dict[str, list[str]] = {}
-    folders: dict[str, str] = {}
-    ours = {
-        info["data"].get("cluster_id") for _member, info in cluster.inspected() if _is_managed(info) and _has_data(info)
-    }
-    for member, info in cluster.inspected():
-        data = info.get("data") or {}
-        if not data.get("exists"):
-            continue
-        folders[member.name] = str(data.get("directory"))
-        # A member whose unit was lost is known by its cluster's number, which the others have too.
-        if not _is_managed(info) and data.get("cluster_id") not in ours - {None}:
-            yield Refusal(
-                "data_of_another_cluster",
-                f"member {member.name}: {data.get('directory')} holds an etcd member (cluster "
-                f"{data.get('cluster_id') or 'unknown'}) "
-                "that this role did not deploy: move it away, or set etcd_peer_tls_data_dir to another folder",
-            )
-        elif data.get("cluster_id"):
-            clusters.setdefault(data["cluster_id"], []).append(member.name)
-            holders.setdefault(data["member_id"], []).append(member.name)
-    if len(clusters) > 1:
-        each = "; ".join(f"{', '.join(names)}: cluster {number}" for number, names in sorted(clusters.items()))
-        where = ", ".join(f"{name}:{folder}" for name, folder in folders.items())
-        yield Refusal(
-            "data_of_another_cluster",
-            f"cluster {cluster.question.cluster_name}: the data folders are of different clusters ({each}; {where}): "
-            "move the one "
-            "that does not belong here away",
-        )
-    for number, names in holders.items():
-        if len(names) > 1:
-            yield Refusal(
-                "data_copied",
-                f"members {', '.join(names)} hold the data of one and the same member {number} (a cloned host?): "
-                "empty the data "
-                "folder of the copy",
-            )
-
-
-def refuse_distribution_etcd(cluster: Cluster) -> t.Iterator[Refusal]:
-    """A service of that name that is not ours (Debian's package starts one) is overridden only where it is empty."""
-    if cluster.question.overrule_distribution_etcd:
-        return
-    for member, info in cluster.inspected():
-        other = info.get("other_etcd") or {}
-        if not other.get("has_data") or other.get("key_count") == 0:
-            continue
-        count = other.get("key_count")
-        silent = "does not answer" if other.get("running") else "is stopped"
-        found = f"{silent}, so that its keys can't be counted" if count is None else f"holds {count} keys"
-        yield Refusal(
-            "distribution_etcd_in_use",
-            f"member {member.name}: another etcd of the same unit name ({other.get('unit_path')}, data in "
-            f"{other.get('data_dir')}) {found}: save what you need of it, then set "
-            "etcd_peer_tls_overrule_distribution_etcd: true "
-            "(its data stays where it is), or choose another etcd_peer_tls_unit",
-        )
-
-
 def refuse_first_start_in_batches(cluster: Cluster) -> t.Iterator[Refusal]:
     """etcd's first start blocks until a quorum is there: with ``serial`` the first batch would wait for ever."""
     if any(_has_data(info) for _member, info in cluster.inspected()) or not cluster.infos:
@@ -351,8 +289,7 @@ _GUARDS: tuple[t.Callable[[Cluster], t.Iterator[Refusal]], ...] = (
     refuse_other_authority,
     refuse_forbidden_names,
     refuse_authority_to_be_lost,
-    refuse_distribution_etcd,
-    refuse_foreign_data,
+    *FOREIGN_GUARDS,
     *RUNNING_GUARDS,
     *MEMBERSHIP_GUARDS,
     refuse_first_start_in_batches,
@@ -372,6 +309,12 @@ def cluster_warnings(cluster: Cluster) -> list[str]:
         warnings.append(
             f"cluster {name} has {count} members: it survives no more failures than with {count - 1}; an odd number "
             "is better"
+        )
+    if cluster.question.overrule_distribution_etcd:
+        warnings.extend(
+            f"{found.who} {found.what}: as etcd_peer_tls_overrule_distribution_etcd says, it is stopped, its data "
+            f"stays in {found.where} and is not used: the new cluster starts empty"
+            for found in _living_others(cluster)
         )
     for member, info in cluster.inspected():
         drop_ins = (info.get("unit") or {}).get("drop_ins") or ()

@@ -2,9 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""An etcd under our unit's name that is not ours: Debian's package starts a one-member etcd when it is installed.
+"""An etcd under our unit's name that is not ours, and what would be lost with it: its data, keys and members.
 
-What it was told stands in its unit, in the unit's environment files and, while it runs, in its process.
+Debian's package starts such a one, empty and alone, when it is installed. Any other may be somebody's living cluster.
+While it runs, what counts is what its process has open and answers; when it is stopped, what it is told.
 
 Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 """
@@ -12,94 +13,236 @@ Note that this module util is PRIVATE to the collection. It can have breaking ch
 from __future__ import annotations
 
 import os
-import re
-import socket
+import ssl
+import time
 import typing as t
+import urllib.parse
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import FileError
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd_api import count_keys_plain
-from ansible_collections.ringfence.etcd.plugins.module_utils._files import read_file
-from ansible_collections.ringfence.etcd.plugins.module_utils._unit import (
-    Deployed,
-    deployed_from_arguments,
-    exec_arguments,
-    parse_unit,
-)
+from ansible_collections.ringfence.etcd.plugins.module_utils import _processes
+from ansible_collections.ringfence.etcd.plugins.module_utils._errors import RingfenceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd_api import ApiError, Client, client_context
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd_told import Told, told_by_process
+from ansible_collections.ringfence.etcd.plugins.module_utils._files import describe, os_error, read_file
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import process_facts
+from ansible_collections.ringfence.etcd.plugins.module_utils._wal import read_identity
 
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-_ASSIGNMENT = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)=(.*)")
-_ANSWER_SECONDS = 5.0
+_ANSWER_SECONDS = 3.0
+# For all questions at all ports together.
+_ASKING_SECONDS = 20.0
+# Names that are told; more members than this no etcd has.
+_MEMBERS = 100
 
 
-def other_etcd(unit_path: str | None, told: Deployed | None, running: bool) -> dict[str, t.Any]:
-    """What there would be to lose: its data folder, whether anything is in it, and how many keys it answers with.
+class OtherEtcd(t.TypedDict):
+    """What there would be to lose. Whatever can't be told is None, and then ``problem`` says why."""
 
-    ``key_count`` is None where nobody can say: it does not run but has data, or it does not answer without TLS.
+    unit_path: str | None
+    running: bool
+    pid: int | None
+    data_dir: str | None
+    has_data: bool | None
+    key_count: int | None
+    members: list[str] | None
+    cluster_id: str | None
+    problem: str | None
+
+
+def running_etcd(unit_path: str | None, pid: int, unit_told: Told | None) -> OtherEtcd:
+    """An etcd that runs. ``pid``: the unit's main process. ``unit_told``: what its unit would start, if that is known.
+
+    The unit's text may have been changed since: then data that it names would be lost as well.
     """
-    data_dir = None if told is None else os.path.join("/", told["data_dir"])
-    has_data = data_dir is not None and os.path.isdir(os.path.join(data_dir, "member"))
-    key_count: int | None = None
-    if running and told is not None:
-        urls = [url for url in told["listen_client_urls"] if url.startswith("http://")]
-        key_count = count_keys_plain(urls[0], _ANSWER_SECONDS) if urls else None
-    elif data_dir is not None and not has_data:
-        key_count = 0
-    return {
-        "unit_path": unit_path,
-        "running": running,
-        "data_dir": data_dir,
-        "has_data": has_data,
-        "key_count": key_count,
-    }
-
-
-def told_by_unit(text: str, unit: str) -> Deployed | None:
-    """What a foreign unit's etcd is told, environment files and variables in ExecStart= included; None without one."""
-    environment: dict[str, str] = {}
-    files: list[str] = []
-    commands: list[str] = []
-    for key, value in parse_unit(text).get("Service", []):
-        value = _expanded(value, unit)
-        if key == "Environment":
-            words = (word.partition("=") for word in exec_arguments(value))
-            environment.update({name: content for name, equals, content in words if equals})
-        elif key == "EnvironmentFile":
-            files = [*files, value.lstrip("-")] if value else []
-        elif key == "ExecStart":
-            commands = [*commands, value] if value else []
-    for path in files:
-        environment.update(_environment_file(path))
-    if not commands:
-        return None
-    argv: list[str] = []
-    for word in exec_arguments(commands[-1]):
-        if re.fullmatch(r"\$[A-Za-z_][A-Za-z0-9_]*", word):
-            # A bare variable is split into words, one in braces is not (systemd.service(5)).
-            argv.extend(environment.get(word[1:], "").split())
-        else:
-            argv.append(_VARIABLE.sub(lambda match: environment.get(match.group(1), ""), word))
-    return deployed_from_arguments(argv, environment)
-
-
-def _expanded(value: str, unit: str) -> str:
-    """The specifiers that a package's unit has in its paths; all others stay as they stand."""
-    name = unit.rsplit(".", 1)[0]
-    known = {"%%": "%%", "%n": unit, "%N": name, "%p": name.split("@")[0], "%H": socket.gethostname()}
-    return re.sub(r"%.", lambda match: known.get(match.group(0), match.group(0)), value)
-
-
-def _environment_file(path: str) -> dict[str, str]:
+    found = _nothing(unit_path, running=True)
+    found["pid"] = pid
+    files = {other: _processes.open_files(other) for other in _processes.together_with(pid)}
+    if files[pid] is None:
+        return _with_problem(found, f"what process {pid} has open can't be seen by the user that this runs as")
+    folders = {other: _processes.data_folders(names or ()) for other, names in files.items()}
+    holders = [other for other in folders if folders[other]]
+    if len(holders) != 1 or len(folders[holders[0]]) != 1:
+        several = sorted({folder for names in folders.values() for folder in names})
+        what = f"has several data folders open ({', '.join(several)})" if several else "has no data folder of etcd open"
+        return _with_problem(found, f"process {pid} {what}")
+    etcd = holders[0]
+    found["pid"], found["data_dir"], found["has_data"] = etcd, folders[etcd][0], True
+    told = _told_by(etcd)
     try:
-        content = read_file(path)
-    except FileError:
-        return {}
-    found: dict[str, str] = {}
-    for line in (content or b"").decode("utf-8", "replace").splitlines():
-        match = _ASSIGNMENT.fullmatch(line)
-        if match:
-            # exec_arguments takes the quotes off; a value of several words stays one.
-            found[match.group(1)] = " ".join(exec_arguments(match.group(2).replace("%", "%%").replace("$", "$$")))
+        # In a container or behind a change of root the path may be none of this host's.
+        identity = read_identity(folders[etcd][0], told.wal_dir)
+    except RingfenceError:
+        identity = None
+    found["cluster_id"] = identity[1] if identity else None
+    _answers(found, _client_ports(etcd, files[etcd] or (), told), told)
+    if found["problem"] is None and unit_told is not None:
+        named = [path for path in unit_told.folders if not _is_same(path, found["data_dir"]) and path != told.wal_dir]
+        others = [path for path in named if _holds_data(path) is not False]
+        if others:
+            return _with_problem(found, f"its unit now names {', '.join(others)}, where there is data too")
     return found
 
 
-__all__ = ("other_etcd", "told_by_unit")
+def stopped_etcd(unit_path: str | None, told: Told) -> OtherEtcd:
+    """An etcd that does not run: whether there is any data where its settings say."""
+    found = _nothing(unit_path, running=False)
+    problem = told.problem or program_problem(told.program)
+    if problem is not None or told.data_dir is None:
+        return _with_problem(found, problem or "its data folder is not known")
+    found["data_dir"] = told.data_dir
+    holds = [_holds_data(path) for path in told.folders]
+    if None in holds:
+        return _with_problem(found, f"{told.folders[holds.index(None)]} can't be looked into")
+    found["has_data"] = any(holds)
+    if not found["has_data"]:
+        found["key_count"], found["members"] = 0, []
+        return found
+    try:
+        identity = read_identity(told.data_dir, told.wal_dir)
+    except RingfenceError:
+        identity = None
+    found["cluster_id"] = identity[1] if identity else None
+    return found
+
+
+def unknown_etcd(unit_path: str | None, problem: str) -> OtherEtcd:
+    """What is under our unit's name can't be told at all."""
+    return _with_problem(_nothing(unit_path, running=False), problem)
+
+
+def _nothing(unit_path: str | None, running: bool) -> OtherEtcd:
+    return {
+        "unit_path": unit_path,
+        "running": running,
+        "pid": None,
+        "data_dir": None,
+        "has_data": None,
+        "key_count": None,
+        "members": None,
+        "cluster_id": None,
+        "problem": None,
+    }
+
+
+def _with_problem(found: OtherEtcd, problem: str) -> OtherEtcd:
+    found["problem"] = " ".join(problem.split())
+    return found
+
+
+def _told_by(pid: int) -> Told:
+    try:
+        facts = process_facts(pid)
+    except RingfenceError as exc:
+        return Told(problem=str(exc))
+    if facts is None:
+        return Told(problem=f"process {pid} has ended")
+    return told_by_process(facts["argv"], facts["environment"], _processes.working_folder(pid), read_file)
+
+
+def _client_ports(pid: int, files: t.Iterable[str], told: Told) -> list[tuple[str, int]]:
+    """Where a process listens, by its sockets and not by its words; those first that it calls its client ports."""
+    inodes = _processes.socket_inodes(files)
+    try:
+        found = {(one.address_to_call, one.port) for one in _processes.listeners() if one.inode in inodes}
+    except OSError:
+        return []
+    named = {_port_of(url) for url in told.listen_client_urls}
+    return sorted(found, key=lambda place: (place[1] not in named, place))
+
+
+def _port_of(url: str) -> int | None:
+    """The port that an etcd with this URL listens at."""
+    try:
+        return urllib.parse.urlsplit(url).port
+    except ValueError:
+        return None
+
+
+def _answers(found: OtherEtcd, places: t.Sequence[tuple[str, int]], told: Told) -> None:
+    """Keys, members and cluster as one of the ports answers; the failure at the most likely one where none does."""
+    deadline = time.monotonic() + _ASKING_SECONDS
+    found["problem"] = "it listens at no port of this host" if not places else "it did not answer in time"
+    contexts = _contexts(told)
+    for host, port in places:
+        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        for context in contexts:
+            if time.monotonic() > deadline:
+                return
+            try:
+                _answer(found, f"http{'' if context is None else 's'}://{address}", context)
+                found["problem"] = None
+                return
+            except RingfenceError as exc:
+                # The first port is most likely the clients' one, and the last way of asking it the right one.
+                if (host, port) == places[0]:
+                    _with_problem(found, str(exc))
+
+
+def _answer(found: OtherEtcd, url: str, context: ssl.SSLContext | None) -> None:
+    client = Client(context, _ANSWER_SECONDS)
+    status = client.status(url)
+    if not int(status.cluster_id, 16) or not int(status.member_id, 16):
+        raise ApiError(f"{url}: not etcd's answer", url=url)
+    listed = client.member_list(url)
+    if status.member_id not in {member.member_id for member in listed}:
+        raise ApiError(f"{url}: it is not among the members that it lists", url=url)
+    names = [member.name or ", ".join(member.peer_urls) or member.member_id for member in listed]
+    count = client.count_keys(url) + client.count_v2_keys(url)
+    found["key_count"], found["cluster_id"] = count, status.cluster_id
+    found["members"] = [name[:_MEMBERS] for name in names[:_MEMBERS]]
+
+
+def _contexts(told: Told) -> list[ssl.SSLContext | None]:
+    """Without TLS, then as far as the etcd's own files allow: it is its own client, at its gateway, as well."""
+    found: list[ssl.SSLContext | None] = [None]
+    files = told.files
+    pairs = [
+        (files.get(certificate), files.get(key))
+        for certificate, key in (("cert_file", "key_file"), ("peer_cert_file", "peer_key_file"))
+    ]
+    authority = files.get("trusted_ca_file") or files.get("cert_file")
+    if authority is None:
+        return found
+    for certificate, key in [*[pair for pair in pairs if all(pair)], (None, None)]:
+        for bundle in dict.fromkeys(path for path in (authority, files.get("cert_file")) if path):
+            try:
+                context = client_context(bundle, certificate, key)
+            except RingfenceError:
+                continue
+            if context is not None:
+                # The kernel says whose the port is; the certificate need not have the loopback address.
+                context.check_hostname = False
+                found.append(context)
+    return found
+
+
+def program_problem(program: str | None) -> str | None:
+    """What is called etcd may be a script that gives it settings of its own."""
+    if program is None or not os.path.isabs(program):
+        return None
+    try:
+        with open(program, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as stream:
+            head = stream.read(4)
+    except FileNotFoundError:
+        return None
+    except OSError as exc:
+        return str(os_error("read", program, exc))
+    return None if head == b"\x7fELF" else f"{program} is a script, or a program that can't be looked into"
+
+
+def _holds_data(folder: str) -> bool | None:
+    """Whether a data folder, or a folder of logs, holds an etcd's data; None where that can't be seen."""
+    try:
+        if describe(os.path.join(folder, "member"))["state"] != "absent":
+            return True
+        with os.scandir(folder) as entries:
+            return any(entry.name.endswith(".wal") for entry in entries)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except (OSError, RingfenceError):
+        return None
+
+
+def _is_same(path: str, other: str | None) -> bool:
+    return other is not None and os.path.realpath(path) == os.path.realpath(other)
+
+
+__all__ = ("OtherEtcd", "program_problem", "running_etcd", "stopped_etcd", "unknown_etcd")

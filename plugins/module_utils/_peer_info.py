@@ -13,15 +13,23 @@ import datetime
 import os
 import pwd
 import re
+import socket
 import ssl
 import typing as t
 
 from ansible_collections.ringfence.etcd.plugins.module_utils import _trial
 from ansible_collections.ringfence.etcd.plugins.module_utils._der import certificate_facts, iso_time, read_certificates
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import FileError, InputError, RingfenceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd_told import told_by_unit
 from ansible_collections.ringfence.etcd.plugins.module_utils._files import describe, owner_name, read_file
+from ansible_collections.ringfence.etcd.plugins.module_utils._in_the_way import InTheWay, Wanted, in_the_way
 from ansible_collections.ringfence.etcd.plugins.module_utils._live import Entrance, entrance_of, running_version
-from ansible_collections.ringfence.etcd.plugins.module_utils._other_etcd import other_etcd, told_by_unit
+from ansible_collections.ringfence.etcd.plugins.module_utils._other_etcd import (
+    OtherEtcd,
+    running_etcd,
+    stopped_etcd,
+    unknown_etcd,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._peer_credentials import (
     CA,
     CERTIFICATE,
@@ -38,7 +46,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import (
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._tls_check import Material, private_key_fits
 from ansible_collections.ringfence.etcd.plugins.module_utils._unit import (
-    Deployed,
     deployed_from_arguments,
     deployed_from_text,
     environment_files,
@@ -58,6 +65,9 @@ _UNIT_FOLDERS = (
     "/usr/lib/systemd/system",
     "/lib/systemd/system",
 )
+
+# Where systemd puts the units that it makes from something else, of containers for one.
+_GENERATED_FOLDERS = ("/run/systemd/generator", "/run/systemd/generator.late")
 
 # What a certificate's facts are where there is none to read.
 _NO_CERTIFICATE: dict[str, t.Any] = {
@@ -86,13 +96,19 @@ def peer_info(
     data_dir: str | None,
     unit_directory: str | None = None,
     now: datetime.datetime | None = None,
+    listen_urls: t.Sequence[str] | None = None,
+    wal_dir: str | None = None,
 ) -> dict[str, t.Any]:
-    """All facts of one node. ``data_dir`` of None: the one that the deployed unit names."""
+    """All facts of one node. ``data_dir`` of None: the one that the deployed unit names.
+
+    ``listen_urls``: where the member is going to listen, so that who is in its way is looked for; None: nobody looks.
+    """
     for option, path in (
         ("directory", directory),
         ("etcd_binary", etcd_binary),
         ("data_dir", data_dir),
         ("unit_directory", unit_directory),
+        ("wal_dir", wal_dir),
     ):
         if path is not None and not os.path.isabs(path):
             raise InputError(f"{option}: {path} is not an absolute path: write it from / on")
@@ -107,14 +123,22 @@ def peer_info(
         data_dir = settings["data_dir"]
     etcd = etcd_facts(etcd_binary)
     service["process"]["version"] = process_version(service["process"], etcd)
+    if wal_dir is None and settings is not None:
+        wal_dir = settings["flags"].get("wal-dir") or None
+    is_systemds = unit_directory is None or _is_read_by_systemd(unit_directory)
+    rivals: list[InTheWay] = []
+    if listen_urls is not None and is_systemds:
+        wanted = Wanted(unit, data_dir, tuple(listen_urls), (*_UNIT_FOLDERS, *_GENERATED_FOLDERS))
+        rivals = in_the_way(wanted, service["process"]["pid"] or 0)
     return {
         "time": iso_time(now),
         "etcd": etcd,
         "user": user_facts(owner),
         "credentials": credentials_facts(directory, name, now),
         **service,
-        "data": data_facts(data_dir, settings["flags"].get("wal-dir") if settings is not None else None),
+        "data": data_facts(data_dir, wal_dir),
         "other_etcd": other,
+        "in_the_way": rivals,
     }
 
 
@@ -219,7 +243,10 @@ def files_facts(paths: t.Mapping[str, str], now: datetime.datetime) -> dict[str,
 
 
 def data_facts(directory: str | None, wal_dir: str | None = None) -> dict[str, t.Any]:
-    """Which member of which cluster the data folder belongs to. ``wal_dir``: where its log is, if not in it."""
+    """Which member of which cluster the data folder belongs to. ``wal_dir``: its log, where that is in another folder.
+
+    A log alone is a member's data too: etcd starts from it.
+    """
     facts: dict[str, t.Any] = {
         "directory": directory,
         "exists": False,
@@ -232,14 +259,15 @@ def data_facts(directory: str | None, wal_dir: str | None = None) -> dict[str, t
         try:
             # An empty folder, made before etcd's first start, is no data.
             facts["exists"] = describe(os.path.join(directory, "member"))["state"] != "absent"
-            facts["formed"] = was_formed(directory, wal_dir) if facts["exists"] else None
             facts["member_id"], facts["cluster_id"] = read_identity(directory, wal_dir) or (None, None)
+            facts["exists"] = facts["exists"] or facts["member_id"] is not None
+            facts["formed"] = was_formed(directory, wal_dir) if facts["exists"] else None
         except RingfenceError as exc:
             facts["problem"] = str(exc)
     return facts
 
 
-def _service_facts(unit: str, unit_directory: str | None) -> tuple[dict[str, t.Any], dict[str, t.Any] | None]:
+def _service_facts(unit: str, unit_directory: str | None) -> tuple[dict[str, t.Any], OtherEtcd | None]:
     """The unit as deployed, the process that runs, and the etcd of somebody else under the same name, if any."""
     # A unit of that name that systemd knows is another one than a file where systemd does not look.
     elsewhere = unit_directory is not None and not _is_read_by_systemd(unit_directory)
@@ -267,11 +295,11 @@ def _service_facts(unit: str, unit_directory: str | None) -> tuple[dict[str, t.A
             "problem": None,
         },
     }
-    facts = service["unit"]
+    facts, unasked = service["unit"], None
     try:
         properties = {} if elsewhere else show(unit)
     except RingfenceError as exc:
-        properties, facts["problem"] = {}, str(exc)
+        properties, facts["problem"], unasked = {}, str(exc), str(exc)
     facts["drop_ins"] = properties.get("DropInPaths", "").split()
     folders = (t.cast(str, unit_directory),) if elsewhere else _UNIT_FOLDERS
     facts["path"] = properties.get("FragmentPath") or _unit_path(unit, folders)
@@ -308,19 +336,32 @@ def _service_facts(unit: str, unit_directory: str | None) -> tuple[dict[str, t.A
         files = process["settings"]["files"]
         read_at_start = {files["peer_trusted_ca_file"], files["trusted_ca_file"]} - {None}
         process["newer_files"] = sorted(path for path in read_at_start if written_after_start(path, properties))
+    if unasked is not None:
+        # What systemd does not tell may be anything.
+        return service, unknown_etcd(facts["path"], unasked)
     return service, _other(unit, facts, process, started, text)
 
 
 def _other(
-    unit: str, facts: dict[str, t.Any], process: dict[str, t.Any], started: ProcessFacts | None, text: str
-) -> dict[str, t.Any] | None:
+    unit: str,
+    facts: t.Mapping[str, t.Any],
+    process: t.Mapping[str, t.Any],
+    started: ProcessFacts | None,
+    text: str,
+) -> OtherEtcd | None:
     """Not ours: a unit without our seal, or a process that was started without it before our unit came."""
     foreign_process = started is not None and started["environ_seal"] is None
     foreign_unit = facts["exists"] and not facts["managed"]
-    if not foreign_process and not foreign_unit:
+    path = facts["path"] if foreign_unit else None
+    if started is not None and foreign_process:
+        told = told_by_unit(text, unit, socket.gethostname(), read_file) if foreign_unit else None
+        return running_etcd(path, started["pid"], told)
+    if not foreign_unit:
         return None
-    told: Deployed | None = process["settings"] if foreign_process else told_by_unit(text, unit)
-    return other_etcd(facts["path"] if foreign_unit else None, told, foreign_process)
+    problem = facts["problem"] or process["problem"]
+    if problem:
+        return unknown_etcd(path, problem)
+    return stopped_etcd(path, told_by_unit(text, unit, socket.gethostname(), read_file))
 
 
 def _is_read_by_systemd(folder: str) -> bool:

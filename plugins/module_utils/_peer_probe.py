@@ -48,6 +48,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._live import NOT_AS
 from ansible_collections.ringfence.etcd.plugins.module_utils._peer_info import files_facts, peer_info
 from ansible_collections.ringfence.etcd.plugins.module_utils._service import WantedUnit
 from ansible_collections.ringfence.etcd.plugins.module_utils._tls_check import Material, check_pair
+from ansible_collections.ringfence.etcd.plugins.module_utils._unit import Deployed, deployed_from_text
 
 MEMBER = "member"
 STRANGER = "stranger"
@@ -271,6 +272,7 @@ def probe_node(params: t.Mapping[str, t.Any], now: datetime.datetime) -> dict[st
         raise InputError(f"name: {params['name']} is not among targets ({listed}): list all members, this one too")
     # Alone it calls itself: a fence round one member is a fence as well.
     targets = [member for member in members if member.name != params["name"]] or members
+    planned = _planned(params)
     info = peer_info(
         directory=params["directory"],
         name=params["name"],
@@ -280,6 +282,11 @@ def probe_node(params: t.Mapping[str, t.Any], now: datetime.datetime) -> dict[st
         unit_directory=params["unit_directory"],
         data_dir=params["data_dir"],
         now=now,
+        # Who starts no service here is in nobody's way.
+        listen_urls=[*planned["listen_peer_urls"], *planned["listen_client_urls"], *_metrics_urls(planned)]
+        if planned is not None and params["manage_service"]
+        else None,
+        wal_dir=None if planned is None else planned["flags"].get("wal-dir"),
     )
     found: dict[str, t.Any] = {
         "name": params["name"],
@@ -302,6 +309,15 @@ def probe_node(params: t.Mapping[str, t.Any], now: datetime.datetime) -> dict[st
     if found["called"]:
         found.update(_met(params, targets, info, now))
     return found
+
+
+def _planned(params: t.Mapping[str, t.Any]) -> Deployed | None:
+    """What the member is going to be told; None where nobody asks what is due."""
+    return None if params["unit_content"] is None else deployed_from_text(params["unit_content"])
+
+
+def _metrics_urls(planned: Deployed) -> list[str]:
+    return [url for url in planned["flags"].get("listen-metrics-urls", "").split(",") if url]
 
 
 def _live(params: t.Mapping[str, t.Any], info: t.Mapping[str, t.Any]) -> dict[str, t.Any]:

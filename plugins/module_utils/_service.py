@@ -16,7 +16,7 @@ import os
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.ringfence.etcd.plugins.module_utils import _program, _systemd, _trial
+from ansible_collections.ringfence.etcd.plugins.module_utils import _processes, _program, _systemd, _trial
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import (
     FileError,
     InputError,
@@ -29,12 +29,15 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._files import (
     WantedFile,
     apply_changes,
     check_may_give,
+    describe,
     gid_of,
     plan_directory,
     plan_file,
     read_file,
     uid_of,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._foreign import where_its_data_is, why_not_replaced
+from ansible_collections.ringfence.etcd.plugins.module_utils._other_etcd import running_etcd
 from ansible_collections.ringfence.etcd.plugins.module_utils._unit import (
     Deployed,
     Reason,
@@ -49,6 +52,8 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._unit import (
 _UNIT_MODE = 0o644
 _UNIT_DIRECTORY_MODE = 0o755
 _DATA_DIRECTORY_MODE = 0o700
+# Behind the name of a unit that is not ours and is replaced: systemd reads no file that is called so.
+_KEPT = ".replaced"
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,8 @@ class WantedUnit:
     start: bool = True
     # Another program waits beside the unit's one (etcd_program), or would in check mode.
     program_staged: bool = False
+    # Whether another etcd under the unit's name is stopped although there is something to lose with it.
+    overrule_other_etcd: bool = False
 
     @property
     def path(self) -> str:
@@ -80,6 +87,8 @@ class Found:
     text: str | None
     process: _systemd.ProcessFacts | None
     settings: Deployed | None
+    # The data folders that the unit's processes have open.
+    data_dirs: tuple[str, ...] = ()
 
     @property
     def active_state(self) -> str:
@@ -124,6 +133,12 @@ class Plan:
     def starts(self) -> bool:
         return "start" in self.actions
 
+    @property
+    def kept_unit(self) -> str | None:
+        """Where a unit that is not ours is kept, if one is replaced."""
+        kept = [change.path for change in self.files if change.path.startswith(f"{self.wanted.path}{_KEPT}")]
+        return kept[0] if kept else None
+
 
 @dataclass(frozen=True)
 class _Files:
@@ -132,6 +147,8 @@ class _Files:
     unit_directory: Change | None
     data_directory: Change | None
     unit: Change | None
+    # A copy of the unit that is replaced, where that is not ours.
+    kept_unit: Change | None = None
 
     @property
     def has_new_text(self) -> bool:
@@ -139,7 +156,7 @@ class _Files:
 
     @property
     def changes(self) -> tuple[Change, ...]:
-        planned = (self.unit_directory, self.data_directory, self.unit)
+        planned = (self.unit_directory, self.data_directory, self.kept_unit, self.unit)
         return tuple(change for change in planned if change is not None)
 
     @property
@@ -150,6 +167,8 @@ class _Files:
         if self.data_directory is not None:
             missing = "missing" in self.data_directory.reasons
             actions.append("make_data_directory" if missing else "repair_data_directory")
+        if self.kept_unit is not None:
+            actions.append("keep_other_unit")
         if self.unit is not None:
             actions.append("write_unit" if self.has_new_text else "repair_unit_attributes")
         return actions
@@ -162,7 +181,13 @@ def find(unit: str, unit_directory: str) -> Found:
     pid = _systemd.main_pid(properties)
     process = _systemd.process_facts(pid) if pid else None
     settings = deployed_from_arguments(process["argv"], process["environment"]) if process else None
-    return Found(properties, text, process, settings)
+    data_dirs = _open_data_dirs(pid) if process is not None and process["environ_seal"] is None else ()
+    return Found(properties, text, process, settings, data_dirs)
+
+
+def _open_data_dirs(pid: int) -> tuple[str, ...]:
+    files = (_processes.open_files(other) for other in _processes.together_with(pid))
+    return tuple(sorted({folder for names in files for folder in _processes.data_folders(names or ())}))
 
 
 def _text_at(path: str) -> str | None:
@@ -217,10 +242,12 @@ def is_other_etcd(found: Found, data_dir: str) -> bool:
     """Whether the process of the unit's name is not this member: no seal, and another data folder.
 
     An etcd without a seal on this very data folder is this member before this collection took it over: it is
-    restarted under the guard like any other.
+    restarted under the guard like any other. The folder is the one that it has open, whatever it was told.
     """
     if found.process is None or found.settings is None or found.process["environ_seal"] is not None:
         return False
+    if found.data_dirs:
+        return os.path.realpath(data_dir) not in found.data_dirs
     return os.path.realpath(found.settings["data_dir"]) != os.path.realpath(data_dir)
 
 
@@ -279,6 +306,7 @@ def plan_present(wanted: WantedUnit, trust_bundle_changed: bool, check_mode: boo
     check_unit_text(wanted)
     found = find(wanted.name, wanted.unit_directory)
     _refuse_moved_data(found, wanted)
+    _refuse_living_etcd(found, wanted)
     warnings: list[str] = []
     uid, gid = _owner_ids(wanted, check_mode, warnings)
     files = _plan_files(wanted, uid, gid)
@@ -342,10 +370,12 @@ def _plan_files(wanted: WantedUnit, uid: int | None, gid: int | None, make_unit_
     folder = None
     if make_unit_directory and not os.path.isdir(wanted.unit_directory):
         folder = plan_directory(WantedDirectory(wanted.unit_directory, _UNIT_DIRECTORY_MODE, uid=root, gid=root))
+    unit = plan_file(WantedFile(wanted.path, _UNIT_MODE, wanted.text.encode("utf-8"), uid=root, gid=root))
     return _Files(
         unit_directory=folder,
         data_directory=plan_directory(WantedDirectory(wanted.data_dir, _DATA_DIRECTORY_MODE, uid=uid, gid=gid)),
-        unit=plan_file(WantedFile(wanted.path, _UNIT_MODE, wanted.text.encode("utf-8"), uid=root, gid=root)),
+        unit=unit,
+        kept_unit=_plan_kept_unit(wanted.path) if unit is not None and "content" in unit.reasons else None,
     )
 
 
@@ -362,6 +392,37 @@ def check_new_program(wanted: WantedUnit, managed: bool, pid: int | None = None)
     process = None if is_new or pid is None else _systemd.process_facts(pid)
     if is_new or (process and _systemd.program_was_replaced(process, exec_command(wanted.text)[0])):
         _check_flags(wanted)
+
+
+def _plan_kept_unit(path: str) -> Change | None:
+    """A copy of a unit that is not ours, under the first name that is free; None where it is ours or kept already."""
+    content = read_file(path)
+    if content is None or seal_of(content.decode("utf-8", "replace")) is not None:
+        return None
+    number = 1
+    while True:
+        kept = f"{path}{_KEPT}" if number == 1 else f"{path}{_KEPT}-{number}"
+        state = describe(kept)["state"]
+        if state == "absent":
+            return plan_file(WantedFile(kept, int(describe(path)["mode"], 8), content))
+        if state == "file" and read_file(kept) == content:
+            return None
+        number += 1
+
+
+def _refuse_living_etcd(found: Found, wanted: WantedUnit) -> None:
+    """Another etcd under this unit's name is stopped only where it was counted to be empty, now and not a while ago."""
+    if found.process is None or wanted.overrule_other_etcd or not is_other_etcd(found, wanted.data_dir):
+        return
+    other = running_etcd(None, found.process["pid"], None)
+    why = why_not_replaced(other)
+    if why is not None:
+        raise RefusedError(
+            f"{wanted.name} runs an etcd that is not this collection's (pid {other['pid']}, data in "
+            f"{where_its_data_is(other)}), which {why}: save what you need of it; with overrule_other_etcd it is "
+            "stopped, its data stays there and is not used, and the new member starts empty",
+            unit=wanted.name,
+        )
 
 
 def _check_flags(wanted: WantedUnit) -> None:
@@ -551,6 +612,17 @@ def _diff(wanted: WantedUnit, text: str | None, files: _Files) -> tuple[dict[str
             before = _attributes(change.before) + before
             after = _attributes({**change.after, **wanted_owner}) + after
         parts.append({"before_header": path, "after_header": path, "before": before, "after": after})
+    kept = files.kept_unit
+    if kept is not None:
+        # Its text is shown above, as what was there before.
+        parts.append(
+            {
+                "before_header": kept.path,
+                "after_header": kept.path,
+                "before": "",
+                "after": f"# kept from {wanted.path}\n",
+            }
+        )
     return tuple(parts)
 
 

@@ -81,7 +81,9 @@ options:
     type: str
     default: ""
   overrule_distribution_etcd:
-    description: Whether to override a service of the same name that has data of its own.
+    description:
+      - Whether to override an etcd under the same unit name that is not this collection's and has keys or other
+        members, or of which nobody can tell. Its data stays where it is and is not used.
     type: bool
     default: false
   force_restart:

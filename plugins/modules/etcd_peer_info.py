@@ -55,6 +55,18 @@ options:
       - etcd's data folder.
       - Without it, the one that the deployed unit names.
     type: path
+  wal_dir:
+    description:
+      - Folder of etcd's log, where it is not in the data folder.
+      - Without it, the one that the deployed unit names.
+    type: path
+  listen_urls:
+    description:
+      - URLs at which the member is going to listen. Who else has one of their ports, or the data folder, is told in
+        RV(in_the_way).
+      - Without it nobody is looked for.
+    type: list
+    elements: str
   warn_days:
     description:
       - Warns of the member's certificate and of each CA in its trust bundle that has fewer whole days left.
@@ -652,7 +664,8 @@ data:
 other_etcd:
   description: >-
     An etcd under the same unit name that is not this collection's, such as the one that Debian's package
-    starts; null where there is none.
+    starts; null where there is none. While it runs, what its process has open and answers counts; when it is stopped,
+    what its unit, environment files and configuration file say.
   type: dict
   returned: always
   contains:
@@ -666,13 +679,18 @@ other_etcd:
       type: bool
       returned: always
       sample: true
+    pid:
+      description: The process that is etcd, behind whatever starts it; null where none runs.
+      type: int
+      returned: always
+      sample: 4711
     data_dir:
       description: Its data folder; null where it is not known.
       type: str
       returned: always
       sample: /var/lib/etcd/default
     has_data:
-      description: Whether the folder holds data.
+      description: Whether the folder holds data; null where that can't be told.
       type: bool
       returned: always
       sample: true
@@ -681,6 +699,89 @@ other_etcd:
       type: int
       returned: always
       sample: 0
+    members:
+      description: >-
+        The members of its cluster as it lists them, at most 100, by name or, before their first start, peer URL; null
+        where that can't be told, none where there is no data.
+      type: list
+      elements: str
+      returned: always
+      sample: [default]
+    cluster_id:
+      description: Its cluster, in hexadecimal digits; null where it is not known.
+      type: str
+      returned: always
+      sample: cdf818194e3a8c32
+    problem:
+      description: >-
+        One line that says why it can't be told whether there is anything to lose; null where that can be told.
+      type: str
+      returned: always
+in_the_way:
+  description: >-
+    Who else on this host has what the member is going to use, at most 20; empty without O(listen_urls), and where
+    systemd does not read O(unit_directory). The unit's own processes are not in it.
+  type: list
+  elements: dict
+  returned: always
+  contains:
+    what:
+      description: >-
+        V(process) for one that has a port or the data folder, V(unit) for a unit that is stopped and would take it, or
+        V(unknown) where it can't be told who is there.
+      type: str
+      returned: always
+      sample: process
+    unit:
+      description: The unit, or the unit that the process belongs to; null where it belongs to none.
+      type: str
+      returned: always
+      sample: etcd-old.service
+    pid:
+      description: The process; null for a unit, and where it can't be seen.
+      type: int
+      returned: always
+      sample: 4711
+    program:
+      description: What the kernel calls the process; null where that is not known.
+      type: str
+      returned: always
+      sample: etcd
+    listens:
+      description: Addresses and ports of O(listen_urls) that it has, or would have.
+      type: list
+      elements: str
+      returned: always
+      sample: ['10.0.0.1:2379', '10.0.0.1:2380']
+    data_dir:
+      description: The data folder of etcd that it has, or would have, open; null where there is none.
+      type: str
+      returned: always
+      sample: /var/lib/etcd/old
+    uses_data:
+      description: Whether that is the member's data folder.
+      type: bool
+      returned: always
+      sample: false
+    cluster_id:
+      description: The cluster that the process is a member of, in hexadecimal digits; null where it is not known.
+      type: str
+      returned: always
+      sample: cdf818194e3a8c32
+    managed:
+      description: Whether the unit, or the process, carries this collection's seal.
+      type: bool
+      returned: always
+      sample: false
+    enabled:
+      description: Whether systemd starts the unit at a boot; false for a process.
+      type: bool
+      returned: always
+      sample: false
+    problem:
+      description: One line that says what can't be told; null where nothing is unknown.
+      type: str
+      returned: always
 """
 
 import typing as t
@@ -700,6 +801,8 @@ def main() -> t.NoReturn:
             "unit": {"type": "str", "default": "etcd.service"},
             "unit_directory": {"type": "path"},
             "data_dir": {"type": "path"},
+            "wal_dir": {"type": "path"},
+            "listen_urls": {"type": "list", "elements": "str"},
             "warn_days": {"type": "int"},
             "fail_days": {"type": "int"},
         },
@@ -715,6 +818,8 @@ def main() -> t.NoReturn:
             unit=params["unit"],
             unit_directory=params["unit_directory"],
             data_dir=params["data_dir"],
+            wal_dir=params["wal_dir"],
+            listen_urls=params["listen_urls"],
         )
     except RingfenceError as exc:
         fail_with(module, exc)

@@ -92,9 +92,17 @@ options:
     description:
       - Whether O(state=present) starts the unit if it does not run.
       - Another etcd that runs under the same unit name, without a seal and on another data folder (as the one that
-        Debian's package starts), is stopped first. Its data is not touched.
+        Debian's package starts), is stopped first. Its data is not touched. That is refused unless its keys were
+        counted as none and it is the only member of its cluster, or O(overrule_other_etcd) is given.
     type: bool
     default: true
+  overrule_other_etcd:
+    description:
+      - Whether another etcd under the same unit name is stopped although it has keys or other members, or although
+        nobody can tell.
+      - Its data stays where it is and is not used, so that this member starts empty.
+    type: bool
+    default: false
   endpoints:
     description:
       - All members, this one included. Each has a V(name) and a V(client_url) that this host can reach. Other keys are
@@ -197,12 +205,19 @@ RETURN = r"""
 actions:
   description:
     - What was done, or would be done in check mode, in this order. Any of V(make_unit_directory),
-      V(make_data_directory), V(repair_data_directory), V(write_unit), V(repair_unit_attributes), V(daemon_reload),
-      V(enable), V(stop_other_etcd), V(exchange_program), V(start), V(restart).
+      V(make_data_directory), V(repair_data_directory), V(keep_other_unit), V(write_unit), V(repair_unit_attributes),
+      V(daemon_reload), V(enable), V(stop_other_etcd), V(exchange_program), V(start), V(restart).
   returned: success
   type: list
   elements: str
   sample: [write_unit, daemon_reload]
+kept_unit:
+  description:
+    - Where the text of a unit without this collection's seal was kept that O(state=present) or O(state=written)
+      replaced, or would be in check mode. Null where there was none, or one of the same text is kept already.
+  returned: success, O(state=present) or O(state=written)
+  type: str
+  sample: /etc/systemd/system/etcd.service.replaced
 started:
   description:
     - Whether O(state=present) started the unit, or would do so in check mode.
@@ -291,6 +306,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "owner": {"type": "str", "default": "etcd"},
     "group": {"type": "str", "default": "etcd"},
     "start": {"type": "bool", "default": True},
+    "overrule_other_etcd": {"type": "bool", "default": False},
     "endpoints": {"type": "list", "elements": "dict"},
     "ca_file": {"type": "path"},
     "cert_file": {"type": "path"},
@@ -356,6 +372,7 @@ def wanted_unit(params: t.Mapping[str, t.Any]) -> _service.WantedUnit:
         unit_directory=params["unit_directory"],
         start=params["start"],
         program_staged=params["program_staged"],
+        overrule_other_etcd=params["overrule_other_etcd"],
     )
 
 
@@ -363,7 +380,13 @@ def ensure_written(params: t.Mapping[str, t.Any], check_mode: bool) -> tuple[dic
     plan = _service.plan_written(wanted_unit(params), check_mode)
     if not check_mode:
         _service.apply_plan(plan)
-    result = {"changed": plan.changed, "actions": list(plan.actions), "started": False, "diff": list(plan.diff)}
+    result = {
+        "changed": plan.changed,
+        "actions": list(plan.actions),
+        "kept_unit": plan.kept_unit,
+        "started": False,
+        "diff": list(plan.diff),
+    }
     return result, plan.warnings
 
 
@@ -374,6 +397,7 @@ def ensure_present(params: t.Mapping[str, t.Any], check_mode: bool) -> tuple[dic
     result = {
         "changed": plan.changed,
         "actions": list(plan.actions),
+        "kept_unit": plan.kept_unit,
         "started": plan.starts,
         "running": plan.running,
         "restart_due": list(plan.restart_due),

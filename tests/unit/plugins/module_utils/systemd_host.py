@@ -66,11 +66,14 @@ class Host:
         self.process: _systemd.ProcessFacts | None = None
         self.calls: list[str] = []
         self.complaint: str | None = None
+        # What an etcd that is not ours holds.
+        self.other: dict[str, t.Any] = {"running": True, "key_count": 0, "members": ["default"]}
         # The process that a restart gives; None: the old one goes on.
         self.restarts_to: _systemd.ProcessFacts | None = None
         monkeypatch.setattr(_systemd, "require_systemd", lambda: None)
         monkeypatch.setattr(_systemd, "show", lambda unit: self.properties)
         monkeypatch.setattr(_systemd, "process_facts", lambda pid: self.process)
+        monkeypatch.setattr(_service, "running_etcd", lambda path, pid, told: {"pid": pid, **self.other})
         monkeypatch.setattr(_systemd, "verify_unit", self._verify)
         monkeypatch.setattr(_systemd, "journal_tail", lambda unit: f"the end of {unit}'s log")
         for name in ("daemon_reload", "enable", "stop", "restart_no_block"):

@@ -40,6 +40,7 @@ def bare() -> dict[str, t.Any]:
         "process": {"running": False, "seal": None, "settings": None},
         "data": {"directory": "/var/lib/etcd/blue", "exists": False, "member_id": None, "cluster_id": None},
         "other_etcd": None,
+        "in_the_way": [],
     }
 
 
@@ -343,25 +344,186 @@ def test_a_member_whose_unit_was_lost_is_known_by_its_clusters_number() -> None:
     assert codes(cluster) == []
 
 
+OTHER: dict[str, t.Any] = {
+    "unit_path": "/etc/systemd/system/etcd.service",
+    "running": True,
+    "pid": 7,
+    "data_dir": "/var/lib/pg",
+    "has_data": True,
+    "key_count": 296,
+    "members": ["etcd-1", "etcd-2", "etcd-3"],
+    "cluster_id": "5c",
+    "problem": None,
+}
+
+
 @pytest.mark.parametrize(
     ("other", "refused"),
     [
-        ({"running": True, "has_data": True, "key_count": 0}, False),
-        ({"running": True, "has_data": True, "key_count": 7}, True),
-        ({"running": True, "has_data": True, "key_count": None}, True),
-        ({"running": False, "has_data": True, "key_count": None}, True),
-        ({"running": False, "has_data": False, "key_count": None}, False),
+        ({"key_count": 0, "members": ["default"]}, None),
+        ({"key_count": 7, "members": ["default"]}, "holds 7 keys"),
+        ({"key_count": 0}, "is one of 3 members (etcd-1, etcd-2, etcd-3)"),
+        ({"key_count": None}, "does not answer"),
+        ({"key_count": None, "data_dir": None, "problem": "a script"}, "can't be told to be empty (a script)"),
+        ({"running": False, "key_count": None, "members": None}, "is stopped, so that its keys can't be counted"),
+        ({"running": False, "has_data": False, "key_count": 0, "members": []}, None),
+        # Counted, and still nobody knows where its data is.
+        ({"has_data": False, "members": None}, "holds 296 keys"),
     ],
 )
-def test_the_distributions_etcd(other: dict[str, t.Any], refused: bool) -> None:
+def test_the_distributions_etcd(other: dict[str, t.Any], refused: str | None) -> None:
     for overrule in (False, True):
         cluster = fresh(overrule_distribution_etcd=overrule)
-        cluster.infos["etcd-2"]["other_etcd"] = {
-            "unit_path": "/lib/systemd/system/etcd.service",
-            "data_dir": "/d",
-            **other,
-        }  # type: ignore[index]
+        cluster.infos["etcd-2"]["other_etcd"] = {**OTHER, **other}  # type: ignore[index]
         assert codes(cluster) == (["distribution_etcd_in_use"] if refused and not overrule else [])
+        warnings = guards.cluster_warnings(cluster)
+        if refused and not overrule:
+            text = only_text(cluster)
+            assert (
+                refused in text and "member etcd-2" in text and str(other.get("data_dir", "/var/lib/pg")) in text
+            ) or ("a folder that can't be told" in text)
+            for word in ("new, empty cluster", "is not used, and the new cluster starts empty", "same ports"):
+                assert word in text
+        assert [refused is not None and refused in warning for warning in warnings] == [True] * bool(
+            refused and overrule
+        )
+        assert not warnings or "is not used: the new cluster starts empty" in warnings[0]
+
+
+def test_members_of_one_cluster_are_told_as_one() -> None:
+    cluster = fresh(5)
+    for name in ("etcd-1", "etcd-2", "etcd-3"):
+        cluster.infos[name]["other_etcd"] = {**OTHER, "pid": hash(name)}  # type: ignore[index]
+    cluster.infos["etcd-4"]["other_etcd"] = {**OTHER, "cluster_id": None, "key_count": None}  # type: ignore[index]
+    first, second = guards.check_cluster(cluster)
+    assert first.text.startswith(
+        "members etcd-1, etcd-2, etcd-3: one cluster of 3 members of the same unit name that this role did not deploy "
+        "(/etc/systemd/system/etcd.service, data in /var/lib/pg) holds 296 keys"
+    )
+    assert second.text.startswith("member etcd-4: ")
+
+
+def rival(**more: t.Any) -> dict[str, t.Any]:
+    return {
+        "what": "process",
+        "unit": "pg.service",
+        "pid": 7,
+        "program": "etcd",
+        "listens": [],
+        "data_dir": None,
+        "uses_data": False,
+        "cluster_id": None,
+        "managed": False,
+        "enabled": False,
+        "problem": None,
+        **more,
+    }
+
+
+PORTS = ["10.0.0.2:2380", "127.0.0.1:2379"]
+UNIT: dict[str, t.Any] = {"what": "unit", "pid": None, "program": None, "enabled": True}
+
+
+@pytest.mark.parametrize(
+    ("found", "code", "words"),
+    [
+        (
+            {"listens": PORTS, "program": "nginx", "unit": "nginx.service"},
+            "port_in_use",
+            ("nginx (pid 7, of nginx.service) listens at 10.0.0.2:2380, 127.0.0.1:2379", "disable --now nginx.service"),
+        ),
+        (
+            {"listens": PORTS, "unit": None},
+            "port_in_use",
+            ("etcd (pid 7) listens", "stop it if it is not needed (where it was started)"),
+        ),
+        (
+            {"listens": PORTS, "unit": None, "pid": None, "program": None},
+            "port_in_use",
+            ("a process that can't be seen from here listens",),
+        ),
+        (
+            {"listens": PORTS, "data_dir": "/pg"},
+            "port_in_use",
+            ("is an etcd with data in /pg, and a run does not take it over", "a new cluster starts empty"),
+        ),
+        (
+            {"data_dir": "/var/lib/etcd/blue", "uses_data": True, "listens": PORTS},
+            "data_in_use",
+            ("runs on /var/lib/etcd/blue, the data folder that is meant for etcd.service", "another folder as well"),
+        ),
+        (
+            {"data_dir": "/var/lib/etcd/blue", "uses_data": True, "managed": True, "unit": "old.service"},
+            "unit_renamed",
+            ("set etcd_peer_tls_unit: old.service as it was",),
+        ),
+        (
+            {**UNIT, "listens": PORTS, "data_dir": "/pg"},
+            "unit_in_the_way",
+            ("pg.service is stopped and enabled: at the next boot it listens at 10.0.0.2:2380", "data in /pg"),
+        ),
+        (
+            {**UNIT, "uses_data": True, "data_dir": "/var/lib/etcd/blue", "managed": True},
+            "unit_renamed",
+            ("etcd_peer_tls_unit: pg.service",),
+        ),
+        ({**UNIT, "problem": "a script"}, "unit_unknown", ("(a script)", "systemctl disable pg.service")),
+        ({"what": "unknown", "problem": "no /proc"}, "in_the_way_unknown", ("(no /proc)",)),
+        # Neither runs nor comes by itself.
+        ({**UNIT, "uses_data": True, "data_dir": "/var/lib/etcd/blue", "enabled": False}, None, ()),
+    ],
+)
+def test_who_is_in_the_way(found: dict[str, t.Any], code: str | None, words: tuple[str, ...]) -> None:
+    for overrule in (False, True):
+        cluster = fresh(overrule_distribution_etcd=overrule)
+        cluster.infos["etcd-2"]["unit"]["name"] = "etcd.service"  # type: ignore[index]
+        cluster.infos["etcd-2"]["in_the_way"] = [rival(**found)]  # type: ignore[index]
+        assert codes(cluster) == ([] if code is None else [code])
+        for word in words:
+            assert word in only_text(cluster) and only_text(cluster).startswith("member etcd-2: ")
+
+
+def test_the_same_on_several_hosts_is_told_once() -> None:
+    cluster = fresh()
+    for number, name in enumerate(cluster.infos, 1):
+        one = rival(listens=[f"10.0.0.{number}:2380"], pid=number, data_dir="/pg", cluster_id="5c")
+        cluster.infos[name]["in_the_way"] = [one]  # type: ignore[index]
+    text = only_text(cluster)
+    assert text.startswith("members etcd-1, etcd-2, etcd-3: etcd of pg.service listens at 10.0.0.1:2380, 10.0.0.2:2380")
+    assert "one of 3 members of a cluster that this role did not deploy (data in /pg)" in text
+
+
+def test_a_living_etcd_is_never_moved_away_from_under_itself() -> None:
+    cluster = fresh()
+    info: t.Any = cluster.infos["etcd-2"]
+    info["data"].update(exists=True, member_id="1", cluster_id="dd")
+    info["unit"].update(name="etcd.service")
+
+    def first(code: str, **more: t.Any) -> str:
+        refusals = guards.check_cluster(guards.Cluster(cluster.members, cluster.infos, question(**more)))
+        assert [refusal.code for refusal in refusals if refusal.code != "join_not_prepared"] == [code]
+        return refusals[0].text
+
+    text = first("data_of_another_cluster")
+    assert ": move it away" in text and "starts empty either way" in text
+    info["other_etcd"] = {**OTHER, "data_dir": "/var/lib/etcd/blue"}
+    for overrule in (False, True):
+        text = first("data_of_another_cluster", overrule_distribution_etcd=overrule)
+        assert "etcd.service (pid 7) runs on it" in text and "disable --now etcd.service) and move" in text
+    info["other_etcd"] = None
+    info["in_the_way"] = [rival(uses_data=True, data_dir="/var/lib/etcd/blue")]
+    first("data_in_use")
+    info["in_the_way"] = [rival(**{**UNIT, "enabled": False, "uses_data": True})]
+    assert "the unit pg.service, which is stopped, names the folder" in first("data_of_another_cluster")
+    info["in_the_way"] = [rival(**{**UNIT, "enabled": False, "uses_data": True, "managed": True})]
+    assert "set etcd_peer_tls_unit: pg.service as it was" in first("data_of_another_cluster")
+
+
+def test_data_that_can_not_be_told_is_left_alone() -> None:
+    for cluster in (fresh(), living()):
+        cluster.infos["etcd-2"]["data"]["problem"] = "no etcd write-ahead log"  # type: ignore[index]
+        assert codes(cluster) == ["data_unknown"]
+        assert "no etcd write-ahead log" in only_text(cluster)
 
 
 def test_a_first_start_in_batches_is_refused() -> None:

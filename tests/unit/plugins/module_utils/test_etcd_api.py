@@ -51,7 +51,8 @@ def test_health(answer: tuple[int, t.Any], healthy: bool, problem: str | None, s
 def test_nobody_listens(server: GatewayServer) -> None:
     url = "http://127.0.0.1:1"
     assert CLIENT.health(url) == _etcd_api.Health(False, "http://127.0.0.1:1/health: connection refused")
-    assert _etcd_api.count_keys_plain(url, 1.0) is None
+    with pytest.raises(_etcd_api.ApiError, match="connection refused"):
+        CLIENT.count_keys(url)
 
 
 def test_active_peers() -> None:
@@ -178,9 +179,9 @@ def test_a_lease_that_has_ended_is_revoked_already(server: GatewayServer) -> Non
 
 
 @pytest.mark.parametrize(("answer", "count"), [({"count": "7"}, 7), ({"header": {}}, 0)])
-def test_count_keys_plain(answer: dict[str, t.Any], count: int, server: GatewayServer) -> None:
+def test_count_keys(answer: dict[str, t.Any], count: int, server: GatewayServer) -> None:
     server.answers["/v3/kv/range"] = (200, answer)
-    assert _etcd_api.count_keys_plain(server.url, 2.0) == count
+    assert CLIENT.count_keys(server.url) == count
     assert server.asked[0][1]["serializable"] is True
 
 

@@ -180,6 +180,76 @@ def test_another_etcd_of_that_name_is_stopped(host: Host, tmp_path: pathlib.Path
     assert host.calls[-2:] == ["stop etcd.service", "restart_no_block etcd.service"]
 
 
+@pytest.mark.parametrize(
+    ("other", "why"),
+    [
+        ({"key_count": 296}, "holds 296 keys"),
+        ({"members": ["a", "b"]}, "one of 2 members"),
+        ({"key_count": None, "problem": "no answer"}, "no answer"),
+    ],
+)
+def test_a_living_one_is_stopped_on_request_only(
+    host: Host, tmp_path: pathlib.Path, other: dict[str, t.Any], why: str
+) -> None:
+    need_root()
+    host.runs(None, "/var/lib/etcd/default")
+    host.other.update({**other, "data_dir": "/var/lib/pg"})
+    for check_mode in (True, False):
+        with pytest.raises(RefusedError, match=why) as caught:
+            _service.plan_present(wanted_unit(tmp_path), False, check_mode)
+    assert "data in /var/lib/pg" in str(caught.value) and "overrule_other_etcd" in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+    plan = _service.plan_present(wanted_unit(tmp_path, overrule_other_etcd=True), False, False)
+    assert "stop_other_etcd" in plan.actions
+
+
+FOREIGN = "[Service]\nExecStart=/usr/bin/etcd --config-file=/etc/etcd.yml\n"
+
+
+@pytest.mark.parametrize("written", [True, False])
+def test_a_unit_that_is_not_ours_is_kept(host: Host, tmp_path: pathlib.Path, written: bool) -> None:
+    need_root()
+    wanted = wanted_unit(tmp_path)
+    unit, kept = tmp_path / "etcd.service", tmp_path / "etcd.service.replaced"
+
+    def plan() -> _service.Plan:
+        return _service.plan_written(wanted, False) if written else _service.plan_present(wanted, False, False)
+
+    unit.write_bytes(FOREIGN.encode() + b"# \xff\n")
+    unit.chmod(0o600)
+    found = plan()
+    assert found.kept_unit == str(kept) and found.actions[:3] == (
+        "make_data_directory",
+        "keep_other_unit",
+        "write_unit",
+    )
+    assert (found.diff[-1]["after_header"], found.diff[-1]["after"]) == (str(kept), f"# kept from {unit}\n")
+    assert not kept.exists()
+    _service.apply_plan(found)
+    assert kept.read_bytes() == FOREIGN.encode() + b"# \xff\n" and kept.stat().st_mode & 0o777 == 0o600
+    assert unit.read_text() == wanted.text
+    # Our own text is in the next run's inventory: it is not kept.
+    unit.write_text(wanted.text + "# mine\n")
+    assert plan().kept_unit is None
+    # The same one again is kept already, another one beside it.
+    unit.write_bytes(kept.read_bytes())
+    assert plan().kept_unit is None and "keep_other_unit" not in plan().actions
+    unit.write_text(FOREIGN)
+    found = plan()
+    assert found.kept_unit == f"{kept}-2"
+    _service.apply_plan(found)
+    assert (tmp_path / "etcd.service.replaced-2").read_text() == FOREIGN and b"\xff" in kept.read_bytes()
+
+
+def test_the_folder_that_is_open_counts(tmp_path: pathlib.Path) -> None:
+    """An etcd with a configuration file is told nothing else by its command line."""
+    settings = deployed_from_arguments(["/usr/bin/etcd", "--config-file=/etc/etcd.yml"])
+    found = _service.Found({}, None, process(None, "/x"), settings, (str(tmp_path),))
+    (tmp_path / "link").symlink_to(tmp_path)
+    assert not _service.is_other_etcd(found, str(tmp_path)) and not _service.is_other_etcd(found, f"{tmp_path}/link")
+    assert _service.is_other_etcd(found, "/var/lib/etcd/default.etcd")
+
+
 def test_an_etcd_without_seal_on_the_same_data_is_restarted_under_guard(host: Host, tmp_path: pathlib.Path) -> None:
     wanted = wanted_unit(tmp_path)
     host.runs(None, wanted.data_dir)
@@ -253,9 +323,9 @@ def test_written_puts_back_what_drifted(no_systemd: None, tmp_path: pathlib.Path
     plan = _service.plan_written(wanted, False)
     assert plan.actions == ("repair_data_directory", "repair_unit_attributes")
     _service.apply_plan(plan)
-    (tmp_path / "etcd.service").write_text("edited by hand")
+    (tmp_path / "etcd.service").write_text(f"{wanted.text}# edited by hand")
     plan = _service.plan_written(wanted, False)
-    assert plan.actions == ("write_unit",) and plan.diff[0]["before"] == "edited by hand"
+    assert plan.actions == ("write_unit",) and plan.diff[0]["before"].endswith("# edited by hand")
     _service.apply_plan(plan)
     assert not _service.plan_written(wanted, False).changed
 

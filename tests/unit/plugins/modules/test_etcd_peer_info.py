@@ -13,10 +13,9 @@ import socket
 import typing as t
 
 import pytest
-from ansible_collections.ringfence.etcd.plugins.module_utils import _other_etcd, _peer_info
+from ansible_collections.ringfence.etcd.plugins.module_utils import _peer_info, _systemd
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import FileError, InputError, ServiceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._files import read_file
-from ansible_collections.ringfence.etcd.plugins.module_utils._other_etcd import other_etcd, told_by_unit
 from ansible_collections.ringfence.etcd.plugins.module_utils._peer_info import (
     credentials_facts,
     data_facts,
@@ -229,6 +228,12 @@ def test_data(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "no etcd write-ahead log" in data_facts(str(tmp_path))["problem"]
 
 
+def test_a_log_alone_is_data(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """etcd starts from it, as the member that it was."""
+    monkeypatch.setattr(_peer_info, "read_identity", lambda _directory, wal_dir: ("a", "b") if wal_dir else None)
+    assert data_facts(str(tmp_path), "/wal")["exists"] and not data_facts(str(tmp_path))["exists"]
+
+
 # Unit, process and an etcd of somebody else ---------------------------------------------------------------------
 
 OURS = seal_unit(
@@ -252,16 +257,16 @@ class Host:
         self.folder = folder
         self.properties: dict[str, str] = {}
         self.started: dict[str, t.Any] | None = None
-        self.key_count: int | None = 3
-        self.asked: list[str] = []
+        # What was asked about an etcd that is not ours and runs.
+        self.asked: list[tuple[str | None, int, t.Any]] = []
         monkeypatch.setattr(_peer_info, "show", lambda unit: self.properties)
         monkeypatch.setattr(_peer_info, "process_facts", lambda pid: self.started)
         monkeypatch.setattr(_peer_info, "_UNIT_FOLDERS", (str(folder / "etc"), str(folder / "lib")))
-        monkeypatch.setattr(_other_etcd, "count_keys_plain", self.count)
+        monkeypatch.setattr(_peer_info, "running_etcd", self.running_etcd)
 
-    def count(self, url: str, _seconds: float) -> int | None:
-        self.asked.append(url)
-        return self.key_count
+    def running_etcd(self, unit_path: str | None, pid: int, told: t.Any) -> dict[str, t.Any]:
+        self.asked.append((unit_path, pid, told))
+        return {"unit_path": unit_path, "running": True}
 
     def unit(self, text: str, where: str = "etc/etcd.service") -> str:
         path = self.folder / where
@@ -395,21 +400,16 @@ def test_a_package_that_was_just_installed(host: Host) -> None:
     host.runs(
         "/usr/bin/etcd", ETCD_DATA_DIR=str(data), ETCD_LISTEN_CLIENT_URLS="https://10.0.0.1:2379,http://127.0.0.1:2379"
     )
-    assert host.info()["other_etcd"] == {
-        "unit_path": path,
-        "running": True,
-        "data_dir": str(data),
-        "has_data": True,
-        "key_count": 3,
-    }
-    assert host.asked == ["http://127.0.0.1:2379"]
+    assert host.info()["other_etcd"] == {"unit_path": path, "running": True}
+    ((unit_path, pid, told),) = host.asked
+    assert (unit_path, pid, told.data_dir) == (path, 4711, str(data))
 
 
 def test_its_process_is_still_there_under_our_unit(host: Host) -> None:
     host.properties["FragmentPath"] = host.unit(OURS)
     host.runs("/usr/bin/etcd", ETCD_DATA_DIR="/var/lib/etcd/default")
-    other = host.info()["other_etcd"]
-    assert (other["unit_path"], other["running"], other["data_dir"]) == (None, True, "/var/lib/etcd/default")
+    assert host.info()["other_etcd"] == {"unit_path": None, "running": True}
+    assert host.asked == [(None, 4711, None)]
 
 
 @pytest.mark.parametrize(("has_data", "count"), [(True, None), (False, 0)])
@@ -417,20 +417,65 @@ def test_a_stopped_package(host: Host, has_data: bool, count: int | None) -> Non
     data = host.folder / "default"
     if has_data:
         (data / "member").mkdir(parents=True)
-    host.unit(DEBIAN.format(data=data, file="/none"))
-    other = host.info()["other_etcd"]
-    assert (other["running"], other["has_data"], other["key_count"]) == (False, has_data, count)
+    path = host.unit(DEBIAN.format(data=data, file="/none"))
+    assert host.info()["other_etcd"] == {
+        "unit_path": path,
+        "running": False,
+        "pid": None,
+        "data_dir": str(data),
+        "has_data": has_data,
+        "key_count": count,
+        "members": None if has_data else [],
+        "cluster_id": None,
+        "problem": None,
+    }
     assert host.asked == []
 
 
-def test_an_etcd_that_listens_with_tls_can_not_be_counted() -> None:
-    told = told_by_unit(
-        "[Service]\nExecStart=/usr/bin/etcd --listen-client-urls=https://10.0.0.1:2379\n", "etcd.service"
+def test_a_stopped_one_whose_drop_in_can_not_be_read_is_unknown(host: Host) -> None:
+    os.mkfifo(host.folder / "x.conf")
+    host.properties.update(
+        FragmentPath=host.unit(DEBIAN.format(data="/none", file="/none")), DropInPaths=str(host.folder / "x.conf")
     )
-    found = other_etcd("/x", told, running=True)
-    assert found["key_count"] is None
-    # A data folder that is not absolute is one below systemd's working directory.
-    assert found["data_dir"] == "/default.etcd"
+    assert "x.conf is not a regular file" in host.info()["other_etcd"]["problem"]
+
+
+def test_one_whose_process_can_not_be_seen_is_unknown(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_pid: int) -> t.Any:
+        raise ServiceError("can't read /proc/4711")
+
+    host.properties["FragmentPath"] = host.unit(DEBIAN.format(data="/none", file="/none"))
+    host.runs("/usr/bin/etcd")
+    monkeypatch.setattr(_peer_info, "process_facts", refuse)
+    other = host.info()["other_etcd"]
+    assert (other["problem"], other["key_count"]) == ("can't read /proc/4711", None)
+
+
+def test_a_host_whose_systemd_does_not_answer_is_unknown(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_unit: str) -> t.Any:
+        raise ServiceError("systemctl show failed")
+
+    host.unit(OURS)
+    monkeypatch.setattr(_peer_info, "show", refuse)
+    assert host.info()["other_etcd"]["problem"] == "systemctl show failed"
+
+
+def test_who_is_in_the_way_is_looked_for_on_request(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_systemd, "is_available", lambda: False)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"https://127.0.0.1:{server.getsockname()[1]}"
+
+        def look(urls: list[str] | None, folder: str = "etc") -> list[str]:
+            where = str(host.folder / folder)
+            found = peer_info(str(host.folder), "a", "root", "/none", "etcd.service", "/none", where, listen_urls=urls)[
+                "in_the_way"
+            ]
+            return [place for one in found for place in one["listens"]]
+
+        assert look([url]) == [url[len("https://") :]]
+        assert look(["https://127.0.0.2:1"]) == [] and look(None) == []
+        # Who starts a unit that systemd does not read is not known, and nor is what is in its way.
+        assert look([url], "elsewhere") == []
 
 
 def test_problems_do_not_fail(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -444,34 +489,6 @@ def test_problems_do_not_fail(host: Host, monkeypatch: pytest.MonkeyPatch) -> No
     assert info["process"] == {**info["process"], "running": True, "pid": 1, "problem": "systemctl show failed"}
     monkeypatch.setattr(_peer_info, "show", refuse)
     assert host.info()["unit"]["problem"] == "systemctl show failed"
-
-
-@pytest.mark.parametrize(
-    ("line", "data_dir", "name"),
-    [
-        ("", "/from/unit", socket.gethostname()),
-        ('ETCD_DATA_DIR="/from/file"', "/from/file", socket.gethostname()),
-        ("DAEMON_ARGS=--data-dir /from/args --name=n", "/from/args", "n"),
-        ("# ETCD_DATA_DIR=/no\nexport nothing", "/from/unit", socket.gethostname()),
-    ],
-)
-def test_told_by_debians_unit(tmp_path: pathlib.Path, line: str, data_dir: str, name: str) -> None:
-    (tmp_path / "etcd").write_text(line)
-    told = told_by_unit(DEBIAN.format(data="/from/unit", file=f"{tmp_path}/%p"), "etcd.service")
-    assert told is not None and (told["data_dir"], told["member_name"]) == (data_dir, name)
-
-
-def test_an_environment_file_that_can_not_be_read_says_nothing(tmp_path: pathlib.Path) -> None:
-    (tmp_path / "etcd").mkdir()
-    told = told_by_unit(DEBIAN.format(data="/from/unit", file=f"{tmp_path}/%p"), "etcd.service")
-    assert told is not None and told["data_dir"] == "/from/unit"
-
-
-def test_variables_in_braces() -> None:
-    text = "[Service]\nEnvironment=D=/d N=n\nExecStart=/usr/bin/etcd --data-dir=${D} --name=${N}${NONE}\n"
-    told = told_by_unit(text, "etcd.service")
-    assert told is not None and (told["data_dir"], told["member_name"]) == ("/d", "n")
-    assert told_by_unit("[Service]\n", "etcd.service") is None
 
 
 # The module -----------------------------------------------------------------------------------------------------
@@ -565,6 +582,7 @@ def test_an_expired_certificate_is_below_zero(tmp_path: pathlib.Path) -> None:
         ({"directory": "pki"}, "directory: pki is not an absolute path"),
         ({"etcd_binary": "etcd"}, "etcd_binary: etcd is not an absolute path"),
         ({"data_dir": "data"}, "data_dir: data is not an absolute path"),
+        ({"wal_dir": "wal"}, "wal_dir: wal is not an absolute path"),
         ({"unit_directory": "units"}, "unit_directory: units is not an absolute path"),
         ({"unit": "etcd"}, "unit: 'etcd' is no service's name"),
         ({"unit": "../etcd.service"}, "unit: '../etcd.service' is no service's name"),

@@ -1,0 +1,374 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What an etcd that somebody else deployed is told: by its unit, environment files, wrapping shell, configuration file.
+
+Pure: files are read by a function that is given. What can't be known for certain is a ``problem`` and never a default:
+the data folder that follows from it decides whether a living cluster is replaced.
+
+Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import typing as t
+from dataclasses import dataclass, field, replace
+
+from ansible_collections.ringfence.etcd.plugins.module_utils._errors import RingfenceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd_config import (
+    Values,
+    parse_config,
+    parse_environment,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._unit import (
+    deployed_from_arguments,
+    exec_arguments,
+    parse_unit,
+)
+
+# etcd's program as it is, or with its version behind its name.
+_ETCD_NAME = re.compile(r"etcd(?:[-_]?v?[0-9][0-9.]*)?")
+_SHELLS = ("sh", "bash", "dash")
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_BARE_VARIABLE = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
+_SHELL_VARIABLE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]*))")
+_ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
+# In front of a shell's command: a variable that is not etcd's, from a command that says nothing about etcd.
+_COUNTED = re.compile(r"(?!ETCD_)[A-Za-z_][A-Za-z0-9_]*=\$\([A-Za-z0-9_ ./-]*\)\s+")
+_SHELL_SYNTAX = re.compile(r"[;&|<>()`*?\[\]{}~#!\n\\]")
+_PLAIN_VALUE = re.compile(r"[A-Za-z0-9_./:,=@%+-]*")
+_EXEC_PREFIXES = "@-:+!|"
+
+# Settings with which a path of the unit is another than the same path of the host.
+_OTHER_ROOT = frozenset(
+    (
+        "BindPaths",
+        "BindReadOnlyPaths",
+        "ExtensionDirectories",
+        "ExtensionImages",
+        "MountImages",
+        "RootDirectory",
+        "RootImage",
+        "TemporaryFileSystem",
+    )
+)
+_FILES = (
+    ("cert_file", "client-transport-security", "cert-file"),
+    ("key_file", "client-transport-security", "key-file"),
+    ("trusted_ca_file", "client-transport-security", "trusted-ca-file"),
+    ("peer_cert_file", "peer-transport-security", "cert-file"),
+    ("peer_key_file", "peer-transport-security", "key-file"),
+)
+
+
+class Reader(t.Protocol):
+    """How a file of the host is read: None where there is none, RingfenceError where it can't be read."""
+
+    def __call__(self, path: str) -> bytes | None: ...
+
+
+@dataclass(frozen=True)
+class Told:
+    """What an etcd is told. ``data_dir`` is absolute, and None where ``problem`` says why it is not known."""
+
+    program: str | None = None
+    data_dir: str | None = None
+    wal_dir: str | None = None
+    listen_peer_urls: tuple[str, ...] = ()
+    listen_client_urls: tuple[str, ...] = ()
+    files: t.Mapping[str, str | None] = field(default_factory=dict)
+    problem: str | None = None
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """Where its data is: the data folder, and the folder of its log where that is another."""
+        return tuple(path for path in (self.data_dir, self.wal_dir) if path is not None)
+
+
+class _Unknown(Exception):
+    """Why something can't be known, in a few words that follow a colon."""
+
+
+def told_by_unit(text: str, unit: str, host: str, read: Reader) -> Told:
+    """What a unit (its drop-ins behind it) would start an etcd with. ``host``: the host's name, for %H."""
+    try:
+        lines = parse_unit(text).get("Service", [])
+        environment = _unit_environment(lines, unit, host, read)
+        words, environment = _etcd_command(_unit_words(lines, unit, host, environment), environment)
+        return _told(words, environment, _working_directory(lines, unit, host), read)
+    except _Unknown as exc:
+        return Told(problem=str(exc))
+
+
+def told_by_process(argv: t.Sequence[str], environment: t.Mapping[str, str], folder: str | None, read: Reader) -> Told:
+    """What a running etcd was started with. ``folder``: its working directory."""
+    try:
+        return _told(argv, environment, folder, read)
+    except _Unknown as exc:
+        return Told(problem=str(exc))
+
+
+def starts_etcd(text: str) -> bool:
+    """Whether a unit's text starts something that is called etcd: a program, itself or by a shell, or a container."""
+    commands = [value for key, value in parse_unit(text).get("Service", []) if key == "ExecStart"]
+    words = [word for value in commands for word in re.split(r"[\s\"'=:;&|(]+", value.lstrip(_EXEC_PREFIXES))]
+    return any(is_etcd(word) for word in words)
+
+
+def is_etcd(path: str) -> bool:
+    """Whether a program is called as etcd is."""
+    return _ETCD_NAME.fullmatch(os.path.basename(path)) is not None
+
+
+def _told(argv: t.Sequence[str], environment: t.Mapping[str, str], folder: str | None, read: Reader) -> Told:
+    if len(argv) > 1 and not argv[1].startswith("-"):
+        raise _Unknown(f"it runs as etcd {argv[1]}, which is no member")
+    deployed = deployed_from_arguments(argv, environment)
+    config_file = deployed["flags"].get("config-file")
+    if config_file:
+        # etcd takes nothing from flags and environment then.
+        return replace(_told_by_config(_below(folder, config_file), folder, read), program=deployed["program"])
+    return Told(
+        program=deployed["program"],
+        data_dir=_below(folder, deployed["data_dir"]),
+        wal_dir=_below(folder, deployed["flags"]["wal-dir"]) if deployed["flags"].get("wal-dir") else None,
+        listen_peer_urls=tuple(deployed["listen_peer_urls"]),
+        listen_client_urls=tuple(deployed["listen_client_urls"]),
+        files={key: _below(folder, path) if path else None for key, path in deployed["files"].items()},
+    )
+
+
+def _told_by_config(path: str, folder: str | None, read: Reader) -> Told:
+    content = _read(path, read)
+    if content is None:
+        raise _Unknown(f"its configuration file {path} does not exist")
+    try:
+        values = parse_config(content.decode("utf-8"))
+    except ValueError as exc:
+        raise _Unknown(f"its configuration file {path} can't be read for certain ({exc})") from None
+    arguments = []
+    for key in ("name", "data-dir", "wal-dir", "listen-peer-urls", "listen-client-urls"):
+        value = _text_of(values, key, path)
+        arguments += [] if value is None else [f"--{key}={value}"]
+    deployed = deployed_from_arguments(["etcd", *arguments])
+    wal_dir = deployed["flags"].get("wal-dir")
+    files: dict[str, str | None] = {}
+    for name, section, key in _FILES:
+        below = values.get(section)
+        value = below.get(key) if isinstance(below, dict) else None
+        files[name] = _below(folder, value) if value else None
+    return Told(
+        data_dir=_below(folder, deployed["data_dir"]),
+        wal_dir=_below(folder, wal_dir) if wal_dir else None,
+        listen_peer_urls=tuple(deployed["listen_peer_urls"]),
+        listen_client_urls=tuple(deployed["listen_client_urls"]),
+        files=files,
+    )
+
+
+def _text_of(values: Values, key: str, path: str) -> str | None:
+    value = values.get(key)
+    if isinstance(value, dict) or (value is not None and value.startswith("[")):
+        raise _Unknown(f"its configuration file {path} has {key} as something else than a text")
+    return value
+
+
+def _below(folder: str | None, path: str) -> str:
+    if os.path.isabs(path):
+        return os.path.normpath(path)
+    if folder is None:
+        raise _Unknown(f"{path} is a relative path, and the folder that it counts from is not known")
+    return os.path.normpath(os.path.join(folder, path))
+
+
+def _read(path: str, read: Reader) -> bytes | None:
+    try:
+        return read(path)
+    except RingfenceError as exc:
+        raise _Unknown(str(exc)) from None
+
+
+# A unit ---------------------------------------------------------------------------------------------------------------
+
+
+def _unit_environment(lines: t.Sequence[tuple[str, str]], unit: str, host: str, read: Reader) -> dict[str, str]:
+    """The variables that systemd gives to the unit's program: what files say comes last."""
+    own: dict[str, str] = {}
+    paths: list[str] = []
+    unset: list[str] = []
+    for key, value in lines:
+        if key in _OTHER_ROOT and value:
+            raise _Unknown(f"its unit has {key}=, so that its paths are not the host's")
+        if key == "PassEnvironment" and "ETCD_" in value:
+            raise _Unknown("its unit has PassEnvironment= for what etcd reads")
+        if key == "Environment":
+            own = own if value else {}
+            words = (word.partition("=") for word in exec_arguments(_protected(value, unit, host)))
+            own.update({name: _plain(content) for name, equals, content in words if equals})
+        elif key == "EnvironmentFile":
+            paths = [*paths, _plain(_protected(value, unit, host))] if value else []
+        elif key == "UnsetEnvironment":
+            unset += exec_arguments(value)
+    for path in paths:
+        own.update(_environment_file(path, read))
+    for word in unset:
+        name, equals, value = word.partition("=")
+        if not equals or own.get(name) == value:
+            own.pop(name, None)
+    return own
+
+
+def _environment_file(path: str, read: Reader) -> dict[str, str]:
+    optional, path = path.startswith("-"), path.lstrip("-")
+    if not os.path.isabs(path) or re.search(r"[*?\[]", path):
+        raise _Unknown(f"its environment file {path} is a pattern")
+    content = _read(path, read)
+    if content is None:
+        if optional:
+            return {}
+        raise _Unknown(f"its environment file {path} does not exist")
+    try:
+        return parse_environment(content.decode("utf-8"))
+    except ValueError as exc:
+        raise _Unknown(f"its environment file {path} can't be read for certain ({exc})") from None
+
+
+def _unit_words(
+    lines: t.Sequence[tuple[str, str]], unit: str, host: str, environment: t.Mapping[str, str]
+) -> list[str]:
+    """The words of its one ExecStart=, as systemd hands them on."""
+    commands: list[str] = []
+    for key, value in lines:
+        if key == "ExecStart":
+            commands = [*commands, value] if value else []
+    if len(commands) != 1:
+        raise _Unknown(f"its unit has {len(commands)} lines ExecStart=")
+    if re.search(r"(?:^|\s);(?:\s|$)", commands[0]):
+        raise _Unknown("its unit has two commands in one line ExecStart=")
+    words = exec_arguments(_protected(commands[0], unit, host))
+    if not words:
+        raise _Unknown("its unit starts no program")
+    program = words[0].lstrip(_EXEC_PREFIXES)
+    prefix = words[0][: len(words[0]) - len(program)]
+    # Behind "@" comes the name that the program is told as its own.
+    words = [program, *words[(2 if "@" in prefix else 1) :]]
+    return [_plain(word) for word in (words if ":" in prefix else _substituted(words, environment))]
+
+
+def _substituted(words: t.Sequence[str], environment: t.Mapping[str, str]) -> list[str]:
+    found: list[str] = []
+    for word in words:
+        bare = _BARE_VARIABLE.fullmatch(word)
+        if bare is None:
+            found.append(_VARIABLE.sub(lambda match: environment.get(match.group(1), ""), word))
+            continue
+        # A bare variable is split into words, one in braces is not (systemd.service(5)).
+        value = environment.get(bare.group(1), "")
+        if re.search(r"[\"'\\]", value):
+            raise _Unknown(f"${bare.group(1)} has quotes in it")
+        found += value.split()
+    return found
+
+
+def _working_directory(lines: t.Sequence[tuple[str, str]], unit: str, host: str) -> str | None:
+    value = "/"
+    for key, written in lines:
+        if key == "WorkingDirectory":
+            value = _plain(_protected(written, unit, host)) if written else "/"
+    # A home is not looked up; with "-" in front it may not be there, and then the root is meant.
+    return value if os.path.isabs(value) else None
+
+
+def _protected(value: str, unit: str, host: str) -> str:
+    """Specifiers (systemd.unit(5)) expanded; ``%%`` and ``$$`` as marks that no later step takes for something."""
+    name = unit.rsplit(".", 1)[0]
+    prefix, _at, instance = name.partition("@")
+    known = {
+        "%%": "\x02",
+        "%n": unit,
+        "%N": name,
+        "%p": prefix,
+        "%H": host,
+        "%S": "/var/lib",
+        "%C": "/var/cache",
+        "%L": "/var/log",
+        "%E": "/etc",
+        "%t": "/run",
+        "%T": "/tmp",
+    }
+    if "\\" not in instance:
+        known["%i"] = instance
+        # With slashes for dashes.
+        known.update({} if "-" in instance else {"%I": instance})
+
+    def expanded(match: re.Match[str]) -> str:
+        if match.group(0) not in known:
+            raise _Unknown(f"its unit has the specifier {match.group(0)}")
+        return known[match.group(0)]
+
+    return re.sub(r"%.?", expanded, value).replace("$$", "\x01")
+
+
+def _plain(value: str) -> str:
+    return value.replace("\x01", "$").replace("\x02", "%")
+
+
+# What wraps it --------------------------------------------------------------------------------------------------------
+
+
+def _etcd_command(words: t.Sequence[str], environment: t.Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
+    """etcd's own words and environment, taken out of ``env`` and a shell's one plain command."""
+    found, variables = list(words), dict(environment)
+    for _layer in range(4):
+        if not found:
+            raise _Unknown("its unit starts no program")
+        name = os.path.basename(found[0])
+        if is_etcd(name):
+            return found, variables
+        if name in _SHELLS and len(found) == 3 and found[1] == "-c":
+            found = _shell_words(found[2], variables)
+        elif name != "env" and not _ASSIGNMENT.fullmatch(found[0]):
+            break
+        else:
+            found = found[1:] if name == "env" else found
+        while found:
+            assigned = _ASSIGNMENT.fullmatch(found[0])
+            if assigned is None:
+                break
+            variables[assigned.group(1)] = assigned.group(2)
+            found = found[1:]
+    raise _Unknown(f"its unit starts {words[0]}, which is no etcd that can be looked into")
+
+
+def _shell_words(command: str, environment: t.Mapping[str, str]) -> list[str]:
+    """The words of a shell's command where it is one plain command; what a shell does more than that is unknown."""
+    text = command.strip()
+    while True:
+        shorter = re.sub(r"\Aexec\s+", "", _COUNTED.sub("", text, count=1) if _COUNTED.match(text) else text)
+        if shorter == text:
+            break
+        text = shorter
+    if "$" in text and "'" in text:
+        raise _Unknown("it is started by a shell's command with quotes and variables")
+
+    def value(match: re.Match[str]) -> str:
+        name = match.group(1) or match.group(2)
+        found = environment.get(name)
+        if found is None or not _PLAIN_VALUE.fullmatch(found):
+            raise _Unknown(f"it is started by a shell's command with ${name}")
+        return found
+
+    text = _SHELL_VARIABLE.sub(value, text)
+    if "$" in text or _SHELL_SYNTAX.search(text):
+        raise _Unknown("it is started by a shell's command that is more than one plain command")
+    try:
+        return shlex.split(text)
+    except ValueError:
+        raise _Unknown("it is started by a shell's command with an open quote") from None
+
+
+__all__ = ("Reader", "Told", "is_etcd", "starts_etcd", "told_by_process", "told_by_unit")

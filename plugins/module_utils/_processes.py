@@ -1,0 +1,225 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What this host's processes have open, as the kernel tells it: etcd's data folders, and sockets that listen.
+
+What a process has open is the truth about it. Its command line, and the files that it was told by, may have changed.
+
+Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import sys
+import typing as t
+from dataclasses import dataclass
+
+# What etcd has open, and locked, as long as it runs (etcd 3.0 to 3.7).
+_DATABASE = "/member/snap/db"
+_DELETED = " (deleted)"
+_SOCKET = re.compile(r"socket:\[([0-9]+)\]")
+_LISTENS = "0A"
+# More than any host has; a bound on what is read.
+_LINES = 1_000_000
+_UNIT = re.compile(r"[^/]+\.(?:service|scope)")
+
+IPAddress = t.Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
+
+
+@dataclass(frozen=True)
+class Listener:
+    """A TCP socket that listens on this host."""
+
+    address: IPAddress
+    port: int
+    inode: int
+
+    def takes(self, address: IPAddress, port: int) -> bool:
+        """Whether nobody else could listen at the address and port beside it."""
+        if self.port != port:
+            return False
+        mine, other = _plain(self.address), _plain(address)
+        # The one for all addresses of IPv6 takes those of IPv4 too, unless it was told not to, which nobody can see.
+        if mine.is_unspecified:
+            return mine.version == 6 or other.version == 4
+        if other.is_unspecified:
+            return other.version == 6 or mine.version == 4
+        return mine == other
+
+    @property
+    def address_to_call(self) -> str:
+        """Where a client on this host reaches it."""
+        address = _plain(self.address)
+        if address.is_unspecified:
+            return "127.0.0.1" if address.version == 4 else "::1"
+        return str(address)
+
+
+def _plain(address: IPAddress) -> IPAddress:
+    """An address of IPv4 that is written as one of IPv6 as what it is."""
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address
+
+
+def listeners() -> list[Listener]:
+    """All TCP sockets of this network namespace that listen; OSError where the kernel does not tell."""
+    found = []
+    for path in ("/proc/self/net/tcp", "/proc/self/net/tcp6"):
+        try:
+            with open(path, encoding="ascii", errors="replace") as stream:
+                for number, line in enumerate(stream):
+                    if number > _LINES:
+                        raise OSError(f"{path} has more than {_LINES} lines")
+                    listener = parse_listener(line)
+                    if listener is not None:
+                        found.append(listener)
+        except FileNotFoundError:
+            # A kernel without IPv6.
+            if path.endswith("6"):
+                continue
+            raise
+    return found
+
+
+def parse_listener(line: str) -> Listener | None:
+    """A line of /proc/net/tcp or tcp6 as the socket that it tells of; None for one that does not listen."""
+    fields = line.split()
+    if len(fields) < 10 or fields[3] != _LISTENS:
+        return None
+    digits, _colon, port = fields[1].partition(":")
+    # Each 32 bits are written as a number of this machine's, all of them of the byte order on the wire.
+    raw = bytes.fromhex(digits)
+    words = [
+        int.from_bytes(raw[start : start + 4], "big").to_bytes(4, sys.byteorder) for start in range(0, len(raw), 4)
+    ]
+    return Listener(ipaddress.ip_address(b"".join(words)), int(port, 16), int(fields[9]))
+
+
+def all_pids() -> list[int]:
+    """The processes that this host shows."""
+    return sorted(int(name) for name in os.listdir("/proc") if name.isdigit())
+
+
+def open_files(pid: int) -> list[str] | None:
+    """What a process has open, as /proc/PID/fd names it; None where this user may not see it, or it has ended."""
+    folder = f"/proc/{pid}/fd"
+    found = []
+    try:
+        for name in os.listdir(folder):
+            try:
+                found.append(os.readlink(f"{folder}/{name}"))
+            except FileNotFoundError:
+                # Closed meanwhile.
+                continue
+    except OSError:
+        return None
+    return found
+
+
+def data_folders(files: t.Iterable[str]) -> list[str]:
+    """The data folders of etcd among open files."""
+    names = (name[: -len(_DELETED)] if name.endswith(_DELETED) else name for name in files)
+    return sorted({name[: -len(_DATABASE)] for name in names if name.endswith(_DATABASE)})
+
+
+def has_database_open(pid: int, folder: str) -> bool:
+    """Whether a process has the database of a data folder open, under whatever name it sees the folder."""
+    names = f"/proc/{pid}/fd"
+    database = os.path.realpath(folder) + _DATABASE
+    try:
+        for name in os.listdir(names):
+            target = os.readlink(f"{names}/{name}")
+            if target in (database, database + _DELETED):
+                return True
+            # In a container the same file has another path.
+            if (
+                target.endswith(_DATABASE)
+                and os.path.exists(database)
+                and os.path.samefile(f"{names}/{name}", database)
+            ):
+                return True
+    except OSError:
+        pass
+    return False
+
+
+def socket_inodes(files: t.Iterable[str]) -> set[int]:
+    """The numbers of the sockets among open files."""
+    return {int(match.group(1)) for match in map(_SOCKET.fullmatch, files) if match is not None}
+
+
+def control_group(pid: int) -> str | None:
+    """The control group that systemd put a process into; None where that is not told."""
+    try:
+        with open(f"/proc/{pid}/cgroup", encoding="utf-8", errors="replace") as stream:
+            lines = stream.read(65536).splitlines()
+    except OSError:
+        return None
+    groups = {controllers: path for _number, controllers, path in (_three(line) for line in lines)}
+    return groups.get("", groups.get("name=systemd")) or None
+
+
+def _three(line: str) -> tuple[str, str, str]:
+    number, _colon, rest = line.partition(":")
+    controllers, _colon, path = rest.partition(":")
+    return number, controllers, path
+
+
+def unit_of(pid: int) -> str | None:
+    """The unit (service or scope) that a process belongs to; None where it belongs to none."""
+    parts = [part for part in (control_group(pid) or "").split("/") if _UNIT.fullmatch(part)]
+    return parts[-1] if parts else None
+
+
+def together_with(pid: int) -> list[int]:
+    """The processes of the same unit, the given one first: behind a wrapper, etcd is another than the main process."""
+    group = _unit_group(pid)
+    if group is None:
+        return [pid]
+    return [pid, *(other for other in all_pids() if other != pid and _unit_group(other) == group)]
+
+
+def _unit_group(pid: int) -> str | None:
+    """The control group of a process's unit, which may have parted it further; None where it belongs to none."""
+    unit = unit_of(pid)
+    group = control_group(pid) or ""
+    return None if unit is None else group[: group.rindex(f"/{unit}") + 1] + unit
+
+
+def program_of(pid: int) -> str | None:
+    """What the kernel calls a process."""
+    try:
+        with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as stream:
+            return stream.read(64).strip() or None
+    except OSError:
+        return None
+
+
+def working_folder(pid: int) -> str | None:
+    """Where a process's relative paths count from; None where that is not told."""
+    try:
+        folder = os.readlink(f"/proc/{pid}/cwd")
+    except OSError:
+        return None
+    return None if folder.endswith(_DELETED) else folder
+
+
+__all__ = (
+    "Listener",
+    "all_pids",
+    "control_group",
+    "data_folders",
+    "has_database_open",
+    "listeners",
+    "open_files",
+    "parse_listener",
+    "program_of",
+    "socket_inodes",
+    "together_with",
+    "unit_of",
+    "working_folder",
+)

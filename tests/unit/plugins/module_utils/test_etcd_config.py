@@ -1,0 +1,204 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import random
+import typing as t
+
+import pytest
+import yaml
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd_config import parse_config, parse_environment
+
+# As etcd's own example of a configuration file is written, shortened.
+SAMPLE = """# This is the configuration file for the etcd server.
+
+# Human-readable name for this member.
+name: 'default'
+
+# Path to the data directory.
+data-dir:
+
+# Number of committed transactions to trigger a snapshot to disk.
+snapshot-count: 10000
+
+# List of comma separated URLs to listen on for peer traffic.
+listen-peer-urls: http://localhost:2380
+
+client-transport-security:
+  # Path to the client server TLS cert file.
+  cert-file: /etc/etcd/server.crt
+
+  # Enable client cert authentication.
+  client-cert-auth: false
+
+log-outputs: [stderr]
+
+cipher-suites: [
+  TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+  TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384
+]
+"""
+
+
+def test_etcds_own_example() -> None:
+    assert parse_config(SAMPLE) == {
+        "name": "default",
+        "data-dir": None,
+        "snapshot-count": "10000",
+        "listen-peer-urls": "http://localhost:2380",
+        "client-transport-security": {"cert-file": "/etc/etcd/server.crt", "client-cert-auth": "false"},
+        "log-outputs": "[...]",
+        "cipher-suites": "[...]",
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("", {}),
+        ("---\nname: a\n", {"name": "a"}),
+        ("name: a\r\ndata-dir: /d\r\n", {"name": "a", "data-dir": "/d"}),
+        ("name : a", {"name": "a"}),
+        ('"data-dir": "/d e" # there\n', {"data-dir": "/d e"}),
+        ("'data-dir': '/it''s'", {"data-dir": "/it's"}),
+        # etcd takes a name in any case.
+        ("Data-Dir: /d", {"data-dir": "/d"}),
+        ("data-dir: /d#e # f", {"data-dir": "/d#e"}),
+        ("data-dir: # nothing", {"data-dir": None}),
+        ("data-dir: ~", {"data-dir": None}),
+        ("data-dir: ''", {"data-dir": ""}),
+        ("urls:\n- a\n- 'b: c'\nname: x", {"urls": "[...]", "name": "x"}),
+        ("urls:\n  - a\n  - b\n", {"urls": "[...]"}),
+    ],
+)
+def test_what_is_read(text: str, values: dict[str, t.Any]) -> None:
+    assert parse_config(text) == values
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{name: a, data-dir: /d}",
+        "data-dir: {a: b}",
+        "data-dir: &x /d",
+        "data-dir: *x",
+        "data-dir: !!str /d",
+        "data-dir: |\n  /d",
+        "data-dir: >-\n  /d",
+        "data-dir: /d\n  /e",
+        "data-dir: '/d\n/e'",
+        'data-dir: "/d\\x2fe"',
+        "data-dir: a: b",
+        "data-dir: /a\ndata-dir: /b",
+        "data-dir: /a\nDATA-DIR: /b",
+        "? data-dir\n: /d",
+        "<<: *x",
+        "data-dir:\t/d",
+        "\tdata-dir: /d",
+        "name: a\n---\ndata-dir: /d",
+        "name: a\n...\ndata-dir: /d",
+        "%YAML 1.1\n---\nname: a",
+        "cipher-suites: [a,\ndata-dir: /d]",
+        "cipher-suites: [a,",
+        "urls:\n- - a",
+        "urls:\n- a: b",
+        "- a",
+        "urls:\n  a: b\n  - c",
+        "urls:\n  - c\n  a: b",
+        "a:\n  b: c\n   d: e",
+        "a:\n  b: c\n  b: d",
+        "a:\n  b:\n    c: d",
+        "name: a\x85data-dir: /d",
+        "name: a\rdata-dir: /d",
+        "\ufeffname: a",
+        "name",
+    ],
+)
+def test_what_is_not_read_for_certain(text: str) -> None:
+    with pytest.raises(ValueError):
+        parse_config(text)
+
+
+_PIECES = (
+    *("data-dir", "name", "wal-dir", "a", "'name'", '"data-dir"', ":", ": ", " :", "\n", "\n", "\n  ", "\n- ", "- "),
+    *("/var/lib/etcd", "x y", "'", '"', "''", "#", " # c", "[", "]", "[a, b]", "{", "}", ",", "|", ">", "&", "*", "!"),
+    *("~", "null", "true", "12", "0x1", "---", "...", "?", "\\", "%", "@", "`", "\t", "  ", "\r", "http://a:1"),
+)
+
+
+def test_whatever_is_read_is_what_a_whole_reader_of_yaml_reads() -> None:
+    """Never another value, never a name overlooked: at most a refusal."""
+    random.seed(13)
+    read = 0
+    for _round in range(10000):
+        text = "".join(random.choices(_PIECES, k=random.randint(1, 14)))
+        try:
+            found = parse_config(text)
+        except ValueError:
+            continue
+        try:
+            whole = yaml.load(text, Loader=yaml.BaseLoader) or {}
+        except yaml.YAMLError:
+            # etcd does not start with it.
+            continue
+        assert isinstance(whole, dict), text
+        expected = {str(key).lower(): _told(value) for key, value in whole.items()}
+        assert {key: value or "" if not isinstance(value, dict) else value for key, value in found.items()} == expected
+        read += 1
+    # Many of those are no mappings at all: those that are read are enough to mean something.
+    assert read > 150
+
+
+def _told(value: t.Any) -> t.Any:
+    if isinstance(value, list):
+        return "[...]"
+    if isinstance(value, dict):
+        return {key.lower(): "[...]" if isinstance(one, list) else _null(one) for key, one in value.items()}
+    # The loader knows no null, which is a text there.
+    return _null(value) or ""
+
+
+def _null(value: str) -> str | None:
+    return None if value in ("", "~", "null") else value
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("A=b c  \n", {"A": "b c"}),
+        ("# A=no\n; A=no\nB=1", {"B": "1"}),
+        ("A=\"x y\"\nB='z'", {"A": "x y", "B": "z"}),
+        ('A="x " \nB=" y"', {"A": "x ", "B": " y"}),
+        # What stands in a value, quotes too, belongs to it.
+        ('A=x "y" # z', {"A": 'x "y" # z'}),
+        ("export A=b\nno line\nB=c", {"B": "c"}),
+        ("A = b", {"A": "b"}),
+        ("A='one\ntwo'\nB=c", {"A": "one\ntwo", "B": "c"}),
+        ("A=one\\\ntwo", {"A": "onetwo"}),
+        ('A="a\\"b\\c"', {"A": 'a"b\\c'}),
+        ("A=\nB=", {"A": "", "B": ""}),
+        ("A=1\nA=2", {"A": "2"}),
+        ("A=1\r\nB=2\r\n", {"A": "1", "B": "2"}),
+    ],
+)
+def test_an_environment_file(text: str, values: dict[str, str]) -> None:
+    assert parse_environment(text) == values
+
+
+@pytest.mark.parametrize("text", ['A="x', "A='x\nB=c", "A=x\\", "# no \\\nA=x"])
+def test_an_environment_file_that_is_not_read_for_certain(text: str) -> None:
+    with pytest.raises(ValueError):
+        parse_environment(text)
+
+
+def test_an_environment_file_of_anything_ends_in_values_or_a_value_error() -> None:
+    random.seed(13)
+    for _round in range(5000):
+        text = "".join(random.choices("AB= '\"\\#;\n\r$`\t\0x", k=random.randint(0, 30)))
+        try:
+            found = parse_environment(text)
+        except ValueError:
+            continue
+        assert all(key.isidentifier() for key in found)

@@ -1,0 +1,161 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+from ansible_collections.ringfence.etcd.plugins.module_utils import _processes
+from ansible_collections.ringfence.etcd.plugins.module_utils._processes import Listener
+
+LINE = (
+    "   0: 0100007F:0947 00000000:0000 0A 00000000:00000000 00:00000000 00000000   106        0 4711 1 0 100 0 0 10 0"
+)
+LINE6 = (
+    "   1: 0000000000000000FFFF00000100007F:094B 00000000000000000000000000000000:0000 0A 00000000:00000000 "
+    "00:00000000 00000000     0        0 4712 1 0 100 0 0 10 0"
+)
+
+
+@pytest.mark.skipif(sys.byteorder != "little", reason="the lines are of a machine with the other byte order")
+def test_a_line_of_the_kernels_table() -> None:
+    assert _processes.parse_listener(LINE) == Listener(ipaddress.ip_address("127.0.0.1"), 2375, 4711)
+    mapped = _processes.parse_listener(LINE6)
+    assert mapped == Listener(ipaddress.ip_address("::ffff:127.0.0.1"), 2379, 4712)
+    assert mapped is not None and mapped.address_to_call == "127.0.0.1"
+    for line in ("", "  sl  local_address rem_address   st tx_queue rx_queue tr", LINE.replace(" 0A ", " 01 ")):
+        assert _processes.parse_listener(line) is None
+
+
+@pytest.mark.parametrize(
+    ("there", "wanted", "taken"),
+    [
+        ("10.0.0.1", "10.0.0.1", True),
+        ("10.0.0.1", "127.0.0.1", False),
+        ("0.0.0.0", "10.0.0.1", True),
+        ("10.0.0.1", "0.0.0.0", True),
+        ("0.0.0.0", "::1", False),
+        ("::", "10.0.0.1", True),
+        ("::1", "0.0.0.0", False),
+        ("10.0.0.1", "::", True),
+        ("::ffff:10.0.0.1", "10.0.0.1", True),
+        ("::1", "127.0.0.1", False),
+    ],
+)
+def test_who_takes_an_address(there: str, wanted: str, taken: bool) -> None:
+    listener = Listener(ipaddress.ip_address(there), 2380, 1)
+    assert listener.takes(ipaddress.ip_address(wanted), 2380) is taken
+    assert not listener.takes(ipaddress.ip_address(wanted), 2379)
+
+
+@pytest.mark.parametrize(("family", "address"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])
+def test_a_real_socket(family: socket.AddressFamily, address: str) -> None:
+    try:
+        server = socket.create_server((address, 0), family=family)
+    except OSError:
+        pytest.skip(f"this machine has no {address}")
+    with server:
+        port = server.getsockname()[1]
+        (found,) = [one for one in _processes.listeners() if one.port == port]
+        assert str(found.address) == address == found.address_to_call
+        assert found.inode in _processes.socket_inodes(_processes.open_files(os.getpid()) or ())
+
+
+def test_who_listens_everywhere_is_called_on_loopback() -> None:
+    for there, called in (("0.0.0.0", "127.0.0.1"), ("::", "::1"), ("10.0.0.1", "10.0.0.1")):
+        assert Listener(ipaddress.ip_address(there), 1, 1).address_to_call == called
+
+
+def test_the_data_folder_that_a_process_has_open(tmp_path: pathlib.Path) -> None:
+    database = tmp_path / "pg" / "member" / "snap" / "db"
+    database.parent.mkdir(parents=True)
+    me, folder = os.getpid(), str(tmp_path / "pg")
+    (tmp_path / "link").symlink_to(folder)
+    assert folder not in _processes.data_folders(_processes.open_files(me) or ())
+    with database.open("w"):
+        assert folder in _processes.data_folders(_processes.open_files(me) or ())
+        assert _processes.has_database_open(me, folder) and _processes.has_database_open(me, str(tmp_path / "link"))
+        assert not _processes.has_database_open(me, str(tmp_path))
+        # The same file under another name, as a container sees it.
+        os.link(database, tmp_path / "other")
+        (tmp_path / "b" / "member" / "snap").mkdir(parents=True)
+        os.link(database, tmp_path / "b" / "member" / "snap" / "db")
+        assert _processes.has_database_open(me, str(tmp_path / "b"))
+        database.unlink()
+        assert folder in _processes.data_folders(_processes.open_files(me) or ())
+        assert _processes.has_database_open(me, folder)
+
+
+def test_a_process_that_has_ended_or_is_hidden() -> None:
+    with subprocess.Popen(["/bin/true"]) as child:
+        child.wait()
+    assert _processes.open_files(child.pid) is None
+    assert not _processes.has_database_open(child.pid, "/d")
+    assert _processes.control_group(child.pid) is None and _processes.unit_of(child.pid) is None
+    assert _processes.program_of(child.pid) is None and _processes.working_folder(child.pid) is None
+
+
+def test_a_process(tmp_path: pathlib.Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    with subprocess.Popen(["/bin/sleep", "60"], cwd=gone) as child:
+        try:
+            while _processes.program_of(child.pid) != "sleep":
+                time.sleep(0.01)
+            assert _processes.working_folder(child.pid) == str(gone) and child.pid in _processes.all_pids()
+            assert _processes.control_group(child.pid) == _processes.control_group(os.getpid())
+            gone.rmdir()
+            assert _processes.working_folder(child.pid) is None
+        finally:
+            child.kill()
+
+
+@pytest.mark.parametrize(
+    ("group", "unit"),
+    [
+        ("/system.slice/etcd.service", "etcd.service"),
+        ("/system.slice/system-etcd.slice/etcd@a.service", "etcd@a.service"),
+        ("/system.slice/docker-0a1b.scope", "docker-0a1b.scope"),
+        ("/system.slice/etcd.service/libpod-payload-0a1b", "etcd.service"),
+        ("/user.slice/user-0.slice/session-1.scope", "session-1.scope"),
+        ("/", None),
+        (None, None),
+    ],
+)
+def test_the_unit_of_a_process(group: str | None, unit: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    groups = {1: group, 2: "/other.slice/x.service", 3: group and f"{group.rstrip('/')}/supervisor", 4: None}
+    monkeypatch.setattr(_processes, "control_group", groups.get)
+    monkeypatch.setattr(_processes, "all_pids", lambda: [1, 2, 3, 4])
+    assert _processes.unit_of(1) == unit
+    # Without a unit, the group is everybody's.
+    assert _processes.together_with(3) == ([3, 1] if unit else [3])
+
+
+@pytest.mark.parametrize(
+    ("text", "group"),
+    [
+        ("0::/system.slice/etcd.service\n", "/system.slice/etcd.service"),
+        ("4:cpu:/x\n1:name=systemd:/system.slice/a:b.service\n", "/system.slice/a:b.service"),
+        ("4:cpu:/x\n", None),
+    ],
+)
+def test_control_groups_of_both_generations(
+    text: str, group: str | None, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cgroup").write_text(text)
+    real_open = open
+
+    def fake(path: str, *args: str, **options: str) -> object:
+        told = str(tmp_path / "cgroup") if path == "/proc/1/cgroup" else path
+        return real_open(told, *args, **options)  # type: ignore[call-overload]
+
+    monkeypatch.setattr("builtins.open", fake)
+    assert _processes.control_group(1) == group
