@@ -52,8 +52,10 @@ class ActionModule(OneLineAction):
         lies = self._user.own_facts(host)
         if lies:
             raise InputError(
-                f"{host} answers with facts that only a user may set, {', '.join(lies)[:200]}: settings are never taken "
-                "from facts; look at what runs on this host, or, where they were cached by a set_fact of yours, put them "
+                f"{host} answers with facts that only a user may set, {', '.join(lies)[:200]}: settings are never "
+                "taken "
+                "from facts; look at what runs on this host, or, where they were cached by a set_fact of yours, put "
+                "them "
                 "into the inventory and use --flush-cache"
             )
         settings = self._with_authority(self._settings_of(host, tuple(OPTIONS)))
@@ -62,7 +64,8 @@ class ActionModule(OneLineAction):
         has_secrets = any(settings[name] for name in SECRETS)
         if (given["keys_travel"] or has_secrets) and C.DEFAULT_KEEP_REMOTE_FILES:
             raise InputError(
-                "ANSIBLE_KEEP_REMOTE_FILES would leave private keys, or the CA's passphrase, in temporary files: switch "
+                "ANSIBLE_KEEP_REMOTE_FILES would leave private keys, or the CA's passphrase, in temporary files: "
+                "switch "
                 "it off (keep_remote_files in ansible.cfg) and run again"
             )
         members = self._members(settings, task_vars)
@@ -134,7 +137,9 @@ class ActionModule(OneLineAction):
                 reason = "its template fails"
             facts = ""
             if isinstance(exc, AnsibleUndefinedVariable) and not self._user.has_facts(host):
-                facts = f"; there are no facts of {host} in this run: gather the facts of all members, also with --limit"
+                facts = (
+                    f"; there are no facts of {host} in this run: gather the facts of all members, also with --limit"
+                )
             raise InputError(f"{host}: {variable} can't be worked out: {reason[:300]}{facts}") from None
 
     def _members(self, settings: t.Mapping[str, t.Any], task_vars: t.Mapping[str, t.Any]) -> list[Member]:
@@ -145,7 +150,8 @@ class ActionModule(OneLineAction):
         if not entries:
             known = ", ".join(sorted(set(groups) - {"all", "ungrouped"})) or "none"
             raise InputError(
-                f"No host is a member: the inventory group {group} is empty or does not exist (groups: {known}); put the "
+                f"No host is a member: the inventory group {group} is empty or does not exist (groups: {known}); put "
+                "the "
                 "hosts in it, name another with etcd_peer_tls_group, or list the members in etcd_peer_tls_members"
             )
         complete = [self._completed(entry) for entry in entries]

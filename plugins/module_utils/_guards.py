@@ -37,7 +37,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._guard_values impor
 from ansible_collections.ringfence.etcd.plugins.module_utils._guard_values import deployed as _deployed
 from ansible_collections.ringfence.etcd.plugins.module_utils._guard_values import has_data as _has_data
 from ansible_collections.ringfence.etcd.plugins.module_utils._guard_values import is_managed as _is_managed
-from ansible_collections.ringfence.etcd.plugins.module_utils._guards_foreign import FOREIGN_GUARDS
+from ansible_collections.ringfence.etcd.plugins.module_utils._guards_foreign import FOREIGN_GUARDS, overruled_warnings
 from ansible_collections.ringfence.etcd.plugins.module_utils._guards_membership import MEMBERSHIP_GUARDS
 from ansible_collections.ringfence.etcd.plugins.module_utils._guards_running import RUNNING_GUARDS, live_warnings
 
@@ -310,12 +310,7 @@ def cluster_warnings(cluster: Cluster) -> list[str]:
             f"cluster {name} has {count} members: it survives no more failures than with {count - 1}; an odd number "
             "is better"
         )
-    if cluster.question.overrule_distribution_etcd:
-        warnings.extend(
-            f"{found.who} {found.what}: as etcd_peer_tls_overrule_distribution_etcd says, it is stopped, its data "
-            f"stays in {found.where} and is not used: the new cluster starts empty"
-            for found in _living_others(cluster)
-        )
+    warnings.extend(overruled_warnings(cluster))
     for member, info in cluster.inspected():
         drop_ins = (info.get("unit") or {}).get("drop_ins") or ()
         if drop_ins:

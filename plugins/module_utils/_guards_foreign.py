@@ -254,10 +254,21 @@ def _living_others(cluster: Cluster) -> list[_Living]:
     return found
 
 
+def overruled_warnings(cluster: Cluster) -> list[str]:
+    """What becomes of another etcd that the user said is to be stopped."""
+    if not cluster.question.overrule_distribution_etcd:
+        return []
+    return [
+        f"{found.who} {found.what}: as etcd_peer_tls_overrule_distribution_etcd says, it is stopped, its data stays in "
+        f"{found.where} and is not used: the new cluster starts empty"
+        for found in _living_others(cluster)
+    ]
+
+
 FOREIGN_GUARDS: tuple[t.Callable[[Cluster], t.Iterator[Refusal]], ...] = (
     refuse_distribution_etcd,
     refuse_in_the_way,
     refuse_foreign_data,
 )
 
-__all__ = ("FOREIGN_GUARDS",)
+__all__ = ("FOREIGN_GUARDS", "overruled_warnings")

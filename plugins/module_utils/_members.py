@@ -64,7 +64,8 @@ class Member:
 
 
 def parse_address(value: str, owner: str, option: str = "address") -> IPAddress | str:
-    """An IPv4 or IPv6 address object, or a DNS name in lower case; InputError naming owner and option where it is neither.
+    """An IPv4 or IPv6 address object, or a DNS name in lower case; InputError naming owner and option where it is
+    neither.
 
     Brackets round an IPv6 address are taken off. A zone (``fe80::1%eth0``) is refused: no certificate can carry it.
     """
@@ -101,9 +102,7 @@ def _dns_name(text: str, value: str, owner: str, option: str) -> str:
             "address": "set etcd_peer_tls_address (or ansible_host) to the address that the other members dial",
             "extra_sans": "give names and addresses in full, without a wildcard",
         }
-        raise InputError(
-            f"{owner}: {option} {value!r} is no IPv4 or IPv6 address and no DNS name: {instead[option]}"
-        )
+        raise InputError(f"{owner}: {option} {value!r} is no IPv4 or IPv6 address and no DNS name: {instead[option]}")
     return name
 
 

@@ -12,11 +12,11 @@ version_added: 0.1.0
 author:
   - ringfence.etcd contributors (@ringfence)
 description:
-  - Reads the variables of the role P(ringfence.etcd.etcd_peer_tls#role), checks them, and makes the list of the members.
-    The role's first task; all its later tasks read the result and not the variables.
-  - Ansible makes variables of the facts that a host answers with, and they beat the inventory. A host that lies could so
-    say where the CA's key goes. Here a fact is known as C(ansible_facts), or by a name that begins with C(ansible_), and
-    sets nothing by itself. A host whose facts have names of the role's variables is refused.
+  - Reads the variables of the role P(ringfence.etcd.etcd_peer_tls#role), checks them, and makes the list of the
+    members. The role's first task; all its later tasks read the result and not the variables.
+  - Ansible makes variables of the facts that a host answers with, and they beat the inventory. A host that lies could
+    so say where the CA's key goes. Here a fact is known as C(ansible_facts), or by a name that begins with C(ansible_),
+    and sets nothing by itself. A host whose facts have names of the role's variables is refused.
   - Each member's settings are those of its own host, whether they stand in the inventory, in the play, in files of
     variables, in the role's call or on the command line, also for hosts that are not in this run.
   - Values are taken as surveys, command lines and vaults give them. An empty answer is the default, C("true") is true,
@@ -25,8 +25,8 @@ description:
 options:
   keys_travel:
     description:
-      - Whether keys are going to be sent to hosts in this run. Then C(ANSIBLE_KEEP_REMOTE_FILES) is refused, which would
-        leave them in temporary files. A secret of the user's counts in any case.
+      - Whether keys are going to be sent to hosts in this run. Then C(ANSIBLE_KEEP_REMOTE_FILES) is refused, which
+        would leave them in temporary files. A secret of the user's counts in any case.
     type: bool
     default: true
   secrets:
@@ -49,7 +49,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 coordinator:
-  description: The inventory host that acts once for the cluster in this run, the first member in this batch of the play.
+  description: The inventory host that acts once for the cluster in this run, the first member in this batch of the
+  play.
   type: str
   returned: without O(secrets)
   sample: etcd-1

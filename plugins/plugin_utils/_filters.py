@@ -18,7 +18,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._errors import Ring
 from ansible_collections.ringfence.etcd.plugins.module_utils._flags import FlagSettings
 from ansible_collections.ringfence.etcd.plugins.module_utils._members import Member
 
-
 # What !vault makes of a text: up to ansible-core 2.18, from 2.19 on. Neither is a str, the first is a sequence.
 _VAULTED = ("AnsibleVaultEncryptedUnicode", "EncryptedString")
 

@@ -33,7 +33,9 @@ def checked_entry(item: t.Any) -> dict[str, t.Any]:
     entry = {"host": item} if isinstance(item, str) else dict(item)
     unknown = sorted(str(key) for key in set(entry) - set(MEMBER_OPTIONS) - {"host"})
     if unknown:
-        raise InputError(f"etcd_peer_tls_members: {', '.join(unknown)} of {item!r} is not known: see the role's options")
+        raise InputError(
+            f"etcd_peer_tls_members: {', '.join(unknown)} of {item!r} is not known: see the role's options"
+        )
     host = entry.get("host") or entry.get("name")
     if not isinstance(host, str) or not host:
         raise InputError(f"etcd_peer_tls_members: {item!r} has no name: give each member one")
@@ -46,8 +48,8 @@ def completed_entry(
 ) -> dict[str, t.Any]:
     """An entry of the list with what it leaves to its host's own settings.
 
-    ``said``: those that the user set for the host, and did not leave at their defaults. InputError where the two differ:
-    only the user knows which is meant.
+    ``said``: those that the user set for the host, and did not leave at their defaults. InputError where the two
+    differ: only the user knows which is meant.
     """
     complete = dict(entry)
     for name in MEMBER_OPTIONS:
@@ -56,7 +58,8 @@ def completed_entry(
             complete[name] = own
         elif name in said and own not in (None, "", []) and str(own) != str(complete[name]):
             raise InputError(
-                f"member {entry.get('name') or entry['host']}: etcd_peer_tls_members says {name} {complete[name]!r}, the "
+                f"member {entry.get('name') or entry['host']}: etcd_peer_tls_members says {name} {complete[name]!r}, "
+                "the "
                 f"variables of host {entry['host']} say {own!r} (etcd_peer_tls_{name}): leave one of them out"
             )
     return complete

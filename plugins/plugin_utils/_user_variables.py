@@ -5,8 +5,8 @@
 """A host's variables as the user gave them, and none that a host gave itself.
 
 Ansible makes variables of the facts that a host answers with, and lets them beat role defaults and the inventory
-(ansible-core 2.16 to 2.22, ``VariableManager.get_vars``). A member that lies could so choose the CA's host for all. Here
-facts are known under their own names alone: ``ansible_facts`` and what begins with ``ansible_``.
+(ansible-core 2.16 to 2.22, ``VariableManager.get_vars``). A member that lies could so choose the CA's host for all.
+Here facts are known under their own names alone: ``ansible_facts`` and what begins with ``ansible_``.
 
 Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
 """
@@ -46,7 +46,9 @@ class UserVariables:
         """The host's variables, templates as they stand."""
         with self.no_answers():
             found: dict[str, t.Any] = self._manager.get_vars(  # type: ignore[union-attr]
-                play=self._play, host=self._inventory.get_host(host), task=self._task  # type: ignore[union-attr]
+                play=self._play,
+                host=self._inventory.get_host(host),
+                task=self._task,  # type: ignore[union-attr]
             )
         return found
 

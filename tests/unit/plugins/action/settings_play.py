@@ -36,9 +36,7 @@ class Vault(str):
     """A text that stands in a variables file behind !vault."""
 
 
-yaml.SafeDumper.add_representer(
-    Vault, lambda dumper, data: dumper.represent_scalar("!vault", str(data), style="|")
-)
+yaml.SafeDumper.add_representer(Vault, lambda dumper, data: dumper.represent_scalar("!vault", str(data), style="|"))
 
 
 class SettingsPlay:

@@ -209,7 +209,10 @@ def test_texts_of_a_survey_or_of_a_command_line(play: SettingsPlay) -> None:
         ({"validity_days": "soon"}, "etcd_peer_tls_validity_days: it is 'soon': a whole number is wanted"),
         ({"validity_days": True}, "etcd_peer_tls_validity_days: it is True"),
         ({"client_tls": "perhaps"}, "etcd_peer_tls_client_tls: it is 'perhaps': true or false is wanted"),
-        ({"extra_flags": "snapshot-count"}, "etcd_peer_tls_extra_flags: it is 'snapshot-count': a dictionary is wanted"),
+        (
+            {"extra_flags": "snapshot-count"},
+            "etcd_peer_tls_extra_flags: it is 'snapshot-count': a dictionary is wanted",
+        ),
         ({"extra_unit_settings": {"Service": "x"}}, "etcd_peer_tls_extra_unit_settings: Service of it is 'x'"),
         ({"members": [7]}, "etcd_peer_tls_members: 7 is neither a host's name nor a dictionary"),
         ({"members": [{"name": "a", "colour": 1}]}, "colour of"),

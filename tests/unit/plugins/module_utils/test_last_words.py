@@ -19,8 +19,13 @@ TOLD = {
     "unknown flag": r"flag provided but not defined: -no-such-flag",
     "bad value": r'invalid value "fast" for flag -heartbeat-interval: parse error',
     "bad boolean": r'invalid boolean value "maybe" for -peer-client-cert-auth: parse error',
-    "heartbeat": r"(error verifying flags, )?--election-timeout\[1000ms\] should be at least as 5 times as --heartbeat-interval\[2000ms\].*",
-    "election": r"(error verifying flags, )?--election-timeout\[60000ms\] (is too long|should be at least as 5 times as).*",
+    "heartbeat": (
+        r"(error verifying flags, )?--election-timeout\[1000ms\] should be at least as 5 times as "
+        r"--heartbeat-interval\[2000ms\].*"
+    ),
+    "election": (
+        r"(error verifying flags, )?--election-timeout\[60000ms\] (is too long|should be at least as 5 times as).*"
+    ),
     "port in use": r"listen tcp 127\.0\.0\.1:\d+: bind: address already in use",
     "no such address": r"listen tcp 192\.0\.2\.1:2379: bind: cannot assign requested address",
     # 3.4 tells no more.
@@ -29,11 +34,15 @@ TOLD = {
     "no CA": r"open /nonexistent/ca\.crt: no such file or directory",
     "damaged CA": r"x509: malformed certificate",
     "key of another certificate": r"tls: private key does not match public key",
-    "cipher suites with TLS 1.3": r"cipher suites cannot be configured when only TLS1\.3 is enabled|flag provided.*: -tls-min-version",
+    "cipher suites with TLS 1.3": (
+        r"cipher suites cannot be configured when only TLS1\.3 is enabled|flag provided.*: -tls-min-version"
+    ),
     "no such cipher suite": r'unexpected TLS cipher suite "TLS_BEST"',
     "name not in the cluster": r'couldn\'t find local name "etcd-1" in the initial cluster configuration',
     "flag and environment": r"conflicting environment variable .*ETCD_NAME.*",
-    "damaged WAL": r".*(crc mismatch|proto: |unexpected EOF).* \(the member's data is damaged: save its data folder, .*\)",
+    "damaged WAL": (
+        r".*(crc mismatch|proto: |unexpected EOF).* \(the member's data is damaged: save its data folder, .*\)"
+    ),
     "damaged database": r".*(invalid database|file is not valid).* \(the member's data is damaged: .*\)",
     "not added to the cluster": r"error validating peerURLs: member count is unequal",
     "disk full": r".*: no space left on device.* \(make room on the disk of its data folder\)",
