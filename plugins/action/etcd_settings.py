@@ -62,7 +62,7 @@ class ActionModule(OneLineAction):
         if given["secrets"]:
             return {"changed": False, **{name: settings[name] for name in SECRETS}}
         has_secrets = any(settings[name] for name in SECRETS)
-        if (given["keys_travel"] or has_secrets) and C.DEFAULT_KEEP_REMOTE_FILES:
+        if (given["keys_travel"] or has_secrets) and C.config.get_config_value("DEFAULT_KEEP_REMOTE_FILES"):
             raise InputError(
                 "ANSIBLE_KEEP_REMOTE_FILES would leave private keys, or the CA's passphrase, in temporary files: "
                 "switch "

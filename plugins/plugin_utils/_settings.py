@@ -15,8 +15,8 @@ import json
 import pathlib
 import typing as t
 
-import yaml
 from ansible.module_utils.common import validation
+from ansible.module_utils.common.yaml import yaml_load
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError
 
 PREFIX = "etcd_peer_tls_"
@@ -38,7 +38,7 @@ Option = t.Mapping[str, t.Any]
 
 
 def _read_options() -> dict[str, Option]:
-    specs = yaml.safe_load(_SPECS_PATH.read_text(encoding="utf-8"))["argument_specs"]
+    specs = yaml_load(_SPECS_PATH.read_text(encoding="utf-8"))["argument_specs"]
     options: dict[str, Option] = {}
     for entry_point in specs.values():
         options.update({name[len(PREFIX) :]: option for name, option in entry_point["options"].items()})
@@ -119,7 +119,7 @@ def _list(value: t.Any) -> list[t.Any]:
 
 def _dictionary(value: t.Any) -> dict[str, t.Any]:
     if isinstance(value, str):
-        value = yaml.safe_load(value) if value.strip().startswith("{") else None
+        value = json.loads(value)
     if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
         raise TypeError
     return dict(value)

@@ -30,8 +30,8 @@ class UserVariables:
         hostvars = task_vars["hostvars"]
         self._task = task
         self._play = task.get_play()
-        self._inventory = getattr(hostvars, "_inventory", None)
-        self._manager = getattr(hostvars, "_variable_manager", None)
+        self._inventory: t.Any = getattr(hostvars, "_inventory", None)
+        self._manager: t.Any = getattr(hostvars, "_variable_manager", None)
         if self._inventory is None or not hasattr(self._manager, "_fact_cache"):
             raise AnsibleError(
                 "this ansible-core keeps its variables in another way than 2.16 to 2.22 do, so that settings can't be "
@@ -40,15 +40,15 @@ class UserVariables:
 
     def knows(self, host: str) -> bool:
         """Whether the inventory has the host."""
-        return self._inventory is not None and self._inventory.get_host(host) is not None
+        return self._inventory.get_host(host) is not None
 
     def of(self, host: str) -> dict[str, t.Any]:
         """The host's variables, templates as they stand."""
         with self.no_answers():
-            found: dict[str, t.Any] = self._manager.get_vars(  # type: ignore[union-attr]
+            found: dict[str, t.Any] = self._manager.get_vars(
                 play=self._play,
                 host=self._inventory.get_host(host),
-                task=self._task,  # type: ignore[union-attr]
+                task=self._task,
             )
         return found
 
@@ -68,16 +68,15 @@ class UserVariables:
     @contextlib.contextmanager
     def no_answers(self) -> t.Iterator[None]:
         """While this lasts, the variables of all hosts are free of what they answered; for this process alone."""
-        manager: t.Any = self._manager
-        kept = manager._fact_cache
-        manager._fact_cache = _FactsByTheirNames(kept)
+        kept = self._manager._fact_cache
+        self._manager._fact_cache = _FactsByTheirNames(kept)
         try:
             yield
         finally:
-            manager._fact_cache = kept
+            self._manager._fact_cache = kept
 
     def _facts(self, host: str) -> t.Mapping[str, t.Any]:
-        return _facts_in(self._manager._fact_cache, host)  # type: ignore[union-attr]
+        return _facts_in(self._manager._fact_cache, host)
 
 
 class _FactsByTheirNames:
