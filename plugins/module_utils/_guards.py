@@ -331,6 +331,14 @@ def refuse_foreign_data(cluster: Cluster) -> t.Iterator[Refusal]:
             )
 
 
+def refuse_unreadable_data(cluster: Cluster) -> t.Iterator[Refusal]:
+    """Whose data a folder has must be known: what stands in the way there is named, and taken away by hand."""
+    for member, info in cluster.inspected():
+        problem = (info.get("data") or {}).get("problem")
+        if problem:
+            yield Refusal("data_unreadable", f"member {member.name}: whose data it has can't be told: {problem}")
+
+
 def refuse_distribution_etcd(cluster: Cluster) -> t.Iterator[Refusal]:
     """A service of that name that is not ours (Debian's package starts one) is overridden only where it is empty."""
     if cluster.question.overrule_distribution_etcd:
@@ -400,6 +408,7 @@ _GUARDS: tuple[t.Callable[[Cluster], t.Iterator[Refusal]], ...] = (
     refuse_other_authority,
     refuse_distribution_etcd,
     refuse_foreign_data,
+    refuse_unreadable_data,
     refuse_unasked_join,
     refuse_first_start_in_batches,
 )
