@@ -215,7 +215,7 @@ proof:
             One of V(running), V(process_current), V(allowed_common_names), V(identity), V(peer_tls), V(flags),
             V(etcd_version), V(files_readable), V(trust_bundle), V(certificate), V(common_name),
             V(subject_alternative_names), V(extended_key_usage), V(private_key), V(served_certificate),
-            V(certificate_days), V(authority_days), V(live_members), V(peer_urls), V(looked_at).
+            V(certificate_days), V(authority_days), V(live_members), V(peer_urls), V(data_folder), V(looked_at).
           type: str
           sample: allowed_common_names
         member:
