@@ -431,8 +431,12 @@ def _peer_urls(
 def _data_folder(evidence: Evidence) -> t.Iterator[Entry]:
     """The fence does not stand on it, but the next run of the deployment is refused."""
     for member, _result, info in evidence.seen():
-        problem = (info.get("data") or {}).get("problem")
-        if problem:
+        data = info.get("data") or {}
+        problem = data.get("problem")
+        if data.get("cluster_id"):
+            text = f"{data['directory']} holds the data of member {data['member_id']} of cluster {data['cluster_id']}"
+            yield _entry("data_folder", member.name, OK, text)
+        elif problem:
             text = f"whose data the member has can't be told: {problem}"
             yield _entry("data_folder", member.name, WARNING, text, "clear it up: the deployment refuses to run on it")
 

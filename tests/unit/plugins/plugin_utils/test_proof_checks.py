@@ -293,7 +293,7 @@ FAULTS: list[tuple[str, dict[str, t.Any], str, str, str]] = [
     ),
     (
         "a pipe among the logs",
-        {"info.data.problem": "/d/member/wal/z.wal is not a regular file: move it away"},
+        {"info.data.cluster_id": None, "info.data.problem": "/d/member/wal/z.wal is not a regular file: move it away"},
         "data_folder",
         "warning",
         "/d/member/wal/z.wal is not a regular file",
