@@ -75,4 +75,13 @@ def fail_with(module: AnsibleModule, error: RingfenceError) -> t.NoReturn:
     module.fail_json(msg=str(error), problem=error.problem, details=error.details)
 
 
-__all__ = ("CryptoError", "FileError", "InputError", "RefusedError", "RingfenceError", "ServiceError", "fail_with", "one_line")
+__all__ = (
+    "CryptoError",
+    "FileError",
+    "InputError",
+    "RefusedError",
+    "RingfenceError",
+    "ServiceError",
+    "fail_with",
+    "one_line",
+)

@@ -40,6 +40,7 @@ _KEPT_SUFFIX = ".replaced"
 # The mode of folders that are made on the way to a wanted folder; they get the caller's owner.
 NEW_PARENT_MODE = 0o755
 
+
 @dataclass(frozen=True)
 class WantedDirectory:
     """A folder as it should be. An owner or group of None keeps what is there (a new folder is the caller's)."""

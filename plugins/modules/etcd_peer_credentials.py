@@ -19,8 +19,8 @@ description:
     runs as must be able to read all three files along the whole path.
   - Where a check fails, nothing is changed.
   - Content that is not given stays as it is on the host, takes part in the checks, and its owner and mode are repaired.
-  - What is given is written anew from what was read in it, so nothing that was pasted beside it gets to the host. A file
-    that holds the same already is left as it is, however it is written.
+  - What is given is written anew from what was read in it, so nothing that was pasted beside it gets to the host. A
+    file that holds the same already is left as it is, however it is written.
   - Trust bundle and certificate must hold nothing but certificates, each one that etcd can read.
   - A private key that is replaced is kept beside the new one as C(<name>.key.replaced), in the place of one that was
     kept before. A warning says so.

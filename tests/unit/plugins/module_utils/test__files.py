@@ -16,7 +16,6 @@ import subprocess
 import typing as t
 
 import pytest
-
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import FileError
 from ansible_collections.ringfence.etcd.plugins.module_utils._files import (
     WantedDirectory,
@@ -27,8 +26,8 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._files import (
     gid_of,
     group_name,
     has_leftover,
-    missing_parents,
     kept_path,
+    missing_parents,
     owner_name,
     plan_directory,
     plan_file,
@@ -383,7 +382,7 @@ def test_a_folder_that_became_a_link_is_not_given_away(theirs: pathlib.Path, bel
     before = state_of(etc)
     plant(theirs / "data", "../etc")
     wanted = WantedDirectory(str(theirs / "data") + below, 0o700, SOMEBODY, SOMEBODY)
-    with pytest.raises(FileError, match="theirs/data, on the way to .*, is a symbolic link that belongs to 64123"):
+    with pytest.raises(FileError, match=r"theirs/data, on the way to .*, is a symbolic link that belongs to 64123"):
         plan_directory(wanted)
     # Between plan and apply.
     (theirs / "data").unlink()

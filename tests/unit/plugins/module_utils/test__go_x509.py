@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What Go, and so etcd, does not read though others do. Each was put to x509.ParseCertificate of Go 1.26; nesting has a bound here alone."""
+"""What Go, and so etcd, does not read though others do.
+
+Each was put to x509.ParseCertificate of Go 1.26; nesting has a bound here alone.
+"""
 
 from __future__ import annotations
 
@@ -84,7 +87,10 @@ NOT_READ = {
     "short Ed25519 key": (made_by_hand(key=key(ED25519[2:], bytes(31))), "Ed25519 key is broken"),
     "e-mail": (made_by_hand(extension("2.5.29.17", der(0x30, der(0x81, b"\xc3\xbc@b")))), "is not ASCII"),
     "URI": (made_by_hand(extension("2.5.29.17", der(0x30, der(0x86, b"https://\xc3\xbc/")))), "is not ASCII"),
-    "broken subject key identifier": (made_by_hand(extension("2.5.29.14", der(2, b"\1"))), "its subject key identifier"),
+    "broken subject key identifier": (
+        made_by_hand(extension("2.5.29.14", der(2, b"\1"))),
+        "its subject key identifier",
+    ),
     "broken authority key identifier": (made_by_hand(extension("2.5.29.35", b"\x30\x03\x80\x05a")), "it was cut off"),
     "policies without a policy": (
         made_by_hand(extension("2.5.29.32", der(0x30, der(0x30, der(2, b"\1"))))),

@@ -28,7 +28,15 @@ BOUNDED = settings(max_examples=200, deadline=None, derandomize=True, database=N
 _PIECES = st.one_of(
     st.binary(max_size=20),
     st.sampled_from(
-        [b"-----BEGIN CERTIFICATE-----", b"-----END CERTIFICATE-----", b"-----BEGIN ", b"-----", b"\n", b"\r", b"\xef\xbb\xbf"]
+        [
+            b"-----BEGIN CERTIFICATE-----",
+            b"-----END CERTIFICATE-----",
+            b"-----BEGIN ",
+            b"-----",
+            b"\n",
+            b"\r",
+            b"\xef\xbb\xbf",
+        ]
         + [b"\xff\xfe", b"AAAA", b"=", b"Proc-Type: 4,ENCRYPTED", b"-----BEGIN PRIVATE KEY-----", PEM, b" ", b"\0"]
     ),
 )

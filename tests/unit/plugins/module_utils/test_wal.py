@@ -140,8 +140,15 @@ def test_a_folder_without_end_is_not_read_to_its_end(tmp_path: pathlib.Path) -> 
 
 
 @settings(max_examples=300, deadline=None, derandomize=True, database=None)
-@given(st.binary(max_size=200) | st.builds(lambda at, by, head: head[:at] + by + head[at + len(by) :],
-       st.integers(0, 111), st.binary(max_size=12), st.sampled_from([HEAD_3_4_23, HEAD_3_6_16])))
+@given(
+    st.binary(max_size=200)
+    | st.builds(
+        lambda at, by, head: head[:at] + by + head[at + len(by) :],
+        st.integers(0, 111),
+        st.binary(max_size=12),
+        st.sampled_from([HEAD_3_4_23, HEAD_3_6_16]),
+    )
+)
 def test_whatever_stands_there_is_an_identity_or_a_value_error(head: bytes) -> None:
     try:
         member, cluster = identity_of(head)

@@ -147,7 +147,11 @@ def test_a_replaced_key_is_kept(pki: pathlib.Path) -> None:
         assert told["kept_not_after"] == LEAF_END
         # Newer versions of ansible-core put more round a warning than its text.
         line = json.dumps(told["warnings"])
-        assert len(told["warnings"]) == 1 and f"is kept as {pki}/etcd-1.key.replaced" in line and f"valid until {LEAF_END}" in line
+        assert (
+            len(told["warnings"]) == 1
+            and f"is kept as {pki}/etcd-1.key.replaced" in line
+            and f"valid until {LEAF_END}" in line
+        )
     assert (pki / "etcd-1.key.replaced").read_text() == LEAF.key_pem
     assert stat.S_IMODE(os.lstat(pki / "etcd-1.key.replaced").st_mode) == 0o600
     quiet = put(pki, **new)
