@@ -129,7 +129,7 @@ def _in_child(path: str, identity: Identity, planned: t.Mapping[str, Attributes]
         # It has said what it had to say, or it was stopped.
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
-    answer: t.Any
+    answer: list[str] | str | None
     try:
         answer = json.loads(said)
     except ValueError:

@@ -81,9 +81,7 @@ def open_folder(path: str, make: Maker | None = None) -> t.Iterator[Folder]:
 
 
 def real_path(path: str) -> str:
-    """The path without links, as ``open_folder`` goes; what is missing of it follows as it stands. FileError as
-    there.
-    """
+    """The path without links, as ``open_folder`` goes; what is missing of it stays. FileError as there."""
     walk = _Walk(path)
     try:
         while walk.left:

@@ -240,7 +240,7 @@ proof:
             V(flags), V(etcd_version), V(files_readable), V(trust_bundle), V(certificate), V(common_name),
             V(subject_alternative_names), V(extended_key_usage), V(private_key), V(revocation_list),
             V(served_certificate), V(certificate_days), V(authority_days), V(live_members), V(peer_urls), V(alarms),
-            V(looked_at).
+            V(data_folder), V(looked_at).
           type: str
           sample: allowed_common_names
         member:

@@ -507,6 +507,19 @@ def _peer_urls(
         yield _entry("peer_urls", name, OK, "etcd's peer URLs are the inventory's")
 
 
+def _data_folder(evidence: Evidence) -> t.Iterator[Entry]:
+    """The fence does not stand on it, but the next run of the deployment is refused."""
+    for member, _result, info in evidence.seen():
+        data = info.get("data") or {}
+        problem = data.get("problem")
+        if data.get("cluster_id"):
+            text = f"{data['directory']} holds the data of member {data['member_id']} of cluster {data['cluster_id']}"
+            yield _entry("data_folder", member.name, OK, text)
+        elif problem:
+            text = f"whose data the member has can't be told: {problem}"
+            yield _entry("data_folder", member.name, WARNING, text, "clear it up: the deployment refuses to run on it")
+
+
 _CHECKS: tuple[t.Callable[[Evidence], t.Iterator[Entry]], ...] = (
     _running,
     _process_current,
@@ -525,6 +538,7 @@ _CHECKS: tuple[t.Callable[[Evidence], t.Iterator[Entry]], ...] = (
     _authority_days,
     _live_members,
     _alarms,
+    _data_folder,
 )
 
 __all__ = ("Entry", "Evidence", "Thresholds", "judge_checks")

@@ -90,7 +90,8 @@ def test_a_pipe_among_the_logs_holds_nobody_up(
         as_etcd(lab, f"rm {DATA}/member/wal/zzzz.wal")
     assert time.monotonic() - began < 300 and "Traceback" not in run.output
     assert f"{DATA}/member/wal/zzzz.wal is not a regular file" in run.output
-    assert run.returncode != 0
+    # What the fence stands on is sound, and whether the next run may go on is another matter.
+    assert (run.returncode != 0) is (playbook == "site.yml") and not any(run.changed.values())
     assert controller.is_healthy()
 
 

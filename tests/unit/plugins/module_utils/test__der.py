@@ -300,7 +300,7 @@ BEGIN, END = "-----BEGIN CERTIFICATE-----\n", "-----END CERTIFICATE-----\n"
         (" \n\t", "x.crt is empty"),
         ("hello", "x.crt holds no PEM certificate"),
         (key_pem(KEY), "x.crt holds no PEM certificate"),
-        ("  " + LEAF.pem.replace("\n", "\n  "), "x.crt is broken PEM: a line has more on it .* indented"),
+        ("  " + LEAF.pem.replace("\n", "\n  "), "x.crt is broken PEM: a line has more on it .*indented"),
         (LEAF.pem[:300], "x.crt is broken PEM: CERTIFICATE begins and does not end"),
         (BEGIN + BEGIN + END, "begins and does not end"),
         (BEGIN + "!!!!\n" + END, "what stands in CERTIFICATE is not base64"),

@@ -2,8 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What Go, and so etcd, does not read though others do. Each was put to x509.ParseCertificate of Go 1.26; nesting has
-a bound here alone.
+"""What Go, and so etcd, does not read though others do.
+
+Each was put to x509.ParseCertificate of Go 1.26; nesting has a bound here alone.
 """
 
 from __future__ import annotations

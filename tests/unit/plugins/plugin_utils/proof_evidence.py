@@ -112,6 +112,7 @@ def _info(member: Member, members: t.Sequence[Member]) -> dict[str, t.Any]:
     return {
         "etcd": {"binary": "/usr/bin/etcd", "found": True, "version": "3.5.16", "problem": None},
         "user": {"name": "etcd", "exists": True, "module_user": "root", "may_own": True},
+        "data": {"directory": "/d", "exists": True, "member_id": "1", "cluster_id": "c", "problem": None},
         "credentials": {
             "ca": {"path": f"{pki}/ca.crt", "state": "file", "problem": None, "certificates": [authority()]},
             "certificate": {

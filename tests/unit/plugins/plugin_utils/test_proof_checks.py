@@ -376,6 +376,13 @@ FAULTS: list[tuple[str, dict[str, t.Any], str, str, str]] = [
         "serverAuth and clientAuth",
     ),
     (
+        "a pipe among the logs",
+        {"info.data.cluster_id": None, "info.data.problem": "/d/member/wal/z.wal is not a regular file: move it away"},
+        "data_folder",
+        "warning",
+        "/d/member/wal/z.wal is not a regular file",
+    ),
+    (
         "key of another certificate",
         {"info.credentials.private_key.matches_certificate": False},
         "private_key",
