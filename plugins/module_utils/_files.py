@@ -44,7 +44,6 @@ PROGRAM_MODE = 0o755
 _BLOCK_BYTES = 1024 * 1024
 
 
-
 @dataclass(frozen=True)
 class WantedDirectory:
     """A folder as it should be. An owner or group of None keeps what is there (a new folder is the caller's)."""
