@@ -77,6 +77,7 @@ class ActionModule(OneLineAction):
             "_ansible_verbose_override": True,
             **{name: value for name, value in settings.items() if name not in SECRETS},
             "has_secrets": has_secrets,
+            "members_are_said": bool(settings["members"] or settings["member_count"]),
             "coordinator": coordinator_of(hosts, host, believed, settings["cluster_name"]),
             "hosts": hosts,
             "members": [member_as_dict(member) for member in members],

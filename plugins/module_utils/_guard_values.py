@@ -46,6 +46,8 @@ class Question:
     batch: t.Collection[str] = ()
     play: t.Collection[str] = ()
     leaving: t.Collection[str] = ()
+    # The user said that these are all members: by their number, or by a list of them.
+    members_are_said: bool = True
     # "none", "package" or "archive"
     install: str = "none"
     archive: str = ""

@@ -260,6 +260,21 @@ def why_no_new_authority(cluster: Cluster) -> str | None:
     return None
 
 
+def refuse_unsaid_cluster_of_one(cluster: Cluster) -> t.Iterator[Refusal]:
+    """A slice of a job, or an inventory that lost its hosts, looks just like a cluster of one."""
+    if len(cluster.members) > 1 or cluster.question.members_are_said:
+        return
+    for member, info in cluster.inspected():
+        if not _has_data(info) and not _is_managed(info):
+            yield Refusal(
+                "cluster_of_one",
+                f"cluster {cluster.question.cluster_name}: the inventory gives one member, {member.name}, and a cluster "
+                "of one is formed only where that was said: set etcd_peer_tls_member_count to 1, or to the number that "
+                "is meant (a slice of a job and a disabled host look like this too), or list the members in "
+                "etcd_peer_tls_members",
+            )
+
+
 def refuse_first_start_in_batches(cluster: Cluster) -> t.Iterator[Refusal]:
     """etcd's first start blocks until a quorum is there: with ``serial`` the first batch would wait for ever."""
     if any(_has_data(info) for _member, info in cluster.inspected()) or not cluster.infos:
@@ -292,6 +307,7 @@ _GUARDS: tuple[t.Callable[[Cluster], t.Iterator[Refusal]], ...] = (
     *FOREIGN_GUARDS,
     *RUNNING_GUARDS,
     *MEMBERSHIP_GUARDS,
+    refuse_unsaid_cluster_of_one,
     refuse_first_start_in_batches,
 )
 

@@ -66,6 +66,12 @@ options:
     type: list
     elements: str
     default: []
+  members_are_said:
+    description:
+      - Whether the user said that O(members) are all, by their number or by a list. Otherwise a cluster of one is not
+        formed, because a slice of a job looks like one.
+    type: bool
+    default: true
   install:
     description: Whether etcd is to be installed in this run, so that a missing binary is no reason to refuse, and from
       what.

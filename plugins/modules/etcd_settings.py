@@ -58,6 +58,10 @@ has_secrets:
   description: Whether the user gave a passphrase or a private key of the CA.
   type: bool
   returned: without O(secrets)
+members_are_said:
+  description: Whether the user gave the number of members, or a list of them.
+  type: bool
+  returned: without O(secrets)
 hosts:
   description: The inventory hosts of the cluster, in the order of the members.
   type: list

@@ -140,6 +140,16 @@ def test_bare_hosts_and_a_living_cluster_may_go_on() -> None:
     assert codes(living()) == []
 
 
+def test_a_cluster_of_one_is_formed_only_where_that_was_said() -> None:
+    """A slice of a job is an inventory of one host, too; one that is there already is none of these."""
+    assert codes(fresh(1, members_are_said=False)) == ["cluster_of_one"]
+    text = only_text(fresh(1, members_are_said=False))
+    assert "one member, etcd-1" in text and "etcd_peer_tls_member_count to 1" in text and "etcd_peer_tls_members" in text
+    assert codes(fresh(1)) == []
+    assert codes(fresh(2, members_are_said=False)) == []
+    assert codes(living(1, members_are_said=False)) == []
+
+
 def test_a_missing_binary_is_refused_and_both_ways_out_are_said() -> None:
     cluster = fresh()
     cluster.infos["etcd-2"]["etcd"].update(found=False, version=None)  # type: ignore[index]

@@ -52,7 +52,5 @@ def test_an_entry_and_its_host_must_not_differ_where_both_were_said() -> None:
     entry = {"host": "etcd-1", "address": "10.9.9.9"}
     assert completed_entry(entry, host_settings, {"name"})["address"] == "10.9.9.9"
     with pytest.raises(InputError, match=r"says address .10\.9\.9\.9., the variables of host etcd-1 say"):
-        InputError, match=r"etcd_peer_tls_members says address '10\.9\.9\.9', the variables of host etcd-1"
-    ):
         completed_entry(entry, host_settings, {"address"})
     assert completed_entry({**entry, "address": "10.0.0.1"}, host_settings, {"address"})["address"] == "10.0.0.1"
