@@ -203,14 +203,10 @@ def refuse_start_without_data(cluster: Cluster) -> t.Iterator[Refusal]:
     """
     lists = told_lists(cluster)
     for member, info in cluster.inspected():
-        if has_data(info):
+        # What can't be told is refused as that (_guards_foreign).
+        if has_data(info) or info.get("data", {}).get("problem"):
             continue
-        if info.get("data", {}).get("problem"):
-            yield Refusal(
-                "data_unknown",
-                f"member {member.name}: whether it has data can't be told: {one_line(info['data']['problem'])}",
-            )
-        elif lists:
+        if lists:
             found = (_without_data(cluster, member, teller, listed) for teller, listed in lists.items())
             yield from [refusal for refusal in found if refusal is not None][:1]
         else:

@@ -11,6 +11,7 @@ import ipaddress
 import typing as t
 
 import pytest
+from ansible_collections.ringfence.etcd.plugins.module_utils import _guard_values as guard_values
 from ansible_collections.ringfence.etcd.plugins.module_utils import _guards as guards
 from ansible_collections.ringfence.etcd.plugins.module_utils._flags import FlagSettings, allowed_common_names
 from ansible_collections.ringfence.etcd.plugins.module_utils._members import ClusterSettings, Member, make_members
@@ -580,10 +581,10 @@ def test_what_is_about_to_be_installed_is_judged_and_not_what_it_replaces() -> N
     for info in cluster.infos.values():
         info["etcd"]["version"] = "3.5.12"  # type: ignore[index]
     assert codes(cluster) == []
-    assert set(codes(guards.Cluster(cluster.members, cluster.infos, question()))) == {"version"}
+    assert set(codes(guards.Cluster(cluster.members, cluster.infos, question()))) == {"version", "version_change"}
     for version, found in (("3.5.35", []), ("3.5.14", ["version"] * 3)):
         infos = {
-            name: guards.with_program(info, {"version": version, "staged": True})
+            name: guard_values.with_program(info, {"version": version, "staged": True})
             for name, info in cluster.infos.items()
         }
         assert all(info["etcd"]["staged"] and info["etcd"]["version"] == version for info in infos.values())
@@ -595,7 +596,7 @@ def test_one_host_on_which_it_can_not_be_started_stops_all() -> None:
     cluster = living()
     infos = dict(cluster.infos)
     for name in ("etcd-1", "etcd-3"):
-        infos[name] = guards.with_program(infos[name], {"failed": True, "msg": "is a program\nfor aarch64"})
+        infos[name] = guard_values.with_program(infos[name], {"failed": True, "msg": "is a program\nfor aarch64"})
     refusals = guards.check_cluster(guards.Cluster(cluster.members, infos, question()))
     assert [(refusal.code, refusal.text) for refusal in refusals] == [
         ("program_unusable", "member etcd-1, etcd-3: is a program for aarch64")
@@ -619,11 +620,11 @@ def test_one_host_on_which_it_can_not_be_started_stops_all() -> None:
 )
 def test_what_a_node_says_of_its_program_is_data(program: dict[str, t.Any] | None) -> None:
     info = bare()
-    assert guards.with_program(info, program) == info
-    assert guards.with_program(info, program)["etcd"].get("problem") is None
+    assert guard_values.with_program(info, program) == info
+    assert guard_values.with_program(info, program)["etcd"].get("problem") is None
 
 
 @pytest.mark.parametrize("said", [None, 7, [], "", " ", "x" * 100_000])
 def test_a_failure_without_words(said: t.Any) -> None:
-    problem = guards.with_program(bare(), {"failed": True, "msg": said})["etcd"]["problem"]
+    problem = guard_values.with_program(bare(), {"failed": True, "msg": said})["etcd"]["problem"]
     assert problem and len(problem) <= 600
