@@ -202,12 +202,12 @@ def _refusal_of(entries: t.Sequence[tuple[str, Info]], own_unit: t.Any) -> Refus
         return Refusal(
             "data_in_use",
             f"{who}: {user} runs on {folder}, the data folder that is meant for {own_unit}: "
-            f"{fate.format('stop it')}, so set etcd_peer_tls_data_dir to another folder as well",
+            f"{fate.format('stop it')}, in another folder (etcd_peer_tls_data_dir)",
         )
     return Refusal(
         "port_in_use",
-        f"{who}: {user} listens at {places}, where the member is to listen: {fate.format('stop it')}, or set "
-        "etcd_peer_tls_peer_port and etcd_peer_tls_client_port to others",
+        f"{who}: {user} listens at {places}, where the member is to listen: {fate.format('stop it')}; or leave it and "
+        "give the member other ports (etcd_peer_tls_peer_port, etcd_peer_tls_client_port)",
     )
 
 
