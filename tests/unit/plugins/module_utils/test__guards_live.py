@@ -410,6 +410,10 @@ def test_a_unit_that_one_host_does_not_take_is_written_on_none() -> None:
     for name in NAMES[1:]:
         told(cluster, name)["unit_problem"] = "/usr/bin/etcd does not take its arguments: -x"
     assert only_text(cluster) == "member etcd-2, etcd-3: /usr/bin/etcd does not take its arguments: -x"
+    info(cluster, "etcd-2")["etcd"]["version"] = None
+    assert codes(cluster) == ["binary_unusable", "unit_not_taken"]
+    assert guards.check_cluster(cluster)[1].text.startswith("member etcd-3: ")
+    info(cluster, "etcd-2")["etcd"]["version"] = "3.5.16"
     # The one that is going to be installed is tried when it is there.
     archive = {"install": "archive", "archive": "/srv/etcd-v3.5.35-linux-amd64.tar.gz", "archive_sha256": "a" * 64}
     assert codes(edited(cluster, members(), **archive)) == []
