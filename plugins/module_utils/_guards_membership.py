@@ -91,7 +91,8 @@ def refuse_other_members(cluster: Cluster) -> t.Iterator[Refusal]:
 
 def _other_members(cluster: Cluster) -> t.Iterator[tuple[str, Refusal]]:
     wanted = {member.name for member in cluster.members}
-    lost = _lost_names(cluster)
+    # Told as names that would be lost: those that were not said to leave.
+    lost = {name for name in _lost_names(cluster) if not any(_means(name, said) for said in cluster.question.leaving)}
     by_id = {
         info["data"]["member_id"]: member
         for member, info in cluster.inspected()
@@ -106,7 +107,6 @@ def _other_members(cluster: Cluster) -> t.Iterator[tuple[str, Refusal]]:
             elif any(_means(said, one.name) for said in cluster.question.leaving):
                 yield one.name, _still_there(one, teller)
             elif not any(_means(common_name, one.name) for common_name in lost):
-                # Else it is told as a name that would be lost.
                 yield one.name, _not_in_inventory(one, teller)
         ids = {one.member_id for one in listed}
         for number, member in by_id.items():
@@ -114,9 +114,9 @@ def _other_members(cluster: Cluster) -> t.Iterator[tuple[str, Refusal]]:
                 yield member.name, _not_listed(cluster, member, number, teller)
 
 
-def _means(said: str, name: str) -> bool:
-    """Whether a member's or common name that the user gave is that of a member."""
-    return said == name or said.startswith(f"{name}.")
+def _means(common_name: str, name: str) -> bool:
+    """Whether a common name is a name, alone or with a domain."""
+    return common_name == name or common_name.startswith(f"{name}.")
 
 
 def _renamed(one: Listed, member: Member) -> Refusal:

@@ -186,8 +186,8 @@ def refuse_unit_that_is_not_taken(cluster: Cluster) -> t.Iterator[Refusal]:
     found: dict[str, list[str]] = {}
     for member, info in cluster.inspected():
         problem = cluster.looks.get(member.name, {}).get("unit_problem")
-        # A program that is going to be replaced is tried when it is there.
-        if problem and not _is_install_due(cluster, info):
+        # A program that is going to be replaced is tried when it is there; one that does not answer is told as that.
+        if problem and not _is_install_due(cluster, info) and (info.get("etcd") or {}).get("version"):
             found.setdefault(one_line(problem), []).append(member.name)
     for problem, names in found.items():
         yield Refusal("unit_not_taken", f"member {', '.join(names)}: {problem}")

@@ -16,8 +16,8 @@ _ONE_BY_ONE = "restart by force, one host at a time: --limit HOST -e etcd_peer_t
 # By an ApiError's kind.
 OBSTACLE_REMEDIES = {
     "auth": "its etcd has RBAC switched on (auth enable), under which its API refuses a member's certificate, so that "
-    "nobody can tell whether a restart is safe: switch it off for the run (etcdctl auth disable, then auth enable), or "
-    f"{_ONE_BY_ONE}",
+    "nobody can tell whether a restart is safe: switch it off for the run (etcdctl auth disable, then auth enable); "
+    f"or, where clients have a CA of their own, use a client pair without a common name; or {_ONE_BY_ONE}",
     "gateway": "its etcd runs with --enable-grpc-gateway=false or --listen-client-http-urls, so that nobody can tell "
     f"whether a restart is safe: take the flag out, and {_ONE_BY_ONE}",
     "tls": "its client port refuses the client files that this run names, so that nobody can tell whether a restart is "

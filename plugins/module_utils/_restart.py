@@ -376,6 +376,9 @@ def _what_is_missing(
     try:
         view = look(client, cluster, with_me=True, between=between)
     except ApiError as exc:
+        if f"api_{exc.kind}" in _LASTING:
+            # Who is a member is not told, and won't be: what those say of themselves whom the user names has to do.
+            return _who_is_unwell(client, cluster, between), View(None, ())
         return [{"code": "no_member_answers", "text": f"no member tells who is in the cluster: {exc}"}], None
     wanted = {cluster.me, *expect}
     listed = {member.name for member in (view.me, *view.others) if member is not None}
@@ -384,6 +387,17 @@ def _what_is_missing(
         for name in sorted(wanted - listed)
     ]
     return reasons + (is_back(view.me, view.others) if view.me is not None else []), view
+
+
+def _who_is_unwell(client: Client, cluster: Cluster, between: t.Callable[[], object]) -> list[Reason]:
+    """Who of those that the user names is not healthy by its own account, which no RBAC keeps back."""
+    unwell = []
+    for name, url in sorted(cluster.client_urls.items()):
+        between()
+        health = client.health(url)
+        if not health.healthy:
+            unwell.append(_unhealthy(MemberHealth(name, "", health.problem or "no reason given")))
+    return unwell
 
 
 def _wait_for_process(unit: Unit, timeout_seconds: float, clock: Clock) -> None:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 import typing as t
 from pathlib import Path
 
@@ -139,7 +140,16 @@ def without_data(controller: Controller, host: str) -> t.Iterator[None]:
     try:
         yield
     finally:
-        controller.on_each([host], f"rm -rf {DATA}; mv /var/lib/etcd/aside {DATA}; systemctl start etcd.service")
+        controller.on_each([host], f"rm -rf {DATA}; mv /var/lib/etcd/aside {DATA}")
+
+
+def start(controller: Controller, *hosts: str) -> None:
+    """Start members, and wait until all are well."""
+    controller.on_each(hosts, "systemctl start etcd.service")
+    deadline = time.monotonic() + 60
+    while not controller.is_healthy():
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
 
 
 @pytest.mark.usefixtures("no_file_is_changed")
@@ -160,24 +170,26 @@ def test_a_member_whose_data_is_gone(controller: Controller, inventory: Path) ->
                 "rm -rf /etc/etcd; mv /root/aside/etcd /etc/; mv /root/aside/etcd.service /etc/systemd/system/; "
                 "rmdir /root/aside; systemctl daemon-reload",
             )
+    start(controller, "etcd-3")
 
 
 @pytest.mark.usefixtures("no_file_is_changed")
 def test_an_empty_member_while_all_others_are_off(controller: Controller, inventory: Path) -> None:
     """Powered on first, it would have a quorum with one that has data, and what was acknowledged would be lost."""
-    controller.on_each(TRIO[:2], "systemctl stop etcd.service")
+    controller.on_each(TRIO, "systemctl stop etcd.service")
     try:
         with without_data(controller, "etcd-3"):
             refuse(controller, inventory, said=["no member tells whether etcd-3 ever ran", "systemctl start"])
     finally:
-        controller.on_each(TRIO[:2], "systemctl start --no-block etcd.service")
-    controller.on_each(TRIO, "systemctl start etcd.service")
+        start(controller, *TRIO)
 
 
 @pytest.mark.usefixtures("no_file_is_changed")
 @pytest.mark.parametrize(("version", "what"), [("3.6.16", "an upgrade of a minor version"), ("3.5.15", "a downgrade")])
 def test_another_version_of_etcd(controller: Controller, inventory: Path, lab: Lab, version: str, what: str) -> None:
     """Put beside and named, or exchanged behind the role: what runs is not what lies there."""
+    if etcd.needs_go(version) and not etcd.find_go():
+        pytest.skip(f"etcd {version} is built with Go, which is not here")
     program = f"{etcd.ensure_programs(version)}/{etcd.PROGRAMS_FOLDER}/etcd"
     lab.copy_to("etcd-2", program, "/usr/bin/etcd.other")
     said = [f"member etcd-2: its etcd runs as 3.5.16, and {version} would be started: {what}"]
@@ -188,6 +200,7 @@ def test_another_version_of_etcd(controller: Controller, inventory: Path, lab: L
         refuse(controller, inventory, said=said)
     finally:
         lab.ssh("etcd-2", "mv /usr/bin/etcd.kept /usr/bin/etcd; systemctl restart etcd.service")
+        start(controller, "etcd-2")
 
 
 @pytest.mark.usefixtures("nothing_is_changed")
@@ -200,6 +213,21 @@ def test_role_based_access_control(controller: Controller, inventory: Path) -> N
     finally:
         controller.etcdctl("etcd-1", "--user root:secret auth disable")
         controller.etcdctl("etcd-1", "user delete root")
+
+
+@pytest.mark.usefixtures("no_file_is_changed")
+def test_a_gateway_that_is_off(controller: Controller, inventory: Path) -> None:
+    """Put in by hand: a flag that the role itself would refuse."""
+    folder = "/etc/systemd/system/etcd.service.d"
+    off = f"mkdir -p {folder}; printf '[Service]\nEnvironment=ETCD_ENABLE_GRPC_GATEWAY=false\n' > {folder}/off.conf"
+    for host in TRIO:
+        controller.on_each([host], f"{off}; systemctl daemon-reload; systemctl restart etcd.service")
+    try:
+        refuse(controller, inventory, said=["--enable-grpc-gateway=false", "take the flag out, and restart"], **RESTART)
+    finally:
+        for host in TRIO:
+            controller.on_each([host], f"rm -r {folder}; systemctl daemon-reload; systemctl restart etcd.service")
+        start(controller, *TRIO)
 
 
 @pytest.mark.usefixtures("nothing_is_changed")

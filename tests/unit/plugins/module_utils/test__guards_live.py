@@ -136,6 +136,18 @@ def test_who_is_to_leave_is_removed_before() -> None:
     assert "remove the member first (etcdctl member remove) and stop its etcd, then run with" in text
 
 
+def test_a_name_with_a_dot_is_not_hidden_by_a_part_of_it() -> None:
+    cluster = living()
+    for name in NAMES:
+        told(cluster, name)["live_members"][2]["name"] = "etcd.c"
+        info(cluster, name)["unit"]["settings"]["allowed_common_names"][2] = "etcd.c.example.com"
+        info(cluster, name)["process"]["settings"]["allowed_common_names"][2] = "etcd.c.example.com"
+    del cluster.looks["etcd-3"], cluster.infos["etcd-3"]  # type: ignore[attr-defined]
+    assert codes(edited(cluster, members(2))) == ["name_would_be_lost"]
+    assert codes(edited(cluster, members(2), leaving=["etcd"])) == ["member_not_in_inventory"]
+    assert codes(edited(cluster, members(2), leaving=["etcd.c"])) == ["leaving_is_a_member"]
+
+
 def test_who_was_removed_may_leave() -> None:
     cluster = living()
     for name in NAMES:
@@ -410,6 +422,10 @@ def test_a_unit_that_one_host_does_not_take_is_written_on_none() -> None:
     for name in NAMES[1:]:
         told(cluster, name)["unit_problem"] = "/usr/bin/etcd does not take its arguments: -x"
     assert only_text(cluster) == "member etcd-2, etcd-3: /usr/bin/etcd does not take its arguments: -x"
+    info(cluster, "etcd-2")["etcd"]["version"] = None
+    assert codes(cluster) == ["binary_unusable", "unit_not_taken"]
+    assert guards.check_cluster(cluster)[1].text.startswith("member etcd-3: ")
+    info(cluster, "etcd-2")["etcd"]["version"] = "3.5.16"
     # The one that is going to be installed is tried when it is there.
     archive = {"install": "archive", "archive": "/srv/etcd-v3.5.35-linux-amd64.tar.gz", "archive_sha256": "a" * 64}
     assert codes(edited(cluster, members(), **archive)) == []

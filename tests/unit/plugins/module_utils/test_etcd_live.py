@@ -401,5 +401,12 @@ def test_alarms_and_role_based_access_control_are_told(binary: str, tmp_path: pa
         assert caught.value.kind == _etcd_api.AUTH
         # What needs no gateway is told all the same.
         assert client.health(url).healthy and client.version(url) == status.version
+        # The way on that is named: a client pair without a common name.
+        nameless = _etcd_api.client_context(cluster.ca_file, str(tmp_path / "nameless.crt"), cluster.key_file)
+        allowed = _etcd_api.Client(nameless)
+        assert [member.name for member in allowed.member_list(url)] == ["m1"]
+        lock = _etcd_api.Lock(allowed, [url])
+        lock.acquire()
+        lock.release()
     finally:
         cluster.stop()

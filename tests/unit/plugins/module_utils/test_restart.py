@@ -282,6 +282,23 @@ def test_what_no_waiting_takes_away_is_told_at_once(kind: str, words: str, clien
     assert not unit.restarts and unit.clock.now() == 0.0
 
 
+def test_after_a_start_health_has_to_do_where_no_list_is_told(client: FakeClient, unit: FakeUnit) -> None:
+    """RBAC keeps the list of members back, and not whether they are well: a start is not waited for in vain."""
+
+    def refused(url: str) -> t.Any:
+        client._name(url)
+        raise ApiError(f"{url}: HTTP 400: no", kind="auth")
+
+    client.member_list = refused  # type: ignore[method-assign]
+    client.down.add("b")
+    unit.clock.events[3.0] = lambda: client.down.discard("b")
+    view = wait_healthy(unit, CLUSTER, client, 20, clock=unit.clock)
+    assert (view.me, view.others, unit.clock.now()) == (None, (), 3.0)
+    client.down.add("c")
+    with pytest.raises(ServiceError, match="not well within 5 seconds: c is not healthy: http://c: connection refused"):
+        wait_healthy(unit, CLUSTER, client, 5, clock=unit.clock)
+
+
 def test_an_alarm_is_told_with_its_remedy(client: FakeClient, unit: FakeUnit) -> None:
     problem = "http://b/health: HTTP 503, not healthy (ALARM NOSPACE)"
     client.health = lambda url: Health(url != "http://b", problem)  # type: ignore[method-assign]
