@@ -62,6 +62,8 @@ def test_every_case_was_produced() -> None:
         ([], None),
         (["", "Usage:", "{", "{}", '{"level":"fatal"}', '{"level":"fatal","msg":7}', "[1]", '{"a":'], None),
         (['{"level":"warn","msg":"prober found high clock drift","error":"x"}'], None),
+        # etcd 3.6 when it is told to stop.
+        (['{"level":"error","msg":"setting up serving from embedded etcd failed.","error":"http: Server closed"}'], None),
         # A fatal one, and what came behind it.
         (['{"level":"error","msg":"a"}', '{"level":"fatal","msg":"b"}', '{"level":"error","msg":"c"}'], "b"),
         # No fatal one: the nearest to the end.
