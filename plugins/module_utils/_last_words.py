@@ -24,6 +24,8 @@ _FATAL, _ERROR, _SYSTEMD = 3, 2, 1
 _LEVELS = {"fatal": _FATAL, "panic": _FATAL, "dpanic": _FATAL, "error": _ERROR}
 # With these two warnings etcd ends as well, the second without a further word.
 _LAST_WARNINGS = ("failed to start etcd", "failed to verify flags")
+# What a server says that was told to stop.
+_FAREWELLS = re.compile(r"server closed|use of closed network connection", re.IGNORECASE)
 # What says no more than that something failed.
 _EMPTY_WORDS = (*_LAST_WARNINGS, "discovery failed", "listener failed")
 # What every line has, and what is too long.
@@ -93,7 +95,7 @@ def _told_by_json(line: str) -> tuple[int, str] | None:
     rank = _LEVELS.get(str(entry.get("level")))
     if rank is None and message in _LAST_WARNINGS:
         rank = _ERROR
-    if rank is None:
+    if rank is None or (rank != _FATAL and isinstance(error, str) and _FAREWELLS.search(error)):
         return None
     parts = [message]
     if isinstance(error, str) and error:

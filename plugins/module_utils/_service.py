@@ -312,7 +312,7 @@ def plan_present(wanted: WantedUnit, trust_bundle_changed: bool, check_mode: boo
     files = _plan_files(wanted, uid, gid)
     if files.has_new_text and check_new_text:
         _systemd.verify_unit(wanted.text, wanted.name, missing_program_is_fine=check_mode or wanted.program_staged)
-        _check_flags(wanted)
+        _check_flags(wanted, check_mode)
     actions = files.actions
     if files.has_new_text or found.properties.get("NeedDaemonReload") == "yes":
         actions.append("daemon_reload")
@@ -347,7 +347,7 @@ def plan_written(wanted: WantedUnit, check_mode: bool, check_new_text: bool = Tr
     uid, gid = _owner_ids(wanted, check_mode, warnings)
     files = _plan_files(wanted, uid, gid, make_unit_directory=True)
     if files.has_new_text and check_new_text:
-        _check_flags(wanted)
+        _check_flags(wanted, check_mode)
     # Nobody restarts what this unit starts: whoever does takes the new program, as with the unit's text.
     exchanges = _is_staged(_program_of(wanted.text), wanted.program_staged, check_mode)
     return Plan(
@@ -391,7 +391,7 @@ def check_new_program(wanted: WantedUnit, managed: bool, pid: int | None = None)
         _systemd.verify_unit(wanted.text, wanted.name, missing_program_is_fine=True)
     process = None if is_new or pid is None else _systemd.process_facts(pid)
     if is_new or (process and _systemd.program_was_replaced(process, exec_command(wanted.text)[0])):
-        _check_flags(wanted)
+        _check_flags(wanted, check_mode=False)
 
 
 def _plan_kept_unit(path: str) -> Change | None:
@@ -425,12 +425,15 @@ def _refuse_living_etcd(found: Found, wanted: WantedUnit) -> None:
         )
 
 
-def _check_flags(wanted: WantedUnit) -> None:
+def _check_flags(wanted: WantedUnit, check_mode: bool) -> None:
+    if wanted.program_staged and check_mode:
+        # What is going to be started is not here: who staged it has tried it.
+        return
     program, *arguments = exec_command(wanted.text)
-    # What is going to be started is asked, and not what it takes the place of.
-    is_staged = _is_staged(program, wanted.program_staged, check_mode=False)
-    if is_staged or not wanted.program_staged:
-        _systemd.check_arguments(_program.Place(program).staged(_program.ETCD) if is_staged else program, arguments)
+    if _is_staged(program, wanted.program_staged, check_mode):
+        # What is going to be started is asked, and not what it takes the place of.
+        program = _program.Place(program).staged(_program.ETCD)
+    _systemd.check_arguments(program, arguments)
 
 
 def _program_of(text: str | None) -> str | None:
@@ -442,15 +445,18 @@ def _is_staged(program: str | None, program_staged: bool, check_mode: bool) -> b
     return program is not None and program_staged and (check_mode or _program.is_staged(program))
 
 
-def _exchange(text: str) -> bool:
-    """Put the program that waits in place, if there is one, once it has been tried with this very unit's flags."""
-    program, *arguments = exec_command(text)
-    if not _program.is_staged(program):
-        return False
+def _exchange(text: str) -> str | None:
+    """Put the program that waits in place, once it has been tried with this very unit's flags; gives its path.
+
+    None where none waits.
+    """
+    program, *arguments = exec_command(text) or [""]
+    if not program or not _program.is_staged(program):
+        return None
     place = _program.Place(program)
     _systemd.check_arguments(place.staged(_program.ETCD), arguments)
     _program.exchange(place)
-    return True
+    return program
 
 
 def apply_plan(plan: Plan) -> None:
@@ -501,6 +507,7 @@ class SystemdUnit:
         self._unit_directory = unit_directory
         self._program_staged = program_staged
         self._exchanged: str | None = None
+        self._ran: str | None = None
         self._old_pid: int | None = None
 
     @property
@@ -512,22 +519,24 @@ class SystemdUnit:
         return _systemd.main_pid(_systemd.show(self._name)) or None
 
     def restart(self) -> None:
-        self._old_pid = self.pid()
-        text = _text_at(os.path.join(self._unit_directory, self._name)) if self._program_staged else None
-        # At the last moment: what dies before it is started again by systemd from the program that it ran with.
-        if text is not None and _exchange(text):
-            self._exchanged = _program_of(text)
+        found = find(self._name, self._unit_directory)
+        self._old_pid = _systemd.main_pid(found.properties) or None
+        if self._program_staged and found.text is not None:
+            # At the last moment: what dies before it is started again by systemd from the program that it ran with.
+            self._exchanged = _exchange(found.text)
+            self._ran = found.settings["program"] if found.settings else None
         _systemd.restart_no_block(self._name)
 
     def way_back(self) -> str | None:
         """How to undo what ``restart`` did to the program; None where it did nothing."""
         if self._exchanged is None:
             return None
+        if self._ran != self._exchanged:
+            return f"{self._exchanged} was put in place just before: what it ran with is {self._ran}, as it was"
         kept = _program.Place(self._exchanged).kept(_program.ETCD)
         return (
-            f"its program was exchanged just before: the one that it ran with is {kept}; the way back is "
-            f"'mv {kept} {self._exchanged} && systemctl restart {self._name}' on this host, or a run with that one's "
-            "archive"
+            f"its program was exchanged just before, and what it ran with is {kept}: the way back is 'mv {kept} "
+            f"{self._exchanged} && systemctl restart {self._name}' on this host, or a run with that one's archive"
         )
 
     def process_problem(self) -> str | None:

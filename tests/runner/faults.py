@@ -75,6 +75,20 @@ FAULTS = (
         "against = list[Reason]()",
         "tests/lab/scenarios/test_restart.py::test_a_changed_flag_restarts_one_by_one_and_loses_no_write",
     ),
+    Fault(
+        "any file of the controller sent as an archive",
+        "plugins/action/etcd_program.py",
+        "check_sum(copy_and_sum(source, target, path), sha256, path)",
+        "copy_and_sum(source, target, path)",
+        "tests/unit/plugins/action/test_etcd_program.py::test_nothing_else_leaves_the_controller",
+    ),
+    Fault(
+        "a member stopped for a program that does not take its flags",
+        "plugins/module_utils/_service.py",
+        "_systemd.check_arguments(place.staged(_program.ETCD), arguments)\n",
+        "\n",
+        "tests/unit/plugins/module_utils/test_service.py::test_what_does_not_take_the_flags_stops_nobody",
+    ),
 )
 
 

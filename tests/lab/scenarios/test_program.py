@@ -177,16 +177,17 @@ def test_a_run_that_was_killed_in_between_is_finished_by_the_next_and_no_write_i
 
 
 def test_a_member_that_does_not_come_back_stops_the_rest_and_names_the_way_back(
-    controller: Controller, inventory: Path, releases: Releases, lab: Lab
+    controller: Controller, inventory: Path, tmp_path: Path
 ) -> None:
     """An address that the host does not have: --version does not show it."""
-    controller.on_each(TRIO, f"mv {FOLDER}/etcd.replaced {FOLDER}/etcd")
-    controller.succeed(inventory)
+    # The same etcd in another file: another program, whatever it says of itself.
+    tree = Path(etcd.ensure_programs(NEW)) / etcd.PROGRAMS_FOLDER
+    later = release(tmp_path, "3.5.36", {"etcd": (tree / "etcd").read_bytes() + b"\0"})
     before = state(controller)
     wrong = {"enable-v2": "false", "listen-metrics-urls": "http://192.0.2.1:2381"}
     run = controller.play(
         inventory,
-        **releases[NEW],
+        **later,
         etcd_peer_tls_extra_flags=wrong,
         etcd_peer_tls_start_timeout_seconds=15,
         etcd_peer_tls_restart_wait_seconds=5,
@@ -200,10 +201,10 @@ def test_a_member_that_does_not_come_back_stops_the_rest_and_names_the_way_back(
     assert f"mv {FOLDER}/etcd.replaced {FOLDER}/etcd && systemctl restart etcd.service" in run.output
     assert "goroutine" not in run.output
     # With the flag mended, the next run finishes what was begun.
-    controller.succeed(inventory, **releases[NEW])
+    controller.succeed(inventory, **later)
     assert {answer.split()[-1] for answer in controller.on_each(TRIO, RUNNING).values()} == {NEW}
     assert controller.is_healthy()
-    assert set(controller.succeed(inventory, **releases[NEW]).changed.values()) == {0}
+    assert set(controller.succeed(inventory, **later).changed.values()) == {0}
 
 
 def test_a_switch_to_the_distributions_package_stops_nobody(controller: Controller, releases: Releases) -> None:

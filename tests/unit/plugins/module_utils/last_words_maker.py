@@ -14,6 +14,7 @@ first lines, are left out.
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import pathlib
@@ -24,11 +25,14 @@ import sys
 import tempfile
 import time
 import typing as t
+import urllib.request
 
 RESULT = pathlib.Path(__file__).with_name("last_words.json")
 SECONDS = 12.0
 _TRACE_LINES = 4
 _OTHER_LINES = 12
+_VALUE = b"ringfence"
+_PUT = json.dumps({"key": "YQ==", "value": base64.b64encode(_VALUE).decode()}).encode()
 _PEER, _CLIENT = "http://127.0.0.1:{0}", "http://127.0.0.1:{1}"
 
 
@@ -71,10 +75,13 @@ def run(etcd: str, arguments: t.Sequence[str], prefix: t.Sequence[str] = (), **e
 
 
 def seed(etcd: str, folder: pathlib.Path) -> list[str]:
-    """Let etcd make its data; gives its flags."""
+    """Let etcd make its data, with some keys in it; gives its flags."""
     arguments = flags(folder)
+    url = next(flag.partition("=")[2] for flag in arguments if flag.startswith("--advertise-client-urls="))
     with subprocess.Popen([etcd, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as child:
         time.sleep(6)
+        for _number in range(50):
+            urllib.request.urlopen(f"{url}/v3/kv/put", data=_PUT).close()
         child.terminate()
     return arguments
 
@@ -153,7 +160,7 @@ def cases(etcd: str, older: str | None, folder: pathlib.Path) -> t.Iterator[tupl
     damaged = place("k")
     arguments = seed(etcd, damaged)
     (wal,) = (damaged / "data" / "member" / "wal").glob("*.wal")
-    overwrite(wal, 300, b"\xff" * 200)
+    overwrite(wal, wal.read_bytes().index(_VALUE), b"R")
     yield "damaged WAL", run(etcd, arguments)
     damaged = place("l")
     arguments = seed(etcd, damaged)
@@ -189,7 +196,8 @@ def shortened(lines: t.Iterable[str], folder: str) -> list[str]:
                 continue
         elif re.search(r'"level":"(?:info|debug)"|^\S+ \S+ [ID] \| |^\s{2,}', line):
             continue
-        kept.append(line.replace(folder, "/tmp/etcd")[:1500])
+        line = re.sub(r'("stacktrace":"[^"]{,200})[^"]*"', r'\1"', line)
+        kept.append(line.replace(folder, "/tmp/etcd"))
     return kept[:_OTHER_LINES] + kept[max(_OTHER_LINES, len(kept) - _OTHER_LINES) :]
 
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import pathlib
 import subprocess
@@ -21,6 +22,8 @@ from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.tiny_pro
     tiny_etcd,
     tiny_program,
 )
+from hypothesis import given
+from hypothesis import strategies as st
 
 NEW = [".etcd.ringfence-new", ".etcdctl.ringfence-new"]
 UNIT = "[Service]\nExecStart=/usr/local/bin/etcd --name=etcd-1\n"
@@ -284,3 +287,32 @@ def test_a_full_disk(tmp_path: pathlib.Path) -> None:
         assert os.listdir(folder) == []
     finally:
         subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.fixture(scope="module")
+def plain_archive(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    path, _sum = archive(
+        tmp_path_factory.mktemp("archive") / "plain", entry("v/etcd", b"x" * 600), entry("v/etcdctl"), compression=""
+    )
+    return content(path)
+
+
+@given(st.lists(st.tuples(st.integers(0, 2047), st.integers(0, 255)), max_size=8), st.integers(0, 2048))
+def test_any_archive_is_unpacked_or_refused_in_one_line(
+    plain_archive: bytes,
+    tmp_path_factory: pytest.TempPathFactory,
+    changes: list[tuple[int, int]],
+    length: int,
+) -> None:
+    made = bytearray(plain_archive)
+    for position, value in changes:
+        made[position] = value
+    folder = tmp_path_factory.mktemp("unpacked")
+    paths = {program: str(folder / program) for program in _program.PROGRAMS}
+    try:
+        sums = _program.unpack(io.BytesIO(bytes(made[: len(made) - length])), "it", paths)
+    except FileError as exc:
+        assert "\n" not in str(exc)
+    else:
+        assert "etcd" in sums
+    assert set(os.listdir(folder)) <= set(_program.PROGRAMS)

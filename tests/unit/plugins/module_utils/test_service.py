@@ -473,7 +473,9 @@ def test_a_program_takes_its_place_just_before_the_start(host: Host, staged: _se
     assert host.calls[-1] == "restart_no_block etcd.service"
 
 
-def test_a_running_members_program_waits_for_its_turn(host: Host, staged: _service.WantedUnit) -> None:
+def test_a_running_members_program_waits_for_its_turn(
+    host: Host, staged: _service.WantedUnit, tmp_path: pathlib.Path
+) -> None:
     _service.apply_plan(_service.plan_written(dataclasses.replace(staged, program_staged=False), False))
     host.runs(seal_of(staged.text), staged.data_dir)
     for check_mode in (True, False):
@@ -491,7 +493,13 @@ def test_a_running_members_program_waits_for_its_turn(host: Host, staged: _servi
     unit.restart()
     assert names(staged) == ["etcd", "etcd.replaced"]
     assert host.calls[-1] == "restart_no_block etcd.service"
+    assert "bin/etcd was put in place just before: what it ran with is /usr/bin/etcd, as it was" in str(unit.way_back())
     binary = f"{staged.unit_directory}/bin/etcd"
+    (tmp_path / "bin" / ".etcd.ringfence-new").write_bytes(tiny_etcd("3.5.36"))
+    (tmp_path / "bin" / ".etcd.ringfence-new").chmod(0o755)
+    assert host.process is not None
+    host.process["argv"][0] = binary
+    unit.restart()
     assert f"'mv {binary}.replaced {binary} && systemctl restart etcd.service'" in str(unit.way_back())
     # Somebody else's run has done it meanwhile; in check mode nothing was staged, and the caller knows.
     assert due(program_staged=True) == []
