@@ -34,8 +34,6 @@ except ImportError:
 if t.TYPE_CHECKING:  # pragma: no cover
     from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_rules import PeerProfile
 
-    E = t.TypeVar("E", bound=x509.ExtensionType)
-
 # Flag of KeyUsage in cryptography: name as RFC 5280 writes it.
 _KEY_USAGES = {
     "digital_signature": "digitalSignature",
@@ -92,22 +90,6 @@ def not_after(certificate: x509.Certificate) -> datetime:
 
 def common_names(name: x509.Name) -> tuple[str, ...]:
     return tuple(str(attribute.value) for attribute in name.get_attributes_for_oid(NameOID.COMMON_NAME))
-
-
-def extension(certificate: x509.Certificate, kind: type[E]) -> tuple[E | None, bool]:
-    """An extension's value and whether it is critical; (None, False) where the certificate has none of that kind."""
-    try:
-        found = certificate.extensions.get_extension_for_class(kind)
-    except x509.ExtensionNotFound:
-        return None, False
-    return found.value, found.critical
-
-
-def is_ca(certificate: x509.Certificate) -> bool:
-    """Whether a certificate may sign others: CA:TRUE, and keyCertSign where it limits its key's usage."""
-    constraints, _critical = extension(certificate, x509.BasicConstraints)
-    usage, _critical = extension(certificate, x509.KeyUsage)
-    return constraints is not None and constraints.ca and (usage is None or usage.key_cert_sign)
 
 
 def is_signed_by(certificate: x509.Certificate, public_key: keys.PublicKey) -> bool:
@@ -230,9 +212,7 @@ __all__ = (
     "can_check_signature",
     "certificate_pem",
     "common_names",
-    "extension",
     "fingerprint",
-    "is_ca",
     "is_signed_by",
     "load_certificate",
     "make_ca_certificate",
