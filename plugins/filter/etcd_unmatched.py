@@ -11,8 +11,8 @@ version_added: 0.1.0
 author:
   - ringfence.etcd contributors (@ringfence)
 description:
-  - Ansible takes a play whose pattern matches no host for a success, and so does a schedule that was to watch a cluster.
-    With this a play before it can fail.
+  - Ansible takes a play whose pattern matches no host for a success, and so does a schedule that was to watch a
+    cluster. With this a play before it can fail.
   - Each part of the pattern has to match a host of the inventory, so that of two clusters not one is left out because
     its group was renamed.
 options:

@@ -208,9 +208,9 @@ proof:
           sample: refused
         reason:
           description: >-
-            As in RV(ringfence.etcd.etcd_peer_probe#module:probes[].reason), or, where there was no call, V(host_not_in_run),
-            V(no_own_certificate), V(no_ca_key), V(wrong_passphrase), V(no_cryptography), V(ca_host_unreachable) or
-            V(no_stranger_made).
+            As in RV(ringfence.etcd.etcd_peer_probe#module:probes[].reason), or, where there was no call,
+            V(host_not_in_run), V(no_own_certificate), V(no_ca_key), V(wrong_passphrase), V(no_cryptography),
+            V(ca_host_unreachable) or V(no_stranger_made).
           type: str
           sample: common_name
         text:
@@ -235,8 +235,8 @@ proof:
       contains:
         check:
           description: >-
-            One of V(running), V(process_current), V(next_start), V(allowed_common_names), V(identity), V(peer_tls), V(flags),
-            V(etcd_version), V(files_readable), V(trust_bundle), V(certificate), V(common_name),
+            One of V(running), V(process_current), V(next_start), V(allowed_common_names), V(identity), V(peer_tls),
+            V(flags), V(etcd_version), V(files_readable), V(trust_bundle), V(certificate), V(common_name),
             V(subject_alternative_names), V(extended_key_usage), V(private_key), V(revocation_list),
             V(served_certificate), V(certificate_days), V(authority_days), V(live_members), V(peer_urls), V(alarms),
             V(looked_at).

@@ -42,8 +42,8 @@ _ALARMS = {
     "CORRUPT": ": its data is not the others', and the cluster takes no writes",
 }
 _ALARM_REMEDIES = {
-    "NOSPACE": "etcdctl compact, then etcdctl defrag on each member, raise quota-backend-bytes where it is too small, and "
-    "etcdctl alarm disarm",
+    "NOSPACE": "etcdctl compact, then etcdctl defrag on each member, raise quota-backend-bytes where it is too small, "
+    "and etcdctl alarm disarm",
     "CORRUPT": "take a snapshot of a sound member, remove this one from the cluster and add it again with empty data",
 }
 _ISSUE_AGAIN = "run the playbook of the deployment: it issues a new certificate, without a restart"
@@ -487,7 +487,9 @@ def _alarms(evidence: Evidence) -> t.Iterator[Entry]:
             raised[key] = names.get(key[0]) or raised.get(key) or key[0]
     for (_id, alarm), who in sorted(raised.items()):
         text = f"alarm {alarm} is on, raised by {who}{_ALARMS.get(alarm, '')}"
-        yield _entry("alarms", None, WARNING, text, _ALARM_REMEDIES.get(alarm, "see etcd's documentation on this alarm"))
+        yield _entry(
+            "alarms", None, WARNING, text, _ALARM_REMEDIES.get(alarm, "see etcd's documentation on this alarm")
+        )
 
 
 def _peer_urls(

@@ -208,7 +208,7 @@ def running_version(info: t.Mapping[str, t.Any]) -> str | None:
 
 
 def credentials_of(result: Result) -> t.Mapping[str, t.Any]:
-    """The files of the running process, which may be others than a deployment's; without a process the deployed ones."""
+    """The files of the running process, which may be others than the deployed ones; without a process those."""
     told: t.Mapping[str, t.Any] | None = result.get("process_credentials")
     return told or result["info"]["credentials"]
 
@@ -228,8 +228,8 @@ __all__ = (
     "CASES",
     "FAILED",
     "MEMBER",
-    "NO_CERTIFICATE",
     "NOT_IN_RUN",
+    "NO_CERTIFICATE",
     "OK",
     "ROOT",
     "STRANGER",

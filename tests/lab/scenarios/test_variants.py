@@ -77,9 +77,7 @@ def test_members_without_a_group_and_keys_of_rsa(controller: Controller, lab: La
     assert public_keys(controller) == {"Public Key Algorithm: rsaEncryption Public-Key: (2048 bit)"}
     assert controller.allowed_names() == dict.fromkeys(PAIR, "m1.example.com,m2.example.com")
     lab.ssh("etcd-1", f"test -f {PKI}/m1.key")
-    only = controller.succeed(
-        inventory, "--limit", "etcd-2", etcd_peer_tls_verify_without=["absent_hosts"], **options
-    )
+    only = controller.succeed(inventory, "--limit", "etcd-2", etcd_peer_tls_verify_without=["absent_hosts"], **options)
     assert only.changed == {"etcd-2": 0}
 
 

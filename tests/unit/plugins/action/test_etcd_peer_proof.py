@@ -106,7 +106,9 @@ def test_options_reach_the_judge() -> None:
     for result in results.values():
         result["probes"] = [probe for probe in result["probes"] if probe["case"] != "stranger"]
     days = {"renew_before_days": 5, "warn_days": 400, "fail_days": 1, "authority_warn_days": 7}
-    proof = run(results=results, stranger={"common_name": None, "problem": "there is no key"}, identity="shared", **days)["proof"]
+    proof = run(
+        results=results, stranger={"common_name": None, "problem": "there is no key"}, identity="shared", **days
+    )["proof"]
     assert proof["thresholds"] == days and proof["identity"] == "shared"
     assert {pair["text"] for pair in proof["pairs"] if pair["case"] == "stranger"} == {"there is no key"}
     proof = run(results=results, stranger={"common_name": "a", "problem": None})["proof"]

@@ -29,9 +29,7 @@ from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
 # A smaller example takes minutes to be found, and says no more.
-BOUNDED = settings(
-    max_examples=200, deadline=None, derandomize=True, phases=[Phase.explicit, Phase.generate]
-)
+BOUNDED = settings(max_examples=200, deadline=None, derandomize=True, phases=[Phase.explicit, Phase.generate])
 
 # Text that is nothing but text, and text that is nearly what is looked for.
 _PIECES = st.sampled_from(

@@ -322,9 +322,9 @@ def test_what_is_told_twice_ends_etcd() -> None:
         ("", {}),
         ("ETCD_NAME=etcd-1\n", {"ETCD_NAME": "etcd-1"}),
         ("# no\n; no\n\n  A=1  \nB = 2", {"A": "1", "B": "2"}),
-        ("A='a  b'\nB=\"a \\\"b\\\" \\x\"\nC=a\\ b\\'", {"A": "a  b", "B": 'a "b" \\x', "C": "a b'"}),
+        ('A=\'a  b\'\nB="a \\"b\\" \\x"\nC=a\\ b\\\'', {"A": "a  b", "B": 'a "b" \\x', "C": "a b'"}),
         ("A='x'\"y\" z\nB='two\nlines'\n", {"A": "xyz", "B": "two\nlines"}),
-        ("A=one\\\ntwo\nB=\"one\\\ntwo\"\n", {"A": "onetwo", "B": "onetwo"}),
+        ('A=one\\\ntwo\nB="one\\\ntwo"\n', {"A": "onetwo", "B": "onetwo"}),
         ("A=1\nA=2\n", {"A": "2"}),
         ("export A=1\n1A=1\nnothing\n=x\nB=\n", {"B": ""}),
         ("A=it's\n", {"A": "it's"}),
@@ -338,7 +338,9 @@ def test_parse_environment_file(text: str, variables: dict[str, str]) -> None:
 
 
 def test_environment_files() -> None:
-    text = "[Service]\nEnvironmentFile=/gone\nEnvironmentFile=\nEnvironmentFile=/a%%b\nEnvironmentFile=-/etc/default/%p\n"
+    text = (
+        "[Service]\nEnvironmentFile=/gone\nEnvironmentFile=\nEnvironmentFile=/a%%b\nEnvironmentFile=-/etc/default/%p\n"
+    )
     assert environment_files(text, "etcd@1.service") == [("/a%b", False), ("/etc/default/etcd", True)]
     for path in ("/etc/etcd.d/*.env", "/etc/%i", "/etc/100%"):
         with pytest.raises(InputError, match="name each file"):
@@ -354,7 +356,8 @@ def test_variables_of_files_win_and_are_put_into_the_command() -> None:
 
 
 def test_variables_that_the_unit_takes_away() -> None:
-    text = "[Service]\nUnsetEnvironment=X\nUnsetEnvironment=\nUnsetEnvironment=ETCD_CONFIG_FILE ETCD_NAME=a\nExecStart=/e\n"
+    text = "[Service]\nUnsetEnvironment=X\nUnsetEnvironment=\n"
+    text += "UnsetEnvironment=ETCD_CONFIG_FILE ETCD_NAME=a\nExecStart=/e\n"
     for name, kept in (("a", {}), ("b", {"name": "b"})):
         told = deployed_from_text(text, {"ETCD_CONFIG_FILE": "/x", "ETCD_NAME": name})
         assert told is not None and told["flags"] == kept

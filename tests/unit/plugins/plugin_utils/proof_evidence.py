@@ -123,7 +123,10 @@ def _info(member: Member, members: t.Sequence[Member]) -> dict[str, t.Any]:
             },
             "private_key": {"path": f"{pki}/{member.name}.key", "state": "file", "matches_certificate": True},
         },
-        "unit": {"name": "etcd.service", "path": "/etc/systemd/system/etcd.service", "settings": copy.deepcopy(told),
+        "unit": {
+            "name": "etcd.service",
+            "path": "/etc/systemd/system/etcd.service",
+            "settings": copy.deepcopy(told),
             "problem": None,
         },
         "process": {

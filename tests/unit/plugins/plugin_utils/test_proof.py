@@ -278,8 +278,9 @@ def test_nobody_answered() -> None:
     assert proof["verdict"] == "partly_proved" and proof["authorities"] == []
     assert proof["summary"] == "3 members, 0 of 6 calls of members accepted, 0 of 18 of strangers refused"
     for name in MEMBERS:
-        assert f"nothing is known of {name.name}, and it did not call: its host is not in this run (--limit), or failed before" in texts(
-            proof
+        assert (
+            f"nothing is known of {name.name}, and it did not call: its host is not in this run (--limit), or failed "
+            "before" in texts(proof)
         )
 
 

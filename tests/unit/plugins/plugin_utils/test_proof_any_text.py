@@ -35,7 +35,20 @@ BOUNDED = settings(
 _ODD = st.sampled_from(
     [
         *("</title>", "<script>alert(1)</script>", "&amp;", '"', "'", "{{ 7*7 }}", "{% raw %}", "\\", "]]>", "<!--"),
-        *("\n", "\r", "\t", "\x00", "\x1b[31m", "\x1b]0;x\x07", "\x9b31m", "\u202e", "\u2028", "\u200b", "\udcff", "\ufeff"),
+        *(
+            "\n",
+            "\r",
+            "\t",
+            "\x00",
+            "\x1b[31m",
+            "\x1b]0;x\x07",
+            "\x9b31m",
+            "\u202e",
+            "\u2028",
+            "\u200b",
+            "\udcff",
+            "\ufeff",
+        ),
         *("é", "etcd-1", ", ", ": ", " -> ", "} 1\n", "x" * 500, "%s", "0", "", "\U0001f600", "\ue000"),
     ]
 )
@@ -102,7 +115,9 @@ def a_proof(called: t.Sequence[str], said: t.Sequence[str]) -> dict[str, t.Any]:
     info["process"]["settings"]["warnings"] = [{"code": said[0], "text": said[1]}]
     del results[third]
     lack = Lack("no_ca_key", said[5])
-    return proof_of(members, results, {third: said[3]}, cluster_name=said[0], no_stranger=lack, without=["absent_hosts"])
+    return proof_of(
+        members, results, {third: said[3]}, cluster_name=said[0], no_stranger=lack, without=["absent_hosts"]
+    )
 
 
 HARMLESS = a_proof(["etcd-1", "etcd-2", "etcd-3"], ["a", "b", "c", "d", "e", "f"])
@@ -124,7 +139,9 @@ def test_any_text_in_a_table(called: list[str], said: list[str]) -> None:
 @given(names, st.lists(texts, min_size=6, max_size=6))
 @example(["\n", "\x1b[2J", "<b>"], ["\n", "\x1b[2J", "<b>", "\u202e", "\udcff", "x" * 10000])
 def test_any_text_in_metrics(called: list[str], said: list[str]) -> None:
-    line = re.compile(r'# (HELP|TYPE) ringfence_etcd_\w+ .*|ringfence_etcd_\w+\{(\w+="([^"\\]|\\[\\"n])*",?)+\} -?[0-9]+')
+    line = re.compile(
+        r'# (HELP|TYPE) ringfence_etcd_\w+ .*|ringfence_etcd_\w+\{(\w+="([^"\\]|\\[\\"n])*",?)+\} -?[0-9]+'
+    )
     text = proof_metrics([a_proof(called, said)])
     assert text.endswith("\n")
     for one in text[:-1].split("\n"):

@@ -188,7 +188,12 @@ FAULTS: list[tuple[str, dict[str, t.Any], str, str, str]] = [
     ),
     (
         "told twice",
-        {"info.unit.settings": {"flags": _FLAGS, "warnings": [{"code": "told_twice", "text": "ETCD_NAME beside --name"}]}},
+        {
+            "info.unit.settings": {
+                "flags": _FLAGS,
+                "warnings": [{"code": "told_twice", "text": "ETCD_NAME beside --name"}],
+            }
+        },
         "next_start",
         "warning",
         "the next start will fail: ETCD_NAME beside --name",
@@ -235,8 +240,20 @@ FAULTS: list[tuple[str, dict[str, t.Any], str, str, str]] = [
         "warning",
         "--force-new-cluster is set",
     ),
-    ("etcd without lists", {"info.etcd.version": "3.5.12", "info.process.version": "3.5.12"}, "etcd_version", "failed", "compares it whole"),
-    ("not an etcd", {"info.etcd.version": "three", "info.process.version": None}, "etcd_version", "failed", "is no etcd version"),
+    (
+        "etcd without lists",
+        {"info.etcd.version": "3.5.12", "info.process.version": "3.5.12"},
+        "etcd_version",
+        "failed",
+        "compares it whole",
+    ),
+    (
+        "not an etcd",
+        {"info.etcd.version": "three", "info.process.version": None},
+        "etcd_version",
+        "failed",
+        "is no etcd version",
+    ),
     (
         "key of another user",
         {"unreadable_files": [{"path": "/k", "text": "/k (0600 root:root) is not readable"}]},
