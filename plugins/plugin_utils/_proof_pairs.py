@@ -44,7 +44,7 @@ class Lack:
 # What refuses whom. A refusal for another reason shows nothing about this one.
 _WANTED_REASONS = {
     STRANGER: ("common_name",),
-    NO_CERTIFICATE: ("no_certificate", "alert"),
+    NO_CERTIFICATE: ("no_certificate",),
     UNKNOWN_CA: ("unknown_authority",),
 }
 
