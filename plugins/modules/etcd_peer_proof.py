@@ -209,9 +209,8 @@ proof:
         reason:
           description: >-
             As in RV(ringfence.etcd.etcd_peer_probe#module:probes[].reason), or, where there was no call,
-            V(host_not_in_run),
-            V(no_own_certificate), V(no_ca_key), V(wrong_passphrase), V(no_cryptography), V(ca_host_unreachable) or
-            V(no_stranger_made).
+            V(host_not_in_run), V(no_own_certificate), V(no_ca_key), V(wrong_passphrase), V(no_cryptography),
+            V(ca_host_unreachable) or V(no_stranger_made).
           type: str
           sample: common_name
         text:

@@ -86,8 +86,7 @@ _PAIR_REMEDIES = {
     "wrong_passphrase": "mend etcd_peer_tls_ca_passphrase: the CA's key is there and was not opened",
     "no_cryptography": (
         "install Python's cryptography on the CA's host (etcd_peer_tls_ca_host), for the Python that Ansible takes "
-        "there "
-        "(ansible_python_interpreter)"
+        "there (ansible_python_interpreter)"
     ),
     "ca_host_unreachable": (
         f"bring the CA's host (etcd_peer_tls_ca_host) back, or mend how it is reached; {_WITHOUT_STRANGERS}"

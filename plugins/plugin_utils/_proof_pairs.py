@@ -44,7 +44,7 @@ class Lack:
 # What refuses whom. A refusal for another reason shows nothing about this one.
 _WANTED_REASONS = {
     STRANGER: ("common_name",),
-    NO_CERTIFICATE: ("no_certificate", "alert"),
+    NO_CERTIFICATE: ("no_certificate",),
     UNKNOWN_CA: ("unknown_authority",),
 }
 
@@ -208,9 +208,7 @@ def running_version(info: t.Mapping[str, t.Any]) -> str | None:
 
 
 def credentials_of(result: Result) -> t.Mapping[str, t.Any]:
-    """The files of the running process, which may be others than a deployment's; without a process the deployed
-    ones.
-    """
+    """The files of the running process, which may be others than the deployed ones; without a process those."""
     told: t.Mapping[str, t.Any] | None = result.get("process_credentials")
     return told or result["info"]["credentials"]
 

@@ -116,8 +116,7 @@ def test_a_host_that_is_cut_off_fails_the_proof(controller: Controller, lab: Lab
     assert "nothing is known of etcd-3, and it did not call" in run.output
     assert "etcd_peer_tls_verify_without: [absent_hosts]" in in_one_line(run)
     # Those who did refuse are not doubted for it.
-    strange = ("stranger", "unknown CA", "no certificate")
-    assert fence(run) == {case: ["refused", "refused", "unproved"] for case in strange}
+    assert set(map(tuple, fence(run).values())) == {("refused", "refused", "unproved")}
     # Told so, the run is green, and says what it is green without.
     assert left_out.returncode == 0, left_out.output[-4000:]
     assert (passed["verdict"], passed["passed"], passed["without"]) == ("partly_proved", True, ["absent_hosts"])

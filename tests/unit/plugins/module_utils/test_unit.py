@@ -356,8 +356,8 @@ def test_variables_of_files_win_and_are_put_into_the_command() -> None:
 
 
 def test_variables_that_the_unit_takes_away() -> None:
-    unset = "UnsetEnvironment=X\nUnsetEnvironment=\nUnsetEnvironment=ETCD_CONFIG_FILE ETCD_NAME=a"
-    text = f"[Service]\n{unset}\nExecStart=/e\n"
+    text = "[Service]\nUnsetEnvironment=X\nUnsetEnvironment=\n"
+    text += "UnsetEnvironment=ETCD_CONFIG_FILE ETCD_NAME=a\nExecStart=/e\n"
     for name, kept in (("a", {}), ("b", {"name": "b"})):
         told = deployed_from_text(text, {"ETCD_CONFIG_FILE": "/x", "ETCD_NAME": name})
         assert told is not None and told["flags"] == kept

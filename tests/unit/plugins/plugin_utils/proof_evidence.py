@@ -28,7 +28,7 @@ def at(days: float) -> str:
 
 
 def fingerprint(name: str) -> str:
-    return hashlib.sha256(name.encode()).hexdigest()
+    return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def certificate(name: str, from_days: float, to_days: float, **more: t.Any) -> dict[str, t.Any]:
