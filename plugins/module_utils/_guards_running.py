@@ -185,9 +185,9 @@ def refuse_unit_that_is_not_taken(cluster: Cluster) -> t.Iterator[Refusal]:
     """Every host's systemd and etcd take the unit that it is to get, before the first host gets one."""
     found: dict[str, list[str]] = {}
     for member, info in cluster.inspected():
-        problem = cluster.looks.get(member.name, {}).get("unit_problem")
-        # A program that is going to be replaced is tried when it is there; one that does not answer is told as that.
-        if problem and not _is_install_due(cluster, info) and (info.get("etcd") or {}).get("version"):
+        problem, etcd = cluster.looks.get(member.name, {}).get("unit_problem"), info.get("etcd") or {}
+        # A program that takes the place of this one is tried by itself; one that does not answer is told as that.
+        if problem and not _is_install_due(cluster, info) and not etcd.get("staged") and etcd.get("version"):
             found.setdefault(one_line(problem), []).append(member.name)
     for problem, names in found.items():
         yield Refusal("unit_not_taken", f"member {', '.join(names)}: {problem}")

@@ -9,9 +9,11 @@ from __future__ import annotations
 import contextlib
 import os
 import pathlib
+import signal
 import typing as t
 
 import pytest
+from ansible_collections.ringfence.etcd.plugins.module_utils import _access
 from ansible_collections.ringfence.etcd.plugins.module_utils._access import (
     Attributes,
     Barrier,
@@ -242,6 +244,17 @@ def test_a_check_that_can_not_be_made_says_so(folder: pathlib.Path, monkeypatch:
     monkeypatch.setattr(os, "setgroups", refuse)
     with pytest.raises(FileError, match=r"can't check as user stranger .* not permitted"):
         find_barrier(make(folder), STRANGER)
+
+
+@as_root
+def test_a_check_that_is_stopped_by_the_user_is_ended(folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The child is the user's own process: it may send it any signal."""
+    monkeypatch.setattr(_access, "_walk", lambda *_arguments, **_options: os.kill(os.getpid(), signal.SIGSTOP))
+    monkeypatch.setattr(_access, "_CHILD_SECONDS", 0.5)
+    with pytest.raises(FileError, match=r"can't check as user stranger .* no answer within 0\.5 seconds"):
+        find_barrier(make(folder), STRANGER)
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
 
 
 def test_the_line() -> None:

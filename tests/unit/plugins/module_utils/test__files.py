@@ -36,6 +36,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._files import (
     staged_path,
     uid_of,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._paths import read_head, real_path
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.ordinary_user import ordinary_user
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away and mount")
@@ -144,6 +145,51 @@ def test_read_file(tmp_path: pathlib.Path) -> None:
     assert read_file(path + "/below") is None
     with pytest.raises(FileError, match="is a directory, not a file: move it away"):
         read_file(str(tmp_path))
+
+
+@pytest.mark.parametrize("target", ["/dev/zero", "/dev/tty", "pipe", "socket"])
+def test_what_is_no_file_is_not_even_opened(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, target: str
+) -> None:
+    """Some devices do something when they are opened: a watchdog would reset the host."""
+    os.mkfifo(tmp_path / "pipe")
+    os.mknod(tmp_path / "socket", 0o600 | stat.S_IFSOCK)
+    (tmp_path / "f").symlink_to(target)
+    real, opened = os.open, []
+
+    def watched(path: t.Any, flags: int, *arguments: t.Any, **options: t.Any) -> int:
+        opened.append(flags & os.O_PATH)
+        return real(path, flags, *arguments, **options)
+
+    monkeypatch.setattr(os, "open", watched)
+    for read in (read_file, lambda path: read_head(path, 4)):
+        with pytest.raises(FileError, match="f is not a regular file"):
+            read(str(tmp_path / "f"))
+    assert opened == [os.O_PATH] * 2
+
+
+def test_the_head_of_a_file(tmp_path: pathlib.Path) -> None:
+    path = write(tmp_path / "f", b"x" * 100)
+    assert (read_head(path, 4), read_head(path, 1000), read_head(path + "-", 4)) == (b"xxxx", b"x" * 100, None)
+    assert read_head("/proc/self/cmdline", 4096)
+    with pytest.raises(FileError, match="is a directory"):
+        read_head(str(tmp_path), 4)
+
+
+def test_the_way_without_links(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("a/./b")
+    (tmp_path / "circle").symlink_to("circle")
+    for path, real in (
+        ("link", "a/b"),
+        ("link/..", "a"),
+        ("link/../b/new/er", "a/b/new/er"),
+        ("a//b/", "a/b"),
+    ):
+        assert real_path(f"{tmp_path}/{path}") == f"{tmp_path}/{real}"
+    assert real_path("/../..") == "/"
+    with pytest.raises(FileError, match="too many symbolic links"):
+        real_path(str(tmp_path / "circle" / "x"))
 
 
 def test_read_errors_have_a_remedy(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:

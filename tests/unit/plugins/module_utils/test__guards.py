@@ -145,7 +145,9 @@ def test_a_cluster_of_one_is_formed_only_where_that_was_said() -> None:
     """A slice of a job is an inventory of one host, too; one that is there already is none of these."""
     assert codes(fresh(1, members_are_said=False)) == ["cluster_of_one"]
     text = only_text(fresh(1, members_are_said=False))
-    assert "one member, etcd-1" in text and "etcd_peer_tls_member_count to 1" in text and "etcd_peer_tls_members" in text
+    assert (
+        "one member, etcd-1" in text and "etcd_peer_tls_member_count to 1" in text and "etcd_peer_tls_members" in text
+    )
     assert codes(fresh(1)) == []
     assert codes(fresh(2, members_are_said=False)) == []
     assert codes(living(1, members_are_said=False)) == []
@@ -461,7 +463,10 @@ UNIT: dict[str, t.Any] = {"what": "unit", "pid": None, "program": None, "enabled
         (
             {"data_dir": "/var/lib/etcd/blue", "uses_data": True, "listens": PORTS},
             "data_in_use",
-            ("runs on /var/lib/etcd/blue, the data folder that is meant for etcd.service", "in another folder (etcd_peer_tls_data_dir)"),
+            (
+                "runs on /var/lib/etcd/blue, the data folder that is meant for etcd.service",
+                "in another folder (etcd_peer_tls_data_dir)",
+            ),
         ),
         (
             {"data_dir": "/var/lib/etcd/blue", "uses_data": True, "managed": True, "unit": "old.service"},

@@ -284,6 +284,32 @@ def test_killed_at_any_rename_the_next_run_converges(
     assert not ensure(folder).changed
 
 
+def _second_name(lock: Path, victim: Path) -> None:
+    os.link(victim, lock)
+
+
+def _link(lock: Path, victim: Path) -> None:
+    lock.symlink_to(victim)
+
+
+def _pipe(lock: Path, _victim: Path) -> None:
+    os.mkfifo(lock)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.parametrize("plant", [_second_name, _link, _pipe])
+def test_the_lock_gives_nothing_away(plant: t.Callable[[Path, Path], None], tmp_path: Path) -> None:
+    """Root locks the folder of another user, who has put something else in the lock's place."""
+    folder, victim = tmp_path / "ca", tmp_path / "victim"
+    victim.write_text("root's")
+    folder.mkdir(mode=0o700)
+    os.chown(folder, 64123, 64123)
+    plant(folder / ".lock", victim)
+    with pytest.raises(FileError, match=r"ca/\.lock"), ca.locked(str(folder)):
+        pass
+    assert (victim.stat().st_uid, victim.stat().st_gid) == (0, 0)
+
+
 def test_two_runs_at_once_make_one_ca(tmp_path: Path) -> None:
     """Both planned to make it; the second one under the lock takes what the first one made."""
     folder = tmp_path / "ca"
