@@ -269,7 +269,8 @@ def refuse_unsaid_cluster_of_one(cluster: Cluster) -> t.Iterator[Refusal]:
             yield Refusal(
                 "cluster_of_one",
                 f"cluster {cluster.question.cluster_name}: the inventory gives one member, {member.name}, and a "
-                "cluster of one is formed only where that was said: set etcd_peer_tls_member_count to 1, or to the number that "
+                "cluster of one is formed only where that was said: set etcd_peer_tls_member_count to 1, or to the "
+                "number that "
                 "is meant (a slice of a job and a disabled host look like this too), or list the members in "
                 "etcd_peer_tls_members",
             )
