@@ -111,6 +111,17 @@ def test_a_wrong_inventory(
         assert word in run.output
 
 
+def test_a_slice_of_the_members_forms_no_cluster_of_its_own(controller: Controller, lab: Lab) -> None:
+    """Three slices of a job see a host each, and would make three clusters, each proved."""
+    controller.bare_hosts(["etcd-4"])
+    inventory = controller.inventory({"etcd": ["etcd-4"]})
+    run = controller.refuse(inventory)
+    assert "a cluster of one is formed only where that was said" in run.output
+    run = controller.refuse(inventory, etcd_peer_tls_member_count=3)
+    assert "etcd_peer_tls_member_count is 3, and the inventory gives 1 (etcd-4)" in run.output
+    assert lab.ssh("etcd-4", "ls -A /etc/etcd /var/lib/etcd", check=False).stdout.strip() in ("", "/var/lib/etcd:")
+
+
 def test_an_empty_group(controller: Controller, inventory: Path) -> None:
     run = controller.refuse(inventory, etcd_peer_tls_hosts="etcd", etcd_peer_tls_group="etdc")
     assert "the inventory group etdc is empty or does not exist" in run.output
