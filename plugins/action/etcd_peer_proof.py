@@ -52,19 +52,32 @@ class ActionModule(OneLineAction):
         given = self._given(_ARGUMENTS, mutually_exclusive=one, required_one_of=one)
         if given["results_variable"] is not None:
             given["results"] = registered_looks(task_vars, given["members"], given["results_variable"])
-        proof = _proof_from(given)
-        lines = proof_table(proof)
+        proof, lines, reports = _judged(given)
         if given["show"]:
             for line in lines:
                 self._display.display(line)
-        for option, render in (("html_path", proof_page), ("json_path", _as_json), ("metrics_path", _as_metrics)):
-            if given[option]:
-                _write(given[option], render(proof), option)
+        for option, text in reports.items():
+            _write(given[option], text, option)
         # The document is long: who wants to see it asks for more than -v.
         return {"changed": False, "proof": proof, "table": lines, "_ansible_verbose_override": True}
 
 
-def _proof_from(given: dict[str, t.Any]) -> dict[str, t.Any]:
+class _Drawn(t.NamedTuple):
+    """A proof, the lines of its table, and the reports that were asked for, by their option."""
+
+    proof: dict[str, t.Any]
+    lines: list[str]
+    reports: dict[str, str]
+
+
+def _drawn(given: t.Mapping[str, t.Any], proof: dict[str, t.Any]) -> _Drawn:
+    renderers = {"html_path": proof_page, "json_path": _as_json, "metrics_path": _as_metrics}
+    reports = {option: render(proof) for option, render in renderers.items() if given[option]}
+    return _Drawn(proof, proof_table(proof), reports)
+
+
+def _judged(given: dict[str, t.Any]) -> _Drawn:
+    """The proof of all members whose answers can be used; of the others it is said why theirs can't."""
     members = [member_from(member) for member in given["members"]]
     if not members:
         raise InputError("members is empty: give the members that the filter etcd_members makes")
@@ -87,14 +100,18 @@ def _proof_from(given: dict[str, t.Any]) -> dict[str, t.Any]:
         without=given["without"],
         away={member.name for member in members if _is_away(given["results"], member.name)},
     )
+
+    def judged(some: t.Mapping[str, t.Any]) -> _Drawn:
+        return _drawn(given, judge(members, some, absent, question))
+
     try:
-        return judge(members, results, absent, question)
+        return judged(results)
     except Exception:
-        nonsense = unusable(results, lambda some: judge(members, some, absent, question))
+        nonsense = unusable(results, judged)
         if not nonsense:
             raise
-    usable = {name: result for name, result in results.items() if name not in nonsense}
-    return judge(members, usable, {**absent, **nonsense}, question)
+    absent.update(nonsense)
+    return judged({name: result for name, result in results.items() if name not in nonsense})
 
 
 def _is_away(results: t.Mapping[str, t.Any], name: str) -> bool:

@@ -221,7 +221,7 @@ class _Walk:
             raise AnswerError(f"has more than {MAX_TOTAL} characters, which {path} is beyond")
         made = harmless(found, keep=_KEPT_IN_LINES if is_long else "", with_private_key=bool(_SECRET.fullmatch(name)))
         pattern, wanted = _FORMATS.get(name, (None, ""))
-        if pattern is not None and made and not _fits(pattern, made):
+        if pattern is not None and not _fits(pattern, made):
             raise AnswerError(f"has {path} as {shown(made)}, {wanted} {'is' if 'like' in wanted else 'are'} wanted")
         return made
 

@@ -25,6 +25,7 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import pla
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._node_actions import schema_of
 
 PROBE = schema_of("etcd_peer_probe", etcd_peer_probe, etcd_peer_info)
+_FACTS = ("fingerprint", "serial_number", "not_before", "not_after", "days_left", "key_algorithm", "is_ca")
 # What a judge that counts on the shape of an answer raises where two of its parts contradict each other.
 _NONSENSE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
@@ -57,9 +58,19 @@ def checked_look(look: t.Any) -> dict[str, t.Any]:
     if look.get("failed") or not ("info" in look and "probes" in look):
         raise AnswerError(one_line(look.get("msg") or look.get("skip_reason")) or "it did not answer")
     try:
-        return checked_answer(PROBE, look)
+        checked = checked_answer(PROBE, look)
+        _check_facts(checked)
+        return checked
     except AnswerError as exc:
         raise AnswerError(f"the answer of {PROBE.module} {exc}: {ADVICE}") from exc
+
+
+def _check_facts(look: t.Mapping[str, t.Any]) -> None:
+    """A member's certificate has all of these facts or none: who has one counts on the others."""
+    facts = look["info"]["credentials"]["certificate"]
+    missing = [name for name in _FACTS if facts[name] is None]
+    if missing and len(missing) < len(_FACTS):
+        raise AnswerError(f"has info.credentials.certificate.{missing[0]} as null and other facts of a certificate")
 
 
 def unusable(looks: t.Mapping[str, t.Any], judge: t.Callable[[dict[str, t.Any]], t.Any]) -> dict[str, str]:

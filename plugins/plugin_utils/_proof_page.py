@@ -14,7 +14,7 @@ from __future__ import annotations
 import pathlib
 import statistics
 import typing as t
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof_views import (
     CASE_NAMES,
@@ -363,6 +363,12 @@ def _timeline(key: str, title: str, bars: list[_Values], missing: list[str], las
     }
 
 
+def _back(when: datetime, span: timedelta) -> datetime:
+    """So much earlier, as far as there are dates: what a certificate says may be any."""
+    first = datetime.min.replace(tzinfo=timezone.utc)
+    return when - span if when - first > span else first
+
+
 def _timeline_part(
     title: str, bars: list[_Values], window: tuple[datetime, datetime], now: datetime, last: timedelta
 ) -> _Values:
@@ -391,8 +397,8 @@ def _timeline_part(
                 "start": at(life["from"]),
                 "width": between(life["from"], life["to"]),
                 "past": between(life["from"], min(now, life["to"])),
-                "renew": at(max(life["to"] - last, life["from"])),
-                "renew_width": between(max(life["to"] - last, life["from"]), life["to"]),
+                "renew": at(max(_back(life["to"], last), life["from"])),
+                "renew_width": between(max(_back(life["to"], last), life["from"]), life["to"]),
                 "is_cut_left": life["from"] < start,
                 "is_cut_right": life["to"] > end,
                 "text": _bar_text(life, now),

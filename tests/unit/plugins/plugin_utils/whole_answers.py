@@ -13,12 +13,18 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._looks import PROBE
 
 _EMPTY: dict[str, t.Any] = {"str": "", "int": 0, "bool": False, "float": 0.0}
 
+# What has to have a form.
+_FORMED = {
+    **dict.fromkeys(("time", "not_before", "not_after"), "2026-01-01T00:00:00Z"),
+    **dict.fromkeys(("fingerprint", "serial_number", "seal", "member_id", "cluster_id"), "00"),
+}
+_FACTS = {"key_algorithm": "ecdsa-p256", "is_ca": False}
 _USER = {"name": "etcd", "exists": True, "module_user": "root", "may_own": True}
 
 
 def whole(kinds: t.Mapping[str, Kind], some: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """What is given, and what lacks as null or empty. What is given wrong stays so."""
-    lacking = {name: _nothing(kind) for name, kind in kinds.items() if kind.is_required and name not in some}
+    lacking = {name: _nothing(kind, name) for name, kind in kinds.items() if kind.is_required and name not in some}
     return {**{name: _whole(kinds[name], found) if name in kinds else found for name, found in some.items()}, **lacking}
 
 
@@ -27,7 +33,12 @@ def whole_look(some: t.Any) -> t.Any:
     info = some.get("info") if isinstance(some, dict) else None
     if not isinstance(info, dict) or "credentials" not in info:
         return some
-    return whole(PROBE.fields, {**some, "info": {"user": _USER, **info}})
+    found: dict[str, t.Any] = whole(PROBE.fields, {**some, "info": {"user": _USER, **info}})
+    leaf = found["info"]["credentials"]["certificate"]
+    if isinstance(leaf, dict) and leaf["fingerprint"] is not None:
+        # Facts of a certificate come together.
+        leaf.update({name: value for name, value in _FACTS.items() if leaf[name] is None})
+    return found
 
 
 def whole_looks(some: t.Any) -> t.Any:
@@ -42,9 +53,9 @@ def _whole(kind: Kind, found: t.Any) -> t.Any:
     return found
 
 
-def _nothing(kind: Kind) -> t.Any:
+def _nothing(kind: Kind, name: str) -> t.Any:
     if kind.is_nullable:
         return None
     if kind.type == "dict":
         return whole(kind.fields or {}, {})
-    return [] if kind.type == "list" else _EMPTY[kind.type]
+    return [] if kind.type == "list" else _FORMED.get(name, _EMPTY[kind.type])
