@@ -150,7 +150,7 @@ kept:
 kept_not_after:
   description:
     - Until when the certificate of the replaced private key is valid.
-    - V(none) where no key is replaced, or where its certificate is not beside it.
+    - V(null) where no key is replaced, or where its certificate is not beside it.
   returned: success
   type: str
   sample: '2027-11-23T22:54:00Z'

@@ -214,7 +214,7 @@ actions:
 kept_unit:
   description:
     - Where the text of a unit without this collection's seal was kept that O(state=present) or O(state=written)
-      replaced, or would be in check mode. Null where there was none, or one of the same text is kept already.
+      replaced, or would be in check mode. It is null where there was none, or one of the same text is kept already.
   returned: success, O(state=present) or O(state=written)
   type: str
   sample: /etc/systemd/system/etcd.service.replaced

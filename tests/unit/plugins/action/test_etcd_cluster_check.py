@@ -477,7 +477,7 @@ def test_what_was_tried_is_judged_in_place_of_what_is_there(looks: Looks) -> Non
         "etcd-3": None,
     }
     result = judged(looks, programs=tried)
-    assert codes(result) == ["program_unusable", "version"]
+    assert codes(result) == ["program_unusable", "version", "version_change"]
     assert "etcd-2: is a program" in result["refusals"][0]["text"] and "3.5.12" in result["refusals"][1]["text"]
     # Read as each host has registered it; a host that has registered nothing tried nothing.
     found = task_vars(looks, *looks)
