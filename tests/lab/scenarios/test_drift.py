@@ -36,7 +36,7 @@ DRIFTS = {
     "mode of the data folder": (f"chmod 0755 {DATA}", f"chmod 0700 {DATA}"),
     "mode of the unit": (f"chmod 0600 {UNIT}", f"chmod 0644 {UNIT}"),
     # cp -p brings the file's time back too, so that it is not newer than the process.
-    "content of the trust bundle": (f"echo '# mine' >> {PKI}/ca.crt", f"cp -p {SAVED}/pki/ca.crt {PKI}; {RESTART}"),
+    "content of the trust bundle": (f"cat {CERTIFICATE} >> {PKI}/ca.crt", f"cp -p {SAVED}/pki/ca.crt {PKI}; {RESTART}"),
     "a file that is gone": (f"rm {CERTIFICATE}", f"cp -p {SAVED}/pki/{HOST}.crt {PKI}"),
     "a file left by a killed run": (f"touch {PKI}/.{HOST}.crt.ringfence-new", f"rm {PKI}/.{HOST}.crt.ringfence-new"),
     "text of the unit": (f"echo '# mine' >> {UNIT}", f"cp -p {SAVED}/etcd.service {UNIT}; systemctl daemon-reload"),

@@ -69,6 +69,7 @@ def fake_run(monkeypatch: pytest.MonkeyPatch, *answers: tuple[int, str]) -> list
         ([(0, "")], False, None),
         ([(0, "other.service: noise\n")], False, None),
         ([(0, "PATH:3: Unknown key 'X', ignoring.\n")], False, "etcd.service:3: Unknown key 'X', ignoring."),
+        ([(0, "PATH:3: Unknown key 'PrivateIPC' in section [Service], ignoring.\n")], False, None),
         ([(1, "etcd.service: Command /x is not executable: No such file or directory\n")], False, "not executable"),
         ([(1, "etcd.service: Command /x is not executable: No such file or directory\n")], True, None),
         ([(1, "etcd.service: Command /x is not executable: No such file\nPATH:2: bad\n")], True, "etcd.service:2: bad"),

@@ -1,0 +1,98 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The unit's template as Ansible renders it: what etcd is asked for by its environment, and how small its room is."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+import typing as t
+
+import jinja2
+import pytest
+from ansible_collections.ringfence.etcd.plugins.filter import systemd_quote as module
+from ansible_collections.ringfence.etcd.plugins.module_utils._unit import deployed_from_text, parse_unit
+
+TEMPLATE = pathlib.Path(module.__file__).parents[2] / "roles" / "etcd_peer_tls" / "templates" / "etcd.service.j2"
+
+
+def rendered(**variables: t.Any) -> str:
+    environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
+    environment.filters["ringfence.etcd.systemd_quote"] = module.systemd_quote
+    environment.filters["flatten"] = lambda values: [
+        item for value in values for item in (value if isinstance(value, list) else [value])
+    ]
+    environment.tests["match"] = lambda value, pattern: re.match(pattern, value) is not None
+    text = TEMPLATE.read_text(encoding="utf-8").partition("\n")[2]
+    return environment.from_string(text).render(
+        {
+            "__etcd_peer_tls_member": {"name": "etcd-1"},
+            "__etcd_peer_tls_arguments": ["--name=etcd-1"],
+            "etcd_peer_tls_cluster_name": "etcd",
+            "etcd_peer_tls_owner": "etcd",
+            "etcd_peer_tls_owner_group": "etcd",
+            "etcd_peer_tls_min_version": "TLS1.3",
+            "etcd_peer_tls_etcd_binary": "/usr/bin/etcd",
+            "etcd_peer_tls_data_dir": "/var/lib/etcd/etcd",
+            "etcd_peer_tls_directory": "/etc/etcd/pki",
+            "etcd_peer_tls_client_ca_file": "",
+            "etcd_peer_tls_client_cert_file": "",
+            "etcd_peer_tls_client_key_file": "",
+            "etcd_peer_tls_extra_flags": {},
+            "etcd_peer_tls_extra_unit_settings": {},
+            **variables,
+        }
+    )
+
+
+def settings_of(text: str) -> dict[str, str]:
+    return dict(parse_unit(text)["Service"])
+
+
+def test_the_version_of_tls_is_in_etcds_environment() -> None:
+    for version in ("TLS1.3", "TLS1.2"):
+        deployed = deployed_from_text(rendered(etcd_peer_tls_min_version=version))
+        assert deployed is not None and deployed["flags"]["tls-min-version"] == version
+
+
+def test_the_room_is_small() -> None:
+    text = rendered()
+    assert (
+        settings_of(text).items()
+        >= {
+            "ProtectHome": "true",
+            "ProtectProc": "invisible",
+            "PrivateIPC": "true",
+            "KeyringMode": "private",
+        }.items()
+    )
+    filters = [value for key, value in parse_unit(text)["Service"] if key == "SystemCallFilter"]
+    assert filters == ["@system-service", "~@privileged @resources", "prlimit64"]
+    # Each broke something that is needed: see docs/architecture.md.
+    assert "ProcSubset" not in text and "PrivateUsers" not in text
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"etcd_peer_tls_data_dir": "/home/etcd/data"},
+        {"etcd_peer_tls_directory": "/root/pki"},
+        {"etcd_peer_tls_etcd_binary": "//home/me/bin/etcd"},
+        {"etcd_peer_tls_client_key_file": "/run/user/1000/client.key"},
+        {"etcd_peer_tls_extra_flags": {"wal-dir": "/home/wal"}},
+    ],
+)
+def test_what_is_kept_at_home_stays_in_sight(variables: dict[str, t.Any]) -> None:
+    assert settings_of(rendered(**variables))["ProtectHome"] == "read-only"
+
+
+@pytest.mark.parametrize("path", ["/homes/etcd", "/var/home/etcd", "/rooted", "/run/users"])
+def test_what_only_looks_like_home_is_none(path: str) -> None:
+    assert settings_of(rendered(etcd_peer_tls_data_dir=path))["ProtectHome"] == "true"
+
+
+def test_the_users_settings_come_last() -> None:
+    text = rendered(etcd_peer_tls_extra_unit_settings={"Service": {"ProtectHome": "read-only"}})
+    assert settings_of(text)["ProtectHome"] == "read-only"
