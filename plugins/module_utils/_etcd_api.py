@@ -38,6 +38,19 @@ _ANSWER_BYTES = 16 * 1024 * 1024
 _NOT_FOUND = 5
 _FAILED_PRECONDITION = 9
 
+# Why every request to the gateway fails, whoever asks and however often: kinds of an ApiError.
+AUTH, GATEWAY, TLS = "auth", "gateway", "tls"
+# etcd's own words where RBAC is on: of the gateway to who has a certificate with a common name, and to who has none.
+_AUTH_WORDS = (
+    "CommonName of client sending a request against gateway",
+    "user name is empty",
+    "invalid auth token",
+    "permission denied",
+)
+
+# As a member tells of it in its status, which needs no quorum.
+_ALARM = re.compile(r"memberID:\s*(\d{1,20})\b.{0,40}?alarm:\s*([A-Z]+)")
+
 _ACTIVE_PEER = re.compile(r"^etcd_network_active_peers\{([^}]*)\}\s+([0-9.eE+-]+)\s*$", re.MULTILINE)
 _LABEL = re.compile(r'([A-Za-z_]+)="([^"]*)"')
 
@@ -48,11 +61,16 @@ RESTART_LEASE_SECONDS = 45
 
 
 class ApiError(ServiceError):
-    """A request to etcd got no answer or a refusal. ``code`` is the gateway's gRPC status where it gave one."""
+    """A request to etcd got no answer or a refusal. ``code`` is the gateway's gRPC status where it gave one.
 
-    def __init__(self, message: str, *, code: int | None = None, **details: t.Any) -> None:
+    ``kind`` is set where no request can succeed until somebody changes something: ``AUTH`` (RBAC is on), ``GATEWAY``
+    (it is switched off), ``TLS`` (certificates or CA do not fit).
+    """
+
+    def __init__(self, message: str, *, code: int | None = None, kind: str | None = None, **details: t.Any) -> None:
         super().__init__(message, **details)
         self.code = code
+        self.kind = kind
 
 
 class LockHeldError(ServiceError):
@@ -79,6 +97,14 @@ class LiveMember:
 
 
 @dataclass(frozen=True)
+class Alarm:
+    """An alarm that is raised for a member: ``NOSPACE`` or ``CORRUPT``."""
+
+    member_id: str
+    alarm: str
+
+
+@dataclass(frozen=True)
 class Status:
     """The answer of a member about itself; ids in hex. ``leader`` is None where it knows none."""
 
@@ -89,6 +115,7 @@ class Status:
     raft_index: int
     version: str
     is_learner: bool
+    alarms: tuple[Alarm, ...] = ()
 
 
 def client_context(ca_file: str | None, cert_file: str | None, key_file: str | None) -> ssl.SSLContext | None:
@@ -178,7 +205,19 @@ class Client:
             raft_index=_integer(answer.get("raftIndex")),
             version=str(answer.get("version") or ""),
             is_learner=bool(answer.get("isLearner")),
+            alarms=parse_alarms(answer.get("errors")),
         )
+
+    def version(self, url: str) -> str:
+        """The version that runs at the URL. No gateway and no RBAC keeps it back."""
+        status, body = self._request(url, "GET", "/version")
+        try:
+            found = json.loads(body)["etcdserver"]
+        except (ValueError, KeyError, TypeError):
+            found = None
+        if status != 200 or not isinstance(found, str):
+            raise ApiError(f"{url}/version: HTTP {status}, not etcd's answer", url=url)
+        return found
 
     def count_keys(self, url: str) -> int:
         """The number of keys that the member at the URL has; needs no quorum."""
@@ -218,9 +257,12 @@ class Client:
         if status == 200 and isinstance(answer, dict) and "error" not in answer:
             return answer
         if status == 404 and not isinstance(answer, dict):
-            raise ApiError(f"{url}{path}: HTTP 404: is --enable-grpc-gateway=false set there?", url=url)
+            raise ApiError(f"{url}{path}: HTTP 404: is --enable-grpc-gateway=false set there?", kind=GATEWAY, url=url)
         problem, code = _gateway_error(answer)
-        raise ApiError(f"{url}{path}: HTTP {status}{f': {problem}' if problem else ''}", code=code, url=url)
+        # Not every refusal is JSON: the gateway's own are plain text.
+        problem = problem or ("" if isinstance(answer, dict) else _first_line(body))
+        kind = AUTH if any(words in problem for words in _AUTH_WORDS) else None
+        raise ApiError(f"{url}{path}: HTTP {status}{f': {problem}' if problem else ''}", code=code, kind=kind, url=url)
 
     def _request(self, url: str, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
         host, port, is_tls = _split_url(url)
@@ -240,7 +282,8 @@ class Client:
                 return response.status, response.readline(_ANSWER_BYTES)
             return response.status, response.read(_ANSWER_BYTES)
         except (OSError, UnicodeError, http.client.HTTPException) as exc:
-            raise ApiError(f"{url}{path}: {_reason(exc)}", url=url) from exc
+            kind = TLS if isinstance(exc, ssl.SSLError) else None
+            raise ApiError(f"{url}{path}: {_reason(exc)}", kind=kind, url=url) from exc
         finally:
             connection.close()
 
@@ -345,6 +388,13 @@ def parse_active_peers(text: str) -> dict[str, int]:
     return found
 
 
+def parse_alarms(errors: t.Any) -> tuple[Alarm, ...]:
+    """The alarms among the errors of a member's status, in their order, each once."""
+    texts = [text for text in errors if isinstance(text, str)] if isinstance(errors, list) else []
+    found = [match for text in texts for match in _ALARM.findall(text)]
+    return tuple(dict.fromkeys(Alarm(_hex(number), name) for number, name in found))
+
+
 def _split_url(url: str) -> tuple[str, int, bool]:
     try:
         parts = urllib.parse.urlsplit(url)
@@ -365,6 +415,11 @@ def _gateway_error(answer: t.Any) -> tuple[str, int | None]:
     code = source.get("code", source.get("grpc_code"))
     problem = source.get("message") or source.get("error") or ""
     return " ".join(str(problem).split())[:300], code if isinstance(code, int) else None
+
+
+def _first_line(body: bytes) -> str:
+    lines = body[:2000].decode("utf-8", "replace").strip().splitlines()
+    return " ".join("".join(c if c.isprintable() else " " for c in lines[0]).split())[:300] if lines else ""
 
 
 def _reason(exc: BaseException) -> str:
@@ -397,9 +452,13 @@ def _hex(value: t.Any) -> str:
 
 
 __all__ = (
+    "AUTH",
+    "GATEWAY",
     "REQUEST_SECONDS",
     "RESTART_LEASE_ID",
     "RESTART_LEASE_SECONDS",
+    "TLS",
+    "Alarm",
     "ApiError",
     "Client",
     "Health",
@@ -411,4 +470,5 @@ __all__ = (
     "client_context",
     "count_keys_plain",
     "parse_active_peers",
+    "parse_alarms",
 )

@@ -17,7 +17,12 @@ from dataclasses import dataclass
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._peer_credentials import Request, plan_credentials
-from ansible_collections.ringfence.etcd.plugins.module_utils._service import WantedUnit, plan_present, plan_written
+from ansible_collections.ringfence.etcd.plugins.module_utils._service import (
+    WantedUnit,
+    check_new_program,
+    plan_present,
+    plan_written,
+)
 
 CREDENTIALS, SERVICE = "credentials", "service"
 
@@ -76,7 +81,7 @@ def _credentials_due(wanted: WantedHost) -> t.Iterator[Due]:
 
 def _service_due(wanted: WantedHost) -> t.Iterator[Due]:
     try:
-        # A new text is checked by systemd and etcd when it is about to be written, once.
+        # What systemd and etcd say of a new text is told apart from what is due: it keeps the whole run from going on.
         plan = (
             plan_present(wanted.unit, False, check_mode=True, check_new_text=False)
             if wanted.managed
@@ -91,8 +96,21 @@ def _service_due(wanted: WantedHost) -> t.Iterator[Due]:
         yield _due(SERVICE, reason["code"], reason["text"])
 
 
+def unit_problem(wanted: WantedHost, pid: int | None) -> str | None:
+    """What systemd or this host's etcd has against the unit as it ought to be; None where nothing.
+
+    They are asked where the text is new or its program is another than the one that runs, which is when a run would
+    come to grief at the first host's restart, or after some hosts have their units already.
+    """
+    try:
+        check_new_program(wanted.unit, wanted.managed, pid)
+    except RingfenceError as exc:
+        return str(exc)
+    return None
+
+
 def _due(part: str, code: str, text: str) -> Due:
     return {"part": part, "code": code, "text": text}
 
 
-__all__ = ("CREDENTIALS", "SERVICE", "Due", "WantedHost", "host_due")
+__all__ = ("CREDENTIALS", "SERVICE", "Due", "WantedHost", "host_due", "unit_problem")

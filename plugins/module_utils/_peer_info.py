@@ -20,6 +20,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._commands import ru
 from ansible_collections.ringfence.etcd.plugins.module_utils._der import certificate_facts, iso_time, read_certificates
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import FileError, InputError, RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._files import describe, os_error, owner_name, read_file
+from ansible_collections.ringfence.etcd.plugins.module_utils._live import Entrance, entrance_of, running_version
 from ansible_collections.ringfence.etcd.plugins.module_utils._other_etcd import other_etcd, told_by_unit
 from ansible_collections.ringfence.etcd.plugins.module_utils._peer_credentials import (
     CA,
@@ -31,6 +32,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import (
     ProcessFacts,
     main_pid,
     process_facts,
+    runs_from,
     show,
     written_after_start,
 )
@@ -42,7 +44,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._unit import (
     seal_is_valid,
     seal_of,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._wal import read_identity
+from ansible_collections.ringfence.etcd.plugins.module_utils._wal import read_identity, was_formed
 
 _VERSION = re.compile(r"^etcd Version: (\d+\.\d+\.\d+\S*)\s*$", re.MULTILINE)
 _VERSION_SECONDS = 10.0
@@ -102,13 +104,15 @@ def peer_info(
     settings = service["unit"]["settings"]
     if data_dir is None and settings is not None and os.path.isabs(settings["data_dir"]):
         data_dir = settings["data_dir"]
+    etcd = etcd_facts(etcd_binary)
+    service["process"]["version"] = process_version(service["process"], etcd)
     return {
         "time": iso_time(now),
-        "etcd": etcd_facts(etcd_binary),
+        "etcd": etcd,
         "user": user_facts(owner),
         "credentials": credentials_facts(directory, name, now),
         **service,
-        "data": data_facts(data_dir),
+        "data": data_facts(data_dir, settings["flags"].get("wal-dir") if settings is not None else None),
         "other_etcd": other,
     }
 
@@ -159,6 +163,18 @@ def etcd_facts(binary: str) -> dict[str, t.Any]:
             f"{binary} {'is no file' if os.path.exists(binary) else 'does not exist'}: install etcd, or name its path"
         )
     return facts
+
+
+def process_version(process: t.Mapping[str, t.Any], etcd: t.Mapping[str, t.Any]) -> str | None:
+    """The version that runs, which need not be the program's that lies there now; None where that can't be told.
+
+    Where the program was replaced, the process is asked, and its own file is not run: that would be done as root.
+    """
+    if process["pid"] is None:
+        return None
+    if etcd["version"] is not None and runs_from(process["pid"], etcd["binary"]):
+        return t.cast(str, etcd["version"])
+    return running_version(entrance_of(process["settings"], Entrance()))
 
 
 def etcd_version(binary: str) -> str:
@@ -215,20 +231,22 @@ def credentials_facts(directory: str, name: str, now: datetime.datetime) -> dict
     return {CA: ca, CERTIFICATE: certificate, PRIVATE_KEY: private_key}
 
 
-def data_facts(directory: str | None) -> dict[str, t.Any]:
-    """Which member of which cluster the data folder belongs to."""
+def data_facts(directory: str | None, wal_dir: str | None = None) -> dict[str, t.Any]:
+    """Which member of which cluster the data folder belongs to. ``wal_dir``: where its log is, if not in it."""
     facts: dict[str, t.Any] = {
         "directory": directory,
         "exists": False,
         "member_id": None,
         "cluster_id": None,
+        "formed": None,
         "problem": None,
     }
     if directory is not None:
         try:
             # An empty folder, made before etcd's first start, is no data.
             facts["exists"] = describe(os.path.join(directory, "member"))["state"] != "absent"
-            facts["member_id"], facts["cluster_id"] = read_identity(directory) or (None, None)
+            facts["formed"] = was_formed(directory, wal_dir) if facts["exists"] else None
+            facts["member_id"], facts["cluster_id"] = read_identity(directory, wal_dir) or (None, None)
         except RingfenceError as exc:
             facts["problem"] = str(exc)
     return facts
@@ -255,6 +273,7 @@ def _service_facts(unit: str, unit_directory: str | None) -> tuple[dict[str, t.A
             "pid": None,
             "active_state": None,
             "sub_state": None,
+            "version": None,
             "seal": None,
             "settings": None,
             "newer_files": [],

@@ -31,8 +31,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._der import (
     read_revoked,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError, RingfenceError
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd_api import Client
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd_api import client_context as api_context
 from ansible_collections.ringfence.etcd.plugins.module_utils._files import read_file
 from ansible_collections.ringfence.etcd.plugins.module_utils._handshake import (
     ACCEPTED,
@@ -42,7 +40,8 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._handshake import (
     client_context,
     meet,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._host_due import Due, WantedHost, host_due
+from ansible_collections.ringfence.etcd.plugins.module_utils._host_due import WantedHost, host_due, unit_problem
+from ansible_collections.ringfence.etcd.plugins.module_utils._live import NOT_ASKED, Entrance, entrance_of, live_facts
 from ansible_collections.ringfence.etcd.plugins.module_utils._peer_info import peer_info
 from ansible_collections.ringfence.etcd.plugins.module_utils._service import WantedUnit
 from ansible_collections.ringfence.etcd.plugins.module_utils._tls_check import Material, check_pair
@@ -55,7 +54,6 @@ UNKNOWN_CA = "unknown_ca"
 # etcd's Go says bad certificate for each of these; TLS 1.2 says handshake failure where there is no certificate.
 _AMBIGUOUS_ALERTS = ("bad certificate", "certificate unknown", "unsupported certificate")
 _THREADS = 32
-_CLIENT_API_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
@@ -272,17 +270,32 @@ def probe_node(params: t.Mapping[str, t.Any], now: datetime.datetime) -> dict[st
         "problem": None,
         "unreadable_files": [],
         "revoked": [],
-        "live_members": None,
-        "live_members_problem": None,
-        "due": None if params["unit_content"] is None else _due(params, info),
+        **_live(params, info),
+        "due": None,
+        "unit_problem": None,
         "info": info,
     }
+    if params["unit_content"] is not None:
+        wanted = _wanted(params, info)
+        found.update(due=host_due(wanted), unit_problem=unit_problem(wanted, info["process"]["pid"]))
     if found["called"]:
         found.update(_met(params, targets, info, now))
     return found
 
 
-def _due(params: t.Mapping[str, t.Any], info: t.Mapping[str, t.Any]) -> list[Due]:
+def _live(params: t.Mapping[str, t.Any], info: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """What the member itself tells of its cluster, whether or not the others are called."""
+    if not (params["call"] == "always" or info["process"]["running"] or info["data"]["exists"]):
+        return dict(NOT_ASKED)
+    given = Entrance(
+        params["client_url"], params["client_ca_file"], params["client_cert_file"], params["client_key_file"]
+    )
+    # A process that nobody here started may be any etcd; with the files that were given, it has to be this one.
+    settings = info["process"]["settings"] if info["process"]["seal"] else None
+    return live_facts(entrance_of(settings, given))
+
+
+def _wanted(params: t.Mapping[str, t.Any], info: t.Mapping[str, t.Any]) -> WantedHost:
     unit = WantedUnit(
         name=params["unit"],
         text=params["unit_content"],
@@ -293,10 +306,9 @@ def _due(params: t.Mapping[str, t.Any], info: t.Mapping[str, t.Any]) -> list[Due
         unit_directory=params["unit_directory"] or WantedUnit.unit_directory,
     )
     found = info["credentials"]
-    wanted = WantedHost(
+    return WantedHost(
         params["directory"], unit, params["manage_service"], found["ca"]["pem"], found["certificate"]["pem"]
     )
-    return host_due(wanted)
 
 
 def _met(
@@ -314,16 +326,11 @@ def _met(
         if params[f"{case}_certificate"] is not None:
             callers.append(_stranger(case, params[f"{case}_certificate"], params[f"{case}_private_key"]))
     callers.append(Caller(NO_CERTIFICATE, client_context(None)))
-    live, live_problem = live_members(
-        params["client_url"], params["client_ca_file"], params["client_cert_file"], params["client_key_file"]
-    )
     return {
         "probes": _served_once(probe_all(callers, targets, params["timeout_seconds"], now), now),
         "problem": problem,
         "unreadable_files": unreadable,
         "revoked": sorted(_own_revoked(info)),
-        "live_members": live,
-        "live_members_problem": live_problem,
     }
 
 
@@ -405,29 +412,6 @@ def unreadable_files(info: t.Mapping[str, t.Any], owner: str) -> list[dict[str, 
     return [{"path": path, "text": barrier.text} for path, barrier in barriers if barrier is not None]
 
 
-def live_members(
-    url: str | None, ca_file: str | None, cert_file: str | None, key_file: str | None
-) -> tuple[list[dict[str, t.Any]] | None, str | None]:
-    """The members as the cluster itself lists them, asked at this member's own client URL; or why that is not known."""
-    if url is None:
-        return None, "no client URL was given"
-    try:
-        client = Client(api_context(ca_file, cert_file, key_file), _CLIENT_API_SECONDS)
-        found = client.member_list(url)
-    except RingfenceError as exc:
-        return None, str(exc)
-    members = [
-        {
-            "member_id": member.member_id,
-            "name": member.name,
-            "peer_urls": list(member.peer_urls),
-            "is_learner": member.is_learner,
-        }
-        for member in found
-    ]
-    return members, None
-
-
 __all__ = (
     "MEMBER",
     "NO_CERTIFICATE",
@@ -437,7 +421,6 @@ __all__ = (
     "Explained",
     "Target",
     "explain",
-    "live_members",
     "probe_all",
     "probe_node",
     "target_of",

@@ -86,6 +86,16 @@ class Found:
     def is_running(self) -> bool:
         return self.process is not None
 
+    def is_started_by(self, text: str) -> bool:
+        """Whether the process has a text's arguments; taken for true where a restart would not bring them.
+
+        So it is with a drop-in, which the next start would take too, and behind a script, which may add its own.
+        """
+        command = exec_command(text)
+        if self.process is None or self.properties.get("DropInPaths") or self.process["argv"][:1] != command[:1]:
+            return True
+        return self.process["argv"] == command
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -208,7 +218,7 @@ def is_other_etcd(found: Found, data_dir: str) -> bool:
 
 
 def restart_reasons(
-    found: Found, seal: str | None, program: str | None, trust_bundle_changed: bool
+    found: Found, seal: str | None, program: str | None, trust_bundle_changed: bool, text: str | None = None
 ) -> tuple[Reason, ...]:
     """Why the running process needs a restart; empty where none runs."""
     if found.process is None:
@@ -216,6 +226,10 @@ def restart_reasons(
     reasons: list[Reason] = []
     if seal is not None and found.process["environ_seal"] != seal:
         reasons.append({"code": "unit_changed", "text": "the unit was changed since the process was started"})
+    elif text is not None and not found.is_started_by(text):
+        reasons.append(
+            {"code": "flags_differ", "text": "the process was started with other flags than the unit's (a drop-in?)"}
+        )
     if trust_bundle_changed:
         reasons.append(
             {"code": "trust_bundle_changed", "text": "etcd reads its trust bundle at start only, and it was changed"}
@@ -274,7 +288,7 @@ def plan_present(wanted: WantedUnit, trust_bundle_changed: bool, check_mode: boo
         running=bool(starts) or (found.is_running and not is_other_etcd(found, wanted.data_dir)),
         restart_due=()
         if starts or is_other_etcd(found, wanted.data_dir)
-        else restart_reasons(found, seal, deployed["program"], stale),
+        else restart_reasons(found, seal, deployed["program"], stale, wanted.text),
         warnings=tuple(warnings),
         diff=_diff(wanted, found.text, files),
     )
@@ -312,6 +326,21 @@ def _plan_files(wanted: WantedUnit, uid: int | None, gid: int | None, make_unit_
     )
 
 
+def check_new_program(wanted: WantedUnit, managed: bool, pid: int | None = None) -> None:
+    """ServiceError where systemd or this host's etcd does not take a text that is new to one of them.
+
+    ``pid``: the unit's process, where one runs.
+    """
+    check_unit_text(wanted)
+    is_new = _text_at(wanted.path) != wanted.text
+    if is_new and managed:
+        _systemd.require_systemd()
+        _systemd.verify_unit(wanted.text, wanted.name, missing_program_is_fine=True)
+    process = None if is_new or pid is None else _systemd.process_facts(pid)
+    if is_new or (process and _systemd.program_was_replaced(process, exec_command(wanted.text)[0])):
+        _check_flags(wanted)
+
+
 def _check_flags(wanted: WantedUnit) -> None:
     program, *arguments = exec_command(wanted.text)
     _systemd.check_arguments(program, arguments)
@@ -345,7 +374,7 @@ def restart_due_now(
     if deployed is not None and is_other_etcd(found, deployed["data_dir"]):
         return []
     stale = trust_bundle_changed or _trust_bundle_is_newer(found)
-    return list(restart_reasons(found, seal_of(text), deployed["program"] if deployed else None, stale))
+    return list(restart_reasons(found, seal_of(text), deployed["program"] if deployed else None, stale, text))
 
 
 class SystemdUnit:

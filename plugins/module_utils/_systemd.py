@@ -228,6 +228,15 @@ def program_was_replaced(facts: ProcessFacts, program: str) -> bool:
     return (now.st_dev, now.st_ino) != (then.st_dev, then.st_ino)
 
 
+def runs_from(pid: int, program: str) -> bool:
+    """Whether a process was started from this very file. What it was started from is never run: it may be anybody's."""
+    try:
+        now, then = os.stat(program), os.stat(f"/proc/{pid}/exe")
+    except OSError:
+        return False
+    return (now.st_dev, now.st_ino) == (then.st_dev, then.st_ino)
+
+
 def written_after_start(path: str, properties: t.Mapping[str, str]) -> bool:
     """Whether a file's content is newer than the unit's main process."""
     value = properties.get("ExecMainStartTimestampMonotonic", "")
@@ -288,6 +297,7 @@ __all__ = (
     "program_was_replaced",
     "require_systemd",
     "restart_no_block",
+    "runs_from",
     "show",
     "stop",
     "verify_unit",

@@ -13,15 +13,24 @@ Note that this module util is PRIVATE to the collection. It can have breaking ch
 from __future__ import annotations
 
 import os
+import stat
+import typing as t
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import FileError
 from ansible_collections.ringfence.etcd.plugins.module_utils._files import os_error
 
 _METADATA_TYPE = 1
+_ENTRY_TYPE = 2
 _CHECKSUM_TYPE = 4
+# Of an entry; the others change the membership, and a cluster's first ones are written by each member for itself.
+_NORMAL_ENTRY = 0
+
+_FIRST_LOG = "0000000000000000-0000000000000000.wal"
 
 # The head that is read: the two records are some 80 bytes; metadata that is longer than this is no etcd's.
 _HEAD_BYTES = 4096
+# How far a first log is read for the first entry of a leader: behind one record of some 200 bytes for each member.
+_FIRST_ENTRIES_BYTES = 256 * 1024
 
 
 def read_identity(data_dir: str, wal_dir: str | None = None) -> tuple[str, str] | None:
@@ -52,6 +61,57 @@ def read_identity(data_dir: str, wal_dir: str | None = None) -> tuple[str, str] 
         "or move it away and let the member join anew",
         path=os.path.join(folder, names[0]),
     )
+
+
+def was_formed(data_dir: str, wal_dir: str | None = None) -> bool | None:
+    """Whether the cluster of a data folder ever had a leader; None where that can't be told.
+
+    A member that waits for its first quorum has written the membership that it was told, and nothing else: the first
+    leader begins with an entry of its own, and there is none without a quorum.
+    """
+    folder = wal_dir or os.path.join(data_dir, "member", "wal")
+    try:
+        names = [name for name in os.listdir(folder) if name.endswith(".wal")]
+        snapshots = os.listdir(os.path.join(data_dir, "member", "snap"))
+    except OSError:
+        return None
+    if not names:
+        return None
+    if names != [_FIRST_LOG] or any(name.endswith(".snap") for name in snapshots):
+        return True
+    try:
+        return _has_leaders_entry(_start_of(os.path.join(folder, _FIRST_LOG)))
+    except (OSError, ValueError):
+        return None
+
+
+def _start_of(path: str) -> bytes:
+    """The first bytes of a regular file; the folder is the etcd user's, who could put anything there."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise ValueError(f"{path} is no regular file")
+        content = b""
+        while len(content) < _FIRST_ENTRIES_BYTES:
+            more = os.read(descriptor, _FIRST_ENTRIES_BYTES - len(content))
+            if not more:
+                break
+            content += more
+        return content
+    finally:
+        os.close(descriptor)
+
+
+def _has_leaders_entry(data: bytes) -> bool:
+    while len(data) >= 8 and int.from_bytes(data[:8], "little"):
+        record, data = _record(data)
+        content = record.get(3)
+        is_entry = record.get(1) == _ENTRY_TYPE and isinstance(content, bytes)
+        if is_entry and _fields(t.cast(bytes, content)).get(1, _NORMAL_ENTRY) == _NORMAL_ENTRY:
+            return True
+    if len(data) < 8:
+        raise ValueError("it does not end where it was read to")
+    return False
 
 
 def identity_of(head: bytes) -> tuple[str, str]:
@@ -120,4 +180,4 @@ def _varint(data: bytes, position: int) -> tuple[int, int]:
     raise ValueError("a record's number is too long")
 
 
-__all__ = ("identity_of", "read_identity")
+__all__ = ("identity_of", "read_identity", "was_formed")

@@ -570,6 +570,13 @@ process:
       type: str
       returned: always
       sample: running
+    version:
+      description: >-
+        The version of etcd that runs. Where the program was replaced since, it is what the process itself answers at
+        its client URL; null where it does not answer, and where none runs.
+      type: str
+      returned: always
+      sample: 3.5.16
     seal:
       description: >-
         The seal of the unit that it was started with; a restart is due where it differs from RV(unit.seal).
@@ -619,6 +626,13 @@ data:
       type: str
       returned: always
       sample: cdf818194e3a8c32
+    formed:
+      description: >-
+        Whether its cluster has ever had a leader; false where the member still waits for its first quorum, null where
+        there is no data or where that can't be told.
+      type: bool
+      returned: always
+      sample: true
     problem:
       description: >-
         One line that says what can't be read or makes no sense, with the way out; null where nothing is

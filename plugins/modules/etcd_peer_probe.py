@@ -57,7 +57,8 @@ options:
     type: str
   client_url:
     description:
-      - This member's client URL, at which the live list of members is asked for. Without it that list is not known.
+      - This member's client URL, at which the live list of members is asked for, with the three files below. Of a
+        process that runs, the URL and the files that it was started with count instead.
     type: str
   client_ca_file:
     description: Trust bundle for O(client_url), a path on the host.
@@ -148,7 +149,7 @@ time:
   type: str
   sample: '2026-11-24T09:00:00Z'
 called:
-  description: Whether it called the others, which O(call) says. Otherwise the next six are empty.
+  description: Whether it called the others, which O(call) says. Otherwise the next four are empty.
   returned: success
   type: bool
   sample: true
@@ -227,7 +228,9 @@ revoked:
   elements: str
   sample: []
 live_members:
-  description: The members as the cluster lists them; V(null) where that is not known.
+  description:
+    - The members as the cluster lists them, asked at this host's own member wherever it runs or has data, whether or
+      not the others are called; V(null) where that is not known.
   returned: success
   type: list
   elements: dict
@@ -245,15 +248,43 @@ live_members:
       type: list
       elements: str
       sample: ['https://10.0.0.1:2380']
+    client_urls:
+      description: Its client URLs, empty for one that was never started.
+      type: list
+      elements: str
+      sample: ['https://10.0.0.1:2379']
     is_learner:
       description: Whether it is a learner.
       type: bool
       sample: false
 live_members_problem:
-  description: Why the live list is not known; V(null) where it is.
+  description: Why the live list is not known; V(null) where it is, or where the member was not asked.
   returned: success
   type: str
   sample: null
+live_obstacle:
+  description:
+    - The kind of RV(live_members_problem), where it stays until somebody does something about it. V(auth) is RBAC,
+      under which etcd's gateway refuses a certificate with a common name; V(gateway), that the gateway is switched
+      off; V(tls), that the certificates do not fit. V(null) for any other, and where there is no problem.
+  returned: success
+  type: str
+  sample: null
+live_alarms:
+  description: The alarms that are raised in the cluster; V(null) where that is not known.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    member_id:
+      description: The ID of the member that it is raised for, in hex.
+      type: str
+      sample: 8e9e05c52164694d
+    alarm:
+      description: V(NOSPACE) or V(CORRUPT).
+      type: str
+      sample: NOSPACE
+  sample: []
 due:
   description:
     - What M(ringfence.etcd.etcd_peer_credentials) and M(ringfence.etcd.etcd_peer_service) would change on this host, or
@@ -274,6 +305,14 @@ due:
       type: str
   sample:
     - {part: credentials, code: mode, text: '/etc/etcd/pki/etcd-1.key: mode'}
+unit_problem:
+  description:
+    - What systemd or this host's etcd has against O(unit_content), where it differs from the unit that is there, or
+      where the program was replaced since the process was started from it; V(null) where nothing, and without
+      O(unit_content).
+  returned: success
+  type: str
+  sample: null
 info:
   description: What M(ringfence.etcd.etcd_peer_info) returns.
   returned: success

@@ -212,7 +212,7 @@ restart_due:
   contains:
     code:
       description:
-        - One of V(unit_changed), V(trust_bundle_changed), V(binary_replaced).
+        - One of V(unit_changed), V(flags_differ), V(trust_bundle_changed), V(binary_replaced).
       type: str
     text:
       description:

@@ -120,6 +120,43 @@ def test_lease_grant(
 
 
 @pytest.mark.parametrize(
+    ("status", "body", "kind", "words"),
+    [
+        # As etcd 3.5.16 says it to who has a certificate with a common name, and to who has none.
+        (
+            400,
+            "CommonName of client sending a request against gateway will be ignored and not used as expected\n",
+            _etcd_api.AUTH,
+            "HTTP 400: CommonName of client sending a request against gateway will be ignored",
+        ),
+        (400, {"error": "etcdserver: user name is empty", "code": 3}, _etcd_api.AUTH, "user name is empty"),
+        (401, {"error": "etcdserver: invalid auth token", "code": 16}, _etcd_api.AUTH, "invalid auth token"),
+        (404, "404 page not found\n", _etcd_api.GATEWAY, "HTTP 404"),
+        (429, {"code": 8, "message": "etcdserver: mvcc: database space exceeded"}, None, "database space exceeded"),
+        (400, " \n", None, "HTTP 400"),
+        (400, "<html>\x1b[31m\n" + "x" * 9000, None, "HTTP 400: <html> [31m"),
+    ],
+)
+def test_a_refusal_is_told_in_its_own_words(
+    status: int, body: t.Any, kind: str | None, words: str, server: GatewayServer
+) -> None:
+    server.answers["/v3/cluster/member/list"] = (status, body)
+    with pytest.raises(_etcd_api.ApiError) as caught:
+        CLIENT.member_list(server.url)
+    assert caught.value.kind == kind and words in str(caught.value)
+    assert str(caught.value).isprintable() and len(str(caught.value)) < 500
+
+
+def test_alarms_of_a_status() -> None:
+    found = _etcd_api.parse_alarms(
+        ["memberID:10276657743932975437 alarm:NOSPACE ", "etcdserver: no leader", "memberID:1  alarm:CORRUPT", 7, None]
+    )
+    assert found == (_etcd_api.Alarm("8e9e05c52164694d", "NOSPACE"), _etcd_api.Alarm("1", "CORRUPT"))
+    for errors in (None, "memberID:1 alarm:NOSPACE", {}, [], ["memberID:" + "9" * 99 + " alarm:NOSPACE"]):
+        assert _etcd_api.parse_alarms(errors) == ()
+
+
+@pytest.mark.parametrize(
     ("answer", "alive"),
     [
         ('{"result":{"header":{},"ID":"5","TTL":"45"}}\n', True),

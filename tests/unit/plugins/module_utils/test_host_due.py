@@ -440,7 +440,6 @@ EMPTY: dict[str, t.Any] = {
     "unreadable_files": [],
     "revoked": [],
     "live_members": None,
-    "live_members_problem": None,
 }
 
 
@@ -473,6 +472,8 @@ def test_whom_it_calls(call: str, is_running: bool, called: bool, node: Node, mo
         ]
     else:
         assert {key: found[key] for key in EMPTY} == EMPTY
+        # Its own member is asked wherever it runs.
+        assert found["live_members_problem"] == ("no client URL was given" if is_running else None)
 
 
 def test_nobody_asks_what_is_due_without_a_unit(node: Node) -> None:

@@ -27,7 +27,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._peer_probe import 
     NO_CERTIFICATE,
     STRANGER,
     UNKNOWN_CA,
-    live_members,
     probe_node,
     unreadable_files,
 )
@@ -41,7 +40,6 @@ from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certific
     key_pem,
     revocation_list,
 )
-from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.gateway_server import running
 
 CA, OTHER_CA = issue("etcd peer CA", is_ca=True), issue("other CA", is_ca=True)
 SERVER = issue("etcd-2.example.com", CA)
@@ -329,37 +327,3 @@ def test_files_that_etcd_s_user_can_not_read(node: Node) -> None:
 def test_no_such_user(node: Node) -> None:
     found = unreadable_files(info_of(node), "no-such-user")
     assert found == [{"path": "", "text": "there is no user no-such-user on this host"}]
-
-
-def test_the_live_list_of_members() -> None:
-    with running() as gateway:
-        gateway.answers["/v3/cluster/member/list"] = (
-            200,
-            {
-                "members": [
-                    {"ID": "10276657743932975437", "name": "etcd-1", "peerURLs": ["https://10.0.0.1:2380"]},
-                    {"ID": "1", "peerURLs": ["https://10.0.0.2:2380"], "isLearner": True},
-                ]
-            },
-        )
-        found, problem = live_members(gateway.url, None, None, None)
-        assert problem is None and found is not None
-        assert sorted(found, key=lambda member: str(member["member_id"])) == [
-            {"member_id": "1", "name": "", "peer_urls": ["https://10.0.0.2:2380"], "is_learner": True},
-            {
-                "member_id": "8e9e05c52164694d",
-                "name": "etcd-1",
-                "peer_urls": ["https://10.0.0.1:2380"],
-                "is_learner": False,
-            },
-        ]
-        gateway.answers.clear()
-        found, problem = live_members(gateway.url, None, None, None)
-        assert found is None and "HTTP 404" in str(problem)
-    for url, ca_file, line in (
-        (f"http://127.0.0.1:{ports.CLOSED_PORT}", None, "connection refused"),
-        ("x", None, "client URL"),
-        ("https://127.0.0.1:2379", "/none/ca.crt", "/none/ca.crt"),
-    ):
-        found, problem = live_members(url, ca_file, None, None)
-        assert found is None and line in str(problem) and "\n" not in str(problem)

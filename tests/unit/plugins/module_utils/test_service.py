@@ -76,6 +76,69 @@ def test_a_running_member_is_never_restarted(host: Host, deployed: _service.Want
     assert _service.restart_due_now("etcd.service", str(tmp_path), False) == list(plan.restart_due)
 
 
+def test_a_process_with_other_arguments_than_the_unit(host: Host, deployed: _service.WantedUnit) -> None:
+    """A drop-in that was taken away again: the seal is the unit's, and what runs is not."""
+    assert host.process is not None
+    argv = [*host.process["argv"], "--peer-cert-allowed-cn=anybody"]
+    host.process = t.cast(_systemd.ProcessFacts, {**host.process, "argv": argv})
+    plan = _service.plan_present(deployed, False, False)
+    assert [reason["code"] for reason in plan.restart_due] == ["flags_differ"] and not plan.changed
+    due = _service.restart_due_now(deployed.name, deployed.unit_directory, False)
+    assert [reason["code"] for reason in due] == ["flags_differ"]
+    # As long as it is there, the next start would take it too.
+    host.properties["DropInPaths"] = "/etc/systemd/system/etcd.service.d/open.conf"
+    assert _service.plan_present(deployed, False, False).restart_due == ()
+    # What a script starts may have more.
+    host.properties["DropInPaths"] = ""
+    host.process["argv"][0] = "/opt/etcd/etcd"
+    assert _service.plan_present(deployed, False, False).restart_due == ()
+
+
+def program_that_refuses(folder: pathlib.Path, flag: str) -> pathlib.Path:
+    """An etcd that does not know one flag."""
+    path = folder / "refusing-etcd"
+    path.write_text(
+        f'#!/bin/sh\ncase "$*" in *{flag}*) echo "flag provided but not defined: -{flag}" >&2; exit 2;; esac\n'
+    )
+    path.chmod(0o755)
+    return path
+
+
+def test_a_new_text_is_tried_before_any_host_gets_it(host: Host, tmp_path: pathlib.Path) -> None:
+    need_root()
+    program = program_that_refuses(tmp_path, "enable-v2")
+    text = seal_unit(text_of(str(tmp_path / "data"), " --enable-v2").replace("/usr/bin/etcd", str(program)))
+    wanted = wanted_unit(tmp_path, text=text)
+    for managed in (True, False):
+        with pytest.raises(ServiceError, match="flag provided but not defined: -enable-v2"):
+            _service.check_new_program(wanted, managed)
+    # There already, and no process of another program: nobody is asked.
+    (tmp_path / "etcd.service").write_text(text)
+    host.calls.clear()
+    _service.check_new_program(wanted, True)
+    _service.check_new_program(wanted, False)
+    assert host.calls == []
+    host.complaint = "systemd does not take the unit"
+    _service.check_new_program(wanted, True)
+    (tmp_path / "etcd.service").write_text("")
+    with pytest.raises(ServiceError, match="systemd does not take the unit"):
+        _service.check_new_program(wanted, True)
+
+
+def test_a_program_that_was_exchanged_is_tried_with_the_unit_that_is_there(
+    host: Host, deployed: _service.WantedUnit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(_systemd, "check_arguments", lambda program, arguments: asked.append(program))
+    _service.check_new_program(deployed, True, 1)
+    assert asked == []
+    monkeypatch.setattr(_systemd, "program_was_replaced", lambda facts, program: True)
+    _service.check_new_program(deployed, True)
+    assert asked == []
+    _service.check_new_program(deployed, True, 1)
+    assert asked == ["/usr/bin/etcd"]
+
+
 def test_a_changed_trust_bundle(host: Host, deployed: _service.WantedUnit) -> None:
     plan = _service.plan_present(deployed, True, False)
     assert [reason["code"] for reason in plan.restart_due] == ["trust_bundle_changed"]

@@ -228,6 +228,15 @@ def test_program_was_replaced(sleeper: subprocess.Popen[bytes], tmp_path: pathli
     assert not _systemd.program_was_replaced(started_as_other, str(other))
 
 
+def test_which_file_a_process_was_started_from(sleeper: subprocess.Popen[bytes], tmp_path: pathlib.Path) -> None:
+    program = os.path.realpath(f"/proc/{sleeper.pid}/exe")
+    assert _systemd.runs_from(sleeper.pid, program)
+    assert not _systemd.runs_from(sleeper.pid, "/bin/sh") and not _systemd.runs_from(sleeper.pid, "/none")
+    sleeper.kill()
+    sleeper.wait()
+    assert not _systemd.runs_from(sleeper.pid, program)
+
+
 def test_written_after_start(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "ca.crt"
     path.write_text("x")

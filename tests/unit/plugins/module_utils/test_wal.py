@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import FileError
-from ansible_collections.ringfence.etcd.plugins.module_utils._wal import identity_of, read_identity
+from ansible_collections.ringfence.etcd.plugins.module_utils._wal import identity_of, read_identity, was_formed
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.ordinary_user import ordinary_user
 
 # The first 112 bytes of the logs of real etcds, and the ids that these printed when they started.
@@ -21,6 +22,36 @@ HEAD_3_6_16 = bytes.fromhex(
     "040000000000008408041000000000001f0000000000008108011084de9af4021a1508cd8fb1cd8abccaa4fd0110b084"
     "9ed7bf81bf8502000e000000000000820805109ac9be960c1a040800100000006f00000000000081080210d59c9dfd05"
     "1a65080110011801225d0800100018cd"
+)
+# The first of three members of a real etcd 3.5.16: alone, waiting for the others, and a few seconds after they came.
+WAITING = bytes.fromhex(
+    "040000000000008408041000000000001f00000000000081080110919fd4b60f1a1508a59c808a92aeddce3610aad3c1"
+    "e1e1e79ddf8101000e00000000000082080510fcdbc3c1011a040800100000006e00000000000082080210cda89bc70a"
+    "1a64080110011801225c0800100018a59c808a92aeddce36224c7b226964223a33393335343330373738313431323831"
+    "3832392c227065657255524c73223a5b22687474703a2f2f3132372e302e302e313a3239333831225d2c226e616d6522"
+    "3a226d31227d00006f0000000000008108021098a0929f081a65080110011802225d08001000189fa18fd2859e84e684"
+    "01224c7b226964223a393536393034313933323734383035303539312c227065657255524c73223a5b22687474703a2f"
+    "2f3132372e302e302e313a3239333833225d2c226e616d65223a226d33227d007000000000000000080210b7e7d59503"
+    "1a66080110011803225e0800100018c38e83a1fbf9f485b901224d7b226964223a313333333339383430313037393432"
+    "32333432372c227065657255524c73223a5b22687474703a2f2f3132372e302e302e313a3239333832225d2c226e616d"
+    "65223a226d32227d10000000000000000803108ef798bc071a06080110001803"
+)
+FORMED = bytes.fromhex(
+    "040000000000008408041000000000001f00000000000081080110919fd4b60f1a1508a59c808a92aeddce3610aad3c1"
+    "e1e1e79ddf8101000e00000000000082080510fcdbc3c1011a040800100000006e00000000000082080210cda89bc70a"
+    "1a64080110011801225c0800100018a59c808a92aeddce36224c7b226964223a33393335343330373738313431323831"
+    "3832392c227065657255524c73223a5b22687474703a2f2f3132372e302e302e313a3239333831225d2c226e616d6522"
+    "3a226d31227d00006f0000000000008108021098a0929f081a65080110011802225d08001000189fa18fd2859e84e684"
+    "01224c7b226964223a393536393034313933323734383035303539312c227065657255524c73223a5b22687474703a2f"
+    "2f3132372e302e302e313a3239333833225d2c226e616d65223a226d33227d007000000000000000080210b7e7d59503"
+    "1a66080110011803225e0800100018c38e83a1fbf9f485b901224d7b226964223a313333333339383430313037393432"
+    "32333432372c227065657255524c73223a5b22687474703a2f2f3132372e302e302e313a3239333832225d2c226e616d"
+    "65223a226d32227d10000000000000000803108ef798bc071a06080110001803190000000000008708031086e7fb800a"
+    "1a0f0802109fa18fd2859e84e6840118030000000000000010000000000000000802109dabc6aa0b1a06080010021804"
+    "9a00000000000086080210a0d1de9c091a8f01080010021805228601088286a89efbc2e8cfd00112035055541a262f30"
+    "2f6d656d626572732f383463633130663035613433643039662f6174747269627574657322357b226e616d65223a226d"
+    "33222c22636c69656e7455524c73223a5b22687474703a2f2f3132372e302e302e313a3239333933225d7d2800320038"
+    "0048005000580060006800700078008001000000000000009900000000000087080210d388e6d9081a8e010800100218"
 )
 IDENTITY_3_4_23 = ("2e1259d415f2a040", "48276a8f75b6a87")
 IDENTITY_3_6_16 = ("fd4929e0a9ac47cd", "20afc0bfae78230")
@@ -103,3 +134,48 @@ def test_a_log_that_can_not_be_read(tmp_path: pathlib.Path) -> None:
     (tmp_path / "member" / "wal" / "0.wal").mkdir(parents=True)
     with pytest.raises(FileError, match=r"can't read .*/member/wal/0\.wal: Is a directory"):
         read_identity(str(tmp_path))
+
+
+FIRST_LOG = "0000000000000000-0000000000000000.wal"
+
+
+def make_snapshots(data_dir: pathlib.Path, *names: str) -> None:
+    folder = data_dir / "member" / "snap"
+    folder.mkdir(parents=True)
+    for name in ("db", *names):
+        (folder / name).write_bytes(b"")
+
+
+@pytest.mark.parametrize(("log", "formed"), [(WAITING, False), (FORMED, True)], ids=["waiting", "formed"])
+def test_a_cluster_is_formed_when_it_has_had_a_leader(log: bytes, formed: bool, tmp_path: pathlib.Path) -> None:
+    make_snapshots(tmp_path)
+    write_log(tmp_path, FIRST_LOG, log + bytes(8192))
+    assert was_formed(str(tmp_path)) is formed
+    assert was_formed(str(tmp_path), wal_dir=str(tmp_path / "member" / "wal")) is formed
+
+
+def test_what_is_written_after_a_while_is_of_a_formed_cluster(tmp_path: pathlib.Path) -> None:
+    write_log(tmp_path, FIRST_LOG, WAITING + bytes(64))
+    make_snapshots(tmp_path, "0000000000000002-0000000000000a01.snap")
+    assert was_formed(str(tmp_path)) is True
+    (tmp_path / "member" / "snap" / "0000000000000002-0000000000000a01.snap").unlink()
+    assert was_formed(str(tmp_path)) is False
+    write_log(tmp_path, "0000000000000001-0000000000001000.wal", b"")
+    assert was_formed(str(tmp_path)) is True
+
+
+@pytest.mark.parametrize("log", [b"", b"x" * 7, b"x" * 600, WAITING[:300], WAITING], ids=len)
+def test_in_doubt_it_is_not_known(log: bytes, tmp_path: pathlib.Path) -> None:
+    """A log that is cut short says nothing: what would come next may be the leader's entry."""
+    assert was_formed(str(tmp_path)) is None
+    make_snapshots(tmp_path)
+    assert was_formed(str(tmp_path)) is None
+    write_log(tmp_path, FIRST_LOG, log)
+    assert was_formed(str(tmp_path)) is None
+
+
+def test_a_log_that_is_no_file_is_not_waited_for(tmp_path: pathlib.Path) -> None:
+    make_snapshots(tmp_path)
+    (tmp_path / "member" / "wal").mkdir()
+    os.mkfifo(tmp_path / "member" / "wal" / FIRST_LOG)
+    assert was_formed(str(tmp_path)) is None

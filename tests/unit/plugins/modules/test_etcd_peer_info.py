@@ -199,14 +199,16 @@ def test_a_folder_that_may_not_be_entered(tmp_path: pathlib.Path, monkeypatch: p
 
 
 def test_data(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    nothing = {"exists": False, "member_id": None, "cluster_id": None, "problem": None}
+    nothing = {"exists": False, "member_id": None, "cluster_id": None, "formed": None, "problem": None}
     assert data_facts(None) == {"directory": None, **nothing}
     # An empty folder is no data: the role makes it before the first start.
     assert data_facts(str(tmp_path)) == {"directory": str(tmp_path), **nothing}
     (tmp_path / "member" / "wal").mkdir(parents=True)
     assert data_facts(str(tmp_path)) == {"directory": str(tmp_path), **nothing, "exists": True}
-    monkeypatch.setattr(_peer_info, "read_identity", lambda directory: ("a1", "b2"))
-    assert (data_facts(str(tmp_path))["member_id"], data_facts(str(tmp_path))["cluster_id"]) == ("a1", "b2")
+    monkeypatch.setattr(_peer_info, "read_identity", lambda directory, wal_dir: ("a1", wal_dir))
+    monkeypatch.setattr(_peer_info, "was_formed", lambda directory, wal_dir: wal_dir == "/log")
+    found = data_facts(str(tmp_path), "/log")
+    assert (found["member_id"], found["cluster_id"], found["formed"]) == ("a1", "/log", True)
     monkeypatch.undo()
     (tmp_path / "member" / "wal" / "0000000000000000-0000000000000000.wal").write_bytes(b"garbage" * 9)
     assert "no etcd write-ahead log" in data_facts(str(tmp_path))["problem"]

@@ -1,0 +1,100 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a member that runs answers at its own client URL: who is in the cluster, its alarms, its version.
+
+It is asked by what its process was started with: a unit that is about to be written may name another port, another CA
+or no TLS, and then nobody would answer.
+
+Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.ringfence.etcd.plugins.module_utils._errors import RingfenceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd_api import ApiError, Client, client_context
+
+_ANSWER_SECONDS = 3.0
+
+# What is told of a member that was not asked.
+NOT_ASKED: t.Mapping[str, t.Any] = {
+    "live_members": None,
+    "live_members_problem": None,
+    "live_obstacle": None,
+    "live_alarms": None,
+}
+
+
+@dataclass(frozen=True)
+class Entrance:
+    """A client URL and the files on this host with which it is asked."""
+
+    url: str | None = None
+    ca_file: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
+
+    def client(self) -> Client:
+        files = (self.ca_file, self.cert_file, self.key_file)
+        return Client(client_context(*files) if any(files) else None, _ANSWER_SECONDS)
+
+
+def entrance_of(settings: t.Mapping[str, t.Any] | None, otherwise: Entrance) -> Entrance:
+    """Where and how a process with these settings is asked; ``otherwise`` where they don't say, or none runs."""
+    if settings is None:
+        return otherwise
+    url = next(iter(settings["client_urls"]), None)
+    if url is None:
+        return otherwise
+    files = settings["files"]
+    if not url.startswith("https://"):
+        return Entrance(url)
+    if not (files["trusted_ca_file"] and files["cert_file"] and files["key_file"]):
+        return Entrance(url, otherwise.ca_file, otherwise.cert_file, otherwise.key_file)
+    return Entrance(url, files["trusted_ca_file"], files["cert_file"], files["key_file"])
+
+
+def live_facts(entrance: Entrance) -> dict[str, t.Any]:
+    """The members as the cluster lists them and its alarms, or why they are not known."""
+    facts = dict(NOT_ASKED)
+    if entrance.url is None:
+        facts["live_members_problem"] = "no client URL was given"
+        return facts
+    try:
+        client = entrance.client()
+        facts["live_members"] = [
+            {
+                "member_id": member.member_id,
+                "name": member.name,
+                "peer_urls": list(member.peer_urls),
+                "client_urls": list(member.client_urls),
+                "is_learner": member.is_learner,
+            }
+            for member in client.member_list(entrance.url)
+        ]
+        alarms = client.status(entrance.url).alarms
+        facts["live_alarms"] = [{"member_id": alarm.member_id, "alarm": alarm.alarm} for alarm in alarms]
+    except ApiError as exc:
+        facts["live_obstacle"] = exc.kind
+        if facts["live_members"] is None:
+            facts["live_members_problem"] = str(exc)
+    except RingfenceError as exc:
+        facts["live_members_problem"] = str(exc)
+    return facts
+
+
+def running_version(entrance: Entrance) -> str | None:
+    """The version that runs there, in its own words; None where it does not answer."""
+    if entrance.url is None:
+        return None
+    try:
+        return entrance.client().version(entrance.url)
+    except RingfenceError:
+        return None
+
+
+__all__ = ("NOT_ASKED", "Entrance", "entrance_of", "live_facts", "running_version")

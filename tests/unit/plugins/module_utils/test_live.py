@@ -1,0 +1,176 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a member tells at its client URL, and by what it is asked: real requests to a server that answers as etcd."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import shutil
+import subprocess
+import typing as t
+
+import pytest
+from ansible_collections.ringfence.etcd.plugins.module_utils._live import (
+    NOT_ASKED,
+    Entrance,
+    entrance_of,
+    live_facts,
+    running_version,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._peer_info import process_version
+from ansible_collections.ringfence.etcd.plugins.module_utils._unit import deployed_from_arguments
+from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import peer_port as ports
+from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.gateway_server import GatewayServer, running
+
+LIST, STATUS = "/v3/cluster/member/list", "/v3/maintenance/status"
+MEMBERS = {
+    "members": [
+        {
+            "ID": "10276657743932975437",
+            "name": "etcd-1",
+            "peerURLs": ["https://10.0.0.1:2380"],
+            "clientURLs": ["https://10.0.0.1:2379"],
+        },
+        {"ID": "1", "peerURLs": ["https://10.0.0.2:2380"], "isLearner": True},
+    ]
+}
+# As etcd 3.5.16 says it.
+RBAC = "CommonName of client sending a request against gateway will be ignored and not used as expected\n"
+NO_SPACE = {"version": "3.5.16", "errors": ["memberID:10276657743932975437 alarm:NOSPACE "]}
+
+
+@pytest.fixture
+def gateway() -> t.Iterator[GatewayServer]:
+    with running() as server:
+        server.answers[LIST] = (200, MEMBERS)
+        server.answers[STATUS] = (200, {"version": "3.5.16"})
+        yield server
+
+
+def test_the_list_and_that_there_is_no_alarm(gateway: GatewayServer) -> None:
+    found = live_facts(Entrance(gateway.url))
+    assert found.keys() == NOT_ASKED.keys()
+    assert found["live_members_problem"] is None and found["live_obstacle"] is None and found["live_alarms"] == []
+    assert sorted(found["live_members"], key=lambda member: str(member["member_id"])) == [
+        {
+            "member_id": "1",
+            "name": "",
+            "peer_urls": ["https://10.0.0.2:2380"],
+            "client_urls": [],
+            "is_learner": True,
+        },
+        {
+            "member_id": "8e9e05c52164694d",
+            "name": "etcd-1",
+            "peer_urls": ["https://10.0.0.1:2380"],
+            "client_urls": ["https://10.0.0.1:2379"],
+            "is_learner": False,
+        },
+    ]
+
+
+def test_an_alarm_is_told_with_its_member(gateway: GatewayServer) -> None:
+    gateway.answers[STATUS] = (200, NO_SPACE)
+    alarms = live_facts(Entrance(gateway.url))["live_alarms"]
+    assert alarms == [{"member_id": "8e9e05c52164694d", "alarm": "NOSPACE"}]
+
+
+def test_a_list_without_a_status_is_a_list(gateway: GatewayServer) -> None:
+    del gateway.answers[STATUS]
+    found = live_facts(Entrance(gateway.url))
+    assert len(found["live_members"]) == 2 and found["live_alarms"] is None and found["live_members_problem"] is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "obstacle", "words"),
+    [
+        ((400, RBAC), "auth", "HTTP 400: CommonName of client sending a request"),
+        ((400, {"error": "etcdserver: user name is empty", "code": 3}), "auth", "user name is empty"),
+        ((404, "404 page not found\n"), "gateway", "--enable-grpc-gateway=false"),
+        ((503, {"error": "etcdserver: no leader", "code": 14}), None, "no leader"),
+    ],
+)
+def test_what_stays_until_somebody_does_something(
+    gateway: GatewayServer, answer: tuple[int, t.Any], obstacle: str | None, words: str
+) -> None:
+    gateway.answers[LIST] = answer
+    found = live_facts(Entrance(gateway.url))
+    assert (found["live_members"], found["live_alarms"], found["live_obstacle"]) == (None, None, obstacle)
+    assert words in found["live_members_problem"] and "\n" not in found["live_members_problem"]
+
+
+@pytest.mark.parametrize(
+    ("entrance", "words"),
+    [
+        (Entrance(), "no client URL was given"),
+        (Entrance(f"http://127.0.0.1:{ports.CLOSED_PORT}"), "connection refused"),
+        (Entrance("x"), "client URL"),
+        (Entrance("https://127.0.0.1:2379", "/none/ca.crt"), "/none/ca.crt"),
+    ],
+)
+def test_why_nothing_is_known(entrance: Entrance, words: str) -> None:
+    found = live_facts(entrance)
+    assert found["live_members"] is None and found["live_obstacle"] is None
+    assert words in found["live_members_problem"] and "\n" not in found["live_members_problem"]
+    assert running_version(entrance) is None
+
+
+def test_the_version_that_runs(gateway: GatewayServer) -> None:
+    gateway.answers["/version"] = (200, {"etcdserver": "3.5.16", "etcdcluster": "3.5.0"})
+    assert running_version(Entrance(gateway.url)) == "3.5.16"
+    for answer in ((200, "garbage"), (200, {"etcdserver": 3}), (200, []), (404, "")):
+        gateway.answers["/version"] = answer
+        assert running_version(Entrance(gateway.url)) is None
+
+
+GIVEN = Entrance("https://10.0.0.1:2479", "/new/ca.crt", "/new/own.crt", "/new/own.key")
+FILES = ("--trusted-ca-file=/old/ca.crt", "--cert-file=/old/own.crt", "--key-file=/old/own.key")
+
+
+@pytest.mark.parametrize(
+    ("flags", "wanted"),
+    [
+        (("--advertise-client-urls=http://10.0.0.1:2379", *FILES), Entrance("http://10.0.0.1:2379")),
+        (
+            ("--advertise-client-urls=https://10.0.0.1:2379,http://127.0.0.1:1", *FILES),
+            Entrance("https://10.0.0.1:2379", "/old/ca.crt", "/old/own.crt", "/old/own.key"),
+        ),
+        (
+            ("--advertise-client-urls=https://10.0.0.1:2379",),
+            Entrance("https://10.0.0.1:2379", "/new/ca.crt", "/new/own.crt", "/new/own.key"),
+        ),
+        (FILES, GIVEN),
+    ],
+)
+def test_it_is_asked_by_what_its_process_was_started_with(flags: tuple[str, ...], wanted: Entrance) -> None:
+    assert entrance_of(deployed_from_arguments(["/usr/bin/etcd", *flags]), GIVEN) == wanted
+    assert entrance_of(None, GIVEN) == GIVEN
+
+
+def test_a_program_that_was_exchanged_is_not_the_version_that_runs(
+    gateway: GatewayServer, tmp_path: pathlib.Path
+) -> None:
+    """The process is asked, and what it was started from is not run: that may be anybody's who has the etcd user."""
+    gateway.answers["/version"] = (200, {"etcdserver": "3.5.16"})
+    program, ran = tmp_path / "etcd", tmp_path / "ran"
+    shutil.copy("/bin/sleep", program)
+    etcd = {"binary": str(program), "version": "3.6.16"}
+    with subprocess.Popen([str(program), "60"]) as started:
+        try:
+            while os.path.realpath(f"/proc/{started.pid}/exe") != str(program):
+                pass
+            settings = deployed_from_arguments(["/usr/bin/etcd", f"--advertise-client-urls={gateway.url}"])
+            process = {"pid": started.pid, "settings": settings}
+            assert process_version(process, etcd) == "3.6.16" and gateway.asked == []
+            program.rename(tmp_path / "old")
+            program.write_text(f"#!/bin/sh\ntouch {ran}\n")
+            program.chmod(0o755)
+            assert process_version(process, etcd) == "3.5.16"
+            gateway.answers.clear()
+            assert process_version(process, etcd) is None
+        finally:
+            started.kill()
+    assert process_version({"pid": None, "settings": None}, etcd) is None and not ran.exists()
