@@ -35,6 +35,25 @@ _FENCE_BREAKERS = {
     "experimental-peer-skip-client-san-verification": "a stolen certificate would work from any address",
     "force-new-cluster": "the other members would be dropped",
 }
+# Flags without which nobody could tell whether a member may be restarted, or with which it would be no member at all.
+_NEED_BREAKERS = {
+    "listen-client-http-urls": "members are asked at their client URLs before each restart, and would answer there no "
+    "more",
+    "enable-grpc-gateway": "members are asked by the gateway before each restart, and would answer no more",
+    "client-cert-allowed-hostname": "members ask each other with their own certificates before each restart, and would "
+    "be refused",
+    "discovery": "etcd refuses to start with both a discovery and the members that the role names",
+    "discovery-endpoints": "etcd refuses to start with both a discovery and the members that the role names",
+    "discovery-srv": "etcd refuses to start with both a discovery and the members that the role names",
+    "discovery-token": "etcd refuses to start with both a discovery and the members that the role names",
+    "proxy": "etcd would be a proxy and no member",
+    "unsafe-no-fsync": "a power cut would lose writes that were acknowledged",
+    "help": "etcd would print its help and end",
+    "h": "etcd would print its help and end",
+    "version": "etcd would print its version and end",
+}
+# Go's strconv.ParseBool, as text and as the booleans of YAML.
+_GO_TRUE = frozenset(("1", "t", "T", "true", "TRUE", "True"))
 _FLAG_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
@@ -158,8 +177,9 @@ def _extra_flags(extra: t.Mapping[str, t.Any], rendered: t.Container[str]) -> li
     for name, value in sorted(extra.items()):
         if not _FLAG_NAME.fullmatch(name):
             raise InputError(f"etcd_peer_tls_extra_flags: {name!r} is no flag's name: write it without dashes in front")
-        if name in _FENCE_BREAKERS:
-            raise InputError(f"etcd_peer_tls_extra_flags: --{name} is refused: {_FENCE_BREAKERS[name]}: leave it out")
+        broken = _what_it_breaks(name, flag_value(name, value))
+        if broken is not None:
+            raise InputError(f"etcd_peer_tls_extra_flags: --{name} is refused: {broken}: leave it out")
         if name in rendered:
             raise InputError(
                 f"etcd_peer_tls_extra_flags: --{name} is set by the role: use the role's own variable for it, or "
@@ -167,6 +187,13 @@ def _extra_flags(extra: t.Mapping[str, t.Any], rendered: t.Container[str]) -> li
             )
         flags.append((name, flag_value(name, value)))
     return flags
+
+
+def _what_it_breaks(name: str, value: str) -> str | None:
+    """What a flag would take away from the fence or from the role; None where nothing."""
+    if name == "enable-grpc-gateway" and value in _GO_TRUE:
+        return None
+    return _FENCE_BREAKERS.get(name) or _NEED_BREAKERS.get(name)
 
 
 def flag_value(name: str, value: t.Any) -> str:

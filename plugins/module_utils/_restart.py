@@ -24,9 +24,17 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._etcd_api import (
     Lock,
     LockHeldError,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._obstacles import (
+    ALARM_REMEDIES,
+    OBSTACLE_REMEDIES,
+    alarm_in,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._unit import Reason
 
 _PAUSE_SECONDS = 1.0
+
+# Reasons that no waiting takes away, and whose text says what to do.
+_LASTING = frozenset(("alarm", "api_auth", "api_gateway"))
 
 
 @dataclass(frozen=True)
@@ -102,10 +110,18 @@ def may_restart(me: str, others_health: t.Iterable[MemberHealth]) -> list[Reason
                 }
             )
         elif member.problem is not None:
-            reasons.append({"code": "member_unhealthy", "text": f"{member.name} is not healthy: {member.problem}"})
+            reasons.append(_unhealthy(member))
     well = [member for member in voters if member.is_started and member.problem is None]
     reasons += _broken_links(well, well)
     return reasons
+
+
+def _unhealthy(member: MemberHealth) -> Reason:
+    alarm = alarm_in(member.problem or "")
+    if alarm is None:
+        return {"code": "member_unhealthy", "text": f"{member.name} is not healthy: {member.problem}"}
+    text = f"{member.name} is not healthy, alarm {alarm} is raised: {ALARM_REMEDIES[alarm]}"
+    return {"code": "alarm", "text": text}
 
 
 def is_back(me: MemberHealth, others_health: t.Iterable[MemberHealth]) -> list[Reason]:
@@ -151,7 +167,9 @@ def live_members(client: Client, urls: t.Iterable[str]) -> list[LiveMember]:
         try:
             return client.member_list(url)
         except ApiError as exc:
-            problem = problem or exc
+            # One that says why nobody can be asked says more than one that is down.
+            if problem is None or (problem.kind is None and exc.kind is not None):
+                problem = exc
     raise problem or ApiError("no member's client URL was given")
 
 
@@ -249,6 +267,14 @@ def restart_guarded(
             lock.release()
             return due
         lock.release()
+        lasting = [reason for reason in against if reason["code"] in _LASTING]
+        if lasting:
+            raise RefusedError(
+                f"{cluster.me} is not restarted: {'; '.join(dict.fromkeys(reason['text'] for reason in lasting))}",
+                member=cluster.me,
+                reasons=against,
+                restart_due=due,
+            )
         if clock.now() >= deadline:
             raise RefusedError(
                 f"{cluster.me} is not restarted: {'; '.join(reason['text'] for reason in against)} "
@@ -272,6 +298,10 @@ def _take_turn(cluster: Cluster, client: Client, lock: Lock) -> list[Reason]:
     except LockHeldError:
         return [{"code": "lock_held", "text": "another run restarts a member of this cluster right now"}]
     except ApiError as exc:
+        alarm = alarm_in(str(exc))
+        if alarm is not None:
+            text = f"the cluster does not give the restart lock, alarm {alarm} is raised: {ALARM_REMEDIES[alarm]}"
+            return [{"code": "alarm", "text": text}]
         return [{"code": "lock_failed", "text": f"the cluster does not give the restart lock: {exc}"}]
     # Until the lock was taken another run may have restarted a member: what counts is what is seen under the lock.
     against, _is_alone = _why_not(cluster, client, lock.keep)
@@ -290,6 +320,9 @@ def _why_not(
         if not cluster.others:
             # The only member that the user knows of does not answer: restarting it takes nothing away.
             return [], True
+        if exc.kind in OBSTACLE_REMEDIES:
+            text = f"a member answers, and {OBSTACLE_REMEDIES[exc.kind]} ({exc})"
+            return [{"code": f"api_{exc.kind}", "text": text}], False
         return [{"code": "no_member_answers", "text": f"no member tells who is in the cluster: {exc}"}], False
     if view.me is None:
         text = f"the cluster that answers does not list {cluster.me} as a member"
@@ -337,6 +370,9 @@ def _what_is_missing(
     try:
         view = look(client, cluster, with_me=True, between=between)
     except ApiError as exc:
+        if f"api_{exc.kind}" in _LASTING:
+            # Who is a member is not told, and won't be: what those say of themselves whom the user names has to do.
+            return _who_is_unwell(client, cluster, between), View(None, ())
         return [{"code": "no_member_answers", "text": f"no member tells who is in the cluster: {exc}"}], None
     wanted = {cluster.me, *expect}
     listed = {member.name for member in (view.me, *view.others) if member is not None}
@@ -345,6 +381,17 @@ def _what_is_missing(
         for name in sorted(wanted - listed)
     ]
     return reasons + (is_back(view.me, view.others) if view.me is not None else []), view
+
+
+def _who_is_unwell(client: Client, cluster: Cluster, between: t.Callable[[], object]) -> list[Reason]:
+    """Who of those that the user names is not healthy by its own account, which no RBAC keeps back."""
+    unwell = []
+    for name, url in sorted(cluster.client_urls.items()):
+        between()
+        health = client.health(url)
+        if not health.healthy:
+            unwell.append(_unhealthy(MemberHealth(name, "", health.problem or "no reason given")))
+    return unwell
 
 
 def _wait_for_process(unit: Unit, timeout_seconds: float, clock: Clock) -> None:

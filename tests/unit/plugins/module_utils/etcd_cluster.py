@@ -35,23 +35,29 @@ def _write_certificates(folder: pathlib.Path) -> None:
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key()), critical=False)
         .sign(ca_key, hashes.SHA256())
     )
-    alternative_names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-    leaf = (
-        base.subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "member")]))
-        .public_key(key.public_key())
-        .serial_number(2)
-        .add_extension(x509.SubjectAlternativeName(alternative_names), critical=False)
-        .add_extension(
-            x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False
-        )
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False)
-        .sign(ca_key, hashes.SHA256())
-    )
     (folder / "ca.crt").write_bytes(ca.public_bytes(serialization.Encoding.PEM))
-    (folder / "member.crt").write_bytes(leaf.public_bytes(serialization.Encoding.PEM))
     (folder / "member.key").write_bytes(
         key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
+    alternative_names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    # Of one key: the members', and one without a common name, which only a client has.
+    for file, number, subject in (
+        ("member.crt", 2, x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "member")])),
+        ("nameless.crt", 3, x509.Name([])),
+    ):
+        leaf = (
+            base.subject_name(subject)
+            .public_key(key.public_key())
+            .serial_number(number)
+            .add_extension(x509.SubjectAlternativeName(alternative_names), critical=False)
+            .add_extension(
+                x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]),
+                critical=False,
+            )
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False)
+            .sign(ca_key, hashes.SHA256())
+        )
+        (folder / file).write_bytes(leaf.public_bytes(serialization.Encoding.PEM))
 
 
 def _free_ports(count: int) -> list[int]:

@@ -190,12 +190,29 @@ def test_a_logger_of_the_users_is_kept() -> None:
         ("peer-skip-client-san-verification", "stolen certificate"),
         ("experimental-peer-skip-client-san-verification", "stolen certificate"),
         ("force-new-cluster", "dropped"),
+        ("listen-client-http-urls", "asked at their client URLs"),
+        ("enable-grpc-gateway", "asked by the gateway"),
+        ("client-cert-allowed-hostname", "ask each other with their own certificates"),
+        ("discovery", "both a discovery and the members"),
+        ("discovery-srv", "both a discovery and the members"),
+        ("proxy", "no member"),
+        ("unsafe-no-fsync", "power cut"),
+        ("version", "print its version and end"),
+        ("help", "print its help and end"),
     ],
 )
 def test_extra_flags_that_would_break_the_fence_are_refused(name: str, words: str) -> None:
     with pytest.raises(InputError) as caught:
         flags(extra_flags={name: "x"})
     assert words in str(caught.value) and name.lstrip("-") in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [True, "true", "T", 1])
+def test_the_gateway_may_be_named(value: t.Any) -> None:
+    assert "enable-grpc-gateway" in flags(extra_flags={"enable-grpc-gateway": value})
+    for off in (False, "false", 0, "no"):
+        with pytest.raises(InputError, match="--enable-grpc-gateway is refused"):
+            flags(extra_flags={"enable-grpc-gateway": off})
 
 
 @pytest.mark.parametrize("value", [None, {"a": 1}])

@@ -13,7 +13,7 @@ import time
 import typing as t
 
 import pytest
-from ansible_collections.ringfence.etcd.plugins.module_utils import _etcd_api, _restart, _wal
+from ansible_collections.ringfence.etcd.plugins.module_utils import _etcd_api, _obstacles, _restart, _wal
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import RefusedError, ServiceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._unit import Reason
 
@@ -342,5 +342,65 @@ def test_one_member_alone(request: pytest.FixtureRequest, tmp_path: pathlib.Path
         _restart.wait_healthy(unit, members, client, 30)
         assert _restart.restart_guarded(unit, members, client, lambda: DUE, wait_seconds=0, timeout_seconds=30) == DUE
         assert len(unit.restarted_at) == 1
+    finally:
+        cluster.stop()
+
+
+@pytest.mark.parametrize("binary", BINARIES, ids=os.path.basename)
+def test_a_cluster_is_formed_once_it_has_had_a_leader(binary: str, tmp_path: pathlib.Path) -> None:
+    cluster = EtcdCluster(binary, tmp_path)
+    cluster.start("m1")
+    try:
+        deadline = time.monotonic() + 30
+        while _wal.was_formed(cluster.data_dir("m1")) is None:
+            assert time.monotonic() < deadline, cluster.log("m1")[-2000:]
+            time.sleep(0.1)
+        # For some rounds of elections that it can't win.
+        time.sleep(4)
+        assert _wal.was_formed(cluster.data_dir("m1")) is False
+        cluster.start("m2", "m3")
+        wait_until_linked(cluster)
+        assert [_wal.was_formed(cluster.data_dir(name)) for name in cluster.names] == [True] * 3
+    finally:
+        cluster.stop()
+    assert [_wal.was_formed(cluster.data_dir(name)) for name in cluster.names] == [True] * 3
+
+
+@pytest.mark.parametrize("binary", BINARIES, ids=os.path.basename)
+def test_alarms_and_role_based_access_control_are_told(binary: str, tmp_path: pathlib.Path) -> None:
+    cluster = EtcdCluster(binary, tmp_path, size=1)
+    cluster.start()
+    try:
+        client, url = client_of(cluster), cluster.client_urls["m1"]
+        deadline = time.monotonic() + 30
+        while not client.health(url).healthy:
+            assert time.monotonic() < deadline, cluster.log("m1")[-2000:]
+            time.sleep(0.1)
+        status = client.status(url)
+        assert status.alarms == () and client.version(url) == status.version
+        raised = {"action": "ACTIVATE", "memberID": str(int(status.member_id, 16)), "alarm": "NOSPACE"}
+        client._call(url, "/v3/maintenance/alarm", raised)
+        assert client.status(url).alarms == (_etcd_api.Alarm(status.member_id, "NOSPACE"),)
+        with pytest.raises(_etcd_api.ApiError) as caught:
+            _etcd_api.Lock(client, [url]).acquire()
+        assert _obstacles.alarm_in(str(caught.value)) == "NOSPACE"
+        assert not client.health(url).healthy
+        client._call(url, "/v3/maintenance/alarm", {**raised, "action": "DEACTIVATE"})
+        client._call(url, "/v3/auth/user/add", {"name": "root", "password": "x"})
+        client._call(url, "/v3/auth/role/add", {"name": "root"})
+        client._call(url, "/v3/auth/user/grant", {"user": "root", "role": "root"})
+        client._call(url, "/v3/auth/enable", {})
+        with pytest.raises(_etcd_api.ApiError) as caught:
+            client.member_list(url)
+        assert caught.value.kind == _etcd_api.AUTH
+        # What needs no gateway is told all the same.
+        assert client.health(url).healthy and client.version(url) == status.version
+        # The way on that is named: a client pair without a common name.
+        nameless = _etcd_api.client_context(cluster.ca_file, str(tmp_path / "nameless.crt"), cluster.key_file)
+        allowed = _etcd_api.Client(nameless)
+        assert [member.name for member in allowed.member_list(url)] == ["m1"]
+        lock = _etcd_api.Lock(allowed, [url])
+        lock.acquire()
+        lock.release()
     finally:
         cluster.stop()

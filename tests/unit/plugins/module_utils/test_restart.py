@@ -254,6 +254,74 @@ def test_refused_after_waiting(
     assert unit.clock.now() == 10.0
 
 
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [("auth", "RBAC switched on .auth enable.*etcdctl auth disable"), ("gateway", "take the flag out")],
+)
+def test_what_no_waiting_takes_away_is_told_at_once(kind: str, words: str, client: FakeClient, unit: FakeUnit) -> None:
+    """Also where another member is down, which says less."""
+
+    def refused(url: str) -> t.Any:
+        if url == "http://b":
+            raise ApiError("http://b: connection refused")
+        raise ApiError(f"{url}: HTTP 400: no", kind=kind)
+
+    client.member_list = refused  # type: ignore[method-assign]
+    with pytest.raises(RefusedError, match=words) as caught:
+        run(client, unit)
+    assert "bring the others back" not in str(caught.value) and "waited" not in str(caught.value)
+    assert caught.value.details["reasons"][0]["code"] == f"api_{kind}" and caught.value.details["restart_due"] == DUE
+    assert not unit.restarts and unit.clock.now() == 0.0
+
+
+def test_after_a_start_health_has_to_do_where_no_list_is_told(client: FakeClient, unit: FakeUnit) -> None:
+    """RBAC keeps the list of members back, and not whether they are well: a start is not waited for in vain."""
+
+    def refused(url: str) -> t.Any:
+        client._name(url)
+        raise ApiError(f"{url}: HTTP 400: no", kind="auth")
+
+    client.member_list = refused  # type: ignore[method-assign]
+    client.down.add("b")
+    unit.clock.events[3.0] = lambda: client.down.discard("b")
+    view = wait_healthy(unit, CLUSTER, client, 20, clock=unit.clock)
+    assert (view.me, view.others, unit.clock.now()) == (None, (), 3.0)
+    client.down.add("c")
+    with pytest.raises(ServiceError, match="not well within 5 seconds: c is not healthy: http://c: connection refused"):
+        wait_healthy(unit, CLUSTER, client, 5, clock=unit.clock)
+
+
+def test_an_alarm_is_told_with_its_remedy(client: FakeClient, unit: FakeUnit) -> None:
+    problem = "http://b/health: HTTP 503, not healthy (ALARM NOSPACE)"
+    client.health = lambda url: Health(url != "http://b", problem)  # type: ignore[method-assign]
+    with pytest.raises(
+        RefusedError, match="a is not restarted: b is not healthy, alarm NOSPACE is raised: compact and"
+    ):
+        run(client, unit)
+    assert not unit.restarts and unit.clock.now() == 0.0
+
+
+def test_a_lock_that_an_alarm_keeps_back(client: FakeClient, unit: FakeUnit) -> None:
+    """etcd 3.4 does not say why it is not healthy, and an alarm that is raised in this moment says it first here."""
+    client.lock_error = "http://b/v3/lease/grant: HTTP 429: etcdserver: mvcc: database space exceeded"
+    with pytest.raises(RefusedError, match="does not give the restart lock, alarm NOSPACE is raised: compact and"):
+        run(client, unit)
+    assert not unit.restarts and unit.clock.now() == 0.0
+
+
+def test_certificates_that_do_not_fit_are_waited_for(client: FakeClient, unit: FakeUnit) -> None:
+    """Another member may come back meanwhile, and answer."""
+    fine = client.member_list
+
+    def refused(url: str) -> t.Any:
+        if unit.clock.now() < 4:
+            raise ApiError("TLS: unknown ca", kind="tls")
+        return fine(url)
+
+    client.member_list = refused  # type: ignore[method-assign]
+    assert run(client, unit) == DUE and unit.restarts == [4.0]
+
+
 def test_what_changed_before_the_lock_was_taken_is_seen(client: FakeClient, unit: FakeUnit) -> None:
     grant = client.lease_grant
 

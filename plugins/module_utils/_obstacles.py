@@ -1,0 +1,47 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What keeps a restart from being guarded until somebody does something about it, and what that is. Pure.
+
+Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
+"""
+
+from __future__ import annotations
+
+import re
+
+_ONE_BY_ONE = "restart by force, one host at a time: --limit HOST -e etcd_peer_tls_force_restart=true"
+
+# By an ApiError's kind.
+OBSTACLE_REMEDIES = {
+    "auth": "its etcd has RBAC switched on (auth enable), under which its API refuses a member's certificate, so that "
+    "nobody can tell whether a restart is safe: switch it off for the run (etcdctl auth disable, then auth enable); "
+    f"or, where clients have a CA of their own, use a client pair without a common name; or {_ONE_BY_ONE}",
+    "gateway": "its etcd runs with --enable-grpc-gateway=false or --listen-client-http-urls, so that nobody can tell "
+    f"whether a restart is safe: take the flag out, and {_ONE_BY_ONE}",
+    "tls": "its client port refuses the client files that this run names, so that nobody can tell whether a restart is "
+    "safe: put back the CA and the pair that it was started with",
+}
+ALARM_REMEDIES = {
+    "NOSPACE": "compact and defragment (etcdctl compact REVISION, etcdctl defrag --cluster), then etcdctl alarm "
+    "disarm; where the data needs a larger quota (quota-backend-bytes), roll that out before the disarming, and "
+    f"{_ONE_BY_ONE}",
+    "CORRUPT": "its data differs from the others': remove that member, let it join with an empty data folder, then "
+    "etcdctl alarm disarm",
+}
+
+# Why a member that has an alarm is not healthy, in etcd's words.
+_ALARM = re.compile(r"\bALARM ([A-Z]+)\b")
+_NO_SPACE = "database space exceeded"
+
+
+def alarm_in(problem: str) -> str | None:
+    """The alarm that a refusal of etcd's is about."""
+    match = _ALARM.search(problem)
+    if match is not None and match.group(1) in ALARM_REMEDIES:
+        return match.group(1)
+    return "NOSPACE" if _NO_SPACE in problem else None
+
+
+__all__ = ("ALARM_REMEDIES", "OBSTACLE_REMEDIES", "alarm_in")
