@@ -43,6 +43,7 @@ _ARGUMENTS: dict[str, t.Any] = {
     "archive": {"type": "str", "default": ""},
     "archive_sha256": {"type": "str", "default": ""},
     "overrule_distribution_etcd": {"type": "bool", "default": False},
+    "force_restart": {"type": "bool", "default": False},
     "ca_certificate": {"type": "str"},
     "ca": {"type": "dict"},
     "key_type": {"type": "str", "choices": list(KEY_TYPES), "default": "ecdsa-p256"},
@@ -83,12 +84,13 @@ def _judged(given: dict[str, t.Any], members: list[Member], now: datetime.dateti
         archive=given["archive"] or "",
         archive_sha256=given["archive_sha256"] or "",
         overrule_distribution_etcd=given["overrule_distribution_etcd"],
+        force_restart=given["force_restart"],
         ca_certificate=given["ca_certificate"] or None,
         flag_settings=flag_settings_from(given["settings"]),
         time=now,
     )
     infos = {name: look["info"] for name, look in looks.items()}
-    cluster = Cluster(members, infos, question)
+    cluster = Cluster(members, infos, question, looks)
     wanted = Wanted(
         key_type=given["key_type"],
         validity_days=given["validity_days"],

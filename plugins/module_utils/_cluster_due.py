@@ -13,21 +13,18 @@ Note that this module util is PRIVATE to the collection. It can have breaking ch
 from __future__ import annotations
 
 import datetime
-import re
 import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.ringfence.etcd.plugins.module_utils import _certificate_rules as rules
 from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_facts import certificate_facts, issuer_facts
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import RingfenceError
-from ansible_collections.ringfence.etcd.plugins.module_utils._guards import Cluster, Info
+from ansible_collections.ringfence.etcd.plugins.module_utils._guard_values import Cluster, Info, is_install_due
 from ansible_collections.ringfence.etcd.plugins.module_utils._members import Member
 from ansible_collections.ringfence.etcd.plugins.module_utils._settled import certificate_due, certificate_name
 
 CA, CERTIFICATE, ETCD, HOST = "ca", "certificate", "etcd", "host"
 
-# The version in a release archive's name.
-_ARCHIVE_VERSION = re.compile(r"etcd-v([0-9]+\.[0-9]+\.[0-9]+)")
 # Only the dates of a certificate that is about to be issued depend on it.
 _BACKDATE_MINUTES = 60
 
@@ -90,14 +87,6 @@ def _install_due(member: Member, info: Info, wanted: Wanted) -> t.Iterator[Due]:
     etcd = info["etcd"]
     if is_install_due(etcd["found"], etcd["version"], wanted.install, wanted.archive):
         yield _due(member.name, ETCD, "install", f"etcd is to be installed (found: {etcd['version'] or 'none'})")
-
-
-def is_install_due(is_found: bool, version: str | None, install: str, archive: str) -> bool:
-    """Whether etcd is to be installed: it is missing, does not answer, or is not the version in the archive's name."""
-    if install == "none":
-        return False
-    meant = _ARCHIVE_VERSION.findall(archive) if install == "archive" else []
-    return not is_found or version is None or bool(meant and version not in meant)
 
 
 def _certificate_due(

@@ -15,92 +15,31 @@ from __future__ import annotations
 import datetime
 import re
 import typing as t
-from dataclasses import dataclass
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._der import iso_time, read_certificates
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._flags import (
-    FlagSettings,
     allowed_common_names,
     check_identity,
     etcd_flags,
     parse_version,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._members import Member
-
-Info = t.Mapping[str, t.Any]
+from ansible_collections.ringfence.etcd.plugins.module_utils._guard_values import (
+    Cluster,
+    Info,
+    Question,
+    Refusal,
+    version_to_start,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._guard_values import deployed as _deployed
+from ansible_collections.ringfence.etcd.plugins.module_utils._guard_values import has_data as _has_data
+from ansible_collections.ringfence.etcd.plugins.module_utils._guard_values import is_managed as _is_managed
+from ansible_collections.ringfence.etcd.plugins.module_utils._guards_membership import MEMBERSHIP_GUARDS
+from ansible_collections.ringfence.etcd.plugins.module_utils._guards_running import RUNNING_GUARDS, live_warnings
 
 _SHA256 = re.compile(r"[0-9A-Fa-f]{64}")
 # New certificates begin an hour before they are made: a clock that is behind by less takes them for valid.
 _CLOCK_TOLERANCE = datetime.timedelta(minutes=30)
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """Why a run does not go on: ``code`` for machines, ``text`` for people, in one line."""
-
-    code: str
-    text: str
-
-
-@dataclass(frozen=True)
-class Question:
-    """What a run is asked to do with a cluster, beside the members and the findings.
-
-    ``batch``: names of the members in this batch; ``play``: of those in the whole play (more than the batch with
-    ``serial``); ``leaving``: common names or member names that the user said are to go, in this run.
-    """
-
-    cluster_name: str
-    identity: str = "list"
-    batch: t.Collection[str] = ()
-    play: t.Collection[str] = ()
-    leaving: t.Collection[str] = ()
-    # "none", "package" or "archive"
-    install: str = "none"
-    archive: str = ""
-    archive_sha256: str = ""
-    overrule_distribution_etcd: bool = False
-    ca_certificate: str | None = None
-    flag_settings: FlagSettings | None = None
-    # None: the hosts' clocks are not compared with the controller's.
-    time: datetime.datetime | None = None
-
-
-@dataclass(frozen=True)
-class Cluster:
-    """The members that are wanted, what was found on those that were looked at (by member's name), and the question."""
-
-    members: t.Sequence[Member]
-    infos: t.Mapping[str, Info]
-    question: Question
-
-    def inspected(self) -> t.Iterator[tuple[Member, Info]]:
-        for member in self.members:
-            if member.name in self.infos:
-                yield member, self.infos[member.name]
-
-    def not_inspected(self) -> list[str]:
-        return [member.name for member in self.members if member.name not in self.infos]
-
-    def quorum(self) -> int:
-        return len(self.members) // 2 + 1
-
-
-def _has_data(info: Info) -> bool:
-    return bool((info.get("data") or {}).get("exists"))
-
-
-def _is_managed(info: Info) -> bool:
-    return bool((info.get("unit") or {}).get("managed"))
-
-
-def _deployed(info: Info) -> t.Iterator[t.Mapping[str, t.Any]]:
-    """What our unit on a host says, as written and as it runs."""
-    if _is_managed(info):
-        yield info["unit"].get("settings") or {}
-    if (info.get("process") or {}).get("seal"):
-        yield info["process"].get("settings") or {}
 
 
 def refuse_archive_without_sum(cluster: Cluster) -> t.Iterator[Refusal]:
@@ -139,7 +78,7 @@ def refuse_missing_binary(cluster: Cluster) -> t.Iterator[Refusal]:
 def refuse_version(cluster: Cluster) -> t.Iterator[Refusal]:
     """A list of common names locks every peer out before etcd 3.5.15."""
     for member, info in cluster.inspected():
-        version = (info.get("etcd") or {}).get("version")
+        version = version_to_start(cluster.question, info)
         if version:
             try:
                 check_identity(parse_version(version), cluster.question.identity, member.name)
@@ -217,8 +156,8 @@ def refuse_lost_name(cluster: Cluster) -> t.Iterator[Refusal]:
             "name_would_be_lost",
             f"common name {name} is allowed by the unit on {', '.join(holders)} and is not in this run's list "
             f"({', '.join(allowed_common_names(cluster.members))}): that member would be locked out; put it back "
-            "into the "
-            f"inventory, or say that it is to go with etcd_peer_tls_leaving: [{name}]",
+            "into the inventory; where it is to go for good, remove the member first (etcdctl member remove) and stop "
+            f"its etcd, then run with etcd_peer_tls_leaving: [{name}]",
         )
 
 
@@ -351,27 +290,6 @@ def refuse_distribution_etcd(cluster: Cluster) -> t.Iterator[Refusal]:
         )
 
 
-def refuse_unasked_join(cluster: Cluster) -> t.Iterator[Refusal]:
-    """A host without data that the living cluster was not formed with can't start: etcd wants ``member add`` first."""
-    known: set[str] = set()
-    living = False
-    for _member, info in cluster.inspected():
-        if _has_data(info):
-            living = True
-            for settings in _deployed(info):
-                known.update(settings.get("initial_cluster") or {})
-    for member, info in cluster.inspected():
-        if living and not _has_data(info) and member.name not in known:
-            yield Refusal(
-                "join_not_prepared",
-                f"member {member.name} is new to the running cluster {cluster.question.cluster_name}, and a run of "
-                "main forms "
-                "clusters only: leave it out of this run with --limit (the others then allow its name), add it with "
-                "etcdctl "
-                "member add, and start it by hand",
-            )
-
-
 def refuse_first_start_in_batches(cluster: Cluster) -> t.Iterator[Refusal]:
     """etcd's first start blocks until a quorum is there: with ``serial`` the first batch would wait for ever."""
     if any(_has_data(info) for _member, info in cluster.inspected()) or not cluster.infos:
@@ -400,7 +318,8 @@ _GUARDS: tuple[t.Callable[[Cluster], t.Iterator[Refusal]], ...] = (
     refuse_other_authority,
     refuse_distribution_etcd,
     refuse_foreign_data,
-    refuse_unasked_join,
+    *RUNNING_GUARDS,
+    *MEMBERSHIP_GUARDS,
     refuse_first_start_in_batches,
 )
 
@@ -427,6 +346,7 @@ def cluster_warnings(cluster: Cluster) -> list[str]:
             )
         for settings in _deployed(info):
             warnings.extend(f"member {member.name}: {warning['text']}" for warning in settings.get("warnings") or ())
+    warnings.extend(live_warnings(cluster))
     return list(dict.fromkeys(warnings))
 
 
@@ -456,6 +376,7 @@ def _short(fingerprint: str) -> str:
 
 __all__ = (
     "Cluster",
+    "Info",
     "Question",
     "Refusal",
     "certificate_requests",

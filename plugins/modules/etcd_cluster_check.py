@@ -15,6 +15,9 @@ description:
   - It refuses where a common name would leave the list of allowed ones unasked, where the hosts trust different CAs,
     where etcd's version would lock every peer out, where a data folder is another cluster's, where a host's clock is
     wrong, and so on.
+  - Of a cluster that lives, it refuses what would cut a member off, with the member list that the running ones tell. So
+    it is with another peer URL, client port, common name, data folder or minor version of etcd, with a member that has
+    lost its data, or that is to leave and was not removed yet.
   - Runs on the controller and asks no host for anything. It does not fail for what it finds; look at RV(refusals).
 author:
   - ringfence.etcd contributors (@ringfence)
@@ -71,6 +74,10 @@ options:
     default: ""
   overrule_distribution_etcd:
     description: Whether to override a service of the same name that has data of its own.
+    type: bool
+    default: false
+  force_restart:
+    description: Whether a restart that is due is to happen also where it can't be guarded, which is refused otherwise.
     type: bool
     default: false
   ca_certificate:

@@ -62,6 +62,13 @@ FAULTS = (
         "tests/unit/plugins/module_utils/test_certificates.py::test_members_extensions_are_those_of_rfc_5280",
     ),
     Fault(
+        "a member that lost its data started as a new one",
+        "plugins/module_utils/_guards_membership.py",
+        "return _lost(member, one, teller, folder) if one.client_urls else None",
+        "return None",
+        "tests/unit/plugins/module_utils/test__guards_live.py::test_data_that_is_gone_is_not_started_over",
+    ),
+    Fault(
         "all members restarted at once",
         "plugins/module_utils/_restart.py",
         "against = _take_turn(cluster, client, lock)",

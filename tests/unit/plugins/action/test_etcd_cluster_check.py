@@ -31,7 +31,7 @@ MEMBERS = make_members(
     ClusterSettings(name="blue", domain="example.com"),
 )
 SETTINGS = {"cluster_name": "blue", "data_dir": "/var/lib/etcd/blue", "credentials_directory": "/etc/etcd/pki"}
-ARCHIVE = "/srv/etcd-v3.6.1-linux-amd64.tar.gz"
+ARCHIVE = "/srv/etcd-v3.5.35-linux-amd64.tar.gz"
 Looks = dict[str, t.Any]
 
 
@@ -43,6 +43,10 @@ def look(number: int) -> dict[str, t.Any]:
         "allowed_common_names": allowed_common_names(MEMBERS),
         "initial_cluster": {one.name: one.peer_url for one in MEMBERS},
         "flags": {"initial-cluster-token": "blue"},
+        "data_dir": "/var/lib/etcd/blue",
+        "peer_urls": [member.peer_url],
+        "client_urls": [member.client_url],
+        "files": {"peer_trusted_ca_file": "/etc/etcd/pki/ca.crt", "trusted_ca_file": "/etc/etcd/pki/ca.crt"},
         "warnings": [],
     }
     certificate = {"state": "file", "pem": factory.member_pem(CA, wanted).decode()}
@@ -56,11 +60,38 @@ def look(number: int) -> dict[str, t.Any]:
             "private_key": {"state": "file", "matches_certificate": True},
         },
         "unit": {"managed": True, "settings": told, "drop_ins": []},
-        "process": {"running": True, "seal": "c" * 64, "settings": copy.deepcopy(told)},
-        "data": {"directory": "/var/lib/etcd/blue", "exists": True, "member_id": str(number), "cluster_id": "cc"},
+        "process": {"running": True, "seal": "c" * 64, "settings": copy.deepcopy(told), "version": "3.5.16"},
+        "data": {
+            "directory": "/var/lib/etcd/blue",
+            "exists": True,
+            "member_id": str(number),
+            "cluster_id": "cc",
+            "formed": True,
+        },
         "other_etcd": None,
     }
-    return {"changed": False, "called": True, "probes": [], "due": [], "info": info}
+    live = [
+        {
+            "member_id": str(place),
+            "name": one.name,
+            "peer_urls": [one.peer_url],
+            "client_urls": [one.client_url],
+            "is_learner": False,
+        }
+        for place, one in enumerate(MEMBERS, 1)
+    ]
+    return {
+        "changed": False,
+        "called": True,
+        "probes": [],
+        "live_members": live,
+        "live_members_problem": None,
+        "live_obstacle": None,
+        "live_alarms": [],
+        "due": [],
+        "unit_problem": None,
+        "info": info,
+    }
 
 
 @pytest.fixture
@@ -186,9 +217,11 @@ def test_a_first_start_in_batches(looks: Looks) -> None:
     """The names in looks are the batch; those of the whole play come with serial."""
     for one in looks.values():
         one["info"].update(data={"exists": False}, unit={"managed": False}, process={"running": False})
+        one.update(live_members=None, due=[{"part": "service", "code": "start", "text": "etcd.service: start"}])
     first = {"etcd-1": looks["etcd-1"]}
-    assert codes(judged(first, play=["etcd-1", "etcd-2", "etcd-3"])) == ["first_start_in_batches"]
-    assert codes(judged(first, play=["etcd-1"])) == codes(judged(first)) == []
+    assert codes(judged(first, play=["etcd-1", "etcd-2", "etcd-3"])) == ["start_not_seen", "first_start_in_batches"]
+    assert codes(judged(first, play=["etcd-1"])) == codes(judged(first)) == ["start_not_seen"]
+    assert codes(judged(looks)) == []
 
 
 @pytest.mark.parametrize(
@@ -274,10 +307,28 @@ def test_an_archive_without_its_sum_is_refused(given: dict[str, str], looks: Loo
     assert codes(judged(looks, install="package", **given)) == []
 
 
+def test_what_the_running_members_tell_reaches_the_guards(looks: Looks) -> None:
+    looks["etcd-2"]["live_members"][0]["peer_urls"] = ["https://10.0.0.1:2390"]
+    assert codes(judged(looks)) == ["peer_url_differs"]
+    looks["etcd-2"]["live_members"] = looks["etcd-1"]["live_members"]
+    looks["etcd-3"]["unit_problem"] = "etcd has no such flag"
+    assert codes(judged(looks)) == ["unit_not_taken"]
+
+
+def test_a_restart_by_force_reaches_the_guards(looks: Looks) -> None:
+    for one in looks.values():
+        one["live_alarms"] = [{"member_id": "1", "alarm": "NOSPACE"}]
+    assert judged(looks)["settled"] is True
+    looks["etcd-1"]["due"] = [{"part": "service", "code": "unit_changed", "text": "changed"}]
+    assert codes(judged(looks)) == ["restart_alarm_nospace"]
+    result = judged(looks, force_restart=True)
+    assert codes(result) == [] and any("alarm NOSPACE of etcd-1" in note for note in result["notes"])
+
+
 def test_an_identity_and_an_override_reach_the_guards(looks: Looks) -> None:
-    looks["etcd-1"]["info"]["etcd"]["version"] = "3.5.12"
+    looks["etcd-1"]["info"]["etcd"]["version"] = looks["etcd-1"]["info"]["process"]["version"] = "3.5.12"
     assert codes(judged(looks)) == ["version"] and codes(judged(looks, identity="shared")) == []
-    looks["etcd-1"]["info"]["etcd"]["version"] = "3.5.16"
+    looks["etcd-1"]["info"]["etcd"]["version"] = looks["etcd-1"]["info"]["process"]["version"] = "3.5.16"
     looks["etcd-1"]["info"]["other_etcd"] = {"has_data": True, "key_count": 7, "running": True}
     assert codes(judged(looks)) == ["distribution_etcd_in_use"]
     assert codes(judged(looks, overrule_distribution_etcd=True)) == []

@@ -1,0 +1,199 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the guards are asked and what they answer: a cluster as it is wanted and as it was found, and a refusal.
+
+Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+import typing as t
+from dataclasses import dataclass, field
+
+from ansible_collections.ringfence.etcd.plugins.module_utils._flags import FlagSettings
+from ansible_collections.ringfence.etcd.plugins.module_utils._members import Member
+
+Info = t.Mapping[str, t.Any]
+
+# The version in a release archive's name.
+_ARCHIVE_VERSION = re.compile(r"etcd-v([0-9]+\.[0-9]+\.[0-9]+)")
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a run does not go on: ``code`` for machines, ``text`` for people, in one line."""
+
+    code: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a run is asked to do with a cluster, beside the members and the findings.
+
+    ``batch``: names of the members in this batch; ``play``: of those in the whole play (more than the batch with
+    ``serial``); ``leaving``: common names or member names that the user said are to go, in this run.
+    """
+
+    cluster_name: str
+    identity: str = "list"
+    batch: t.Collection[str] = ()
+    play: t.Collection[str] = ()
+    leaving: t.Collection[str] = ()
+    # "none", "package" or "archive"
+    install: str = "none"
+    archive: str = ""
+    archive_sha256: str = ""
+    overrule_distribution_etcd: bool = False
+    # Restarts are to happen whatever the other members' state is.
+    force_restart: bool = False
+    ca_certificate: str | None = None
+    flag_settings: FlagSettings | None = None
+    # None: the hosts' clocks are not compared with the controller's.
+    time: datetime.datetime | None = None
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """The members that are wanted, what was found on those that were looked at (by member's name), and the question.
+
+    ``looks``: the whole results of those looks, of which ``infos`` are a part: what the running members tell of their
+    cluster, what is due on the hosts, what they have against their new units.
+    """
+
+    members: t.Sequence[Member]
+    infos: t.Mapping[str, Info]
+    question: Question
+    looks: t.Mapping[str, t.Mapping[str, t.Any]] = field(default_factory=dict)
+
+    def inspected(self) -> t.Iterator[tuple[Member, Info]]:
+        for member in self.members:
+            if member.name in self.infos:
+                yield member, self.infos[member.name]
+
+    def not_inspected(self) -> list[str]:
+        return [member.name for member in self.members if member.name not in self.infos]
+
+    def quorum(self) -> int:
+        return len(self.members) // 2 + 1
+
+
+def has_data(info: Info) -> bool:
+    return bool((info.get("data") or {}).get("exists"))
+
+
+def is_managed(info: Info) -> bool:
+    return bool((info.get("unit") or {}).get("managed"))
+
+
+def deployed(info: Info) -> t.Iterator[t.Mapping[str, t.Any]]:
+    """What our unit on a host says, as written and as it runs."""
+    if is_managed(info):
+        yield info["unit"].get("settings") or {}
+    if (info.get("process") or {}).get("seal"):
+        yield info["process"].get("settings") or {}
+
+
+def is_running(info: Info) -> bool:
+    """Whether a process of ours runs on a host: one that was started from a unit of this role."""
+    process = info.get("process") or {}
+    return bool(process.get("running") and process.get("seal"))
+
+
+def is_install_due(is_found: bool, version: str | None, install: str, archive: str) -> bool:
+    """Whether etcd is to be installed: it is missing, does not answer, or is not the version in the archive's name."""
+    if install == "none":
+        return False
+    meant = archive_versions(install, archive)
+    return not is_found or version is None or bool(meant and version not in meant)
+
+
+def archive_versions(install: str, archive: str) -> list[str]:
+    """The versions in the name of the archive that is to be installed: none, or more where its folder has one too."""
+    return _ARCHIVE_VERSION.findall(archive) if install == "archive" else []
+
+
+def version_to_start(question: Question, info: Info) -> str | None:
+    """The version that the next start on a host will run: what is about to be installed, not what it replaces."""
+    etcd = info.get("etcd") or {}
+    if is_install_due(bool(etcd.get("found")), etcd.get("version"), question.install, question.archive):
+        return next(reversed(archive_versions(question.install, question.archive)), None)
+    return etcd.get("version")
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A member as a running one lists it. Who was never started has no client URLs, and has no name if it was added."""
+
+    member_id: str
+    name: str
+    peer_urls: tuple[str, ...]
+    client_urls: tuple[str, ...]
+
+
+def told_lists(cluster: Cluster) -> dict[str, list[Listed]]:
+    """The list of members as each running member tells it, by the name of who tells."""
+    found = {}
+    for name, look in cluster.looks.items():
+        if look.get("live_members") is not None and _is_ours(look.get("info") or {}):
+            found[name] = [
+                Listed(
+                    one_line(one.get("member_id")),
+                    one_line(one.get("name") or ""),
+                    tuple(one_line(url) for url in one.get("peer_urls") or ()),
+                    tuple(one_line(url) for url in one.get("client_urls") or ()),
+                )
+                for one in look["live_members"]
+            ]
+    return found
+
+
+def _is_ours(info: Info) -> bool:
+    """Whether who answers on a host is this member: no process of another's, and one that systemd need not know of."""
+    return is_running(info) or (has_data(info) and not (info.get("process") or {}).get("running"))
+
+
+def one_line(value: t.Any) -> str:
+    """What a host tells, as part of one line."""
+    text = str(value)[:1000]
+    return " ".join("".join(one if one.isprintable() else " " for one in text).split())
+
+
+def is_formed(info: Info) -> bool:
+    """Whether a host's data is of a cluster that has had a leader; in doubt it has."""
+    return has_data(info) and info["data"].get("formed") is not False
+
+
+def change_text(name: str, found: str, wanted: str) -> str:
+    """What would change of a member, as part of a refusal."""
+    return f"{name} from {found} to {wanted}"
+
+
+def running_members(cluster: Cluster) -> t.Iterator[tuple[Member, Info]]:
+    """The members of which a process of ours runs."""
+    return ((member, info) for member, info in cluster.inspected() if is_running(info))
+
+
+__all__ = (
+    "Cluster",
+    "Info",
+    "Listed",
+    "Question",
+    "Refusal",
+    "archive_versions",
+    "change_text",
+    "deployed",
+    "has_data",
+    "is_formed",
+    "is_install_due",
+    "is_managed",
+    "is_running",
+    "one_line",
+    "running_members",
+    "told_lists",
+    "version_to_start",
+)

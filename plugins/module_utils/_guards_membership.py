@@ -1,0 +1,293 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The guards of who is a member of a cluster that lives: no edit of the inventory cuts one off or replaces it.
+
+Pure, as ``_guards``. What a running member tells of its cluster is a reason to refuse as soon as one of them tells it,
+and a reason to go on only where all that tell anything tell the same: none of them can speak for the others.
+
+Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.ringfence.etcd.plugins.module_utils._flags import allowed_common_names
+from ansible_collections.ringfence.etcd.plugins.module_utils._guard_values import (
+    Cluster,
+    Listed,
+    Refusal,
+    change_text,
+    deployed,
+    has_data,
+    is_formed,
+    is_managed,
+    is_running,
+    one_line,
+    told_lists,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._members import Member
+
+# What a run does about a unit without starting it.
+_STARTS_NOTHING = frozenset(
+    (
+        "make_unit_directory",
+        "make_data_directory",
+        "repair_data_directory",
+        "write_unit",
+        "repair_unit_attributes",
+        "daemon_reload",
+        "enable",
+    )
+)
+
+
+def _each_once(refusals: t.Iterable[tuple[t.Hashable, Refusal]]) -> t.Iterator[Refusal]:
+    """The first refusal of each subject: what one member tells need not be told again by the others."""
+    seen = set()
+    for subject, refusal in refusals:
+        if subject not in seen:
+            seen.add(subject)
+            yield refusal
+
+
+# Who is in the cluster, and where ------------------------------------------------------------------------------------
+
+
+def refuse_other_peer_url(cluster: Cluster) -> t.Iterator[Refusal]:
+    """Each member has the peer URL by which the cluster knows it: an address or a port is not changed by a unit."""
+    lists = told_lists(cluster)
+    changes: dict[str, str] = {}
+    for member in cluster.members:
+        for teller, listed in lists.items():
+            for one in listed:
+                if one.name == member.name and one.peer_urls != (member.peer_url,):
+                    found = f"{', '.join(one.peer_urls) or 'none'} in the member list that {teller} tells"
+                    changes.setdefault(member.name, change_text(member.name, found, member.peer_url))
+        info = cluster.infos.get(member.name, {})
+        # Where nobody tells the list: a member that has data has the URL of its first start, or one that nobody knows.
+        for settings in deployed(info) if has_data(info) and not lists else ():
+            if tuple(settings.get("peer_urls") or (member.peer_url,)) != (member.peer_url,):
+                found = f"{', '.join(map(one_line, settings['peer_urls']))} in what is deployed"
+                changes.setdefault(member.name, change_text(member.name, found, member.peer_url))
+    if changes:
+        unformed = [name for name in changes if name in cluster.infos and not is_formed(cluster.infos[name])]
+        instead = f", or empty the data folder of {', '.join(unformed)}, which never came to a first start"
+        yield Refusal(
+            "peer_url_differs",
+            f"cluster {cluster.question.cluster_name}: peer URLs would change ({'; '.join(changes.values())}): the "
+            "other members would go on to call the old one, and the member would be cut off; a run does not change the "
+            "address or port of a member that has data: put the old one back into the inventory"
+            f"{instead if len(unformed) == len(changes) else ''}",
+        )
+
+
+def refuse_other_members(cluster: Cluster) -> t.Iterator[Refusal]:
+    """Who is in the member list is in the inventory, under the same name, and the other way round once it has data."""
+    yield from _each_once(_other_members(cluster))
+
+
+def _other_members(cluster: Cluster) -> t.Iterator[tuple[str, Refusal]]:
+    wanted = {member.name for member in cluster.members}
+    # Told as names that would be lost: those that were not said to leave.
+    lost = {name for name in _lost_names(cluster) if not any(_means(name, said) for said in cluster.question.leaving)}
+    by_id = {
+        info["data"]["member_id"]: member
+        for member, info in cluster.inspected()
+        if has_data(info) and info["data"].get("member_id")
+    }
+    for teller, listed in told_lists(cluster).items():
+        for one in listed:
+            if not one.name or one.name in wanted:
+                continue
+            if one.member_id in by_id:
+                yield one.name, _renamed(one, by_id[one.member_id])
+            elif any(_means(said, one.name) for said in cluster.question.leaving):
+                yield one.name, _still_there(one, teller)
+            elif not any(_means(common_name, one.name) for common_name in lost):
+                yield one.name, _not_in_inventory(one, teller)
+        ids = {one.member_id for one in listed}
+        for number, member in by_id.items():
+            if number not in ids:
+                yield member.name, _not_listed(cluster, member, number, teller)
+
+
+def _means(common_name: str, name: str) -> bool:
+    """Whether a common name is a name, alone or with a domain."""
+    return common_name == name or common_name.startswith(f"{name}.")
+
+
+def _renamed(one: Listed, member: Member) -> Refusal:
+    return Refusal(
+        "member_renamed",
+        f"member {member.name}: its data is that of member {one.member_id}, which the cluster knows as {one.name}: a "
+        f"member keeps its name: call it {one.name} (etcd_peer_tls_name), or remove it and let it join under another",
+    )
+
+
+def _still_there(one: Listed, teller: str) -> Refusal:
+    return Refusal(
+        "leaving_is_a_member",
+        f"member {one.name} is to leave (etcd_peer_tls_leaving), and is still in the member list that {teller} tells: "
+        "the others would lock it out, and miss a vote: remove it first (etcdctl member remove "
+        f"{one.member_id}), stop and disable its etcd, then run again",
+    )
+
+
+def _not_in_inventory(one: Listed, teller: str) -> Refusal:
+    return Refusal(
+        "member_not_in_inventory",
+        f"member {one.name} ({one.member_id}) is in the member list that {teller} tells, and not in this run's: put it "
+        f"back into the inventory, or remove it first (etcdctl member remove {one.member_id}), then run with "
+        f"etcd_peer_tls_leaving: [{one.name}]",
+    )
+
+
+def _not_listed(cluster: Cluster, member: Member, number: str, teller: str) -> Refusal:
+    folder = cluster.infos[member.name]["data"].get("directory")
+    return Refusal(
+        "member_not_listed",
+        f"member {member.name}: its data in {folder} is that of member {number}, which is not in the member list that "
+        f"{teller} tells (it was removed?): take it out of the inventory, and move the data away",
+    )
+
+
+def refuse_unseen_leaving(cluster: Cluster) -> t.Iterator[Refusal]:
+    """A name leaves the lists only where a running member tells that its member is gone."""
+    gone = _lost_names(cluster)
+    if gone and cluster.question.leaving and not told_lists(cluster) and _any_data(cluster):
+        yield Refusal(
+            "leaving_unknown",
+            f"cluster {cluster.question.cluster_name}: {', '.join(sorted(gone))} is to leave, and no member tells "
+            f"whether it is still one ({_why_silent(cluster)}): start etcd first, remove the member (etcdctl member "
+            "remove), then run again",
+        )
+
+
+def _lost_names(cluster: Cluster) -> set[str]:
+    """Common names that are allowed by what is deployed, and are not in this run's list."""
+    wanted = set(allowed_common_names(cluster.members))
+    return {
+        name
+        for _member, info in cluster.inspected()
+        for settings in deployed(info)
+        for name in settings.get("allowed_common_names") or ()
+        if name not in wanted
+    }
+
+
+def _any_data(cluster: Cluster) -> bool:
+    return any(has_data(info) for _member, info in cluster.inspected())
+
+
+def _why_silent(cluster: Cluster) -> str:
+    problems = [look.get("live_members_problem") for look in cluster.looks.values()]
+    return next((one_line(problem) for problem in problems if problem), "none of them runs")
+
+
+# A member that has no data -------------------------------------------------------------------------------------------
+
+
+def _is_started(cluster: Cluster, name: str) -> bool:
+    """Whether a run would start this member, or might: where systemd is left alone, files are written and no more."""
+    due = cluster.looks.get(name, {}).get("due")
+    return due is None or any(one.get("part") == "service" and one.get("code") not in _STARTS_NOTHING for one in due)
+
+
+def refuse_start_without_data(cluster: Cluster) -> t.Iterator[Refusal]:
+    """A member of a formed cluster is never started as a new one: it would not be let in, or be a cluster of its own.
+
+    One that was there at the first start and has never run may follow.
+    """
+    lists = told_lists(cluster)
+    for member, info in cluster.inspected():
+        if has_data(info):
+            continue
+        if info.get("data", {}).get("problem"):
+            yield Refusal(
+                "data_unknown",
+                f"member {member.name}: whether it has data can't be told: {one_line(info['data']['problem'])}",
+            )
+        elif lists:
+            found = (_without_data(cluster, member, teller, listed) for teller, listed in lists.items())
+            yield from [refusal for refusal in found if refusal is not None][:1]
+        else:
+            yield from _without_data_nor_list(cluster, member)
+
+
+def _without_data(cluster: Cluster, member: Member, teller: str, listed: t.Sequence[Listed]) -> Refusal | None:
+    folder = cluster.infos[member.name].get("data", {}).get("directory")
+    for one in listed:
+        if one.name == member.name:
+            return _lost(member, one, teller, folder) if one.client_urls else None
+    waiting = any(not one.name and member.peer_url in one.peer_urls for one in listed)
+    state = "was added to it and not started yet" if waiting else f"is not in the member list that {teller} tells"
+    return _join(cluster, member, state)
+
+
+def _lost(member: Member, one: Listed, teller: str, folder: t.Any) -> Refusal:
+    return Refusal(
+        "data_lost",
+        f"member {member.name} had data and has none in {folder}: it is in the member list that {teller} tells, as "
+        f"{one.member_id}, and has run; started without its data it would not be let in, or be an empty member with a "
+        f"vote: mount or restore the folder; where the data is lost, remove the member (etcdctl member remove "
+        f"{one.member_id}), take it out of the inventory, run with etcd_peer_tls_leaving: [{member.name}], and add it "
+        "anew (etcdctl member add)",
+    )
+
+
+def _join(cluster: Cluster, member: Member, state: str) -> Refusal:
+    return Refusal(
+        "join_not_prepared",
+        f"member {member.name} is new to the running cluster {cluster.question.cluster_name}: it {state}, and a run of "
+        "main forms clusters only: leave it out of this run with --limit (the others then allow its name), add it with "
+        "etcdctl member add, and start it by hand with --initial-cluster-state=existing",
+    )
+
+
+def _without_data_nor_list(cluster: Cluster, member: Member) -> t.Iterator[Refusal]:
+    """Nobody tells who is a member: then only a cluster that has never been one may be started."""
+    holders = {
+        other.name: info
+        for other, info in cluster.inspected()
+        if has_data(info) and (is_managed(info) or is_running(info))
+    }
+    known = {
+        name
+        for info in holders.values()
+        for settings in deployed(info)
+        for name in settings.get("initial_cluster") or {}
+    }
+    if holders and member.name not in known:
+        yield _join(cluster, member, "is none of those that it was formed with")
+        return
+    if not _is_started(cluster, member.name):
+        return
+    formed = [name for name, info in holders.items() if is_formed(info)]
+    missing = cluster.not_inspected()
+    if formed:
+        yield Refusal(
+            "start_unknown",
+            f"member {member.name} has no data, while {', '.join(formed)} has that of a cluster that was formed, and "
+            f"no member tells whether {member.name} ever ran ({_why_silent(cluster)}): start etcd on the others first "
+            "(systemctl start), so that they tell; an empty member must not vote in its place",
+        )
+    elif missing:
+        yield Refusal(
+            "start_not_seen",
+            f"member {member.name} has no data, and {', '.join(missing)} can't be seen in this run (--limit, serial, "
+            "unreachable or failed): whether there is a cluster already can't be told, and a member of one is never "
+            "started as new: run over all members",
+        )
+
+
+MEMBERSHIP_GUARDS: tuple[t.Callable[[Cluster], t.Iterator[Refusal]], ...] = (
+    refuse_other_peer_url,
+    refuse_other_members,
+    refuse_unseen_leaving,
+    refuse_start_without_data,
+)
+
+__all__ = ("MEMBERSHIP_GUARDS",)

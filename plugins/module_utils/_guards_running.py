@@ -1,0 +1,286 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The guards of members that run: whom they let in, by what they are asked, and what they would be restarted with.
+
+Pure, as ``_guards``. What a running member tells of its cluster is a reason to refuse as soon as one of them tells it,
+and a reason to go on only where all that tell anything tell the same: none of them can speak for the others.
+
+Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError
+from ansible_collections.ringfence.etcd.plugins.module_utils._flags import Version, parse_version
+from ansible_collections.ringfence.etcd.plugins.module_utils._guard_values import (
+    Cluster,
+    Info,
+    Refusal,
+    change_text,
+    deployed,
+    has_data,
+    is_formed,
+    is_install_due,
+    is_running,
+    one_line,
+    running_members,
+    told_lists,
+    version_to_start,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._members import Member
+from ansible_collections.ringfence.etcd.plugins.module_utils._obstacles import ALARM_REMEDIES, OBSTACLE_REMEDIES
+
+# What is due on a host that means its running process is going to be restarted.
+_RESTARTS = frozenset(("unit_changed", "flags_differ", "trust_bundle_changed", "binary_replaced"))
+
+
+# What the members accept of each other, and who may ask them ----------------------------------------------------------
+
+
+def refuse_other_common_name(cluster: Cluster) -> t.Iterator[Refusal]:
+    """No member presents a name that the others, as they run, do not allow: lists first, then certificates."""
+    changes, refusers = [], []
+    for member, info in cluster.inspected():
+        present = ((info.get("credentials") or {}).get("certificate") or {}).get("common_name")
+        if not is_formed(info) or present in (None, member.common_name):
+            continue
+        found = [other.name for other, its in running_members(cluster) if member.common_name not in _allowed(its)]
+        if found or cluster.not_inspected():
+            changes.append(f"{member.name} from {one_line(present)} to {member.common_name}")
+            refusers += found
+    if changes:
+        who = ", ".join(dict.fromkeys(refusers)) or f"{', '.join(cluster.not_inspected())}, not seen in this run,"
+        yield Refusal(
+            "common_name_differs",
+            f"cluster {cluster.question.cluster_name}: common names would change ({', '.join(changes)}), and {who} "
+            "would not allow the new ones as they run: with its new certificate a member is cut off; a run does not "
+            "change the common names of a living cluster: put etcd_peer_tls_domain, etcd_peer_tls_common_name or "
+            "etcd_peer_tls_identity back",
+        )
+
+
+def _allowed(info: Info) -> t.Sequence[str]:
+    """Whom a running process lets in."""
+    return ((info.get("process") or {}).get("settings") or {}).get("allowed_common_names") or ()
+
+
+def refuse_other_client_side(cluster: Cluster) -> t.Iterator[Refusal]:
+    """The members answer as they run: with another port, TLS or CA nobody could ask them before a restart."""
+    changes = []
+    for member, info in running_members(cluster):
+        settings = (info.get("process") or {}).get("settings") or {}
+        # An address that changes is told by the guard of the peer URLs; a first start is not guarded by others.
+        if is_formed(info) and tuple(settings.get("peer_urls") or ()) == (member.peer_url,):
+            changes += [change_text(member.name, *pair) for pair in _client_differences(cluster, member, settings)]
+    if changes and len(cluster.members) > 1:
+        yield Refusal(
+            "client_side_differs",
+            f"cluster {cluster.question.cluster_name}: the members' client side would change ({'; '.join(changes)}): "
+            "before each restart the others are asked as this run means them, and would not answer, so that the units "
+            "were written and nobody restarted; a run does not change this on a running cluster: put the old one back",
+        )
+
+
+def _client_differences(
+    cluster: Cluster, member: Member, settings: t.Mapping[str, t.Any]
+) -> t.Iterator[tuple[str, str]]:
+    found = settings.get("client_urls") or [member.client_url]
+    if list(found) != [member.client_url]:
+        yield ", ".join(map(one_line, found)), member.client_url
+    wanted, files = cluster.question.flag_settings, settings.get("files") or {}
+    own = files.get("trusted_ca_file")
+    if wanted is not None and wanted.client_tls and own is not None:
+        runs_with = None if own == files.get("peer_trusted_ca_file") else own
+        if runs_with != (wanted.client_ca_file or None):
+            yield (
+                f"client CA {one_line(runs_with or 'of the peers')}",
+                f"{wanted.client_ca_file or 'that of the peers'}",
+            )
+
+
+def refuse_moved_data(cluster: Cluster) -> t.Iterator[Refusal]:
+    """A member stays in its folders: in another one it would be an empty member."""
+    wanted = cluster.question.flag_settings
+    if wanted is None:
+        return
+    for member, info in cluster.inspected():
+        data = info.get("data") or {}
+        for settings in deployed(info):
+            found = (settings.get("data_dir"), (settings.get("flags") or {}).get("wal-dir"))
+            meant = (wanted.data_dir, _text_or_none(wanted.extra_flags.get("wal-dir")))
+            moved = found[0] is not None and found[0].rstrip("/") != wanted.data_dir.rstrip("/")
+            if moved and data.get("exists") and not is_running(info):
+                # Stopped, and the data was brought to where it is wanted.
+                moved = False
+            if moved:
+                yield _moved(member, "etcd_peer_tls_data_dir", found[0], meant[0])
+                break
+            if found[1] != meant[1] and has_data(info):
+                yield _moved(member, "wal-dir (in etcd_peer_tls_extra_flags)", found[1], meant[1])
+                break
+
+
+def _moved(member: Member, option: str, found: str | None, meant: str | None) -> Refusal:
+    return Refusal(
+        "data_moved",
+        f"member {member.name}: {option} is {one_line(found or 'not set')} in what is deployed, and this run means "
+        f"{meant or 'not set'}: without its data it would be an empty member: put the old one back, or stop its etcd "
+        "and move the data first",
+    )
+
+
+def _text_or_none(value: t.Any) -> str | None:
+    return None if value is None else str(value)
+
+
+# The program, the unit, and whether a restart can be guarded ----------------------------------------------------------
+
+
+def refuse_other_minor_version(cluster: Cluster) -> t.Iterator[Refusal]:
+    """What would be started is of the minor version that runs, and not older than what the member has run already."""
+    running = {
+        member.name: _version((info.get("process") or {}).get("version")) for member, info in running_members(cluster)
+    }
+    for member, info in cluster.inspected():
+        starts = _version(version_to_start(cluster.question, info))
+        if starts is None:
+            continue
+        own = running.get(member.name)
+        if own is not None:
+            if own[:2] != starts[:2] or starts < own:
+                yield _version_change(member, own, starts, f"runs as {_dotted(own)}")
+            continue
+        for name, other in running.items():
+            if other is not None and other[:2] != starts[:2]:
+                yield _version_change(member, other, starts, f"is not {_dotted(other)}, as {name} runs")
+                break
+
+
+def _version_change(member: Member, runs: Version, starts: Version, found: str) -> Refusal:
+    what = "an upgrade of a minor version" if starts > runs else "a downgrade"
+    return Refusal(
+        "version_change",
+        f"member {member.name}: its etcd {found}, and {_dotted(starts)} would be started: {what} is not there yet, and "
+        f"could end with a member that does not start again: bring back etcd {_dotted(runs)}, or a later one of "
+        f"{runs[0]}.{runs[1]}",
+    )
+
+
+def _version(text: t.Any) -> Version | None:
+    try:
+        return parse_version(text) if isinstance(text, str) else None
+    except InputError:
+        return None
+
+
+def _dotted(version: Version) -> str:
+    return ".".join(map(str, version))
+
+
+def refuse_unit_that_is_not_taken(cluster: Cluster) -> t.Iterator[Refusal]:
+    """Every host's systemd and etcd take the unit that it is to get, before the first host gets one."""
+    found: dict[str, list[str]] = {}
+    for member, info in cluster.inspected():
+        problem = cluster.looks.get(member.name, {}).get("unit_problem")
+        # A program that is going to be replaced is tried when it is there; one that does not answer is told as that.
+        if problem and not _is_install_due(cluster, info) and (info.get("etcd") or {}).get("version"):
+            found.setdefault(one_line(problem), []).append(member.name)
+    for problem, names in found.items():
+        yield Refusal("unit_not_taken", f"member {', '.join(names)}: {problem}")
+
+
+def _is_install_due(cluster: Cluster, info: Info) -> bool:
+    etcd = info.get("etcd") or {}
+    question = cluster.question
+    return is_install_due(bool(etcd.get("found")), etcd.get("version"), question.install, question.archive)
+
+
+def restarts_due(cluster: Cluster) -> list[str]:
+    """Names of the members whose running process this run would restart."""
+    found = []
+    for member, info in running_members(cluster):
+        codes = {one.get("code") for one in cluster.looks.get(member.name, {}).get("due") or ()}
+        if codes & _RESTARTS or _is_install_due(cluster, info):
+            found.append(member.name)
+    return found
+
+
+def refuse_blind_restart(cluster: Cluster) -> t.Iterator[Refusal]:
+    """A restart that is due is one that can be guarded: else all members would wait, and none be restarted."""
+    due = restarts_due(cluster)
+    if not due or cluster.question.force_restart or len(cluster.members) < 2:
+        return
+    for obstacle, names in _obstacles(cluster).items():
+        problem = next(
+            (look.get("live_members_problem") for name, look in cluster.looks.items() if name in names), None
+        )
+        yield Refusal(
+            f"restart_{obstacle}",
+            f"member {', '.join(names)}: {OBSTACLE_REMEDIES[obstacle]} (a restart is due on {', '.join(due)}; the "
+            f"member says: {one_line(problem)})",
+        )
+    for alarm, names in raised_alarms(cluster).items():
+        if alarm in ALARM_REMEDIES:
+            yield Refusal(
+                f"restart_alarm_{alarm.lower()}",
+                f"alarm {alarm} of {', '.join(names)}: no member is restarted while it is raised (a restart is due on "
+                f"{', '.join(due)}): {ALARM_REMEDIES[alarm]}",
+            )
+
+
+def _obstacles(cluster: Cluster) -> dict[str, list[str]]:
+    """Why running members can't be asked, as far as that will not change by itself or by this run."""
+    found: dict[str, list[str]] = {}
+    for name, look in cluster.looks.items():
+        info = look.get("info") or {}
+        flags = ((info.get("process") or {}).get("settings") or {}).get("flags") or {}
+        # Then the gateway is at those URLs alone, and what the client URL says is no HTTP.
+        obstacle = "gateway" if flags.get("listen-client-http-urls") else look.get("live_obstacle")
+        if obstacle in OBSTACLE_REMEDIES and is_running(info):
+            if obstacle == "tls" and not _has_client_ca(cluster):
+                # The peers' own certificates: this run makes them sound.
+                continue
+            found.setdefault(str(obstacle), []).append(name)
+    return found
+
+
+def _has_client_ca(cluster: Cluster) -> bool:
+    settings = cluster.question.flag_settings
+    return settings is not None and bool(settings.client_ca_file)
+
+
+def raised_alarms(cluster: Cluster) -> dict[str, list[str]]:
+    """Alarm → the members that it is raised for, by name where the list has them."""
+    names = {one.member_id: one.name for listed in told_lists(cluster).values() for one in listed if one.name}
+    found: dict[str, list[str]] = {}
+    for look in cluster.looks.values():
+        for alarm in look.get("live_alarms") or ():
+            number = one_line(alarm.get("member_id"))
+            holders = found.setdefault(one_line(alarm.get("alarm")), [])
+            if names.get(number, number) not in holders:
+                holders.append(names.get(number, number))
+    return {alarm: sorted(holders) for alarm, holders in sorted(found.items())}
+
+
+def live_warnings(cluster: Cluster) -> list[str]:
+    """Alarms are told where nothing is refused because of them."""
+    return [
+        f"alarm {alarm} of {', '.join(names)}: {ALARM_REMEDIES.get(alarm, 'see etcdctl alarm list')}"
+        for alarm, names in raised_alarms(cluster).items()
+    ]
+
+
+RUNNING_GUARDS: tuple[t.Callable[[Cluster], t.Iterator[Refusal]], ...] = (
+    refuse_other_minor_version,
+    refuse_unit_that_is_not_taken,
+    refuse_moved_data,
+    refuse_other_common_name,
+    refuse_other_client_side,
+    refuse_blind_restart,
+)
+
+__all__ = ("RUNNING_GUARDS", "live_warnings", "raised_alarms", "restarts_due")

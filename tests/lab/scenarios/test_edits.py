@@ -1,0 +1,286 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Edits of the inventory that would cut a member off, or stop all restarts: refused by --check as by the run itself."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+import typing as t
+from pathlib import Path
+
+import pytest
+from ringfence_lab import etcd
+from ringfence_lab.lab import Lab
+from support import PKI, TRIO, Controller
+
+DATA = "/var/lib/etcd/etcd"
+# A restart is due with it, and nothing else.
+RESTART: dict[str, t.Any] = {"etcd_peer_tls_extra_flags": {"max-wals": 7}}
+
+_ASK = """
+import http.client, json, ssl, sys
+context = ssl.create_default_context(cafile="PKI/ca.crt")
+context.load_cert_chain("PKI/etcd-1.crt", "PKI/etcd-1.key")
+def ask(path, message):
+    connection = http.client.HTTPSConnection("127.0.0.1", 2379, context=context, timeout=10)
+    connection.request("POST", path, body=json.dumps(message))
+    return json.loads(connection.getresponse().read())
+me = ask("/v3/maintenance/status", {})["header"]["member_id"]
+print(ask("/v3/maintenance/alarm", {"action": "ACTIVATE", "memberID": me, "alarm": "NOSPACE"}))
+""".replace("PKI", PKI)
+
+
+@pytest.fixture(scope="module")
+def inventory(controller: Controller) -> Path:
+    controller.bare()
+    path = controller.inventory()
+    controller.succeed(path)
+    return path
+
+
+@pytest.fixture
+def no_file_is_changed(controller: Controller, inventory: Path) -> t.Iterator[None]:
+    """For tests that stop members, or put something aside and back."""
+    command = f"cat {PKI}/* /etc/systemd/system/etcd.service | sha256sum"
+    before = controller.on_each(TRIO, command)
+    yield
+    assert controller.on_each(TRIO, command) == before
+    assert controller.is_healthy()
+
+
+@pytest.fixture
+def nothing_is_changed(controller: Controller, no_file_is_changed: None) -> t.Iterator[None]:
+    before = controller.processes()
+    yield
+    assert controller.processes() == before
+
+
+def refuse(controller: Controller, inventory: Path, *words: str, said: t.Sequence[str], **variables: t.Any) -> None:
+    """Refused in check mode and by the run itself, with the same words."""
+    for mode in (("--check",), ()):
+        run = controller.refuse(inventory, *mode, *words, **variables)
+        for one in said:
+            assert one in run.output, f"{one!r} is not in\n{run.output[-3000:]}"
+
+
+@pytest.mark.usefixtures("nothing_is_changed")
+@pytest.mark.parametrize(
+    ("own", "said"),
+    [
+        ({"etcd_peer_tls_address": "10.0.0.77"}, "https://10.0.0.77:2380"),
+        ({"etcd_peer_tls_peer_port": 2390}, "https://10.0.0.2:2390"),
+    ],
+)
+def test_another_peer_url(controller: Controller, own: dict[str, t.Any], said: str) -> None:
+    edited = controller.inventory(host_variables={"etcd-2": own})
+    refuse(controller, edited, said=["etcd-2 from https://10.0.0.2:2380 in the member list that etcd-1 tells", said])
+
+
+@pytest.mark.usefixtures("nothing_is_changed")
+def test_who_is_to_leave_and_is_still_a_member(controller: Controller) -> None:
+    short = controller.inventory({"etcd": TRIO[:2]})
+    said = ["etcd-3 is to leave", "remove it first (etcdctl member remove "]
+    refuse(controller, short, said=said, etcd_peer_tls_leaving=["etcd-3"])
+    # What refuses a name that is lost no longer sends there.
+    refuse(controller, short, said=["remove the member first (etcdctl member remove) and stop its etcd"])
+
+
+@pytest.mark.usefixtures("nothing_is_changed")
+def test_other_common_names_with_all_old_ones_leaving(controller: Controller, inventory: Path) -> None:
+    names = [f"{name}.example.com" for name in TRIO]
+    refuse(
+        controller,
+        inventory,
+        said=["etcd-1 from etcd-1.example.com to etcd-1.example.org", "would not allow the new ones"],
+        etcd_peer_tls_domain="example.org",
+        etcd_peer_tls_leaving=names,
+    )
+    said = ["etcd-2 from etcd-2.example.com to etcd.peers"]
+    refuse(controller, inventory, said=said, etcd_peer_tls_identity="shared", etcd_peer_tls_leaving=names)
+
+
+@pytest.mark.usefixtures("nothing_is_changed")
+def test_another_name_for_a_member_that_has_data(controller: Controller) -> None:
+    renamed = controller.inventory(host_variables={"etcd-2": {"etcd_peer_tls_name": "etcd-two"}})
+    said = ["member etcd-two: its data is that of member", "knows as etcd-2"]
+    refuse(controller, renamed, said=said, etcd_peer_tls_leaving=["etcd-2"])
+
+
+@pytest.mark.usefixtures("nothing_is_changed")
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"etcd_peer_tls_client_port": 2479}, "etcd-1 from https://10.0.0.1:2379 to https://10.0.0.1:2479"),
+        ({"etcd_peer_tls_client_tls": False}, "etcd-1 from https://10.0.0.1:2379 to http://10.0.0.1:2379"),
+        (
+            {f"etcd_peer_tls_client_{kind}_file": f"/etc/clients/own.{kind}" for kind in ("ca", "cert", "key")},
+            "etcd-1 from client CA of the peers to /etc/clients/own.ca",
+        ),
+        ({"etcd_peer_tls_data_dir": "/var/lib/etcd/other"}, "without its data it would be an empty member"),
+        ({"etcd_peer_tls_extra_flags": {"wal-dir": "/var/lib/etcd/wal"}}, "wal-dir (in etcd_peer_tls_extra_flags)"),
+        ({"etcd_peer_tls_cluster_name": "other", "etcd_peer_tls_data_dir": DATA}, "belongs to cluster etcd"),
+        ({"etcd_peer_tls_extra_flags": {"enable-grpc-gateway": False}}, "--enable-grpc-gateway is refused"),
+        ({"etcd_peer_tls_extra_flags": {"no-such-flag": 1}}, "flag provided but not defined: -no-such-flag"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
+)
+def test_what_the_members_would_not_be_asked_by(
+    controller: Controller, inventory: Path, lab: Lab, variables: dict[str, t.Any], said: str
+) -> None:
+    folder = {"etcd_peer_tls_ca_directory": lab.ca_folder}
+    refuse(controller, inventory, said=[said], **variables, **folder)
+
+
+@contextlib.contextmanager
+def without_data(controller: Controller, host: str) -> t.Iterator[None]:
+    controller.on_each([host], f"systemctl stop etcd.service; mv {DATA} /var/lib/etcd/aside")
+    try:
+        yield
+    finally:
+        controller.on_each([host], f"rm -rf {DATA}; mv /var/lib/etcd/aside {DATA}")
+
+
+def start(controller: Controller, *hosts: str) -> None:
+    """Start members, and wait until all are well."""
+    controller.on_each(hosts, "systemctl start etcd.service")
+    deadline = time.monotonic() + 60
+    while not controller.is_healthy():
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+
+
+@pytest.mark.usefixtures("no_file_is_changed")
+def test_a_member_whose_data_is_gone(controller: Controller, inventory: Path) -> None:
+    with without_data(controller, "etcd-3"):
+        said = ["member etcd-3 had data and has none in /var/lib/etcd/etcd", "etcdctl member remove"]
+        refuse(controller, inventory, said=said)
+        said = ["member etcd-3 has no data, and etcd-1, etcd-2 can't be seen in this run"]
+        refuse(controller, inventory, "--limit", "etcd-3", said=said)
+        # A host that was built anew has no unit and no certificate either.
+        aside = "mkdir /root/aside; mv /etc/etcd /etc/systemd/system/etcd.service /root/aside; systemctl daemon-reload"
+        controller.on_each(["etcd-3"], aside)
+        try:
+            refuse(controller, inventory, said=["member etcd-3 had data and has none"])
+        finally:
+            controller.on_each(
+                ["etcd-3"],
+                "rm -rf /etc/etcd; mv /root/aside/etcd /etc/; mv /root/aside/etcd.service /etc/systemd/system/; "
+                "rmdir /root/aside; systemctl daemon-reload",
+            )
+    start(controller, "etcd-3")
+
+
+@pytest.mark.usefixtures("no_file_is_changed")
+def test_an_empty_member_while_all_others_are_off(controller: Controller, inventory: Path) -> None:
+    """Powered on first, it would have a quorum with one that has data, and what was acknowledged would be lost."""
+    controller.on_each(TRIO, "systemctl stop etcd.service")
+    try:
+        with without_data(controller, "etcd-3"):
+            refuse(controller, inventory, said=["no member tells whether etcd-3 ever ran", "systemctl start"])
+    finally:
+        start(controller, *TRIO)
+
+
+@pytest.mark.usefixtures("no_file_is_changed")
+@pytest.mark.parametrize(("version", "what"), [("3.6.16", "an upgrade of a minor version"), ("3.5.15", "a downgrade")])
+def test_another_version_of_etcd(controller: Controller, inventory: Path, lab: Lab, version: str, what: str) -> None:
+    """Put beside and named, or exchanged behind the role: what runs is not what lies there."""
+    if etcd.needs_go(version) and not etcd.find_go():
+        pytest.skip(f"etcd {version} is built with Go, which is not here")
+    program = f"{etcd.ensure_programs(version)}/{etcd.PROGRAMS_FOLDER}/etcd"
+    lab.copy_to("etcd-2", program, "/usr/bin/etcd.other")
+    said = [f"member etcd-2: its etcd runs as 3.5.16, and {version} would be started: {what}"]
+    named = controller.inventory(host_variables={"etcd-2": {"etcd_peer_tls_etcd_binary": "/usr/bin/etcd.other"}})
+    refuse(controller, named, said=said)
+    lab.ssh("etcd-2", "cp -p /usr/bin/etcd /usr/bin/etcd.kept; mv /usr/bin/etcd.other /usr/bin/etcd")
+    try:
+        refuse(controller, inventory, said=said)
+    finally:
+        lab.ssh("etcd-2", "mv /usr/bin/etcd.kept /usr/bin/etcd; systemctl restart etcd.service")
+        start(controller, "etcd-2")
+
+
+@pytest.mark.usefixtures("nothing_is_changed")
+def test_role_based_access_control(controller: Controller, inventory: Path) -> None:
+    """Its API refuses a member's certificate: no restart could be guarded, and none is begun."""
+    for words in ("user add root:secret", "user grant-role root root", "auth enable"):
+        controller.etcdctl("etcd-1", words)
+    try:
+        refuse(controller, inventory, said=["RBAC", "etcdctl auth disable"], **RESTART)
+    finally:
+        controller.etcdctl("etcd-1", "--user root:secret auth disable")
+        controller.etcdctl("etcd-1", "user delete root")
+
+
+@pytest.mark.usefixtures("no_file_is_changed")
+def test_a_gateway_that_is_off(controller: Controller, inventory: Path) -> None:
+    """Put in by hand: a flag that the role itself would refuse."""
+    folder = "/etc/systemd/system/etcd.service.d"
+    off = f"mkdir -p {folder}; printf '[Service]\nEnvironment=ETCD_ENABLE_GRPC_GATEWAY=false\n' > {folder}/off.conf"
+    for host in TRIO:
+        controller.on_each([host], f"{off}; systemctl daemon-reload; systemctl restart etcd.service")
+    try:
+        refuse(controller, inventory, said=["--enable-grpc-gateway=false", "take the flag out, and restart"], **RESTART)
+    finally:
+        for host in TRIO:
+            controller.on_each([host], f"rm -r {folder}; systemctl daemon-reload; systemctl restart etcd.service")
+        start(controller, *TRIO)
+
+
+@pytest.mark.usefixtures("nothing_is_changed")
+def test_an_alarm(controller: Controller, inventory: Path) -> None:
+    controller.on_each(["etcd-1"], f"python3 -c '{_ASK}'")
+    try:
+        raised = {"etcd_peer_tls_extra_flags": {"quota-backend-bytes": 4294967296}}
+        refuse(controller, inventory, said=["alarm NOSPACE of etcd-1", "etcdctl alarm disarm"], **raised)
+        # Nothing to restart, nothing to refuse; and it is told.
+        run = controller.play(inventory, "--check")
+        assert run.returncode == 0 and "alarm NOSPACE of etcd-1" in run.output
+    finally:
+        controller.etcdctl("etcd-1", "alarm disarm")
+
+
+def test_a_larger_quota_is_rolled_out_as_the_alarm_s_remedy_says(controller: Controller, inventory: Path) -> None:
+    """Under the alarm etcd gives no lease, and so no lock: by force, host by host, then disarmed."""
+    raised = {"etcd_peer_tls_extra_flags": {"quota-backend-bytes": 4294967296}, "etcd_peer_tls_verify": False}
+    controller.on_each(["etcd-1"], f"python3 -c '{_ASK}'")
+    for host in TRIO:
+        controller.succeed(inventory, "--limit", host, etcd_peer_tls_force_restart=True, **raised)
+        assert controller.argument(host, "quota-backend-bytes") == "4294967296"
+    controller.etcdctl("etcd-1", "alarm disarm")
+    assert controller.is_healthy()
+    assert set(controller.succeed(inventory, **raised).changed.values()) == {0}
+    controller.succeed(inventory)
+
+
+@pytest.mark.usefixtures("no_file_is_changed")
+def test_a_drop_in_that_was_taken_away_again(controller: Controller, inventory: Path) -> None:
+    """The unit is as it should be, and so is its seal in the process: only the arguments tell."""
+    opened = (
+        "set -e; folder=/etc/systemd/system/etcd.service.d; mkdir -p $folder; "
+        "command=$(sed -n '/^ExecStart=/,/[^\\\\]$/p' /etc/systemd/system/etcd.service); "
+        "printf '[Service]\\nExecStart=\\n%s --max-wals=9\\n' \"$command\" > $folder/open.conf; "
+        "systemctl daemon-reload; systemctl restart etcd.service; rm -r $folder; systemctl daemon-reload"
+    )
+    controller.on_each(["etcd-2"], opened)
+    assert controller.argument("etcd-2", "max-wals") == "9"
+    assert controller.succeed(inventory, "--check").changed == {"etcd-1": 0, "etcd-2": 1, "etcd-3": 0}
+    assert controller.succeed(inventory).changed == {"etcd-1": 0, "etcd-2": 1, "etcd-3": 0}
+    assert "--max-wals" not in controller.on_each(["etcd-2"], "tr '\\0' '\\n' < /proc/$(pidof etcd)/cmdline")["etcd-2"]
+    assert set(controller.succeed(inventory).changed.values()) == {0}
+
+
+def test_leaving_as_the_refusals_say(controller: Controller, inventory: Path) -> None:
+    """Last, since it takes one away: removed, then in the inventory still, then gone from all lists."""
+    number = controller.etcdctl("etcd-1", "member list | grep etcd-3 | cut -d, -f1").strip()
+    controller.etcdctl("etcd-1", f"member remove {number}")
+    controller.on_each(["etcd-3"], "systemctl disable --now etcd.service")
+    refuse(controller, inventory, said=[f"its data in {DATA} is that of member {number}, which is not in the member"])
+    short = controller.inventory({"etcd": TRIO[:2]})
+    controller.succeed(short, etcd_peer_tls_leaving=["etcd-3"])
+    assert controller.allowed_names(TRIO[:2]) == dict.fromkeys(TRIO[:2], "etcd-1.example.com,etcd-2.example.com")
+    assert set(controller.succeed(short).changed.values()) == {0}
+    assert controller.is_healthy()

@@ -1,0 +1,504 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The guards of a cluster that lives: what each edit would do to it, with what its members tell."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import typing as t
+
+import pytest
+from ansible_collections.ringfence.etcd.plugins.module_utils import _guards as guards
+from ansible_collections.ringfence.etcd.plugins.module_utils._flags import FlagSettings
+from ansible_collections.ringfence.etcd.plugins.module_utils._guards_running import restarts_due
+from ansible_collections.ringfence.etcd.plugins.module_utils._members import ClusterSettings, Member, make_members
+from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.test__guards import (
+    bare,
+    codes,
+    deployed,
+    fresh,
+    living,
+    look,
+    member_list,
+    members,
+    only_text,
+    question,
+)
+
+NAMES = ["etcd-1", "etcd-2", "etcd-3"]
+SETTINGS = FlagSettings("blue", "/var/lib/etcd/blue", "/etc/etcd/pki")
+
+
+def edited(cluster: guards.Cluster, everyone: t.Sequence[Member], **more: t.Any) -> guards.Cluster:
+    """The same hosts with another inventory."""
+    return dataclasses.replace(cluster, members=everyone, question=question(**more))
+
+
+def others(**changes: t.Any) -> list[Member]:
+    """The three members with an inventory that was edited: by entry's name, what is its own there; or for all."""
+    entries = [
+        {"name": name, "address": f"10.0.0.{number}", **changes.get(name.replace("-", "_"), {})}
+        for number, name in enumerate(NAMES, 1)
+    ]
+    settings = {key: value for key, value in changes.items() if not key.startswith("etcd_")}
+    return make_members(entries, ClusterSettings(**{"name": "blue", "domain": "example.com", **settings}))
+
+
+def info(cluster: guards.Cluster, name: str) -> t.Any:
+    return cluster.infos[name]
+
+
+def told(cluster: guards.Cluster, name: str) -> t.Any:
+    return cluster.looks[name]
+
+
+def silent(cluster: guards.Cluster) -> guards.Cluster:
+    """All etcds are off: their data and units are there, and nobody tells anything."""
+    for name in cluster.infos:
+        info(cluster, name)["process"] = {"running": False, "seal": None, "settings": None}
+        told(cluster, name).update(live_members=None, live_members_problem="connection refused", live_alarms=None)
+    return cluster
+
+
+def without_data(cluster: guards.Cluster, name: str) -> guards.Cluster:
+    info(cluster, name)["data"] = {"directory": "/var/lib/etcd/blue", "exists": False, "formed": None, "problem": None}
+    info(cluster, name)["process"] = {"running": False, "seal": None, "settings": None}
+    start = {"part": "service", "code": "start", "text": "etcd.service: start"}
+    told(cluster, name).update(live_members=None, live_members_problem=None, due=[start])
+    return cluster
+
+
+# Peer URLs ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("everyone", "words"),
+    [
+        (
+            others(peer_port=2390),
+            "etcd-3 from https://10.0.0.3:2380 in the member list that etcd-1 tells to https://10.",
+        ),
+        (others(etcd_2={"address": "10.0.0.9"}), "etcd-2 from https://10.0.0.2:2380 in the member list that etcd-1 "),
+    ],
+)
+def test_a_member_s_peer_url_is_the_listed_one(everyone: list[Member], words: str) -> None:
+    assert words in only_text(edited(living(), everyone))
+    # Everything off: what was deployed tells.
+    text = only_text(edited(silent(living()), everyone))
+    assert "https://10.0.0.2:2380 in what is deployed to" in text or "etcd-3 from" in text
+
+
+def test_http_is_another_peer_url() -> None:
+    cluster = living()
+    for name in NAMES:
+        told(cluster, name)["live_members"][0]["peer_urls"] = ["http://10.0.0.1:2380"]
+    assert "etcd-1 from http://10.0.0.1:2380 in" in only_text(cluster)
+
+
+def test_one_member_that_tells_another_list_is_enough() -> None:
+    cluster = living()
+    told(cluster, "etcd-2")["live_members"][2]["peer_urls"] = ["https://10.0.0.66:2380"]
+    assert "etcd-3 from https://10.0.0.66:2380 in the member list that etcd-2 tells" in only_text(cluster)
+
+
+def test_a_url_that_was_changed_by_hand_is_rolled_out() -> None:
+    """After etcdctl member update: what the cluster says counts, and no unit."""
+    cluster = living()
+    everyone = others(peer_port=2390)
+    for name in NAMES:
+        told(cluster, name)["live_members"] = member_list(everyone)
+    assert codes(edited(cluster, everyone)) == []
+
+
+def test_data_of_a_first_start_that_never_came_about_may_be_emptied() -> None:
+    cluster = silent(living())
+    for name in NAMES:
+        info(cluster, name)["data"]["formed"] = False
+    text = only_text(edited(cluster, others(peer_port=2390)))
+    assert "or empty the data folder of etcd-1, etcd-2, etcd-3" in text
+    info(cluster, "etcd-2")["data"]["formed"] = None
+    assert "or empty" not in only_text(edited(cluster, others(peer_port=2390)))
+
+
+# Who is a member ------------------------------------------------------------------------------------------------------
+
+
+def test_who_is_to_leave_is_removed_before() -> None:
+    cluster = edited(living(), members(2), leaving=["etcd-3"])
+    text = only_text(cluster)
+    assert "member etcd-3 is to leave" in text and "remove it first (etcdctl member remove 3)" in text
+    assert codes(edited(living(), members(2), leaving=["etcd-3.example.com"])) == ["leaving_is_a_member"]
+    # What does not say that it is to leave names the same order.
+    text = only_text(edited(living(), members(2)))
+    assert "remove the member first (etcdctl member remove) and stop its etcd, then run with" in text
+
+
+def test_a_name_with_a_dot_is_not_hidden_by_a_part_of_it() -> None:
+    cluster = living()
+    for name in NAMES:
+        told(cluster, name)["live_members"][2]["name"] = "etcd.c"
+        info(cluster, name)["unit"]["settings"]["allowed_common_names"][2] = "etcd.c.example.com"
+        info(cluster, name)["process"]["settings"]["allowed_common_names"][2] = "etcd.c.example.com"
+    del cluster.looks["etcd-3"], cluster.infos["etcd-3"]  # type: ignore[attr-defined]
+    assert codes(edited(cluster, members(2))) == ["name_would_be_lost"]
+    assert codes(edited(cluster, members(2), leaving=["etcd"])) == ["member_not_in_inventory"]
+    assert codes(edited(cluster, members(2), leaving=["etcd.c"])) == ["leaving_is_a_member"]
+
+
+def test_who_was_removed_may_leave() -> None:
+    cluster = living()
+    for name in NAMES:
+        told(cluster, name)["live_members"] = member_list(members(2))
+    del cluster.looks["etcd-3"], cluster.infos["etcd-3"]  # type: ignore[attr-defined]
+    assert codes(edited(cluster, members(2), leaving=["etcd-3"])) == []
+    # One that tells that it is there still is enough.
+    told(cluster, "etcd-2")["live_members"] = member_list(members(3))
+    assert codes(edited(cluster, members(2), leaving=["etcd-3"])) == ["leaving_is_a_member"]
+
+
+def test_nobody_leaves_while_nobody_tells_the_list() -> None:
+    cluster = edited(silent(living()), members(2), leaving=["etcd-3"])
+    assert codes(cluster) == ["leaving_unknown"] and "(connection refused)" in only_text(cluster)
+
+
+def test_a_member_that_the_inventory_does_not_know() -> None:
+    """With one common name for all, no list of names tells that one is missing."""
+    cluster = living()
+    for name in NAMES:
+        told(cluster, name)["live_members"] = member_list(members(4))
+    assert codes(cluster) == ["member_not_in_inventory"]
+    assert "member etcd-4 (4) is in the member list that etcd-1 tells" in only_text(cluster)
+
+
+def test_a_member_that_was_removed_and_is_in_the_inventory() -> None:
+    cluster = living()
+    for name in NAMES[:2]:
+        told(cluster, name)["live_members"] = member_list(members(2))
+    told(cluster, "etcd-3").update(live_members=None)
+    assert codes(cluster) == ["member_not_listed"]
+    assert "is that of member 3, which is not in the member list that etcd-1 tells" in only_text(cluster)
+
+
+def test_a_member_keeps_its_name() -> None:
+    everyone = others(etcd_2={"name": "etcd-two", "common_name": "etcd-2.example.com"})
+    cluster = living()
+    for where in (cluster.infos, cluster.looks):
+        where["etcd-two"] = where.pop("etcd-2")  # type: ignore[attr-defined,index]
+    assert codes(edited(cluster, everyone)) == ["member_renamed"]
+    assert "call it etcd-2 (etcd_peer_tls_name)" in only_text(edited(cluster, everyone))
+
+
+# No data --------------------------------------------------------------------------------------------------------------
+
+
+def test_data_that_is_gone_is_not_started_over() -> None:
+    text = only_text(without_data(living(), "etcd-3"))
+    assert text.startswith("member etcd-3 had data and has none in /var/lib/etcd/blue")
+    assert "etcdctl member remove 3" in text and "etcd_peer_tls_leaving: [etcd-3]" in text
+
+
+def test_data_that_is_gone_below_a_running_process() -> None:
+    cluster = living()
+    info(cluster, "etcd-3")["data"].update(exists=False, member_id=None, cluster_id=None, formed=None)
+    assert codes(cluster) == ["data_lost"]
+
+
+def test_a_member_that_missed_the_first_start_may_follow() -> None:
+    """Listed by those that formed the cluster with it, and never seen: nobody knows a client URL of it."""
+    cluster = without_data(living(), "etcd-3")
+    for name in NAMES[:2]:
+        told(cluster, name)["live_members"][2]["client_urls"] = []
+    assert codes(cluster) == []
+    # That one says so is not enough.
+    told(cluster, "etcd-2")["live_members"][2]["client_urls"] = ["https://10.0.0.3:2379"]
+    assert codes(cluster) == ["data_lost"]
+
+
+def test_a_first_start_that_was_broken_off_is_finished() -> None:
+    """etcd-1 runs and waits for the others: it tells nothing, and its data is that of no cluster yet."""
+    cluster = without_data(without_data(living(), "etcd-2"), "etcd-3")
+    told(cluster, "etcd-1").update(live_members=None)
+    info(cluster, "etcd-1")["data"]["formed"] = False
+    assert codes(cluster) == []
+
+
+@pytest.mark.parametrize("formed", [True, None])
+def test_an_empty_member_does_not_vote_for_those_that_are_off(formed: bool | None) -> None:
+    cluster = without_data(silent(living()), "etcd-2")
+    for name in ("etcd-1", "etcd-3"):
+        info(cluster, name)["data"]["formed"] = formed
+    assert codes(cluster) == ["start_unknown"]
+    assert "etcd-1, etcd-3 has that of a cluster that was formed" in only_text(cluster)
+
+
+def test_an_empty_member_alone_in_a_run() -> None:
+    cluster = fresh()
+    alone = dataclasses.replace(cluster, infos={"etcd-3": cluster.infos["etcd-3"]})
+    assert codes(alone) == ["start_not_seen"] and "etcd-1, etcd-2 can't be seen" in only_text(alone)
+    # Where systemd is left alone, a host or an image may be made ready by itself.
+    written = [{"part": "service", "code": code, "text": code} for code in ("make_data_directory", "write_unit")]
+    assert codes(dataclasses.replace(alone, looks={"etcd-3": {"due": written}})) == []
+    failed = [{"part": "service", "code": "service", "text": "systemctl failed"}]
+    assert codes(dataclasses.replace(alone, looks={"etcd-3": {"due": failed}})) == ["start_not_seen"]
+    with_data = living()
+    for where in (with_data.infos, with_data.looks):
+        del where["etcd-1"], where["etcd-2"]  # type: ignore[attr-defined]
+    assert codes(with_data) == []
+
+
+def test_data_that_can_not_be_looked_at_may_be_there() -> None:
+    cluster = fresh()
+    info(cluster, "etcd-2")["data"]["problem"] = "can't read /var/lib/etcd/blue: permission denied"
+    assert "whether it has data can't be told: can't read" in only_text(cluster)
+
+
+def with_a_fourth(live: t.Sequence[dict[str, t.Any]]) -> guards.Cluster:
+    everyone = members(4)
+    infos: dict[str, t.Any] = {one.name: deployed(number, everyone[:3]) for number, one in enumerate(everyone[:3], 1)}
+    infos["etcd-4"] = bare()
+    looks = {name: look(one, None if name == "etcd-4" else copy.deepcopy([*live])) for name, one in infos.items()}
+    looks["etcd-4"]["due"] = [{"part": "service", "code": "start", "text": "etcd.service: start"}]
+    return guards.Cluster(everyone, infos, question(batch=list(infos), play=list(infos)), looks)
+
+
+def test_a_new_member_does_not_join_a_living_cluster_unasked() -> None:
+    cluster = with_a_fourth(member_list(members(3)))
+    assert codes(cluster) == ["join_not_prepared"] and "not in the member list that etcd-1" in only_text(cluster)
+    # Without it in the run, the others allow its name.
+    for where in (cluster.infos, cluster.looks):
+        del where["etcd-4"]  # type: ignore[attr-defined]
+    assert codes(cluster) == []
+
+
+def test_a_member_that_was_added_and_not_started() -> None:
+    added = {**member_list(members(4))[3], "name": "", "client_urls": []}
+    cluster = with_a_fourth([*member_list(members(3)), added])
+    # The lists have its name, which says nothing about who is a member.
+    for number in (1, 2, 3):
+        info(cluster, f"etcd-{number}")["unit"]["settings"]["initial_cluster"]["etcd-4"] = "https://10.0.0.4:2380"
+    assert codes(cluster) == ["join_not_prepared"] and "was added to it and not started yet" in only_text(cluster)
+
+
+def test_a_new_member_and_nobody_tells_the_list() -> None:
+    cluster = with_a_fourth([])
+    for name in NAMES:
+        told(cluster, name)["live_members"] = None
+    assert codes(cluster) == ["join_not_prepared"] and "none of those that it was formed with" in only_text(cluster)
+
+
+# Names and the client side --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("changes", [{"domain": "example.org"}, {"identity": "shared"}])
+def test_common_names_that_the_running_members_do_not_allow(changes: dict[str, t.Any]) -> None:
+    leaving = [f"{name}.example.com" for name in NAMES]
+    cluster = edited(living(), others(**changes), leaving=leaving)
+    assert codes(cluster) == ["common_name_differs"]
+    assert "(etcd-1 from etcd-1.example.com to " in only_text(cluster)
+    # What is off is started with all of it at once, where all are in the run.
+    assert "common_name_differs" not in codes(edited(silent(living()), others(**changes), leaving=leaving))
+
+
+def test_the_common_name_of_one_member() -> None:
+    everyone = others(etcd_2={"common_name": "two.example.com"})
+    cluster = edited(living(), everyone, leaving=["etcd-2.example.com"])
+    assert codes(cluster) == ["common_name_differs"]
+    # Lists that have it already let it in.
+    for name in NAMES:
+        info(cluster, name)["process"]["settings"]["allowed_common_names"].append("two.example.com")
+    assert codes(cluster) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "settings", "words"),
+    [
+        ({"client_port": 2479}, {}, "etcd-1 from https://10.0.0.1:2379 to https://10.0.0.1:2479; etcd-2 from"),
+        ({"client_tls": False}, {"client_tls": False}, "etcd-1 from https://10.0.0.1:2379 to http://10.0.0.1:2379"),
+        ({}, {"client_ca_file": "/c/ca.crt"}, "etcd-1 from client CA of the peers to /c/ca.crt"),
+    ],
+)
+def test_the_client_side_of_members_that_run(changes: dict[str, t.Any], settings: dict[str, t.Any], words: str) -> None:
+    pair = {f"client_{kind}_file": f"/c/own.{kind}" for kind in ("cert", "key") if "client_ca_file" in settings}
+    meant = dataclasses.replace(SETTINGS, **settings, **pair)
+    cluster = edited(living(), others(**changes), flag_settings=meant)
+    assert codes(cluster) == ["client_side_differs"] and words in only_text(cluster)
+    # Off, or on their way to a first quorum, nobody has to be asked.
+    assert codes(edited(silent(living()), others(**changes), flag_settings=meant)) == []
+    starting = edited(living(), others(**changes), flag_settings=meant)
+    for name in NAMES:
+        info(starting, name)["data"]["formed"] = False
+    assert codes(starting) == []
+
+
+def test_another_folder_for_the_same_client_authority() -> None:
+    """The CA of the peers is that of the clients wherever it lies."""
+    meant = dataclasses.replace(SETTINGS, credentials_directory="/srv/pki")
+    assert codes(edited(living(), members(), flag_settings=meant)) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (
+            {"data_dir": "/srv/etcd"},
+            "etcd_peer_tls_data_dir is /var/lib/etcd/blue in what is deployed, and this run me",
+        ),
+        ({"extra_flags": {"wal-dir": "/srv/wal"}}, "wal-dir (in etcd_peer_tls_extra_flags) is not set in what is dep"),
+    ],
+)
+def test_a_member_stays_in_its_folders(settings: dict[str, t.Any], words: str) -> None:
+    meant = dataclasses.replace(SETTINGS, **settings)
+    found = guards.check_cluster(edited(living(), members(), flag_settings=meant))
+    assert [refusal.code for refusal in found] == ["data_moved"] * 3 and words in found[0].text
+
+
+def test_data_that_was_moved_while_its_etcd_was_off() -> None:
+    cluster = silent(living())
+    meant = dataclasses.replace(SETTINGS, data_dir="/srv/etcd")
+    assert codes(edited(cluster, members(), flag_settings=meant)) == []
+    for name in NAMES:
+        without_data(cluster, name)
+    assert codes(edited(cluster, members(), flag_settings=meant)) == ["data_moved"] * 3
+
+
+# Programs and units ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("starts", "words"),
+    [
+        ("3.6.16", "its etcd runs as 3.5.16, and 3.6.16 would be started: an upgrade of a minor version is not there"),
+        ("3.4.30", "3.4.30 would be started: a downgrade"),
+        ("3.5.15", "3.5.15 would be started: a downgrade"),
+        ("4.0.0", "an upgrade"),
+        ("3.5.16", None),
+        ("3.5.35", None),
+    ],
+)
+def test_what_is_started_is_what_runs_or_a_later_patch_of_it(starts: str, words: str | None) -> None:
+    cluster = living()
+    info(cluster, "etcd-2")["etcd"]["version"] = starts
+    found = guards.check_cluster(dataclasses.replace(cluster, question=question(identity="shared")))
+    assert [refusal.code for refusal in found] == ([] if words is None else ["version_change"])
+    assert words is None or words in found[0].text
+
+
+def test_what_is_about_to_be_installed_is_judged_and_not_what_it_replaces() -> None:
+    def installing(version: str) -> guards.Cluster:
+        archive = f"/srv/etcd-v{version}-linux-amd64.tar.gz"
+        return living(install="archive", archive=archive, archive_sha256="a" * 64)
+
+    assert codes(installing("3.5.35")) == codes(installing("3.5.16")) == []
+    assert codes(installing("3.6.16")) == ["version_change"] * 3
+    assert codes(installing("3.5.12")) == ["version"] * 3 + ["version_change"] * 3
+    # An etcd that is too old for a list is mended by the one that replaces it.
+    mended = installing("3.5.35")
+    for name in NAMES:
+        info(mended, name)["etcd"]["version"] = info(mended, name)["process"]["version"] = "3.5.12"
+    assert codes(mended) == []
+
+
+def test_a_member_that_is_off_comes_back_as_the_others_run() -> None:
+    cluster = living()
+    info(cluster, "etcd-3")["process"] = {"running": False, "seal": None, "settings": None, "version": None}
+    told(cluster, "etcd-3").update(live_members=None)
+    info(cluster, "etcd-3")["etcd"]["version"] = "3.6.16"
+    assert "member etcd-3: its etcd is not 3.5.16, as etcd-1 runs, and 3.6.16 would be started" in only_text(cluster)
+
+
+@pytest.mark.parametrize("version", [None, "unknown", 7])
+def test_a_version_that_nobody_tells_is_none(version: t.Any) -> None:
+    cluster = living()
+    for name in NAMES:
+        info(cluster, name)["process"]["version"] = version
+    assert codes(cluster) == []
+
+
+def test_a_unit_that_one_host_does_not_take_is_written_on_none() -> None:
+    cluster = living()
+    for name in NAMES[1:]:
+        told(cluster, name)["unit_problem"] = "/usr/bin/etcd does not take its arguments: -x"
+    assert only_text(cluster) == "member etcd-2, etcd-3: /usr/bin/etcd does not take its arguments: -x"
+    info(cluster, "etcd-2")["etcd"]["version"] = None
+    assert codes(cluster) == ["binary_unusable", "unit_not_taken"]
+    assert guards.check_cluster(cluster)[1].text.startswith("member etcd-3: ")
+    info(cluster, "etcd-2")["etcd"]["version"] = "3.5.16"
+    # The one that is going to be installed is tried when it is there.
+    archive = {"install": "archive", "archive": "/srv/etcd-v3.5.35-linux-amd64.tar.gz", "archive_sha256": "a" * 64}
+    assert codes(edited(cluster, members(), **archive)) == []
+
+
+# Restarts that could not be guarded -----------------------------------------------------------------------------------
+
+
+def due_on(cluster: guards.Cluster, *names: str, code: str = "unit_changed") -> guards.Cluster:
+    for name in names:
+        told(cluster, name)["due"] = [{"part": "service", "code": code, "text": code}]
+    return cluster
+
+
+@pytest.mark.parametrize("code", ["unit_changed", "flags_differ", "trust_bundle_changed", "binary_replaced"])
+def test_what_means_a_restart(code: str) -> None:
+    assert restarts_due(due_on(living(), "etcd-2", code=code)) == ["etcd-2"]
+
+
+def test_what_means_none() -> None:
+    cluster = due_on(living(), *NAMES, code="repair_data_directory")
+    assert restarts_due(cluster) == []
+    assert restarts_due(due_on(silent(living()), *NAMES)) == []
+
+
+@pytest.mark.parametrize(("obstacle", "words"), [("auth", "etcdctl auth disable"), ("gateway", "take the flag out")])
+def test_a_restart_that_nobody_could_guard_is_not_begun(obstacle: str, words: str) -> None:
+    cluster = living()
+    for name in NAMES:
+        told(cluster, name).update(live_members=None, live_obstacle=obstacle, live_members_problem="HTTP 400: no\nno")
+    # Certificates are renewed all the same.
+    assert codes(cluster) == []
+    text = only_text(due_on(cluster, "etcd-2"))
+    assert text.startswith("member etcd-1, etcd-2, etcd-3: its etcd") and words in text
+    assert "(a restart is due on etcd-2; the member says: HTTP 400: no no)" in text
+    assert codes(edited(cluster, members(), force_restart=True)) == []
+
+
+def test_http_at_other_urls_is_an_obstacle_too() -> None:
+    cluster = due_on(living(), "etcd-2")
+    info(cluster, "etcd-1")["process"]["settings"]["flags"]["listen-client-http-urls"] = "http://127.0.0.1:9"
+    told(cluster, "etcd-1").update(live_members=None)
+    assert codes(cluster) == ["restart_gateway"]
+
+
+def test_client_files_that_do_not_fit_any_more() -> None:
+    cluster = due_on(living(), "etcd-2")
+    told(cluster, "etcd-2").update(live_members=None, live_obstacle="tls", live_members_problem="TLS: unknown ca")
+    # The peers' own are made sound by the run itself.
+    assert codes(edited(cluster, members(), flag_settings=SETTINGS)) == []
+    files = {f"client_{kind}_file": f"/c/{kind}" for kind in ("ca", "cert", "key")}
+    for name in NAMES:
+        info(cluster, name)["process"]["settings"]["files"]["trusted_ca_file"] = "/c/ca"
+    meant = dataclasses.replace(SETTINGS, **files)
+    assert codes(edited(cluster, members(), flag_settings=meant)) == ["restart_tls"]
+
+
+@pytest.mark.parametrize(("alarm", "words"), [("NOSPACE", "etcdctl alarm disarm"), ("CORRUPT", "remove that member")])
+def test_an_alarm_is_named_with_its_remedy(alarm: str, words: str) -> None:
+    cluster = living()
+    for name in NAMES:
+        told(cluster, name)["live_alarms"] = [{"member_id": "2", "alarm": alarm}]
+    assert codes(cluster) == []
+    (warning,) = [one for one in guards.cluster_warnings(cluster) if "alarm" in one]
+    assert warning.startswith(f"alarm {alarm} of etcd-2: ") and words in warning
+    text = only_text(due_on(cluster, "etcd-1"))
+    assert text.startswith(f"alarm {alarm} of etcd-2: no member is restarted") and words in text
+    assert codes(edited(cluster, members(), force_restart=True)) == []
+
+
+def test_what_a_host_tells_is_one_line() -> None:
+    cluster = living()
+    told(cluster, "etcd-1")["live_members"][1]["peer_urls"] = ["https://x\n\x1b[31mred", "y" * 9000]
+    told(cluster, "etcd-2")["live_members"][0].update(name="evil\r\nname", member_id="9\n")
+    assert codes(cluster) == ["peer_url_differs", "member_not_in_inventory", "member_not_listed"]
+    assert all(len(refusal.text) < 5000 and refusal.text.isprintable() for refusal in guards.check_cluster(cluster))
