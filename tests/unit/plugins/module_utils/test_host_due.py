@@ -279,8 +279,8 @@ CREDENTIALS: dict[str, tuple[t.Callable[[Node], None], Codes]] = {
     "mode of the certificate": (mode("pki/etcd-1.crt", 0o600), [("credentials", "mode")]),
     "mode of the bundle": (mode("pki/ca.crt", 0o666), [("credentials", "mode")]),
     "mode of the folder": (mode("pki", 0o700), [("credentials", "mode")]),
-    "a comment in the bundle": (add("pki/ca.crt", "# ours\n"), [("credentials", "content")]),
-    "a comment in the certificate": (add("pki/etcd-1.crt", "# ours\n"), [("credentials", "content")]),
+    "a key in the bundle": (add("pki/ca.crt", STRANGE.key_pem), [("credentials", "content")]),
+    "a key in the certificate": (add("pki/etcd-1.crt", STRANGE.key_pem), [("credentials", "content")]),
     "no bundle": (missing("pki/ca.crt"), [("credentials", "crypto")]),
     "no certificate": (missing("pki/etcd-1.crt"), [("credentials", "crypto")]),
     "no key": (missing("pki/etcd-1.key"), [("credentials", "crypto")]),
@@ -357,8 +357,18 @@ def test_after_a_run_nothing_is_due(name: str, node: Node) -> None:
             process.kill()
 
 
+@pytest.mark.parametrize("path", ["pki/ca.crt", "pki/etcd-1.crt"])
+def test_what_says_the_same_is_no_drift(node: Node, path: str) -> None:
+    file = node.folder / path
+    written = file.stat()
+    file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n") + b"# ours\r\n")
+    # A bundle that is newer than the process is another matter.
+    os.utime(file, ns=(written.st_atime_ns, written.st_mtime_ns))
+    assert node.due() == [] and not node.acts()
+
+
 def test_several_drifts_are_all_told_the_credentials_first(node: Node) -> None:
-    for drift in ("mode of the key", "a comment in the bundle", "mode of the data", "disabled"):
+    for drift in ("mode of the key", "a key in the bundle", "mode of the data", "disabled"):
         DRIFTS[drift][0](node)
     (node.pki / ".etcd-1.key.ringfence-new").write_text("x")
     assert node.due() == [
@@ -494,7 +504,7 @@ def test_a_unit_is_wanted_where_systemd_looks_unless_another_folder_is_named(
 def test_the_files_that_are_there_are_compared_as_they_are_written(
     manage_service: bool, codes: list[str], node: Node
 ) -> None:
-    add("pki/ca.crt", "# ours\n")(node)
+    add("pki/ca.crt", STRANGE.key_pem)(node)
     stopped(node)
     found = _peer_probe.probe_node(params(node, call="never", manage_service=manage_service), NOW)
     assert [one["code"] for one in found["due"]] == codes

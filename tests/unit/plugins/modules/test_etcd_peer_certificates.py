@@ -359,7 +359,7 @@ def test_directory_key_is_replaced_and_kept(content: bytes | None, code: str, tm
         path.write_bytes(content)
     answer = issue([member()], directory=str(tmp_path))
     assert codes(answer) == [code]
-    kept = tmp_path / "etcd-1.key.replaced-1"
+    kept = tmp_path / "etcd-1.key.replaced"
     assert (kept.read_bytes() if kept.exists() else None) == content
     assert not issue([member()], directory=str(tmp_path))["changed"]
 
