@@ -40,7 +40,7 @@ TOLD = {
     "damaged database": r".*(invalid database|file is not valid).* \(the member's data is damaged: .*\)",
     "not added to the cluster": r"error validating peerURLs: member count is unequal",
     "disk full": r".*: no space left on device.* \(make room on the disk of its data folder\)",
-    "invalid downgrade": r'(invalid downgrade|cluster cannot|version "3\.7\.0" is not).* \(its data is of a newer version .*\)',
+    "invalid downgrade": r'(invalid downgrade|cluster cannot|version "3\.7\.0" is not).* \(its data is of a newer .*\)',
 }
 CASES = [(version, case) for version in sorted(SAID) for case in sorted(SAID[version])]
 
