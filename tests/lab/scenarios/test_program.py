@@ -223,8 +223,6 @@ def test_a_switch_to_the_distributions_package_stops_nobody(controller: Controll
         "install ok installed"
     }
     assert controller.processes(PAIR) == before
-    controller.on_each(PAIR, "dpkg --remove etcd-server etcd-client")
-    assert controller.processes(PAIR) == before
     controller.succeed(inventory, etcd_peer_tls_install="package")
     after = controller.processes(PAIR)
     assert all(after[host] != before[host] for host in PAIR)
