@@ -45,6 +45,10 @@ _STRUCTURE = re.compile(r"\s*\{ClusterID:.*\}")
 
 # What etcd says in its own terms, and what that means to who reads it.
 _MEANINGS = (
+    (
+        re.compile(r"invalid downgrade|cannot be downgraded|^version \"[0-9.]+\" is not supported"),
+        "its data is of a newer version than this etcd: put the newer program back",
+    ),
     (re.compile(r"no space left on device|disk quota exceeded"), "make room on the disk of its data folder"),
     (
         re.compile(

@@ -68,7 +68,7 @@ def releases(tmp_path_factory: pytest.TempPathFactory) -> Releases:
 def inventory(controller: Controller, releases: Releases) -> Path:
     """A cluster of the old version, from its archive, with a flag that the next minor version does not know."""
     controller.bare()
-    controller.on_each(TRIO, f"rm -f {FOLDER}/*etcd*")
+    controller.on_each(TRIO, f"rm -f {FOLDER}/*etcd* {FOLDER}/.*etcd*")
     path = controller.inventory(etcd_peer_tls_extra_flags={"enable-v2": "false"})
     check = controller.succeed(path, "--check", "--diff", **releases[OLD])
     assert all(check.changed.values()) and f"version: {OLD}" not in check.output
@@ -210,7 +210,9 @@ def test_a_member_that_does_not_come_back_stops_the_rest_and_names_the_way_back(
 def test_a_switch_to_the_distributions_package_stops_nobody(controller: Controller, releases: Releases) -> None:
     """A package that was there before has its postinst restart etcd.service: that is the role's, and runs."""
     controller.bare()
-    controller.on_each(PAIR, f"rm -f {FOLDER}/*etcd*; dpkg --remove etcd-server etcd-client; {OFFLINE_PACKAGES}")
+    controller.on_each(
+        PAIR, f"rm -f {FOLDER}/*etcd* {FOLDER}/.*etcd*; dpkg --remove etcd-server etcd-client; {OFFLINE_PACKAGES}"
+    )
     inventory = controller.inventory({"etcd": PAIR})
     controller.succeed(inventory, **releases[OLD])
     before = controller.processes(PAIR)
@@ -220,8 +222,6 @@ def test_a_switch_to_the_distributions_package_stops_nobody(controller: Controll
     assert set(controller.on_each(PAIR, "dpkg-query -W -f '${Status}' etcd-server").values()) == {
         "install ok installed"
     }
-    assert controller.processes(PAIR) == before
-    controller.on_each(PAIR, "dpkg --remove etcd-server etcd-client")
     assert controller.processes(PAIR) == before
     controller.succeed(inventory, etcd_peer_tls_install="package")
     after = controller.processes(PAIR)

@@ -170,7 +170,7 @@ def cases(etcd: str, older: str | None, folder: pathlib.Path) -> t.Iterator[tupl
     living = flags(place("n"))
     with subprocess.Popen([etcd, *living], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as child:
         time.sleep(5)
-        url = next(flag.partition("=")[2] for flag in living if flag.startswith("--initial-advertise-peer"))
+        (url,) = (flag.partition("=")[2] for flag in living if flag.startswith("--initial-advertise-peer"))
         new = flags(joined, initial_cluster_state="existing")
         new = [f"{flag},etcd-0={url}" if flag.startswith("--initial-cluster=") else flag for flag in new]
         yield "not added to the cluster", run(etcd, new)
