@@ -62,19 +62,25 @@ FAULTS = (
         "tests/unit/plugins/module_utils/test_certificates.py::test_members_extensions_are_those_of_rfc_5280",
     ),
     Fault(
-<<<<<<< HEAD
         "a member that lost its data started as a new one",
         "plugins/module_utils/_guards_membership.py",
         "return _lost(member, one, teller, folder) if one.client_urls else None",
         "return None",
         "tests/unit/plugins/module_utils/test__guards_live.py::test_data_that_is_gone_is_not_started_over",
-=======
+    ),
+    Fault(
         "a proof with a hole that passes",
         "plugins/plugin_utils/_proof.py",
         "fails = verdict == FAILED or (verdict == UNPROVED and not is_excused)",
         "fails = verdict == FAILED",
         "tests/unit/plugins/action/test_etcd_peer_proof.py::test_only_a_host_that_is_away_can_be_gone_on_without",
->>>>>>> h-proof
+    ),
+    Fault(
+        "a host's facts taken for the user's settings",
+        "plugins/plugin_utils/_user_variables.py",
+        "if str(name).startswith(_FACT_PREFIX)",
+        "if str(name)",
+        "tests/unit/plugins/action/test_etcd_settings.py::test_facts_set_nothing",
     ),
     Fault(
         "all members restarted at once",
