@@ -44,7 +44,7 @@ options:
   results:
     description:
       - By a member's name, the result of M(ringfence.etcd.etcd_peer_probe) on its host.
-      - A member whose result is missing, or is that of a failed task, counts as not proved.
+      - A member whose result is missing, is that of a failed task or can't be used, counts as not proved.
     type: dict
   results_variable:
     description:

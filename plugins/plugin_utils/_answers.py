@@ -21,6 +21,7 @@ Note that this plugin util is PRIVATE to the collection. It can have breaking ch
 from __future__ import annotations
 
 import datetime
+import json
 import re
 import typing as t
 from collections.abc import Mapping
@@ -40,6 +41,11 @@ _SAME_AS: dict[tuple[str, ...], tuple[str, ...]] = {
 }
 
 ADVICE = "look at this host's Python and at the module that it runs"
+
+_NOISE = {"warnings", "deprecations"}
+# What Ansible needs of an answer beside what is documented; the secrets are those that it masks (2.22).
+_COMMON = {"changed", "failed", "msg", "exception", "rc", "diff", "problem", "details", *_NOISE}
+_COMMON |= {"_ansible_new_secrets", "_ansible_trusted_utf8"}
 
 _TYPES = {"str": "a text", "int": "an integer", "bool": "true or false", "float": "a number", "list": "a list"}
 _TYPES["dict"] = "a dictionary"
@@ -147,6 +153,35 @@ def checked_answer(schema: Schema, answer: t.Any) -> dict[str, t.Any]:
             except AnswerError:
                 pass
     return common
+
+
+def printable(schema: Schema, printed: str) -> str:
+    """What a host printed, without the keys that are dropped anyway, and with warnings that do no harm.
+
+    Ansible shows warnings, and some of the keys that it has no use for, before anybody can look at the answer.
+    """
+    try:
+        answer = json.loads(printed)
+    except (ValueError, RecursionError):
+        return printed
+    if not isinstance(answer, dict):
+        return printed
+    kept = {name: value for name, value in answer.items() if name in schema.fields or name in _COMMON}
+    for name in ("warnings", "deprecations"):
+        if name in kept:
+            kept[name] = _bounded(_listed(kept[name]), _MAX_DETAILS_DEPTH)
+    return json.dumps(kept) if kept.keys() != answer.keys() or _NOISE & kept.keys() else printed
+
+
+def _bounded(value: t.Any, depth: int) -> t.Any:
+    """Harmless, short and not deep; of what is more, the beginning."""
+    if isinstance(value, str):
+        return one_line(value)
+    if isinstance(value, dict) and depth > 0:
+        return {one_line(key): _bounded(item, depth - 1) for key, item in list(value.items())[:_MAX_WARNINGS]}
+    if isinstance(value, list) and depth > 0:
+        return [_bounded(item, depth - 1) for item in value[:_MAX_WARNINGS]]
+    return value if value is None or isinstance(value, (bool, int)) else one_line(str(value)[:_MAX_LINE])
 
 
 def _common(answer: t.Mapping[str, t.Any], walk: _Walk) -> dict[str, t.Any]:
@@ -365,6 +400,7 @@ __all__ = (
     "checked_answer",
     "harmless",
     "one_line",
+    "printable",
     "schema_from",
     "shown",
 )

@@ -28,6 +28,7 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._answers import (
     Schema,
     checked_answer,
     one_line,
+    printable,
     schema_from,
 )
 
@@ -47,6 +48,8 @@ class CheckedAction(OneLineAction):
     """Run the module on the host, and let through what of its answer is documented."""
 
     schema: Schema
+    # That of the module that runs now.
+    _asked_for: Schema | None = None
 
     def _answer(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         return self._checked(self.schema, task_vars, lambda: self._execute_module(task_vars=task_vars))
@@ -55,6 +58,7 @@ class CheckedAction(OneLineAction):
         self, schema: Schema, task_vars: t.Mapping[str, t.Any], ask: t.Callable[[], t.Any]
     ) -> dict[str, t.Any]:
         """What is asked for, checked; an AnswerError that names the host where it can't be used."""
+        self._asked_for = schema
         host = one_line(self._task.delegate_to or task_vars.get("inventory_hostname") or "the host")
         try:
             answer = ask()
@@ -72,6 +76,13 @@ class CheckedAction(OneLineAction):
         if silence is not None:
             raise AnswerError(f"{host}: {schema.module} gave no answer that can be read, but {silence}: {ADVICE}")
         return {**found, **self._interpreter_fact()}
+
+    def _parse_returned_data(self, res: t.Any, *arguments: t.Any, **more: t.Any) -> t.Any:
+        """What the host printed, read by Ansible, which shows warnings and keys that it does not like at once."""
+        printed = res.get("stdout") if isinstance(res, Mapping) else None
+        if isinstance(printed, str) and self._asked_for is not None:
+            res = {**res, "stdout": printable(self._asked_for, printed)}
+        return super()._parse_returned_data(res, *arguments, **more)
 
     def _interpreter_fact(self) -> dict[str, t.Any]:
         """The one fact that is passed on: what Ansible itself found out on the way, never what the module says."""

@@ -292,6 +292,29 @@ def test_no_answer_at_all(answer: t.Any) -> None:
     assert refusal is not None and "etcd-2 is no result" in refusal
 
 
+def test_a_judge_that_can_not_make_sense_of_a_good_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No such answer is known; should there be one, it is told of its member, and the others are proved."""
+
+    def stumbles(judge: t.Callable[..., t.Any], which: int) -> t.Callable[..., t.Any]:
+        def judged(*arguments: t.Any) -> t.Any:
+            found = getattr(arguments[which], "infos", arguments[which])
+            if LIAR in found:
+                raise KeyError("peer_trusted_ca_file")
+            return judge(*arguments)
+
+        return judged
+
+    monkeypatch.setattr(etcd_peer_proof, "judge", stumbles(etcd_peer_proof.judge, 1))
+    monkeypatch.setattr(etcd_cluster_check, "check_cluster", stumbles(etcd_cluster_check.check_cluster, 0))
+    words = "what it answered makes no sense (KeyError: 'peer_trusted_ca_file')"
+    with pytest.raises(RingfenceError) as caught:
+        checked(RECORDED)
+    assert str(caught.value).startswith(f"member etcd-2: {words}")
+    proof = proved(RECORDED)
+    assert [member["probed"] for member in proof["members"]] == [True, False, True]
+    assert words in proof["members"][1]["problem"] and of_the_others(proof) == _of_the_others_at_best()
+
+
 _LEAVES = st.one_of(
     st.none(),
     st.booleans(),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import importlib
+import json
 import typing as t
 
 import pytest
@@ -21,6 +22,7 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._answers import (
     checked_answer,
     harmless,
     one_line,
+    printable,
     schema_from,
     shown,
 )
@@ -264,6 +266,28 @@ def test_diffs_are_what_ansible_can_show(diff: t.Any, wanted: t.Any) -> None:
 def test_a_long_diff_is_cut() -> None:
     diff = checked_answer(SCHEMA, {**GOOD, "diff": {"before": "x" * 5_000_000, "after": ""}})["diff"]
     assert len(diff["before"]) < 300_000 and diff["before"].endswith("(and so on)\n")
+
+
+def test_what_ansible_would_show_at_once_is_harmless_before_it_reads_it() -> None:
+    answer = {
+        **GOOD,
+        "add_host": {"a": 1},
+        "_ansible_no_log": False,
+        "warnings": ["a\x1b", {"event": {"msg": "b\n\x1b"}}],
+    }
+    printed = printable(SCHEMA, json.dumps({**answer, "deprecations": "x", "more": "y" * 10**6}))
+    assert json.loads(printed) == {
+        **GOOD,
+        "warnings": ["a\\x1b", {"event": {"msg": "b \\x1b"}}],
+        "deprecations": [],
+    }
+    many = {**GOOD, "warnings": [["x" * 10**4] * 50] * 50}
+    assert len(printable(SCHEMA, json.dumps(many))) < 1_000_000
+
+
+@pytest.mark.parametrize("printed", ["", "hello", "[1]", "null", '{"a": ', json.dumps(GOOD), "[" * 10**6])
+def test_what_is_no_answer_or_a_good_one_is_left_as_it_was_printed(printed: str) -> None:
+    assert printable(SCHEMA, printed) == printed
 
 
 def test_every_module_that_runs_on_a_host_has_a_checked_action() -> None:

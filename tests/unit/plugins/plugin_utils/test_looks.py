@@ -13,7 +13,7 @@ from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 from ansible.vars.hostvars import HostVars
 from ansible.vars.manager import VariableManager
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._looks import registered_looks
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._looks import registered_looks, unusable
 
 MEMBERS = [{"name": f"member-{number}", "host": f"etcd-{number}"} for number in (1, 2, 3)]
 ALL = ("etcd-1", "etcd-2", "etcd-3")
@@ -81,3 +81,43 @@ def test_what_a_host_gave_is_taken_as_it_is(play: Play) -> None:
     found = play.looks()["member-1"]
     assert found == said
     assert [type(value) for value in (found, found["msg"], found["list"], found["list"][1])] == [dict, str, list, str]
+
+
+def test_what_is_too_deep_is_told_of_its_host_alone(play: Play) -> None:
+    value: t.Any = 1
+    for _level in range(100_000):
+        value = [value]
+    play.register("etcd-2", met={"on": value})
+    found = play.looks()
+    assert found["member-1"] == {"on": "etcd-1"} and found["member-3"] == {"on": "etcd-3"}
+    assert found["member-2"] == {"msg": "what it answered is too deep to be read"}
+
+
+def judge(looks: t.Mapping[str, t.Any]) -> None:
+    """Counts on numbers, and on two that add up to less than ten."""
+    assert isinstance(looks, dict)
+    if sum(look["number"] for look in looks.values()) > 9:
+        raise ValueError("more than\nnine")
+
+
+@pytest.mark.parametrize(
+    ("looks", "blamed"),
+    [
+        ({"a": {"number": 1}, "b": {"number": 2}}, {}),
+        ({"a": {"number": 1}, "b": {}, "c": {"number": 2}}, {"b": "KeyError"}),
+        ({"a": {"number": None}, "b": {"number": 1}, "c": 5}, {"a": "TypeError", "c": "TypeError"}),
+        # Who can't be judged even alone is not what makes the others wrong.
+        ({"a": {"number": 99}, "b": {"number": 5}, "c": {"number": 4}}, {"a": "ValueError"}),
+        ({"a": {"number": 5}, "b": {"number": 4}, "c": {"number": 3}}, {"c": "ValueError"}),
+    ],
+)
+def test_who_can_not_be_judged_is_found(looks: dict[str, t.Any], blamed: dict[str, str]) -> None:
+    found = unusable(looks, judge)
+    assert set(found) == set(blamed)
+    for name, kind in blamed.items():
+        assert found[name].startswith(f"what it answered makes no sense ({kind}: ") and "\n" not in found[name]
+
+
+def test_other_mistakes_are_not_put_down_to_a_host() -> None:
+    with pytest.raises(AssertionError):
+        unusable({"a": {}}, lambda looks: judge(t.cast("dict[str, t.Any]", None)))
