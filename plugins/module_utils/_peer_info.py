@@ -20,6 +20,7 @@ import typing as t
 from ansible_collections.ringfence.etcd.plugins.module_utils import _trial
 from ansible_collections.ringfence.etcd.plugins.module_utils._der import certificate_facts, iso_time, read_certificates
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import FileError, InputError, RingfenceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd_config import parse_environment
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd_told import told_by_unit
 from ansible_collections.ringfence.etcd.plugins.module_utils._files import describe, owner_name, read_file
 from ansible_collections.ringfence.etcd.plugins.module_utils._in_the_way import InTheWay, Wanted, in_the_way
@@ -49,7 +50,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._unit import (
     deployed_from_arguments,
     deployed_from_text,
     environment_files,
-    parse_environment_file,
     seal_is_valid,
     seal_of,
 )
@@ -386,7 +386,10 @@ def _from_environment_files(text: str, unit: str) -> dict[str, str]:
         content = read_file(path)
         if content is None and not may_be_missing:
             raise FileError(f"{path}, an environment file of the unit, does not exist: it can't be started", path=path)
-        variables.update(parse_environment_file((content or b"").decode("utf-8", "replace")))
+        try:
+            variables.update(parse_environment((content or b"").decode("utf-8", "replace")))
+        except ValueError as exc:
+            raise FileError(f"{path}, an environment file of the unit, can't be understood: {exc}", path=path) from exc
     return variables
 
 

@@ -31,7 +31,6 @@ _PLAIN_WORD = re.compile(r"[A-Za-z0-9_@%$+=:,./\[\]-]+")
 
 _WHITESPACE = " \t\n\r"
 
-_VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _BARE_VARIABLE = re.compile(r"\$[A-Za-z_][A-Za-z0-9_]*")
 _VARIABLE = re.compile(r"\$\$|\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
@@ -270,54 +269,6 @@ def environment_files(text: str, unit: str) -> list[tuple[str, bool]]:
         # An empty value takes all earlier ones back.
         found = [*found, (path, value.startswith("-"))] if value else []
     return found
-
-
-def parse_environment_file(text: str) -> dict[str, str]:
-    """The variables of an environment file as systemd reads it (systemd.exec(5)): no shell, the last one counts."""
-    variables: dict[str, str] = {}
-    lines, position = text.replace("\r\n", "\n").replace("\r", "\n"), 0
-    while position < len(lines):
-        if lines[position] in _WHITESPACE:
-            position += 1
-        elif lines[position] in "#;":
-            position = _line_end(lines, position)
-        else:
-            end = _line_end(lines, position)
-            equals = lines.find("=", position, end)
-            if equals < 0:
-                position = end
-                continue
-            name = lines[position:equals].rstrip(_WHITESPACE)
-            value, position = _environment_value(lines, equals + 1)
-            if _VARIABLE_NAME.fullmatch(name):
-                variables[name] = value
-    return variables
-
-
-def _line_end(text: str, position: int) -> int:
-    end = text.find("\n", position)
-    return len(text) if end < 0 else end
-
-
-def _environment_value(text: str, position: int) -> tuple[str, int]:
-    """A value from behind its equals sign, and where it ends: quoted parts, or plain text to the end of the line."""
-    value = ""
-    while position < len(text) and text[position] != "\n":
-        character = text[position]
-        if character in " \t":
-            position += 1
-        elif character == "'":
-            end = text.find("'", position + 1)
-            end = len(text) if end < 0 else end
-            value += text[position + 1 : end]
-            position = end + 1
-        elif character == '"':
-            part, position = _double_quoted(text, position + 1)
-            value += part
-        else:
-            part, position = _plain_rest(text, position)
-            return value + part, position
-    return value, position
 
 
 def _double_quoted(text: str, position: int) -> tuple[str, int]:
@@ -635,7 +586,6 @@ __all__ = (
     "exec_arguments",
     "exec_command",
     "is_true",
-    "parse_environment_file",
     "parse_unit",
     "plain_value",
     "quote_argument",

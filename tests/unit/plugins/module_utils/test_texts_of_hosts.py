@@ -14,13 +14,13 @@ import typing as t
 from ansible_collections.ringfence.etcd.plugins.module_utils import _handshake
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd_api import parse_active_peers
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd_config import parse_environment
 from ansible_collections.ringfence.etcd.plugins.module_utils._unit import (
     deployed_from_arguments,
     deployed_from_text,
     environment_files,
     exec_arguments,
     exec_command,
-    parse_environment_file,
     parse_unit,
     seal_is_valid,
     seal_of,
@@ -67,7 +67,11 @@ def test_any_text_of_a_unit(text: str, from_files: dict[str, str]) -> None:
 @BOUNDED
 @given(texts)
 def test_any_text_of_an_environment_file(text: str) -> None:
-    found = parse_environment_file(text)
+    try:
+        found = parse_environment(text)
+    except ValueError as exc:
+        assert "\n" not in str(exc)
+        return
     assert all(re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", name) for name in found)
     assert sum(len(value) for value in found.values()) <= len(text)
 

@@ -8,6 +8,7 @@ import typing as t
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd_config import parse_environment
 from ansible_collections.ringfence.etcd.plugins.module_utils._unit import (
     TOLD_TWICE,
     deployed_from_arguments,
@@ -15,7 +16,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._unit import (
     environment_files,
     exec_arguments,
     is_true,
-    parse_environment_file,
     parse_unit,
     plain_value,
     quote_argument,
@@ -328,13 +328,17 @@ def test_what_is_told_twice_ends_etcd() -> None:
         ("A=1\nA=2\n", {"A": "2"}),
         ("export A=1\n1A=1\nnothing\n=x\nB=\n", {"B": ""}),
         ("A=it's\n", {"A": "it's"}),
-        ("A='never closed\nB=1", {"A": "never closed\nB=1"}),
         ("A=1\r\nB=2\r\n", {"A": "1", "B": "2"}),
         ("A=$B %n\n", {"A": "$B %n"}),
     ],
 )
 def test_parse_environment_file(text: str, variables: dict[str, str]) -> None:
-    assert parse_environment_file(text) == variables
+    assert parse_environment(text) == variables
+
+
+def test_an_environment_file_that_ends_within_quotes_is_not_guessed_at() -> None:
+    with pytest.raises(ValueError, match="ends within a quoted text"):
+        parse_environment("A='never closed\nB=1")
 
 
 def test_environment_files() -> None:
