@@ -77,7 +77,7 @@ def check_documented(name: str, answer: t.Mapping[str, t.Any]) -> None:
         answers = importlib.import_module("ansible_collections.ringfence.etcd.plugins.plugin_utils._answers")
     except ImportError:
         return
-    documents = {module: importlib.import_module(f"{NAMESPACE}.{module}").RETURN for module in {name, "etcd_peer_info"}}
+    documents = {module: importlib.import_module(f"{NAMESPACE}.{module}").RETURN for module in (name, "etcd_peer_info")}
     schema = answers.schema_from(name, documents)
     checked = answers.checked_answer(schema, answer)
     assert checked == {key: {"changed": False, **answer}[key] for key in checked}

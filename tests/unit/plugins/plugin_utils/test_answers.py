@@ -176,8 +176,8 @@ class Tagged(str):
 
 def test_values_are_built_in() -> None:
     checked = checked_answer(SCHEMA, {**GOOD, "names": [Tagged("x")], "flags": {Tagged("a"): Tagged("b")}})
-    assert type(checked["names"][0]) is str
-    assert [(type(key), type(value)) for key, value in checked["flags"].items()] == [(str, str)]
+    texts = [checked["names"][0], *checked["flags"], *checked["flags"].values()]
+    assert [type(text) for text in texts] == [str, str, str]
 
 
 def test_texts_do_no_harm() -> None:
@@ -304,5 +304,5 @@ def test_a_schema_without_fields_lets_nothing_through() -> None:
 
 
 def test_what_is_harmless_stays() -> None:
-    text = "Grüße, 東京 – “x” <b>"
+    text = 'Grüße, 東京 – "x" <b>'
     assert harmless(text) == text
