@@ -129,14 +129,14 @@ def _in_child(path: str, identity: Identity, planned: t.Mapping[str, Attributes]
         # It has said what it had to say, or it was stopped.
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
-    answer: list[str] | str | None
+    told: list[str] | str | None
     try:
-        answer = json.loads(said)
+        told = json.loads(said)
     except ValueError:
-        answer = f"no answer within {_CHILD_SECONDS:g} seconds, or the check was killed"
-    if isinstance(answer, str):
-        raise FileError(f"can't check as user {identity.name} whether {path} is readable: {answer}", path=path)
-    return None if answer is None else Barrier(*answer)
+        told = f"no answer within {_CHILD_SECONDS:g} seconds, or the check was killed"
+    if isinstance(told, str):
+        raise FileError(f"can't check as user {identity.name} whether {path} is readable: {told}", path=path)
+    return None if told is None else Barrier(*told)
 
 
 def _read_in_time(descriptor: int) -> bytes:
