@@ -143,6 +143,18 @@ def without_data(controller: Controller, host: str) -> t.Iterator[None]:
         controller.on_each([host], f"rm -rf {DATA}; mv /var/lib/etcd/aside {DATA}")
 
 
+@contextlib.contextmanager
+def as_built_anew(controller: Controller, host: str) -> t.Iterator[None]:
+    """Without unit and certificates as well."""
+    unit, aside = "/etc/systemd/system/etcd.service", "/root/aside"
+    controller.on_each([host], f"mkdir {aside}; mv /etc/etcd {unit} {aside}; systemctl daemon-reload")
+    try:
+        yield
+    finally:
+        back = f"rm -rf /etc/etcd; mv {aside}/etcd /etc/; mv {aside}/etcd.service {unit}; rmdir {aside}"
+        controller.on_each([host], f"{back}; systemctl daemon-reload")
+
+
 def start(controller: Controller, *hosts: str) -> None:
     """Start members, and wait until all are well."""
     controller.on_each(hosts, "systemctl start etcd.service")
@@ -154,23 +166,16 @@ def start(controller: Controller, *hosts: str) -> None:
 
 @pytest.mark.usefixtures("no_file_is_changed")
 def test_a_member_whose_data_is_gone(controller: Controller, inventory: Path) -> None:
-    with without_data(controller, "etcd-3"):
-        said = ["member etcd-3 had data and has none in /var/lib/etcd/etcd", "etcdctl member remove"]
-        refuse(controller, inventory, said=said)
-        said = ["member etcd-3 has no data, and etcd-1, etcd-2 can't be seen in this run"]
-        refuse(controller, inventory, "--limit", "etcd-3", said=said)
-        # A host that was built anew has no unit and no certificate either.
-        aside = "mkdir /root/aside; mv /etc/etcd /etc/systemd/system/etcd.service /root/aside; systemctl daemon-reload"
-        controller.on_each(["etcd-3"], aside)
-        try:
-            refuse(controller, inventory, said=["member etcd-3 had data and has none"])
-        finally:
-            controller.on_each(
-                ["etcd-3"],
-                "rm -rf /etc/etcd; mv /root/aside/etcd /etc/; mv /root/aside/etcd.service /etc/systemd/system/; "
-                "rmdir /root/aside; systemctl daemon-reload",
-            )
-    start(controller, "etcd-3")
+    try:
+        with without_data(controller, "etcd-3"):
+            said = ["member etcd-3 had data and has none in /var/lib/etcd/etcd", "etcdctl member remove"]
+            refuse(controller, inventory, said=said)
+            said = ["member etcd-3 has no data, and etcd-1, etcd-2 can't be seen in this run"]
+            refuse(controller, inventory, "--limit", "etcd-3", said=said)
+            with as_built_anew(controller, "etcd-3"):
+                refuse(controller, inventory, said=["member etcd-3 had data and has none"])
+    finally:
+        start(controller, "etcd-3")
 
 
 @pytest.mark.usefixtures("no_file_is_changed")
