@@ -378,7 +378,10 @@ UNIT: dict[str, t.Any] = {"what": "unit", "pid": None, "program": None, "enabled
         (
             {"data_dir": "/var/lib/etcd/blue", "uses_data": True, "listens": PORTS},
             "data_in_use",
-            ("runs on /var/lib/etcd/blue, the data folder that is meant for etcd.service", "in another folder (etcd_peer_tls_data_dir)"),
+            (
+                "runs on /var/lib/etcd/blue, the data folder that is meant for etcd.service",
+                "in another folder (etcd_peer_tls_data_dir)",
+            ),
         ),
         (
             {"data_dir": "/var/lib/etcd/blue", "uses_data": True, "managed": True, "unit": "old.service"},
