@@ -42,7 +42,7 @@ def parse_config(text: str) -> Values:
     text = text.replace("\r\n", "\n")
     if _OTHER_BREAKS.search(text):
         raise ValueError("it has a character that no line of it should have")
-    lines = [(number, line) for number, line in enumerate(text.split("\n"), 1)]
+    lines = enumerate(text.split("\n"), 1)
     found: Values = {}
     # The name that takes what is indented below it; None where an indented line would be a text that goes on.
     parent: str | None = None

@@ -19,7 +19,7 @@ def why_not_replaced(other: t.Mapping[str, t.Any]) -> str | None:
     count, members, running = other.get("key_count"), other.get("members"), other.get("running")
     if other.get("problem"):
         return f"can't be told to be empty ({other['problem']})"
-    if type(count) is not int:
+    if not isinstance(count, int) or isinstance(count, bool):
         silent = "does not answer" if running else "is stopped"
         return f"{silent}, so that its keys can't be counted"
     if count:
