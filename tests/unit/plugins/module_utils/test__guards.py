@@ -587,14 +587,15 @@ def test_what_is_about_to_be_installed_is_judged_and_not_what_it_replaces() -> N
         info["etcd"]["version"] = "3.5.12"  # type: ignore[index]
     assert codes(cluster) == []
     assert set(codes(guards.Cluster(cluster.members, cluster.infos, question()))) == {"version", "version_change"}
-    for version, found in (("3.5.35", []), ("3.5.14", ["version"] * 3)):
+    nothing: set[str] = set()
+    for version, found in (("3.5.35", nothing), ("3.5.14", {"version", "version_change"})):
         infos = {
             name: guard_values.with_program(info, {"version": version, "staged": True})
             for name, info in cluster.infos.items()
         }
         assert all(info["etcd"]["staged"] and info["etcd"]["version"] == version for info in infos.values())
-        assert codes(guards.Cluster(cluster.members, infos, question(**archive))) == found
-        assert codes(guards.Cluster(cluster.members, infos, question())) == found
+        assert set(codes(guards.Cluster(cluster.members, infos, question(**archive)))) == found
+        assert set(codes(guards.Cluster(cluster.members, infos, question()))) == found
 
 
 def test_one_host_on_which_it_can_not_be_started_stops_all() -> None:

@@ -252,7 +252,7 @@ def test_an_empty_member_alone_in_a_run() -> None:
 def test_data_that_can_not_be_looked_at_may_be_there() -> None:
     cluster = fresh()
     info(cluster, "etcd-2")["data"]["problem"] = "can't read /var/lib/etcd/blue: permission denied"
-    assert "whether it has data can't be told: can't read" in only_text(cluster)
+    assert "what /var/lib/etcd/blue holds can't be told (can't read" in only_text(cluster)
 
 
 def with_a_fourth(live: t.Sequence[dict[str, t.Any]]) -> guards.Cluster:
