@@ -30,19 +30,21 @@ def rendered(**variables: t.Any) -> str:
         {
             "__etcd_peer_tls_member": {"name": "etcd-1"},
             "__etcd_peer_tls_arguments": ["--name=etcd-1"],
-            "etcd_peer_tls_cluster_name": "etcd",
-            "etcd_peer_tls_owner": "etcd",
-            "etcd_peer_tls_owner_group": "etcd",
-            "etcd_peer_tls_min_version": "TLS1.3",
-            "etcd_peer_tls_etcd_binary": "/usr/bin/etcd",
-            "etcd_peer_tls_data_dir": "/var/lib/etcd/etcd",
-            "etcd_peer_tls_directory": "/etc/etcd/pki",
-            "etcd_peer_tls_client_ca_file": "",
-            "etcd_peer_tls_client_cert_file": "",
-            "etcd_peer_tls_client_key_file": "",
-            "etcd_peer_tls_extra_flags": {},
-            "etcd_peer_tls_extra_unit_settings": {},
-            **variables,
+            "__etcd_peer_tls_settings": {
+                "cluster_name": "etcd",
+                "owner": "etcd",
+                "owner_group": "etcd",
+                "min_version": "TLS1.3",
+                "etcd_binary": "/usr/bin/etcd",
+                "data_dir": "/var/lib/etcd/etcd",
+                "directory": "/etc/etcd/pki",
+                "client_ca_file": "",
+                "client_cert_file": "",
+                "client_key_file": "",
+                "extra_flags": {},
+                "extra_unit_settings": {},
+                **variables,
+            },
         }
     )
 
@@ -53,7 +55,7 @@ def settings_of(text: str) -> dict[str, str]:
 
 def test_the_version_of_tls_is_in_etcds_environment() -> None:
     for version in ("TLS1.3", "TLS1.2"):
-        deployed = deployed_from_text(rendered(etcd_peer_tls_min_version=version))
+        deployed = deployed_from_text(rendered(min_version=version))
         assert deployed is not None and deployed["flags"]["tls-min-version"] == version
 
 
@@ -77,11 +79,11 @@ def test_the_room_is_small() -> None:
 @pytest.mark.parametrize(
     "variables",
     [
-        {"etcd_peer_tls_data_dir": "/home/etcd/data"},
-        {"etcd_peer_tls_directory": "/root/pki"},
-        {"etcd_peer_tls_etcd_binary": "//home/me/bin/etcd"},
-        {"etcd_peer_tls_client_key_file": "/run/user/1000/client.key"},
-        {"etcd_peer_tls_extra_flags": {"wal-dir": "/home/wal"}},
+        {"data_dir": "/home/etcd/data"},
+        {"directory": "/root/pki"},
+        {"etcd_binary": "//home/me/bin/etcd"},
+        {"client_key_file": "/run/user/1000/client.key"},
+        {"extra_flags": {"wal-dir": "/home/wal"}},
     ],
 )
 def test_what_is_kept_at_home_stays_in_sight(variables: dict[str, t.Any]) -> None:
@@ -90,9 +92,9 @@ def test_what_is_kept_at_home_stays_in_sight(variables: dict[str, t.Any]) -> Non
 
 @pytest.mark.parametrize("path", ["/homes/etcd", "/var/home/etcd", "/rooted", "/run/users"])
 def test_what_only_looks_like_home_is_none(path: str) -> None:
-    assert settings_of(rendered(etcd_peer_tls_data_dir=path))["ProtectHome"] == "true"
+    assert settings_of(rendered(data_dir=path))["ProtectHome"] == "true"
 
 
 def test_the_users_settings_come_last() -> None:
-    text = rendered(etcd_peer_tls_extra_unit_settings={"Service": {"ProtectHome": "read-only"}})
+    text = rendered(extra_unit_settings={"Service": {"ProtectHome": "read-only"}})
     assert settings_of(text)["ProtectHome"] == "read-only"
