@@ -21,6 +21,7 @@ GOOD: dict[str, t.Any] = {
     "changed": True,
     "reasons": {"certificate": ["content"]},
     "kept": {},
+    "kept_not_after": None,
     "paths": {name: f"/etc/etcd/pki/{name}" for name in ("directory", "ca", "certificate", "private_key")},
     "notes": [],
 }

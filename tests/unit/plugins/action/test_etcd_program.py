@@ -51,7 +51,8 @@ def run(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, **given: t.Any)
 
     def execute(module_args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         sent.module = module_args
-        return {"changed": True}
+        tried = {"version": "3.5.35", "version_before": None, "programs": []}
+        return {"changed": True, "staged": True, **({} if module_args.get("state") == "absent" else tried)}
 
     with mock.patch.multiple(plugin, _transfer_file=transfer, _execute_module=execute, _fixup_perms2=mock.Mock()):
         result = plugin.run(None, {})

@@ -120,6 +120,7 @@ def poisoned(path: Path, value: t.Any) -> dict[str, t.Any]:
 
 
 GIVEN: dict[str, t.Any] = {
+    **{name: option.get("default") for name, option in etcd_cluster_check._ARGUMENTS.items()},
     "cluster_name": "etcd",
     "identity": "list",
     "play": [member.name for member in MEMBERS],
@@ -139,11 +140,12 @@ GIVEN: dict[str, t.Any] = {
 
 
 def checked(looks: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    return etcd_cluster_check._judged({**GIVEN, "looks": looks}, MEMBERS, NOW)
+    return etcd_cluster_check._judged({**GIVEN, "looks": looks}, MEMBERS, "", NOW)
 
 
 def drawn(looks: t.Mapping[str, t.Any], with_page: bool = False) -> t.Any:
     given = {
+        **{name: option.get("default") for name, option in etcd_peer_proof._ARGUMENTS.items()},
         "members": [member_as_dict(member) for member in MEMBERS],
         "results": looks,
         "cluster_name": "etcd",
@@ -152,7 +154,6 @@ def drawn(looks: t.Mapping[str, t.Any], with_page: bool = False) -> t.Any:
         "warn_days": 14,
         "fail_days": 0,
         "authority_warn_days": 90,
-        "no_stranger_because": None,
         "metrics_path": "/m",
         "json_path": "/j",
         # To draw it takes four times as long as all else.
