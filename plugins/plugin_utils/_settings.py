@@ -67,7 +67,10 @@ def converted(name: str, value: t.Any) -> t.Any:
     items = result if isinstance(result, list) else [result]
     strange = [item for item in items if "choices" in option and item not in option["choices"]]
     if strange:
-        raise InputError(f"{PREFIX}{name} is {strange[0]!r}: {', '.join(option['choices'])} can be chosen")
+        # One of the choices is null, which is the default.
+        raise InputError(
+            f"{PREFIX}{name} is {strange[0]!r}: {', '.join(filter(None, option['choices']))} can be chosen"
+        )
     for key, suboption in option.get("options", {}).items():
         if result.get(key) is not None:
             result[key] = _typed(name, suboption["type"], result[key], f"{key} of it")

@@ -108,12 +108,13 @@ def test_drift_of_the_authority_is_found(controller: Controller, inventory: Path
 
 def test_another_version_than_the_archives_is_found(controller: Controller, inventory: Path) -> None:
     archive = controller.folder / "etcd-v3.5.99-linux-amd64.tar.gz"
-    archive.write_bytes(b"never unpacked")
+    archive.write_bytes(b"not an archive at all")
     options = {
         "etcd_peer_tls_install": "archive",
         "etcd_peer_tls_archive": str(archive),
         "etcd_peer_tls_archive_sha256": hashlib.sha256(archive.read_bytes()).hexdigest(),
         "etcd_peer_tls_etcd_binary": "/usr/bin/etcd",
     }
-    run = controller.succeed(inventory, "--check", **options)
-    assert "etcd-v3.5.99-linux-amd64.tar.gz would be installed to /usr/bin" in run.output
+    # It is due by its name, so it is looked into, by a check too.
+    run = controller.refuse(inventory, "--check", **options)
+    assert "etcd-v3.5.99-linux-amd64.tar.gz can't be unpacked" in run.output
