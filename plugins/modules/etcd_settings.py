@@ -49,8 +49,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 coordinator:
-  description: The inventory host that acts once for the cluster in this run, the first member in this batch of the
-  play.
+  description:
+    - The inventory host that acts once for the cluster in this run, the first member in this batch of the play.
   type: str
   returned: without O(secrets)
   sample: etcd-1

@@ -167,21 +167,10 @@ def printable(schema: Schema, printed: str) -> str:
     if not isinstance(answer, dict):
         return printed
     kept = {name: value for name, value in answer.items() if name in schema.fields or name in _COMMON}
-    for name in ("warnings", "deprecations"):
-        if name in kept:
-            kept[name] = _bounded(_listed(kept[name]), _MAX_DETAILS_DEPTH)
+    kept.pop("deprecations", None)
+    if "warnings" in kept:
+        kept["warnings"] = [line for line in map(_warning_text, _listed(kept["warnings"])[:_MAX_WARNINGS]) if line]
     return json.dumps(kept) if kept.keys() != answer.keys() or _NOISE & kept.keys() else printed
-
-
-def _bounded(value: t.Any, depth: int) -> t.Any:
-    """Harmless, short and not deep; of what is more, the beginning."""
-    if isinstance(value, str):
-        return one_line(value)
-    if isinstance(value, dict) and depth > 0:
-        return {one_line(key): _bounded(item, depth - 1) for key, item in list(value.items())[:_MAX_WARNINGS]}
-    if isinstance(value, list) and depth > 0:
-        return [_bounded(item, depth - 1) for item in value[:_MAX_WARNINGS]]
-    return value if value is None or isinstance(value, (bool, int)) else one_line(str(value)[:_MAX_LINE])
 
 
 def _common(answer: t.Mapping[str, t.Any], walk: _Walk) -> dict[str, t.Any]:
@@ -352,7 +341,10 @@ def _listed(value: t.Any) -> list[t.Any]:
 
 
 def _warning_text(warning: t.Any) -> str:
-    """A warning's line; ansible-core 2.19 and newer have made an object of what the module sent."""
+    """A warning's line. From ansible-core 2.19 on a module sends more than that, of which Ansible makes an object."""
+    if isinstance(warning, Mapping):
+        event = warning.get("event")
+        return one_line(event.get("msg") if isinstance(event, Mapping) else None)
     return one_line(warning if isinstance(warning, str) else getattr(getattr(warning, "event", None), "msg", None))
 
 
