@@ -105,7 +105,7 @@ def test_drift_of_each_kind_is_found_and_mended(controller: Controller, inventor
     drifts = {
         f"chmod 0644 {PKI}/etcd-2.key": f"stat -c %a {PKI}/etcd-2.key",
         f"chown root {PKI}/etcd-2.key": f"stat -c %U {PKI}/etcd-2.key",
-        f"echo >> {PKI}/ca.crt": f"sha256sum {PKI}/ca.crt",
+        f"cat {PKI}/etcd-2.crt >> {PKI}/ca.crt": f"sha256sum {PKI}/ca.crt",
         f"chmod 0600 {PKI}/etcd-2.crt": f"stat -c %a {PKI}/etcd-2.crt",
         "echo '# by hand' >> /etc/systemd/system/etcd.service": "sha256sum /etc/systemd/system/etcd.service",
         "systemctl disable etcd.service": "systemctl is-enabled etcd.service",
