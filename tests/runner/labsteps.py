@@ -30,8 +30,15 @@ SCENARIOS = CHECKOUT / "tests" / "lab" / "scenarios"
 CORE = "test_core"
 
 ESTIMATES = {
+    "test_foreign": 400,
+    "test_edits": 400,
+    "test_program": 300,
+    "test_authority": 280,
     "test_restart": 260,
+    "test_verify": 250,
     "test_variants": 220,
+    "test_node": 200,
+    "test_lying_member": 150,
     "test_drift": 190,
     "test_proof": 180,
     "test_install": 180,
