@@ -68,7 +68,8 @@ _FILES = (
 class Reader(t.Protocol):
     """How a file of the host is read: None where there is none, RingfenceError where it can't be read."""
 
-    def __call__(self, path: str) -> bytes | None: ...
+    def __call__(self, path: str) -> bytes | None:
+        """The content of the file at the path."""
 
 
 @dataclass(frozen=True)
