@@ -38,7 +38,7 @@ ESTIMATES = {
     "test_verify": 250,
     "test_variants": 220,
     "test_node": 200,
-    "test_lying_member": 150,
+    "test_liar": 150,
     "test_drift": 190,
     "test_proof": 180,
     "test_install": 180,
