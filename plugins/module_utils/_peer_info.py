@@ -31,6 +31,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._other_etcd import 
     stopped_etcd,
     unknown_etcd,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._paths import real_path
 from ansible_collections.ringfence.etcd.plugins.module_utils._peer_credentials import (
     CA,
     CERTIFICATE,
@@ -257,6 +258,8 @@ def data_facts(directory: str | None, wal_dir: str | None = None) -> dict[str, t
     }
     if directory is not None:
         try:
+            # Not behind somebody's link, where there would be nothing, or another's.
+            real_path(directory)
             # An empty folder, made before etcd's first start, is no data.
             facts["exists"] = describe(os.path.join(directory, "member"))["state"] != "absent"
             facts["member_id"], facts["cluster_id"] = read_identity(directory, wal_dir) or (None, None)

@@ -129,7 +129,7 @@ def test_a_folder_of_the_controller_is_no_archive(controller: Controller, invent
     before = state(controller)
     given = {"etcd_peer_tls_install": "archive", "etcd_peer_tls_archive_sha256": "0" * 64}
     # The name of another version, so that it is due.
-    folder = tmp_path / "etcd-v9.9.9-linux-amd64.tar.gz"
+    folder = tmp_path / "etcd-v3.5.99-linux-amd64.tar.gz"
     os.symlink(tmp_path, folder)
     run = controller.refuse(inventory, etcd_peer_tls_archive=str(folder), **given)
     assert f"{folder} on the controller is a directory" in run.output
@@ -140,12 +140,14 @@ def test_a_folder_of_the_controller_is_no_archive(controller: Controller, invent
 
 
 def test_a_flag_that_the_new_one_does_not_know_stops_nobody(
-    controller: Controller, inventory: Path, releases: Releases
+    controller: Controller, inventory: Path, tmp_path: Path
 ) -> None:
-    """The unit's text is the same as before: it is the program that is another one."""
+    """The unit's text is the same as before: it is the program that is another one, whatever the archive's name says."""
+    tree = Path(etcd.ensure_programs(NEXT_MINOR)) / etcd.PROGRAMS_FOLDER
+    given = release(tmp_path, "3.5.99", {program: (tree / program).read_bytes() for program in etcd.PROGRAMS})
     before = state(controller)
     for words in (["--check"], []):
-        run = controller.refuse(inventory, *words, **releases[NEXT_MINOR])
+        run = controller.refuse(inventory, *words, **given)
         assert "flag provided but not defined: -enable-v2" in run.output
         assert state(controller) == before
 
