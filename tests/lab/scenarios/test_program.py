@@ -142,7 +142,7 @@ def test_a_folder_of_the_controller_is_no_archive(controller: Controller, invent
 def test_a_flag_that_the_new_one_does_not_know_stops_nobody(
     controller: Controller, inventory: Path, tmp_path: Path
 ) -> None:
-    """The unit's text is the same as before: it is the program that is another one, whatever the archive's name says."""
+    """The unit's text is the same as before: the program is another one, whatever its archive is called."""
     tree = Path(etcd.ensure_programs(NEXT_MINOR)) / etcd.PROGRAMS_FOLDER
     given = release(tmp_path, "3.5.99", {program: (tree / program).read_bytes() for program in etcd.PROGRAMS})
     before = state(controller)
