@@ -227,7 +227,9 @@ def main() -> t.NoReturn:
         },
         supports_check_mode=True,
     )
-    params = module.params
+    params = dict(module.params)
+    # What is public may have a key pasted behind it, and up to ansible-core 2.18 an answer repeats its arguments.
+    module.params.update(ca_content=None, certificate_content=None)
     try:
         plan = plan_credentials(
             Request(
