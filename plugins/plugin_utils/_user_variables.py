@@ -23,7 +23,8 @@ _OWN_PREFIXES = ("etcd_peer_tls_", "__etcd_peer_tls_")
 _FACT_PREFIX = "ansible_"
 
 
-class UserVariables:
+# Not counted: the tests run it in plays of their own (test_etcd_settings.py), in processes that nobody measures.
+class UserVariables:  # pragma: no cover
     """The variables of any host as the present task of the present play would see them, were there no answers."""
 
     def __init__(self, task: t.Any, task_vars: t.Mapping[str, t.Any]) -> None:
@@ -79,7 +80,7 @@ class UserVariables:
         return _facts_in(self._manager._fact_cache, host)
 
 
-class _FactsByTheirNames:
+class _FactsByTheirNames:  # pragma: no cover
     """A fact cache in which each host has those facts alone that can't be taken for a user's variables."""
 
     def __init__(self, cache: t.Any) -> None:
@@ -97,7 +98,7 @@ class _FactsByTheirNames:
         return bool(_facts_in(self._cache, host))
 
 
-def _facts_in(cache: t.Any, host: str) -> t.Mapping[str, t.Any]:
+def _facts_in(cache: t.Any, host: str) -> t.Mapping[str, t.Any]:  # pragma: no cover
     """What a fact cache has of a host: a mapping up to 2.18, a plugin from 2.19 on, which raises where it has none."""
     try:
         return cache.get(host) or {}
