@@ -111,8 +111,10 @@ def refuse_moved_data(cluster: Cluster) -> t.Iterator[Refusal]:
         data = info.get("data") or {}
         for settings in deployed(info):
             found = (settings.get("data_dir"), (settings.get("flags") or {}).get("wal-dir"))
-            meant = (wanted.data_dir, _text_or_none(wanted.extra_flags.get("wal-dir")))
-            moved = found[0] is not None and found[0].rstrip("/") != wanted.data_dir.rstrip("/")
+            # Each host was asked for the folder that is wanted there; the settings are those of one of them.
+            folder = data.get("directory") or wanted.data_dir
+            meant = (one_line(folder), _text_or_none(wanted.extra_flags.get("wal-dir")))
+            moved = found[0] is not None and found[0].rstrip("/") != folder.rstrip("/")
             if moved and data.get("exists") and not is_running(info):
                 # Stopped, and the data was brought to where it is wanted.
                 moved = False

@@ -351,17 +351,35 @@ def test_another_folder_for_the_same_client_authority() -> None:
 )
 def test_a_member_stays_in_its_folders(settings: dict[str, t.Any], words: str) -> None:
     meant = dataclasses.replace(SETTINGS, **settings)
-    found = guards.check_cluster(edited(living(), members(), flag_settings=meant))
+    cluster = living()
+    for name in NAMES:
+        # Each host is asked for the folder that is wanted there.
+        info(cluster, name)["data"]["directory"] = meant.data_dir
+    found = guards.check_cluster(edited(cluster, members(), flag_settings=meant))
     assert [refusal.code for refusal in found] == ["data_moved"] * 3 and words in found[0].text
 
 
 def test_data_that_was_moved_while_its_etcd_was_off() -> None:
     cluster = silent(living())
     meant = dataclasses.replace(SETTINGS, data_dir="/srv/etcd")
+    for name in NAMES:
+        info(cluster, name)["data"]["directory"] = meant.data_dir
     assert codes(edited(cluster, members(), flag_settings=meant)) == []
     for name in NAMES:
         without_data(cluster, name)
+        info(cluster, name)["data"]["directory"] = meant.data_dir
     assert codes(edited(cluster, members(), flag_settings=meant)) == ["data_moved"] * 3
+
+
+def test_each_member_may_have_a_folder_of_its_own() -> None:
+    """As with the host's name in it: the settings at hand are those of one host."""
+    cluster = living()
+    for name in NAMES:
+        for told in (info(cluster, name)["unit"]["settings"], info(cluster, name)["process"]["settings"]):
+            told["data_dir"] = f"/srv/{name}"
+        info(cluster, name)["data"]["directory"] = f"/srv/{name}"
+    meant = dataclasses.replace(SETTINGS, data_dir="/srv/etcd-1")
+    assert codes(edited(cluster, members(), flag_settings=meant)) == []
 
 
 # Programs and units ---------------------------------------------------------------------------------------------------
