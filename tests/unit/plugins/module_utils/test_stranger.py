@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import pathlib
 import typing as t
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._der import Certificate, read_certificates
@@ -49,8 +49,9 @@ def params(ca: t.Any = CA, **changes: t.Any) -> dict[str, t.Any]:
     return {**defaults, **given, **changes}
 
 
-def made(ca: t.Any = CA, **changes: t.Any) -> dict[str, t.Any]:
-    return run(params(ca, **changes), NOW, result_is_hidden=True)
+def made(ca: t.Any = CA, now: datetime | None = None, **changes: t.Any) -> dict[str, t.Any]:
+    """Made now, not when the tests were collected: they live for minutes, and a handshake looks at the clock."""
+    return run(params(ca, **changes), now or datetime.now(timezone.utc), result_is_hidden=True)
 
 
 def certificate_of(entry: dict[str, str], case: str) -> Certificate:
@@ -104,7 +105,7 @@ def test_each_has_a_key_of_its_own() -> None:
 
 
 def test_they_live_for_minutes_and_clocks_may_lag() -> None:
-    for entry in made(validity_minutes=7)["members"]:
+    for entry in made(now=NOW, validity_minutes=7)["members"]:
         for case in (STRANGER, UNKNOWN_CA):
             leaf = certificate_of(entry, case)
             assert (leaf.not_before, leaf.not_after) == (NOW - timedelta(hours=1), NOW + timedelta(minutes=7))
@@ -114,7 +115,7 @@ def test_none_outlives_or_precedes_the_ca() -> None:
     """Else it would be refused for its dates."""
     minutes = timedelta(minutes=1)
     ca = factory.authority(not_before=NOW - 5 * minutes, not_after=NOW + 3 * minutes)
-    result = made(ca)
+    result = made(ca, NOW)
     leaf = certificate_of(result["members"][0], STRANGER)
     assert (leaf.not_before, leaf.not_after) == (NOW - 5 * minutes, NOW + 3 * minutes)
     assert certificate_of(result["members"][0], UNKNOWN_CA).not_after == NOW + 10 * minutes
