@@ -17,7 +17,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils import _in_the_way,
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import ServiceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._unit import seal_unit
 
-ME = os.getpid()
 OURS = "[Service]\nType=notify\nEnvironment=RINGFENCE_SEAL=\nExecStart=/usr/bin/etcd --name=a --data-dir={data}\n"
 
 
@@ -32,7 +31,7 @@ class Host:
         (folder / "lib").mkdir()
         monkeypatch.setattr(_systemd, "is_available", lambda: True)
         monkeypatch.setattr(_systemd, "show", self.show)
-        monkeypatch.setattr(_processes, "all_pids", lambda: [ME])
+        monkeypatch.setattr(_processes, "all_pids", lambda: [os.getpid()])
         monkeypatch.setattr(_processes, "unit_of", lambda pid: "other.service")
         monkeypatch.setattr(_processes, "together_with", lambda pid: [pid])
 
@@ -77,8 +76,8 @@ def test_who_listens_at_the_members_ports(host: Host, port: int) -> None:
     assert found == {
         "what": "process",
         "unit": "other.service",
-        "pid": ME,
-        "program": _processes.program_of(ME),
+        "pid": os.getpid(),
+        "program": _processes.program_of(os.getpid()),
         "listens": [f"127.0.0.1:{port}"],
         "data_dir": None,
         "uses_data": False,
@@ -88,7 +87,7 @@ def test_who_listens_at_the_members_ports(host: Host, port: int) -> None:
         "problem": None,
     }
     # The unit's own process is not in its way.
-    assert host.look(main_pid=ME) == []
+    assert host.look(main_pid=os.getpid()) == []
 
 
 def test_a_process_of_our_own_unit_that_came_meanwhile(host: Host, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,9 +118,9 @@ def test_who_runs_on_the_members_data(host: Host, monkeypatch: pytest.MonkeyPatc
     assert host.look() == []
     with database.open("w"):
         (found,) = host.look()
-        assert (found["uses_data"], found["data_dir"], found["pid"]) == (True, str(host.data), ME)
-        assert host.look(main_pid=ME) == []
-        facts = {"pid": ME, "argv": ["etcd"], "environ_seal": "0" * 64, "environment": {}}
+        assert (found["uses_data"], found["data_dir"], found["pid"]) == (True, str(host.data), os.getpid())
+        assert host.look(main_pid=os.getpid()) == []
+        facts = {"pid": os.getpid(), "argv": ["etcd"], "environ_seal": "0" * 64, "environment": {}}
         monkeypatch.setattr(_systemd, "process_facts", lambda pid: facts)
         assert host.look()[0]["managed"]
 

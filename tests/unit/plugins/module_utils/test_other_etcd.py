@@ -24,7 +24,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._foreign import (
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certificate_maker import issue
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.gateway_server import GatewayServer, running
 
-ME = os.getpid()
 HEADER = {"cluster_id": str(0xCC), "member_id": str(0xAA)}
 ALONE = [{"ID": str(0xAA), "name": "default", "peerURLs": ["http://localhost:2380"]}]
 ANSWERS: dict[str, tuple[int, t.Any]] = {
@@ -54,7 +53,7 @@ def server(data: pathlib.Path) -> t.Iterator[GatewayServer]:
 
 
 def look(told: Told | None = None) -> dict[str, t.Any]:
-    return dict(_other_etcd.running_etcd("/u", ME, told))
+    return dict(_other_etcd.running_etcd("/u", os.getpid(), told))
 
 
 def test_one_that_is_empty_and_alone(server: GatewayServer, data: pathlib.Path) -> None:
@@ -62,7 +61,7 @@ def test_one_that_is_empty_and_alone(server: GatewayServer, data: pathlib.Path) 
     assert found == {
         "unit_path": "/u",
         "running": True,
-        "pid": ME,
+        "pid": os.getpid(),
         "data_dir": str(data),
         "has_data": True,
         "key_count": 0,
@@ -106,7 +105,7 @@ def test_what_it_answers(server: GatewayServer, path: str, answer: tuple[int, t.
 def test_its_own_client_port_is_asked_first(server: GatewayServer, data: pathlib.Path) -> None:
     with running() as peer:
         told = Told(listen_client_urls=(server.url, "http://[::1", "unix://x:1"))
-        places = _other_etcd._client_ports(ME, _processes.open_files(ME) or (), told)
+        places = _other_etcd._client_ports(os.getpid(), _processes.open_files(os.getpid()) or (), told)
         assert places[0] == ("127.0.0.1", server.server_address[1])
         assert ("127.0.0.1", peer.server_address[1]) in places
         assert why_not_replaced(look()) is None
@@ -183,11 +182,11 @@ def test_several_in_one_unit_are_unknown(data: pathlib.Path) -> None:
 
 
 def test_behind_a_wrapper_it_is_another_process(server: GatewayServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    files = {1: ["/dev/null"], ME: _processes.open_files(ME)}
-    monkeypatch.setattr(_processes, "together_with", lambda pid: [1, ME])
+    files = {1: ["/dev/null"], os.getpid(): _processes.open_files(os.getpid())}
+    monkeypatch.setattr(_processes, "together_with", lambda pid: [1, os.getpid()])
     monkeypatch.setattr(_processes, "open_files", lambda pid: files[pid])
     found = dict(_other_etcd.running_etcd(None, 1, None))
-    assert found["pid"] == ME and why_not_replaced(found) is None
+    assert found["pid"] == os.getpid() and why_not_replaced(found) is None
 
 
 def test_a_unit_that_was_changed_since_names_other_data(server: GatewayServer, data: pathlib.Path) -> None:
