@@ -6,33 +6,25 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: etcd_members
-short_description: Make the list of an etcd cluster's members from an inventory
+short_description: Make the list of an etcd cluster's members
 version_added: 0.1.0
 author:
   - ringfence.etcd contributors (@ringfence)
 description:
-  - Turns the hosts of an inventory group, or an explicit list, into the members of one etcd cluster, with the common
-    name,
-    URLs and subject alternative names that each has.
-  - The result is sorted by name (C(etcd-2) before C(etcd-10)) and depends on the inventory alone, so that every host
-    and
-    every run, also one with C(--limit), comes to the same list.
+  - Turns host names, or dictionaries, into the members of one etcd cluster, with the common name, URLs and subject
+    alternative names that each has.
+  - The result is sorted by name (C(etcd-2) before C(etcd-10)) and depends on what is given alone. Variables of hosts
+    are not read, since a host can set them by its facts. The role reads its own with M(ringfence.etcd.etcd_settings).
   - Fails where two members share a name, host, common name or address, where a common name is over 64 characters or
-    has a
-    comma, where an address is neither an IP address nor a DNS name, and where there is no member.
+    has a comma, where an address is neither an IP address nor a DNS name, and where there is no member.
 options:
   _input:
     description:
-      - Names of inventory hosts, or dictionaries with a C(name) and optionally C(host) (default the name), C(address),
-        C(domain), C(common_name), C(listen_address), C(extra_sans), C(peer_port), C(client_port).
-      - What an entry does not say is taken from the variables C(etcd_peer_tls_name), C(etcd_peer_tls_address) (else
-        C(ansible_host), else the host's name), C(etcd_peer_tls_domain) and so on of its inventory host.
+      - Names, which are the host, the name and the address of a member in one, or dictionaries with a C(name) and
+        optionally C(host) and C(address) (default the name), C(domain), C(common_name), C(listen_address),
+        C(extra_sans), C(peer_port), C(client_port).
     type: list
     elements: raw
-    required: true
-  variables:
-    description: The variables of each inventory host, C(hostvars).
-    type: dict
     required: true
   cluster_name:
     description: The cluster's name.
@@ -69,15 +61,15 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Show the members of the group etcd
+- name: Show the members of the group etcd, whose hosts are called by their DNS names
   ansible.builtin.debug:
-    msg: "{{ groups['etcd'] | ringfence.etcd.etcd_members(hostvars, cluster_name='etcd', domain='example.com') }}"
+    msg: "{{ groups['etcd'] | ringfence.etcd.etcd_members(cluster_name='etcd', domain='example.com') }}"
 
-- name: Members without a group
+- name: Members by address
   ansible.builtin.debug:
     msg: >-
       {{ [{'name': 'etcd-1', 'address': '10.0.0.1'}, {'name': 'etcd-2', 'address': '10.0.0.2'}]
-         | ringfence.etcd.etcd_members({}, cluster_name='etcd') }}
+         | ringfence.etcd.etcd_members(cluster_name='etcd') }}
 """
 
 RETURN = r"""
@@ -102,32 +94,17 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 from ansible_collections.ringfence.etcd.plugins.module_utils._members import ClusterSettings, make_members
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import call, member_as_dict, plain
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._member_entries import (
-    MEMBER_OPTIONS,
-    checked_entry,
-    completed_entry,
-)
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._settings import PREFIX
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._member_entries import checked_entry, completed_entry
 
 
-def _entry(item: t.Any, variables: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """An entry completed with the variables of its host; only those that are asked for are templated."""
-    entry = call(checked_entry, item)
+def _complete(item: t.Any) -> dict[str, t.Any]:
+    entry = checked_entry(item)
     host = entry["host"]
-    # Not .get: hostvars of ansible-core 2.16 give an undefined value for a host that is not in the inventory.
-    known: t.Mapping[str, t.Any] = {}
-    if host in variables:
-        known = variables[host]
-    given = {name: plain(known[PREFIX + name]) for name in MEMBER_OPTIONS if PREFIX + name in known}
-    if not given.get("address"):
-        given["address"] = plain(known["ansible_host"]) if "ansible_host" in known else host
-    complete: dict[str, t.Any] = call(completed_entry, entry, {"name": host, **given}, ())
-    return complete
+    return completed_entry(entry, {"name": host, "address": host}, ())
 
 
 def etcd_members(
     value: t.Any,
-    variables: t.Mapping[str, t.Any],
     cluster_name: str,
     domain: str | None = None,
     identity: str = "list",
@@ -149,7 +126,7 @@ def etcd_members(
         client_tls=client_tls,
         loopback_sans=loopback_sans,
     )
-    entries = [_entry(item, variables) for item in plain(value)]
+    entries = [call(_complete, item) for item in plain(value)]
     return [member_as_dict(member) for member in call(make_members, entries, settings)]
 
 

@@ -139,7 +139,7 @@ seealso:
 EXAMPLES = r"""
 - name: Look at the cluster as a whole
   ringfence.etcd.etcd_cluster_check:
-    members: "{{ groups['etcd'] | ringfence.etcd.etcd_members(hostvars, cluster_name='etcd') }}"
+    members: "{{ groups['etcd'] | ringfence.etcd.etcd_members(cluster_name='etcd') }}"
     looks: {etcd-1: "{{ met }}"}
     cluster_name: etcd
     settings: {cluster_name: etcd, data_dir: /var/lib/etcd/etcd, credentials_directory: /etc/etcd/pki}

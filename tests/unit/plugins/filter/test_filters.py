@@ -19,12 +19,6 @@ from ansible_collections.ringfence.etcd.plugins.filter.systemd_quote import syst
 from ansible_collections.ringfence.etcd.plugins.module_utils._unit import seal_is_valid
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import plain
 
-HOSTVARS: dict[str, dict[str, t.Any]] = {
-    "etcd-1": {"ansible_host": "10.0.0.1", "etcd_peer_tls_domain": "example.com"},
-    "etcd-2": {"ansible_host": "10.0.0.2", "etcd_peer_tls_domain": "example.com"},
-    "etcd-3": {"ansible_host": "192.0.2.3", "etcd_peer_tls_address": "10.0.0.3", "etcd_peer_tls_name": "third"},
-    "node.example.net": {},
-}
 SETTINGS = {"cluster_name": "etcd", "data_dir": "/var/lib/etcd/etcd", "credentials_directory": "/etc/etcd/pki"}
 
 
@@ -39,34 +33,25 @@ def test_each_file_brings_the_filter_of_its_name(function: t.Callable[..., t.Any
 
 
 def members(*hosts: t.Any, **options: t.Any) -> list[dict[str, t.Any]]:
-    return etcd_members(list(hosts), HOSTVARS, "etcd", **options)
+    return etcd_members(list(hosts), "etcd", **options)
 
 
-def test_hosts_bring_their_variables() -> None:
-    first, second = members("etcd-2", "etcd-1")
-    assert (first["name"], first["address"], first["common_name"]) == ("etcd-1", "10.0.0.1", "etcd-1.example.com")
-    assert second["peer_url"] == "https://10.0.0.2:2380"
-
-
-def test_an_address_for_peers_comes_before_the_one_for_ssh() -> None:
-    (member,) = members("etcd-3", domain="example.org")
-    assert (member["host"], member["name"], member["address"]) == ("etcd-3", "third", "10.0.0.3")
-    assert member["common_name"] == "third.example.org"
-
-
-def test_a_host_without_variables_is_dialed_by_its_name() -> None:
+def test_a_host_is_dialed_by_its_name() -> None:
     (member,) = members("node.example.net")
+    assert (member["host"], member["name"]) == ("node.example.net", "node.example.net")
     assert member["peer_url"] == "https://node.example.net:2380"
 
 
-def test_an_entry_of_an_explicit_list_comes_before_its_hosts_variables() -> None:
+def test_an_entry_says_what_is_not_its_name() -> None:
     (member,) = members({"name": "m1", "host": "etcd-1", "address": "fd00::1", "domain": "other.example"})
-    assert member["common_name"] == "m1.other.example" and member["address"] == "fd00::1"
+    assert (member["host"], member["name"], member["address"]) == ("etcd-1", "m1", "fd00::1")
+    assert member["common_name"] == "m1.other.example"
 
 
-def test_an_explicit_entry_needs_no_inventory_host() -> None:
-    (member,) = members({"name": "m1", "address": "10.1.1.1"})
-    assert member["host"] == "m1"
+def test_members_are_sorted_and_have_the_cluster_s_domain() -> None:
+    found = members("etcd-10", {"name": "etcd-2", "address": "10.0.0.2"}, domain="example.com")
+    assert [member["name"] for member in found] == ["etcd-2", "etcd-10"]
+    assert found[0]["common_name"] == "etcd-2.example.com" and found[0]["peer_url"] == "https://10.0.0.2:2380"
 
 
 @pytest.mark.parametrize(
@@ -81,7 +66,7 @@ def test_an_explicit_entry_needs_no_inventory_host() -> None:
 )
 def test_wrong_lists_are_refused(value: t.Any, words: str) -> None:
     with pytest.raises(AnsibleFilterError) as caught:
-        etcd_members(value, HOSTVARS, "etcd")
+        etcd_members(value, "etcd")
     assert words in str(caught.value)
 
 
@@ -95,7 +80,7 @@ def test_plain_values_are_rebuilt_to_the_last() -> None:
 
 
 def test_arguments_are_flags_with_their_values() -> None:
-    arguments = etcd_arguments("etcd-1", members("etcd-1", "etcd-2"), SETTINGS)
+    arguments = etcd_arguments("etcd-1", members("etcd-1", "etcd-2", domain="example.com"), SETTINGS)
     assert arguments[0] == "--name=etcd-1"
     assert "--peer-cert-allowed-cn=etcd-1.example.com,etcd-2.example.com" in arguments
 
