@@ -62,7 +62,8 @@ _THREADS = 32
 _FIRST_WITH_DER_ALONE = (3, 6, 0)
 # What is told of the files of a process.
 _FILE_FACTS = ("path", "state", "problem")
-_CERTIFICATE_FACTS = (
+# What is told of a certificate, wherever it is told.
+CERTIFICATE_FACTS = (
     "common_name",
     "issuer_common_name",
     "serial_number",
@@ -402,10 +403,10 @@ def process_credentials(info: t.Mapping[str, t.Any], now: datetime.datetime) -> 
         return None
     found = files_facts(paths, now)
     bundle, leaf, private_key = found["ca"], found["certificate"], found["private_key"]
-    certificates = [_only(authority, _CERTIFICATE_FACTS) for authority in bundle["certificates"]]
+    certificates = [_only(authority, CERTIFICATE_FACTS) for authority in bundle["certificates"]]
     return {
         "ca": {**_only(bundle, _FILE_FACTS), "certificates": certificates},
-        "certificate": _only(leaf, (*_FILE_FACTS, *_CERTIFICATE_FACTS)),
+        "certificate": _only(leaf, (*_FILE_FACTS, *CERTIFICATE_FACTS)),
         "private_key": _only(private_key, (*_FILE_FACTS, "matches_certificate")),
     }
 
@@ -510,6 +511,7 @@ def unreadable_files(info: t.Mapping[str, t.Any], owner: str) -> list[dict[str, 
 
 
 __all__ = (
+    "CERTIFICATE_FACTS",
     "MEMBER",
     "NO_CERTIFICATE",
     "STRANGER",

@@ -16,6 +16,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._members import Member
+from ansible_collections.ringfence.etcd.plugins.module_utils._peer_probe import CERTIFICATE_FACTS
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof_checks import (
     Entry,
     Evidence,
@@ -219,17 +220,6 @@ def _member(
         if member.name == pair["to"] or (member.name == pair["from"] and pair["case"] == MEMBER)
     ]
     verdicts += [check["verdict"] for check in checks if check["member"] == member.name]
-    wanted = (
-        "common_name",
-        "issuer_common_name",
-        "serial_number",
-        "fingerprint",
-        "not_before",
-        "not_after",
-        "days_left",
-        "dns_names",
-        "ip_addresses",
-    )
     return {
         "name": member.name,
         "host": member.host,
@@ -239,7 +229,9 @@ def _member(
         "problem": (result or {}).get("problem") if result is not None else absent.get(member.name),
         "etcd_version": None if result is None else running_version(result["info"]),
         "certificate": (
-            {key: found[key] for key in wanted} if found is not None and found["fingerprint"] is not None else None
+            {key: found[key] for key in CERTIFICATE_FACTS if key != "extended_key_usage"}
+            if found is not None and found["fingerprint"] is not None
+            else None
         ),
         "verdict": max(verdicts, key=lambda verdict: _RANK[verdict], default=UNPROVED),
     }

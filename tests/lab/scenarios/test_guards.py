@@ -66,6 +66,10 @@ def test_an_authority_given_as_content_has_to_be_the_clusters(controller: Contro
     make_authority(controller, folder)
     run = controller.refuse(inventory, etcd_peer_tls_ca_certificate=(folder / "ca.crt").read_text())
     assert "the members trust CA" in run.output and "etcd_peer_tls_ca_certificate" in run.output
+    # In full by one host, for all of them.
+    said = [line for line in run.output.splitlines() if line.startswith("fatal: ")]
+    assert sum("the members trust CA" in line for line in said) == 1
+    assert sum("Cluster etcd is refused: see host etcd-1" in line for line in said) == 2
 
 
 def test_no_new_authority_with_limit(controller: Controller, lab: Lab) -> None:
