@@ -13,7 +13,14 @@ import sys
 import tempfile
 import typing as t
 
+import hypothesis
 import pytest
+
+# How fast examples are made is up to what else the machine does: no test goes by it.
+hypothesis.settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("any machine")
 
 
 def _hand_over_coverage() -> None:
