@@ -10,6 +10,7 @@ import typing as t
 
 from ansible import constants as C
 from ansible.errors import AnsibleError, AnsibleUndefinedVariable
+from ansible_collections.ringfence.etcd.plugins.module_utils._api_access import check_access_settings
 from ansible_collections.ringfence.etcd.plugins.module_utils._authority import checked_authority
 from ansible_collections.ringfence.etcd.plugins.module_utils._authority_place import checked_ca_host
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError
@@ -60,12 +61,13 @@ class ActionModule(OneLineAction):  # pragma: no cover
                 "into the inventory and use --flush-cache"
             )
         settings = self._with_authority(self._settings_of(host, tuple(OPTIONS)))
+        check_access_settings(settings)
         if given["secrets"]:
             return {"changed": False, **{name: settings[name] for name in SECRETS}}
         has_secrets = any(settings[name] for name in SECRETS)
         if (given["keys_travel"] or has_secrets) and C.config.get_config_value("DEFAULT_KEEP_REMOTE_FILES"):
             raise InputError(
-                "ANSIBLE_KEEP_REMOTE_FILES would leave private keys, or the CA's passphrase, in temporary files: "
+                "ANSIBLE_KEEP_REMOTE_FILES would leave private keys, a passphrase or a password in temporary files: "
                 "switch "
                 "it off (keep_remote_files in ansible.cfg) and run again"
             )

@@ -177,31 +177,52 @@ class Issuer:
         # From where the rules have it too: what is issued is what they look for.
         facts = issuer_facts(certificate_pem(certificate), "the CA's certificate")
         key_identifier = bytes.fromhex(facts.key_identifier)
-        self._base = (
+        self._subject = certificate.subject
+        self._authority_key_identifier = x509.AuthorityKeyIdentifier(key_identifier, None, None)
+        self._base = self._base_for(ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH)
+
+    def _base_for(self, *usages: x509.ObjectIdentifier) -> x509.CertificateBuilder:
+        return (
             x509.CertificateBuilder()
-            .issuer_name(certificate.subject)
+            .issuer_name(self._subject)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(
-                x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]),
-                critical=False,
-            )
-            .add_extension(x509.AuthorityKeyIdentifier(key_identifier, None, None), critical=False)
+            .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
+            .add_extension(self._authority_key_identifier, critical=False)
         )
 
     def issue(
         self, profile: PeerProfile, public_key: keys.PublicKey, not_before_time: datetime, not_after_time: datetime
     ) -> x509.Certificate:
         """A certificate for a member's public key, just as the profile says."""
+        named = self._base.subject_name(_name(profile.common_name))
+        return self._signed(named, profile, public_key, not_before_time, not_after_time)
+
+    def issue_nameless_client(
+        self, profile: PeerProfile, public_key: keys.PublicKey, not_before_time: datetime, not_after_time: datetime
+    ) -> x509.Certificate:
+        """A certificate for calls from the profile's host to client ports, without a common name: no list has that."""
+        nameless = self._base_for(ExtendedKeyUsageOID.CLIENT_AUTH).subject_name(x509.Name([]))
+        # Where there is no subject, the alternative names are critical (RFC 5280, 4.1.2.6).
+        return self._signed(nameless, profile, public_key, not_before_time, not_after_time, is_nameless=True)
+
+    def _signed(
+        self,
+        named: x509.CertificateBuilder,
+        profile: PeerProfile,
+        public_key: keys.PublicKey,
+        not_before_time: datetime,
+        not_after_time: datetime,
+        is_nameless: bool = False,
+    ) -> x509.Certificate:
         names: list[x509.GeneralName] = [x509.DNSName(value) for value in profile.dns_names]
         names.extend(x509.IPAddress(ip_address(value)) for value in profile.ip_addresses)
         return (
-            self._base.subject_name(_name(profile.common_name))
-            .public_key(public_key)
+            named.public_key(public_key)
             .serial_number(x509.random_serial_number())
             .not_valid_before(not_before_time)
             .not_valid_after(not_after_time)
             .add_extension(key_usage(*profile.key_usages), critical=True)
-            .add_extension(x509.SubjectAlternativeName(names), critical=False)
+            .add_extension(x509.SubjectAlternativeName(names), critical=is_nameless)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
             .sign(self._key, self._hash)
         )

@@ -24,10 +24,12 @@ import typing as t
 import urllib.parse
 from dataclasses import dataclass
 
+from ansible_collections.ringfence.etcd.plugins.module_utils._api_access import NO_ACCESS, ApiAccess
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import (
     CryptoError,
     FileError,
     InputError,
+    RingfenceError,
     ServiceError,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._files import os_error, read_file
@@ -42,13 +44,15 @@ _FAILED_PRECONDITION = 9
 
 # Why every request to the gateway fails, whoever asks and however often: kinds of an ApiError.
 AUTH, GATEWAY, TLS = "auth", "gateway", "tls"
+# RBAC is on, and it does not take the user that is given, or lets it do less than is asked.
+USER, RIGHT = "user", "right"
 # etcd's own words where RBAC is on: of the gateway to who has a certificate with a common name, and to who has none.
-_AUTH_WORDS = (
-    "CommonName of client sending a request against gateway",
-    "user name is empty",
-    "invalid auth token",
-    "permission denied",
-)
+_NAMED = "CommonName of client sending a request against gateway"
+_DENIED = "permission denied"
+_NO_USER = ("user name is empty", "invalid auth token", "revision of auth store is old")
+# To who wants a token: where RBAC is off, none is needed.
+_NO_RBAC = "authentication is not enabled"
+_WRONG_USER = ("invalid user ID or password", "user name not found", "no password")
 
 # As a member tells of it in its status, which needs no quorum.
 _ALARM = re.compile(r"memberID:\s*(\d{1,20})\b.{0,40}?alarm:\s*([A-Z]+)")
@@ -65,8 +69,9 @@ RESTART_LEASE_SECONDS = 45
 class ApiError(ServiceError):
     """A request to etcd got no answer or a refusal. ``code`` is the gateway's gRPC status where it gave one.
 
-    ``kind`` is set where no request can succeed until somebody changes something: ``AUTH`` (RBAC is on), ``GATEWAY``
-    (it is switched off), ``TLS`` (certificates or CA do not fit).
+    ``kind`` is set where no request can succeed until somebody changes something: ``AUTH`` (RBAC is on, and nothing that
+    it would take is given), ``USER`` (it refuses the user that is given), ``RIGHT`` (that user may not do this),
+    ``GATEWAY`` (it is switched off), ``TLS`` (certificates or CA do not fit).
     """
 
     def __init__(self, message: str, *, code: int | None = None, kind: str | None = None, **details: t.Any) -> None:
@@ -128,16 +133,24 @@ def client_context(ca_file: str | None, cert_file: str | None, key_file: str | N
         raise InputError("a client certificate needs its key and a key its certificate: give both, or none")
     # Read here, to a limit, and never by OpenSSL, which would wait for ever at a named pipe.
     content = {path: _content(path) for path in filter(None, (ca_file, cert_file, key_file))}
+    pair = None
+    if cert_file is not None and key_file is not None:
+        pair = (f"{cert_file} with {key_file}", content[cert_file], content[key_file])
+    return _context(ca_file, content[ca_file], pair)
+
+
+def _context(ca_file: str, authorities: bytes, pair: tuple[str, bytes, bytes] | None) -> ssl.SSLContext:
+    """A context that trusts the CA file's content; ``pair``: what it is called in a message, certificate and key."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     # As Go does it: every certificate of the bundle is trusted, self-signed or not.
     context.verify_flags |= 0x80000  # X509_V_FLAG_PARTIAL_CHAIN; the ssl module names it only from Python 3.10 on
     path = ca_file
     try:
-        with in_memory(content[ca_file]) as authority:
+        with in_memory(authorities) as authority:
             context.load_verify_locations(cafile=authority)
-        if cert_file is not None and key_file is not None:
-            path = f"{cert_file} with {key_file}"
-            with in_memory(content[cert_file]) as certificate, in_memory(content[key_file]) as private_key:
+        if pair is not None:
+            path = pair[0]
+            with in_memory(pair[1]) as certificate, in_memory(pair[2]) as private_key:
                 # A password callback: without one an encrypted key would ask on the terminal.
                 context.load_cert_chain(certificate, private_key, password=lambda: b"")
     except (ssl.SSLError, ValueError) as exc:
@@ -154,12 +167,49 @@ def _content(path: str) -> bytes:
     return content
 
 
-class Client:
-    """Requests to one cluster's client URLs with one TLS context; every request is a connection of its own."""
+def client_of(
+    ca_file: str | None,
+    cert_file: str | None,
+    key_file: str | None,
+    access: ApiAccess = NO_ACCESS,
+    timeout_seconds: float = REQUEST_SECONDS,
+) -> Client:
+    """The client of a node's own client files, and of what there is for where RBAC is on."""
 
-    def __init__(self, context: ssl.SSLContext | None = None, timeout_seconds: float = REQUEST_SECONDS) -> None:
+    def nameless() -> ssl.SSLContext | None:
+        if ca_file is None or access.certificate is None or access.private_key is None:
+            return client_context(ca_file, access.cert_file, access.key_file)
+        pem = (access.certificate.encode("ascii", "replace"), access.private_key.encode("ascii", "replace"))
+        return _context(ca_file, _content(ca_file), ("the pair of api_certificate", *pem))
+
+    return Client(
+        client_context(ca_file, cert_file, key_file), timeout_seconds, access, nameless if access.has_pair else None
+    )
+
+
+class Client:
+    """Requests to one cluster's client URLs; every request is a connection of its own.
+
+    RBAC is met as it shows itself: at the gateway's first refusal of the certificate ``nameless`` gives the context of
+    the pair without a common name, and where a user is wanted, a token of ``access``' user goes with all that follows.
+    A token that is not taken any more (they live for minutes, and a member that was restarted has forgotten them) is
+    replaced by a new one.
+    """
+
+    def __init__(
+        self,
+        context: ssl.SSLContext | None = None,
+        timeout_seconds: float = REQUEST_SECONDS,
+        access: ApiAccess = NO_ACCESS,
+        nameless: t.Callable[[], ssl.SSLContext | None] | None = None,
+    ) -> None:
         self._context = context
         self._timeout_seconds = timeout_seconds
+        self._access = access
+        self._nameless = nameless
+        self._gateway_context: ssl.SSLContext | None = None
+        self._is_nameless = False
+        self._token: str | None = None
 
     def health(self, url: str) -> Health:
         """Whether the member at the URL can commit, by its own account; never raises for a member that is down."""
@@ -269,6 +319,61 @@ class Client:
                 raise
 
     def _call(self, url: str, path: str, message: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+        """The gateway's answer; what RBAC asks for on the way is given, as far as there is any."""
+        authenticated = False
+        while True:
+            try:
+                return self._ask(url, path, message)
+            except ApiError as exc:
+                problem = str(exc)
+                if exc.kind == AUTH and _NAMED in problem and self._use_nameless(exc):
+                    continue
+                if any(words in problem for words in _NO_USER) and self._access.user is not None and not authenticated:
+                    # Once for each call: a second refusal is not about the token's age.
+                    self._authenticate(url)
+                    authenticated = True
+                    continue
+                if exc.kind == RIGHT:
+                    user = self._access.user
+                    line = f"{problem} (user {user}, who needs the role: etcdctl user grant-role {user} root)"
+                    raise ApiError(line, code=exc.code, kind=RIGHT, url=url) from None
+                raise
+
+    def _use_nameless(self, refusal: ApiError) -> bool:
+        """Whether there is another pair to ask with; an ApiError where it can't be used, or has a common name too."""
+        if self._nameless is None:
+            return False
+        if self._is_nameless:
+            raise ApiError(f"{refusal}: the client pair for RBAC has a common name, too", kind=AUTH) from None
+        try:
+            self._gateway_context = self._nameless()
+        except RingfenceError as exc:
+            raise ApiError(f"{refusal}; the client pair for RBAC: {exc}", kind=AUTH) from exc
+        self._is_nameless = True
+        return True
+
+    def _authenticate(self, url: str) -> None:
+        """Get a token for the user that is given."""
+        self._token = None
+        account = {"name": self._access.user, "password": self._access.password}
+        path = "/v3/auth/authenticate"
+        try:
+            token = self._ask(url, path, account).get("token")
+        except ApiError as exc:
+            problem = str(exc)
+            if _NO_RBAC in problem:
+                # Switched off since.
+                return
+            if exc.kind == AUTH and _NAMED in problem and self._use_nameless(exc):
+                self._authenticate(url)
+                return
+            kind = USER if any(words in problem for words in _WRONG_USER) else exc.kind
+            raise ApiError(f"{problem} (user {self._access.user})", code=exc.code, kind=kind, url=url) from None
+        if not isinstance(token, str) or not token.isprintable() or not token.isascii():
+            raise ApiError(f"{url}{path}: the answer has no token", url=url)
+        self._token = token
+
+    def _ask(self, url: str, path: str, message: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         status, body = self._request(url, "POST", path, json.dumps(message).encode("ascii"))
         try:
             # A streaming answer (keep alive) is one JSON value a line: the first is all that is asked for.
@@ -282,21 +387,33 @@ class Client:
         problem, code = _gateway_error(answer)
         # Not every refusal is JSON: the gateway's own are plain text.
         problem = problem or ("" if isinstance(answer, dict) else _first_line(body))
-        kind = AUTH if any(words in problem for words in _AUTH_WORDS) else None
-        raise ApiError(f"{url}{path}: HTTP {status}{f': {problem}' if problem else ''}", code=code, kind=kind, url=url)
+        raise ApiError(
+            f"{url}{path}: HTTP {status}{f': {problem}' if problem else ''}",
+            code=code,
+            kind=self._kind_of(problem),
+            url=url,
+        )
+
+    def _kind_of(self, problem: str) -> str | None:
+        if _DENIED in problem and self._access.user is not None:
+            return RIGHT
+        return AUTH if any(words in problem for words in (_NAMED, _DENIED, *_NO_USER)) else None
 
     def _request(self, url: str, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
         host, port, is_tls = _split_url(url)
+        is_nameless = False
         connection: http.client.HTTPConnection
         if is_tls:
             if self._context is None:
                 raise ApiError(f"{url}: an https URL needs the CA file (ca_file)", url=url)
-            connection = http.client.HTTPSConnection(host, port, timeout=self._timeout_seconds, context=self._context)
+            # What needs no user is asked as the member, whatever becomes of the pair for RBAC.
+            is_nameless = self._is_nameless and body is not None
+            context = self._gateway_context if is_nameless else self._context
+            connection = http.client.HTTPSConnection(host, port, timeout=self._timeout_seconds, context=context)
         else:
             connection = http.client.HTTPConnection(host, port, timeout=self._timeout_seconds)
-        headers = {"Content-Type": "application/json"} if body is not None else {}
         try:
-            connection.request(method, path, body=body, headers=headers)
+            connection.request(method, path, body=body, headers={} if body is None else self._headers())
             response = connection.getresponse()
             # A keep-alive's answer is a stream that etcd leaves open: a line is the whole message there.
             if path == "/v3/lease/keepalive":
@@ -304,9 +421,20 @@ class Client:
             return response.status, response.read(_ANSWER_BYTES)
         except (OSError, UnicodeError, http.client.HTTPException) as exc:
             kind = TLS if isinstance(exc, ssl.SSLError) else None
+            if is_nameless and kind == TLS:
+                kind, path = AUTH, f"{path}, asked with the client pair for RBAC"
             raise ApiError(f"{url}{path}: {_reason(exc)}", kind=kind, url=url) from exc
         finally:
             connection.close()
+
+    def _headers(self) -> dict[str, str]:
+        headers = {"Content-Type": "application/json"}
+        if self._access != NO_ACCESS:
+            # Without it etcd takes the common name of its own certificate for the user who asks, and nobody may be it.
+            headers["Accept"] = "application/json"
+        if self._token is not None:
+            headers["Authorization"] = self._token
+        return headers
 
 
 class Lock:
@@ -472,7 +600,9 @@ __all__ = (
     "REQUEST_SECONDS",
     "RESTART_LEASE_ID",
     "RESTART_LEASE_SECONDS",
+    "RIGHT",
     "TLS",
+    "USER",
     "Alarm",
     "ApiError",
     "Client",
@@ -483,6 +613,7 @@ __all__ = (
     "Status",
     "check_url",
     "client_context",
+    "client_of",
     "parse_active_peers",
     "parse_alarms",
 )

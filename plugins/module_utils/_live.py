@@ -13,10 +13,11 @@ Note that this module util is PRIVATE to the collection. It can have breaking ch
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from ansible_collections.ringfence.etcd.plugins.module_utils._api_access import NO_ACCESS, ApiAccess
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import RingfenceError
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd_api import ApiError, Client, client_context
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd_api import ApiError, Client, client_of
 
 _ANSWER_SECONDS = 3.0
 
@@ -37,10 +38,11 @@ class Entrance:
     ca_file: str | None = None
     cert_file: str | None = None
     key_file: str | None = None
+    # Nothing of the process: it is wanted where RBAC is on, whatever the files are.
+    access: ApiAccess = NO_ACCESS
 
     def client(self) -> Client:
-        files = (self.ca_file, self.cert_file, self.key_file)
-        return Client(client_context(*files) if any(files) else None, _ANSWER_SECONDS)
+        return client_of(self.ca_file, self.cert_file, self.key_file, self.access, _ANSWER_SECONDS)
 
 
 def entrance_of(settings: t.Mapping[str, t.Any] | None, otherwise: Entrance) -> Entrance:
@@ -52,10 +54,10 @@ def entrance_of(settings: t.Mapping[str, t.Any] | None, otherwise: Entrance) -> 
         return otherwise
     files = settings["files"]
     if not url.startswith("https://"):
-        return Entrance(url)
+        return Entrance(url, access=otherwise.access)
     if not (files["trusted_ca_file"] and files["cert_file"] and files["key_file"]):
-        return Entrance(url, otherwise.ca_file, otherwise.cert_file, otherwise.key_file)
-    return Entrance(url, files["trusted_ca_file"], files["cert_file"], files["key_file"])
+        return replace(otherwise, url=url)
+    return Entrance(url, files["trusted_ca_file"], files["cert_file"], files["key_file"], otherwise.access)
 
 
 def live_facts(entrance: Entrance) -> dict[str, t.Any]:

@@ -23,6 +23,7 @@ import typing as t
 import urllib.parse
 from dataclasses import dataclass, replace
 
+from ansible_collections.ringfence.etcd.plugins.module_utils._api_access import NO_ACCESS, ApiAccess
 from ansible_collections.ringfence.etcd.plugins.module_utils._access import find_barrier, identity_of
 from ansible_collections.ringfence.etcd.plugins.module_utils._der import (
     Certificate,
@@ -259,7 +260,9 @@ def _told(caller: Caller, target: Target, explained: Explained) -> dict[str, t.A
 # A node's own probes -------------------------------------------------------------------------------------------------
 
 
-def probe_node(params: t.Mapping[str, t.Any], now: datetime.datetime) -> dict[str, t.Any]:
+def probe_node(
+    params: t.Mapping[str, t.Any], now: datetime.datetime, access: ApiAccess = NO_ACCESS
+) -> dict[str, t.Any]:
     """The whole answer of ``etcd_peer_probe`` from its options."""
     timeout_seconds: float = params["timeout_seconds"]
     if not 0.5 <= timeout_seconds <= 60.0:
@@ -299,7 +302,7 @@ def probe_node(params: t.Mapping[str, t.Any], now: datetime.datetime) -> dict[st
         "revoked": [],
         "revocation_list_problem": None,
         "process_credentials": process_credentials(info, now),
-        **_live(params, info),
+        **_live(params, info, access),
         "due": None,
         "unit_problem": None,
         "info": info,
@@ -321,12 +324,12 @@ def _metrics_urls(planned: Deployed) -> list[str]:
     return [url for url in planned["flags"].get("listen-metrics-urls", "").split(",") if url]
 
 
-def _live(params: t.Mapping[str, t.Any], info: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+def _live(params: t.Mapping[str, t.Any], info: t.Mapping[str, t.Any], access: ApiAccess) -> dict[str, t.Any]:
     """What the member itself tells of its cluster, whether or not the others are called."""
     if not (params["call"] == "always" or info["process"]["running"] or info["data"]["exists"]):
         return dict(NOT_ASKED)
     given = Entrance(
-        params["client_url"], params["client_ca_file"], params["client_cert_file"], params["client_key_file"]
+        params["client_url"], params["client_ca_file"], params["client_cert_file"], params["client_key_file"], access
     )
     # A process that nobody here started may be any etcd; with the files that were given, it has to be this one.
     settings = info["process"]["settings"] if info["process"]["seal"] else None

@@ -34,7 +34,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._unit import Reason
 _PAUSE_SECONDS = 1.0
 
 # Reasons that no waiting takes away, and whose text says what to do.
-_LASTING = frozenset(("alarm", "api_auth", "api_gateway"))
+_LASTING = frozenset(("alarm", "api_auth", "api_user", "api_right", "api_gateway"))
 
 
 @dataclass(frozen=True)
@@ -308,6 +308,9 @@ def _take_turn(cluster: Cluster, client: Client, lock: Lock) -> list[Reason]:
         if alarm is not None:
             text = f"the cluster does not give the restart lock, alarm {alarm} is raised: {ALARM_REMEDIES[alarm]}"
             return [{"code": "alarm", "text": text}]
+        if exc.kind in OBSTACLE_REMEDIES:
+            text = f"the cluster does not give the restart lock, {OBSTACLE_REMEDIES[exc.kind]} ({exc})"
+            return [{"code": f"api_{exc.kind}", "text": text}]
         return [{"code": "lock_failed", "text": f"the cluster does not give the restart lock: {exc}"}]
     # Until the lock was taken another run may have restarted a member: what counts is what is seen under the lock.
     against, _is_alone = _why_not(cluster, client, lock.keep)

@@ -4,7 +4,8 @@
 
 """Certificates that a fence has to refuse, made for a proof: each wrong in one thing alone, and good in all others.
 
-So a refusal says what refused it. They live in memory, for minutes.
+So a refusal says what refused it. They live in memory, for minutes. And, made in the same way, the client pair without
+a common name that etcd's gateway wants where RBAC is on: at the peer ports it is one more stranger.
 
 Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 """
@@ -29,10 +30,13 @@ if t.TYPE_CHECKING:  # pragma: no cover
 
 STRANGER = "stranger"
 UNKNOWN_CA = "unknown_ca"
+CLIENT = "client"
 
 _KEY_TYPE = "ecdsa-p256"
 # Nodes whose clock lags must take it for valid, or they would refuse it for the wrong reason.
 _BACKDATE = timedelta(hours=1)
+# All members of a cluster may have to be restarted with it, one after the other.
+_CLIENT_VALIDITY = timedelta(days=1)
 
 
 def run(params: t.Mapping[str, t.Any], now: datetime, result_is_hidden: bool) -> dict[str, t.Any]:
@@ -41,7 +45,7 @@ def run(params: t.Mapping[str, t.Any], now: datetime, result_is_hidden: bool) ->
     Without a usable CA key there is no stranger of that CA, and ``problem`` says why: the rest is made all the same.
     """
     looked = {"ca": look_at_ca(params, now)}
-    if not params["make"]:
+    if not params["make"] and not params["client_pair"]:
         return {"members": [], "common_name": None, "problem": "none was asked for", **looked}
     if not result_is_hidden:
         raise RefusedError("the strangers' private keys would be shown in the task's result: set no_log to true on it")
@@ -52,25 +56,33 @@ def run(params: t.Mapping[str, t.Any], now: datetime, result_is_hidden: bool) ->
     ]
     if not members:
         raise InputError("members is empty: name at least one member")
-    stranger_name = f"stranger-{secrets.token_hex(8)}.ringfence.invalid"
     not_after = now + timedelta(minutes=params["validity_minutes"])
     authority, issuer, problem = _issuer(params, now)
+    made: list[dict[str, str]] = [{"name": member.name} for member in members]
+    if params["client_pair"] and issuer is not None and authority is not None:
+        limits = _limits(authority, now, now + _CLIENT_VALIDITY)
+        for member, entry in zip(members, made):
+            entry.update(_made(CLIENT, issuer.issue_nameless_client, member, *limits))
+    if not params["make"]:
+        return {"members": made, "common_name": None, "problem": "none was asked for", **looked}
+    stranger_name = f"stranger-{secrets.token_hex(8)}.ringfence.invalid"
     other = _unknown_issuer("etcd peer CA" if authority is None else authority.certificate.subject, now, not_after)
-    made = []
-    for member in members:
-        entry = {"name": member.name, **_made(UNKNOWN_CA, other, member, now - _BACKDATE, not_after)}
+    for member, entry in zip(members, made):
+        entry.update(_made(UNKNOWN_CA, other.issue, member, now - _BACKDATE, not_after))
         if issuer is not None and authority is not None:
             profile = rules.peer_profile(member.name, stranger_name, member.dns_names, member.ip_addresses, _KEY_TYPE)
-            begin = max(now - _BACKDATE, authority.facts.not_before)
-            end = min(not_after, authority.facts.not_after)
-            entry.update(_made(STRANGER, issuer, profile, begin, end))
-        made.append(entry)
+            entry.update(_made(STRANGER, issuer.issue, profile, *_limits(authority, now, not_after)))
     return {
         "members": made,
         "common_name": stranger_name if issuer is not None else None,
         "problem": problem,
         **looked,
     }
+
+
+def _limits(authority: Authority, now: datetime, not_after: datetime) -> tuple[datetime, datetime]:
+    """From when until when a certificate of this CA is valid that ought to end then."""
+    return max(now - _BACKDATE, authority.facts.not_before), min(not_after, authority.facts.not_after)
 
 
 def look_at_ca(params: t.Mapping[str, t.Any], now: datetime) -> dict[str, t.Any] | None:
@@ -144,14 +156,18 @@ def _unknown_issuer(name: str | x509.Name, now: datetime, not_after: datetime) -
 
 
 def _made(
-    case: str, issuer: certificates.Issuer, profile: rules.PeerProfile, not_before: datetime, not_after: datetime
+    case: str,
+    issue: t.Callable[[rules.PeerProfile, keys.PublicKey, datetime, datetime], x509.Certificate],
+    profile: rules.PeerProfile,
+    not_before: datetime,
+    not_after: datetime,
 ) -> dict[str, str]:
     key = keys.make_key(_KEY_TYPE)
-    certificate = issuer.issue(profile, key.public_key(), not_before, not_after)
+    certificate = issue(profile, key.public_key(), not_before, not_after)
     return {
         f"{case}_certificate": certificates.certificate_pem(certificate).decode("ascii"),
         f"{case}_private_key": keys.private_key_pem(key).decode("ascii"),
     }
 
 
-__all__ = ("STRANGER", "UNKNOWN_CA", "look_at_ca", "run")
+__all__ = ("CLIENT", "STRANGER", "UNKNOWN_CA", "look_at_ca", "run")

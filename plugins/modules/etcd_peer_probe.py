@@ -27,6 +27,7 @@ author:
   - ringfence.etcd contributors (@ringfence)
 extends_documentation_fragment:
   - ringfence.etcd.attributes
+  - ringfence.etcd.api_access
   - ringfence.etcd.attributes.info_module
 options:
   name:
@@ -430,8 +431,9 @@ live_members_problem:
 live_obstacle:
   description:
     - The kind of RV(live_members_problem), where it stays until somebody does something about it. V(auth) is RBAC,
-      under which etcd's gateway refuses a certificate with a common name; V(gateway), that the gateway is switched
-      off; V(tls), that the certificates do not fit. V(null) for any other, and where there is no problem.
+      under which etcd's gateway refuses a certificate with a common name, and wants a user; V(user), that RBAC does not
+      take O(api_user) with O(api_password); V(right), that this user may not ask it; V(gateway), that the gateway is
+      switched off; V(tls), that the certificates do not fit. V(null) for any other, and where there is no problem.
   returned: success
   type: str
   sample: null
@@ -488,6 +490,11 @@ import datetime
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.ringfence.etcd.plugins.module_utils._api_access import (
+    ARGUMENTS,
+    REQUIRED_TOGETHER,
+    take_access,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import RingfenceError, fail_with
 from ansible_collections.ringfence.etcd.plugins.module_utils._peer_probe import probe_node
 
@@ -516,6 +523,7 @@ def argument_spec() -> dict[str, t.Any]:
         "unit_content": {"type": "str"},
         "group": {"type": "str", "default": "etcd"},
         "manage_service": {"type": "bool", "default": True},
+        **ARGUMENTS,
     }
 
 
@@ -525,12 +533,14 @@ def main() -> t.NoReturn:
         required_together=[
             ("stranger_certificate", "stranger_private_key"),
             ("unknown_ca_certificate", "unknown_ca_private_key"),
+            *REQUIRED_TOGETHER,
         ],
         required_by={"unit_content": ("data_dir",)},
         supports_check_mode=True,
     )
+    access = take_access(module)
     try:
-        result = probe_node(module.params, datetime.datetime.now(datetime.timezone.utc))
+        result = probe_node(module.params, datetime.datetime.now(datetime.timezone.utc), access)
     except RingfenceError as exc:
         fail_with(module, exc)
     module.exit_json(changed=False, **result)

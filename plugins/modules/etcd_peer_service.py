@@ -24,6 +24,7 @@ description:
   - The lock is a lease with a fixed ID. It writes no key and ends by itself when the run is killed.
 extends_documentation_fragment:
   - ringfence.etcd.attributes
+  - ringfence.etcd.api_access
 attributes:
   check_mode:
     support: full
@@ -287,11 +288,18 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ringfence.etcd.plugins.module_utils import _restart, _service
+from ansible_collections.ringfence.etcd.plugins.module_utils._api_access import (
+    ARGUMENTS,
+    NO_ACCESS,
+    REQUIRED_TOGETHER,
+    ApiAccess,
+    take_access,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError, RingfenceError, fail_with
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd_api import (
     Client,
     check_url,
-    client_context,
+    client_of,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import require_systemd
 from ansible_collections.ringfence.etcd.plugins.module_utils._unit import Reason
@@ -317,6 +325,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "timeout_seconds": {"type": "int", "default": 120},
     "wait_seconds": {"type": "int", "default": 300},
     "force": {"type": "bool", "default": False},
+    **ARGUMENTS,
 }
 
 REQUIRED_IF = [
@@ -406,7 +415,9 @@ def ensure_present(params: t.Mapping[str, t.Any], check_mode: bool) -> tuple[dic
     return result, plan.warnings
 
 
-def ensure_restarted(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
+def ensure_restarted(
+    params: t.Mapping[str, t.Any], check_mode: bool, access: ApiAccess = NO_ACCESS
+) -> dict[str, t.Any]:
     cluster = cluster_of(params)
 
     unit = _service.SystemdUnit(params["unit"], params["unit_directory"], params["program_staged"])
@@ -432,7 +443,7 @@ def ensure_restarted(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[st
         due = _restart.restart_guarded(
             unit,
             cluster,
-            client_of(params),
+            client_for(params, access),
             still_due,
             wait_seconds=params["wait_seconds"],
             timeout_seconds=params["timeout_seconds"],
@@ -452,12 +463,14 @@ def _restart_actions(due: t.Sequence[Reason]) -> list[str]:
     return [*(["exchange_program"] if exchanges else []), *(["restart"] if due else [])]
 
 
-def wait_healthy(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
+def wait_healthy(
+    params: t.Mapping[str, t.Any], check_mode: bool, access: ApiAccess = NO_ACCESS
+) -> dict[str, t.Any]:
     cluster = cluster_of(params)
     unit = _service.SystemdUnit(params["unit"], params["unit_directory"])
     result: dict[str, t.Any] = {"changed": False, "actions": [], "started": False}
     if not check_mode:
-        view = _restart.wait_healthy(unit, cluster, client_of(params), params["timeout_seconds"])
+        view = _restart.wait_healthy(unit, cluster, client_for(params, access), params["timeout_seconds"])
         result["members"] = [
             {"name": member.name, "member_id": member.member_id, "is_learner": member.is_learner}
             for member in sorted(filter(None, (view.me, *view.others)), key=lambda member: member.name)
@@ -466,18 +479,19 @@ def wait_healthy(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t
     return {**result, "running": unit.pid() is not None, "restart_due": due}
 
 
-def client_of(params: t.Mapping[str, t.Any]) -> Client:
-    return Client(client_context(params["ca_file"], params["cert_file"], params["key_file"]))
+def client_for(params: t.Mapping[str, t.Any], access: ApiAccess) -> Client:
+    return client_of(params["ca_file"], params["cert_file"], params["key_file"], access)
 
 
 def main() -> t.NoReturn:
     module = AnsibleModule(
         argument_spec=ARGUMENT_SPEC,
         required_if=REQUIRED_IF,
-        required_together=[("cert_file", "key_file")],
+        required_together=[("cert_file", "key_file"), *REQUIRED_TOGETHER],
         required_by={"cert_file": ["ca_file"]},
         supports_check_mode=True,
     )
+    access = take_access(module)
     try:
         check_arguments(module.params)
         if module.params["state"] != "written":
@@ -488,9 +502,9 @@ def main() -> t.NoReturn:
             for warning in warnings:
                 module.warn(warning)
         elif module.params["state"] == "healthy":
-            result = wait_healthy(module.params, module.check_mode)
+            result = wait_healthy(module.params, module.check_mode, access)
         else:
-            result = ensure_restarted(module.params, module.check_mode)
+            result = ensure_restarted(module.params, module.check_mode, access)
     except RingfenceError as exc:
         fail_with(module, exc)
     module.exit_json(**result)

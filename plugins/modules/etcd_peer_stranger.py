@@ -14,6 +14,7 @@ description:
   - Makes, for each member, a certificate of the members' own CA that is good in all but the common name, which no list
     has, and one of an unknown CA of the same name that is good in all but the issuer. M(ringfence.etcd.etcd_peer_probe)
     calls with them.
+  - With O(client_pair) also, for calls to etcd's API under RBAC, a client certificate without a common name.
   - They and their keys exist in this module's memory and in its result alone, and are valid for minutes. The task must
     have C(no_log=true); without it the module refuses.
   - Where the CA's private key is not at hand, the first kind is not made, and RV(problem) says why.
@@ -33,9 +34,16 @@ attributes:
       - Every run makes new ones. Nothing is changed by it.
 options:
   make:
-    description: Whether to make certificates. With V(false) it only looks at O(ca_directory), and needs no C(no_log).
+    description: Whether to make strangers. With V(false), and without O(client_pair), it only looks at
+      O(ca_directory), and needs no C(no_log).
     type: bool
     default: true
+  client_pair:
+    description:
+      - Whether to make a client certificate without a common name, too, for each member's calls to etcd's API where
+        RBAC is on. It is valid for a day, for clientAuth alone, and a peer port with a list refuses it.
+    type: bool
+    default: false
   ca_directory:
     description:
       - The folder of a CA that M(ringfence.etcd.etcd_ca) made, in place of O(ca_certificate_path) and
@@ -114,9 +122,19 @@ members:
     unknown_ca_certificate:
       description: A certificate of an unknown CA as PEM.
       type: str
+      returned: with O(make)
     unknown_ca_private_key:
       description: Its private key as PEM PKCS#8. A secret.
       type: str
+      returned: with O(make)
+    client_certificate:
+      description: A client certificate without a common name as PEM; absent where the CA's key is not at hand.
+      type: str
+      returned: with O(client_pair)
+    client_private_key:
+      description: Its private key as PEM PKCS#8. A secret; absent where the CA's key is not at hand.
+      type: str
+      returned: with O(client_pair)
 common_name:
   description: The strangers' common name; V(null) where none of the members' own CA was made.
   returned: success
@@ -169,6 +187,7 @@ MUTUALLY_EXCLUSIVE = [
 def argument_spec() -> dict[str, t.Any]:
     return {
         "make": {"type": "bool", "default": True},
+        "client_pair": {"type": "bool", "default": False},
         "members": {"type": "list", "elements": "dict", "required": True},
         "ca_directory": {"type": "path"},
         "ca_common_name": {"type": "str", "default": "etcd peer CA"},

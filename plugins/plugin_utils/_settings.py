@@ -21,7 +21,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._errors import Inpu
 
 PREFIX = "etcd_peer_tls_"
 # These never stand in a result, a message or a log.
-SECRETS = ("ca_passphrase", "ca_private_key")
+SECRETS = ("api_password", "ca_passphrase", "ca_private_key")
 
 _SPECS_PATH = pathlib.Path(__file__).parents[2] / "roles" / "etcd_peer_tls" / "meta" / "argument_specs.yml"
 _TYPE_NAMES = {
