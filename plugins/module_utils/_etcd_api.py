@@ -191,7 +191,7 @@ class Client:
     """Requests to one cluster's client URLs; every request is a connection of its own.
 
     RBAC is met as it shows itself: at the gateway's first refusal of the certificate ``nameless`` gives the context of
-    the pair without a common name, and where a user is wanted, a token of ``access``' user goes with all that follows.
+    the pair without a common name. From then on, or once a user is wanted, a token of ``access``' user goes with it.
     A token that is not taken any more (they live for minutes, and a member that was restarted has forgotten them) is
     replaced by a new one.
     """
@@ -327,6 +327,10 @@ class Client:
             except ApiError as exc:
                 problem = str(exc)
                 if exc.kind == AUTH and _NAMED in problem and self._use_nameless(exc):
+                    # RBAC is on: a wrong password is told by versions as well that would not ask for it.
+                    if self._access.user is not None:
+                        self._authenticate(url)
+                        authenticated = True
                     continue
                 if any(words in problem for words in _NO_USER) and self._access.user is not None and not authenticated:
                     # Once for each call: a second refusal is not about the token's age.
@@ -369,7 +373,7 @@ class Client:
                 return
             kind = USER if any(words in problem for words in _WRONG_USER) else exc.kind
             raise ApiError(f"{problem} (user {self._access.user})", code=exc.code, kind=kind, url=url) from None
-        if not isinstance(token, str) or not token.isprintable() or not token.isascii():
+        if not isinstance(token, str) or not token or not token.isprintable() or not token.isascii():
             raise ApiError(f"{url}{path}: the answer has no token", url=url)
         self._token = token
 
@@ -421,8 +425,8 @@ class Client:
             return response.status, response.read(_ANSWER_BYTES)
         except (OSError, UnicodeError, http.client.HTTPException) as exc:
             kind = TLS if isinstance(exc, ssl.SSLError) else None
-            if is_nameless and kind == TLS:
-                kind, path = AUTH, f"{path}, asked with the client pair for RBAC"
+            if is_nameless:
+                kind, path = AUTH if kind == TLS else None, f"{path}, asked with the client pair for RBAC"
             raise ApiError(f"{url}{path}: {_reason(exc)}", kind=kind, url=url) from exc
         finally:
             connection.close()

@@ -57,7 +57,7 @@ number=0
 while [ ! -e /tmp/scenario-stop ]; do
   number=$((number + 1))
   if etcdctl --endpoints ENDPOINTS --command-timeout 5s \
-      --cacert PKI/ca.crt --cert PKI/etcd-1.crt --key PKI/etcd-1.key put "scenario/$number" "$number"
+      --cacert PKI/ca.crt --cert PKI/etcd-1.crt --key PKI/etcd-1.key OPTIONS put "scenario/$number" "$number"
   then echo "$number" >> /tmp/scenario-acknowledged; fi
   sleep 0.1
 done >/dev/null 2>&1
@@ -253,10 +253,14 @@ class Controller:
 
 
 class Writer:
-    """A client on etcd-1 that writes without pause while the block runs; then what etcd acknowledged, and has."""
+    """A client on etcd-1 that writes without pause while the block runs; then what etcd acknowledged, and has.
 
-    def __init__(self, controller: Controller) -> None:
+    ``options``: what etcdctl needs beside the files, such as a user.
+    """
+
+    def __init__(self, controller: Controller, options: str = "") -> None:
         self._controller = controller
+        self._options = options
         self.acknowledged: set[str] = set()
         self.stored: set[str] = set()
 
@@ -264,7 +268,7 @@ class Writer:
         lab = self._controller.lab
         lab.ssh("etcd-1", "rm -f /tmp/scenario-*")
         endpoints = ",".join(f"https://{lab.host(name).address}:2379" for name in TRIO)
-        script = _WRITER.replace("ENDPOINTS", endpoints).replace("PKI", PKI)
+        script = _WRITER.replace("ENDPOINTS", endpoints).replace("PKI", PKI).replace("OPTIONS", self._options)
         self._child = subprocess.Popen(
             lab.ssh_command("etcd-1", script), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
@@ -281,7 +285,7 @@ class Writer:
         if kind is None:
             noted = self._controller.lab.ssh("etcd-1", "cat /tmp/scenario-acknowledged").stdout
             self.acknowledged = set(noted.split())
-            listed = self._controller.etcdctl("etcd-2", "get scenario/ --prefix --print-value-only")
+            listed = self._controller.etcdctl("etcd-2", f"{self._options} get scenario/ --prefix --print-value-only")
             self.stored = set(listed.split())
 
 

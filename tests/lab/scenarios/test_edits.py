@@ -214,7 +214,7 @@ def test_role_based_access_control(controller: Controller, inventory: Path) -> N
     for words in ("user add root:secret", "user grant-role root root", "auth enable"):
         controller.etcdctl("etcd-1", words)
     try:
-        refuse(controller, inventory, said=["RBAC", "etcdctl auth disable"], **RESTART)
+        refuse(controller, inventory, said=["RBAC", "set etcd_peer_tls_api_user", "etcdctl auth disable"], **RESTART)
     finally:
         controller.etcdctl("etcd-1", "--user root:secret auth disable")
         controller.etcdctl("etcd-1", "user delete root")

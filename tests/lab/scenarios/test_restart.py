@@ -6,12 +6,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 from pathlib import Path
 
 import pytest
 from ringfence_lab.lab import Lab
-from support import TRIO, Controller, Writer, overlaps
+from support import PKI, TRIO, Controller, Writer, overlaps
 
 
 @pytest.fixture(scope="module")
@@ -117,3 +118,56 @@ def test_a_flag_taken_back_after_a_half_done_run_is_seen_in_the_process(
     assert sum(run.changed.values()) >= 1
     assert {controller.argument(host, "max-wals") for host in TRIO} == {"4"}
     assert set(controller.succeed(inventory, etcd_peer_tls_extra_flags={"max-wals": 4}).changed.values()) == {0}
+
+
+# Nothing but digits: it is a text all the way.
+API = {"etcd_peer_tls_api_user": "ringfence", "etcd_peer_tls_api_password": "0401"}
+WRITER = "--user writer:pen"
+
+
+@contextlib.contextmanager
+def role_based_access_control(controller: Controller) -> t.Iterator[None]:
+    """RBAC with its root, a writer, and a user without any role, by whom the role asks."""
+    for words in (
+        "user add root:secret",
+        "user grant-role root root",
+        "user add writer:pen",
+        "role add writers",
+        "role grant-permission writers readwrite scenario/ --prefix",
+        "user grant-role writer writers",
+        f"user add {API['etcd_peer_tls_api_user']}:{API['etcd_peer_tls_api_password']}",
+        "auth enable",
+    ):
+        controller.etcdctl("etcd-1", words)
+    try:
+        yield
+    finally:
+        controller.etcdctl("etcd-1", "--user root:secret auth disable")
+        for words in ("role delete writers", *(f"user delete {name}" for name in ("root", "writer", "ringfence"))):
+            controller.etcdctl("etcd-1", words)
+
+
+def test_under_role_based_access_control_too(controller: Controller, inventory: Path) -> None:
+    """By a user without a role, and a client pair without a common name that is on no disk."""
+    changes: dict[str, t.Any] = {"etcd_peer_tls_extra_flags": {"max-wals": 8}}
+    with role_based_access_control(controller):
+        before = controller.processes()
+        files = controller.on_each(TRIO, f"ls -l --time-style=full-iso {PKI}")
+        wrong = controller.refuse(inventory, **changes, **{**API, "etcd_peer_tls_api_password": "0402"})
+        assert "does not take the user of etcd_peer_tls_api_user" in wrong.output and "0402" not in wrong.output
+        assert controller.succeed(inventory, "--check", **changes, **API).changed == dict.fromkeys(TRIO, 2)
+        assert controller.processes() == before
+        with Writer(controller, WRITER) as writer:
+            run = controller.succeed(inventory, **changes, **API)
+        assert run.changed == dict.fromkeys(TRIO, 2) and "PROVED" in run.output
+        after = controller.processes()
+        assert all(before[host] != after[host] for host in TRIO)
+        assert overlaps(controller) == []
+        assert len(writer.acknowledged) > 20
+        assert writer.acknowledged <= writer.stored
+        verify = controller.succeed(
+            inventory, playbook=controller.repository / "playbooks" / "verify.yml", **changes, **API
+        )
+        assert "PROVED" in verify.output
+        assert set(controller.succeed(inventory, **changes, **API).changed.values()) == {0}
+        assert controller.on_each(TRIO, f"ls -l --time-style=full-iso {PKI}") == files

@@ -13,6 +13,16 @@ import socket
 import ssl
 import threading
 import typing as t
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request: its body, its headers, and the common name of its certificate."""
+
+    body: t.Any
+    headers: t.Mapping[str, str]
+    common_name: str | None
 
 
 class GatewayServer(http.server.ThreadingHTTPServer):
@@ -22,6 +32,8 @@ class GatewayServer(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.answers: dict[str, tuple[int, t.Any]] = {}
         self.asked: list[tuple[str, t.Any]] = []
+        # Looked at first: what gives status and body to who asks like this.
+        self.handlers: dict[str, t.Callable[[Asked], tuple[int, t.Any]]] = {}
         self.url = f"{'https' if context else 'http'}://127.0.0.1:{self.server_address[1]}"
         self._context = context
 
@@ -49,8 +61,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)
-        self.server.asked.append((self.path, json.loads(self.rfile.read(length)) if length else None))
+        given = json.loads(self.rfile.read(length)) if length else None
+        self.server.asked.append((self.path, given))
         status, answer = self.server.answers.get(self.path, (404, "404 page not found\n"))
+        if self.path in self.server.handlers:
+            asked = Asked(given, {name.lower(): value for name, value in self.headers.items()}, self._common_name())
+            status, answer = self.server.handlers[self.path](asked)
         answer = answer() if callable(answer) else answer
         body = (answer if isinstance(answer, str) else json.dumps(answer)).encode()
         self.send_response(status)
@@ -59,6 +75,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     do_POST = do_GET
+
+    def _common_name(self) -> str | None:
+        certificate = self.connection.getpeercert() if isinstance(self.connection, ssl.SSLSocket) else None
+        subject = [pair for names in (certificate or {}).get("subject", ()) for pair in names]  # type: ignore[union-attr]
+        return next((str(value) for name, value in subject if name == "commonName"), None)
 
     def log_message(self, format: str, *args: t.Any) -> None:
         pass

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import pathlib
 import threading
@@ -13,7 +14,14 @@ import time
 import typing as t
 
 import pytest
-from ansible_collections.ringfence.etcd.plugins.module_utils import _etcd_api, _obstacles, _restart, _wal
+from ansible_collections.ringfence.etcd.plugins.module_utils import (
+    _api_access,
+    _etcd_api,
+    _handshake,
+    _obstacles,
+    _restart,
+    _wal,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import RefusedError, ServiceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._unit import Reason
 
@@ -408,5 +416,69 @@ def test_alarms_and_role_based_access_control_are_told(binary: str, tmp_path: pa
         lock = _etcd_api.Lock(allowed, [url])
         lock.acquire()
         lock.release()
+    finally:
+        cluster.stop()
+
+
+@pytest.mark.parametrize("binary", BINARIES, ids=os.path.basename)
+def test_a_roll_under_role_based_access_control(binary: str, tmp_path: pathlib.Path) -> None:
+    """By a user without a role. Each restart makes the member forget its tokens."""
+    cluster = EtcdCluster(binary, tmp_path)
+    fence = ("--peer-cert-allowed-cn=member",)
+    cluster.start(extra=fence)
+    try:
+        wait_until_linked(cluster)
+        root, url = client_of(cluster), cluster.client_urls["m1"]
+        for name in ("root", "ringfence"):
+            root._call(url, "/v3/auth/user/add", {"name": name, "password": "0401"})
+        root._call(url, "/v3/auth/role/add", {"name": "root"})
+        root._call(url, "/v3/auth/user/grant", {"user": "root", "role": "root"})
+        root._call(url, "/v3/auth/enable", {})
+        pair = (str(tmp_path / "nameless.crt"), cluster.key_file)
+        access = _api_access.ApiAccess("ringfence", "0401", *pair)
+
+        def client(**changes: t.Any) -> _etcd_api.Client:
+            changed = dataclasses.replace(access, **changes)
+            return _etcd_api.client_of(cluster.ca_file, cluster.cert_file, cluster.key_file, changed)
+
+        one = client()
+        before = {name: cluster.pid(name) for name in cluster.names}
+        for name in cluster.names:
+            unit = ProcessUnit(cluster, name, fence)
+            members = _restart.Cluster(name, cluster.client_urls)
+            # Each with a client of its own, as each host has, and with one whose token is of before the restarts.
+            for each in (client(), one):
+                due = _restart.restart_guarded(
+                    unit,
+                    members,
+                    each,
+                    lambda unit=unit: [] if unit.restarted_at else DUE,
+                    wait_seconds=30,
+                    timeout_seconds=60,
+                )
+                assert due == ([] if each is one else DUE)
+            view = _restart.wait_healthy(unit, members, one, 30)
+            assert view.me is not None and len(view.others) == 2
+        assert all(cluster.pid(name) != before[name] for name in cluster.names)
+        lock = _etcd_api.Lock(one, [url])
+        lock.acquire()
+        assert lock.is_held() and one.lease_keep_alive(url, _etcd_api.RESTART_LEASE_ID)
+        lock.release()
+        with pytest.raises(_etcd_api.ApiError, match="etcdctl user grant-role ringfence root") as caught:
+            one.count_keys(url)
+        assert caught.value.kind == _etcd_api.RIGHT
+        assert client(user="root").count_keys(url) == 0
+        # The root that nobody is: without a user etcd must not take its own certificate for one.
+        with pytest.raises(_etcd_api.ApiError, match="user name is empty") as caught:
+            client(user=None, password=None).count_keys(url)
+        assert caught.value.kind == _etcd_api.AUTH
+        with pytest.raises(_etcd_api.ApiError, match=r"invalid user ID or password \(user ringfence\)") as caught:
+            client(password="0402").count_keys(url)
+        assert caught.value.kind == _etcd_api.USER
+        # The pair opens client ports alone.
+        content = [pathlib.Path(path).read_bytes() for path in pair]
+        peer = cluster.peer_urls["m1"].rpartition(":")[2]
+        met = _handshake.meet(_handshake.client_context(None, *content), "127.0.0.1", int(peer), 5.0)
+        assert met.outcome == _handshake.REFUSED
     finally:
         cluster.stop()
