@@ -132,6 +132,8 @@ def test_what_a_vault_encrypts_is_text_on_every_core(play: SettingsPlay) -> None
     secrets = {
         "etcd_peer_tls_domain": play.encrypted("example.com"),
         "etcd_peer_tls_ca_passphrase": play.encrypted("12345678"),
+        "etcd_peer_tls_api_user": play.encrypted("ringfence"),
+        "etcd_peer_tls_api_password": play.encrypted("87654321"),
         "etcd_peer_tls_extra_unit_settings": {"Service": {"Environment": play.encrypted("TOKEN=hidden-in-vault")}},
     }
     hosts = {**HOSTS, "etcd-2": {"etcd_peer_tls_address": play.encrypted("10.0.0.2")}}
@@ -140,8 +142,9 @@ def test_what_a_vault_encrypts_is_text_on_every_core(play: SettingsPlay) -> None
         assert one["domain"] == "example.com" and one["has_secrets"] is True
         assert one["members"][1]["address"] == "10.0.0.2"
         assert one["extra_unit_settings"] == {"Service": {"Environment": "TOKEN=hidden-in-vault"}}
-        assert "12345678" not in json.dumps(one)
-    assert "12345678" not in play.output
+        assert one["api_user"] == "ringfence" and "api_password" not in one
+        assert "12345678" not in json.dumps(one) and "87654321" not in json.dumps(one)
+    assert "12345678" not in play.output and "87654321" not in play.output
 
 
 def test_ansibles_own_check_lets_through_what_a_vault_encrypts(play: SettingsPlay) -> None:
@@ -218,6 +221,8 @@ def test_texts_of_a_survey_or_of_a_command_line(play: SettingsPlay) -> None:
         ({"members": [{"address": "10.0.0.1"}]}, "has no name"),
         ({"identity": "both"}, "etcd_peer_tls_identity is 'both': list, shared can be chosen"),
         ({"verify_without": "absent_hosts,key"}, "etcd_peer_tls_verify_without is 'key'"),
+        ({"api_password": "hidden"}, "etcd_peer_tls_api_password is given and etcd_peer_tls_api_user is not"),
+        ({"api_user": "u", "api_password": ["hidden"]}, "etcd_peer_tls_api_password: it is a list: a text is wanted"),
         ({"group": "etdc"}, "the inventory group etdc is empty or does not exist (groups: etcd)"),
         ({"ca_private_key": ["-----BEGIN", "hidden"]}, "etcd_peer_tls_ca_private_key: it is a list: a text is wanted"),
         ({"address": "{{ nowhere }}"}, "etcd_peer_tls_address can't be worked out"),

@@ -469,7 +469,15 @@ def test_what_means_none() -> None:
     assert restarts_due(due_on(silent(living()), *NAMES)) == []
 
 
-@pytest.mark.parametrize(("obstacle", "words"), [("auth", "etcdctl auth disable"), ("gateway", "take the flag out")])
+@pytest.mark.parametrize(
+    ("obstacle", "words"),
+    [
+        ("auth", "set etcd_peer_tls_api_user and etcd_peer_tls_api_password"),
+        ("user", "does not take the user of etcd_peer_tls_api_user"),
+        ("right", "etcdctl user grant-role NAME root"),
+        ("gateway", "take the flag out"),
+    ],
+)
 def test_a_restart_that_nobody_could_guard_is_not_begun(obstacle: str, words: str) -> None:
     cluster = living()
     for name in NAMES:

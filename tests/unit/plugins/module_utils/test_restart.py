@@ -264,7 +264,12 @@ def test_refused_after_waiting(
 
 @pytest.mark.parametrize(
     ("kind", "words"),
-    [("auth", "RBAC switched on .auth enable.*etcdctl auth disable"), ("gateway", "take the flag out")],
+    [
+        ("auth", "RBAC switched on .auth enable.*set etcd_peer_tls_api_user and .*etcdctl auth disable"),
+        ("user", "RBAC switched on and does not take the user of etcd_peer_tls_api_user"),
+        ("right", "RBAC switched on and the user of etcd_peer_tls_api_user may not .*etcdctl user grant-role NAME root"),
+        ("gateway", "take the flag out"),
+    ],
 )
 def test_what_no_waiting_takes_away_is_told_at_once(kind: str, words: str, client: FakeClient, unit: FakeUnit) -> None:
     """Also where another member is down, which says less."""
@@ -314,6 +319,20 @@ def test_a_lock_that_an_alarm_keeps_back(client: FakeClient, unit: FakeUnit) -> 
     client.lock_error = "http://b/v3/lease/grant: HTTP 429: etcdserver: mvcc: database space exceeded"
     with pytest.raises(RefusedError, match="does not give the restart lock, alarm NOSPACE is raised: compact and"):
         run(client, unit)
+    assert not unit.restarts and unit.clock.now() == 0.0
+
+
+@pytest.mark.parametrize("kind", ["auth", "user", "right"])
+def test_a_lock_that_rbac_keeps_back(kind: str, client: FakeClient, unit: FakeUnit) -> None:
+    """The list may be anybody's to read, and the lock a user's."""
+
+    def refused(url: str, _lease_id: int, _ttl_seconds: int) -> None:
+        raise ApiError(f"{url}/v3/lease/grant: HTTP 403: no", kind=kind)
+
+    client.lease_grant = refused  # type: ignore[method-assign]
+    with pytest.raises(RefusedError, match="does not give the restart lock, its etcd has RBAC switched on") as caught:
+        run(client, unit)
+    assert caught.value.details["reasons"][0]["code"] == f"api_{kind}"
     assert not unit.restarts and unit.clock.now() == 0.0
 
 

@@ -14,13 +14,13 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._der import Certificate, read_certificates
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import CryptoError, InputError, RefusedError
-from ansible_collections.ringfence.etcd.plugins.module_utils._stranger import STRANGER, UNKNOWN_CA, run
+from ansible_collections.ringfence.etcd.plugins.module_utils._stranger import CLIENT, STRANGER, UNKNOWN_CA, run
 from ansible_collections.ringfence.etcd.plugins.module_utils._tls_check import Material, check_credentials
 from ansible_collections.ringfence.etcd.plugins.modules.etcd_peer_stranger import argument_spec
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import certificate_factory as factory
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import certificate_maker as maker
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import NameOID
 
 NOW, DAY = factory.NOW, factory.DAY
@@ -102,6 +102,41 @@ def test_each_has_a_key_of_its_own() -> None:
     result = made()
     found = [entry[f"{case}_private_key"] for entry in result["members"] for case in (STRANGER, UNKNOWN_CA)]
     assert len(set(found)) == 4 and all(key.startswith("-----BEGIN PRIVATE KEY-----\n") for key in found)
+
+
+def test_a_client_pair_has_no_name_and_serves_nobody() -> None:
+    result = made(client_pair=True, now=NOW)
+    for entry, member in zip(result["members"], MEMBERS):
+        # Beside the strangers.
+        assert f"{STRANGER}_certificate" in entry and f"{UNKNOWN_CA}_certificate" in entry
+        leaf = certificate_of(entry, CLIENT)
+        assert leaf.common_name is None and leaf.extended_key_usage == ("clientAuth",) and not leaf.is_ca
+        assert list(leaf.dns_names) == member["dns_names"] and list(leaf.ip_addresses) == member["ip_addresses"]
+        assert (leaf.not_before, leaf.not_after) == (NOW - timedelta(hours=1), NOW + DAY)
+        certificate = x509.load_pem_x509_certificate(entry["client_certificate"].encode())
+        assert len(certificate.subject) == 0
+        # They are all that says whose it is (RFC 5280, 4.1.2.6).
+        assert certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).critical
+        assert certificate.issuer == x509.load_pem_x509_certificate(CA.pem).subject
+        key = serialization.load_pem_private_key(entry["client_private_key"].encode(), None)
+        assert key.public_key() == certificate.public_key()
+    assert len({entry["client_private_key"] for entry in result["members"]}) == 2
+
+
+def test_a_client_pair_alone() -> None:
+    result = made(client_pair=True, make=False)
+    assert [set(entry) for entry in result["members"]] == [{"name", "client_certificate", "client_private_key"}] * 2
+    assert (result["common_name"], result["problem"]) == (None, "none was asked for")
+    with pytest.raises(RefusedError, match="set no_log to true"):
+        run(params(client_pair=True, make=False), NOW, result_is_hidden=False)
+
+
+def test_a_client_pair_needs_the_ca_s_key_and_does_not_outlive_the_ca() -> None:
+    result = made(client_pair=True, ca_private_key_content=None)
+    assert result["problem"] and not any(key.startswith(CLIENT) for entry in result["members"] for key in entry)
+    short = factory.authority(not_before=NOW - DAY, not_after=NOW + timedelta(minutes=3))
+    (entry, _other) = made(short, NOW, client_pair=True)["members"]
+    assert certificate_of(entry, CLIENT).not_after == NOW + timedelta(minutes=3)
 
 
 def test_they_live_for_minutes_and_clocks_may_lag() -> None:

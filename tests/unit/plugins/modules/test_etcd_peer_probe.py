@@ -96,6 +96,36 @@ def test_a_stranger_s_key_is_written_to_memory_alone(
     assert [path for path in written if not re.fullmatch(r"/memfd:ringfence \(deleted\)|/dev/null", path)] == []
 
 
+@pytest.mark.parametrize("password", ["etcd-2", "127", "true", "open-sesame-0123456789"])
+def test_a_password_is_nowhere_and_blanks_out_nothing(tmp_path: pathlib.Path, port: int, password: str) -> None:
+    """Ansible would blank it out wherever it stands in the answer, in a member's name or an address too."""
+    access: dict[str, t.Any] = {
+        "api_user": "ringfence",
+        "api_password": password,
+        "api_certificate": STRANGER.pem,
+        "api_private_key": STRANGER.key_pem,
+    }
+    # As each core asks for it from -vvv on.
+    access["_ansible_inject_invocation"] = True
+    answer, written = run_watched("etcd_peer_probe", arguments(tmp_path, port, **access), no_log=False)
+    asked = answer.pop("invocation")["module_args"]
+    assert asked["api_user"] == "ringfence" and asked["api_password"] is None and asked["api_private_key"] is None
+    assert not has_a_key(answer)
+    assert [probe["to"] for probe in answer["probes"]] == ["etcd-2"] * 4 
+    assert "****" not in json.dumps(answer)
+    assert [path for path in written if not re.fullmatch(r"/memfd:ringfence \(deleted\)|/dev/null", path)] == []
+    failed = run_module("etcd_peer_probe", arguments(tmp_path, port, **{**access, "unit": "etcd"}), fresh=True)
+    assert failed["failed"] and failed["invocation"]["module_args"]["api_password"] is None
+
+
+@pytest.mark.parametrize("missing", ["api_user", "api_password"])
+def test_a_user_and_a_password_are_given_together(tmp_path: pathlib.Path, missing: str) -> None:
+    access = {"api_user": "ringfence", "api_password": "hidden"}
+    del access[missing]
+    answer = run_module("etcd_peer_probe", arguments(tmp_path, ports.CLOSED_PORT, **access))
+    assert answer["failed"] and "api_user, api_password" in answer["msg"] and "hidden" not in json.dumps(answer)
+
+
 @pytest.mark.parametrize(
     ("changes", "line"),
     [

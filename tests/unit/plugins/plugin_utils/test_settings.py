@@ -18,6 +18,8 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._settings import OP
     [
         ("domain", "example.com", "example.com"),
         ("ca_passphrase", 12345678, "12345678"),
+        ("api_password", 12345678, "12345678"),
+        ("api_password", "0401", "0401"),
         ("validity_days", "30", 30),
         ("validity_days", 30, 30),
         ("client_tls", "false", False),
