@@ -80,9 +80,7 @@ def check_access_settings(settings: t.Mapping[str, t.Any]) -> None:
         )
     paths = [settings["api_cert_file"], settings["api_key_file"]]
     if bool(paths[0]) != bool(paths[1]):
-        raise InputError(
-            "etcd_peer_tls_api_cert_file and etcd_peer_tls_api_key_file are one pair: give both or none"
-        )
+        raise InputError("etcd_peer_tls_api_cert_file and etcd_peer_tls_api_key_file are one pair: give both or none")
     for name in ("api_cert_file", "api_key_file"):
         if settings[name] and not os.path.isabs(settings[name]):
             raise InputError(f"etcd_peer_tls_{name} is {settings[name]!r}: a path on the node is wanted, from / on")

@@ -69,8 +69,8 @@ RESTART_LEASE_SECONDS = 45
 class ApiError(ServiceError):
     """A request to etcd got no answer or a refusal. ``code`` is the gateway's gRPC status where it gave one.
 
-    ``kind`` is set where no request can succeed until somebody changes something: ``AUTH`` (RBAC is on, and nothing that
-    it would take is given), ``USER`` (it refuses the user that is given), ``RIGHT`` (that user may not do this),
+    ``kind`` is set where no request can succeed until somebody changes something: ``AUTH`` (RBAC is on, and nothing
+    that it would take is given), ``USER`` (it refuses the user that is given), ``RIGHT`` (that user may not do this),
     ``GATEWAY`` (it is switched off), ``TLS`` (certificates or CA do not fit).
     """
 

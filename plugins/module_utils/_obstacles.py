@@ -17,13 +17,13 @@ _ONE_BY_ONE = "restart by force, one host at a time: --limit HOST -e etcd_peer_t
 OBSTACLE_REMEDIES = {
     "auth": "its etcd has RBAC switched on (auth enable), under which its API refuses a member's certificate, so that "
     "nobody can tell whether a restart is safe: set etcd_peer_tls_api_user and etcd_peer_tls_api_password (a user "
-    "without a role is enough: etcdctl user add NAME) with the CA's private key at hand in the run; where it is not, or "
-    "clients have a CA of their own, also etcd_peer_tls_api_cert_file and etcd_peer_tls_api_key_file (a client pair "
+    "without a role is enough: etcdctl user add NAME) with the CA's private key at hand in the run; where it is not, "
+    "or clients have a CA of their own, also etcd_peer_tls_api_cert_file and etcd_peer_tls_api_key_file (a client pair "
     "without a common name, on each node); or switch RBAC off for the run (etcdctl auth disable, then auth enable); or "
     f"{_ONE_BY_ONE}",
     "user": "its etcd has RBAC switched on and does not take the user of etcd_peer_tls_api_user with "
-    "etcd_peer_tls_api_password, so that nobody can tell whether a restart is safe: mend them, or make the user (a role "
-    f"is not needed): etcdctl user add NAME; or {_ONE_BY_ONE}",
+    "etcd_peer_tls_api_password, so that nobody can tell whether a restart is safe: mend them, or make the user (no "
+    f"role is needed): etcdctl user add NAME; or {_ONE_BY_ONE}",
     "right": "its etcd has RBAC switched on and the user of etcd_peer_tls_api_user may not ask what a restart has to "
     f"know: grant it the role root (etcdctl user grant-role NAME root); or {_ONE_BY_ONE}",
     "gateway": "its etcd runs with --enable-grpc-gateway=false or --listen-client-http-urls, so that nobody can tell "

@@ -23,8 +23,8 @@ import typing as t
 import urllib.parse
 from dataclasses import dataclass, replace
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._api_access import NO_ACCESS, ApiAccess
 from ansible_collections.ringfence.etcd.plugins.module_utils._access import find_barrier, identity_of
+from ansible_collections.ringfence.etcd.plugins.module_utils._api_access import NO_ACCESS, ApiAccess
 from ansible_collections.ringfence.etcd.plugins.module_utils._der import (
     Certificate,
     certificate_facts,

@@ -463,9 +463,7 @@ def _restart_actions(due: t.Sequence[Reason]) -> list[str]:
     return [*(["exchange_program"] if exchanges else []), *(["restart"] if due else [])]
 
 
-def wait_healthy(
-    params: t.Mapping[str, t.Any], check_mode: bool, access: ApiAccess = NO_ACCESS
-) -> dict[str, t.Any]:
+def wait_healthy(params: t.Mapping[str, t.Any], check_mode: bool, access: ApiAccess = NO_ACCESS) -> dict[str, t.Any]:
     cluster = cluster_of(params)
     unit = _service.SystemdUnit(params["unit"], params["unit_directory"])
     result: dict[str, t.Any] = {"changed": False, "actions": [], "started": False}

@@ -19,6 +19,8 @@ from support import PAIR, PKI, Controller
 MEMBERS = PAIR
 
 PASSPHRASE = "correct-horse-battery-staple"
+# Of a user of etcd's RBAC: it goes to every host. Shorter than Ansible would have to be told to blank out.
+PASSWORD = "0815472311"
 
 # Copies whatever appears in Ansible's temporary folders and in process lists, on a node, while a run goes on.
 _WATCHER = """
@@ -97,13 +99,16 @@ def test_no_secret_is_seen_anywhere(controller: Controller, lab: Lab, pipelining
     }
     home.mkdir(exist_ok=True)
     passphrase_file = controller.folder / "passphrase.yml"
-    passphrase_file.write_text(f"etcd_peer_tls_ca_passphrase: {options.pop('etcd_peer_tls_ca_passphrase')}\n")
+    passphrase_file.write_text(
+        f"etcd_peer_tls_ca_passphrase: {options.pop('etcd_peer_tls_ca_passphrase')}\n"
+        f"etcd_peer_tls_api_user: ringfence\netcd_peer_tls_api_password: '{PASSWORD}'\n"
+    )
     with Watcher(home) as here:
         run = controller.succeed(inventory, "-vvvv", "--diff", "-e", f"@{passphrase_file}", **options)
     controller.on_each(PAIR, "touch /tmp/scenario-stop")
     for watcher in watchers:
         watcher.wait(timeout=60)
-    secrets = {PASSPHRASE}
+    secrets = {PASSPHRASE, PASSWORD}
     for host, key in controller.on_each(PAIR, f"cat {PKI}/*.key").items():
         assert "PRIVATE KEY" in key, host
         secrets.update(key_lines(key))
@@ -118,6 +123,7 @@ def test_no_secret_is_seen_anywhere(controller: Controller, lab: Lab, pipelining
         # Every module notes there how it was called.
         places[f"the journal of {host}"] = lab.ssh(host, "journalctl -o cat").stdout.encode()
         assert b"stranger_certificate" in places[f"the journal of {host}"]
+        assert b"api_user" in places[f"the journal of {host}"]
     for place, content in places.items():
         assert len(content) > 1000, f"nothing was seen in {place}"
         for secret in secrets:

@@ -191,7 +191,7 @@ def test_a_wrong_password_is_told_by_who_does_not_ask_for_it_too(rbac: Rbac, tmp
 
 def test_a_right_that_lacks_comes_with_the_line_that_grants_it(plain: Rbac) -> None:
     plain.answers[GRANT] = (403, {"code": 7, "message": "etcdserver: permission denied"})
-    with pytest.raises(ApiError, match="user ringfence, .*: etcdctl user grant-role ringfence root") as caught:
+    with pytest.raises(ApiError, match=r"user ringfence, .*: etcdctl user grant-role ringfence root") as caught:
         client_of(None, None, None, USER).lease_grant(plain.server.url, 5, 45)
     assert caught.value.kind == _etcd_api.RIGHT and caught.value.code == 7
     # Who gives no user is told of RBAC.
@@ -236,9 +236,7 @@ def test_a_pair_that_is_not_taken(rbac: Rbac, tmp_path: pathlib.Path, pair: Issu
 @pytest.mark.parametrize(
     ("content", "words"), [(None, "no such file or directory"), ("x", "can't use .*: put a sound PEM file there")]
 )
-def test_a_pair_that_can_not_be_read(
-    rbac: Rbac, tmp_path: pathlib.Path, content: str | None, words: str
-) -> None:
+def test_a_pair_that_can_not_be_read(rbac: Rbac, tmp_path: pathlib.Path, content: str | None, words: str) -> None:
     """Told where it is needed, and no hindrance where it is not."""
     path = tmp_path / "nameless.crt"
     if content is not None:

@@ -267,7 +267,10 @@ def test_refused_after_waiting(
     [
         ("auth", "RBAC switched on .auth enable.*set etcd_peer_tls_api_user and .*etcdctl auth disable"),
         ("user", "RBAC switched on and does not take the user of etcd_peer_tls_api_user"),
-        ("right", "RBAC switched on and the user of etcd_peer_tls_api_user may not .*etcdctl user grant-role NAME root"),
+        (
+            "right",
+            "RBAC switched on and the user of etcd_peer_tls_api_user may not .*etcdctl user grant-role NAME root",
+        ),
         ("gateway", "take the flag out"),
     ],
 )

@@ -111,7 +111,7 @@ def test_a_password_is_nowhere_and_blanks_out_nothing(tmp_path: pathlib.Path, po
     asked = answer.pop("invocation")["module_args"]
     assert asked["api_user"] == "ringfence" and asked["api_password"] is None and asked["api_private_key"] is None
     assert not has_a_key(answer)
-    assert [probe["to"] for probe in answer["probes"]] == ["etcd-2"] * 4 
+    assert [probe["to"] for probe in answer["probes"]] == ["etcd-2"] * 4
     assert "****" not in json.dumps(answer)
     assert [path for path in written if not re.fullmatch(r"/memfd:ringfence \(deleted\)|/dev/null", path)] == []
     failed = run_module("etcd_peer_probe", arguments(tmp_path, port, **{**access, "unit": "etcd"}), fresh=True)
