@@ -85,6 +85,7 @@ class SettingsPlay:
         kept = {
             "ansible.builtin.copy": {"dest": f"{folder}/{{{{ inventory_hostname }}}}.json", "content": content},
             "delegate_to": "localhost",
+            "check_mode": False,
             "vars": {"ansible_connection": "local", "ansible_become": False},
         }
         block = {

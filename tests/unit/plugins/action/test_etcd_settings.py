@@ -138,6 +138,7 @@ def test_what_a_vault_encrypts_is_text_on_every_core(play: SettingsPlay) -> None
     }
     hosts = {**HOSTS, "etcd-2": {"etcd_peer_tls_address": play.encrypted("10.0.0.2")}}
     found = play.run("-vvvv", "--check", hosts=hosts, group_variables=secrets, whole_role=False)
+    assert found.keys() == HOSTS.keys()
     for one in found.values():
         assert one["domain"] == "example.com" and one["has_secrets"] is True
         assert one["members"][1]["address"] == "10.0.0.2"
