@@ -255,7 +255,7 @@ def why_no_new_authority(cluster: Cluster) -> str | None:
         authority = ((info.get("credentials") or {}).get("ca")) or {}
         if authority.get("state", "absent") != "absent":
             return f"{member.name} has {authority.get('path')} already: bring the CA that it came from"
-        if _has_data(info) or _is_managed(info):
+        if _has_data(info) or _is_managed(info) or (info.get("formed_marker") or {}).get("exists"):
             return f"{member.name} has been deployed already: bring the CA that its certificate came from"
     return None
 

@@ -23,6 +23,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._errors import File
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd_config import parse_environment
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd_told import told_by_unit
 from ansible_collections.ringfence.etcd.plugins.module_utils._files import describe, owner_name, read_file
+from ansible_collections.ringfence.etcd.plugins.module_utils._formed import marker_facts
 from ansible_collections.ringfence.etcd.plugins.module_utils._in_the_way import InTheWay, Wanted, in_the_way
 from ansible_collections.ringfence.etcd.plugins.module_utils._live import Entrance, entrance_of, running_version
 from ansible_collections.ringfence.etcd.plugins.module_utils._other_etcd import (
@@ -138,6 +139,7 @@ def peer_info(
         "credentials": credentials_facts(directory, name, now),
         **service,
         "data": data_facts(data_dir, wal_dir),
+        "formed_marker": marker_facts(directory, name),
         "other_etcd": other,
         "in_the_way": rivals,
     }

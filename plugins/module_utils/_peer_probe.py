@@ -341,6 +341,7 @@ def _wanted(params: t.Mapping[str, t.Any], info: t.Mapping[str, t.Any]) -> Wante
         owner=params["owner"],
         group=params["group"],
         unit_directory=params["unit_directory"] or WantedUnit.unit_directory,
+        directory=params["directory"],
     )
     found = info["credentials"]
     return WantedHost(

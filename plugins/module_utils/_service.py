@@ -37,6 +37,12 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._files import (
     uid_of,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._foreign import where_its_data_is, why_not_replaced
+from ansible_collections.ringfence.etcd.plugins.module_utils._formed import (
+    Place,
+    check_asserts,
+    marker_diff,
+    plan_marker,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._other_etcd import running_etcd
 from ansible_collections.ringfence.etcd.plugins.module_utils._unit import (
     Deployed,
@@ -54,6 +60,7 @@ _UNIT_DIRECTORY_MODE = 0o755
 _DATA_DIRECTORY_MODE = 0o700
 # Behind the name of a unit that is not ours and is replaced: systemd reads no file that is called so.
 _KEPT = ".replaced"
+MARK_FORMED = "mark_formed"
 
 
 @dataclass(frozen=True)
@@ -68,6 +75,8 @@ class WantedUnit:
     # None: whoever the text names.
     member_name: str | None = None
     unit_directory: str = "/etc/systemd/system"
+    # The credentials' folder, where it is told that the member has had data; None: neither asked nor told.
+    directory: str | None = None
     start: bool = True
     # Another program waits beside the unit's one (etcd_program), or would in check mode.
     program_staged: bool = False
@@ -77,6 +86,11 @@ class WantedUnit:
     @property
     def path(self) -> str:
         return os.path.join(self.unit_directory, self.name)
+
+    @property
+    def place(self) -> Place | None:
+        """Where the unit's member has its marker and its log, by the text."""
+        return _place_of(self.text, self.directory)
 
 
 @dataclass(frozen=True)
@@ -149,6 +163,8 @@ class _Files:
     unit: Change | None
     # A copy of the unit that is replaced, where that is not ours.
     kept_unit: Change | None = None
+    # The file that says that the member has had data.
+    marker: Change | None = None
 
     @property
     def has_new_text(self) -> bool:
@@ -156,7 +172,7 @@ class _Files:
 
     @property
     def changes(self) -> tuple[Change, ...]:
-        planned = (self.unit_directory, self.data_directory, self.kept_unit, self.unit)
+        planned = (self.unit_directory, self.data_directory, self.kept_unit, self.unit, self.marker)
         return tuple(change for change in planned if change is not None)
 
     @property
@@ -171,6 +187,8 @@ class _Files:
             actions.append("keep_other_unit")
         if self.unit is not None:
             actions.append("write_unit" if self.has_new_text else "repair_unit_attributes")
+        if self.marker is not None:
+            actions.append(MARK_FORMED)
         return actions
 
 
@@ -236,6 +254,15 @@ def check_unit_text(wanted: WantedUnit) -> None:
         raise InputError(
             f"the text of {wanted.name} has --config-file, with which etcd ignores every other flag", unit=wanted.name
         )
+    if wanted.place is not None:
+        check_asserts(wanted.text, wanted.name, wanted.place)
+
+
+def _place_of(text: str | None, directory: str | None) -> Place | None:
+    deployed = deployed_from_text(text) if text is not None and directory is not None else None
+    if deployed is None or directory is None:
+        return None
+    return Place(directory, deployed["member_name"], deployed["data_dir"], deployed["flags"].get("wal-dir") or None)
 
 
 def is_other_etcd(found: Found, data_dir: str) -> bool:
@@ -376,6 +403,7 @@ def _plan_files(wanted: WantedUnit, uid: int | None, gid: int | None, make_unit_
         data_directory=plan_directory(WantedDirectory(wanted.data_dir, _DATA_DIRECTORY_MODE, uid=uid, gid=gid)),
         unit=unit,
         kept_unit=_plan_kept_unit(wanted.path) if unit is not None and "content" in unit.reasons else None,
+        marker=plan_marker(wanted.place) if wanted.place is not None else None,
     )
 
 
@@ -475,6 +503,22 @@ def apply_plan(plan: Plan) -> None:
         elif action == "start":
             # A restart also takes a unit out of the pause between two attempts, and starts one that is stopped.
             _systemd.restart_no_block(unit)
+
+
+def mark_formed(
+    unit: str, unit_directory: str, directory: str | None, text: str | None, check_mode: bool
+) -> dict[str, t.Any]:
+    """Tell beside the credentials that the member has data of a formed cluster, once it is healthy: what was done.
+
+    ``text``: the unit as it is going to be, where that is known.
+    """
+    place = _place_of(_text_at(os.path.join(unit_directory, unit)) if text is None else text, directory)
+    # In check mode this stands for a run that would form the cluster, or has.
+    change = None if place is None else plan_marker(place, will_form=check_mode)
+    diff = list(marker_diff(change))
+    if not check_mode:
+        apply_changes([change])
+    return {"changed": change is not None, "actions": [] if change is None else [MARK_FORMED], "diff": diff}
 
 
 def restart_due_now(
@@ -621,6 +665,7 @@ def _diff(wanted: WantedUnit, text: str | None, files: _Files) -> tuple[dict[str
             before = _attributes(change.before) + before
             after = _attributes({**change.after, **wanted_owner}) + after
         parts.append({"before_header": path, "after_header": path, "before": before, "after": after})
+    parts.extend(marker_diff(files.marker))
     kept = files.kept_unit
     if kept is not None:
         # Its text is shown above, as what was there before.
@@ -655,6 +700,7 @@ def _attributes(state: t.Mapping[str, t.Any]) -> str:
 
 
 __all__ = (
+    "MARK_FORMED",
     "Found",
     "Plan",
     "SystemdUnit",
@@ -663,6 +709,7 @@ __all__ = (
     "check_unit_text",
     "find",
     "is_other_etcd",
+    "mark_formed",
     "plan_present",
     "plan_written",
     "restart_due_now",

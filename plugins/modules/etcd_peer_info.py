@@ -661,6 +661,36 @@ data:
         wrong.
       type: str
       returned: always
+formed_marker:
+  description: >-
+    The file beside the credentials that says that this member has had data. With it the member's unit is not started
+    without its data (see M(ringfence.etcd.etcd_peer_service#module), O(ringfence.etcd.etcd_peer_service#module:directory)).
+  type: dict
+  returned: always
+  contains:
+    path:
+      description: Where it is, or would be.
+      type: str
+      returned: always
+      sample: /etc/etcd/pki/etcd-1.formed
+    exists:
+      description: Whether it is there.
+      type: bool
+      returned: always
+    member_id:
+      description: The member whose data it was, in hexadecimal digits; null where that is not known.
+      type: str
+      returned: always
+      sample: 8e9e05c52164694d
+    cluster_id:
+      description: The cluster, in hexadecimal digits; null where it is not known.
+      type: str
+      returned: always
+      sample: cdf818194e3a8c32
+    problem:
+      description: One line that says why it can't be read; null where nothing is wrong.
+      type: str
+      returned: always
 other_etcd:
   description: >-
     An etcd under the same unit name that is not this collection's, such as the one that Debian's package
