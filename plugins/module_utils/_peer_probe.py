@@ -287,6 +287,7 @@ def probe_node(params: t.Mapping[str, t.Any], now: datetime.datetime) -> dict[st
         if planned is not None and params["manage_service"]
         else None,
         wal_dir=None if planned is None else planned["flags"].get("wal-dir"),
+        is_wanted=planned is not None,
     )
     found: dict[str, t.Any] = {
         "name": params["name"],

@@ -54,6 +54,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._unit import (
     seal_is_valid,
     seal_of,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._unit_place import unit_obstacle
 
 _UNIT_MODE = 0o644
 _UNIT_DIRECTORY_MODE = 0o755
@@ -331,6 +332,7 @@ def plan_present(wanted: WantedUnit, trust_bundle_changed: bool, check_mode: boo
     """What makes the unit as wanted; nothing is changed yet, but systemd has read a new text (``check_new_text``)."""
     _systemd.require_systemd()
     check_unit_text(wanted)
+    _refuse_obstacle(wanted, _systemd.show(wanted.name))
     found = find(wanted.name, wanted.unit_directory)
     _refuse_moved_data(found, wanted)
     _refuse_living_etcd(found, wanted)
@@ -370,6 +372,7 @@ def plan_present(wanted: WantedUnit, trust_bundle_changed: bool, check_mode: boo
 def plan_written(wanted: WantedUnit, check_mode: bool, check_new_text: bool = True) -> Plan:
     """What puts the unit's file and the data folder in place, and no more: nobody asks this host's systemd."""
     check_unit_text(wanted)
+    _refuse_obstacle(wanted, {})
     warnings: list[str] = []
     uid, gid = _owner_ids(wanted, check_mode, warnings)
     files = _plan_files(wanted, uid, gid, make_unit_directory=True)
@@ -436,6 +439,13 @@ def _plan_kept_unit(path: str) -> Change | None:
         if state == "file" and read_file(kept) == content:
             return None
         number += 1
+
+
+def _refuse_obstacle(wanted: WantedUnit, properties: t.Mapping[str, str]) -> None:
+    """What is masked, a link or not read is not written over."""
+    obstacle = unit_obstacle(wanted.name, wanted.unit_directory, properties)
+    if obstacle is not None:
+        raise FileError(obstacle, unit=wanted.name)
 
 
 def _refuse_living_etcd(found: Found, wanted: WantedUnit) -> None:
