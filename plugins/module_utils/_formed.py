@@ -9,6 +9,10 @@ quorum, and what was acknowledged is lost. So a small file of root's, the marker
 from when its data is that of a formed cluster, and two asserts of the unit let systemd start it where there is no
 marker yet, or a log. The unit's text is the same before and after.
 
+systemd judges asserts at a start, and not where it restarts by itself what has died (seen on 247 to 257). For that
+there is an ExecCondition=, which can't look for a pattern: a log's folder will do, as what is lost is the whole folder.
+Where it does not hold, systemd leaves the unit off, and tries no more.
+
 Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 """
 
@@ -21,7 +25,12 @@ from dataclasses import dataclass
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError, RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._files import Change, WantedFile, plan_file, read_file
-from ansible_collections.ringfence.etcd.plugins.module_utils._unit import glob_value, parse_unit, plain_value
+from ansible_collections.ringfence.etcd.plugins.module_utils._unit import (
+    glob_value,
+    parse_unit,
+    plain_value,
+    quote_argument,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._wal import read_identity, was_formed
 
 _SUFFIX = ".formed"
@@ -64,19 +73,29 @@ def wanted_asserts(place: Place) -> tuple[tuple[str, str], tuple[str, str]]:
     )
 
 
+def wanted_condition(place: Place) -> tuple[str, str]:
+    """The setting of [Service] that holds at every start, also where systemd restarts what has died."""
+    return (
+        "ExecCondition",
+        f"/usr/bin/test ! -e {quote_argument(place.marker)} -o -d {quote_argument(place.log)}",
+    )
+
+
 def check_asserts(text: str, unit: str, place: Place) -> None:
-    """InputError unless the text has both asserts, and nothing that takes them back or stands in for them."""
-    found = [(key, value) for key, value in parse_unit(text).get("Unit", []) if key.startswith("Assert")]
-    for key, value in wanted_asserts(place):
+    """InputError unless the text has the asserts and the condition, and nothing that takes them back."""
+    sections = parse_unit(text)
+    wanted = (*wanted_asserts(place), wanted_condition(place))
+    found = [(key, value) for key, value in sections.get("Unit", []) if key.startswith("Assert")]
+    found += [(key, value) for key, value in sections.get("Service", []) if key == "ExecCondition"]
+    for key, value in wanted:
         if (key, value) not in found:
             raise InputError(
-                f"the text of {unit} has no {key}={value} in [Unit]: without it an empty member would be started, and "
-                "vote",
+                f"the text of {unit} has no {key}={value}: without it an empty member would be started, and vote",
                 unit=unit,
             )
     for key, value in found:
-        # An empty value takes all asserts back; of those with a bar one that holds is enough.
-        if not value or (value.startswith("|") and (key, value) not in wanted_asserts(place)):
+        # An empty value takes all earlier ones back; of asserts with a bar one that holds is enough.
+        if not value or (value.startswith("|") and (key, value) not in wanted):
             raise InputError(
                 f"the text of {unit} has {key}={value}, which would let a member start without its data: write it "
                 "without the bar, or as a Condition, in etcd_peer_tls_extra_unit_settings",
@@ -165,4 +184,5 @@ __all__ = (
     "marker_text",
     "plan_marker",
     "wanted_asserts",
+    "wanted_condition",
 )

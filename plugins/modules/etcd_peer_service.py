@@ -83,8 +83,8 @@ options:
   directory:
     description:
       - Folder of the member's credentials, which etcd's user can't write to.
-      - With it the unit's text is refused unless systemd, by two lines C(Assert) in it, starts the member only while
-        there is no file C(MEMBER.formed) in this folder, or a log in the member's data. The file is written as soon
+      - With it the unit's text is refused unless systemd, by two lines C(Assert) and one C(ExecCondition) in it, starts
+        the member only while there is no file C(MEMBER.formed) in this folder, or a log in the member's data. The file is written as soon
         as the data is that of a formed cluster, and has the IDs of the member and the cluster in it. Remove it where
         the member is to be started without its data on purpose.
     type: path

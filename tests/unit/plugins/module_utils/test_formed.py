@@ -16,7 +16,7 @@ import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils import _formed, _service
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError
 from ansible_collections.ringfence.etcd.plugins.module_utils._files import apply_changes
-from ansible_collections.ringfence.etcd.plugins.module_utils._unit import parse_unit, seal_unit
+from ansible_collections.ringfence.etcd.plugins.module_utils._unit import exec_arguments, parse_unit, seal_unit
 from ansible_collections.ringfence.etcd.tests.unit.plugins.filter.test_unit_template import rendered
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.systemd_host import Host, text_of, wanted_unit
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.test_wal import FORMED, WAITING, write_log
@@ -32,6 +32,12 @@ def place(folder: pathlib.Path, wal_dir: str | None = None) -> _formed.Place:
 def form(folder: pathlib.Path, content: bytes = FORMED) -> None:
     write_log(folder / "data", LOG, content + bytes(8192))
     (folder / "data" / "member" / "snap").mkdir(exist_ok=True)
+
+
+def restarts(where: _formed.Place) -> bool:
+    """What systemd runs before each start of the process, with the arguments as it reads them."""
+    _key, value = _formed.wanted_condition(where)
+    return subprocess.run(exec_arguments(value), check=False).returncode == 0
 
 
 def starts(where: _formed.Place) -> bool:
@@ -53,24 +59,23 @@ def test_systemd_starts_no_member_that_has_lost_its_data(tmp_path: pathlib.Path,
     """Whatever the folder is called: nothing of its name is a pattern, or a specifier."""
     folder = tmp_path / name
     log = folder if apart else folder / "member" / "wal"
-    where = _formed.Place(str(tmp_path / name), "etcd-1", str(folder), str(folder) if apart else None)
-    assert starts(where)
-    log.mkdir(parents=True)
+    where = _formed.Place(str(tmp_path / f"pki {name}"), "etcd-1", str(folder), str(folder) if apart else None)
     marker = pathlib.Path(where.marker)
+    marker.parent.mkdir()
+    assert starts(where) and restarts(where)
     marker.write_text("")
-    # Emptied; with a log; with what is none; gone.
+    # Never there; without a log; with one; with what is none; gone.
+    assert not starts(where) and not restarts(where)
+    log.mkdir(parents=True)
     assert not starts(where)
     (log / LOG).write_text("")
-    assert starts(where)
+    assert starts(where) and restarts(where)
     (log / LOG).rename(log / "0.tmp")
     assert not starts(where)
-    shutil.rmtree(log)
-    log.parent.mkdir(parents=True, exist_ok=True)
-    folder.mkdir(exist_ok=True)
-    marker.write_text("")
-    assert not starts(where)
+    shutil.rmtree(folder)
+    assert not starts(where) and not restarts(where)
     marker.unlink()
-    assert starts(where)
+    assert starts(where) and restarts(where)
 
 
 def test_the_template_has_them_and_never_another_text(tmp_path: pathlib.Path) -> None:
@@ -79,20 +84,22 @@ def test_the_template_has_them_and_never_another_text(tmp_path: pathlib.Path) ->
         text = rendered(extra_flags=flags)
         _formed.check_asserts(text, "etcd.service", where)
         assert set(_formed.wanted_asserts(where)) <= set(parse_unit(text)["Unit"])
+        assert _formed.wanted_condition(where) in parse_unit(text)["Service"]
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "said"),
+    ("section", "key", "value", "said"),
     [
-        ("AssertPathExists", "", "AssertPathExists=,"),
-        ("AssertFileNotEmpty", "", "AssertFileNotEmpty=,"),
-        ("AssertPathExists", "|/etc/hosts", "AssertPathExists=|/etc/hosts,"),
-        ("AssertVirtualization", "|!container", "AssertVirtualization=|!container,"),
+        ("Unit", "AssertPathExists", "", "AssertPathExists=,"),
+        ("Unit", "AssertFileNotEmpty", "", "AssertFileNotEmpty=,"),
+        ("Unit", "AssertPathExists", "|/etc/hosts", "AssertPathExists=|/etc/hosts,"),
+        ("Unit", "AssertVirtualization", "|!container", "AssertVirtualization=|!container,"),
+        ("Service", "ExecCondition", "", "ExecCondition=,"),
     ],
 )
-def test_what_would_open_it_again_is_refused(key: str, value: str, said: str) -> None:
+def test_what_would_open_it_again_is_refused(section: str, key: str, value: str, said: str) -> None:
     where = _formed.Place("/etc/etcd/pki", "etcd-1", "/var/lib/etcd/etcd")
-    text = rendered(extra_unit_settings={"Unit": {key: value}})
+    text = rendered(extra_unit_settings={section: {key: value}})
     with pytest.raises(InputError, match=re.escape(said)) as caught:
         _formed.check_asserts(text, "etcd.service", where)
     assert "\n" not in str(caught.value) and "etcd_peer_tls_extra_unit_settings" in str(caught.value)
@@ -101,7 +108,9 @@ def test_what_would_open_it_again_is_refused(key: str, value: str, said: str) ->
 def test_other_asserts_and_conditions_of_the_users_stay() -> None:
     where = _formed.Place("/etc/etcd/pki", "etcd-1", "/var/lib/etcd/etcd")
     more = {"AssertPathIsMountPoint": "/var/lib/etcd", "ConditionPathExists": "|/etc/hosts"}
-    _formed.check_asserts(rendered(extra_unit_settings={"Unit": more}), "etcd.service", where)
+    service = {"ExecCondition": "/usr/bin/test -e /srv"}
+    text = rendered(extra_unit_settings={"Unit": more, "Service": service})
+    _formed.check_asserts(text, "etcd.service", where)
 
 
 @pytest.mark.parametrize(
@@ -184,6 +193,7 @@ def wanted(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> _service.
     where = place(tmp_path)
     lines = "".join(f"{key}={value}\n" for key, value in _formed.wanted_asserts(where))
     text = text_of(str(tmp_path / "data")).replace("[Unit]\n", f"[Unit]\n{lines}")
+    text = text.replace("[Service]\n", "[Service]\n{}={}\n".format(*_formed.wanted_condition(where)))
     return wanted_unit(tmp_path, text=seal_unit(text), directory=where.directory)
 
 

@@ -85,3 +85,16 @@ def test_two_hosts_of_one_run_that_are_one_machine() -> None:
     for name in cluster.infos:
         cluster.infos[name]["folder"] = None  # type: ignore[index]
     assert codes(shared) == []
+
+
+# Units that are in the way --------------------------------------------------------------------------------------------
+
+
+def test_a_masked_unit_is_told_once_and_before_anything_is_installed() -> None:
+    cluster = living(install="package")
+    for name in ("etcd-1", "etcd-2"):
+        cluster.infos[name]["unit"]["obstacle"] = "etcd.service is masked: systemctl unmask etcd.service"
+        look_of(cluster, name)["unit_problem"] = "/etc/systemd/system/etcd.service is not a regular file"
+    cluster.infos["etcd-1"]["etcd"].update(found=False, version=None)  # type: ignore[index]
+    assert codes(cluster) == ["unit_in_the_way"]
+    assert only_text(cluster) == "member etcd-1, etcd-2: etcd.service is masked: systemctl unmask etcd.service"

@@ -44,6 +44,7 @@ AssertPathExistsGlob=|@folder@/data/member/wal/*.wal
 [Service]
 Type=notify
 Environment=RINGFENCE_SEAL=
+ExecCondition=/usr/bin/test ! -e @folder@/pki/etcd-1.formed -o -d @folder@/data/member/wal
 ExecStart=@folder@/etcd --name=etcd-1 --data-dir=@folder@/data --peer-trusted-ca-file=@folder@/pki/ca.crt@more@
 
 [Install]
