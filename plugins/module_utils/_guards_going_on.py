@@ -35,14 +35,16 @@ def refuse_half_a_cluster(cluster: Cluster) -> t.Iterator[Refusal]:
 
 
 def refuse_shared_folder(cluster: Cluster) -> t.Iterator[Refusal]:
-    """Each cluster has a certificate folder of its own on a host: in one folder the second CA takes the first's place."""
+    """Each cluster has a certificate folder of its own on a host: in one the second CA takes the first's place."""
     for member, info in cluster.inspected():
         folder = _folder_of(info)
         others = [one for one in info.get("folder_users") or () if one.get("cluster") != cluster.question.cluster_name]
         if others:
             one = others[0]
             who = one_line(one.get("unit") or f"process {one.get('pid')}")
-            whose = f"cluster {one_line(one['cluster'])}" if one.get("cluster") else "an etcd that is not of this cluster"
+            whose = (
+                f"cluster {one_line(one['cluster'])}" if one.get("cluster") else "an etcd that is not of this cluster"
+            )
             yield _shared(member.name, folder, f"{who}, {whose}, has its certificates there")
             continue
         number = info.get("folder")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Why a unit can't be put in place on a host, or would not be read there: masked, a link, another name, made at run time.
+"""Why a unit can't be put in place on a host, or would not be read there: masked, a link, an alias, a transient one.
 
 Found before anything is written, and named for what it is, with the command that takes it away.
 

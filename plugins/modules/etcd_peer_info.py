@@ -670,7 +670,7 @@ data:
 formed_marker:
   description: >-
     The file beside the credentials that says that this member has had data. With it the member's unit is not started
-    without its data (see M(ringfence.etcd.etcd_peer_service#module), O(ringfence.etcd.etcd_peer_service#module:directory)).
+    without its data, see O(ringfence.etcd.etcd_peer_service#module:directory).
   type: dict
   returned: always
   contains:

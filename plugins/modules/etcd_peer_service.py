@@ -84,9 +84,10 @@ options:
     description:
       - Folder of the member's credentials, which etcd's user can't write to.
       - With it the unit's text is refused unless systemd, by two lines C(Assert) and one C(ExecCondition) in it, starts
-        the member only while there is no file C(MEMBER.formed) in this folder, or a log in the member's data. The file is written as soon
-        as the data is that of a formed cluster, and has the IDs of the member and the cluster in it. Remove it where
-        the member is to be started without its data on purpose.
+        the member only while there is no file C(MEMBER.formed) in this folder, or a log in the member's data.
+      - The file is written as soon as the data is that of a formed cluster, by O(state=present), O(state=written) and
+        O(state=healthy), and has the IDs of the member and the cluster in it. Remove it where the member is to be
+        started without its data on purpose.
     type: path
   owner:
     description:
@@ -216,7 +217,8 @@ actions:
   description:
     - What was done, or would be done in check mode, in this order. Any of V(make_unit_directory),
       V(make_data_directory), V(repair_data_directory), V(keep_other_unit), V(write_unit), V(repair_unit_attributes),
-      V(mark_formed), V(daemon_reload), V(enable), V(stop_other_etcd), V(exchange_program), V(start), V(restart).
+      V(mark_formed), V(daemon_reload), V(enable), V(stop_other_etcd), V(exchange_program), V(start),
+      V(restart).
   returned: success
   type: list
   elements: str

@@ -197,12 +197,12 @@ def test_an_empty_member_while_all_others_are_off(controller: Controller, invent
     empty = f"rm -rf {DATA}; mkdir -m 700 {DATA}; chown etcd: {DATA}"
     controller.on_each(["etcd-2"], f"mv {DATA} /var/lib/etcd/aside; {empty}; systemctl kill -s KILL etcd.service")
     controller.on_each(["etcd-1"], "systemctl stop etcd.service")
-    show = "systemctl show -P ActiveState -P SubState -P Result etcd.service | paste -s"
+    show = "systemctl show -P ActiveState -P SubState -P Result etcd.service"
     try:
-        deadline, state = time.monotonic() + 30, ""
-        while state != "inactive\tdead\texec-condition":
+        deadline, state = time.monotonic() + 30, {""}
+        while state != {"inactive", "dead", "exec-condition"}:
             assert time.monotonic() < deadline, state
-            state = controller.on_each(["etcd-2"], f"sleep 0.5; {show}")["etcd-2"].strip()
+            state = set(controller.on_each(["etcd-2"], f"sleep 0.5; {show}")["etcd-2"].split())
         for folder in (empty, f"rmdir {DATA}"):
             said = controller.on_each(["etcd-2"], f"{folder}; systemctl start etcd.service 2>&1; echo $?")["etcd-2"]
             assert "Assertion failed" in said and said.endswith("1\n")

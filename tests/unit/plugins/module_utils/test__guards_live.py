@@ -217,7 +217,7 @@ def test_a_member_that_missed_the_first_start_may_follow() -> None:
     assert codes(cluster) == ["data_lost"]
 
 
-# The marker: a host knows by itself that there was data -----------------------------------------------------------------
+# The marker: a host knows by itself that there was data ---------------------------------------------------------------
 
 MARKER = "/etc/etcd/pki/{}.formed"
 

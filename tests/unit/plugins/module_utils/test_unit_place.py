@@ -33,13 +33,19 @@ BAD = {"Id": UNIT, "LoadState": "bad-setting", "FragmentPath": f"{FOLDER}/{UNIT}
         ({**MASKED, "UnitFileState": "masked-runtime"}, "systemctl unmask --runtime etcd.service"),
         # An empty file masks as well.
         ({**MASKED, "UnitFileState": "", "FragmentPath": f"{FOLDER}/{UNIT}"}, "is masked"),
-        ({"Id": "db.service", "FragmentPath": "/usr/lib/systemd/system/db.service"}, "another name (an alias) of db.se"),
+        (
+            {"Id": "db.service", "FragmentPath": "/usr/lib/systemd/system/db.service"},
+            "another name (an alias) of db.se",
+        ),
         (TRANSIENT, "was made by systemd-run (/run/systemd/transient/etcd.service): systemctl stop etcd.service"),
         (
             {"Id": UNIT, "FragmentPath": "/run/systemd/generator.early/etcd.service", "UnitFileState": "generated"},
             f"/run/systemd/generator.early/etcd.service is taken by systemd before {FOLDER}/etcd.service",
         ),
-        ({**BAD, "DropInPaths": f"{FOLDER}/etcd.service.d/a.conf"}, f"drop-ins change ({FOLDER}/etcd.service.d/a.conf)"),
+        (
+            {**BAD, "DropInPaths": f"{FOLDER}/etcd.service.d/a.conf"},
+            f"drop-ins change ({FOLDER}/etcd.service.d/a.conf)",
+        ),
     ],
 )
 def test_it_is_named_for_what_it_is(properties: dict[str, str], said: str) -> None:
