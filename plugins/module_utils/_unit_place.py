@@ -14,6 +14,10 @@ from __future__ import annotations
 import os
 import typing as t
 
+from ansible_collections.ringfence.etcd.plugins.module_utils._errors import RingfenceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._files import read_file
+from ansible_collections.ringfence.etcd.plugins.module_utils._unit import seal_is_valid
+
 # Of these systemd takes a unit before any other folder's, the first one first (systemd.unit(5)).
 _BEFORE_ALL = (
     "/etc/systemd/system.control",
@@ -66,12 +70,20 @@ def unit_obstacle(unit: str, unit_directory: str, properties: t.Mapping[str, str
             f"etcd_peer_tls_unit_directory: {os.path.dirname(fragment)}"
         )
     drop_ins = properties.get("DropInPaths", "")
-    if drop_ins and properties.get("LoadState") in ("bad-setting", "error"):
+    if drop_ins and properties.get("LoadState") in ("bad-setting", "error") and _is_whole(fragment):
         return (
             f"systemd can't load {unit} ({properties['LoadState']}), which its drop-ins change ({drop_ins}): mend them "
             f"(systemd-analyze verify {unit})"
         )
     return None
+
+
+def _is_whole(path: str) -> bool:
+    """Whether the unit's own text is as it was sealed, so that writing it anew would mend nothing."""
+    try:
+        return seal_is_valid((read_file(path) or b"").decode("utf-8", "replace"))
+    except RingfenceError:
+        return False
 
 
 def _at(fragment: str) -> str:

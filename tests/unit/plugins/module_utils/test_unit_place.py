@@ -42,10 +42,6 @@ BAD = {"Id": UNIT, "LoadState": "bad-setting", "FragmentPath": f"{FOLDER}/{UNIT}
             {"Id": UNIT, "FragmentPath": "/run/systemd/generator.early/etcd.service", "UnitFileState": "generated"},
             f"/run/systemd/generator.early/etcd.service is taken by systemd before {FOLDER}/etcd.service",
         ),
-        (
-            {**BAD, "DropInPaths": f"{FOLDER}/etcd.service.d/a.conf"},
-            f"drop-ins change ({FOLDER}/etcd.service.d/a.conf)",
-        ),
     ],
 )
 def test_it_is_named_for_what_it_is(properties: dict[str, str], said: str) -> None:
@@ -58,6 +54,17 @@ def test_what_systemd_would_take_instead_of_the_file_that_is_written() -> None:
     found = unit_obstacle(UNIT, "/usr/local/lib/systemd/system", properties)
     assert found is not None and "etcd_peer_tls_unit_directory: /etc/systemd/system" in found
     assert unit_obstacle(UNIT, "/run/systemd/system", {**properties, "FragmentPath": "/lib/systemd/system/x"}) is None
+
+
+def test_drop_ins_with_which_nothing_can_be_loaded(tmp_path: pathlib.Path) -> None:
+    unit = tmp_path / UNIT
+    bad = {**BAD, "FragmentPath": str(unit), "DropInPaths": "/x/a.conf"}
+    unit.write_text(wanted_unit(tmp_path).text)
+    found = unit_obstacle(UNIT, str(tmp_path), bad)
+    assert found is not None and "which its drop-ins change (/x/a.conf): mend them" in found
+    # Its own text is what can't be loaded: it is written anew.
+    unit.write_text("[Service]\n")
+    assert unit_obstacle(UNIT, str(tmp_path), bad) is None
 
 
 @pytest.mark.parametrize(
