@@ -35,7 +35,12 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._members import Mem
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._actions import OneLineAction
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._answers import AnswerError
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import flag_settings_from, member_from
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._looks import checked_look, registered_looks, unusable
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._looks import (
+    checked_look,
+    folders_of_others,
+    registered_looks,
+    unusable,
+)
 
 _ARGUMENTS: dict[str, t.Any] = {
     "members": {"type": "list", "elements": "dict", "required": True},
@@ -75,7 +80,9 @@ class ActionModule(OneLineAction):
         exclusive = [*one, ("programs", "programs_variable")]
         given = self._given(_ARGUMENTS, mutually_exclusive=exclusive, required_one_of=one)
         members = [member_from(member) for member in given["members"]]
+        given["folders_of_others"] = {}
         if given["looks_variable"] is not None:
+            given["folders_of_others"] = folders_of_others(task_vars, given["members"], given["looks_variable"])
             given["looks"] = registered_looks(task_vars, given["members"], given["looks_variable"])
         if given["programs_variable"] is not None:
             given["programs"] = registered_looks(task_vars, given["members"], given["programs_variable"])
@@ -141,6 +148,7 @@ def _verdict(
         authority=at_hand,
         new_authority_lost_because=lost_because,
         flag_settings=flag_settings_from(given["settings"]),
+        folders_of_others=given["folders_of_others"],
         time=now,
     )
     programs = given["programs"] or {}

@@ -24,11 +24,12 @@ options:
       - V(program) for the program in front of them.
       - V(word) for a setting that takes words, such as C(ReadWritePaths=) or C(Environment=).
       - V(plain) for a setting that knows no quotes, such as C(User=) or C(Description=).
+      - V(glob) for the part of such a setting's path that stands before a pattern, as in C(AssertPathExistsGlob=).
       - V(raw) for text that is systemd's syntax already, such as an extra setting of the user's with C(%) specifiers;
         it is
         only refused where it holds a line break or another control character.
     type: str
-    choices: [argument, program, word, plain, raw]
+    choices: [argument, program, word, plain, glob, raw]
     default: argument
 """
 
@@ -48,6 +49,7 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.ringfence.etcd.plugins.module_utils._unit import (
+    glob_value,
     plain_value,
     quote_argument,
     quote_program,
@@ -61,6 +63,7 @@ _KINDS = {
     "program": quote_program,
     "word": quote_value,
     "plain": plain_value,
+    "glob": glob_value,
     "raw": raw_value,
 }
 

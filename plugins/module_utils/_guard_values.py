@@ -61,6 +61,8 @@ class Question:
     # Why a CA that this run makes would be lost with the controller; empty where it would not.
     new_authority_lost_because: str = ""
     flag_settings: FlagSettings | None = None
+    # By host's name, of other clusters' hosts in this run: the cluster, and the number of its credentials' folder.
+    folders_of_others: t.Mapping[str, tuple[str, str]] = field(default_factory=dict)
     # None: the hosts' clocks are not compared with the controller's.
     time: datetime.datetime | None = None
 

@@ -38,6 +38,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._guard_values impor
 from ansible_collections.ringfence.etcd.plugins.module_utils._guard_values import has_data as _has_data
 from ansible_collections.ringfence.etcd.plugins.module_utils._guard_values import is_managed as _is_managed
 from ansible_collections.ringfence.etcd.plugins.module_utils._guards_foreign import FOREIGN_GUARDS, overruled_warnings
+from ansible_collections.ringfence.etcd.plugins.module_utils._guards_going_on import GOING_ON_GUARDS
 from ansible_collections.ringfence.etcd.plugins.module_utils._guards_membership import MEMBERSHIP_GUARDS
 from ansible_collections.ringfence.etcd.plugins.module_utils._guards_running import RUNNING_GUARDS, live_warnings
 
@@ -255,7 +256,7 @@ def why_no_new_authority(cluster: Cluster) -> str | None:
         authority = ((info.get("credentials") or {}).get("ca")) or {}
         if authority.get("state", "absent") != "absent":
             return f"{member.name} has {authority.get('path')} already: bring the CA that it came from"
-        if _has_data(info) or _is_managed(info):
+        if _has_data(info) or _is_managed(info) or (info.get("formed_marker") or {}).get("exists"):
             return f"{member.name} has been deployed already: bring the CA that its certificate came from"
     return None
 
@@ -308,6 +309,7 @@ _GUARDS: tuple[t.Callable[[Cluster], t.Iterator[Refusal]], ...] = (
     *FOREIGN_GUARDS,
     *RUNNING_GUARDS,
     *MEMBERSHIP_GUARDS,
+    *GOING_ON_GUARDS,
     refuse_unsaid_cluster_of_one,
     refuse_first_start_in_batches,
 )

@@ -17,6 +17,7 @@ import typing as t
 from ansible_collections.ringfence.etcd.plugins.module_utils._flags import allowed_common_names
 from ansible_collections.ringfence.etcd.plugins.module_utils._guard_values import (
     Cluster,
+    Info,
     Listed,
     Refusal,
     change_text,
@@ -38,6 +39,7 @@ _STARTS_NOTHING = frozenset(
         "repair_data_directory",
         "write_unit",
         "repair_unit_attributes",
+        "mark_formed",
         "daemon_reload",
         "enable",
     )
@@ -150,8 +152,15 @@ def _not_listed(cluster: Cluster, member: Member, number: str, teller: str) -> R
     return Refusal(
         "member_not_listed",
         f"member {member.name}: its data in {folder} is that of member {number}, which is not in the member list that "
-        f"{teller} tells (it was removed?): take it out of the inventory, and move the data away",
+        f"{teller} tells (it was removed?): take it out of the inventory, and move the data away"
+        f"{_and_marker(cluster.infos[member.name])}",
     )
+
+
+def _and_marker(info: Info) -> str:
+    """Of what goes with the data of a member that is to join anew."""
+    marker = _marker(info)
+    return "" if marker is None else f" (to join anew also {marker}, without which its unit starts empty)"
 
 
 def refuse_unseen_leaving(cluster: Cluster) -> t.Iterator[Refusal]:
@@ -209,28 +218,69 @@ def refuse_start_without_data(cluster: Cluster) -> t.Iterator[Refusal]:
         if lists:
             found = (_without_data(cluster, member, teller, listed) for teller, listed in lists.items())
             yield from [refusal for refusal in found if refusal is not None][:1]
+        elif _marker(info) is not None:
+            yield _lost_by_its_marker(cluster, member)
         else:
             yield from _without_data_nor_list(cluster, member)
 
 
+def _marker(info: Info) -> str | None:
+    """The file on a host that says that its member has had data; None where there is none."""
+    marker = info.get("formed_marker") or {}
+    return one_line(marker.get("path")) if marker.get("exists") else None
+
+
+def _remove_marker(info: Info) -> str:
+    """The step that lets a unit start its member without data, with what follows on."""
+    marker = _marker(info)
+    return "" if marker is None else f"rm {marker} there, "
+
+
+def _lost_by_its_marker(cluster: Cluster, member: Member) -> Refusal:
+    """No member tells a list, and there was data here: what is gone may be the last that some write is in."""
+    info = cluster.infos[member.name]
+    marker = info["formed_marker"]
+    of_whom = ""
+    if marker.get("member_id") and marker.get("cluster_id"):
+        of_whom = f" of member {one_line(marker['member_id'])} in cluster {one_line(marker['cluster_id'])}"
+    with_data = [other.name for other, its in cluster.inspected() if has_data(its)]
+    if with_data:
+        steps = (
+            f"start etcd on {', '.join(with_data)} (systemctl start) and run again, which tells how it joins anew"
+            f" ({_why_silent(cluster)})"
+        )
+    else:
+        steps = (
+            "where the data of all members is lost, restore a snapshot on each; to form the cluster anew and empty on "
+            f"purpose, rm {_marker(info)} on each host, then run again"
+        )
+    return Refusal(
+        "data_lost",
+        f"member {member.name} had data{of_whom}, as {_marker(info)} says, and has none in "
+        f"{(info.get('data') or {}).get('directory')}: started empty it would vote under its old ID, and what was "
+        f"written could be lost: mount or restore the folder; {steps}",
+    )
+
+
 def _without_data(cluster: Cluster, member: Member, teller: str, listed: t.Sequence[Listed]) -> Refusal | None:
-    folder = cluster.infos[member.name].get("data", {}).get("directory")
+    info = cluster.infos[member.name]
     for one in listed:
         if one.name == member.name:
-            return _lost(member, one, teller, folder) if one.client_urls else None
+            return _lost(member, one, teller, info) if one.client_urls or _marker(info) is not None else None
     waiting = any(not one.name and member.peer_url in one.peer_urls for one in listed)
     state = "was added to it and not started yet" if waiting else f"is not in the member list that {teller} tells"
     return _join(cluster, member, state)
 
 
-def _lost(member: Member, one: Listed, teller: str, folder: t.Any) -> Refusal:
+def _lost(member: Member, one: Listed, teller: str, info: Info) -> Refusal:
+    folder = info.get("data", {}).get("directory")
     return Refusal(
         "data_lost",
         f"member {member.name} had data and has none in {folder}: it is in the member list that {teller} tells, as "
         f"{one.member_id}, and has run; started without its data it would not be let in, or be an empty member with a "
         f"vote: mount or restore the folder; where the data is lost, remove the member (etcdctl member remove "
-        f"{one.member_id}), take it out of the inventory, run with etcd_peer_tls_leaving: [{member.name}], and add it "
-        "anew (etcdctl member add)",
+        f"{one.member_id}), take it out of the inventory, run with etcd_peer_tls_leaving: [{member.name}], "
+        f"{_remove_marker(info)}and add it anew (etcdctl member add)",
     )
 
 
@@ -239,7 +289,8 @@ def _join(cluster: Cluster, member: Member, state: str) -> Refusal:
         "join_not_prepared",
         f"member {member.name} is new to the running cluster {cluster.question.cluster_name}: it {state}, and a run of "
         "main forms clusters only: leave it out of this run with --limit (the others then allow its name), add it with "
-        "etcdctl member add, and start it by hand with --initial-cluster-state=existing",
+        f"etcdctl member add, {_remove_marker(cluster.infos[member.name])}and start it by hand with "
+        "--initial-cluster-state=existing",
     )
 
 

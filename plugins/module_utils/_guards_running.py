@@ -183,11 +183,25 @@ def _dotted(version: Version) -> str:
     return ".".join(map(str, version))
 
 
+def refuse_unit_in_the_way(cluster: Cluster) -> t.Iterator[Refusal]:
+    """A unit that is masked, a link, or made at run time is told for what it is, before anything is installed."""
+    found: dict[str, list[str]] = {}
+    for member, info in cluster.inspected():
+        obstacle = (info.get("unit") or {}).get("obstacle")
+        if obstacle:
+            found.setdefault(one_line(obstacle), []).append(member.name)
+    for obstacle, names in found.items():
+        yield Refusal("unit_in_the_way", f"member {', '.join(names)}: {obstacle}")
+
+
 def refuse_unit_that_is_not_taken(cluster: Cluster) -> t.Iterator[Refusal]:
     """Every host's systemd and etcd take the unit that it is to get, before the first host gets one."""
     found: dict[str, list[str]] = {}
     for member, info in cluster.inspected():
         problem, etcd = cluster.looks.get(member.name, {}).get("unit_problem"), info.get("etcd") or {}
+        if (info.get("unit") or {}).get("obstacle"):
+            # Told as what it is.
+            continue
         # A program that takes the place of this one is tried by itself; one that does not answer is told as that.
         if problem and not _is_install_due(cluster, info) and not etcd.get("staged") and etcd.get("version"):
             found.setdefault(one_line(problem), []).append(member.name)
@@ -278,6 +292,7 @@ def live_warnings(cluster: Cluster) -> list[str]:
 
 RUNNING_GUARDS: tuple[t.Callable[[Cluster], t.Iterator[Refusal]], ...] = (
     refuse_other_minor_version,
+    refuse_unit_in_the_way,
     refuse_unit_that_is_not_taken,
     refuse_moved_data,
     refuse_other_common_name,

@@ -23,6 +23,8 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._errors import File
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd_config import parse_environment
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd_told import told_by_unit
 from ansible_collections.ringfence.etcd.plugins.module_utils._files import describe, owner_name, read_file
+from ansible_collections.ringfence.etcd.plugins.module_utils._folder_users import folder_identity, folder_users
+from ansible_collections.ringfence.etcd.plugins.module_utils._formed import marker_facts
 from ansible_collections.ringfence.etcd.plugins.module_utils._in_the_way import InTheWay, Wanted, in_the_way
 from ansible_collections.ringfence.etcd.plugins.module_utils._live import Entrance, entrance_of, running_version
 from ansible_collections.ringfence.etcd.plugins.module_utils._other_etcd import (
@@ -54,6 +56,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._unit import (
     seal_is_valid,
     seal_of,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._unit_place import unit_obstacle
 from ansible_collections.ringfence.etcd.plugins.module_utils._wal import read_identity, was_formed
 
 _VERSION_SECONDS = 10.0
@@ -99,10 +102,12 @@ def peer_info(
     now: datetime.datetime | None = None,
     listen_urls: t.Sequence[str] | None = None,
     wal_dir: str | None = None,
+    is_wanted: bool = False,
 ) -> dict[str, t.Any]:
     """All facts of one node. ``data_dir`` of None: the one that the deployed unit names.
 
     ``listen_urls``: where the member is going to listen, so that who is in its way is looked for; None: nobody looks.
+    ``is_wanted``: the member is going to be deployed here, so that who else uses its credentials' folder is looked for.
     """
     for option, path in (
         ("directory", directory),
@@ -138,8 +143,13 @@ def peer_info(
         "credentials": credentials_facts(directory, name, now),
         **service,
         "data": data_facts(data_dir, wal_dir),
+        "formed_marker": marker_facts(directory, name),
         "other_etcd": other,
         "in_the_way": rivals,
+        "folder": folder_identity(directory),
+        "folder_users": folder_users(directory, unit if is_systemds else None, (*_UNIT_FOLDERS, *_GENERATED_FOLDERS))
+        if is_wanted
+        else [],
     }
 
 
@@ -284,6 +294,7 @@ def _service_facts(unit: str, unit_directory: str | None) -> tuple[dict[str, t.A
             "seal_valid": None,
             "drop_ins": [],
             "settings": None,
+            "obstacle": None,
             "problem": None,
         },
         "process": {
@@ -304,6 +315,7 @@ def _service_facts(unit: str, unit_directory: str | None) -> tuple[dict[str, t.A
     except RingfenceError as exc:
         properties, facts["problem"], unasked = {}, str(exc), str(exc)
     facts["drop_ins"] = properties.get("DropInPaths", "").split()
+    facts["obstacle"] = unit_obstacle(unit, unit_directory or _UNIT_FOLDERS[0], properties)
     folders = (t.cast(str, unit_directory),) if elsewhere else _UNIT_FOLDERS
     facts["path"] = properties.get("FragmentPath") or _unit_path(unit, folders)
     text = ""

@@ -291,6 +291,7 @@ def probe_node(
         if planned is not None and params["manage_service"]
         else None,
         wal_dir=None if planned is None else planned["flags"].get("wal-dir"),
+        is_wanted=planned is not None,
     )
     found: dict[str, t.Any] = {
         "name": params["name"],
@@ -345,6 +346,7 @@ def _wanted(params: t.Mapping[str, t.Any], info: t.Mapping[str, t.Any]) -> Wante
         owner=params["owner"],
         group=params["group"],
         unit_directory=params["unit_directory"] or WantedUnit.unit_directory,
+        directory=params["directory"],
     )
     found = info["credentials"]
     return WantedHost(

@@ -37,6 +37,12 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._files import (
     uid_of,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._foreign import where_its_data_is, why_not_replaced
+from ansible_collections.ringfence.etcd.plugins.module_utils._formed import (
+    Place,
+    check_asserts,
+    marker_diff,
+    plan_marker,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._other_etcd import running_etcd
 from ansible_collections.ringfence.etcd.plugins.module_utils._unit import (
     Deployed,
@@ -48,12 +54,14 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._unit import (
     seal_is_valid,
     seal_of,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._unit_place import unit_obstacle
 
 _UNIT_MODE = 0o644
 _UNIT_DIRECTORY_MODE = 0o755
 _DATA_DIRECTORY_MODE = 0o700
 # Behind the name of a unit that is not ours and is replaced: systemd reads no file that is called so.
 _KEPT = ".replaced"
+MARK_FORMED = "mark_formed"
 
 
 @dataclass(frozen=True)
@@ -68,6 +76,8 @@ class WantedUnit:
     # None: whoever the text names.
     member_name: str | None = None
     unit_directory: str = "/etc/systemd/system"
+    # The credentials' folder, where it is told that the member has had data; None: neither asked nor told.
+    directory: str | None = None
     start: bool = True
     # Another program waits beside the unit's one (etcd_program), or would in check mode.
     program_staged: bool = False
@@ -77,6 +87,11 @@ class WantedUnit:
     @property
     def path(self) -> str:
         return os.path.join(self.unit_directory, self.name)
+
+    @property
+    def place(self) -> Place | None:
+        """Where the unit's member has its marker and its log, by the text."""
+        return _place_of(self.text, self.directory)
 
 
 @dataclass(frozen=True)
@@ -149,6 +164,8 @@ class _Files:
     unit: Change | None
     # A copy of the unit that is replaced, where that is not ours.
     kept_unit: Change | None = None
+    # The file that says that the member has had data.
+    marker: Change | None = None
 
     @property
     def has_new_text(self) -> bool:
@@ -156,7 +173,7 @@ class _Files:
 
     @property
     def changes(self) -> tuple[Change, ...]:
-        planned = (self.unit_directory, self.data_directory, self.kept_unit, self.unit)
+        planned = (self.unit_directory, self.data_directory, self.kept_unit, self.unit, self.marker)
         return tuple(change for change in planned if change is not None)
 
     @property
@@ -171,6 +188,8 @@ class _Files:
             actions.append("keep_other_unit")
         if self.unit is not None:
             actions.append("write_unit" if self.has_new_text else "repair_unit_attributes")
+        if self.marker is not None:
+            actions.append(MARK_FORMED)
         return actions
 
 
@@ -236,6 +255,15 @@ def check_unit_text(wanted: WantedUnit) -> None:
         raise InputError(
             f"the text of {wanted.name} has --config-file, with which etcd ignores every other flag", unit=wanted.name
         )
+    if wanted.place is not None:
+        check_asserts(wanted.text, wanted.name, wanted.place)
+
+
+def _place_of(text: str | None, directory: str | None) -> Place | None:
+    deployed = deployed_from_text(text) if text is not None and directory is not None else None
+    if deployed is None or directory is None:
+        return None
+    return Place(directory, deployed["member_name"], deployed["data_dir"], deployed["flags"].get("wal-dir") or None)
 
 
 def is_other_etcd(found: Found, data_dir: str) -> bool:
@@ -304,6 +332,7 @@ def plan_present(wanted: WantedUnit, trust_bundle_changed: bool, check_mode: boo
     """What makes the unit as wanted; nothing is changed yet, but systemd has read a new text (``check_new_text``)."""
     _systemd.require_systemd()
     check_unit_text(wanted)
+    _refuse_obstacle(wanted, _systemd.show(wanted.name))
     found = find(wanted.name, wanted.unit_directory)
     _refuse_moved_data(found, wanted)
     _refuse_living_etcd(found, wanted)
@@ -343,6 +372,7 @@ def plan_present(wanted: WantedUnit, trust_bundle_changed: bool, check_mode: boo
 def plan_written(wanted: WantedUnit, check_mode: bool, check_new_text: bool = True) -> Plan:
     """What puts the unit's file and the data folder in place, and no more: nobody asks this host's systemd."""
     check_unit_text(wanted)
+    _refuse_obstacle(wanted, {})
     warnings: list[str] = []
     uid, gid = _owner_ids(wanted, check_mode, warnings)
     files = _plan_files(wanted, uid, gid, make_unit_directory=True)
@@ -376,6 +406,7 @@ def _plan_files(wanted: WantedUnit, uid: int | None, gid: int | None, make_unit_
         data_directory=plan_directory(WantedDirectory(wanted.data_dir, _DATA_DIRECTORY_MODE, uid=uid, gid=gid)),
         unit=unit,
         kept_unit=_plan_kept_unit(wanted.path) if unit is not None and "content" in unit.reasons else None,
+        marker=plan_marker(wanted.place) if wanted.place is not None else None,
     )
 
 
@@ -408,6 +439,13 @@ def _plan_kept_unit(path: str) -> Change | None:
         if state == "file" and read_file(kept) == content:
             return None
         number += 1
+
+
+def _refuse_obstacle(wanted: WantedUnit, properties: t.Mapping[str, str]) -> None:
+    """What is masked, a link or not read is not written over."""
+    obstacle = unit_obstacle(wanted.name, wanted.unit_directory, properties)
+    if obstacle is not None:
+        raise FileError(obstacle, unit=wanted.name)
 
 
 def _refuse_living_etcd(found: Found, wanted: WantedUnit) -> None:
@@ -475,6 +513,22 @@ def apply_plan(plan: Plan) -> None:
         elif action == "start":
             # A restart also takes a unit out of the pause between two attempts, and starts one that is stopped.
             _systemd.restart_no_block(unit)
+
+
+def mark_formed(
+    unit: str, unit_directory: str, directory: str | None, text: str | None, check_mode: bool
+) -> dict[str, t.Any]:
+    """Tell beside the credentials that the member has data of a formed cluster, once it is healthy: what was done.
+
+    ``text``: the unit as it is going to be, where that is known.
+    """
+    place = _place_of(_text_at(os.path.join(unit_directory, unit)) if text is None else text, directory)
+    # In check mode this stands for a run that would form the cluster, or has.
+    change = None if place is None else plan_marker(place, will_form=check_mode)
+    diff = list(marker_diff(change))
+    if not check_mode:
+        apply_changes([change])
+    return {"changed": change is not None, "actions": [] if change is None else [MARK_FORMED], "diff": diff}
 
 
 def restart_due_now(
@@ -621,6 +675,7 @@ def _diff(wanted: WantedUnit, text: str | None, files: _Files) -> tuple[dict[str
             before = _attributes(change.before) + before
             after = _attributes({**change.after, **wanted_owner}) + after
         parts.append({"before_header": path, "after_header": path, "before": before, "after": after})
+    parts.extend(marker_diff(files.marker))
     kept = files.kept_unit
     if kept is not None:
         # Its text is shown above, as what was there before.
@@ -655,6 +710,7 @@ def _attributes(state: t.Mapping[str, t.Any]) -> str:
 
 
 __all__ = (
+    "MARK_FORMED",
     "Found",
     "Plan",
     "SystemdUnit",
@@ -663,6 +719,7 @@ __all__ = (
     "check_unit_text",
     "find",
     "is_other_etcd",
+    "mark_formed",
     "plan_present",
     "plan_written",
     "restart_due_now",

@@ -59,8 +59,9 @@ _LOG_LINES = 400
 # A unit that restarts for ever tells the same each time: the last attempts are enough.
 _MOST_ATTEMPTS = 5
 
-# Settings that only make the service's room smaller: a systemd that does not know one yet goes without it.
-_HARDENING = ("PrivateIPC", "ProtectClock", "ProtectHostname", "ProtectKernelLogs", "ProtectProc")
+# Settings that only make the service's room smaller, or a second lock: a systemd that does not know one goes without
+# it. ExecCondition= came with 243, and the asserts that it stands behind are older.
+_HARDENING = ("ExecCondition", "PrivateIPC", "ProtectClock", "ProtectHostname", "ProtectKernelLogs", "ProtectProc")
 _UNKNOWN_SETTING = re.compile(r"Unknown (?:key(?: name)?|lvalue) '([A-Za-z]+)' in section")
 
 

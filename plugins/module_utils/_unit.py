@@ -182,6 +182,11 @@ def plain_value(value: str) -> str:
     return value.replace("%", "%%")
 
 
+def glob_value(value: str) -> str:
+    """A path in front of a pattern, in a setting that takes one (AssertPathExistsGlob=): nothing in it is a pattern."""
+    return re.sub(r"[\\*?\[\]{}]", lambda match: "\\" + match.group(0), plain_value(value))
+
+
 def raw_value(value: str) -> str:
     """A setting's value that is systemd's syntax already: as it is, refused where it would end the line."""
     _refuse_unwritable(value)
@@ -585,6 +590,7 @@ __all__ = (
     "environment_files",
     "exec_arguments",
     "exec_command",
+    "glob_value",
     "is_true",
     "parse_unit",
     "plain_value",

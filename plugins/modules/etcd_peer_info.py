@@ -472,6 +472,12 @@ unit:
       elements: str
       returned: always
       sample: []
+    obstacle:
+      description: >-
+        Why no unit can be put in place here, with the way out, such as one that is masked or a link; null where nothing
+        is in the way.
+      type: str
+      returned: always
     settings:
       description: What etcd is told by the unit and its drop-ins; null where that is nothing.
       type: dict
@@ -661,6 +667,36 @@ data:
         wrong.
       type: str
       returned: always
+formed_marker:
+  description: >-
+    The file beside the credentials that says that this member has had data. With it the member's unit is not started
+    without its data, see O(ringfence.etcd.etcd_peer_service#module:directory).
+  type: dict
+  returned: always
+  contains:
+    path:
+      description: Where it is, or would be.
+      type: str
+      returned: always
+      sample: /etc/etcd/pki/etcd-1.formed
+    exists:
+      description: Whether it is there.
+      type: bool
+      returned: always
+    member_id:
+      description: The member whose data it was, in hexadecimal digits; null where that is not known.
+      type: str
+      returned: always
+      sample: 8e9e05c52164694d
+    cluster_id:
+      description: The cluster, in hexadecimal digits; null where it is not known.
+      type: str
+      returned: always
+      sample: cdf818194e3a8c32
+    problem:
+      description: One line that says why it can't be read; null where nothing is wrong.
+      type: str
+      returned: always
 other_etcd:
   description: >-
     An etcd under the same unit name that is not this collection's, such as the one that Debian's package
@@ -717,6 +753,35 @@ other_etcd:
         One line that says why it can't be told whether there is anything to lose; null where that can be told.
       type: str
       returned: always
+folder:
+  description: >-
+    A number of O(directory) that no other folder has, so that two hosts of an inventory that are one machine are seen;
+    null where it can't be told.
+  type: str
+  returned: always
+folder_users:
+  description: >-
+    Other units and processes of an etcd that have certificates in O(directory), at most 20; looked for by
+    M(ringfence.etcd.etcd_peer_probe) where it is asked what is due.
+  type: list
+  elements: dict
+  returned: always
+  contains:
+    unit:
+      description: The unit; null for a process without one.
+      type: str
+      returned: always
+      sample: etcd-b.service
+    pid:
+      description: The process; null for a unit's file.
+      type: int
+      returned: always
+      sample: 4711
+    cluster:
+      description: Its cluster's token; null where it has none.
+      type: str
+      returned: always
+      sample: etcd-b
 in_the_way:
   description: >-
     Who else on this host has what the member is going to use, at most 20; empty without O(listen_urls), and where

@@ -22,6 +22,8 @@ description:
     with each other, and while it holds a lock that exists once in the cluster. It ends when the member is back and
     connected with all others in both directions. No order of hosts, C(serial) or number of forks gets past this.
   - The lock is a lease with a fixed ID. It writes no key and ends by itself when the run is killed.
+  - With O(directory) a member that has had data is never started without it. An empty member in its place would vote
+    under its ID, and what the others had acknowledged could be lost.
 extends_documentation_fragment:
   - ringfence.etcd.attributes
   - ringfence.etcd.api_access
@@ -45,7 +47,7 @@ options:
         for V(present), and its flags by this host's etcd, but not by systemd. Nothing is enabled, started or
         restarted, so a restart that becomes due is the caller's to see to.
       - V(healthy) waits until the member is healthy and connected with all members of O(endpoints) in both
-        directions. It changes nothing.
+        directions. It changes nothing but what O(directory) is for.
       - V(restarted) restarts the member if a restart is due, under the guard.
     type: str
     choices: [present, written, healthy, restarted]
@@ -65,8 +67,8 @@ options:
   content:
     description:
       - Text of the unit, with its seal.
-      - Required for O(state=present) and O(state=written). For O(state=restarted) it may be given so that check mode
-        can compare with the unit that is going to be deployed.
+      - Required for O(state=present) and O(state=written). For O(state=restarted) and O(state=healthy) it may be given
+        so that check mode can compare with the unit that is going to be deployed.
     type: str
   member_name:
     description:
@@ -78,6 +80,15 @@ options:
     description:
       - The member's data folder, as in the unit's flag C(--data-dir). It is made with mode C(0700).
       - Required for O(state=present) and O(state=written).
+    type: path
+  directory:
+    description:
+      - Folder of the member's credentials, which etcd's user can't write to.
+      - With it the unit's text is refused unless systemd, by two lines C(Assert) and one C(ExecCondition) in it, starts
+        the member only while there is no file C(MEMBER.formed) in this folder, or a log in the member's data.
+      - The file is written as soon as the data is that of a formed cluster, by O(state=present), O(state=written) and
+        O(state=healthy), and has the IDs of the member and the cluster in it. Remove it where the member is to be
+        started without its data on purpose.
     type: path
   owner:
     description:
@@ -207,7 +218,8 @@ actions:
   description:
     - What was done, or would be done in check mode, in this order. Any of V(make_unit_directory),
       V(make_data_directory), V(repair_data_directory), V(keep_other_unit), V(write_unit), V(repair_unit_attributes),
-      V(daemon_reload), V(enable), V(stop_other_etcd), V(exchange_program), V(start), V(restart).
+      V(mark_formed), V(daemon_reload), V(enable), V(stop_other_etcd), V(exchange_program), V(start),
+      V(restart).
   returned: success
   type: list
   elements: str
@@ -311,6 +323,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "content": {"type": "str"},
     "member_name": {"type": "str"},
     "data_dir": {"type": "path"},
+    "directory": {"type": "path"},
     "owner": {"type": "str", "default": "etcd"},
     "group": {"type": "str", "default": "etcd"},
     "start": {"type": "bool", "default": True},
@@ -341,7 +354,7 @@ def check_arguments(params: t.Mapping[str, t.Any]) -> None:
     unit = params["unit"]
     if "/" in unit or not unit.endswith(".service") or len(unit) == len(".service") or unit.startswith("-"):
         raise InputError(f"unit: {unit!r} must be the name of a service, such as etcd.service", unit=unit)
-    for option in ("unit_directory", "data_dir"):
+    for option in ("unit_directory", "data_dir", "directory"):
         if params[option] is not None and not os.path.isabs(params[option]):
             raise InputError(f"{option}: {params[option]!r} must be an absolute path")
     for option, least in (("timeout_seconds", 1), ("wait_seconds", 0)):
@@ -379,6 +392,7 @@ def wanted_unit(params: t.Mapping[str, t.Any]) -> _service.WantedUnit:
         owner=params["owner"],
         group=params["group"],
         unit_directory=params["unit_directory"],
+        directory=params["directory"],
         start=params["start"],
         program_staged=params["program_staged"],
         overrule_other_etcd=params["overrule_other_etcd"],
@@ -466,13 +480,18 @@ def _restart_actions(due: t.Sequence[Reason]) -> list[str]:
 def wait_healthy(params: t.Mapping[str, t.Any], check_mode: bool, access: ApiAccess = NO_ACCESS) -> dict[str, t.Any]:
     cluster = cluster_of(params)
     unit = _service.SystemdUnit(params["unit"], params["unit_directory"])
-    result: dict[str, t.Any] = {"changed": False, "actions": [], "started": False}
+    result: dict[str, t.Any] = {"started": False}
     if not check_mode:
         view = _restart.wait_healthy(unit, cluster, client_for(params, access), params["timeout_seconds"])
         result["members"] = [
             {"name": member.name, "member_id": member.member_id, "is_learner": member.is_learner}
             for member in sorted(filter(None, (view.me, *view.others)), key=lambda member: member.name)
         ]
+    result.update(
+        _service.mark_formed(
+            params["unit"], params["unit_directory"], params["directory"], params["content"], check_mode
+        )
+    )
     due = _service.restart_due_now(params["unit"], params["unit_directory"], params["trust_bundle_changed"])
     return {**result, "running": unit.pid() is not None, "restart_due": due}
 

@@ -25,6 +25,8 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import pla
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._node_actions import schema_of
 
 PROBE = schema_of("etcd_peer_probe", etcd_peer_probe, etcd_peer_info)
+# Where the role keeps what etcd_settings gave.
+_SETTINGS = "__etcd_peer_tls_settings"
 _FACTS = ("fingerprint", "serial_number", "not_before", "not_after", "days_left", "key_algorithm", "is_ca")
 # What a judge that counts on the shape of an answer raises where two of its parts contradict each other.
 _NONSENSE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
@@ -49,6 +51,29 @@ def registered_looks(
             except RecursionError:
                 looks[plain(member.get("name"))] = {"msg": "what it answered is too deep to be read"}
     return looks
+
+
+def folders_of_others(
+    task_vars: t.Mapping[str, t.Any], members: t.Sequence[t.Mapping[str, t.Any]], variable: str
+) -> dict[str, tuple[str, str]]:
+    """By host, for the hosts of this batch that are no members here: their cluster, and their credentials' folder.
+
+    What a host says can only make a run be refused, and then by its name.
+    """
+    own = {plain(member.get("host")) for member in members}
+    hostvars = task_vars["hostvars"]
+    found = {}
+    for host in plain(task_vars.get("ansible_play_batch", ())):
+        if host in own:
+            continue
+        variables = hostvars.raw_get(host)
+        settings, look = variables.get(_SETTINGS), variables.get(variable)
+        if not isinstance(settings, dict) or not isinstance(look, dict) or not isinstance(look.get("info"), dict):
+            continue
+        cluster, folder = settings.get("cluster_name"), look["info"].get("folder")
+        if isinstance(cluster, str) and isinstance(folder, str):
+            found[str(host)] = (str(cluster), str(folder))
+    return found
 
 
 def checked_look(look: t.Any) -> dict[str, t.Any]:
@@ -101,4 +126,4 @@ def _blame(
         found.update(dict.fromkeys(added, why))
 
 
-__all__ = ("PROBE", "checked_look", "registered_looks", "unusable")
+__all__ = ("PROBE", "checked_look", "folders_of_others", "registered_looks", "unusable")

@@ -47,7 +47,7 @@ def test_list(controller: Controller, inventory: Path, version: tuple[int, ...],
 
 
 def test_form(controller: Controller, inventory: Path, version: tuple[int, ...]) -> None:
-    assert controller.succeed(inventory).changed == {"etcd-1": 4, "etcd-2": 2, "etcd-3": 2}
+    assert controller.succeed(inventory).changed == {"etcd-1": 5, "etcd-2": 3, "etcd-3": 3}
     assert controller.is_healthy()
     assert len(controller.etcdctl("etcd-2", "member list").strip().splitlines()) == 3
     names = LIST if version >= FIRST_WITH_A_LIST else "etcd.peers"

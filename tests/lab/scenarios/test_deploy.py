@@ -42,7 +42,7 @@ def test_check_mode_on_bare_hosts_tells_what_would_come_and_changes_nothing(
 ) -> None:
     before = everything_on(controller)
     run = controller.succeed(inventory, "--check", "--diff")
-    assert run.changed == {"etcd-1": 4, "etcd-2": 2, "etcd-3": 2}
+    assert run.changed == {"etcd-1": 5, "etcd-2": 3, "etcd-3": 3}
     assert "ca.key" in run.output and "--peer-cert-allowed-cn=" + NAMES in run.output
     assert everything_on(controller) == before
     assert not Path(lab.ca_folder).exists()
@@ -50,8 +50,8 @@ def test_check_mode_on_bare_hosts_tells_what_would_come_and_changes_nothing(
 
 def test_the_first_run_makes_a_healthy_cluster(controller: Controller, inventory: Path) -> None:
     run = controller.succeed(inventory)
-    # The CA and the certificates are made by the host that speaks for the cluster.
-    assert run.changed == {"etcd-1": 4, "etcd-2": 2, "etcd-3": 2}
+    # The CA and the certificates are made by the host that speaks for the cluster. Last, that it was formed is noted.
+    assert run.changed == {"etcd-1": 5, "etcd-2": 3, "etcd-3": 3}
     assert controller.is_healthy()
     assert len(controller.etcdctl("etcd-2", "member list").strip().splitlines()) == 3
 
@@ -80,6 +80,7 @@ def test_owner_and_mode_of_all_files(controller: Controller) -> None:
             f"{PKI} root etcd 755",
             f"{PKI}/ca.crt root root 644",
             f"{PKI}/{host}.crt root root 644",
+            f"{PKI}/{host}.formed root root 644",
             f"{PKI}/{host}.key etcd etcd 600",
             "/var/lib/etcd/etcd etcd etcd 700",
             "/etc/systemd/system/etcd.service root root 644",

@@ -162,6 +162,69 @@ def test_data_of_another_cluster(controller: Controller, lab: Lab) -> None:
     controller.bare_hosts(["etcd-4"])
 
 
+@pytest.mark.parametrize(
+    ("there", "said", "undo"),
+    [
+        (
+            "systemctl mask etcd.service",
+            "etcd.service is masked, so that nobody can start it: systemctl unmask etcd.service",
+            "systemctl unmask etcd.service",
+        ),
+        (
+            "mkdir /opt/unit; printf '[Service]\\nExecStart=/bin/true\\n' > /opt/unit/etcd.service; "
+            "systemctl link /opt/unit/etcd.service",
+            "/etc/systemd/system/etcd.service is a link to /opt/unit/etcd.service (systemctl link?)",
+            "systemctl disable etcd.service; rm -r /opt/unit",
+        ),
+        (
+            "systemd-run --unit=etcd.service sleep 600",
+            "etcd.service was made by systemd-run (/run/systemd/transient/etcd.service): systemctl stop etcd.service",
+            "systemctl stop etcd.service",
+        ),
+    ],
+    ids=["masked", "linked", "transient"],
+)
+def test_a_unit_that_can_not_be_put_in_place(controller: Controller, there: str, said: str, undo: str) -> None:
+    """Named for what it is, and the command that it names takes it away."""
+    inventory = controller.inventory({"green": ["etcd-4"]}, etcd_peer_tls_group="green", etcd_peer_tls_member_count=1)
+    options = {"etcd_peer_tls_hosts": "green", "etcd_peer_tls_ca_directory": str(controller.folder / "green")}
+    controller.bare_hosts(["etcd-4"])
+    controller.on_each(["etcd-4"], there)
+    try:
+        run = controller.refuse(inventory, "--check", **options)
+        assert f"member etcd-4: {said}" in run.output and "is not a regular file" not in run.output
+    finally:
+        controller.on_each(["etcd-4"], f"{undo}; systemctl daemon-reload; systemctl reset-failed")
+    controller.succeed(inventory, "--check", **options)
+
+
+def test_two_clusters_that_would_have_one_certificate_folder(controller: Controller, lab: Lab) -> None:
+    """On a host where one of them runs; and in one run, on one machine that the inventory has twice."""
+    second = {
+        "etcd_peer_tls_unit": "second.service",
+        "etcd_peer_tls_peer_port": 3380,
+        "etcd_peer_tls_client_port": 3379,
+    }
+    own: dict[str, t.Any] = {
+        "etcd_peer_tls_member_count": 1,
+        "etcd_peer_tls_ca_directory": str(controller.folder / "{{ etcd_peer_tls_group }}"),
+    }
+    later = controller.inventory({"green": ["etcd-1"]}, etcd_peer_tls_group="green", **second, **own)
+    run = controller.refuse(later, etcd_peer_tls_hosts="green")
+    assert f"member etcd-1: etcd.service, cluster etcd, has its certificates there ({PKI})" in run.output
+    controller.bare_hosts(["etcd-4"])
+    hosts = {
+        "etcd-4": {"etcd_peer_tls_group": "green"},
+        "etcd-5": {"etcd_peer_tls_group": "red", "ansible_host": lab.host("etcd-4").address, **second},
+    }
+    twice = controller.inventory({"green": ["etcd-4"], "red": ["etcd-5"]}, hosts, **own)
+    run = controller.refuse(twice, etcd_peer_tls_hosts="green:red")
+    for member, other in (("etcd-4", "etcd-5 of cluster red"), ("etcd-5", "etcd-4 of cluster green")):
+        assert f"member {member}: {other} is to have its certificates in the very same folder" in run.output
+    folders = {"etcd_peer_tls_directory": "/etc/etcd/{{ etcd_peer_tls_group }}"}
+    controller.succeed(twice, "--check", etcd_peer_tls_hosts="green:red", **folders)
+
+
 def test_an_expired_authority(controller: Controller, lab: Lab, inventory: Path) -> None:
     folder = controller.folder / "ca-expired"
     shutil.copytree(lab.ca_folder, folder)

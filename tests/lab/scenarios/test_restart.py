@@ -53,15 +53,17 @@ def test_a_strategy_and_many_forks_change_nothing_about_that(controller: Control
 
 
 def test_one_member_down_keeps_the_others_from_restarting(controller: Controller, inventory: Path, lab: Lab) -> None:
-    """etcd-3 is unreachable for peers and for SSH: the run goes on with two hosts, and no restart may happen."""
-    before = controller.processes(["etcd-1", "etcd-2"])
+    """etcd-3 is unreachable for peers and for SSH: no restart may happen, and no unit is written for one."""
+    before = controller.processes(PAIR)
+    units = controller.fingerprints(PAIR, "/etc/systemd/system/etcd.service")
     lab.cut("etcd-3")
     try:
         run = controller.play(
             inventory, etcd_peer_tls_extra_flags={"max-wals": 5}, etcd_peer_tls_restart_wait_seconds=3
         )
-        assert run.returncode != 0 and run.failed == set(TRIO)
-        assert "etcd-3 did not get its files" in run.output
+        assert run.returncode != 0 and run.failed == set(TRIO) and not any(run.changed.values())
+        assert "a restart is due on etcd-1, etcd-2, and etcd-3 can't be seen in this run" in run.output
+        assert controller.fingerprints(PAIR, "/etc/systemd/system/etcd.service") == units
         limited = controller.play(
             inventory,
             "--limit",
@@ -71,11 +73,29 @@ def test_one_member_down_keeps_the_others_from_restarting(controller: Controller
         )
         assert limited.failed == {"etcd-1", "etcd-2"}
         assert "etcd-3" in limited.output and "Traceback" not in limited.output
-        assert controller.processes(["etcd-1", "etcd-2"]) == before
+        assert controller.processes(PAIR) == before
     finally:
         lab.heal("etcd-3")
     controller.succeed(inventory, etcd_peer_tls_extra_flags={"max-wals": 5})
     assert controller.is_healthy()
+
+
+def test_a_host_that_drops_out_on_the_way_leaves_the_others_as_they_are(
+    controller: Controller, inventory: Path, lab: Lab
+) -> None:
+    """Its certificate can't be written: nobody gets a unit that no restart would come for."""
+    before = controller.processes()
+    units = controller.fingerprints(TRIO, "/etc/systemd/system/etcd.service")
+    lab.ssh("etcd-2", f"mount --bind {PKI} {PKI} && mount -o remount,ro,bind {PKI}")
+    try:
+        changes: dict[str, t.Any] = {"etcd_peer_tls_extra_flags": {"max-wals": 3}, "etcd_peer_tls_new_keys": True}
+        run = controller.play(inventory, **changes, etcd_peer_tls_verify=False)
+        assert run.failed == set(TRIO), run.output[-3000:]
+        assert "etcd-2 failed or could not be reached any more since the cluster was checked" in run.output
+    finally:
+        lab.ssh("etcd-2", f"umount {PKI}")
+    assert controller.processes() == before
+    assert controller.fingerprints(TRIO, "/etc/systemd/system/etcd.service") == units
 
 
 def test_a_member_that_can_not_come_back_stops_the_rest(controller: Controller, inventory: Path) -> None:

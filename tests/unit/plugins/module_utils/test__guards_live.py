@@ -217,6 +217,83 @@ def test_a_member_that_missed_the_first_start_may_follow() -> None:
     assert codes(cluster) == ["data_lost"]
 
 
+# The marker: a host knows by itself that there was data ---------------------------------------------------------------
+
+MARKER = "/etc/etcd/pki/{}.formed"
+
+
+def marked(cluster: guards.Cluster, *names: str) -> guards.Cluster:
+    """The hosts' own word that their members have had data."""
+    for name in names:
+        info(cluster, name)["formed_marker"] = {
+            "path": MARKER.format(name),
+            "exists": True,
+            "member_id": name[-1],
+            "cluster_id": "cc",
+            "problem": None,
+        }
+    return cluster
+
+
+def test_all_folders_gone_at_once_are_no_first_start() -> None:
+    cluster = silent(living())
+    for name in NAMES:
+        without_data(cluster, name)
+    assert codes(cluster) == []
+    assert codes(marked(cluster, *NAMES)) == ["data_lost"] * 3
+    text = guards.check_cluster(cluster)[1].text
+    assert text.startswith(
+        "member etcd-2 had data of member 2 in cluster cc, as /etc/etcd/pki/etcd-2.formed says, and has none in "
+        "/var/lib/etcd/blue: "
+    )
+    assert "mount or restore the folder" in text and "restore a snapshot on each" in text
+    assert "form the cluster anew and empty on purpose, rm /etc/etcd/pki/etcd-2.formed on each host" in text
+
+
+def test_one_that_was_rebuilt_does_not_speak_for_those_that_are_marked() -> None:
+    cluster = silent(living())
+    for name in NAMES:
+        without_data(cluster, name)
+    assert codes(marked(cluster, "etcd-3")) == ["data_lost"]
+
+
+def test_a_marked_member_whose_data_is_gone_while_the_others_are_off() -> None:
+    cluster = marked(without_data(silent(living()), "etcd-2"), *NAMES)
+    assert codes(cluster) == ["data_lost"]
+    assert "start etcd on etcd-1, etcd-3 (systemctl start) and run again" in only_text(cluster)
+    # Even where the others' data is that of no cluster yet, and by itself.
+    for name in ("etcd-1", "etcd-3"):
+        info(cluster, name)["data"]["formed"] = False
+    assert codes(cluster) == ["data_lost"]
+
+
+def test_the_steps_name_the_marker_where_it_is_to_go() -> None:
+    cluster = marked(without_data(living(), "etcd-3"), "etcd-3")
+    text = only_text(cluster)
+    assert "[etcd-3], rm /etc/etcd/pki/etcd-3.formed there, and add it anew" in text
+    # Listed as one that never ran, which its host knows better: its unit would not be started.
+    for name in NAMES[:2]:
+        told(cluster, name)["live_members"][2]["client_urls"] = []
+    assert codes(cluster) == ["data_lost"]
+    # Removed, and added anew: the last step that is left.
+    for name in NAMES[:2]:
+        told(cluster, name)["live_members"][2].update(name="", client_urls=[])
+    assert codes(cluster) == ["join_not_prepared"]
+    assert "etcdctl member add, rm /etc/etcd/pki/etcd-3.formed there, and start it by hand" in only_text(cluster)
+
+
+def test_data_of_a_member_that_was_removed_goes_with_its_marker() -> None:
+    cluster = marked(living(), "etcd-3")
+    for name in NAMES:
+        told(cluster, name)["live_members"][2]["member_id"] = "9"
+    assert "move the data away (to join anew also /etc/etcd/pki/etcd-3.formed" in only_text(cluster)
+
+
+def test_no_new_ca_for_a_host_that_has_a_marker_alone() -> None:
+    cluster = marked(fresh(), "etcd-2")
+    assert "etcd-2 has been deployed already" in str(guards.why_no_new_authority(cluster))
+
+
 def test_a_first_start_that_was_broken_off_is_finished() -> None:
     """etcd-1 runs and waits for the others: it tells nothing, and its data is that of no cluster yet."""
     cluster = without_data(without_data(living(), "etcd-2"), "etcd-3")

@@ -38,10 +38,13 @@ EXPIRED = issue("etcd-1.example.com", CA, key=LEAF.key, not_before=NOW - 2 * DAY
 SERVED_ONLY = issue("etcd-1.example.com", CA, key=LEAF.key, extended_key_usages=())
 UNIT = """[Unit]
 Description=etcd
+AssertPathExists=|!@folder@/pki/etcd-1.formed
+AssertPathExistsGlob=|@folder@/data/member/wal/*.wal
 
 [Service]
 Type=notify
 Environment=RINGFENCE_SEAL=
+ExecCondition=/usr/bin/test ! -e @folder@/pki/etcd-1.formed -o -d @folder@/data/member/wal
 ExecStart=@folder@/etcd --name=etcd-1 --data-dir=@folder@/data --peer-trusted-ca-file=@folder@/pki/ca.crt@more@
 
 [Install]
@@ -78,6 +81,7 @@ class Node:
             group=grp.getgrgid(pwd.getpwnam(OWNER).pw_gid).gr_name,
             member_name="etcd-1",
             unit_directory=str(self.folder),
+            directory=str(self.pki),
         )
 
     def put_credentials(self, **contents: str | None) -> None:

@@ -41,6 +41,8 @@ def test_only_lines_about_the_unit_are_complaints() -> None:
         ("/tmp/etcd.service:30: Unknown key 'PrivateIPC' in section [Service], ignoring.", True),
         ("/tmp/etcd.service:30: Unknown key name 'ProtectProc' in section 'Service', ignoring.", True),
         ("[/tmp/etcd.service:30] Unknown lvalue 'ProtectClock' in section 'Service'", True),
+        ("[/tmp/etcd.service:30] Unknown lvalue 'ExecCondition' in section 'Service'", True),
+        ("[/tmp/etcd.service:30] Unknown lvalue 'AssertPathExistsGlob' in section 'Unit'", False),
         ("/tmp/etcd.service:30: Unknown key 'MemoryMxa' in section [Service], ignoring.", False),
         ("/tmp/etcd.service:30: Failed to parse PrivateIPC=, ignoring: PrivateIPC", False),
     ],

@@ -181,6 +181,7 @@ def test_healthy_tells_the_members(host: Host, args: dict[str, t.Any], gateway: 
     assert etcd_peer_service.wait_healthy(params(args, gateway), check_mode=False) == {
         "changed": False,
         "actions": [],
+        "diff": [],
         "started": False,
         "members": [{"name": "etcd-1", "member_id": "ff", "is_learner": False}],
         "running": True,

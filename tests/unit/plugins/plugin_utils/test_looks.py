@@ -13,7 +13,7 @@ from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 from ansible.vars.hostvars import HostVars
 from ansible.vars.manager import VariableManager
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._looks import registered_looks, unusable
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._looks import folders_of_others, registered_looks, unusable
 
 MEMBERS = [{"name": f"member-{number}", "host": f"etcd-{number}"} for number in (1, 2, 3)]
 ALL = ("etcd-1", "etcd-2", "etcd-3")
@@ -121,3 +121,17 @@ def test_who_can_not_be_judged_is_found(looks: dict[str, t.Any], blamed: dict[st
 def test_other_mistakes_are_not_put_down_to_a_host() -> None:
     with pytest.raises(AssertionError):
         unusable({"a": {}}, lambda looks: judge(t.cast("dict[str, t.Any]", None)))
+
+
+def test_the_folders_of_other_clusters_in_the_same_run() -> None:
+    play = Play()
+    number = {"info": {"folder": "ab"}}
+    play.register("etcd-1", met=number, __etcd_peer_tls_settings={"cluster_name": "blue"})
+    play.register("etcd-2", met=number, __etcd_peer_tls_settings={"cluster_name": "green"})
+    play.register("etcd-3", met={"failed": True}, __etcd_peer_tls_settings={"cluster_name": "green"})
+    known = {"ansible_play_batch": ALL, "hostvars": play.hostvars}
+    assert folders_of_others(known, MEMBERS[:1], "met") == {"etcd-2": ("green", "ab")}
+    assert folders_of_others(known, MEMBERS, "met") == {}
+    # What is no text is nobody's folder.
+    play.register("etcd-2", met={"info": {"folder": ["ab"]}})
+    assert folders_of_others(known, MEMBERS[:1], "met") == {}

@@ -1,0 +1,229 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What keeps a member without its data from starting: the unit's asserts as systemd judges them, and the marker."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+
+import pytest
+from ansible_collections.ringfence.etcd.plugins.module_utils import _formed, _service
+from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError
+from ansible_collections.ringfence.etcd.plugins.module_utils._files import apply_changes
+from ansible_collections.ringfence.etcd.plugins.module_utils._unit import exec_arguments, parse_unit, seal_unit
+from ansible_collections.ringfence.etcd.tests.unit.plugins.filter.test_unit_template import rendered
+from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.systemd_host import Host, text_of, wanted_unit
+from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.test_wal import FORMED, WAITING, write_log
+
+LOG = "0000000000000000-0000000000000000.wal"
+IDS = ("369d757121400e25", "81be773e1c3069aa")
+
+
+def place(folder: pathlib.Path, wal_dir: str | None = None) -> _formed.Place:
+    return _formed.Place(str(folder / "pki"), "etcd-1", str(folder / "data"), wal_dir)
+
+
+def form(folder: pathlib.Path, content: bytes = FORMED) -> None:
+    write_log(folder / "data", LOG, content + bytes(8192))
+    (folder / "data" / "member" / "snap").mkdir(exist_ok=True)
+
+
+def restarts(where: _formed.Place) -> bool:
+    """What systemd runs before each start of the process, with the arguments as it reads them."""
+    _key, value = _formed.wanted_condition(where)
+    return subprocess.run(exec_arguments(value), check=False).returncode == 0
+
+
+def starts(where: _formed.Place) -> bool:
+    """systemd's own word on the two asserts."""
+    program = shutil.which("systemd-analyze")
+    if program is None:
+        pytest.skip("there is no systemd-analyze here")
+    words = ["=".join(setting) for setting in _formed.wanted_asserts(where)]
+    done = subprocess.run([program, "condition", *words], capture_output=True, text=True, check=False)
+    if "succeeded" not in done.stderr and "failed" not in done.stderr:
+        pytest.skip("this systemd-analyze can't judge a condition")
+    assert "Asserts" in done.stderr, done.stderr
+    return done.returncode == 0
+
+
+@pytest.mark.parametrize("name", ["data", "a b", "50%i", "{a,b}[c]*?", "back\\slash", "$HOME"])
+@pytest.mark.parametrize("apart", [False, True])
+def test_systemd_starts_no_member_that_has_lost_its_data(tmp_path: pathlib.Path, name: str, apart: bool) -> None:
+    """Whatever the folder is called: nothing of its name is a pattern, or a specifier."""
+    folder = tmp_path / name
+    log = folder if apart else folder / "member" / "wal"
+    where = _formed.Place(str(tmp_path / f"pki {name}"), "etcd-1", str(folder), str(folder) if apart else None)
+    marker = pathlib.Path(where.marker)
+    marker.parent.mkdir()
+    assert starts(where) and restarts(where)
+    marker.write_text("")
+    # Never there; without a log; with one; with what is none; gone.
+    assert not starts(where) and not restarts(where)
+    log.mkdir(parents=True)
+    assert not starts(where)
+    (log / LOG).write_text("")
+    assert starts(where) and restarts(where)
+    (log / LOG).rename(log / "0.tmp")
+    assert not starts(where)
+    shutil.rmtree(folder)
+    assert not starts(where) and not restarts(where)
+    marker.unlink()
+    assert starts(where) and restarts(where)
+
+
+def test_the_template_has_them_and_never_another_text(tmp_path: pathlib.Path) -> None:
+    for flags, wal_dir in (({}, None), ({"wal-dir": "/srv/wal {1}"}, "/srv/wal {1}")):
+        where = _formed.Place("/etc/etcd/pki", "etcd-1", "/var/lib/etcd/etcd", wal_dir)
+        text = rendered(extra_flags=flags)
+        _formed.check_asserts(text, "etcd.service", where)
+        assert set(_formed.wanted_asserts(where)) <= set(parse_unit(text)["Unit"])
+        assert _formed.wanted_condition(where) in parse_unit(text)["Service"]
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value", "said"),
+    [
+        ("Unit", "AssertPathExists", "", "AssertPathExists=,"),
+        ("Unit", "AssertFileNotEmpty", "", "AssertFileNotEmpty=,"),
+        ("Unit", "AssertPathExists", "|/etc/hosts", "AssertPathExists=|/etc/hosts,"),
+        ("Unit", "AssertVirtualization", "|!container", "AssertVirtualization=|!container,"),
+        ("Service", "ExecCondition", "", "ExecCondition=,"),
+    ],
+)
+def test_what_would_open_it_again_is_refused(section: str, key: str, value: str, said: str) -> None:
+    where = _formed.Place("/etc/etcd/pki", "etcd-1", "/var/lib/etcd/etcd")
+    text = rendered(extra_unit_settings={section: {key: value}})
+    with pytest.raises(InputError, match=re.escape(said)) as caught:
+        _formed.check_asserts(text, "etcd.service", where)
+    assert "\n" not in str(caught.value) and "etcd_peer_tls_extra_unit_settings" in str(caught.value)
+
+
+def test_other_asserts_and_conditions_of_the_users_stay() -> None:
+    where = _formed.Place("/etc/etcd/pki", "etcd-1", "/var/lib/etcd/etcd")
+    more = {"AssertPathIsMountPoint": "/var/lib/etcd", "ConditionPathExists": "|/etc/hosts"}
+    service = {"ExecCondition": "/usr/bin/test -e /srv"}
+    text = rendered(extra_unit_settings={"Unit": more, "Service": service})
+    _formed.check_asserts(text, "etcd.service", where)
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        _formed.Place("/etc/other", "etcd-1", "/var/lib/etcd/etcd"),
+        _formed.Place("/etc/etcd/pki", "etcd-2", "/var/lib/etcd/etcd"),
+        _formed.Place("/etc/etcd/pki", "etcd-1", "/var/lib/etcd/other"),
+        _formed.Place("/etc/etcd/pki", "etcd-1", "/var/lib/etcd/etcd", "/srv/wal"),
+    ],
+)
+def test_asserts_of_another_member_are_none(where: _formed.Place) -> None:
+    with pytest.raises(InputError, match="an empty member would be started"):
+        _formed.check_asserts(rendered(), "etcd.service", where)
+
+
+# The marker -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_marker_tells_whose_data_there_was(tmp_path: pathlib.Path) -> None:
+    where = place(tmp_path)
+    (tmp_path / "pki").mkdir()
+    assert _formed.plan_marker(where) is None
+    # What waits for its first quorum may be thrown away.
+    form(tmp_path, WAITING)
+    assert _formed.plan_marker(where) is None
+    form(tmp_path)
+    change = _formed.plan_marker(where)
+    assert change is not None and change.reasons == ("missing",) and change.after["mode"] == "0644"
+    (diff,) = _formed.marker_diff(change)
+    apply_changes([change])
+    assert (diff["before"], diff["after"]) == ("", pathlib.Path(where.marker).read_text())
+    assert _formed.plan_marker(where) is None
+    facts = _formed.marker_facts(where.directory, where.name)
+    assert facts == {
+        "path": f"{tmp_path}/pki/etcd-1.formed",
+        "exists": True,
+        "member_id": IDS[0],
+        "cluster_id": IDS[1],
+        "problem": None,
+    }
+    # The data is gone, and it still says so.
+    shutil.rmtree(tmp_path / "data")
+    assert _formed.plan_marker(where) is None
+    assert _formed.marker_facts(where.directory, where.name) == facts
+
+
+def test_data_of_another_member_is_told_anew(tmp_path: pathlib.Path) -> None:
+    """A snapshot was restored: another member and cluster."""
+    where = place(tmp_path)
+    (tmp_path / "pki").mkdir()
+    pathlib.Path(where.marker).write_text(_formed.marker_text("etcd-1", "1", "2"))
+    form(tmp_path)
+    change = _formed.plan_marker(where)
+    assert change is not None and change.reasons[0] == "content"
+    (diff,) = _formed.marker_diff(change)
+    assert "member_id=1\n" in diff["before"] and f"member_id={IDS[0]}\n" in diff["after"]
+
+
+@pytest.mark.parametrize("content", ["", "member_id=NO\ncluster_id=\n", "member_id=12345678901234567\n", "\x00"])
+def test_a_marker_that_says_nothing_is_one_all_the_same(tmp_path: pathlib.Path, content: str) -> None:
+    (tmp_path / "etcd-1.formed").write_text(content)
+    facts = _formed.marker_facts(str(tmp_path), "etcd-1")
+    assert (facts["exists"], facts["member_id"], facts["cluster_id"]) == (True, None, None)
+
+
+def test_what_is_no_file_is_told(tmp_path: pathlib.Path) -> None:
+    os.mkfifo(tmp_path / "etcd-1.formed")
+    facts = _formed.marker_facts(str(tmp_path), "etcd-1")
+    assert facts["exists"] and "is not a regular file" in facts["problem"]
+
+
+# In the plans of the unit ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def wanted(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> _service.WantedUnit:
+    Host(monkeypatch)
+    (tmp_path / "pki").mkdir()
+    where = place(tmp_path)
+    lines = "".join(f"{key}={value}\n" for key, value in _formed.wanted_asserts(where))
+    text = text_of(str(tmp_path / "data")).replace("[Unit]\n", f"[Unit]\n{lines}")
+    text = text.replace("[Service]\n", "[Service]\n{}={}\n".format(*_formed.wanted_condition(where)))
+    return wanted_unit(tmp_path, text=seal_unit(text), directory=where.directory)
+
+
+def test_data_and_no_marker_is_due_and_a_second_run_changes_nothing(
+    wanted: _service.WantedUnit, tmp_path: pathlib.Path
+) -> None:
+    _service.apply_plan(_service.plan_written(wanted, False, check_new_text=False))
+    assert not _service.plan_written(wanted, False).changed
+    form(tmp_path)
+    for plan in (_service.plan_written(wanted, True), _service.plan_written(wanted, False)):
+        assert plan.actions == ("mark_formed",)
+        assert [part["after_header"] for part in plan.diff] == [f"{tmp_path}/pki/etcd-1.formed"]
+    _service.apply_plan(plan)
+    assert not _service.plan_written(wanted, False).changed
+
+
+def test_a_text_without_the_asserts_is_refused(wanted: _service.WantedUnit, tmp_path: pathlib.Path) -> None:
+    with pytest.raises(InputError, match=r"has no AssertPathExists=\|!"):
+        _service.check_unit_text(wanted_unit(tmp_path, directory=wanted.directory))
+
+
+def test_a_member_that_became_healthy_is_marked(wanted: _service.WantedUnit, tmp_path: pathlib.Path) -> None:
+    """In check mode as well, where the run itself would form the cluster."""
+    unit = ("etcd.service", str(tmp_path), wanted.directory)
+    checked = _service.mark_formed(*unit, wanted.text, check_mode=True)
+    assert (checked["changed"], checked["actions"]) == (True, ["mark_formed"])
+    assert not os.path.exists(f"{tmp_path}/pki/etcd-1.formed")
+    _service.apply_plan(_service.plan_written(wanted, False, check_new_text=False))
+    form(tmp_path)
+    assert _service.mark_formed(*unit, None, check_mode=False)["changed"]
+    for mode in (True, False):
+        again = _service.mark_formed(*unit, wanted.text, check_mode=mode)
+        assert again == {"changed": False, "actions": [], "diff": []}

@@ -1,0 +1,100 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a run could not end, or would end at another cluster's cost, is refused before it begins."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+import pytest
+from ansible_collections.ringfence.etcd.plugins.module_utils import _guards as guards
+from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.test__guards import (
+    codes,
+    fresh,
+    living,
+    only_text,
+)
+
+UNIT_CHANGED = [{"part": "service", "code": "unit_changed", "text": "x"}]
+
+
+def look_of(cluster: guards.Cluster, name: str) -> t.Any:
+    return cluster.looks[name]
+
+
+def without(cluster: guards.Cluster, *names: str, limited: bool = False) -> guards.Cluster:
+    """Members of which there is no look: failed or unreachable, or left out by --limit."""
+    infos = {name: info for name, info in cluster.infos.items() if name not in names}
+    looks = {name: look for name, look in cluster.looks.items() if name not in names}
+    play = [name for name in cluster.question.play if not limited or name not in names]
+    question = dataclasses.replace(cluster.question, batch=list(infos), play=play)
+    return dataclasses.replace(cluster, infos=infos, looks=looks, question=question)
+
+
+def test_no_unit_is_written_for_a_restart_that_waits_for_a_host_that_is_gone() -> None:
+    cluster = without(living(), "etcd-3")
+    assert codes(cluster) == []
+    look_of(cluster, "etcd-1")["due"] = UNIT_CHANGED
+    look_of(cluster, "etcd-2")["due"] = [{"part": "credentials", "code": "content", "text": "renewed"}]
+    assert codes(cluster) == ["hosts_missing"]
+    text = only_text(cluster)
+    assert "a restart is due on etcd-1, and etcd-3 can't be seen in this run" in text and "--limit" in text
+
+
+def test_a_host_that_the_user_left_out_is_the_users_word() -> None:
+    cluster = without(living(), "etcd-3", limited=True)
+    look_of(cluster, "etcd-1")["due"] = UNIT_CHANGED
+    assert codes(cluster) == []
+
+
+# Two clusters on one host ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("one", "said"),
+    [
+        ({"unit": "shop.service", "pid": None, "cluster": "shop"}, "shop.service, cluster shop, has its certificates"),
+        ({"unit": None, "pid": 77, "cluster": None}, "process 77, an etcd that is not of this cluster, has"),
+    ],
+)
+def test_another_clusters_certificates_are_in_the_folder(one: dict[str, t.Any], said: str) -> None:
+    cluster = fresh()
+    cluster.infos["etcd-2"]["folder_users"] = [one]  # type: ignore[index]
+    assert codes(cluster) == ["folder_shared"]
+    assert said in only_text(cluster) and "(/etc/etcd/pki)" in only_text(cluster)
+
+
+def test_a_second_member_of_the_same_cluster_may_share_it() -> None:
+    cluster = fresh()
+    cluster.infos["etcd-2"]["folder_users"] = [{"unit": "b.service", "pid": 1, "cluster": "blue"}]  # type: ignore[index]
+    assert codes(cluster) == []
+
+
+def test_two_hosts_of_one_run_that_are_one_machine() -> None:
+    cluster = fresh()
+    for number, name in enumerate(cluster.infos):
+        cluster.infos[name]["folder"] = str(number)  # type: ignore[index]
+    others = {"shop-1": ("shop", "1"), "shop-2": ("shop", "7")}
+    shared = dataclasses.replace(cluster, question=dataclasses.replace(cluster.question, folders_of_others=others))
+    assert codes(shared) == ["folder_shared"]
+    assert "member etcd-2: shop-1 of cluster shop is to have its certificates" in only_text(shared)
+    # What can't be told is not the same.
+    for name in cluster.infos:
+        cluster.infos[name]["folder"] = None  # type: ignore[index]
+    assert codes(shared) == []
+
+
+# Units that are in the way --------------------------------------------------------------------------------------------
+
+
+def test_a_masked_unit_is_told_once_and_before_anything_is_installed() -> None:
+    cluster = living(install="package")
+    for name in ("etcd-1", "etcd-2"):
+        cluster.infos[name]["unit"]["obstacle"] = "etcd.service is masked: systemctl unmask etcd.service"
+        look_of(cluster, name)["unit_problem"] = "/etc/systemd/system/etcd.service is not a regular file"
+    cluster.infos["etcd-1"]["etcd"].update(found=False, version=None)  # type: ignore[index]
+    assert codes(cluster) == ["unit_in_the_way"]
+    assert only_text(cluster) == "member etcd-1, etcd-2: etcd.service is masked: systemctl unmask etcd.service"
