@@ -91,7 +91,7 @@ def _client_differences(
     found = settings.get("client_urls") or [member.client_url]
     if list(found) != [member.client_url]:
         yield ", ".join(map(one_line, found)), member.client_url
-    wanted, files = cluster.question.flag_settings, settings.get("files") or {}
+    wanted, files = cluster.flag_settings(member.name), settings.get("files") or {}
     own = files.get("trusted_ca_file")
     if wanted is not None and wanted.client_tls and own is not None:
         runs_with = None if own == files.get("peer_trusted_ca_file") else own
@@ -104,14 +104,13 @@ def _client_differences(
 
 def refuse_moved_data(cluster: Cluster) -> t.Iterator[Refusal]:
     """A member stays in its folders: in another one it would be an empty member."""
-    wanted = cluster.question.flag_settings
-    if wanted is None:
-        return
     for member, info in cluster.inspected():
-        data = info.get("data") or {}
+        data, wanted = info.get("data") or {}, cluster.flag_settings(member.name)
+        if wanted is None:
+            continue
         for settings in deployed(info):
             found = (settings.get("data_dir"), (settings.get("flags") or {}).get("wal-dir"))
-            # Each host was asked for the folder that is wanted there; the settings are those of one of them.
+            # Each host was asked for the folder that is wanted there.
             folder = data.get("directory") or wanted.data_dir
             meant = (one_line(folder), _text_or_none(wanted.extra_flags.get("wal-dir")))
             moved = found[0] is not None and found[0].rstrip("/") != folder.rstrip("/")
@@ -121,7 +120,9 @@ def refuse_moved_data(cluster: Cluster) -> t.Iterator[Refusal]:
             if moved:
                 yield _moved(member, "etcd_peer_tls_data_dir", found[0], meant[0])
                 break
-            if found[1] != meant[1] and has_data(info):
+            # What the member's data says is read where its log is going to be.
+            brought = data.get("member_id") is not None and not is_running(info)
+            if found[1] != meant[1] and has_data(info) and not brought:
                 yield _moved(member, "wal-dir (in etcd_peer_tls_extra_flags)", found[1], meant[1])
                 break
 
@@ -243,15 +244,15 @@ def _obstacles(cluster: Cluster) -> dict[str, list[str]]:
         # Then the gateway is at those URLs alone, and what the client URL says is no HTTP.
         obstacle = "gateway" if flags.get("listen-client-http-urls") else look.get("live_obstacle")
         if obstacle in OBSTACLE_REMEDIES and is_running(info):
-            if obstacle == "tls" and not _has_client_ca(cluster):
+            if obstacle == "tls" and not _has_client_ca(cluster, name):
                 # The peers' own certificates: this run makes them sound.
                 continue
             found.setdefault(str(obstacle), []).append(name)
     return found
 
 
-def _has_client_ca(cluster: Cluster) -> bool:
-    settings = cluster.question.flag_settings
+def _has_client_ca(cluster: Cluster, name: str) -> bool:
+    settings = cluster.flag_settings(name)
     return settings is not None and bool(settings.client_ca_file)
 
 

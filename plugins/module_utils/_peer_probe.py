@@ -286,7 +286,7 @@ def probe_node(params: t.Mapping[str, t.Any], now: datetime.datetime) -> dict[st
         listen_urls=[*planned["listen_peer_urls"], *planned["listen_client_urls"], *_metrics_urls(planned)]
         if planned is not None and params["manage_service"]
         else None,
-        wal_dir=None if planned is None else planned["flags"].get("wal-dir"),
+        wal_dir=None if planned is None else _wal_dir(planned),
     )
     found: dict[str, t.Any] = {
         "name": params["name"],
@@ -314,6 +314,11 @@ def probe_node(params: t.Mapping[str, t.Any], now: datetime.datetime) -> dict[st
 def _planned(params: t.Mapping[str, t.Any]) -> Deployed | None:
     """What the member is going to be told; None where nobody asks what is due."""
     return None if params["unit_content"] is None else deployed_from_text(params["unit_content"])
+
+
+def _wal_dir(planned: Deployed) -> str:
+    """Where the member's log is going to be, which need not be where it was so far."""
+    return planned["flags"].get("wal-dir") or os.path.join(planned["data_dir"], "member", "wal")
 
 
 def _metrics_urls(planned: Deployed) -> list[str]:
