@@ -64,8 +64,34 @@ _NEED_BREAKERS = {
     "h": "etcd would print its help and end",
     "version": "etcd would print its version and end",
 }
+# Flags that are the role's own: those that it renders, but for what a user may give as an extra one, and the breakers.
+OWN_FLAGS = frozenset(
+    (
+        "name",
+        "data-dir",
+        "wal-dir",
+        "initial-cluster",
+        "initial-cluster-token",
+        "initial-advertise-peer-urls",
+        "listen-peer-urls",
+        "peer-cert-file",
+        "peer-key-file",
+        "peer-trusted-ca-file",
+        "peer-client-cert-auth",
+        "peer-cert-allowed-cn",
+        "advertise-client-urls",
+        "listen-client-urls",
+        "cert-file",
+        "key-file",
+        "trusted-ca-file",
+        "client-cert-auth",
+        *_FENCE_BREAKERS,
+        *_NEED_BREAKERS,
+    )
+)
 # Go's strconv.ParseBool, as text and as the booleans of YAML.
 _GO_TRUE = frozenset(("1", "t", "T", "true", "TRUE", "True"))
+_GO_FALSE = frozenset(("0", "f", "F", "false", "FALSE", "False"))
 _FLAG_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
@@ -234,6 +260,13 @@ def _what_it_breaks(name: str, value: str) -> str | None:
     return _FENCE_BREAKERS.get(name) or _NEED_BREAKERS.get(name)
 
 
+def harmless(name: str, value: str | None) -> bool:
+    """Whether one of the breakers has a value with which it breaks nothing: what is not given, or switched off."""
+    if name == "enable-grpc-gateway":
+        return value is None or value in _GO_TRUE
+    return name in (*_FENCE_BREAKERS, *_NEED_BREAKERS) and value in (None, "", *_GO_FALSE)
+
+
 def flag_value(name: str, value: t.Any) -> str:
     """A flag's value as etcd reads it: booleans as true and false, lists joined by commas, everything else as text."""
     if isinstance(value, bool):
@@ -247,6 +280,7 @@ def flag_value(name: str, value: t.Any) -> str:
 
 __all__ = (
     "FIRST_VERSION_WITH_LIST",
+    "OWN_FLAGS",
     "TLS_VERSIONS",
     "FlagSettings",
     "Version",
@@ -254,6 +288,7 @@ __all__ = (
     "check_identity",
     "etcd_flags",
     "flag_value",
+    "harmless",
     "parse_version",
     "understands_list",
 )

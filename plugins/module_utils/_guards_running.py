@@ -196,6 +196,20 @@ def refuse_unit_that_is_not_taken(cluster: Cluster) -> t.Iterator[Refusal]:
         yield Refusal("unit_not_taken", f"member {', '.join(names)}: {problem}")
 
 
+def refuse_overridden_unit(cluster: Cluster) -> t.Iterator[Refusal]:
+    """What is started is the unit that the role renders: a drop-in may open the fence, or stop the next start."""
+    found: dict[str, list[str]] = {}
+    for member, _info in cluster.inspected():
+        for line in cluster.looks.get(member.name, {}).get("unit_overrides") or ():
+            found.setdefault(one_line(line), []).append(member.name)
+    for line, names in found.items():
+        yield Refusal(
+            "unit_overridden",
+            f"member {', '.join(names)}: {line}, other than the role's unit: take it away there, and run again, which "
+            "restarts what was started with it; a setting that is meant goes into the role's variables",
+        )
+
+
 def _is_install_due(cluster: Cluster, info: Info) -> bool:
     etcd = info.get("etcd") or {}
     question = cluster.question
@@ -280,6 +294,7 @@ def live_warnings(cluster: Cluster) -> list[str]:
 RUNNING_GUARDS: tuple[t.Callable[[Cluster], t.Iterator[Refusal]], ...] = (
     refuse_other_minor_version,
     refuse_unit_that_is_not_taken,
+    refuse_overridden_unit,
     refuse_moved_data,
     refuse_other_common_name,
     refuse_other_client_side,

@@ -43,7 +43,12 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._handshake import (
     client_context,
     meet,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._host_due import WantedHost, host_due, unit_problem
+from ansible_collections.ringfence.etcd.plugins.module_utils._host_due import (
+    WantedHost,
+    host_due,
+    unit_overrides,
+    unit_problem,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._live import NOT_ASKED, Entrance, entrance_of, live_facts
 from ansible_collections.ringfence.etcd.plugins.module_utils._peer_info import files_facts, peer_info
 from ansible_collections.ringfence.etcd.plugins.module_utils._service import WantedUnit
@@ -301,11 +306,13 @@ def probe_node(params: t.Mapping[str, t.Any], now: datetime.datetime) -> dict[st
         **_live(params, info),
         "due": None,
         "unit_problem": None,
+        "unit_overrides": [],
         "info": info,
     }
     if params["unit_content"] is not None:
         wanted = _wanted(params, info)
         found.update(due=host_due(wanted), unit_problem=unit_problem(wanted, info["process"]["pid"]))
+        found["unit_overrides"] = unit_overrides(wanted)
     if found["called"]:
         found.update(_met(params, targets, info, now))
     return found

@@ -420,6 +420,15 @@ def test_a_log_that_was_moved_while_its_etcd_was_off() -> None:
     assert codes(edited(cluster, members(), **own)) == ["data_moved"]
 
 
+def test_what_makes_another_member_of_the_unit_is_named_with_its_hosts() -> None:
+    cluster = living()
+    assert codes(cluster) == []
+    for name in ("etcd-1", "etcd-3"):
+        told(cluster, name)["unit_overrides"] = ["/etc/x.conf gives etcd --peer-auto-tls=true"]
+    text = only_text(cluster)
+    assert text.startswith("member etcd-1, etcd-3: /etc/x.conf gives etcd --peer-auto-tls=true, other than the role's")
+
+
 # Programs and units ---------------------------------------------------------------------------------------------------
 
 
