@@ -18,7 +18,13 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError, RefusedError
+from ansible_collections.ringfence.etcd.plugins.module_utils._flag_values import why_not_started
 from ansible_collections.ringfence.etcd.plugins.module_utils._members import Member
+from ansible_collections.ringfence.etcd.plugins.module_utils._unit_settings import (
+    UNIT_SETTINGS,
+    told_by_variables,
+    variable_of,
+)
 
 Version = tuple[int, int, int]
 
@@ -111,6 +117,8 @@ class FlagSettings:
     listen_loopback: bool = True
     min_tls_version: str = "TLS1.3"
     extra_flags: t.Mapping[str, t.Any] = field(default_factory=dict)
+    # Section, key, value or values: what the unit gets beside what is rendered.
+    unit_settings: t.Mapping[str, t.Any] = field(default_factory=dict)
 
 
 def parse_version(text: str) -> Version:
@@ -184,7 +192,19 @@ def etcd_flags(member: Member, members: t.Sequence[Member], settings: FlagSettin
     if "logger" not in settings.extra_flags:
         # v3.4 has capnslog by default, whose words differ from those of every later version; those know zap alone.
         flags.append(("logger", "zap"))
-    return flags + _extra_flags(settings.extra_flags, {name for name, _value in flags})
+    flags += _extra_flags(settings.extra_flags, {name for name, _value in flags})
+    by_variable = told_by_variables(settings.unit_settings, dict(flags))
+    for name, value in by_variable.items():
+        broken = _what_it_breaks(name, value)
+        if broken is not None and not harmless(name, value):
+            raise InputError(f"{UNIT_SETTINGS}: Environment={variable_of(name)} is refused: {broken}: leave it out")
+    wrong = why_not_started({**dict(flags), **by_variable})
+    if wrong is not None:
+        flag, wanted = wrong
+        told = f"{UNIT_SETTINGS}: {variable_of(flag)}" if flag in by_variable else f"etcd_peer_tls_extra_flags: --{flag}"
+        value = {**dict(flags), **by_variable}.get(flag, "")
+        raise InputError(f"{told}={value} is refused: etcd would not run with it: {wanted}")
+    return flags
 
 
 def _check_client_files(settings: FlagSettings) -> None:

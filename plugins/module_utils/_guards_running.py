@@ -15,7 +15,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError
-from ansible_collections.ringfence.etcd.plugins.module_utils._flags import Version, parse_version
+from ansible_collections.ringfence.etcd.plugins.module_utils._flags import Version, flag_value, parse_version
 from ansible_collections.ringfence.etcd.plugins.module_utils._guard_values import (
     Cluster,
     Info,
@@ -32,7 +32,12 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._guard_values impor
     version_to_start,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._members import Member
-from ansible_collections.ringfence.etcd.plugins.module_utils._obstacles import ALARM_REMEDIES, OBSTACLE_REMEDIES
+from ansible_collections.ringfence.etcd.plugins.module_utils._obstacles import (
+    ALARM_REMEDIES,
+    NO_SPACE,
+    OBSTACLE_REMEDIES,
+    is_larger_quota,
+)
 
 # What is due on a host that means its running process is going to be restarted.
 _RESTARTS = frozenset(("unit_changed", "flags_differ", "trust_bundle_changed", "binary_replaced"))
@@ -241,12 +246,22 @@ def refuse_blind_restart(cluster: Cluster) -> t.Iterator[Refusal]:
             f"member says: {one_line(problem)})",
         )
     for alarm, names in raised_alarms(cluster).items():
-        if alarm in ALARM_REMEDIES:
+        if alarm in ALARM_REMEDIES and not (alarm == NO_SPACE and all(_gets_more_space(cluster, one) for one in due)):
             yield Refusal(
                 f"restart_alarm_{alarm.lower()}",
                 f"alarm {alarm} of {', '.join(names)}: no member is restarted while it is raised (a restart is due on "
                 f"{', '.join(due)}): {ALARM_REMEDIES[alarm]}",
             )
+
+
+def _gets_more_space(cluster: Cluster, name: str) -> bool:
+    """Whether a member's restart brings it a larger quota, which is what the alarm NOSPACE may be waiting for."""
+    settings = cluster.flag_settings(name)
+    process = (cluster.infos[name].get("process") or {}).get("settings") or {}
+    if settings is None:
+        return False
+    wanted = {flag: flag_value(flag, value) for flag, value in settings.extra_flags.items()}
+    return is_larger_quota(process.get("flags") or {}, wanted)
 
 
 def _obstacles(cluster: Cluster) -> dict[str, list[str]]:

@@ -42,6 +42,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._next_start import 
     drop_in_paths,
     next_start,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._obstacles import is_larger_quota
 from ansible_collections.ringfence.etcd.plugins.module_utils._other_etcd import running_etcd
 from ansible_collections.ringfence.etcd.plugins.module_utils._unit import (
     Deployed,
@@ -506,6 +507,18 @@ def _start_of(found: Found, unit: str, text: str) -> NextStart | None:
     return next_start(text, unit, drop_in_paths(unit, found.properties), _systemd.inherited_environment())
 
 
+def brings_more_space(unit: str, unit_directory: str) -> bool:
+    """Whether a restart gives the process a larger quota than it has now."""
+    found = find(unit, unit_directory)
+    if found.settings is None or found.text is None:
+        return False
+    start = _start_of(found, unit, found.text)
+    if start is None:
+        return False
+    after = deployed_from_arguments(start.argv, start.environment)
+    return is_larger_quota(found.settings["flags"], after["flags"])
+
+
 class SystemdUnit:
     """This node's unit for the guarded restart."""
 
@@ -667,6 +680,7 @@ __all__ = (
     "SystemdUnit",
     "WantedUnit",
     "apply_plan",
+    "brings_more_space",
     "check_unit_text",
     "find",
     "is_other_etcd",

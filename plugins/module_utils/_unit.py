@@ -339,6 +339,11 @@ def _split_words(value: str) -> t.Iterator[str | None]:
         yield word
 
 
+def setting_words(value: str) -> list[str]:
+    """The words of a setting that takes a list of them (Environment=), as systemd reads them."""
+    return [word.replace("%%", "%") for word in _split_words(value) if word is not None]
+
+
 def _unescape(value: str, position: int) -> tuple[str, int]:
     """The text that a backslash escape at a position stands for, and the position after it. Unknown ones stay."""
     kind = value[position + 1 : position + 2]
@@ -605,5 +610,6 @@ __all__ = (
     "seal_is_valid",
     "seal_of",
     "seal_unit",
+    "setting_words",
     "unit_environment",
 )

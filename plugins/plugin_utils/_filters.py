@@ -82,6 +82,7 @@ def role_flag_settings(settings: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         "listen_loopback": settings["listen_loopback"],
         "min_tls_version": settings["min_version"],
         "extra_flags": settings["extra_flags"],
+        "unit_settings": settings["extra_unit_settings"],
     }
 
 

@@ -429,6 +429,22 @@ def test_what_makes_another_member_of_the_unit_is_named_with_its_hosts() -> None
     assert text.startswith("member etcd-1, etcd-3: /etc/x.conf gives etcd --peer-auto-tls=true, other than the role's")
 
 
+def test_a_larger_quota_is_rolled_out_under_the_alarm() -> None:
+    cluster = living()
+    for name in NAMES:
+        told(cluster, name)["live_alarms"] = [{"member_id": "1", "alarm": "NOSPACE"}]
+        told(cluster, name)["due"] = [{"part": "service", "code": "unit_changed", "text": "changed"}]
+    larger = dataclasses.replace(SETTINGS, extra_flags={"quota-backend-bytes": 4294967296})
+    assert codes(edited(cluster, members(), flag_settings=larger)) == []
+    assert codes(edited(cluster, members(), flag_settings=SETTINGS)) == ["restart_alarm_nospace"]
+    # One of them would be restarted for nothing.
+    own = {"etcd-3": SETTINGS}
+    assert codes(edited(cluster, members(), flag_settings=larger, own_flag_settings=own)) == ["restart_alarm_nospace"]
+    for name in NAMES:
+        told(cluster, name)["live_alarms"] = [{"member_id": "1", "alarm": "CORRUPT"}]
+    assert codes(edited(cluster, members(), flag_settings=larger)) == ["restart_alarm_corrupt"]
+
+
 # Programs and units ---------------------------------------------------------------------------------------------------
 
 

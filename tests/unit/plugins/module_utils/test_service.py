@@ -110,6 +110,17 @@ def test_a_process_with_other_variables_than_the_unit(host: Host, deployed: _ser
     assert _service.restart_due_now(deployed.name, deployed.unit_directory, False) == []
 
 
+def test_whether_a_restart_brings_a_larger_quota(host: Host, deployed: _service.WantedUnit) -> None:
+    unit, folder = deployed.name, deployed.unit_directory
+    assert host.process is not None and not _service.brings_more_space(unit, folder)
+    host.process["argv"].append("--quota-backend-bytes=16777216")
+    assert _service.brings_more_space(unit, folder)
+    host.process["argv"][-1] = "--quota-backend-bytes=4294967296"
+    assert not _service.brings_more_space(unit, folder)
+    host.process = None
+    assert not _service.brings_more_space(unit, folder)
+
+
 def program_that_refuses(folder: pathlib.Path, flag: str) -> pathlib.Path:
     """An etcd that does not know one flag."""
     path = folder / "refusing-etcd"
