@@ -93,6 +93,7 @@ def look(number: int) -> dict[str, t.Any]:
         "live_alarms": [],
         "due": [],
         "unit_problem": None,
+        "unit_overrides": [],
         "info": info,
     }
 
