@@ -50,6 +50,8 @@ _ARGUMENTS: dict[str, t.Any] = {
     "programs_variable": {"type": "str"},
     "cluster_name": {"type": "str", "required": True},
     "settings": {"type": "dict", "required": True},
+    "own_settings": {"type": "dict"},
+    "settings_variable": {"type": "str"},
     "identity": {"type": "str", "choices": ["list", "shared"], "default": "list"},
     "play": {"type": "list", "elements": "str", "default": []},
     "leaving": {"type": "list", "elements": "str", "default": []},
@@ -77,7 +79,7 @@ class ActionModule(OneLineAction):
 
     def _answer(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         one = [("looks", "looks_variable")]
-        exclusive = [*one, ("programs", "programs_variable")]
+        exclusive = [*one, ("programs", "programs_variable"), ("own_settings", "settings_variable")]
         given = self._given(_ARGUMENTS, mutually_exclusive=exclusive, required_one_of=one)
         members = [member_from(member) for member in given["members"]]
         given["folders_of_others"] = {}
@@ -86,6 +88,9 @@ class ActionModule(OneLineAction):
             given["looks"] = registered_looks(task_vars, given["members"], given["looks_variable"])
         if given["programs_variable"] is not None:
             given["programs"] = registered_looks(task_vars, given["members"], given["programs_variable"])
+        if given["settings_variable"] is not None:
+            registered = registered_looks(task_vars, given["members"], given["settings_variable"])
+            given["own_settings"] = {name: (made or {}).get("flag_settings") for name, made in registered.items()}
         found = _judged(given, members, _lost_because(given, task_vars), datetime.datetime.now(datetime.timezone.utc))
         # Not under "warnings", which Ansible would show a second time.
         notes = found.pop("warnings")
@@ -149,6 +154,7 @@ def _verdict(
         new_authority_lost_because=lost_because,
         flag_settings=flag_settings_from(given["settings"]),
         folders_of_others=given["folders_of_others"],
+        own_flag_settings={name: flag_settings_from(own) for name, own in (given["own_settings"] or {}).items() if own},
         time=now,
     )
     programs = given["programs"] or {}

@@ -16,7 +16,11 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._authority_place im
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError
 from ansible_collections.ringfence.etcd.plugins.module_utils._members import ClusterSettings, Member, make_members
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._actions import OneLineAction
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import member_as_dict, plain
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import (
+    member_as_dict,
+    plain,
+    role_flag_settings,
+)
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._member_entries import (
     MEMBER_OPTIONS,
     checked_entry,
@@ -81,6 +85,7 @@ class ActionModule(OneLineAction):  # pragma: no cover
             **{name: value for name, value in settings.items() if name not in SECRETS},
             "has_secrets": has_secrets,
             "members_are_said": bool(settings["members"] or settings["member_count"]),
+            "flag_settings": role_flag_settings(settings),
             "coordinator": coordinator_of(hosts, host, believed, settings["cluster_name"]),
             "hosts": hosts,
             "members": [member_as_dict(member) for member in members],

@@ -14,7 +14,8 @@ description:
   - Gives the arguments of one member's etcd, peer TLS flags and the full list of allowed common names included. Every
     version from 3.4 on takes them; whether it reads the list as a list is checked by
     M(ringfence.etcd.etcd_cluster_check).
-  - Fails where an extra flag would set a flag of the role's or take the fence down.
+  - Fails where an extra flag, or a variable of the unit's, would set a flag of the role's, take the fence down, or have
+    a value with which etcd does not start.
 options:
   _input:
     description: The member's name.
@@ -30,7 +31,7 @@ options:
       - C(cluster_name), C(data_dir) and C(credentials_directory); optionally C(identity), C(client_tls),
         C(client_port),
         C(client_ca_file), C(client_cert_file), C(client_key_file), C(listen_loopback), C(min_tls_version),
-        C(extra_flags).
+        C(extra_flags), and C(unit_settings), what the unit gets beside it, which must not tell etcd otherwise.
     type: dict
     required: true
 """

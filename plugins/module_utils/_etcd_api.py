@@ -211,10 +211,14 @@ class Client:
         self._is_nameless = False
         self._token: str | None = None
 
-    def health(self, url: str) -> Health:
-        """Whether the member at the URL can commit, by its own account; never raises for a member that is down."""
+    def health(self, url: str, without_alarm: str | None = None) -> Health:
+        """Whether the member at the URL can commit, by its own account; never raises for a member that is down.
+
+        ``without_alarm``: an alarm that it is not to count (etcd from 3.4.22 and 3.5 on; an older one counts it).
+        """
+        path = "/health" if without_alarm is None else f"/health?exclude={without_alarm}"
         try:
-            status, body = self._request(url, "GET", "/health")
+            status, body = self._request(url, "GET", path)
         except ApiError as exc:
             return Health(False, str(exc))
         try:

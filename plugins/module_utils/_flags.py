@@ -18,7 +18,13 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError, RefusedError
+from ansible_collections.ringfence.etcd.plugins.module_utils._flag_values import why_not_started
 from ansible_collections.ringfence.etcd.plugins.module_utils._members import Member
+from ansible_collections.ringfence.etcd.plugins.module_utils._unit_settings import (
+    UNIT_SETTINGS,
+    told_by_variables,
+    variable_of,
+)
 
 Version = tuple[int, int, int]
 
@@ -64,8 +70,34 @@ _NEED_BREAKERS = {
     "h": "etcd would print its help and end",
     "version": "etcd would print its version and end",
 }
+# Flags that are the role's own: those that it renders, but for what a user may give as an extra one, and the breakers.
+OWN_FLAGS = frozenset(
+    (
+        "name",
+        "data-dir",
+        "wal-dir",
+        "initial-cluster",
+        "initial-cluster-token",
+        "initial-advertise-peer-urls",
+        "listen-peer-urls",
+        "peer-cert-file",
+        "peer-key-file",
+        "peer-trusted-ca-file",
+        "peer-client-cert-auth",
+        "peer-cert-allowed-cn",
+        "advertise-client-urls",
+        "listen-client-urls",
+        "cert-file",
+        "key-file",
+        "trusted-ca-file",
+        "client-cert-auth",
+        *_FENCE_BREAKERS,
+        *_NEED_BREAKERS,
+    )
+)
 # Go's strconv.ParseBool, as text and as the booleans of YAML.
 _GO_TRUE = frozenset(("1", "t", "T", "true", "TRUE", "True"))
+_GO_FALSE = frozenset(("0", "f", "F", "false", "FALSE", "False"))
 _FLAG_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
@@ -85,6 +117,8 @@ class FlagSettings:
     listen_loopback: bool = True
     min_tls_version: str = "TLS1.3"
     extra_flags: t.Mapping[str, t.Any] = field(default_factory=dict)
+    # Section, key, value or values: what the unit gets beside what is rendered.
+    unit_settings: t.Mapping[str, t.Any] = field(default_factory=dict)
 
 
 def parse_version(text: str) -> Version:
@@ -158,7 +192,19 @@ def etcd_flags(member: Member, members: t.Sequence[Member], settings: FlagSettin
     if "logger" not in settings.extra_flags:
         # v3.4 has capnslog by default, whose words differ from those of every later version; those know zap alone.
         flags.append(("logger", "zap"))
-    return flags + _extra_flags(settings.extra_flags, {name for name, _value in flags})
+    flags += _extra_flags(settings.extra_flags, {name for name, _value in flags})
+    by_variable = told_by_variables(settings.unit_settings, dict(flags))
+    for name, value in by_variable.items():
+        broken = _what_it_breaks(name, value)
+        if broken is not None and not harmless(name, value):
+            raise InputError(f"{UNIT_SETTINGS}: Environment={variable_of(name)} is refused: {broken}: leave it out")
+    wrong = why_not_started({**dict(flags), **by_variable})
+    if wrong is not None:
+        flag, wanted = wrong
+        told = f"{UNIT_SETTINGS}: {variable_of(flag)}" if flag in by_variable else f"etcd_peer_tls_extra_flags: --{flag}"
+        value = {**dict(flags), **by_variable}.get(flag, "")
+        raise InputError(f"{told}={value} is refused: etcd would not run with it: {wanted}")
+    return flags
 
 
 def _check_client_files(settings: FlagSettings) -> None:
@@ -234,6 +280,13 @@ def _what_it_breaks(name: str, value: str) -> str | None:
     return _FENCE_BREAKERS.get(name) or _NEED_BREAKERS.get(name)
 
 
+def harmless(name: str, value: str | None) -> bool:
+    """Whether one of the breakers has a value with which it breaks nothing: what is not given, or switched off."""
+    if name == "enable-grpc-gateway":
+        return value is None or value in _GO_TRUE
+    return name in (*_FENCE_BREAKERS, *_NEED_BREAKERS) and value in (None, "", *_GO_FALSE)
+
+
 def flag_value(name: str, value: t.Any) -> str:
     """A flag's value as etcd reads it: booleans as true and false, lists joined by commas, everything else as text."""
     if isinstance(value, bool):
@@ -247,6 +300,7 @@ def flag_value(name: str, value: t.Any) -> str:
 
 __all__ = (
     "FIRST_VERSION_WITH_LIST",
+    "OWN_FLAGS",
     "TLS_VERSIONS",
     "FlagSettings",
     "Version",
@@ -254,6 +308,7 @@ __all__ = (
     "check_identity",
     "etcd_flags",
     "flag_value",
+    "harmless",
     "parse_version",
     "understands_list",
 )

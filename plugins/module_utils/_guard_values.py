@@ -63,6 +63,8 @@ class Question:
     flag_settings: FlagSettings | None = None
     # By host's name, of other clusters' hosts in this run: the cluster, and the number of its credentials' folder.
     folders_of_others: t.Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    # By member's name, where a host of this run has settings of its own.
+    own_flag_settings: t.Mapping[str, FlagSettings] = field(default_factory=dict)
     # None: the hosts' clocks are not compared with the controller's.
     time: datetime.datetime | None = None
 
@@ -84,6 +86,10 @@ class Cluster:
         for member in self.members:
             if member.name in self.infos:
                 yield member, self.infos[member.name]
+
+    def flag_settings(self, name: str) -> FlagSettings | None:
+        """What a member's command line is made of: settings may differ from host to host."""
+        return self.question.own_flag_settings.get(name, self.question.flag_settings)
 
     def not_inspected(self) -> list[str]:
         return [member.name for member in self.members if member.name not in self.infos]

@@ -133,14 +133,18 @@ def refuse_wrong_clock(cluster: Cluster) -> t.Iterator[Refusal]:
 
 
 def refuse_flags(cluster: Cluster) -> t.Iterator[Refusal]:
-    """The command line can be made for every member: what is wrong with an extra flag is the same on all, said once."""
-    settings = cluster.question.flag_settings
-    if settings is not None:
-        try:
-            for member in cluster.members:
+    """The command line can be made for every member; what is wrong with a flag of all members is said once."""
+    found: dict[str, list[str]] = {}
+    for member in cluster.members:
+        settings = cluster.flag_settings(member.name)
+        if settings is not None:
+            try:
                 etcd_flags(member, cluster.members, settings)
-        except RingfenceError as exc:
-            yield Refusal("flags", str(exc))
+            except RingfenceError as exc:
+                found.setdefault(str(exc), []).append(member.name)
+    for problem, names in found.items():
+        who = "" if len(names) == len(cluster.members) else f"member {', '.join(names)}: "
+        yield Refusal("flags", f"{who}{problem}")
 
 
 def refuse_other_cluster(cluster: Cluster) -> t.Iterator[Refusal]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError
-from ansible_collections.ringfence.etcd.plugins.module_utils._flags import Version, parse_version
+from ansible_collections.ringfence.etcd.plugins.module_utils._flags import Version, flag_value, parse_version
 from ansible_collections.ringfence.etcd.plugins.module_utils._guard_values import (
     Cluster,
     Info,
@@ -32,7 +32,12 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._guard_values impor
     version_to_start,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._members import Member
-from ansible_collections.ringfence.etcd.plugins.module_utils._obstacles import ALARM_REMEDIES, OBSTACLE_REMEDIES
+from ansible_collections.ringfence.etcd.plugins.module_utils._obstacles import (
+    ALARM_REMEDIES,
+    NO_SPACE,
+    OBSTACLE_REMEDIES,
+    is_larger_quota,
+)
 
 # What is due on a host that means its running process is going to be restarted.
 _RESTARTS = frozenset(("unit_changed", "flags_differ", "trust_bundle_changed", "binary_replaced"))
@@ -91,7 +96,7 @@ def _client_differences(
     found = settings.get("client_urls") or [member.client_url]
     if list(found) != [member.client_url]:
         yield ", ".join(map(one_line, found)), member.client_url
-    wanted, files = cluster.question.flag_settings, settings.get("files") or {}
+    wanted, files = cluster.flag_settings(member.name), settings.get("files") or {}
     own = files.get("trusted_ca_file")
     if wanted is not None and wanted.client_tls and own is not None:
         runs_with = None if own == files.get("peer_trusted_ca_file") else own
@@ -104,14 +109,13 @@ def _client_differences(
 
 def refuse_moved_data(cluster: Cluster) -> t.Iterator[Refusal]:
     """A member stays in its folders: in another one it would be an empty member."""
-    wanted = cluster.question.flag_settings
-    if wanted is None:
-        return
     for member, info in cluster.inspected():
-        data = info.get("data") or {}
+        data, wanted = info.get("data") or {}, cluster.flag_settings(member.name)
+        if wanted is None:
+            continue
         for settings in deployed(info):
             found = (settings.get("data_dir"), (settings.get("flags") or {}).get("wal-dir"))
-            # Each host was asked for the folder that is wanted there; the settings are those of one of them.
+            # Each host was asked for the folder that is wanted there.
             folder = data.get("directory") or wanted.data_dir
             meant = (one_line(folder), _text_or_none(wanted.extra_flags.get("wal-dir")))
             moved = found[0] is not None and found[0].rstrip("/") != folder.rstrip("/")
@@ -121,7 +125,9 @@ def refuse_moved_data(cluster: Cluster) -> t.Iterator[Refusal]:
             if moved:
                 yield _moved(member, "etcd_peer_tls_data_dir", found[0], meant[0])
                 break
-            if found[1] != meant[1] and has_data(info):
+            # What the member's data says is read where its log is going to be.
+            brought = data.get("member_id") is not None and not is_running(info)
+            if found[1] != meant[1] and has_data(info) and not brought:
                 yield _moved(member, "wal-dir (in etcd_peer_tls_extra_flags)", found[1], meant[1])
                 break
 
@@ -209,6 +215,20 @@ def refuse_unit_that_is_not_taken(cluster: Cluster) -> t.Iterator[Refusal]:
         yield Refusal("unit_not_taken", f"member {', '.join(names)}: {problem}")
 
 
+def refuse_overridden_unit(cluster: Cluster) -> t.Iterator[Refusal]:
+    """What is started is the unit that the role renders: a drop-in may open the fence, or stop the next start."""
+    found: dict[str, list[str]] = {}
+    for member, _info in cluster.inspected():
+        for line in cluster.looks.get(member.name, {}).get("unit_overrides") or ():
+            found.setdefault(one_line(line), []).append(member.name)
+    for line, names in found.items():
+        yield Refusal(
+            "unit_overridden",
+            f"member {', '.join(names)}: {line}, other than the role's unit: take it away there, and run again, which "
+            "restarts what was started with it; a setting that is meant goes into the role's variables",
+        )
+
+
 def _is_install_due(cluster: Cluster, info: Info) -> bool:
     etcd = info.get("etcd") or {}
     question = cluster.question
@@ -240,12 +260,22 @@ def refuse_blind_restart(cluster: Cluster) -> t.Iterator[Refusal]:
             f"member says: {one_line(problem)})",
         )
     for alarm, names in raised_alarms(cluster).items():
-        if alarm in ALARM_REMEDIES:
+        if alarm in ALARM_REMEDIES and not (alarm == NO_SPACE and all(_gets_more_space(cluster, one) for one in due)):
             yield Refusal(
                 f"restart_alarm_{alarm.lower()}",
                 f"alarm {alarm} of {', '.join(names)}: no member is restarted while it is raised (a restart is due on "
                 f"{', '.join(due)}): {ALARM_REMEDIES[alarm]}",
             )
+
+
+def _gets_more_space(cluster: Cluster, name: str) -> bool:
+    """Whether a member's restart brings it a larger quota, which is what the alarm NOSPACE may be waiting for."""
+    settings = cluster.flag_settings(name)
+    process = (cluster.infos[name].get("process") or {}).get("settings") or {}
+    if settings is None:
+        return False
+    wanted = {flag: flag_value(flag, value) for flag, value in settings.extra_flags.items()}
+    return is_larger_quota(process.get("flags") or {}, wanted)
 
 
 def _obstacles(cluster: Cluster) -> dict[str, list[str]]:
@@ -257,15 +287,15 @@ def _obstacles(cluster: Cluster) -> dict[str, list[str]]:
         # Then the gateway is at those URLs alone, and what the client URL says is no HTTP.
         obstacle = "gateway" if flags.get("listen-client-http-urls") else look.get("live_obstacle")
         if obstacle in OBSTACLE_REMEDIES and is_running(info):
-            if obstacle == "tls" and not _has_client_ca(cluster):
+            if obstacle == "tls" and not _has_client_ca(cluster, name):
                 # The peers' own certificates: this run makes them sound.
                 continue
             found.setdefault(str(obstacle), []).append(name)
     return found
 
 
-def _has_client_ca(cluster: Cluster) -> bool:
-    settings = cluster.question.flag_settings
+def _has_client_ca(cluster: Cluster, name: str) -> bool:
+    settings = cluster.flag_settings(name)
     return settings is not None and bool(settings.client_ca_file)
 
 
@@ -294,6 +324,7 @@ RUNNING_GUARDS: tuple[t.Callable[[Cluster], t.Iterator[Refusal]], ...] = (
     refuse_other_minor_version,
     refuse_unit_in_the_way,
     refuse_unit_that_is_not_taken,
+    refuse_overridden_unit,
     refuse_moved_data,
     refuse_other_common_name,
     refuse_other_client_side,

@@ -15,7 +15,9 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
+from ansible_collections.ringfence.etcd.plugins.module_utils import _systemd
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import RingfenceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._next_start import drop_in_paths, overrides
 from ansible_collections.ringfence.etcd.plugins.module_utils._peer_credentials import Request, plan_credentials
 from ansible_collections.ringfence.etcd.plugins.module_utils._service import (
     WantedUnit,
@@ -96,6 +98,17 @@ def _service_due(wanted: WantedHost) -> t.Iterator[Due]:
         yield _due(SERVICE, reason["code"], reason["text"])
 
 
+def unit_overrides(wanted: WantedHost) -> list[str]:
+    """What would make another member of the new unit, or keep it from starting: drop-ins, environment files, systemd."""
+    if not wanted.managed:
+        return []
+    try:
+        paths = drop_in_paths(wanted.unit.name, _systemd.show(wanted.unit.name))
+        return overrides(wanted.unit.text, wanted.unit.name, paths, _systemd.inherited_environment())
+    except RingfenceError as exc:
+        return [str(exc)]
+
+
 def unit_problem(wanted: WantedHost, pid: int | None) -> str | None:
     """What systemd or this host's etcd has against the unit as it ought to be; None where nothing.
 
@@ -113,4 +126,4 @@ def _due(part: str, code: str, text: str) -> Due:
     return {"part": part, "code": code, "text": text}
 
 
-__all__ = ("CREDENTIALS", "SERVICE", "Due", "WantedHost", "host_due", "unit_problem")
+__all__ = ("CREDENTIALS", "SERVICE", "Due", "WantedHost", "host_due", "unit_overrides", "unit_problem")

@@ -10,8 +10,14 @@ Note that this module util is PRIVATE to the collection. It can have breaking ch
 from __future__ import annotations
 
 import re
+import typing as t
 
 _ONE_BY_ONE = "restart by force, one host at a time: --limit HOST -e etcd_peer_tls_force_restart=true"
+
+# The alarm of a database that has reached its quota: etcd takes no writes, and grants no lease.
+NO_SPACE = "NOSPACE"
+# What etcd has for no quota, or 0 (server/storage/quota.go).
+_DEFAULT_QUOTA_BYTES = 2 * 1024 * 1024 * 1024
 
 # By an ApiError's kind.
 OBSTACLE_REMEDIES = {
@@ -32,16 +38,16 @@ OBSTACLE_REMEDIES = {
     "safe: put back the CA and the pair that it was started with",
 }
 ALARM_REMEDIES = {
-    "NOSPACE": "compact and defragment (etcdctl compact REVISION, etcdctl defrag --cluster), then etcdctl alarm "
-    "disarm; where the data needs a larger quota (quota-backend-bytes), roll that out before the disarming, and "
-    f"{_ONE_BY_ONE}",
+    NO_SPACE: "compact and defragment (etcdctl compact REVISION, etcdctl defrag --cluster), then etcdctl alarm "
+    "disarm; where the data needs a larger quota, set quota-backend-bytes in etcd_peer_tls_extra_flags on all members "
+    "and run: that is rolled out under the alarm, one by one, and then disarm it",
     "CORRUPT": "its data differs from the others': remove that member, let it join with an empty data folder, then "
     "etcdctl alarm disarm",
 }
 
 # Why a member that has an alarm is not healthy, in etcd's words.
 _ALARM = re.compile(r"\bALARM ([A-Z]+)\b")
-_NO_SPACE = "database space exceeded"
+_NO_SPACE_WORDS = "database space exceeded"
 
 
 def alarm_in(problem: str) -> str | None:
@@ -49,7 +55,22 @@ def alarm_in(problem: str) -> str | None:
     match = _ALARM.search(problem)
     if match is not None and match.group(1) in ALARM_REMEDIES:
         return match.group(1)
-    return "NOSPACE" if _NO_SPACE in problem else None
+    return NO_SPACE if _NO_SPACE_WORDS in problem else None
 
 
-__all__ = ("ALARM_REMEDIES", "OBSTACLE_REMEDIES", "alarm_in")
+def is_larger_quota(before: t.Mapping[str, str], after: t.Mapping[str, str]) -> bool:
+    """Whether one set of flags gives etcd more space than another; in doubt it does not."""
+    found = [_quota_bytes(flags.get("quota-backend-bytes", "0")) for flags in (before, after)]
+    return None not in found and t.cast(float, found[1]) > t.cast(float, found[0])
+
+
+def _quota_bytes(text: str) -> float | None:
+    """As etcd reads it: 0 is its default, and less than that no limit at all."""
+    try:
+        number = int(text, 0)
+    except ValueError:
+        return None
+    return float("inf") if number < 0 else number or _DEFAULT_QUOTA_BYTES
+
+
+__all__ = ("ALARM_REMEDIES", "NO_SPACE", "OBSTACLE_REMEDIES", "alarm_in", "is_larger_quota")

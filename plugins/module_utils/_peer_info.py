@@ -20,13 +20,18 @@ import typing as t
 from ansible_collections.ringfence.etcd.plugins.module_utils import _trial
 from ansible_collections.ringfence.etcd.plugins.module_utils._der import certificate_facts, iso_time, read_certificates
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import FileError, InputError, RingfenceError
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd_config import parse_environment
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd_told import told_by_unit
 from ansible_collections.ringfence.etcd.plugins.module_utils._files import describe, owner_name, read_file
 from ansible_collections.ringfence.etcd.plugins.module_utils._folder_users import folder_identity, folder_users
 from ansible_collections.ringfence.etcd.plugins.module_utils._formed import marker_facts
 from ansible_collections.ringfence.etcd.plugins.module_utils._in_the_way import InTheWay, Wanted, in_the_way
 from ansible_collections.ringfence.etcd.plugins.module_utils._live import Entrance, entrance_of, running_version
+from ansible_collections.ringfence.etcd.plugins.module_utils._next_start import (
+    UNIT_FOLDERS,
+    drop_in_paths,
+    from_environment_files,
+    text_of,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._other_etcd import (
     OtherEtcd,
     running_etcd,
@@ -42,6 +47,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._peer_credentials i
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import (
     ProcessFacts,
+    inherited_environment,
     main_pid,
     process_facts,
     runs_from,
@@ -52,7 +58,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._tls_check import M
 from ansible_collections.ringfence.etcd.plugins.module_utils._unit import (
     deployed_from_arguments,
     deployed_from_text,
-    environment_files,
     seal_is_valid,
     seal_of,
 )
@@ -60,15 +65,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._unit_place import 
 from ansible_collections.ringfence.etcd.plugins.module_utils._wal import read_identity, was_formed
 
 _VERSION_SECONDS = 10.0
-
-# Where systemd looks for units of the system, the first one wins (systemd.unit(5)).
-_UNIT_FOLDERS = (
-    "/etc/systemd/system",
-    "/run/systemd/system",
-    "/usr/local/lib/systemd/system",
-    "/usr/lib/systemd/system",
-    "/lib/systemd/system",
-)
 
 # Where systemd puts the units that it makes from something else, of containers for one.
 _GENERATED_FOLDERS = ("/run/systemd/generator", "/run/systemd/generator.late")
@@ -134,7 +130,7 @@ def peer_info(
     is_systemds = unit_directory is None or _is_read_by_systemd(unit_directory)
     rivals: list[InTheWay] = []
     if listen_urls is not None and is_systemds:
-        wanted = Wanted(unit, data_dir, tuple(listen_urls), (*_UNIT_FOLDERS, *_GENERATED_FOLDERS))
+        wanted = Wanted(unit, data_dir, tuple(listen_urls), (*UNIT_FOLDERS, *_GENERATED_FOLDERS))
         rivals = in_the_way(wanted, service["process"]["pid"] or 0)
     return {
         "time": iso_time(now),
@@ -147,7 +143,7 @@ def peer_info(
         "other_etcd": other,
         "in_the_way": rivals,
         "folder": folder_identity(directory),
-        "folder_users": folder_users(directory, unit if is_systemds else None, (*_UNIT_FOLDERS, *_GENERATED_FOLDERS))
+        "folder_users": folder_users(directory, unit if is_systemds else None, (*UNIT_FOLDERS, *_GENERATED_FOLDERS))
         if is_wanted
         else [],
     }
@@ -314,21 +310,22 @@ def _service_facts(unit: str, unit_directory: str | None) -> tuple[dict[str, t.A
         properties = {} if elsewhere else show(unit)
     except RingfenceError as exc:
         properties, facts["problem"], unasked = {}, str(exc), str(exc)
-    facts["drop_ins"] = properties.get("DropInPaths", "").split()
-    facts["obstacle"] = unit_obstacle(unit, unit_directory or _UNIT_FOLDERS[0], properties)
-    folders = (t.cast(str, unit_directory),) if elsewhere else _UNIT_FOLDERS
+    facts["drop_ins"] = [path for path in drop_in_paths(unit, properties) if os.path.lexists(path)]
+    facts["obstacle"] = unit_obstacle(unit, unit_directory or UNIT_FOLDERS[0], properties)
+    folders = (t.cast(str, unit_directory),) if elsewhere else UNIT_FOLDERS
     facts["path"] = properties.get("FragmentPath") or _unit_path(unit, folders)
     text = ""
     try:
-        text = _unit_text([facts["path"]]) if facts["path"] else ""
+        text = text_of([facts["path"]]) if facts["path"] else ""
         if text:
             facts["exists"] = True
             facts["seal"] = seal_of(text)
             facts["managed"] = facts["seal"] is not None
             facts["seal_valid"] = seal_is_valid(text) if facts["managed"] else None
             # Drop-ins come after the unit and may set ExecStart= anew: what counts is all of it.
-            text = "\n".join((text, _unit_text(facts["drop_ins"])))
-            facts["settings"] = deployed_from_text(text, _from_environment_files(text, unit))
+            text = "\n".join((text, text_of(facts["drop_ins"])))
+            inherited = {} if elsewhere else inherited_environment()
+            facts["settings"] = deployed_from_text(text, from_environment_files(text, unit), inherited)
     except RingfenceError as exc:
         facts["problem"] = str(exc)
 
@@ -380,32 +377,13 @@ def _other(
 
 
 def _is_read_by_systemd(folder: str) -> bool:
-    return os.path.realpath(folder) in {os.path.realpath(path) for path in _UNIT_FOLDERS}
+    return os.path.realpath(folder) in {os.path.realpath(path) for path in UNIT_FOLDERS}
 
 
 def _unit_path(unit: str, folders: t.Sequence[str]) -> str | None:
     """Where the unit's file is, on a host whose systemd does not tell (an image, a container, a folder of our own)."""
     candidates = (os.path.join(folder, unit) for folder in folders)
     return next((path for path in candidates if os.path.isfile(path)), None)
-
-
-def _unit_text(paths: t.Sequence[str]) -> str:
-    contents = (read_file(path) for path in paths)
-    return "\n".join(content.decode("utf-8", "replace") for content in contents if content is not None)
-
-
-def _from_environment_files(text: str, unit: str) -> dict[str, str]:
-    """The variables that a unit's environment files hold; FileError where one of them can't be read."""
-    variables: dict[str, str] = {}
-    for path, may_be_missing in environment_files(text, unit):
-        content = read_file(path)
-        if content is None and not may_be_missing:
-            raise FileError(f"{path}, an environment file of the unit, does not exist: it can't be started", path=path)
-        try:
-            variables.update(parse_environment((content or b"").decode("utf-8", "replace")))
-        except ValueError as exc:
-            raise FileError(f"{path}, an environment file of the unit, can't be understood: {exc}", path=path) from exc
-    return variables
 
 
 def _file_facts(path: str) -> dict[str, t.Any]:

@@ -44,7 +44,12 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._handshake import (
     client_context,
     meet,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._host_due import WantedHost, host_due, unit_problem
+from ansible_collections.ringfence.etcd.plugins.module_utils._host_due import (
+    WantedHost,
+    host_due,
+    unit_overrides,
+    unit_problem,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._live import NOT_ASKED, Entrance, entrance_of, live_facts
 from ansible_collections.ringfence.etcd.plugins.module_utils._peer_info import files_facts, peer_info
 from ansible_collections.ringfence.etcd.plugins.module_utils._service import WantedUnit
@@ -290,7 +295,7 @@ def probe_node(
         listen_urls=[*planned["listen_peer_urls"], *planned["listen_client_urls"], *_metrics_urls(planned)]
         if planned is not None and params["manage_service"]
         else None,
-        wal_dir=None if planned is None else planned["flags"].get("wal-dir"),
+        wal_dir=None if planned is None else _wal_dir(planned),
         is_wanted=planned is not None,
     )
     found: dict[str, t.Any] = {
@@ -306,11 +311,13 @@ def probe_node(
         **_live(params, info, access),
         "due": None,
         "unit_problem": None,
+        "unit_overrides": [],
         "info": info,
     }
     if params["unit_content"] is not None:
         wanted = _wanted(params, info)
         found.update(due=host_due(wanted), unit_problem=unit_problem(wanted, info["process"]["pid"]))
+        found["unit_overrides"] = unit_overrides(wanted)
     if found["called"]:
         found.update(_met(params, targets, info, now))
     return found
@@ -319,6 +326,11 @@ def probe_node(
 def _planned(params: t.Mapping[str, t.Any]) -> Deployed | None:
     """What the member is going to be told; None where nobody asks what is due."""
     return None if params["unit_content"] is None else deployed_from_text(params["unit_content"])
+
+
+def _wal_dir(planned: Deployed) -> str:
+    """Where the member's log is going to be, which need not be where it was so far."""
+    return planned["flags"].get("wal-dir") or os.path.join(planned["data_dir"], "member", "wal")
 
 
 def _metrics_urls(planned: Deployed) -> list[str]:

@@ -20,12 +20,14 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._errors import Refu
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd_api import (
     ApiError,
     Client,
+    Health,
     LiveMember,
     Lock,
     LockHeldError,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._obstacles import (
     ALARM_REMEDIES,
+    NO_SPACE,
     OBSTACLE_REMEDIES,
     alarm_in,
 )
@@ -179,8 +181,11 @@ def live_members(client: Client, urls: t.Iterable[str]) -> list[LiveMember]:
     raise problem or ApiError("no member's client URL was given")
 
 
-def health_of(client: Client, member: LiveMember, url: str | None) -> MemberHealth:
-    """One member's health and links by its client URL; the URL that the cluster has for it where none is given."""
+def health_of(client: Client, member: LiveMember, url: str | None, tolerated: str | None = None) -> MemberHealth:
+    """One member's health and links by its client URL; the URL that the cluster has for it where none is given.
+
+    ``tolerated``: an alarm that is no reason against it.
+    """
     is_started = bool(member.name)
     url = url or next(iter(member.client_urls), None)
     seen = MemberHealth(member.name, member.member_id, is_learner=member.is_learner, is_started=is_started)
@@ -188,13 +193,17 @@ def health_of(client: Client, member: LiveMember, url: str | None) -> MemberHeal
         return seen
     if url is None:
         return replace(seen, problem="the cluster knows no client URL of it")
-    health = client.health(url)
+    health = _health(client, url, tolerated)
     if not health.healthy:
         return replace(seen, problem=health.problem or "no reason given")
     try:
         return replace(seen, active_peers=client.active_peers(url))
     except ApiError:
         return replace(seen, links_known=False)
+
+
+def _health(client: Client, url: str, tolerated: str | None) -> Health:
+    return client.health(url) if tolerated is None else client.health(url, without_alarm=tolerated)
 
 
 @dataclass(frozen=True)
@@ -205,7 +214,13 @@ class View:
     others: tuple[MemberHealth, ...]
 
 
-def look(client: Client, cluster: Cluster, with_me: bool, between: t.Callable[[], object] = lambda: None) -> View:
+def look(
+    client: Client,
+    cluster: Cluster,
+    with_me: bool,
+    between: t.Callable[[], object] = lambda: None,
+    tolerated: str | None = None,
+) -> View:
     """Look at every live member; ``between`` is called before each, to keep a lock alive."""
     live = live_members(client, cluster.urls_others_first)
     me: MemberHealth | None = None
@@ -213,10 +228,10 @@ def look(client: Client, cluster: Cluster, with_me: bool, between: t.Callable[[]
     for member in live:
         between()
         if member.name == cluster.me:
-            seen = health_of(client, member, cluster.client_urls[cluster.me]) if with_me else None
+            seen = health_of(client, member, cluster.client_urls[cluster.me], tolerated) if with_me else None
             me = seen or MemberHealth(member.name, member.member_id)
         else:
-            others.append(health_of(client, member, cluster.client_urls.get(member.name)))
+            others.append(health_of(client, member, cluster.client_urls.get(member.name), tolerated))
     return View(me, tuple(others))
 
 
@@ -247,9 +262,11 @@ def restart_guarded(
     force: bool = False,
     clock: Clock = _CLOCK,
     lock: Lock | None = None,
+    more_space: t.Callable[[], bool] = lambda: False,
 ) -> list[Reason]:
     """Restart this member once it may, and wait until it is back; gives the reasons for which it was restarted.
 
+    ``more_space``: whether the restart brings a larger quota, so that the alarm NOSPACE is no reason against it.
     RefusedError where it might not be restarted within ``wait_seconds`` (nothing was changed), ServiceError where it
     was restarted and is not back within ``timeout_seconds``. With ``force`` the others are neither asked nor waited
     for.
@@ -262,14 +279,17 @@ def restart_guarded(
     lock = lock or Lock(client, cluster.urls_others_first, clock=clock.now)
     deadline = clock.now() + wait_seconds
     while due:
-        against = _take_turn(cluster, client, lock)
+        tolerated = NO_SPACE if more_space() else None
+        against = _take_turn(cluster, client, lock, clock, tolerated)
         if not against:
             # Somebody else may have restarted it while this run waited for its turn.
             due = still_due()
             if due:
                 unit.restart()
                 # Not released where this fails: the others' runs wait until it ends, and then see what is wrong here.
-                wait_until_back(unit, cluster, client, timeout_seconds, clock=clock, between=lock.keep)
+                wait_until_back(
+                    unit, cluster, client, timeout_seconds, clock=clock, between=lock.keep, tolerated=tolerated
+                )
             lock.release()
             return due
         lock.release()
@@ -294,9 +314,14 @@ def restart_guarded(
     return due
 
 
-def _take_turn(cluster: Cluster, client: Client, lock: Lock) -> list[Reason]:
-    """Why it is not this member's turn; where it is, the lock is held (a cluster of one member needs none)."""
-    against, is_alone = _why_not(cluster, client)
+def _take_turn(
+    cluster: Cluster, client: Client, lock: Lock, clock: Clock, tolerated: str | None = None
+) -> list[Reason]:
+    """Why it is not this member's turn; where it is, the lock is held (a cluster of one member needs none).
+
+    With the alarm NOSPACE that is ``tolerated`` nobody can hold it, because etcd grants no lease: see below.
+    """
+    against, is_alone = _why_not(cluster, client, tolerated=tolerated)
     if against or is_alone:
         return against
     try:
@@ -305,6 +330,8 @@ def _take_turn(cluster: Cluster, client: Client, lock: Lock) -> list[Reason]:
         return [{"code": "lock_held", "text": "another run restarts a member of this cluster right now"}]
     except ApiError as exc:
         alarm = alarm_in(str(exc))
+        if alarm is not None and alarm == tolerated:
+            return _turn_without_lock(cluster, client, clock, tolerated)
         if alarm is not None:
             text = f"the cluster does not give the restart lock, alarm {alarm} is raised: {ALARM_REMEDIES[alarm]}"
             return [{"code": "alarm", "text": text}]
@@ -313,18 +340,34 @@ def _take_turn(cluster: Cluster, client: Client, lock: Lock) -> list[Reason]:
             return [{"code": f"api_{exc.kind}", "text": text}]
         return [{"code": "lock_failed", "text": f"the cluster does not give the restart lock: {exc}"}]
     # Until the lock was taken another run may have restarted a member: what counts is what is seen under the lock.
-    against, _is_alone = _why_not(cluster, client, lock.keep)
+    against, _is_alone = _why_not(cluster, client, lock.keep, tolerated)
     if not against and not lock.is_held():
         against = [{"code": "lock_lost", "text": "the cluster's restart lock could not be kept"}]
     return against
 
 
+def _turn_without_lock(cluster: Cluster, client: Client, clock: Clock, tolerated: str) -> list[Reason]:
+    """Why it is not this member's turn where etcd takes no write, and so gives no lock.
+
+    Two runs at once could then restart two members in the same moment: until one of them is back nobody could read.
+    No write that was acknowledged is lost by it, since none is taken. Each member waits for a time of its own and looks
+    once more, so that they would have to stop their members within the fraction of a second between a look and a stop.
+    Within one run the hosts have their turn one after the other (``throttle``).
+    """
+    clock.sleep(_PAUSE_SECONDS * (1 + sorted(cluster.client_urls).index(cluster.me)))
+    against, _is_alone = _why_not(cluster, client, tolerated=tolerated)
+    return against
+
+
 def _why_not(
-    cluster: Cluster, client: Client, between: t.Callable[[], object] = lambda: None
+    cluster: Cluster,
+    client: Client,
+    between: t.Callable[[], object] = lambda: None,
+    tolerated: str | None = None,
 ) -> tuple[list[Reason], bool]:
     """Why this member must not be restarted now, and whether it is the cluster's only one."""
     try:
-        view = look(client, cluster, with_me=False, between=between)
+        view = look(client, cluster, with_me=False, between=between, tolerated=tolerated)
     except ApiError as exc:
         if not cluster.others:
             # The only member that the user knows of does not answer: restarting it takes nothing away.
@@ -348,6 +391,7 @@ def wait_until_back(
     clock: Clock = _CLOCK,
     between: t.Callable[[], object] = lambda: None,
     expect: t.Collection[str] = (),
+    tolerated: str | None = None,
 ) -> View:
     """Wait until this member runs what is deployed, is healthy and linked with all others in both directions.
 
@@ -356,7 +400,7 @@ def wait_until_back(
     deadline = clock.now() + timeout_seconds
     while True:
         between()
-        missing, view = _what_is_missing(unit, cluster, client, between, expect)
+        missing, view = _what_is_missing(unit, cluster, client, between, expect, tolerated)
         if view is not None and not missing:
             return view
         _give_up_if(unit, cluster.me, missing, deadline, timeout_seconds, clock)
@@ -371,13 +415,18 @@ def wait_healthy(
 
 
 def _what_is_missing(
-    unit: Unit, cluster: Cluster, client: Client, between: t.Callable[[], object], expect: t.Collection[str]
+    unit: Unit,
+    cluster: Cluster,
+    client: Client,
+    between: t.Callable[[], object],
+    expect: t.Collection[str],
+    tolerated: str | None = None,
 ) -> tuple[list[Reason], View | None]:
     problem = unit.problem()
     if problem is not None:
         return [{"code": "unit_not_running", "text": problem}], None
     try:
-        view = look(client, cluster, with_me=True, between=between)
+        view = look(client, cluster, with_me=True, between=between, tolerated=tolerated)
     except ApiError as exc:
         if f"api_{exc.kind}" in _LASTING:
             # Who is a member is not told, and won't be: what those say of themselves whom the user names has to do.

@@ -43,6 +43,12 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._formed import (
     marker_diff,
     plan_marker,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._next_start import (
+    NextStart,
+    drop_in_paths,
+    next_start,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._obstacles import is_larger_quota
 from ansible_collections.ringfence.etcd.plugins.module_utils._other_etcd import running_etcd
 from ansible_collections.ringfence.etcd.plugins.module_utils._unit import (
     Deployed,
@@ -117,15 +123,11 @@ class Found:
     def is_running(self) -> bool:
         return self.process is not None
 
-    def is_started_by(self, text: str) -> bool:
-        """Whether the process has a text's arguments; taken for true where a restart would not bring them.
-
-        So it is with a drop-in, which the next start would take too, and behind a script, which may add its own.
-        """
-        command = exec_command(text)
-        if self.process is None or self.properties.get("DropInPaths") or self.process["argv"][:1] != command[:1]:
+    def is_told_as(self, start: NextStart | None) -> bool:
+        """Whether the process was told what the next start would tell it; taken for true where that is not known."""
+        if self.process is None or start is None:
             return True
-        return self.process["argv"] == command
+        return start.is_told_the_same(self.process["argv"], self.process["environment"])
 
 
 @dataclass(frozen=True)
@@ -285,7 +287,7 @@ def restart_reasons(
     program: str | None,
     trust_bundle_changed: bool,
     program_staged: bool = False,
-    text: str | None = None,
+    start: NextStart | None = None,
 ) -> tuple[Reason, ...]:
     """Why the running process needs a restart; empty where none runs."""
     if found.process is None:
@@ -293,10 +295,9 @@ def restart_reasons(
     reasons: list[Reason] = []
     if seal is not None and found.process["environ_seal"] != seal:
         reasons.append({"code": "unit_changed", "text": "the unit was changed since the process was started"})
-    elif text is not None and not found.is_started_by(text):
-        reasons.append(
-            {"code": "flags_differ", "text": "the process was started with other flags than the unit's (a drop-in?)"}
-        )
+    elif not found.is_told_as(start):
+        text = "the process was started with other flags or ETCD_* variables than the unit has now (a drop-in?)"
+        reasons.append({"code": "flags_differ", "text": text})
     if trust_bundle_changed:
         reasons.append(
             {"code": "trust_bundle_changed", "text": "etcd reads its trust bundle at start only, and it was changed"}
@@ -363,7 +364,7 @@ def plan_present(wanted: WantedUnit, trust_bundle_changed: bool, check_mode: boo
         running="start" in starts or (found.is_running and not is_other_etcd(found, wanted.data_dir)),
         restart_due=()
         if starts or is_other_etcd(found, wanted.data_dir)
-        else restart_reasons(found, seal, deployed["program"], stale, staged, wanted.text),
+        else restart_reasons(found, seal, deployed["program"], stale, staged, _start_of(found, wanted.name, wanted.text)),
         warnings=tuple(warnings),
         diff=(*_diff(wanted, found.text, files), *(_program_diff(deployed["program"]) if staged else ())),
     )
@@ -550,7 +551,26 @@ def restart_due_now(
     stale = trust_bundle_changed or _trust_bundle_is_newer(found)
     program = deployed["program"] if deployed else None
     staged = _is_staged(program, program_staged, check_mode)
-    return list(restart_reasons(found, seal_of(text), program, stale, staged, text))
+    return list(restart_reasons(found, seal_of(text), program, stale, staged, _start_of(found, unit, text)))
+
+
+def _start_of(found: Found, unit: str, text: str) -> NextStart | None:
+    """What the next start with a text would tell etcd; None where no process runs, or that can't be known."""
+    if found.process is None:
+        return None
+    return next_start(text, unit, drop_in_paths(unit, found.properties), _systemd.inherited_environment())
+
+
+def brings_more_space(unit: str, unit_directory: str) -> bool:
+    """Whether a restart gives the process a larger quota than it has now."""
+    found = find(unit, unit_directory)
+    if found.settings is None or found.text is None:
+        return False
+    start = _start_of(found, unit, found.text)
+    if start is None:
+        return False
+    after = deployed_from_arguments(start.argv, start.environment)
+    return is_larger_quota(found.settings["flags"], after["flags"])
 
 
 class SystemdUnit:
@@ -716,6 +736,7 @@ __all__ = (
     "SystemdUnit",
     "WantedUnit",
     "apply_plan",
+    "brings_more_space",
     "check_unit_text",
     "find",
     "is_other_etcd",

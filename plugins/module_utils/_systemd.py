@@ -21,6 +21,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._commands import Do
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import FileError, ServiceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._files import os_error
 from ansible_collections.ringfence.etcd.plugins.module_utils._last_words import cause_of
+from ansible_collections.ringfence.etcd.plugins.module_utils._next_start import parse_inherited
 from ansible_collections.ringfence.etcd.plugins.module_utils._paths import open_regular, read_head
 from ansible_collections.ringfence.etcd.plugins.module_utils._unit import SEAL_VARIABLE
 
@@ -99,6 +100,14 @@ def show(unit: str) -> dict[str, str]:
         if equals and key in _PROPERTIES and key not in properties:
             properties[key] = value
     return properties
+
+
+def inherited_environment() -> dict[str, str]:
+    """The ETCD_* variables that systemd gives to every service that it starts (systemctl set-environment)."""
+    try:
+        return parse_inherited(_systemctl("show-environment")) if is_available() else {}
+    except ServiceError:
+        return {}
 
 
 def main_pid(properties: t.Mapping[str, str]) -> int:
@@ -337,6 +346,7 @@ __all__ = (
     "complaints_about",
     "daemon_reload",
     "enable",
+    "inherited_environment",
     "is_about_hardening",
     "is_available",
     "journal_tail",

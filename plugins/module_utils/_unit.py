@@ -344,6 +344,11 @@ def _split_words(value: str) -> t.Iterator[str | None]:
         yield word
 
 
+def setting_words(value: str) -> list[str]:
+    """The words of a setting that takes a list of them (Environment=), as systemd reads them."""
+    return [word.replace("%%", "%") for word in _split_words(value) if word is not None]
+
+
 def _unescape(value: str, position: int) -> tuple[str, int]:
     """The text that a backslash escape at a position stands for, and the position after it. Unknown ones stay."""
     kind = value[position + 1 : position + 2]
@@ -386,11 +391,22 @@ def exec_command(text: str, environment: t.Mapping[str, str] | None = None) -> l
     return arguments
 
 
-def deployed_from_text(text: str, from_files: t.Mapping[str, str] | None = None) -> Deployed | None:
+def deployed_from_text(
+    text: str, from_files: t.Mapping[str, str] | None = None, inherited: t.Mapping[str, str] | None = None
+) -> Deployed | None:
     """What the etcd that a unit text starts is told; None where the text has no ExecStart= in [Service].
 
     ``from_files``: the variables of its environment files, which win over those in the text (systemd.exec(5)).
     """
+    environment = unit_environment(text, from_files, inherited)
+    arguments = exec_command(text, environment)
+    return deployed_from_arguments(arguments, environment) if arguments else None
+
+
+def unit_environment(
+    text: str, from_files: t.Mapping[str, str] | None = None, inherited: t.Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """The variables that a unit text gives its program, beside those that systemd gives to every service."""
     environment: dict[str, str] = {}
     unset: list[str] = []
     for key, value in parse_unit(text).get("Service", []):
@@ -403,14 +419,13 @@ def deployed_from_text(text: str, from_files: t.Mapping[str, str] | None = None)
                     environment[name] = content.replace("%%", "%")
         elif key == "UnsetEnvironment":
             unset = [*unset, *(word or "" for word in _split_words(value))] if value else []
-    environment.update(from_files or {})
+    environment = {**(inherited or {}), **environment, **(from_files or {})}
     for name in unset:
         # A name alone, or a name with the one value that is taken away.
         plain, equals, content = name.partition("=")
         if not equals or environment.get(plain) == content:
             environment.pop(plain, None)
-    arguments = exec_command(text, environment)
-    return deployed_from_arguments(arguments, environment) if arguments else None
+    return environment
 
 
 def deployed_from_arguments(argv: t.Sequence[str], environment: t.Mapping[str, str] | None = None) -> Deployed:
@@ -601,4 +616,6 @@ __all__ = (
     "seal_is_valid",
     "seal_of",
     "seal_unit",
+    "setting_words",
+    "unit_environment",
 )

@@ -114,6 +114,15 @@ options:
     description: The settings that P(ringfence.etcd.etcd_arguments#filter) takes, checked for every member.
     type: dict
     required: true
+  own_settings:
+    description:
+      - By a member's name, the settings of its own host, of the same kind as O(settings), where they may differ from
+        host to host. A member that is not named has O(settings).
+    type: dict
+  settings_variable:
+    description: In place of O(own_settings), the name of the variable under which each host has registered the result
+      of M(ringfence.etcd.etcd_settings).
+    type: str
   key_type:
     description: The kind of key that the members ought to have.
     type: str

@@ -480,6 +480,15 @@ unit_problem:
   returned: success
   type: str
   sample: null
+unit_overrides:
+  description:
+    - What on this host would make another member of O(unit_content), or keep it from starting. That is a drop-in, an
+      environment file, or a variable of systemd's own, and the flag that it changes, in a line each. Empty without
+      O(unit_content).
+  returned: success
+  type: list
+  elements: str
+  sample: []
 info:
   description: What M(ringfence.etcd.etcd_peer_info) returns.
   returned: success

@@ -48,7 +48,9 @@ options:
         restarted, so a restart that becomes due is the caller's to see to.
       - V(healthy) waits until the member is healthy and connected with all members of O(endpoints) in both
         directions. It changes nothing but what O(directory) is for.
-      - V(restarted) restarts the member if a restart is due, under the guard.
+      - V(restarted) restarts the member if a restart is due, under the guard. Where the alarm C(NOSPACE) is raised that
+        is done only if the restart brings a larger C(--quota-backend-bytes), and without the lock, which etcd does
+        not grant then, so let no two hosts of a cluster do it at the same time (C(throttle)).
     type: str
     choices: [present, written, healthy, restarted]
     default: present
@@ -462,6 +464,7 @@ def ensure_restarted(
             wait_seconds=params["wait_seconds"],
             timeout_seconds=params["timeout_seconds"],
             force=params["force"],
+            more_space=lambda: _service.brings_more_space(params["unit"], params["unit_directory"]),
         )
     return {
         "changed": bool(due),

@@ -54,6 +54,11 @@ coordinator:
   type: str
   returned: without O(secrets)
   sample: etcd-1
+flag_settings:
+  description:
+    - What this host's unit is made of, as P(ringfence.etcd.etcd_arguments#filter) takes it.
+  type: dict
+  returned: without O(secrets)
 has_secrets:
   description: Whether the user gave a passphrase or a private key of the CA.
   type: bool

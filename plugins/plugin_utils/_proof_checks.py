@@ -96,6 +96,12 @@ def judge_checks(evidence: Evidence) -> list[Entry]:
     return [entry for check in _CHECKS for entry in check(evidence)]
 
 
+def _run_again(info: t.Mapping[str, t.Any]) -> str:
+    """The deployment mends what it renders, and refuses to run with what changes that beside its unit."""
+    drop_ins = info["unit"].get("drop_ins") or ()
+    return f"take {', '.join(drop_ins)} away, then {_RUN_AGAIN}" if drop_ins else _RUN_AGAIN
+
+
 # The process and its flags ------------------------------------------------------------------------------------------
 
 
@@ -133,10 +139,10 @@ def _process_current(evidence: Evidence) -> t.Iterator[Entry]:
         newer = process.get("newer_files") or []
         if newer:
             text = f"etcd reads {', '.join(newer)} at start only, and it was written after the start"
-            yield _entry("process_current", member.name, WARNING, text, _RUN_AGAIN)
+            yield _entry("process_current", member.name, WARNING, text, _run_again(info))
         elif unit["settings"] is not None and unit["settings"]["flags"] != process["settings"]["flags"]:
             text = f"the process was started with other flags than {unit['path']} has now"
-            yield _entry("process_current", member.name, WARNING, text, _RUN_AGAIN)
+            yield _entry("process_current", member.name, WARNING, text, _run_again(info))
         else:
             yield _entry("process_current", member.name, OK, "the process was started with what is deployed now")
 
@@ -191,7 +197,7 @@ def _allowed_common_names(evidence: Evidence) -> t.Iterator[Entry]:
         extra = [name for name in running if name not in wanted]
         if not running:
             text = "etcd runs without a list: any certificate of the CA is let in"
-            yield _entry(check, member.name, FAILED, text, _RUN_AGAIN)
+            yield _entry(check, member.name, FAILED, text, _run_again(info))
             continue
         parts = []
         if missing:
@@ -204,11 +210,11 @@ def _allowed_common_names(evidence: Evidence) -> t.Iterator[Entry]:
         written = (info["unit"]["settings"] or {}).get("allowed_common_names")
         stale = written is not None and sorted(written) == wanted
         note = "; the unit's file is right, the process is older" if stale else ""
-        yield _entry(check, member.name, FAILED, f"the running list {' and '.join(parts)}{note}", _RUN_AGAIN)
+        yield _entry(check, member.name, FAILED, f"the running list {' and '.join(parts)}{note}", _run_again(info))
 
 
 def _identity(evidence: Evidence) -> t.Iterator[Entry]:
-    for member, result, _info in evidence.seen():
+    for member, result, info in evidence.seen():
         settings = told_by_flags(result)
         running = running_common_names(result)
         if settings is None or running is None:
@@ -221,7 +227,7 @@ def _identity(evidence: Evidence) -> t.Iterator[Entry]:
             yield _entry("identity", member.name, OK, f"identity is {found}")
         else:
             text = f"etcd runs with identity {found}, the cluster's is {evidence.identity}"
-            yield _entry("identity", member.name, FAILED, text, _RUN_AGAIN)
+            yield _entry("identity", member.name, FAILED, text, _run_again(info))
 
 
 def _peer_tls(evidence: Evidence) -> t.Iterator[Entry]:
@@ -241,13 +247,13 @@ def _peer_tls(evidence: Evidence) -> t.Iterator[Entry]:
             yield _entry("peer_tls", member.name, FAILED, text, "move the peer URL to https and deploy again")
         elif is_true(flags.get("peer-auto-tls")):
             text = "--peer-auto-tls makes peers trust self-signed certificates"
-            yield _entry("peer_tls", member.name, FAILED, text, _RUN_AGAIN)
+            yield _entry("peer_tls", member.name, FAILED, text, _run_again(info))
         elif not files["peer_trusted_ca_file"]:
             text = "--peer-trusted-ca-file is missing: no peer is verified"
-            yield _entry("peer_tls", member.name, FAILED, text, _RUN_AGAIN)
+            yield _entry("peer_tls", member.name, FAILED, text, _run_again(info))
         elif not is_true(flags.get("peer-client-cert-auth")):
             text = "--peer-client-cert-auth is missing; the CA file alone makes etcd demand a certificate"
-            yield _entry("peer_tls", member.name, WARNING, text, _RUN_AGAIN)
+            yield _entry("peer_tls", member.name, WARNING, text, _run_again(info))
         else:
             yield _entry("peer_tls", member.name, OK, "peers need a certificate of the trusted CA")
 
@@ -255,7 +261,7 @@ def _peer_tls(evidence: Evidence) -> t.Iterator[Entry]:
 def _flag_warnings(evidence: Evidence) -> t.Iterator[Entry]:
     for member, _result, info in evidence.seen():
         for warning in (info["process"]["settings"] or {}).get("warnings", ()):
-            yield _entry("flags", member.name, WARNING, warning["text"], _RUN_AGAIN)
+            yield _entry("flags", member.name, WARNING, warning["text"], _run_again(info))
 
 
 def _etcd_version(evidence: Evidence) -> t.Iterator[Entry]:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from ringfence_lab import etcd
 from ringfence_lab.lab import Lab
-from support import PKI, TRIO, Controller
+from support import PKI, TRIO, Controller, overlaps
 
 DATA = "/var/lib/etcd/etcd"
 # A restart is due with it, and nothing else.
@@ -124,6 +124,15 @@ def test_another_name_for_a_member_that_has_data(controller: Controller) -> None
         ({"etcd_peer_tls_cluster_name": "other", "etcd_peer_tls_data_dir": DATA}, "belongs to cluster etcd"),
         ({"etcd_peer_tls_extra_flags": {"enable-grpc-gateway": False}}, "--enable-grpc-gateway is refused"),
         ({"etcd_peer_tls_extra_flags": {"no-such-flag": 1}}, "flag provided but not defined: -no-such-flag"),
+        ({"etcd_peer_tls_extra_flags": {"heartbeat-interval": 2000}}, "(1000 ms) has to be at least 5 times"),
+        (
+            {"etcd_peer_tls_extra_unit_settings": {"Service": {"Environment": "ETCD_ENABLE_GRPC_GATEWAY=false"}}},
+            "Environment=ETCD_ENABLE_GRPC_GATEWAY is refused",
+        ),
+        (
+            {"etcd_peer_tls_extra_unit_settings": {"Service": {"EnvironmentFile": "-/etc/default/etcd"}}},
+            "EnvironmentFile= is refused",
+        ),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
 )
@@ -132,6 +141,26 @@ def test_what_the_members_would_not_be_asked_by(
 ) -> None:
     folder = {"etcd_peer_tls_ca_directory": lab.ca_folder}
     refuse(controller, inventory, said=[said], **variables, **folder)
+
+
+@pytest.mark.usefixtures("nothing_is_changed")
+@pytest.mark.parametrize(
+    ("host", "own", "said"),
+    [
+        ("etcd-2", {"etcd_peer_tls_extra_flags": {"wal-dir": "/var/lib/etcd/wal"}}, "member etcd-2: wal-dir"),
+        (
+            "etcd-3",
+            {f"etcd_peer_tls_client_{kind}_file": f"/etc/clients/own.{kind}" for kind in ("ca", "cert", "key")},
+            "would change (etcd-3 from client CA of the peers to /etc/clients/own.ca)",
+        ),
+    ],
+)
+def test_what_one_host_s_own_settings_would_do(
+    controller: Controller, lab: Lab, host: str, own: dict[str, t.Any], said: str
+) -> None:
+    """Not those of the host that speaks for the cluster: its own, and nobody else's."""
+    edited = controller.inventory(host_variables={host: own})
+    refuse(controller, edited, said=[said], etcd_peer_tls_ca_directory=lab.ca_folder)
 
 
 @contextlib.contextmanager
@@ -283,8 +312,7 @@ def test_a_gateway_that_is_off(controller: Controller, inventory: Path) -> None:
 def test_an_alarm(controller: Controller, inventory: Path) -> None:
     controller.on_each(["etcd-1"], f"python3 -c '{_ASK}'")
     try:
-        raised = {"etcd_peer_tls_extra_flags": {"quota-backend-bytes": 4294967296}}
-        refuse(controller, inventory, said=["alarm NOSPACE of etcd-1", "etcdctl alarm disarm"], **raised)
+        refuse(controller, inventory, said=["alarm NOSPACE of etcd-1", "etcdctl alarm disarm"], **RESTART)
         # Nothing to restart, nothing to refuse; and it is told.
         run = controller.play(inventory, "--check")
         assert run.returncode == 0 and "alarm NOSPACE of etcd-1" in run.output
@@ -293,15 +321,20 @@ def test_an_alarm(controller: Controller, inventory: Path) -> None:
 
 
 def test_a_larger_quota_is_rolled_out_as_the_alarm_s_remedy_says(controller: Controller, inventory: Path) -> None:
-    """Under the alarm etcd gives no lease, and so no lock: by force, host by host, then disarmed."""
-    raised = {"etcd_peer_tls_extra_flags": {"quota-backend-bytes": 4294967296}, "etcd_peer_tls_verify": False}
+    """Under the alarm etcd gives no lease, and so no lock: one by one all the same, and then it is disarmed."""
+    raised = {"etcd_peer_tls_extra_flags": {"quota-backend-bytes": 4294967296}}
     controller.on_each(["etcd-1"], f"python3 -c '{_ASK}'")
-    for host in TRIO:
-        controller.succeed(inventory, "--limit", host, etcd_peer_tls_force_restart=True, **raised)
-        assert controller.argument(host, "quota-backend-bytes") == "4294967296"
+    assert set(controller.succeed(inventory, "--check", **raised).changed.values()) == {2}
+    run = controller.succeed(inventory, "--forks", "20", **raised)
+    assert {controller.argument(host, "quota-backend-bytes") for host in TRIO} == {"4294967296"}
+    assert overlaps(controller) == []
+    # The proof at its end, and any other, tells what is left to do.
+    for done in (run, controller.succeed(inventory, playbook=controller.repository / "playbooks" / "verify.yml")):
+        assert "alarm NOSPACE is on, raised by etcd-1" in done.output and "etcdctl alarm disarm" in done.output
+    assert set(controller.succeed(inventory, **raised).changed.values()) == {0}
     controller.etcdctl("etcd-1", "alarm disarm")
     assert controller.is_healthy()
-    assert set(controller.succeed(inventory, **raised).changed.values()) == {0}
+    # Back to the smaller one, which is rolled out under the lock.
     controller.succeed(inventory)
 
 
@@ -319,6 +352,37 @@ def test_a_drop_in_that_was_taken_away_again(controller: Controller, inventory: 
     assert controller.succeed(inventory, "--check").changed == {"etcd-1": 0, "etcd-2": 1, "etcd-3": 0}
     assert controller.succeed(inventory).changed == {"etcd-1": 0, "etcd-2": 1, "etcd-3": 0}
     assert "--max-wals" not in controller.on_each(["etcd-2"], "tr '\\0' '\\n' < /proc/$(pidof etcd)/cmdline")["etcd-2"]
+    assert set(controller.succeed(inventory).changed.values()) == {0}
+
+
+def test_a_drop_in_that_opens_the_fence_and_is_still_there(controller: Controller, inventory: Path) -> None:
+    """Named and refused, since no run could close it; so is a variable that systemd gives to all services."""
+    folder = "/etc/systemd/system/etcd.service.d"
+    opened = (
+        f"set -e; mkdir -p {folder}; command=$(sed -n '/^ExecStart=/,/[^\\\\]$/p' /etc/systemd/system/etcd.service | "
+        f"sed /allowed-cn/d); printf '[Service]\\nExecStart=\\n%s\\n' \"$command\" > {folder}/open.conf; "
+        "systemctl daemon-reload; systemctl restart etcd.service"
+    )
+    controller.on_each(["etcd-2"], opened)
+    try:
+        said = f"member etcd-2: {folder}/open.conf takes --peer-cert-allowed-cn from etcd, other than the role's unit"
+        refuse(controller, inventory, said=[said])
+    finally:
+        # systemd is not told: the run does it.
+        controller.on_each(["etcd-2"], f"rm -r {folder}")
+    before = controller.processes()
+    assert controller.succeed(inventory).changed == {"etcd-1": 0, "etcd-2": 2, "etcd-3": 0}
+    assert [host for host, pid in controller.processes().items() if pid != before[host]] == ["etcd-2"]
+    controller.on_each(["etcd-2"], "systemctl set-environment ETCD_PEER_AUTO_TLS=true")
+    try:
+        refuse(controller, inventory, said=["systemctl unset-environment ETCD_PEER_AUTO_TLS) gives etcd --peer-auto-t"])
+    finally:
+        controller.on_each(["etcd-2"], "systemctl unset-environment ETCD_PEER_AUTO_TLS")
+    # What does no harm is rolled out, and taken back, whoever wrote it.
+    controller.on_each(["etcd-2"], "systemctl set-environment ETCD_SNAPSHOT_COUNT=4321")
+    assert controller.succeed(inventory).changed == {"etcd-1": 0, "etcd-2": 1, "etcd-3": 0}
+    controller.on_each(["etcd-2"], "systemctl unset-environment ETCD_SNAPSHOT_COUNT")
+    assert controller.succeed(inventory).changed == {"etcd-1": 0, "etcd-2": 1, "etcd-3": 0}
     assert set(controller.succeed(inventory).changed.values()) == {0}
 
 

@@ -141,7 +141,7 @@ def test_flags_that_would_break_the_fence(controller: Controller, inventory: Pat
     run = controller.refuse(inventory, etcd_peer_tls_extra_flags={"peer-auto-tls": True})
     assert "--peer-auto-tls is refused" in run.output
     run = controller.refuse(inventory, etcd_peer_tls_extra_unit_settings={"Service": {"ExecStart": "/bin/true"}})
-    assert "2 lines ExecStart=" in run.output
+    assert "etcd_peer_tls_extra_unit_settings: ExecStart= is refused" in run.output
 
 
 def test_data_of_another_cluster(controller: Controller, lab: Lab) -> None:

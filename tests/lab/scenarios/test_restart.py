@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from ringfence_lab.lab import Lab
-from support import PKI, TRIO, Controller, Writer, overlaps
+from support import PAIR, PKI, TRIO, Controller, Writer, overlaps
 
 
 @pytest.fixture(scope="module")

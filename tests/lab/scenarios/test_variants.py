@@ -144,12 +144,26 @@ def test_a_client_authority_of_its_own(controller: Controller, lab: Lab) -> None
 
 
 def test_values_that_systemd_would_expand(controller: Controller, lab: Lab) -> None:
-    """A percent sign, a dollar sign, quotes and a space in the data folder's name."""
+    """A percent sign, a dollar sign, quotes and a space in a data folder's name; each host's settings are its own."""
     controller.bare()
     folder = "/var/lib/etcd/a 50% $5 'b\"c"
-    deploy(controller, controller.inventory(), etcd_peer_tls_data_dir=folder)
-    assert {controller.argument(host, "data-dir") for host in PAIR} == {folder}
+    own = {
+        "etcd-1": {"etcd_peer_tls_data_dir": folder},
+        "etcd-2": {"etcd_peer_tls_extra_flags": {"wal-dir": "/var/lib/etcd/log"}},
+    }
+    inventory = controller.inventory(host_variables=own)
+    deploy(controller, inventory)
+    assert controller.argument("etcd-1", "data-dir") == folder
+    assert controller.argument("etcd-2", "wal-dir") == "/var/lib/etcd/log"
     assert controller.is_healthy()
+    # Back to the default place as the refusal says: its etcd stopped, its log brought there.
+    said = "member etcd-2: wal-dir (in etcd_peer_tls_extra_flags) is /var/lib/etcd/log in what is deployed"
+    del own["etcd-2"]
+    moved = controller.inventory(host_variables=own)
+    assert said in controller.refuse(moved, "--check").output and said in controller.refuse(moved).output
+    controller.on_each(["etcd-2"], "systemctl stop etcd.service; mv /var/lib/etcd/log /var/lib/etcd/etcd/member/wal")
+    controller.succeed(moved)
+    assert controller.is_healthy() and set(controller.succeed(moved).changed.values()) == {0}
 
 
 def test_the_distributions_own_etcd_is_overridden_where_it_is_empty(controller: Controller, lab: Lab) -> None:

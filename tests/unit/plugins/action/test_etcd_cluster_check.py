@@ -93,6 +93,7 @@ def look(number: int) -> dict[str, t.Any]:
         "live_alarms": [],
         "due": [],
         "unit_problem": None,
+        "unit_overrides": [],
         "info": info,
     }
 
@@ -168,6 +169,15 @@ def test_a_cluster_as_it_should_be_is_settled(looks: Looks) -> None:
     # It is long, and for -vv and more; all that it gives back is documented, and the other way round.
     assert result.pop("_ansible_verbose_override") is True and result.pop("changed") is False
     assert set(result) == set(yaml.safe_load(module.RETURN))
+
+
+def test_each_host_has_settings_of_its_own(looks: Looks) -> None:
+    own = {**SETTINGS, "extra_flags": {"wal-dir": "/srv/wal"}}
+    assert codes(judged(looks, own_settings={"etcd-2": own})) == ["data_moved"]
+    for part in ("unit", "process"):
+        looks["etcd-2"]["info"][part]["settings"]["flags"]["wal-dir"] = "/srv/wal"
+    assert judged(looks, own_settings={"etcd-2": own})["settled"] is True
+    assert codes(judged(looks)) == ["data_moved"]
 
 
 def test_what_is_due_keeps_it_from_being_settled(looks: Looks) -> None:

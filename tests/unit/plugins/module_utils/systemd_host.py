@@ -71,7 +71,9 @@ class Host:
         # The process that a restart gives; None: the old one goes on.
         self.restarts_to: _systemd.ProcessFacts | None = None
         monkeypatch.setattr(_systemd, "require_systemd", lambda: None)
+        self.inherited: dict[str, str] = {}
         monkeypatch.setattr(_systemd, "show", lambda unit: self.properties)
+        monkeypatch.setattr(_systemd, "inherited_environment", lambda: self.inherited)
         monkeypatch.setattr(_systemd, "process_facts", lambda pid: self.process)
         monkeypatch.setattr(_service, "running_etcd", lambda path, pid, told: {"pid": pid, **self.other})
         monkeypatch.setattr(_systemd, "verify_unit", self._verify)

@@ -95,6 +95,7 @@ def look(info: dict[str, t.Any], live: list[dict[str, t.Any]] | None) -> dict[st
         "info": info,
         "due": [],
         "unit_problem": None,
+        "unit_overrides": [],
         "live_members": live,
         "live_members_problem": None if live is not None else "connection refused",
         "live_obstacle": None,

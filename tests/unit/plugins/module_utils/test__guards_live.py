@@ -459,6 +459,69 @@ def test_each_member_may_have_a_folder_of_its_own() -> None:
     assert codes(edited(cluster, members(), flag_settings=meant)) == []
 
 
+def test_each_member_is_held_against_its_own_settings() -> None:
+    """Settings may differ from host to host: those of one member refuse nothing of another, and miss nothing."""
+    cluster = living()
+    log = info(cluster, "etcd-2")
+    for told in (log["unit"]["settings"], log["process"]["settings"]):
+        told["flags"]["wal-dir"] = "/srv/wal"
+        told["files"]["trusted_ca_file"] = "/c/ca.crt"
+    pair = {f"client_{kind}_file": f"/c/own.{kind}" for kind in ("cert", "key")}
+    own = dataclasses.replace(SETTINGS, client_ca_file="/c/ca.crt", extra_flags={"wal-dir": "/srv/wal"}, **pair)
+    assert codes(edited(cluster, members(), flag_settings=SETTINGS, own_flag_settings={"etcd-2": own})) == []
+    # Meant for the wrong one of them: both are told.
+    found = guards.check_cluster(
+        edited(cluster, members(), flag_settings=SETTINGS, own_flag_settings={"etcd-3": own})
+    )
+    assert [refusal.code for refusal in found] == ["data_moved", "data_moved", "client_side_differs"]
+    assert "etcd-2" in found[0].text and "etcd-3" in found[1].text
+    assert "(etcd-2 from client CA /c/ca.crt to that of the peers; etcd-3 from client CA of the peers" in found[2].text
+
+
+def test_a_flag_of_one_member_is_told_of_that_one() -> None:
+    wrong = dataclasses.replace(SETTINGS, extra_flags={"peer-auto-tls": True})
+    text = only_text(edited(living(), members(), flag_settings=SETTINGS, own_flag_settings={"etcd-2": wrong}))
+    assert text.startswith("member etcd-2: etcd_peer_tls_extra_flags: --peer-auto-tls is refused")
+    assert only_text(edited(living(), members(), flag_settings=wrong)).startswith("etcd_peer_tls_extra_flags: --peer")
+
+
+def test_a_log_that_was_moved_while_its_etcd_was_off() -> None:
+    """As the refusal says: its own records are read where it is going to be."""
+    cluster = living()
+    meant = dataclasses.replace(SETTINGS, extra_flags={"wal-dir": "/srv/wal"})
+    own = {"own_flag_settings": {"etcd-2": meant}, "flag_settings": SETTINGS}
+    assert codes(edited(cluster, members(), **own)) == ["data_moved"]
+    info(cluster, "etcd-2")["process"] = {"running": False, "seal": None, "settings": None}
+    assert codes(edited(cluster, members(), **own)) == []
+    info(cluster, "etcd-2")["data"].update(member_id=None, cluster_id=None)
+    assert codes(edited(cluster, members(), **own)) == ["data_moved"]
+
+
+def test_what_makes_another_member_of_the_unit_is_named_with_its_hosts() -> None:
+    cluster = living()
+    assert codes(cluster) == []
+    for name in ("etcd-1", "etcd-3"):
+        told(cluster, name)["unit_overrides"] = ["/etc/x.conf gives etcd --peer-auto-tls=true"]
+    text = only_text(cluster)
+    assert text.startswith("member etcd-1, etcd-3: /etc/x.conf gives etcd --peer-auto-tls=true, other than the role's")
+
+
+def test_a_larger_quota_is_rolled_out_under_the_alarm() -> None:
+    cluster = living()
+    for name in NAMES:
+        told(cluster, name)["live_alarms"] = [{"member_id": "1", "alarm": "NOSPACE"}]
+        told(cluster, name)["due"] = [{"part": "service", "code": "unit_changed", "text": "changed"}]
+    larger = dataclasses.replace(SETTINGS, extra_flags={"quota-backend-bytes": 4294967296})
+    assert codes(edited(cluster, members(), flag_settings=larger)) == []
+    assert codes(edited(cluster, members(), flag_settings=SETTINGS)) == ["restart_alarm_nospace"]
+    # One of them would be restarted for nothing.
+    own = {"etcd-3": SETTINGS}
+    assert codes(edited(cluster, members(), flag_settings=larger, own_flag_settings=own)) == ["restart_alarm_nospace"]
+    for name in NAMES:
+        told(cluster, name)["live_alarms"] = [{"member_id": "1", "alarm": "CORRUPT"}]
+    assert codes(edited(cluster, members(), flag_settings=larger)) == ["restart_alarm_corrupt"]
+
+
 # Programs and units ---------------------------------------------------------------------------------------------------
 
 

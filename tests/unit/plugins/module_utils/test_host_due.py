@@ -469,7 +469,7 @@ EMPTY: dict[str, t.Any] = {
     ],
 )
 def test_whom_it_calls(call: str, is_running: bool, called: bool, node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_peer_info, "_UNIT_FOLDERS", (str(node.folder),))
+    monkeypatch.setattr(_peer_info, "UNIT_FOLDERS", (str(node.folder),))
     if not is_running:
         stopped(node)
     before = node.snapshot()

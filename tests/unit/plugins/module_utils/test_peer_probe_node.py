@@ -65,7 +65,7 @@ class Node:
             "process_facts",
             lambda pid: {"pid": pid, "argv": self.argv, "environ_seal": "0" * 64, "environment": {}},
         )
-        monkeypatch.setattr(_peer_info, "_UNIT_FOLDERS", (str(folder / "units"),))
+        monkeypatch.setattr(_peer_info, "UNIT_FOLDERS", (str(folder / "units"),))
         self.files(ca=CA.pem, crt=OWN.pem, key=OWN.key_pem)
 
     def files(self, **contents: str) -> None:

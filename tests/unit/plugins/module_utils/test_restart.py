@@ -16,6 +16,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._etcd_api import (
     Lock,
     LockHeldError,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._obstacles import is_larger_quota
 from ansible_collections.ringfence.etcd.plugins.module_utils._restart import (
     Clock,
     Cluster,
@@ -149,6 +150,20 @@ class FakeClient(Client):
 
 def refuse(url: str) -> t.Any:
     raise ApiError("no answer")
+
+
+class NoSpace(FakeClient):
+    """A cluster under the alarm NOSPACE: healthy but for it, and no lease is granted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lock_error = "HTTP 429: etcdserver: mvcc: database space exceeded"
+
+    def health(self, url: str, without_alarm: str | None = None) -> Health:
+        found = super().health(url)
+        if found.healthy and without_alarm != "NOSPACE":
+            return Health(False, f"{url}/health: HTTP 503, not healthy (ALARM NOSPACE)")
+        return found
 
 
 class FakeUnit:
@@ -522,3 +537,62 @@ def test_the_clock_goes_on() -> None:
     before = clock.now()
     clock.sleep(0.01)
     assert clock.now() - before >= 0.01
+
+
+# The alarm NOSPACE ----------------------------------------------------------------------------------------------------
+
+
+def test_a_restart_that_brings_more_space_goes_on_under_the_alarm() -> None:
+    client, clock = NoSpace(), FakeClock()
+    unit = FakeUnit(client, clock)
+    assert run(client, unit, more_space=lambda: True) == DUE
+    # Once more it was looked at all others, a second later: there is no lock to hold.
+    assert unit.restarts == [1.0] and unit.lock_was_held == [False]
+
+
+def test_any_other_restart_does_not() -> None:
+    client, clock = NoSpace(), FakeClock()
+    unit = FakeUnit(client, clock)
+    with pytest.raises(RefusedError, match="alarm NOSPACE is raised"):
+        run(client, unit)
+    client.lock_error = "HTTP 503: etcdserver: request timed out"
+    with pytest.raises(RefusedError, match="does not give the restart lock: HTTP 503"):
+        run(client, unit, more_space=lambda: True)
+    assert unit.restarts == []
+
+
+@pytest.mark.parametrize("what", ["down", "broken"])
+def test_all_others_have_to_be_well_but_for_the_alarm(what: str) -> None:
+    client, clock = NoSpace(), FakeClock()
+    unit = FakeUnit(client, clock)
+    # In the very moment between the two looks: another run restarts a member.
+    clock.events[0.5] = (lambda: client.down.add("b")) if what == "down" else (lambda: client.broken.add(("b", "c")))
+    with pytest.raises(RefusedError, match="b is not healthy|b has no connection to its peer c"):
+        run(client, unit, more_space=lambda: True)
+    assert unit.restarts == []
+
+
+def test_without_the_alarm_the_lock_is_held_as_ever() -> None:
+    client, clock = NoSpace(), FakeClock()
+    client.lock_error = None
+    unit = FakeUnit(client, clock)
+    assert run(client, unit, more_space=lambda: True) == DUE and unit.lock_was_held == [True]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "larger"),
+    [
+        (None, "4294967296", True),
+        ("0", "2147483649", True),
+        ("16777216", None, True),
+        ("16777216", "-1", True),
+        (None, "2147483648", False),
+        ("-1", "4294967296", False),
+        ("4294967296", "16777216", False),
+        (None, "much", False),
+        ("odd", "4294967296", False),
+    ],
+)
+def test_which_quota_is_larger(before: str | None, after: str | None, larger: bool) -> None:
+    flags = [{"quota-backend-bytes": value} if value is not None else {} for value in (before, after)]
+    assert is_larger_quota(*flags) is larger

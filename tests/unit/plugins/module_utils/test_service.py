@@ -88,12 +88,37 @@ def test_a_process_with_other_arguments_than_the_unit(host: Host, deployed: _ser
     due = _service.restart_due_now(deployed.name, deployed.unit_directory, False)
     assert [reason["code"] for reason in due] == ["flags_differ"]
     # As long as it is there, the next start would take it too.
-    host.properties["DropInPaths"] = "/etc/systemd/system/etcd.service.d/open.conf"
+    drop_in = pathlib.Path(deployed.unit_directory) / "open.conf"
+    drop_in.write_text("[Service]\nExecStart=\nExecStart=" + " ".join(argv))
+    host.properties["DropInPaths"] = str(drop_in)
     assert _service.plan_present(deployed, False, False).restart_due == ()
+    # Gone, and systemd has not been told.
+    drop_in.unlink()
+    assert [reason["code"] for reason in _service.plan_present(deployed, False, False).restart_due] == ["flags_differ"]
     # What a script starts may have more.
-    host.properties["DropInPaths"] = ""
     host.process["argv"][0] = "/opt/etcd/etcd"
     assert _service.plan_present(deployed, False, False).restart_due == ()
+
+
+def test_a_process_with_other_variables_than_the_unit(host: Host, deployed: _service.WantedUnit) -> None:
+    """Of a drop-in, an environment file or systemd's own: etcd takes them for flags."""
+    assert host.process is not None
+    host.process["environment"] = {"ETCD_PEER_CERT_ALLOWED_HOSTNAME": "anybody"}
+    due = _service.restart_due_now(deployed.name, deployed.unit_directory, False)
+    assert [reason["code"] for reason in due] == ["flags_differ"]
+    host.inherited = {"ETCD_PEER_CERT_ALLOWED_HOSTNAME": "anybody"}
+    assert _service.restart_due_now(deployed.name, deployed.unit_directory, False) == []
+
+
+def test_whether_a_restart_brings_a_larger_quota(host: Host, deployed: _service.WantedUnit) -> None:
+    unit, folder = deployed.name, deployed.unit_directory
+    assert host.process is not None and not _service.brings_more_space(unit, folder)
+    host.process["argv"].append("--quota-backend-bytes=16777216")
+    assert _service.brings_more_space(unit, folder)
+    host.process["argv"][-1] = "--quota-backend-bytes=4294967296"
+    assert not _service.brings_more_space(unit, folder)
+    host.process = None
+    assert not _service.brings_more_space(unit, folder)
 
 
 def program_that_refuses(folder: pathlib.Path, flag: str) -> pathlib.Path:

@@ -261,7 +261,7 @@ class Host:
         self.asked: list[tuple[str | None, int, t.Any]] = []
         monkeypatch.setattr(_peer_info, "show", lambda unit: self.properties)
         monkeypatch.setattr(_peer_info, "process_facts", lambda pid: self.started)
-        monkeypatch.setattr(_peer_info, "_UNIT_FOLDERS", (str(folder / "etc"), str(folder / "lib")))
+        monkeypatch.setattr(_peer_info, "UNIT_FOLDERS", (str(folder / "etc"), str(folder / "lib")))
         monkeypatch.setattr(_peer_info, "running_etcd", self.running_etcd)
 
     def running_etcd(self, unit_path: str | None, pid: int, told: t.Any) -> dict[str, t.Any]:

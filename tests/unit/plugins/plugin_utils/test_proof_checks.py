@@ -672,3 +672,13 @@ def test_an_alarm_is_told_once_by_whoever_knows_its_name() -> None:
         "alarm NOSPACE is on, raised by etcd-2: the database has reached its quota, and the cluster takes no writes",
     ]
     assert "etcdctl alarm disarm" in found[1]["remedy"]
+
+
+def test_the_way_out_names_the_drop_in_that_is_in_the_way() -> None:
+    """The deployment refuses to run as long as it is there."""
+    results = sound(MEMBERS)
+    put(results, "etcd-2", "info.process.settings.allowed_common_names", [])
+    results["etcd-2"]["info"]["unit"]["drop_ins"] = ["/etc/systemd/system/etcd.service.d/open.conf"]
+    found = [one for one in entries(results) if one["verdict"] == "failed"]
+    remedies = {one["check"]: one["remedy"] for one in found}
+    assert remedies["allowed_common_names"].startswith("take /etc/systemd/system/etcd.service.d/open.conf away, then r")
