@@ -35,12 +35,18 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._members import Mem
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._actions import OneLineAction
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._answers import AnswerError
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import flag_settings_from, member_from
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._looks import checked_look, registered_looks, unusable
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._looks import (
+    checked_look,
+    refused_settings,
+    registered_looks,
+    unusable,
+)
 
 _ARGUMENTS: dict[str, t.Any] = {
     "members": {"type": "list", "elements": "dict", "required": True},
     "looks": {"type": "dict"},
     "looks_variable": {"type": "str"},
+    "preflight_variable": {"type": "str"},
     "programs": {"type": "dict"},
     "programs_variable": {"type": "str"},
     "cluster_name": {"type": "str", "required": True},
@@ -80,6 +86,10 @@ class ActionModule(OneLineAction):
         if given["programs_variable"] is not None:
             given["programs"] = registered_looks(task_vars, given["members"], given["programs_variable"])
         found = _judged(given, members, _lost_because(given, task_vars), datetime.datetime.now(datetime.timezone.utc))
+        if given["preflight_variable"] is not None:
+            refused = refused_settings(task_vars, given["members"], given["preflight_variable"])
+            found["refusals"][:0] = [{"code": "input", "text": text} for text in refused]
+            found["settled"] = not found["refusals"] and found["settled"]
         # Not under "warnings", which Ansible would show a second time.
         notes = found.pop("warnings")
         for note in notes:

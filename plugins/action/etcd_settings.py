@@ -12,8 +12,9 @@ from ansible import constants as C
 from ansible.errors import AnsibleError, AnsibleUndefinedVariable
 from ansible_collections.ringfence.etcd.plugins.module_utils._authority import checked_authority
 from ansible_collections.ringfence.etcd.plugins.module_utils._authority_place import checked_ca_host
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError
+from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError, RefusedError
 from ansible_collections.ringfence.etcd.plugins.module_utils._members import ClusterSettings, Member, make_members
+from ansible_collections.ringfence.etcd.plugins.module_utils._preflight import Asked, check_settings, flag_settings_of
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._actions import OneLineAction
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import member_as_dict, plain
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._member_entries import (
@@ -25,6 +26,7 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._member_entries imp
 )
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._settings import (
     OPTIONS,
+    OPTIONS_OF,
     PREFIX,
     SECRETS,
     converted,
@@ -34,6 +36,7 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._user_variables imp
 
 _ARGUMENTS: dict[str, t.Any] = {
     "keys_travel": {"type": "bool", "default": True},
+    "proof_only": {"type": "bool", "default": False},
     "secrets": {"type": "bool", "default": False},
 }
 
@@ -52,7 +55,8 @@ class ActionModule(OneLineAction):  # pragma: no cover
         host = plain(task_vars["inventory_hostname"])
         lies = self._user.own_facts(host)
         if lies:
-            raise InputError(
+            # Not the user's input, so that the other members go on.
+            raise RefusedError(
                 f"{host} answers with facts that only a user may set, {', '.join(lies)[:200]}: settings are never "
                 "taken "
                 "from facts; look at what runs on this host, or, where they were cached by a set_fact of yours, put "
@@ -72,17 +76,21 @@ class ActionModule(OneLineAction):  # pragma: no cover
         members = self._members(settings, task_vars)
         batch = plain(task_vars["ansible_play_batch"])
         believed = [name for name in batch if not self._user.own_facts(name)]
-        hosts = [member.host for member in members]
+        hosts = [each.host for each in members]
+        coordinator = coordinator_of(hosts, host, believed, settings["cluster_name"])
+        member = next(each for each in members if each.host == host)
+        check_settings(Asked(settings, members, member), OPTIONS_OF["verify" if given["proof_only"] else "main"])
         return {
             "changed": False,
             "_ansible_verbose_override": True,
             **{name: value for name, value in settings.items() if name not in SECRETS},
             "has_secrets": has_secrets,
             "members_are_said": bool(settings["members"] or settings["member_count"]),
-            "coordinator": coordinator_of(hosts, host, believed, settings["cluster_name"]),
+            "coordinator": coordinator,
             "hosts": hosts,
-            "members": [member_as_dict(member) for member in members],
-            "member": next(member_as_dict(member) for member in members if member.host == host),
+            "members": [member_as_dict(each) for each in members],
+            "member": member_as_dict(member),
+            "flag_settings": flag_settings_of(settings),
         }
 
     def _with_authority(self, settings: dict[str, t.Any]) -> dict[str, t.Any]:

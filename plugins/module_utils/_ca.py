@@ -25,8 +25,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._authority_chain im
 from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_rules import (
     MISSING,
     Reason,
-    check_range,
-    checked_common_name,
+    check_authority_options,
     days_left,
     iso_time,
     validity_from,
@@ -38,13 +37,13 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._errors import (
     RefusedError,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._given_pem import written_certificate
+from ansible_collections.ringfence.etcd.plugins.module_utils._input_rules import BACKDATE_MINUTES, check_range
 from ansible_collections.ringfence.etcd.plugins.module_utils._paths import open_folder
 
 if t.TYPE_CHECKING:  # pragma: no cover
     from cryptography import x509
 
 MINIMAL_PASSPHRASE = 8
-MAXIMAL_PASSPHRASE_BYTES = 1023  # OpenSSL's own limit
 
 
 @dataclass(frozen=True)
@@ -94,13 +93,8 @@ class CaPlan:
 
 def check_wanted(wanted: WantedCa) -> None:
     """InputError where an option's value can't be used; nothing is looked at yet."""
-    checked_common_name(wanted.common_name, "common_name", comma_allowed=True)
-    check_range("validity_days", wanted.validity_days, 1, 36500)
-    check_range("backdate_minutes", wanted.backdate_minutes, 0, 1440)
-    if wanted.passphrase is not None and not 1 <= len(wanted.passphrase.encode("utf-8")) <= MAXIMAL_PASSPHRASE_BYTES:
-        raise InputError(
-            f"passphrase is empty or longer than {MAXIMAL_PASSPHRASE_BYTES} bytes: leave it out or change it"
-        )
+    check_authority_options(wanted.common_name, wanted.validity_days, wanted.passphrase)
+    check_range("backdate_minutes", wanted.backdate_minutes, *BACKDATE_MINUTES)
 
 
 def normalized_fingerprint(value: str) -> str:

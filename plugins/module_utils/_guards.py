@@ -13,7 +13,6 @@ Note that this module util is PRIVATE to the collection. It can have breaking ch
 from __future__ import annotations
 
 import datetime
-import re
 import typing as t
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._authority_chain import read_chain
@@ -40,8 +39,10 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._guard_values impor
 from ansible_collections.ringfence.etcd.plugins.module_utils._guards_foreign import FOREIGN_GUARDS, overruled_warnings
 from ansible_collections.ringfence.etcd.plugins.module_utils._guards_membership import MEMBERSHIP_GUARDS
 from ansible_collections.ringfence.etcd.plugins.module_utils._guards_running import RUNNING_GUARDS, live_warnings
+from ansible_collections.ringfence.etcd.plugins.module_utils._input_rules import (
+    why_no_archive,
+)
 
-_SHA256 = re.compile(r"[0-9A-Fa-f]{64}")
 # New certificates begin an hour before they are made: a clock that is behind by less takes them for valid.
 _CLOCK_TOLERANCE = datetime.timedelta(minutes=30)
 
@@ -60,13 +61,9 @@ def refuse_untried_program(cluster: Cluster) -> t.Iterator[Refusal]:
 def refuse_archive_without_sum(cluster: Cluster) -> t.Iterator[Refusal]:
     """What is fetched and run as a service is known by its sum."""
     question = cluster.question
-    if question.install == "archive" and not (question.archive and _SHA256.fullmatch(question.archive_sha256)):
-        yield Refusal(
-            "archive",
-            "etcd_peer_tls_install is archive, which needs etcd_peer_tls_archive (a path or URL, found "
-            f"{question.archive or 'none'}) and etcd_peer_tls_archive_sha256 (64 hexadecimal digits, found "
-            f"{question.archive_sha256 or 'none'})",
-        )
+    lacking = why_no_archive(question.archive, question.archive_sha256) if question.install == "archive" else None
+    if lacking is not None:
+        yield Refusal("archive", lacking)
 
 
 def refuse_missing_binary(cluster: Cluster) -> t.Iterator[Refusal]:

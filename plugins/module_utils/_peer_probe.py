@@ -44,6 +44,10 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._handshake import (
     meet,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._host_due import WantedHost, host_due, unit_problem
+from ansible_collections.ringfence.etcd.plugins.module_utils._input_rules import (
+    PROBE_SECONDS,
+    check_range,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._live import NOT_ASKED, Entrance, entrance_of, live_facts
 from ansible_collections.ringfence.etcd.plugins.module_utils._peer_info import files_facts, peer_info
 from ansible_collections.ringfence.etcd.plugins.module_utils._service import WantedUnit
@@ -262,10 +266,7 @@ def _told(caller: Caller, target: Target, explained: Explained) -> dict[str, t.A
 def probe_node(params: t.Mapping[str, t.Any], now: datetime.datetime) -> dict[str, t.Any]:
     """The whole answer of ``etcd_peer_probe`` from its options."""
     timeout_seconds: float = params["timeout_seconds"]
-    if not 0.5 <= timeout_seconds <= 60.0:
-        raise InputError(
-            f"timeout_seconds: {timeout_seconds:g} is not between 0.5 and 60: give the seconds for one call"
-        )
+    check_range("timeout_seconds", timeout_seconds, *PROBE_SECONDS)
     members = [target_of(str(given.get("name")), str(given.get("peer_url"))) for given in params["targets"]]
     names = [member.name for member in members]
     if params["name"] not in names:

@@ -22,6 +22,9 @@ from ansible_collections.ringfence.etcd.plugins.module_utils import _certificate
 from ansible_collections.ringfence.etcd.plugins.module_utils import _files as files
 from ansible_collections.ringfence.etcd.plugins.module_utils import _keys as keys
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError, RefusedError, RingfenceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._input_rules import (
+    check_range,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._issue import Authority, load_authority, load_issuer
 
 if t.TYPE_CHECKING:  # pragma: no cover
@@ -45,7 +48,7 @@ def run(params: t.Mapping[str, t.Any], now: datetime, result_is_hidden: bool) ->
         return {"members": [], "common_name": None, "problem": "none was asked for", **looked}
     if not result_is_hidden:
         raise RefusedError("the strangers' private keys would be shown in the task's result: set no_log to true on it")
-    rules.check_range("validity_minutes", params["validity_minutes"], 1, 60)
+    check_range("validity_minutes", params["validity_minutes"], 1, 60)
     members = [
         rules.peer_profile(given["name"], given["common_name"], given["dns_names"], given["ip_addresses"], _KEY_TYPE)
         for given in map(_checked_member, params["members"])

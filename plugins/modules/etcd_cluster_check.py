@@ -39,6 +39,11 @@ options:
       - In place of O(looks), the name of the variable under which each host has registered that result. It is read from
         the hosts of this batch of the play, which is much faster. Each of them must have registered one.
     type: str
+  preflight_variable:
+    description:
+      - The variable that M(ringfence.etcd.etcd_settings) was registered as. Where it refused the settings of a member
+        host, which is out of the play for that, the whole cluster is refused.
+    type: str
   programs:
     description:
       - By a member's name, the result of M(ringfence.etcd.etcd_program) on its host. The version that was tried is

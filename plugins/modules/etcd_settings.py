@@ -19,6 +19,8 @@ description:
     and sets nothing by itself. A host whose facts have names of the role's variables is refused.
   - Each member's settings are those of its own host, whether they stand in the inventory, in the play, in files of
     variables, in the role's call or on the command line, also for hosts that are not in this run.
+  - Every rule about what may be set is asked here, before anything is touched, by the functions that the modules ask
+    later.
   - Values are taken as surveys, command lines and vaults give them. An empty answer is the default, C("true") is true,
     a list may be a text with commas or lines, a dictionary a text in JSON.
   - Runs on the controller, inside the role only. No host is spoken to.
@@ -29,6 +31,12 @@ options:
         would leave them in temporary files. A secret of the user's counts in any case.
     type: bool
     default: true
+  proof_only:
+    description:
+      - Whether the cluster is going to be proved, and not deployed. Then only what the entry point C(verify) of the
+        role takes is checked.
+    type: bool
+    default: false
   secrets:
     description:
       - Whether to give the passphrase and the private key of the CA, and nothing else. Use C(no_log) with it.
@@ -54,6 +62,10 @@ coordinator:
   type: str
   returned: without O(secrets)
   sample: etcd-1
+flag_settings:
+  description: The settings of a member's command line, as P(ringfence.etcd.etcd_arguments#filter) takes them.
+  type: dict
+  returned: without O(secrets)
 has_secrets:
   description: Whether the user gave a passphrase or a private key of the CA.
   type: bool

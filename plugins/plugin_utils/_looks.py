@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError
 from ansible_collections.ringfence.etcd.plugins.modules import etcd_peer_info, etcd_peer_probe
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._answers import (
     ADVICE,
@@ -49,6 +50,25 @@ def registered_looks(
             except RecursionError:
                 looks[plain(member.get("name"))] = {"msg": "what it answered is too deep to be read"}
     return looks
+
+
+def refused_settings(
+    task_vars: t.Mapping[str, t.Any], members: t.Sequence[t.Mapping[str, t.Any]], variable: str
+) -> list[str]:
+    """Why hosts of members that were in this play are no more: their own settings, each reason once.
+
+    ``variable``: what ``etcd_settings`` was registered as. The others would go on without such a member, as if the user
+    had left it out.
+    """
+    everybody = set(plain(task_vars.get("ansible_play_hosts_all", ())))
+    gone = everybody - set(plain(task_vars.get("ansible_play_batch", ())))
+    reasons = []
+    for member in members:
+        if member.get("host") in gone:
+            found = plain(task_vars["hostvars"].raw_get(member.get("host")).get(variable))
+            if isinstance(found, dict) and found.get("failed") is True and found.get("problem") == InputError.problem:
+                reasons.append(one_line(found.get("msg")))
+    return list(dict.fromkeys(reasons))
 
 
 def checked_look(look: t.Any) -> dict[str, t.Any]:
@@ -101,4 +121,4 @@ def _blame(
         found.update(dict.fromkeys(added, why))
 
 
-__all__ = ("PROBE", "checked_look", "registered_looks", "unusable")
+__all__ = ("PROBE", "checked_look", "refused_settings", "registered_looks", "unusable")

@@ -18,8 +18,8 @@ import typing as t
 from ansible.module_utils.common import validation
 from ansible.module_utils.common.yaml import yaml_load
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError
+from ansible_collections.ringfence.etcd.plugins.module_utils._preflight import PREFIX
 
-PREFIX = "etcd_peer_tls_"
 # These never stand in a result, a message or a log.
 SECRETS = ("ca_passphrase", "ca_private_key")
 
@@ -34,19 +34,21 @@ _TYPE_NAMES = {
     "str": "a text",
 }
 
+
 Option = t.Mapping[str, t.Any]
 
 
-def _read_options() -> dict[str, Option]:
+def _read_options() -> dict[str, dict[str, Option]]:
     specs = yaml_load(_SPECS_PATH.read_text(encoding="utf-8"))["argument_specs"]
-    options: dict[str, Option] = {}
-    for entry_point in specs.values():
-        options.update({name[len(PREFIX) :]: option for name, option in entry_point["options"].items()})
-    return options
+    return {
+        entry_point: {name[len(PREFIX) :]: option for name, option in spec["options"].items()}
+        for entry_point, spec in specs.items()
+    }
 
 
 # Once, when Ansible imports the action, before it starts a process for each host and task.
-OPTIONS = _read_options()
+OPTIONS_OF = _read_options()
+OPTIONS: dict[str, Option] = {name: option for options in OPTIONS_OF.values() for name, option in options.items()}
 
 
 def is_blank(value: t.Any) -> bool:
@@ -139,4 +141,4 @@ _CONVERTERS: dict[str, t.Callable[[t.Any], t.Any]] = {
     "str": _text,
 }
 
-__all__ = ("OPTIONS", "PREFIX", "SECRETS", "converted", "is_blank")
+__all__ = ("OPTIONS", "OPTIONS_OF", "PREFIX", "SECRETS", "converted", "is_blank")

@@ -470,6 +470,23 @@ def test_a_host_of_the_batch_that_has_registered_nothing_does_not_pass_for_settl
     assert "what there is of etcd-2 is no result" in message and "strategy linear" in message
 
 
+def test_a_member_whose_own_settings_were_refused_stops_its_cluster(looks: Looks) -> None:
+    """The others would go on without it, as if the user had left it out: a CA would be made, etcd installed."""
+    found = task_vars(looks, "etcd-1", "etcd-2")
+    found["ansible_play_hosts_all"] = ["etcd-1", "etcd-2", "etcd-3"]
+    own = found["hostvars"].values["etcd_3"]
+    changes: dict[str, t.Any] = {"looks_variable": "met", "preflight_variable": "settings", "task_vars": found}
+    why = "etcd_peer_tls_data_dir: data is not an absolute path: write it from / on"
+    own["settings"] = {"failed": True, "problem": "input", "msg": why}
+    result = judged(None, **changes)
+    assert result["refusals"] == [{"code": "input", "text": why}] and result["settled"] is False
+    # One that lies goes alone, and one that failed later was all right here.
+    for other in ({"failed": True, "problem": "refused", "msg": "it lies"}, {"members": []}, None):
+        own["settings"] = other
+        result = judged(None, **changes)
+        assert result["refusals"] == [] and result["settled"] is True
+
+
 def test_what_was_tried_is_judged_in_place_of_what_is_there(looks: Looks) -> None:
     tried = {
         "etcd-1": {"version": "3.5.12", "staged": True},
