@@ -29,6 +29,7 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._settings import (
     OPTIONS_OF,
     PREFIX,
     SECRETS,
+    check_names,
     converted,
     is_blank,
 )
@@ -110,6 +111,10 @@ class ActionModule(OneLineAction):  # pragma: no cover
     def _settings_of(self, host: str, names: t.Iterable[str]) -> dict[str, t.Any]:
         """The settings of a host by name, without the prefix, in their types; what is blank has its default."""
         variables = dict(self._variables_of(host))
+        try:
+            check_names(variables)
+        except InputError as exc:
+            raise InputError(f"{host}: {exc}") from None
         for name, default in self._defaults.items():
             if is_blank(plain(variables.get(name))):
                 variables[name] = default

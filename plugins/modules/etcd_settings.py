@@ -20,7 +20,7 @@ description:
   - Each member's settings are those of its own host, whether they stand in the inventory, in the play, in files of
     variables, in the role's call or on the command line, also for hosts that are not in this run.
   - Every rule about what may be set is asked here, before anything is touched, by the functions that the modules ask
-    later.
+    later. A variable that begins with C(etcd_peer_tls_) and is none of the role's is refused, with the nearest name.
   - Values are taken as surveys, command lines and vaults give them. An empty answer is the default, C("true") is true,
     a list may be a text with commas or lines, a dictionary a text in JSON.
   - Runs on the controller, inside the role only. No host is spoken to.

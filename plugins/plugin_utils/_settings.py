@@ -11,6 +11,7 @@ Note that this plugin util is PRIVATE to the collection. It can have breaking ch
 
 from __future__ import annotations
 
+import difflib
 import json
 import pathlib
 import typing as t
@@ -34,6 +35,8 @@ _TYPE_NAMES = {
     "str": "a text",
 }
 
+# Names with our prefix that are no option of the role: what the playbooks take, and what the role registers.
+_NAMES_BESIDE = ("etcd_peer_tls_hosts", "etcd_peer_tls_proof")
 
 Option = t.Mapping[str, t.Any]
 
@@ -49,6 +52,25 @@ def _read_options() -> dict[str, dict[str, Option]]:
 # Once, when Ansible imports the action, before it starts a process for each host and task.
 OPTIONS_OF = _read_options()
 OPTIONS: dict[str, Option] = {name: option for options in OPTIONS_OF.values() for name, option in options.items()}
+_KNOWN_NAMES = frozenset(PREFIX + name for name in OPTIONS) | frozenset(_NAMES_BESIDE)
+
+
+def check_names(names: t.Iterable[str]) -> None:
+    """InputError where one of a host's variables has our prefix and is none of ours, with the nearest name of ours.
+
+    Most are mistyped: what was meant would not be done, and nobody would notice.
+    """
+    unknown = sorted({str(name) for name in names if name.startswith(PREFIX)} - _KNOWN_NAMES)
+    if unknown:
+        raise InputError(" ".join(map(_unknown_name, unknown)))
+
+
+def _unknown_name(name: str) -> str:
+    # Without the prefix, which would make any two of them alike.
+    known = sorted(one[len(PREFIX) :] for one in _KNOWN_NAMES)
+    near = difflib.get_close_matches(name[len(PREFIX) :], known, n=1)
+    hint = f"did you mean {PREFIX}{near[0]}?" if near else f"give it a name that does not begin with {PREFIX}."
+    return f"{name[:100]} is no variable of this role: {hint}"
 
 
 def is_blank(value: t.Any) -> bool:
@@ -141,4 +163,4 @@ _CONVERTERS: dict[str, t.Callable[[t.Any], t.Any]] = {
     "str": _text,
 }
 
-__all__ = ("OPTIONS", "OPTIONS_OF", "PREFIX", "SECRETS", "converted", "is_blank")
+__all__ = ("OPTIONS", "OPTIONS_OF", "PREFIX", "SECRETS", "check_names", "converted", "is_blank")
