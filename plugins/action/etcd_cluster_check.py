@@ -149,6 +149,7 @@ def _verdict(
         force_restart=given["force_restart"],
         ca_certificate=given["ca_certificate"] or None,
         authority=at_hand,
+        authority_problem="" if at_hand else _problem_of(authority),
         new_authority_lost_because=lost_because,
         flag_settings=flag_settings_from(given["settings"]),
         time=now,
@@ -180,6 +181,11 @@ def _verdict(
         "no_new_ca_because": why_no_new_authority(cluster),
         "requests": certificate_requests(cluster, given["new_keys"]),
     }
+
+
+def _problem_of(authority: t.Mapping[str, t.Any]) -> str:
+    """What is wrong with a CA, other than that there is none yet."""
+    return "; ".join(reason["text"] for reason in authority.get("due", ()) if reason.get("code") != MISSING)
 
 
 def _result(program: t.Any) -> dict[str, t.Any] | None:

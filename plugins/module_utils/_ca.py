@@ -97,6 +97,13 @@ def check_wanted(wanted: WantedCa) -> None:
     check_range("backdate_minutes", wanted.backdate_minutes, *BACKDATE_MINUTES)
 
 
+def check_new_passphrase(passphrase: str | None, what: str) -> None:
+    """InputError where a new CA's key can't be encrypted with it; one that is there keeps what it has."""
+    if passphrase is not None and len(passphrase) < MINIMAL_PASSPHRASE:
+        # Not only weak: Ansible blanks out every place where a secret's text turns up, so a short one mauls results.
+        raise InputError(f"{what} is too short for a new CA key: give at least {MINIMAL_PASSPHRASE} characters")
+
+
 def normalized_fingerprint(value: str) -> str:
     """A SHA-256 fingerprint in lower-case hex without colons, however the user wrote it; InputError else."""
     text = value.strip().lower().replace(":", "")
@@ -270,9 +277,7 @@ def _plan_new(wanted: WantedCa, trusted: tuple[str, ...], now: datetime) -> CaPl
             " right one",
             is_missing=True,
         )
-    if wanted.passphrase is not None and len(wanted.passphrase) < MINIMAL_PASSPHRASE:
-        # Not only weak: Ansible blanks out every place where a secret's text turns up, so a short one mauls results.
-        raise InputError(f"passphrase is too short for a new CA key: give at least {MINIMAL_PASSPHRASE} characters")
+    check_new_passphrase(wanted.passphrase, "passphrase")
     first, last = validity_from(now, wanted.validity_days, wanted.backdate_minutes)
     changes, reasons = _file_changes(wanted, b"", b"")
     made = Reason(MISSING, f"there is no CA in {wanted.directory}: a key and a certificate are made")

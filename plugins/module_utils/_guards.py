@@ -232,6 +232,12 @@ def refuse_forbidden_names(cluster: Cluster) -> t.Iterator[Refusal]:
             yield Refusal("name_constraints", why)
 
 
+def refuse_unusable_authority(cluster: Cluster) -> t.Iterator[Refusal]:
+    """What the module that makes or checks the CA would say later, when etcd may have been installed."""
+    if cluster.question.authority_problem:
+        yield Refusal("ca", cluster.question.authority_problem)
+
+
 def refuse_authority_to_be_lost(cluster: Cluster) -> t.Iterator[Refusal]:
     """A CA is not made where it would be gone with the job: nothing could ever be renewed."""
     because = cluster.question.new_authority_lost_because
@@ -301,6 +307,7 @@ _GUARDS: tuple[t.Callable[[Cluster], t.Iterator[Refusal]], ...] = (
     refuse_split_trust,
     refuse_other_authority,
     refuse_forbidden_names,
+    refuse_unusable_authority,
     refuse_authority_to_be_lost,
     *FOREIGN_GUARDS,
     *RUNNING_GUARDS,

@@ -91,9 +91,21 @@ def look_at_ca(params: t.Mapping[str, t.Any], now: datetime) -> dict[str, t.Any]
         plan = ca.plan_ca(wanted, now)
     except RingfenceError as exc:
         code = rules.MISSING if exc.details.get("is_missing") else exc.problem
-        return {"certificate": None, "due": [{"code": code, "text": str(exc)}]}
+        due = [{"code": code, "text": str(exc)}]
+        if code == rules.MISSING:
+            due += _why_none_is_made(wanted.passphrase)
+        return {"certificate": None, "due": due}
     # A plan that makes none, as create is False, has the certificate of the one that is there.
     return {"certificate": plan.bundle, "due": [reason.as_dict() for reason in plan.reasons]}
+
+
+def _why_none_is_made(passphrase: str | None) -> list[dict[str, str]]:
+    """What stands against a CA that is missing, so that it is told before etcd is installed."""
+    try:
+        ca.check_new_passphrase(passphrase, "passphrase (etcd_peer_tls_ca_passphrase)")
+    except InputError as exc:
+        return [{"code": exc.problem, "text": str(exc)}]
+    return []
 
 
 def _checked_member(given: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any]:
