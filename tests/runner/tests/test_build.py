@@ -12,7 +12,6 @@ import sys
 import tarfile
 
 import pytest
-import yaml
 
 _TESTS = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(_TESTS), str(_TESTS / "lab")]
@@ -104,5 +103,6 @@ def test_a_builder_that_fails_is_told_in_one_line(tmp_path: pathlib.Path) -> Non
 
 
 def test_the_role_names_the_platforms_that_are_tested() -> None:
-    meta = yaml.safe_load((_TESTS.parent / "roles" / "etcd_peer_tls" / "meta" / "main.yml").read_text(encoding="utf-8"))
-    assert meta["galaxy_info"]["platforms"] == [{"name": "Debian", "versions": list(image.RELEASES)}]
+    meta = (_TESTS.parent / "roles" / "etcd_peer_tls" / "meta" / "main.yml").read_text(encoding="utf-8")
+    assert f"    - name: Debian\n      versions: [{', '.join(image.RELEASES)}]\n" in meta
+    assert meta.count("versions: ") == 1
