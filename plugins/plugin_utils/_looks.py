@@ -62,13 +62,15 @@ def refused_settings(
     """
     everybody = set(plain(task_vars.get("ansible_play_hosts_all", ())))
     gone = everybody - set(plain(task_vars.get("ansible_play_batch", ())))
-    reasons = []
+    reasons: dict[str, list[str]] = {}
     for member in members:
         if member.get("host") in gone:
             found = plain(task_vars["hostvars"].raw_get(member.get("host")).get(variable))
             if isinstance(found, dict) and found.get("failed") is True and found.get("problem") == InputError.problem:
-                reasons.append(one_line(found.get("msg")))
-    return list(dict.fromkeys(reasons))
+                reasons.setdefault(one_line(found.get("msg")), []).append(plain(member.get("host")))
+    return [
+        f"{', '.join(hosts)}: {reason.partition(f'{hosts[0]}: ')[2] or reason}" for reason, hosts in reasons.items()
+    ]
 
 
 def checked_look(look: t.Any) -> dict[str, t.Any]:

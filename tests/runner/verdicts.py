@@ -29,7 +29,6 @@ ARCHIVED = (
     "SECURITY.md",
     "changelogs/",
     "docs/",
-    "examples/",
     "meta/",
     "playbooks/",
     "plugins/",

@@ -44,7 +44,7 @@ def test_it_holds_what_users_need_and_no_more(tarball: pathlib.Path) -> None:
         names = {member.name for member in archive.getmembers() if not member.isdir()}
     assert count == len(names)
     assert {name for name in names if name.startswith("tests/")} == {"tests/config.yml"}
-    assert not {name.partition("/")[0] for name in names} & {"bench", ".github", ".ci", "Makefile", "dist"}
+    assert not {name.partition("/")[0] for name in names} & {"bench", "examples", ".github", ".ci", "Makefile", "dist"}
     wanted = {
         "docs/proof.md",
         "meta/runtime.yml",

@@ -495,7 +495,7 @@ def test_a_member_whose_own_settings_were_refused_stops_its_cluster(looks: Looks
     why = "etcd_peer_tls_data_dir: data is not an absolute path: write it from / on"
     own["settings"] = {"failed": True, "problem": "input", "msg": why}
     result = judged(None, **changes)
-    assert result["refusals"] == [{"code": "input", "text": why}] and result["settled"] is False
+    assert result["refusals"] == [{"code": "input", "text": f"etcd-3: {why}"}] and result["settled"] is False
     # One that lies goes alone, and one that failed later was all right here.
     for other in ({"failed": True, "problem": "refused", "msg": "it lies"}, {"members": []}, None):
         own["settings"] = other
