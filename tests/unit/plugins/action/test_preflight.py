@@ -84,6 +84,12 @@ CASES: list[Case] = [
     ("packages", [], "empty is no package's name", {"install": "package"}),
     ("archive", "file:///etcd.tar.gz", "is not known", {"install": "archive", "archive_sha256": "0" * 64}),
     ("archive_sha256", "0" * 63, "64 hexadecimal digits", {"install": "archive", "archive": "/etcd.tar.gz"}),
+    (
+        "archive_sha256",
+        "none",
+        "found https://files.example.com/etcd.tar.gz)",
+        {"install": "archive", "archive": "https://me:hidden@files.example.com/etcd.tar.gz?token=hidden"},
+    ),
     ("etcd_binary", "etcd", "absolute path", {}),
     ("etcd_binary", "/usr/bin/$etcd", "without a dollar sign", {}),
     ("etcd_binary", "/usr/local/bin/etcdctl", "is no path for etcd's program", {}),
@@ -133,7 +139,7 @@ def lines(play: SettingsPlay) -> tuple[dict[str, str], dict[str, str]]:
         found.append({host: answer.get("msg", "") for host, answer in answers.items()})
         counted = re.findall(r"^case-\d+ .*\bchanged=(\d+)", play.output, re.MULTILINE)
         assert counted == ["0"] * len(hosts)
-        assert "secretsecret" not in play.output
+        assert "secretsecret" not in play.output and "hidden" not in play.output
     return found[0], found[1]
 
 
