@@ -18,7 +18,7 @@ import yaml
 from .settings_play import COLLECTIONS, PLAY_SECONDS
 
 COLLECTION = Path(__file__).parents[4]
-EXAMPLES = COLLECTION / "examples"
+FOLDER = COLLECTION / "examples"
 PAIRS = [
     ("inventory.yml", "site.yml", ["etcd-1", "etcd-2", "etcd-3"]),
     ("inventory.yml", "monitor.yml", ["etcd-1", "etcd-2", "etcd-3"]),
@@ -32,7 +32,7 @@ PAIRS = [
 
 @pytest.mark.parametrize(("inventory", "playbook", "hosts"), PAIRS, ids=[pair[1] for pair in PAIRS])
 def test_an_example_is_taken_as_it_stands(tmp_path: Path, inventory: str, playbook: str, hosts: list[str]) -> None:
-    line = [sys.executable, "-m", "ansible.cli.playbook", "--check", "-i", str(EXAMPLES / inventory)]
+    line = [sys.executable, "-m", "ansible.cli.playbook", "--check", "-i", str(FOLDER / inventory)]
     line += ["-e", "ansible_connection=local ansible_become=false ansible_python_interpreter=/nonexistent"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
     environment.update(
@@ -43,7 +43,7 @@ def test_an_example_is_taken_as_it_stands(tmp_path: Path, inventory: str, playbo
         LC_ALL="C.UTF-8",
     )
     done = subprocess.run(
-        [*line, str(EXAMPLES / playbook)],
+        [*line, str(FOLDER / playbook)],
         capture_output=True,
         text=True,
         check=False,
@@ -59,9 +59,9 @@ def test_an_example_is_taken_as_it_stands(tmp_path: Path, inventory: str, playbo
 
 
 def test_every_example_is_run_and_listed() -> None:
-    found = {path.name for path in EXAMPLES.glob("*.yml")}
+    found = {path.name for path in FOLDER.glob("*.yml")}
     assert found == {name for pair in PAIRS for name in pair[:2]}
-    listed = (EXAMPLES / "README.md").read_text(encoding="utf-8")
+    listed = (FOLDER / "README.md").read_text(encoding="utf-8")
     assert all(f"| `{inventory}` | `{playbook}` |" in listed for inventory, playbook, _hosts in PAIRS)
 
 
@@ -69,4 +69,4 @@ def test_the_readme_shows_the_first_example() -> None:
     readme = (COLLECTION / "README.md").read_text(encoding="utf-8")
     shown = [yaml.safe_load(block) for block in re.findall(r"^```yaml\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)]
     for name in ("inventory.yml", "site.yml"):
-        assert yaml.safe_load((EXAMPLES / name).read_text(encoding="utf-8")) in shown
+        assert yaml.safe_load((FOLDER / name).read_text(encoding="utf-8")) in shown
