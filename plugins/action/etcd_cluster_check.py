@@ -38,6 +38,7 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import fla
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._looks import (
     checked_look,
     folders_of_others,
+    refused_settings,
     registered_looks,
     unusable,
 )
@@ -92,6 +93,10 @@ class ActionModule(OneLineAction):
             registered = registered_looks(task_vars, given["members"], given["settings_variable"])
             given["own_settings"] = {name: (made or {}).get("flag_settings") for name, made in registered.items()}
         found = _judged(given, members, _lost_because(given, task_vars), datetime.datetime.now(datetime.timezone.utc))
+        if given["settings_variable"] is not None:
+            refused = refused_settings(task_vars, given["members"], given["settings_variable"])
+            found["refusals"][:0] = [{"code": "input", "text": text} for text in refused]
+            found["settled"] = not found["refusals"] and found["settled"]
         # Not under "warnings", which Ansible would show a second time.
         notes = found.pop("warnings")
         for note in notes:
@@ -151,6 +156,7 @@ def _verdict(
         force_restart=given["force_restart"],
         ca_certificate=given["ca_certificate"] or None,
         authority=at_hand,
+        authority_problem="" if at_hand else _problem_of(authority),
         new_authority_lost_because=lost_because,
         flag_settings=flag_settings_from(given["settings"]),
         folders_of_others=given["folders_of_others"],
@@ -184,6 +190,11 @@ def _verdict(
         "no_new_ca_because": why_no_new_authority(cluster),
         "requests": certificate_requests(cluster, given["new_keys"]),
     }
+
+
+def _problem_of(authority: t.Mapping[str, t.Any]) -> str:
+    """What is wrong with a CA, other than that there is none yet."""
+    return "; ".join(reason["text"] for reason in authority.get("due", ()) if reason.get("code") != MISSING)
 
 
 def _result(program: t.Any) -> dict[str, t.Any] | None:

@@ -16,14 +16,13 @@ import tempfile
 import typing as t
 
 from ansible import constants
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError
+from ansible_collections.ringfence.etcd.plugins.module_utils._input_rules import checked_archive, is_url
 from ansible_collections.ringfence.etcd.plugins.module_utils._program import check_sum, copy_and_sum, opened_archive
 from ansible_collections.ringfence.etcd.plugins.modules import etcd_program
 from ansible_collections.ringfence.etcd.plugins.modules.etcd_program import (
     REQUIRED_IF,
     argument_spec,
     check_arguments,
-    is_url,
 )
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import plain
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._node_actions import CheckedAction, schema_of
@@ -44,13 +43,8 @@ class ActionModule(CheckedAction):
         if given["state"] == "absent":
             return self._module(arguments, task_vars)
         check_arguments(given)
-        if is_url(given["archive"]):
+        if is_url(checked_archive(given["archive"], "archive")):
             return self._module(arguments, task_vars)
-        if "://" in given["archive"]:
-            raise InputError(
-                f"archive: {given['archive'].partition('://')[0]}:// is not known: give an http, https or ftp URL, or "
-                "a path on the controller"
-            )
         path = os.path.expanduser(given["archive"])
         if not os.path.isabs(path):
             path = self._loader.path_dwim(path)

@@ -10,17 +10,13 @@ import typing as t
 
 from ansible import constants as C
 from ansible.errors import AnsibleError, AnsibleUndefinedVariable
-from ansible_collections.ringfence.etcd.plugins.module_utils._api_access import check_access_settings
 from ansible_collections.ringfence.etcd.plugins.module_utils._authority import checked_authority
 from ansible_collections.ringfence.etcd.plugins.module_utils._authority_place import checked_ca_host
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError
+from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError, RefusedError
 from ansible_collections.ringfence.etcd.plugins.module_utils._members import ClusterSettings, Member, make_members
+from ansible_collections.ringfence.etcd.plugins.module_utils._preflight import Asked, check_settings, flag_settings_of
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._actions import OneLineAction
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import (
-    member_as_dict,
-    plain,
-    role_flag_settings,
-)
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import member_as_dict, plain
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._member_entries import (
     MEMBER_OPTIONS,
     checked_entry,
@@ -30,8 +26,10 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._member_entries imp
 )
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._settings import (
     OPTIONS,
+    OPTIONS_OF,
     PREFIX,
     SECRETS,
+    check_names,
     converted,
     is_blank,
 )
@@ -39,6 +37,7 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._user_variables imp
 
 _ARGUMENTS: dict[str, t.Any] = {
     "keys_travel": {"type": "bool", "default": True},
+    "proof_only": {"type": "bool", "default": False},
     "secrets": {"type": "bool", "default": False},
 }
 
@@ -57,39 +56,39 @@ class ActionModule(OneLineAction):  # pragma: no cover
         host = plain(task_vars["inventory_hostname"])
         lies = self._user.own_facts(host)
         if lies:
-            raise InputError(
+            # Not the user's input, so that the other members go on.
+            raise RefusedError(
                 f"{host} answers with facts that only a user may set, {', '.join(lies)[:200]}: settings are never "
-                "taken "
-                "from facts; look at what runs on this host, or, where they were cached by a set_fact of yours, put "
-                "them "
-                "into the inventory and use --flush-cache"
+                "taken from facts; look at what runs on this host, or, where they were cached by a set_fact of yours, "
+                "put them into the inventory and use --flush-cache"
             )
         settings = self._with_authority(self._settings_of(host, tuple(OPTIONS)))
-        check_access_settings(settings)
         if given["secrets"]:
             return {"changed": False, **{name: settings[name] for name in SECRETS}}
         has_secrets = any(settings[name] for name in SECRETS)
         if (given["keys_travel"] or has_secrets) and C.config.get_config_value("DEFAULT_KEEP_REMOTE_FILES"):
             raise InputError(
                 "ANSIBLE_KEEP_REMOTE_FILES would leave private keys, a passphrase or a password in temporary files: "
-                "switch "
-                "it off (keep_remote_files in ansible.cfg) and run again"
+                "switch it off (keep_remote_files in ansible.cfg) and run again"
             )
         members = self._members(settings, task_vars)
         batch = plain(task_vars["ansible_play_batch"])
         believed = [name for name in batch if not self._user.own_facts(name)]
-        hosts = [member.host for member in members]
+        hosts = [each.host for each in members]
+        coordinator = coordinator_of(hosts, host, believed, settings["cluster_name"])
+        member = next(each for each in members if each.host == host)
+        check_settings(Asked(settings, members, member), OPTIONS_OF["verify" if given["proof_only"] else "main"])
         return {
             "changed": False,
             "_ansible_verbose_override": True,
             **{name: value for name, value in settings.items() if name not in SECRETS},
             "has_secrets": has_secrets,
             "members_are_said": bool(settings["members"] or settings["member_count"]),
-            "flag_settings": role_flag_settings(settings),
-            "coordinator": coordinator_of(hosts, host, believed, settings["cluster_name"]),
+            "coordinator": coordinator,
             "hosts": hosts,
-            "members": [member_as_dict(member) for member in members],
-            "member": next(member_as_dict(member) for member in members if member.host == host),
+            "members": [member_as_dict(each) for each in members],
+            "member": member_as_dict(member),
+            "flag_settings": flag_settings_of(settings),
         }
 
     def _with_authority(self, settings: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -109,6 +108,10 @@ class ActionModule(OneLineAction):  # pragma: no cover
     def _settings_of(self, host: str, names: t.Iterable[str]) -> dict[str, t.Any]:
         """The settings of a host by name, without the prefix, in their types; what is blank has its default."""
         variables = dict(self._variables_of(host))
+        try:
+            check_names(variables)
+        except InputError as exc:
+            raise InputError(f"{host}: {exc}") from None
         for name, default in self._defaults.items():
             if is_blank(plain(variables.get(name))):
                 variables[name] = default
@@ -160,8 +163,7 @@ class ActionModule(OneLineAction):  # pragma: no cover
             known = ", ".join(sorted(set(groups) - {"all", "ungrouped"})) or "none"
             raise InputError(
                 f"No host is a member: the inventory group {group} is empty or does not exist (groups: {known}); put "
-                "the "
-                "hosts in it, name another with etcd_peer_tls_group, or list the members in etcd_peer_tls_members"
+                "the hosts in it, name another with etcd_peer_tls_group, or list the members in etcd_peer_tls_members"
             )
         complete = [self._completed(entry) for entry in entries]
         count = settings["member_count"]

@@ -43,36 +43,13 @@ _value:
 
 import typing as t
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError
-from ansible_collections.ringfence.etcd.plugins.module_utils._unit import exec_arguments, parse_unit, seal_unit
+from ansible_collections.ringfence.etcd.plugins.module_utils._unit import check_rendered, seal_unit
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import call, plain
-
-_SECTIONS = ("Unit", "Service", "Install")
-
-
-def _check(text: str, arguments: list[str]) -> None:
-    sections = parse_unit(text)
-    if tuple(sections) != _SECTIONS:
-        raise InputError(
-            f"the rendered unit has the sections {', '.join(sections) or 'none'}: {', '.join(_SECTIONS)} are wanted"
-        )
-    commands = [value for key, value in sections["Service"] if key == "ExecStart"]
-    if len(commands) != 1:
-        raise InputError(
-            f"the rendered unit has {len(commands)} lines ExecStart=: one is wanted; leave it out of the extra settings"
-        )
-    found = exec_arguments(commands[0])[1:]
-    if found != arguments:
-        wrong = [item for item in found if item not in arguments] or ["another order"]
-        lacking = [item for item in arguments if item not in found] or ["none"]
-        raise InputError(
-            f"the rendered unit would start etcd with other arguments: {wrong[0]} is wrong, {lacking[0]} is lacking"
-        )
 
 
 def sealed_unit(value: str, arguments: t.Sequence[str]) -> str:
     text = plain(value)
-    call(_check, text, plain(arguments))
+    call(check_rendered, text, plain(arguments))
     return t.cast(str, call(seal_unit, text))
 
 

@@ -25,8 +25,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._authority_chain im
 from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_rules import (
     MISSING,
     Reason,
-    check_range,
-    checked_common_name,
+    check_authority_options,
     days_left,
     iso_time,
     validity_from,
@@ -38,13 +37,13 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._errors import (
     RefusedError,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._given_pem import written_certificate
+from ansible_collections.ringfence.etcd.plugins.module_utils._input_rules import BACKDATE_MINUTES, check_range
 from ansible_collections.ringfence.etcd.plugins.module_utils._paths import open_folder
 
 if t.TYPE_CHECKING:  # pragma: no cover
     from cryptography import x509
 
 MINIMAL_PASSPHRASE = 8
-MAXIMAL_PASSPHRASE_BYTES = 1023  # OpenSSL's own limit
 
 
 @dataclass(frozen=True)
@@ -94,13 +93,15 @@ class CaPlan:
 
 def check_wanted(wanted: WantedCa) -> None:
     """InputError where an option's value can't be used; nothing is looked at yet."""
-    checked_common_name(wanted.common_name, "common_name", comma_allowed=True)
-    check_range("validity_days", wanted.validity_days, 1, 36500)
-    check_range("backdate_minutes", wanted.backdate_minutes, 0, 1440)
-    if wanted.passphrase is not None and not 1 <= len(wanted.passphrase.encode("utf-8")) <= MAXIMAL_PASSPHRASE_BYTES:
-        raise InputError(
-            f"passphrase is empty or longer than {MAXIMAL_PASSPHRASE_BYTES} bytes: leave it out or change it"
-        )
+    check_authority_options(wanted.common_name, wanted.validity_days, wanted.passphrase)
+    check_range("backdate_minutes", wanted.backdate_minutes, *BACKDATE_MINUTES)
+
+
+def check_new_passphrase(passphrase: str | None, what: str) -> None:
+    """InputError where a new CA's key can't be encrypted with it; one that is there keeps what it has."""
+    if passphrase is not None and len(passphrase) < MINIMAL_PASSPHRASE:
+        # Not only weak: Ansible blanks out every place where a secret's text turns up, so a short one mauls results.
+        raise InputError(f"{what} is too short for a new CA key: give at least {MINIMAL_PASSPHRASE} characters")
 
 
 def normalized_fingerprint(value: str) -> str:
@@ -130,9 +131,8 @@ def plan_ca(wanted: WantedCa, now: datetime) -> CaPlan:
             )
     if key_pem is None:
         raise CryptoError(
-            f"{wanted.certificate_path} is there but {wanted.key_path} is not: put the key back from its backup; a"
-            f" CA is"
-            " never replaced"
+            f"{wanted.certificate_path} is there but {wanted.key_path} is not: put the key back from its backup; a CA "
+            "is never replaced"
         )
     certificate, bundle = _checked_ca(wanted, key_pem, certificate_pem, now)
     _check_trusted(trusted, certificate, wanted)
@@ -271,14 +271,11 @@ def _plan_new(wanted: WantedCa, trusted: tuple[str, ...], now: datetime) -> CaPl
     if not wanted.create:
         because = f": {wanted.create_refused_because}" if wanted.create_refused_because else ""
         raise RefusedError(
-            f"there is no CA in {wanted.directory} and making one was refused{because}; restore the CA folder or"
-            f" name the"
-            " right one",
+            f"there is no CA in {wanted.directory} and making one was refused{because}; restore the CA folder or name "
+            "the right one",
             is_missing=True,
         )
-    if wanted.passphrase is not None and len(wanted.passphrase) < MINIMAL_PASSPHRASE:
-        # Not only weak: Ansible blanks out every place where a secret's text turns up, so a short one mauls results.
-        raise InputError(f"passphrase is too short for a new CA key: give at least {MINIMAL_PASSPHRASE} characters")
+    check_new_passphrase(wanted.passphrase, "passphrase")
     first, last = validity_from(now, wanted.validity_days, wanted.backdate_minutes)
     changes, reasons = _file_changes(wanted, b"", b"")
     made = Reason(MISSING, f"there is no CA in {wanted.directory}: a key and a certificate are made")
@@ -311,9 +308,8 @@ def _checked_ca(
         differences.extend(f"{whose}{problem}" for problem in validity_problems(one, now))
     if differences:
         raise CryptoError(
-            f"{where} differs from what is asked: {'; '.join(differences)}. A CA is never replaced: ask for the CA"
-            f" that is"
-            " there, or name another directory and roll the new CA out",
+            f"{where} differs from what is asked: {'; '.join(differences)}. A CA is never replaced: ask for the CA "
+            "that is there, or name another directory and roll the new CA out",
             fingerprint=certificates.fingerprint(certificate),
         )
     return certificate, "".join(written_certificate(one.der) for one in chain)
@@ -323,9 +319,8 @@ def _check_trusted(trusted: tuple[str, ...], certificate: x509.Certificate, want
     found = certificates.fingerprint(certificate)
     if trusted and found not in trusted:
         raise RefusedError(
-            f"the nodes trust CA {', '.join(trusted)}, not the one at hand in {wanted.directory} ({found}): restore"
-            f" the CA"
-            " folder or name the right one",
+            f"the nodes trust CA {', '.join(trusted)}, not the one at hand in {wanted.directory} ({found}): restore "
+            "the CA folder or name the right one",
             trusted_fingerprints=list(trusted),
             fingerprint=found,
         )

@@ -17,14 +17,23 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError
+from ansible_collections.ringfence.etcd.plugins.module_utils._input_rules import (
+    BACKDATE_MINUTES,
+    RENEW_BEFORE_DAYS,
+    VALIDITY_DAYS,
+    check_range,
+    checked_common_name,
+    checked_dns_name,
+    checked_member_name,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._name_constraints import NameConstraints, forbidden_names
 
 KEY_TYPES = ("ecdsa-p256", "ecdsa-p384", "rsa-2048", "rsa-3072", "rsa-4096", "ed25519")
 EXTENDED_KEY_USAGES = frozenset({"serverAuth", "clientAuth"})
-COMMON_NAME_LIMIT = 64  # ub-common-name of RFC 5280
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 # The code of what is due where there is no CA yet.
 MISSING = "missing"
+MAXIMAL_PASSPHRASE_BYTES = 1023  # OpenSSL's own limit
 SERIAL_NUMBER_BITS = 159  # 20 octets with the sign bit clear
 # RFC 5280 ends here; cryptography refuses anything later.
 LAST_NOT_AFTER = datetime(9999, 12, 31, 23, 59, 59, tzinfo=timezone.utc)
@@ -32,12 +41,7 @@ LAST_NOT_AFTER = datetime(9999, 12, 31, 23, 59, 59, tzinfo=timezone.utc)
 ip_address = functools.lru_cache(maxsize=1024)(ipaddress.ip_address)
 """`ipaddress.ip_address`, and once only for the loopback addresses, which all members share."""
 
-# A host name as RFC 5280 wants it in a SAN; a wildcard only as the whole first label.
-_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_DNS_NAME = re.compile(rf"(?:\*\.)?(?:{_LABEL}\.)*{_LABEL}")
 _ONLY_NUMBERS = re.compile(r"[0-9.]+")
-# A member's name is a file name too.
-_MEMBER_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,199}")
 
 # With one of these the present public key is of no use, so a new key is made.
 _NEW_KEY_CODES = frozenset(
@@ -130,38 +134,6 @@ def days_left(not_after: datetime, now: datetime) -> int:
     return (not_after - now) // timedelta(days=1)
 
 
-def checked_common_name(value: str, what: str, comma_allowed: bool = False) -> str:
-    """The common name as it is, or InputError. A comma would be read as two names by etcd's allowed-CN list."""
-    # RFC 5280 counts characters, cryptography counts bytes.
-    length = len(value.encode("utf-8", "surrogatepass"))
-    if not 1 <= length <= COMMON_NAME_LIMIT:
-        count = f"{length} characters" if length == len(value) else f"{length} bytes in UTF-8"
-        raise InputError(
-            f"{what} '{value}' has {count}: a common name has 1 to {COMMON_NAME_LIMIT}, choose a shorter one"
-            if value
-            else f"{what} is empty: give one of 1 to {COMMON_NAME_LIMIT} characters"
-        )
-    if "," in value and not comma_allowed:
-        raise InputError(
-            f"{what} '{value}' has a comma: etcd's list of allowed common names would read two names in it"
-        )
-    if value != value.strip() or not value.isprintable():
-        raise InputError(f"{what} {value!r} has a space at its edge or a character that can't be printed: take it out")
-    return value
-
-
-def checked_dns_name(value: str, what: str) -> str:
-    """The DNS name as it is, or InputError where RFC 5280 does not take it as a subject alternative name."""
-    if _ONLY_NUMBERS.fullmatch(value) or ":" in value:
-        raise InputError(f"{what}: '{value}' in dns_names is no DNS name: an IP address belongs to ip_addresses")
-    if len(value) > 253 or not _DNS_NAME.fullmatch(value) or value.rsplit(".", 1)[-1].isdigit():
-        raise InputError(
-            f"{what}: '{value}' in dns_names is no DNS name: letters, digits, inner hyphens and dots, labels of 1 to 63"
-            " characters, 253 in all (an internationalized name in its xn-- form)"
-        )
-    return value
-
-
 def checked_ip_address(value: str, what: str) -> str:
     """The IP address in its one canonical form, or InputError."""
     try:
@@ -175,19 +147,20 @@ def checked_ip_address(value: str, what: str) -> str:
         ) from None
 
 
+def _dns_name(value: str, what: str) -> str:
+    if _ONLY_NUMBERS.fullmatch(value) or ":" in value:
+        raise InputError(f"{what}: '{value}' in dns_names is no DNS name: an IP address belongs to ip_addresses")
+    return checked_dns_name(value, f"{what}: dns_names")
+
+
 def peer_profile(
     name: str, common_name: str, dns_names: t.Sequence[str], ip_addresses: t.Sequence[str], key_type: str
 ) -> PeerProfile:
     """The wanted certificate of a member from the user's values, checked; names given twice count once."""
-    if not _MEMBER_NAME.fullmatch(name):
-        raise InputError(
-            f"member name {name!r} can't be used: it becomes a file name, so 1 to 200 letters, digits and any of _ ."
-            f" @ + -,"
-            " beginning with a letter, digit or _"
-        )
+    checked_member_name(name, "member name")
     what = f"member {name}"
     addresses = tuple(dict.fromkeys(checked_ip_address(value, what) for value in ip_addresses))
-    names = tuple({value.lower(): value for value in (checked_dns_name(value, what) for value in dns_names)}.values())
+    names = tuple({value.lower(): value for value in (_dns_name(value, what) for value in dns_names)}.values())
     if not addresses and not names:
         # etcd skips the address check for a certificate without any SAN: such a one must never exist.
         raise InputError(f"{what} has neither dns_names nor ip_addresses: give the address that the other members dial")
@@ -205,13 +178,18 @@ def checked_profiles(profiles: t.Sequence[PeerProfile], issuer_common_name: str 
                 f"two members have the name {profile.name}: give each a name of its own", member=profile.name
             )
         seen.add(profile.name)
-        if profile.common_name == issuer_common_name:
-            raise InputError(
-                f"member {profile.name}: common name '{profile.common_name}' is the CA's own: the certificate would"
-                f" look"
-                " self-signed, choose another",
-                member=profile.name,
-            )
+        if issuer_common_name is not None:
+            refuse_name_of_authority(profile.name, profile.common_name, issuer_common_name)
+
+
+def refuse_name_of_authority(name: str, common_name: str, issuer_common_name: str) -> None:
+    """InputError where a member has the CA's common name."""
+    if common_name == issuer_common_name:
+        raise InputError(
+            f"member {name}: common name '{common_name}' is the CA's own: the certificate would look self-signed, "
+            "choose another",
+            member=name,
+        )
 
 
 def why_names_forbidden(
@@ -232,23 +210,27 @@ def why_names_forbidden(
     )
 
 
-def renewal_rules(validity_days: int, renew_before_days: int, backdate_minutes: int) -> RenewalRules:
-    """The rules from the user's values, checked against each other."""
-    check_range("validity_days", validity_days, 1, 36500)
-    check_range("backdate_minutes", backdate_minutes, 0, 1440)
-    check_range("renew_before_days", renew_before_days, 0, 36499)
+def renewal_rules(validity_days: int, renew_before_days: int, backdate_minutes: int, prefix: str = "") -> RenewalRules:
+    """The rules from the user's values, checked against each other. ``prefix``: of the options' names, in messages."""
+    check_range(f"{prefix}validity_days", validity_days, *VALIDITY_DAYS)
+    check_range(f"{prefix}backdate_minutes", backdate_minutes, *BACKDATE_MINUTES)
+    check_range(f"{prefix}renew_before_days", renew_before_days, *RENEW_BEFORE_DAYS)
     if validity_days <= renew_before_days:
         raise InputError(
-            f"validity_days ({validity_days}) must be more than renew_before_days ({renew_before_days}): else every run"
-            " would issue every certificate again"
+            f"{prefix}validity_days ({validity_days}) must be more than {prefix}renew_before_days "
+            f"({renew_before_days}): else every run would issue every certificate again"
         )
     return RenewalRules(validity_days, renew_before_days, backdate_minutes)
 
 
-def check_range(option: str, value: int, least: int, most: int) -> None:
-    """InputError where a number is out of its range."""
-    if not least <= value <= most:
-        raise InputError(f"{option} is {value}: give {least} to {most}")
+def check_authority_options(common_name: str, validity_days: int, passphrase: str | None, prefix: str = "") -> None:
+    """InputError where a CA can't be made, or opened, with these values. ``prefix``: of their names, in messages."""
+    checked_common_name(common_name, f"{prefix}common_name", of_authority=True)
+    check_range(f"{prefix}validity_days", validity_days, *VALIDITY_DAYS)
+    if passphrase is not None and not 1 <= len(passphrase.encode("utf-8")) <= MAXIMAL_PASSPHRASE_BYTES:
+        raise InputError(
+            f"{prefix}passphrase is empty or longer than {MAXIMAL_PASSPHRASE_BYTES} bytes: leave it out or change it"
+        )
 
 
 def validity(rules: RenewalRules, issuer: IssuerFacts | None, now: datetime) -> tuple[datetime, datetime]:
@@ -394,9 +376,7 @@ __all__ = (
     "PeerProfile",
     "Reason",
     "RenewalRules",
-    "check_range",
-    "checked_common_name",
-    "checked_dns_name",
+    "check_authority_options",
     "checked_ip_address",
     "checked_profiles",
     "days_left",
@@ -408,6 +388,7 @@ __all__ = (
     "needs_new_key",
     "peer_profile",
     "reasons_to_issue",
+    "refuse_name_of_authority",
     "renewal_rules",
     "validity",
     "validity_from",

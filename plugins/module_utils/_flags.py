@@ -141,11 +141,9 @@ def check_identity(version: Version, identity: str, member_name: str) -> None:
         raise RefusedError(f"member {member_name} has etcd {found}: 3.4 or newer is wanted: upgrade etcd")
     if identity == "list" and not understands_list(version):
         raise RefusedError(
-            f"member {member_name} has etcd {found}, which takes one allowed common name and compares it whole: a "
-            "list would "
-            "lock every peer out; upgrade etcd to 3.5.15 or newer, or set etcd_peer_tls_identity: shared (all "
-            "members carry "
-            "one common name)"
+            f"member {member_name} has etcd {found}, which takes one allowed common name and compares it whole: a list "
+            "would lock every peer out; upgrade etcd to 3.5.15 or newer, or set etcd_peer_tls_identity: shared (all "
+            "members carry one common name)"
         )
 
 
@@ -201,7 +199,9 @@ def etcd_flags(member: Member, members: t.Sequence[Member], settings: FlagSettin
     wrong = why_not_started({**dict(flags), **by_variable})
     if wrong is not None:
         flag, wanted = wrong
-        told = f"{UNIT_SETTINGS}: {variable_of(flag)}" if flag in by_variable else f"etcd_peer_tls_extra_flags: --{flag}"
+        told = (
+            f"{UNIT_SETTINGS}: {variable_of(flag)}" if flag in by_variable else f"etcd_peer_tls_extra_flags: --{flag}"
+        )
         value = {**dict(flags), **by_variable}.get(flag, "")
         raise InputError(f"{told}={value} is refused: etcd would not run with it: {wanted}")
     return flags
@@ -213,9 +213,8 @@ def _check_client_files(settings: FlagSettings) -> None:
     if any(files) and not all(files):
         raise InputError(
             "etcd_peer_tls_client_ca_file, etcd_peer_tls_client_cert_file and etcd_peer_tls_client_key_file belong "
-            "together: set "
-            "all three (a pair that this CA signed for serverAuth and clientAuth), or none for the peer CA and "
-            "certificate"
+            "together: set all three (a pair that this CA signed for serverAuth and clientAuth), or none for the peer "
+            "CA and certificate"
         )
 
 

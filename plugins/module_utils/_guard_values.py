@@ -58,6 +58,8 @@ class Question:
     ca_certificate: str | None = None
     # The CA in use, given or in its folder, with its parents; None where there is none, or it can't be read.
     authority: str | None = None
+    # Why the CA in its folder, or the one to be made there, can't be used; empty where nothing is known against it.
+    authority_problem: str = ""
     # Why a CA that this run makes would be lost with the controller; empty where it would not.
     new_authority_lost_because: str = ""
     flag_settings: FlagSettings | None = None

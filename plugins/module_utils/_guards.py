@@ -13,7 +13,6 @@ Note that this module util is PRIVATE to the collection. It can have breaking ch
 from __future__ import annotations
 
 import datetime
-import re
 import typing as t
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._authority_chain import read_chain
@@ -41,8 +40,10 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._guards_foreign imp
 from ansible_collections.ringfence.etcd.plugins.module_utils._guards_going_on import GOING_ON_GUARDS
 from ansible_collections.ringfence.etcd.plugins.module_utils._guards_membership import MEMBERSHIP_GUARDS
 from ansible_collections.ringfence.etcd.plugins.module_utils._guards_running import RUNNING_GUARDS, live_warnings
+from ansible_collections.ringfence.etcd.plugins.module_utils._input_rules import (
+    why_no_archive,
+)
 
-_SHA256 = re.compile(r"[0-9A-Fa-f]{64}")
 # New certificates begin an hour before they are made: a clock that is behind by less takes them for valid.
 _CLOCK_TOLERANCE = datetime.timedelta(minutes=30)
 
@@ -61,13 +62,9 @@ def refuse_untried_program(cluster: Cluster) -> t.Iterator[Refusal]:
 def refuse_archive_without_sum(cluster: Cluster) -> t.Iterator[Refusal]:
     """What is fetched and run as a service is known by its sum."""
     question = cluster.question
-    if question.install == "archive" and not (question.archive and _SHA256.fullmatch(question.archive_sha256)):
-        yield Refusal(
-            "archive",
-            "etcd_peer_tls_install is archive, which needs etcd_peer_tls_archive (a path or URL, found "
-            f"{question.archive or 'none'}) and etcd_peer_tls_archive_sha256 (64 hexadecimal digits, found "
-            f"{question.archive_sha256 or 'none'})",
-        )
+    lacking = why_no_archive(question.archive, question.archive_sha256) if question.install == "archive" else None
+    if lacking is not None:
+        yield Refusal("archive", lacking)
 
 
 def refuse_missing_binary(cluster: Cluster) -> t.Iterator[Refusal]:
@@ -206,8 +203,7 @@ def refuse_split_trust(cluster: Cluster) -> t.Iterator[Refusal]:
         yield Refusal(
             "trust_differs",
             f"cluster {cluster.question.cluster_name}: the members trust no CA in common ({each}): put the right "
-            "ca.crt back on "
-            "the member that differs, then run again",
+            "ca.crt back on the member that differs, then run again",
         )
 
 
@@ -240,6 +236,12 @@ def refuse_forbidden_names(cluster: Cluster) -> t.Iterator[Refusal]:
             yield Refusal("name_constraints", why)
 
 
+def refuse_unusable_authority(cluster: Cluster) -> t.Iterator[Refusal]:
+    """What the module that makes or checks the CA would say later, when etcd may have been installed."""
+    if cluster.question.authority_problem:
+        yield Refusal("ca", cluster.question.authority_problem)
+
+
 def refuse_authority_to_be_lost(cluster: Cluster) -> t.Iterator[Refusal]:
     """A CA is not made where it would be gone with the job: nothing could ever be renewed."""
     because = cluster.question.new_authority_lost_because
@@ -252,9 +254,8 @@ def why_no_new_authority(cluster: Cluster) -> str | None:
     missing = cluster.not_inspected()
     if missing:
         return (
-            f"{', '.join(missing)} can't be seen in this run (--limit, serial, unreachable or failed) and may trust "
-            "a CA "
-            "already: run once over all members"
+            f"{', '.join(missing)} can't be seen in this run (--limit, serial, unreachable or failed) and may trust a "
+            "CA already: run once over all members"
         )
     for member, info in cluster.inspected():
         authority = ((info.get("credentials") or {}).get("ca")) or {}
@@ -275,9 +276,8 @@ def refuse_unsaid_cluster_of_one(cluster: Cluster) -> t.Iterator[Refusal]:
                 "cluster_of_one",
                 f"cluster {cluster.question.cluster_name}: the inventory gives one member, {member.name}, and a "
                 "cluster of one is formed only where that was said: set etcd_peer_tls_member_count to 1, or to the "
-                "number that "
-                "is meant (a slice of a job and a disabled host look like this too), or list the members in "
-                "etcd_peer_tls_members",
+                "number that is meant (a slice of a job and a disabled host look like this too), or list the members "
+                "in etcd_peer_tls_members",
             )
 
 
@@ -290,9 +290,8 @@ def refuse_first_start_in_batches(cluster: Cluster) -> t.Iterator[Refusal]:
         yield Refusal(
             "first_start_in_batches",
             f"cluster {cluster.question.cluster_name}: the first start needs {cluster.quorum()} of "
-            f"{len(cluster.members)} members in "
-            f"one batch, and {', '.join(later)} is not in this one: take serial out of the play (or reach the "
-            "missing hosts)",
+            f"{len(cluster.members)} members in one batch, and {', '.join(later)} is not in this one: take serial out "
+            "of the play (or reach the missing hosts)",
         )
 
 
@@ -309,6 +308,7 @@ _GUARDS: tuple[t.Callable[[Cluster], t.Iterator[Refusal]], ...] = (
     refuse_split_trust,
     refuse_other_authority,
     refuse_forbidden_names,
+    refuse_unusable_authority,
     refuse_authority_to_be_lost,
     *FOREIGN_GUARDS,
     *RUNNING_GUARDS,

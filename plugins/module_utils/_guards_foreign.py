@@ -65,8 +65,7 @@ def refuse_foreign_data(cluster: Cluster) -> t.Iterator[Refusal]:
                 yield Refusal(
                     "data_of_another_cluster",
                     f"member {member.name}: {data.get('directory')} holds an etcd member (cluster "
-                    f"{data.get('cluster_id') or 'unknown'}) "
-                    f"that this role did not deploy{_way_out_for_data(info)}",
+                    f"{data.get('cluster_id') or 'unknown'}) that this role did not deploy{_way_out_for_data(info)}",
                 )
         elif data.get("cluster_id"):
             clusters.setdefault(data["cluster_id"], []).append(member.name)
@@ -77,16 +76,14 @@ def refuse_foreign_data(cluster: Cluster) -> t.Iterator[Refusal]:
         yield Refusal(
             "data_of_another_cluster",
             f"cluster {cluster.question.cluster_name}: the data folders are of different clusters ({each}; {where}): "
-            "move the one "
-            "that does not belong here away",
+            "move the one that does not belong here away",
         )
     for number, names in holders.items():
         if len(names) > 1:
             yield Refusal(
                 "data_copied",
-                f"members {', '.join(names)} hold the data of one and the same member {number} (a cloned host?): "
-                "empty the data "
-                "folder of the copy",
+                f"members {', '.join(names)} hold the data of one and the same member {number} (a cloned host?): empty "
+                "the data folder of the copy",
             )
 
 

@@ -157,8 +157,6 @@ def plan_issue(request: Request, authority: Authority | None, now: datetime) -> 
     )
     if authority is not None:
         _check_names(request, authority)
-    if request.directory is not None and any(member.profile.name == "ca" for member in request.members):
-        raise InputError("a member can't have the name ca in a directory: its files would be those of the CA")
     decisions = tuple(_decide(request, member, authority, now) for member in request.members)
     change = None if request.directory is None else missing_directory(request)
     parents = () if change is None else tuple(files.missing_parents(os.path.realpath(change.path)))
@@ -302,10 +300,9 @@ def _warnings(
     ]
     if limited:
         yield (
-            f"the CA {issuer.label} itself ends at {rules.iso_time(issuer.not_after)}, in"
-            f" {rules.days_left(issuer.not_after, now)} days; the certificates of {', '.join(limited)} can't last"
-            f" longer:"
-            " plan a new CA"
+            f"the CA {issuer.label} itself ends at {rules.iso_time(issuer.not_after)}, in "
+            f"{rules.days_left(issuer.not_after, now)} days; the certificates of {', '.join(limited)} can't last "
+            "longer: plan a new CA"
         )
 
 

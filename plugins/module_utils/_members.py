@@ -18,15 +18,14 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError
+from ansible_collections.ringfence.etcd.plugins.module_utils._input_rules import (
+    checked_common_name,
+    checked_dns_name,
+    checked_member_name,
+    checked_port,
+    is_dns_name,
+)
 
-# RFC 5280 appendix A.1: ub-common-name.
-COMMON_NAME_MAXIMUM_LENGTH = 64
-# RFC 1123 section 2.1: letters, digits and inner hyphens; RFC 1035 section 2.3.4: 63 octets a label, 253 characters a
-# name.
-_LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
-_DNS_NAME_MAXIMUM_LENGTH = 253
-# The member's name becomes a file name, a flag's value and a key of --initial-cluster, where "=" and "," separate.
-_MEMBER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _LOOPBACK_NAME = "localhost"
 _LOOPBACK_ADDRESSES = ("127.0.0.1", "::1")
 _LOOPBACK = {_LOOPBACK_NAME, *_LOOPBACK_ADDRESSES}
@@ -78,31 +77,26 @@ def parse_address(value: str, owner: str, option: str = "address") -> IPAddress 
         return _dns_name(text, value, owner, option)
     if "%" in text:
         raise InputError(
-            f"{owner}: {option} {value} has a zone, which a certificate can't carry: give a routable address"
+            f"{owner}: etcd_peer_tls_{option} {value} has a zone, which a certificate can't carry: give a routable "
+            "address"
         )
     if address.is_unspecified or address.is_multicast:
-        raise InputError(f"{owner}: {option} {value} is no address that other members can dial: give the host's own")
+        raise InputError(
+            f"{owner}: etcd_peer_tls_{option} {value} is no address that other members can dial: give the host's own"
+        )
     return address
-
-
-def is_dns_name(text: str) -> bool:
-    """Whether a text is a DNS name by RFC 1123; one whose last label is a number is not (a mistyped IPv4 address)."""
-    labels = text.split(".")
-    return (
-        len(text) <= _DNS_NAME_MAXIMUM_LENGTH
-        and all(_LABEL.fullmatch(label) for label in labels)
-        and not labels[-1].isdigit()
-    )
 
 
 def _dns_name(text: str, value: str, owner: str, option: str) -> str:
     name = text.lower()
     if not is_dns_name(name):
         instead = {
-            "address": "set etcd_peer_tls_address (or ansible_host) to the address that the other members dial",
+            "address": "set it (or ansible_host) to the address that the other members dial",
             "extra_sans": "give names and addresses in full, without a wildcard",
         }
-        raise InputError(f"{owner}: {option} {value!r} is no IPv4 or IPv6 address and no DNS name: {instead[option]}")
+        raise InputError(
+            f"{owner}: etcd_peer_tls_{option} {value!r} is no IPv4 or IPv6 address and no DNS name: {instead[option]}"
+        )
     return name
 
 
@@ -111,37 +105,27 @@ def _url(scheme: str, host: IPAddress | str, port: int) -> str:
     return f"{scheme}://{text}:{port}"
 
 
-def _port(value: t.Any, option: str, owner: str) -> int:
-    try:
-        port = int(value)
-    except (TypeError, ValueError):
-        port = 0
-    if not 1 <= port <= 65535:
-        raise InputError(f"{owner}: {option} is {value!r}: a port from 1 to 65535 is wanted")
-    return port
-
-
 def make_member(entry: t.Mapping[str, t.Any], settings: ClusterSettings) -> Member:
     """A member from its entry: ``name``, ``address``, and optionally ``host``, ``domain``, ``common_name``,
     ``listen_address``, ``extra_sans``, ``peer_port``, ``client_port``; InputError naming member and value.
     """
     name = str(entry.get("name") or "")
     owner = f"member {name!r} of cluster {settings.name!r}"
-    if not _MEMBER_NAME.fullmatch(name):
-        raise InputError(
-            f"{owner}: a name of letters, digits, '.', '_' and '-' is wanted, with a letter or digit first"
-        )
-    if name.lower() == "ca":
-        raise InputError(f"{owner}: a member named ca would share ca.crt and ca.key with the CA: give it another name")
+    checked_member_name(name, f"{owner}: etcd_peer_tls_name")
     address = parse_address(str(entry.get("address") or name), owner)
     listen = parse_listen_address(entry.get("listen_address"), address, owner)
     domain = entry.get("domain") if entry.get("domain") is not None else settings.domain
-    host_name = _host_name(name, str(domain or "").strip(".") or None)
+    domain = str(domain or "").strip(".") or None
+    if domain is not None:
+        checked_dns_name(domain, f"{owner}: etcd_peer_tls_domain")
+    host_name = _host_name(name, domain)
     common_name = _common_name(entry, host_name, settings, owner)
-    peer_port = _port(entry.get("peer_port") or settings.peer_port, "peer_port", owner)
-    client_port = _port(entry.get("client_port") or settings.client_port, "client_port", owner)
+    peer_port = checked_port(entry.get("peer_port") or settings.peer_port, f"{owner}: etcd_peer_tls_peer_port")
+    client_port = checked_port(entry.get("client_port") or settings.client_port, f"{owner}: etcd_peer_tls_client_port")
     if peer_port == client_port:
-        raise InputError(f"{owner}: peer_port and client_port are both {peer_port}: two different ports are wanted")
+        raise InputError(
+            f"{owner}: etcd_peer_tls_peer_port and etcd_peer_tls_client_port are both {peer_port}: two are wanted"
+        )
     dns_names, ip_addresses = _alternative_names(
         host_name, address, entry.get("extra_sans") or (), owner, settings.loopback_sans
     )
@@ -173,30 +157,19 @@ def parse_listen_address(value: t.Any, address: IPAddress | str, owner: str) -> 
             return ipaddress.ip_address(text)
         except ValueError:
             raise InputError(
-                f"{owner}: listen_address {value!r} is no IP address, and etcd listens on nothing else"
+                f"{owner}: etcd_peer_tls_listen_address {value!r} is no IP address, and etcd listens on nothing else"
             ) from None
     return ipaddress.ip_address("0.0.0.0") if isinstance(address, str) else address
 
 
 def _common_name(entry: t.Mapping[str, t.Any], host_name: str, settings: ClusterSettings, owner: str) -> str:
     if settings.identity == "shared":
-        common_name = settings.shared_common_name or f"{settings.name}.peers"
-    else:
-        common_name = str(entry.get("common_name") or host_name)
-    if len(common_name) > COMMON_NAME_MAXIMUM_LENGTH:
-        raise InputError(
-            f"{owner}: common name {common_name} has {len(common_name)} characters, X.509 allows "
-            f"{COMMON_NAME_MAXIMUM_LENGTH}: shorten the name or the domain"
-        )
-    if "," in common_name:
-        raise InputError(
-            f"{owner}: common name {common_name} has a comma, which etcd would read as two names: leave it out"
-        )
-    if not common_name.isascii() or not common_name.isprintable() or common_name != common_name.strip():
-        raise InputError(
-            f"{owner}: common name {common_name!r} has characters other than printable ASCII, or outer spaces"
-        )
-    return common_name
+        shared = settings.shared_common_name or f"{settings.name}.peers"
+        return checked_common_name(shared, f"{owner}: etcd_peer_tls_shared_common_name")
+    if entry.get("common_name"):
+        return checked_common_name(str(entry["common_name"]), f"{owner}: etcd_peer_tls_common_name")
+    what = "etcd_peer_tls_name" if host_name == entry.get("name") else "etcd_peer_tls_name with etcd_peer_tls_domain"
+    return checked_common_name(host_name, f"{owner}: common name ({what})")
 
 
 def _alternative_names(
@@ -206,10 +179,14 @@ def _alternative_names(
     names: list[str] = [host_name.lower()] if is_dns_name(host_name.lower()) else []
     addresses: list[str] = []
     if isinstance(extra, str):
-        raise InputError(f"{owner}: extra_sans is the text {extra!r}: a list of DNS names and IP addresses is wanted")
+        raise InputError(
+            f"{owner}: etcd_peer_tls_extra_sans is the text {extra!r}: a list of DNS names and IP addresses is wanted"
+        )
     strange = next((item for item in extra if not isinstance(item, str)), None)
     if strange is not None or None in extra:
-        raise InputError(f"{owner}: extra_sans has {strange!r}: a list of DNS names and IP addresses is wanted")
+        raise InputError(
+            f"{owner}: etcd_peer_tls_extra_sans has {strange!r}: a list of DNS names and IP addresses is wanted"
+        )
     own_loopback = [_LOOPBACK_NAME] if loopback else []
     for value in (address, *(parse_address(item, owner, "extra_sans") for item in extra), *own_loopback):
         if isinstance(value, str):
@@ -230,9 +207,8 @@ def make_members(entries: t.Sequence[t.Mapping[str, t.Any]], settings: ClusterSe
     """All members of a cluster in the order that every node uses; InputError where two collide or there is none."""
     if not entries:
         raise InputError(
-            f"cluster {settings.name!r} has no members: the inventory group is empty or does not exist: put the "
-            "hosts in it, "
-            "name another group with etcd_peer_tls_group, or list the members in etcd_peer_tls_members"
+            f"cluster {settings.name!r} has no members: the inventory group is empty or does not exist: put the hosts "
+            "in it, name another group with etcd_peer_tls_group, or list the members in etcd_peer_tls_members"
         )
     members = sorted((make_member(entry, settings) for entry in entries), key=lambda member: natural_key(member.name))
     _refuse_twice(members, settings, "name", lambda member: member.name.lower())
@@ -290,16 +266,13 @@ def _refuse_twice(
         if other is not member:
             raise InputError(
                 f"cluster {settings.name!r}: members {other.name} (host {other.host}) and {member.name} (host "
-                f"{member.host}) "
-                f"have the same {what} {value}: give each its own"
+                f"{member.host}) have the same {what} {value}: give each its own"
             )
 
 
 __all__ = (
-    "COMMON_NAME_MAXIMUM_LENGTH",
     "ClusterSettings",
     "Member",
-    "is_dns_name",
     "make_member",
     "make_members",
     "names_of_others",

@@ -15,7 +15,6 @@ import contextlib
 import dataclasses
 import datetime
 import os
-import re
 import typing as t
 from dataclasses import dataclass, field
 
@@ -51,6 +50,10 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._files import (
     remove_leftover,
     uid_of,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._input_rules import (
+    checked_member_name,
+    checked_path,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._pem import CERTIFICATE_LABEL, is_read_by_all, pem_text
 from ansible_collections.ringfence.etcd.plugins.module_utils._tls_check import (
     Material,
@@ -69,9 +72,6 @@ CA, CERTIFICATE, PRIVATE_KEY = "ca", "certificate", "private_key"
 FILES = (CA, PRIVATE_KEY, CERTIFICATE)
 _TITLES = {CA: "trust bundle", PRIVATE_KEY: "private key", CERTIFICATE: "certificate"}
 _ARGUMENTS = {CA: "ca_content", PRIVATE_KEY: "private_key_content", CERTIFICATE: "certificate_content"}
-
-# A file name in the folder, with room for ".crt" and ".ringfence-new" and no way out of the folder.
-_NAME = re.compile(r"[^\s/.\x00-\x1f\x7f][^/\x00-\x1f\x7f]{0,199}")
 
 
 @dataclass(frozen=True)
@@ -194,13 +194,8 @@ def apply_credentials(plan: Plan) -> dict[str, str]:
 
 
 def _check_input(request: Request) -> None:
-    if not os.path.isabs(request.directory):
-        raise InputError(f"directory: {request.directory} is not an absolute path: write it from / on")
-    if not _NAME.fullmatch(request.name) or request.name == "ca":
-        raise InputError(
-            f"name: {request.name!r} can't be a file's name beside ca.crt: no slash, no control character, no dot or"
-            " space in front, at most 200 characters, and not ca"
-        )
+    checked_path(request.directory, "directory")
+    checked_member_name(request.name, "name:")
     if not request.check_mode and request.pending:
         raise InputError(
             f"pending: {', '.join(sorted(request.pending))} stands for content that is not there yet, which only check"

@@ -12,19 +12,23 @@ from __future__ import annotations
 import datetime
 import os
 import pwd
-import re
 import socket
 import ssl
 import typing as t
 
 from ansible_collections.ringfence.etcd.plugins.module_utils import _trial
 from ansible_collections.ringfence.etcd.plugins.module_utils._der import certificate_facts, iso_time, read_certificates
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import FileError, InputError, RingfenceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._errors import FileError, RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd_told import told_by_unit
 from ansible_collections.ringfence.etcd.plugins.module_utils._files import describe, owner_name, read_file
 from ansible_collections.ringfence.etcd.plugins.module_utils._folder_users import folder_identity, folder_users
 from ansible_collections.ringfence.etcd.plugins.module_utils._formed import marker_facts
 from ansible_collections.ringfence.etcd.plugins.module_utils._in_the_way import InTheWay, Wanted, in_the_way
+from ansible_collections.ringfence.etcd.plugins.module_utils._input_rules import (
+    checked_member_name,
+    checked_path,
+    checked_unit_name,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._live import Entrance, entrance_of, running_version
 from ansible_collections.ringfence.etcd.plugins.module_utils._next_start import (
     UNIT_FOLDERS,
@@ -112,12 +116,10 @@ def peer_info(
         ("unit_directory", unit_directory),
         ("wal_dir", wal_dir),
     ):
-        if path is not None and not os.path.isabs(path):
-            raise InputError(f"{option}: {path} is not an absolute path: write it from / on")
-    if not name or "/" in name or "\0" in name:
-        raise InputError(f"name: {name!r} can't be a file's name: give the member's name, without a slash")
-    if not re.fullmatch(r"[A-Za-z0-9:_.\\@-]+\.service", unit):
-        raise InputError(f"unit: {unit!r} is no service's name: write it like etcd.service")
+        if path is not None:
+            checked_path(path, option)
+    checked_member_name(name, "name:")
+    checked_unit_name(unit, "unit")
     now = now or datetime.datetime.now(datetime.timezone.utc)
     service, other = _service_facts(unit, unit_directory)
     settings = service["unit"]["settings"]

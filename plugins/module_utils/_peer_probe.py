@@ -50,6 +50,10 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._host_due import (
     unit_overrides,
     unit_problem,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._input_rules import (
+    PROBE_SECONDS,
+    check_range,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._live import NOT_ASKED, Entrance, entrance_of, live_facts
 from ansible_collections.ringfence.etcd.plugins.module_utils._peer_info import files_facts, peer_info
 from ansible_collections.ringfence.etcd.plugins.module_utils._service import WantedUnit
@@ -270,10 +274,7 @@ def probe_node(
 ) -> dict[str, t.Any]:
     """The whole answer of ``etcd_peer_probe`` from its options."""
     timeout_seconds: float = params["timeout_seconds"]
-    if not 0.5 <= timeout_seconds <= 60.0:
-        raise InputError(
-            f"timeout_seconds: {timeout_seconds:g} is not between 0.5 and 60: give the seconds for one call"
-        )
+    check_range("timeout_seconds", timeout_seconds, *PROBE_SECONDS)
     members = [target_of(str(given.get("name")), str(given.get("peer_url"))) for given in params["targets"]]
     names = [member.name for member in members]
     if params["name"] not in names:

@@ -23,7 +23,7 @@ import zlib
 from dataclasses import dataclass
 
 from ansible_collections.ringfence.etcd.plugins.module_utils import _trial
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import FileError, InputError, RingfenceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._errors import FileError, RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._files import (
     WantedDirectory,
     apply_changes,
@@ -33,6 +33,9 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._files import (
     put_in_place,
     staged_path,
     write_program,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._input_rules import (
+    checked_program_path,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._unit import exec_command
 
@@ -253,8 +256,7 @@ def _tried(stream: t.IO[bytes], name: str, place: Place, unit_content: str | Non
 
 def check_place(place: Place) -> None:
     """FileError where a program can't be put: what is there is no program of etcd's, but something of the user's."""
-    if not os.path.isabs(place.binary) or os.path.basename(place.binary) in ("", *PROGRAMS[:2]):
-        raise InputError(f"binary: {place.binary!r} is no path for etcd's program: write it like /usr/local/bin/etcd")
+    checked_program_path(place.binary, "binary")
     if _trial.is_mounted_noexec(place.folder):
         raise FileError(
             f"{place.folder} is on a file system that is mounted noexec: etcd can't be started from there; choose "

@@ -23,6 +23,9 @@ from ansible_collections.ringfence.etcd.plugins.module_utils import _certificate
 from ansible_collections.ringfence.etcd.plugins.module_utils import _files as files
 from ansible_collections.ringfence.etcd.plugins.module_utils import _keys as keys
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError, RefusedError, RingfenceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._input_rules import (
+    check_range,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._issue import Authority, load_authority, load_issuer
 
 if t.TYPE_CHECKING:  # pragma: no cover
@@ -49,7 +52,7 @@ def run(params: t.Mapping[str, t.Any], now: datetime, result_is_hidden: bool) ->
         return {"members": [], "common_name": None, "problem": "none was asked for", **looked}
     if not result_is_hidden:
         raise RefusedError("the strangers' private keys would be shown in the task's result: set no_log to true on it")
-    rules.check_range("validity_minutes", params["validity_minutes"], 1, 60)
+    check_range("validity_minutes", params["validity_minutes"], 1, 60)
     members = [
         rules.peer_profile(given["name"], given["common_name"], given["dns_names"], given["ip_addresses"], _KEY_TYPE)
         for given in map(_checked_member, params["members"])
@@ -100,9 +103,21 @@ def look_at_ca(params: t.Mapping[str, t.Any], now: datetime) -> dict[str, t.Any]
         plan = ca.plan_ca(wanted, now)
     except RingfenceError as exc:
         code = rules.MISSING if exc.details.get("is_missing") else exc.problem
-        return {"certificate": None, "due": [{"code": code, "text": str(exc)}]}
+        due = [{"code": code, "text": str(exc)}]
+        if code == rules.MISSING:
+            due += _why_none_is_made(wanted.passphrase)
+        return {"certificate": None, "due": due}
     # A plan that makes none, as create is False, has the certificate of the one that is there.
     return {"certificate": plan.bundle, "due": [reason.as_dict() for reason in plan.reasons]}
+
+
+def _why_none_is_made(passphrase: str | None) -> list[dict[str, str]]:
+    """What stands against a CA that is missing, so that it is told before etcd is installed."""
+    try:
+        ca.check_new_passphrase(passphrase, "passphrase (etcd_peer_tls_ca_passphrase)")
+    except InputError as exc:
+        return [{"code": exc.problem, "text": str(exc)}]
+    return []
 
 
 def _checked_member(given: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any]:

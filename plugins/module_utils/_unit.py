@@ -101,6 +101,9 @@ _FILE_FLAGS = (
 )
 _SKIP_SAN_FLAGS = ("peer-skip-client-san-verification", "experimental-peer-skip-client-san-verification")
 
+# Of a service's unit, in the order in which it is rendered.
+SECTIONS = ("Unit", "Service", "Install")
+
 
 class Reason(t.TypedDict):
     """Why something is so: a code for machines, a line for people."""
@@ -548,6 +551,30 @@ def _warnings(flags: t.Mapping[str, str]) -> list[Reason]:
     return found
 
 
+# Rendering -----------------------------------------------------------------------------------------------------------
+
+
+def check_rendered(text: str, arguments: list[str]) -> None:
+    """InputError where a rendered unit is not of its three sections, or starts etcd with other arguments."""
+    sections = parse_unit(text)
+    if tuple(sections) != SECTIONS:
+        raise InputError(
+            f"the rendered unit has the sections {', '.join(sections) or 'none'}: {', '.join(SECTIONS)} are wanted"
+        )
+    commands = [value for key, value in sections["Service"] if key == "ExecStart"]
+    if len(commands) != 1:
+        raise InputError(
+            f"the rendered unit has {len(commands)} lines ExecStart=: one is wanted; leave it out of the extra settings"
+        )
+    found = exec_arguments(commands[0])[1:]
+    if found != arguments:
+        wrong = [item for item in found if item not in arguments] or ["another order"]
+        lacking = [item for item in arguments if item not in found] or ["none"]
+        raise InputError(
+            f"the rendered unit would start etcd with other arguments: {wrong[0]} is wrong, {lacking[0]} is lacking"
+        )
+
+
 # The seal -----------------------------------------------------------------------------------------------------------
 
 
@@ -597,9 +624,11 @@ def seal_is_valid(text: str) -> bool:
 
 __all__ = (
     "SEAL_VARIABLE",
+    "SECTIONS",
     "TOLD_TWICE",
     "Deployed",
     "Reason",
+    "check_rendered",
     "deployed_from_arguments",
     "deployed_from_text",
     "environment_files",

@@ -120,8 +120,11 @@ options:
         host to host. A member that is not named has O(settings).
     type: dict
   settings_variable:
-    description: In place of O(own_settings), the name of the variable under which each host has registered the result
-      of M(ringfence.etcd.etcd_settings).
+    description:
+      - In place of O(own_settings), the name of the variable under which each host has registered the result of
+        M(ringfence.etcd.etcd_settings).
+      - A member whose own settings were refused there is a refusal of the whole cluster; else the others would go on
+        without it, as if the user had left it out.
     type: str
   key_type:
     description: The kind of key that the members ought to have.

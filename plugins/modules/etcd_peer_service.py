@@ -297,7 +297,6 @@ details:
   type: dict
 """
 
-import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
@@ -314,6 +313,13 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._etcd_api import (
     Client,
     check_url,
     client_of,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._input_rules import (
+    TIMEOUT_SECONDS,
+    WAIT_SECONDS,
+    check_range,
+    checked_path,
+    checked_unit_name,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import require_systemd
 from ansible_collections.ringfence.etcd.plugins.module_utils._unit import Reason
@@ -353,15 +359,12 @@ REQUIRED_IF = [
 
 def check_arguments(params: t.Mapping[str, t.Any]) -> None:
     """What the argument spec can't say."""
-    unit = params["unit"]
-    if "/" in unit or not unit.endswith(".service") or len(unit) == len(".service") or unit.startswith("-"):
-        raise InputError(f"unit: {unit!r} must be the name of a service, such as etcd.service", unit=unit)
+    checked_unit_name(params["unit"], "unit")
     for option in ("unit_directory", "data_dir", "directory"):
-        if params[option] is not None and not os.path.isabs(params[option]):
-            raise InputError(f"{option}: {params[option]!r} must be an absolute path")
-    for option, least in (("timeout_seconds", 1), ("wait_seconds", 0)):
-        if not least <= params[option] <= 86400:
-            raise InputError(f"{option}: {params[option]} must be between {least} and 86400")
+        if params[option] is not None:
+            checked_path(params[option], option)
+    check_range("timeout_seconds", params["timeout_seconds"], *TIMEOUT_SECONDS)
+    check_range("wait_seconds", params["wait_seconds"], *WAIT_SECONDS)
 
 
 def cluster_of(params: t.Mapping[str, t.Any]) -> _restart.Cluster:

@@ -142,7 +142,6 @@ details:
 """
 
 import os
-import re
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
@@ -155,8 +154,13 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._errors import (
     fail_with,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._files import os_error
-
-_SHA256 = re.compile(r"[0-9A-Fa-f]{64}")
+from ansible_collections.ringfence.etcd.plugins.module_utils._input_rules import (
+    TIMEOUT_SECONDS,
+    check_range,
+    is_sha256,
+    is_url,
+    shown_url,
+)
 
 
 def argument_spec() -> dict[str, t.Any]:
@@ -173,16 +177,11 @@ def argument_spec() -> dict[str, t.Any]:
 REQUIRED_IF = [("state", "staged", ["archive", "sha256"])]
 
 
-def is_url(archive: str) -> bool:
-    return re.match(r"(?:https?|ftp)://", archive, re.IGNORECASE) is not None
-
-
 def check_arguments(params: t.Mapping[str, t.Any]) -> None:
     """What the argument spec can't say."""
-    if not _SHA256.fullmatch(params["sha256"]):
+    if not is_sha256(params["sha256"]):
         raise InputError(f"sha256: {params['sha256']!r} is no SHA-256: 64 hexadecimal digits are needed")
-    if not 1 <= params["timeout_seconds"] <= 86400:
-        raise InputError(f"timeout_seconds: {params['timeout_seconds']} must be between 1 and 86400")
+    check_range("timeout_seconds", params["timeout_seconds"], *TIMEOUT_SECONDS)
 
 
 def fetched(module: AnsibleModule, url: str) -> str:
@@ -200,11 +199,6 @@ def fetched(module: AnsibleModule, url: str) -> str:
     except OSError as exc:
         raise os_error("fetch", shown, exc) from exc
     return path
-
-
-def shown_url(url: str) -> str:
-    """A URL without the user and password in it, and without a query, which may be a token."""
-    return re.sub(r"^([a-zA-Z]+://)[^/@]*@", r"\1", url).partition("?")[0]
 
 
 def run(module: AnsibleModule) -> tuple[dict[str, t.Any], tuple[str, ...]]:

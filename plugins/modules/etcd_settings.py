@@ -19,6 +19,8 @@ description:
     and sets nothing by itself. A host whose facts have names of the role's variables is refused.
   - Each member's settings are those of its own host, whether they stand in the inventory, in the play, in files of
     variables, in the role's call or on the command line, also for hosts that are not in this run.
+  - Every rule about what may be set is asked here, before anything is touched, by the functions that the modules ask
+    later. A variable that begins with C(etcd_peer_tls_) and is none of the role's is refused, with the nearest name.
   - Values are taken as surveys, command lines and vaults give them. An empty answer is the default, C("true") is true,
     a list may be a text with commas or lines, a dictionary a text in JSON.
   - Runs on the controller, inside the role only. No host is spoken to.
@@ -29,6 +31,12 @@ options:
         would leave them in temporary files. A secret of the user's counts in any case.
     type: bool
     default: true
+  proof_only:
+    description:
+      - Whether the cluster is going to be proved, and not deployed. Then only what the entry point C(verify) of the
+        role takes is checked.
+    type: bool
+    default: false
   secrets:
     description:
       - Whether to give the passphrase and the private key of the CA, and nothing else. Use C(no_log) with it.
@@ -55,8 +63,7 @@ coordinator:
   returned: without O(secrets)
   sample: etcd-1
 flag_settings:
-  description:
-    - What this host's unit is made of, as P(ringfence.etcd.etcd_arguments#filter) takes it.
+  description: The settings of a member's command line, as P(ringfence.etcd.etcd_arguments#filter) takes them.
   type: dict
   returned: without O(secrets)
 has_secrets:

@@ -68,24 +68,6 @@ def flag_settings_from(value: t.Mapping[str, t.Any]) -> FlagSettings:
     return FlagSettings(**given)
 
 
-def role_flag_settings(settings: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """The settings of the command line, out of those of the role: what the unit's flags are made of, by host."""
-    return {
-        "cluster_name": settings["cluster_name"],
-        "data_dir": settings["data_dir"],
-        "credentials_directory": settings["directory"],
-        "identity": settings["identity"],
-        "client_tls": settings["client_tls"],
-        "client_ca_file": settings["client_ca_file"],
-        "client_cert_file": settings["client_cert_file"],
-        "client_key_file": settings["client_key_file"],
-        "listen_loopback": settings["listen_loopback"],
-        "min_tls_version": settings["min_version"],
-        "extra_flags": settings["extra_flags"],
-        "unit_settings": settings["extra_unit_settings"],
-    }
-
-
 def call(function: t.Callable[..., t.Any], *args: t.Any, **kwargs: t.Any) -> t.Any:
     """What a function of the pure layers gives; its one-line error as a filter's error."""
     try:
@@ -94,4 +76,4 @@ def call(function: t.Callable[..., t.Any], *args: t.Any, **kwargs: t.Any) -> t.A
         raise AnsibleFilterError(str(exc)) from exc
 
 
-__all__ = ("call", "flag_settings_from", "member_as_dict", "member_from", "plain", "role_flag_settings")
+__all__ = ("call", "flag_settings_from", "member_as_dict", "member_from", "plain")

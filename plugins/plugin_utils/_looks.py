@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError
 from ansible_collections.ringfence.etcd.plugins.modules import etcd_peer_info, etcd_peer_probe
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._answers import (
     ADVICE,
@@ -76,6 +77,27 @@ def folders_of_others(
     return found
 
 
+def refused_settings(
+    task_vars: t.Mapping[str, t.Any], members: t.Sequence[t.Mapping[str, t.Any]], variable: str
+) -> list[str]:
+    """Why hosts of members that were in this play are no more: their own settings, each reason once.
+
+    ``variable``: what ``etcd_settings`` was registered as. The others would go on without such a member, as if the user
+    had left it out.
+    """
+    everybody = set(plain(task_vars.get("ansible_play_hosts_all", ())))
+    gone = everybody - set(plain(task_vars.get("ansible_play_batch", ())))
+    reasons: dict[str, list[str]] = {}
+    for member in members:
+        if member.get("host") in gone:
+            found = plain(task_vars["hostvars"].raw_get(member.get("host")).get(variable))
+            if isinstance(found, dict) and found.get("failed") is True and found.get("problem") == InputError.problem:
+                reasons.setdefault(one_line(found.get("msg")), []).append(plain(member.get("host")))
+    return [
+        f"{', '.join(hosts)}: {reason.partition(f'{hosts[0]}: ')[2] or reason}" for reason, hosts in reasons.items()
+    ]
+
+
 def checked_look(look: t.Any) -> dict[str, t.Any]:
     """The answer of ``etcd_peer_probe`` as far as it is documented; AnswerError, which says why, where it is none."""
     if not isinstance(look, dict):
@@ -126,4 +148,4 @@ def _blame(
         found.update(dict.fromkeys(added, why))
 
 
-__all__ = ("PROBE", "checked_look", "folders_of_others", "registered_looks", "unusable")
+__all__ = ("PROBE", "checked_look", "folders_of_others", "refused_settings", "registered_looks", "unusable")

@@ -12,6 +12,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._settings import converted, is_blank
 
 # What a host may say of its own member; an entry of the list has the same keys, and host.
 MEMBER_OPTIONS = (
@@ -40,7 +41,12 @@ def checked_entry(item: t.Any) -> dict[str, t.Any]:
     if not isinstance(host, str) or not host:
         raise InputError(f"etcd_peer_tls_members: {item!r} has no name: give each member one")
     entry["host"] = host
-    return entry
+    try:
+        return {
+            key: value if key == "host" or is_blank(value) else converted(key, value) for key, value in entry.items()
+        }
+    except InputError as exc:
+        raise InputError(f"etcd_peer_tls_members, entry {host}: {exc}") from None
 
 
 def completed_entry(
@@ -59,8 +65,7 @@ def completed_entry(
         elif name in said and own not in (None, "", []) and str(own) != str(complete[name]):
             raise InputError(
                 f"member {entry.get('name') or entry['host']}: etcd_peer_tls_members says {name} {complete[name]!r}, "
-                "the "
-                f"variables of host {entry['host']} say {own!r} (etcd_peer_tls_{name}): leave one of them out"
+                f"the variables of host {entry['host']} say {own!r} (etcd_peer_tls_{name}): leave one of them out"
             )
     return complete
 

@@ -34,8 +34,8 @@ _HELP = {
     "member_probed": "1 where the member's host took part in the proof, 0 where it did not.",
     "check_ok": "1 where the check is ok, 0 where it is a warning, unproved or failed; no member: whole cluster.",
     "pairs": (
-        "Members that the member from dialled, by case and result."
-        " Result failed is a member that was not accepted, or a stranger that was."
+        "Members that the member from dialled, by case and result. Result failed is a member that was not accepted, or "
+        "a stranger that was."
     ),
     "certificate_expiry_timestamp_seconds": "Not after of the member's deployed peer certificate, as Unix time.",
     "certificate_remaining_seconds": "Time from the proof to not after of the member's deployed peer certificate.",

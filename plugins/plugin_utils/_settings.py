@@ -11,6 +11,7 @@ Note that this plugin util is PRIVATE to the collection. It can have breaking ch
 
 from __future__ import annotations
 
+import difflib
 import json
 import pathlib
 import typing as t
@@ -18,8 +19,8 @@ import typing as t
 from ansible.module_utils.common import validation
 from ansible.module_utils.common.yaml import yaml_load
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError
+from ansible_collections.ringfence.etcd.plugins.module_utils._preflight import PREFIX
 
-PREFIX = "etcd_peer_tls_"
 # These never stand in a result, a message or a log.
 SECRETS = ("api_password", "ca_passphrase", "ca_private_key")
 
@@ -34,19 +35,42 @@ _TYPE_NAMES = {
     "str": "a text",
 }
 
+# Names with our prefix that are no option of the role: what the playbooks take, and what the role registers.
+_NAMES_BESIDE = ("etcd_peer_tls_hosts", "etcd_peer_tls_proof")
+
 Option = t.Mapping[str, t.Any]
 
 
-def _read_options() -> dict[str, Option]:
+def _read_options() -> dict[str, dict[str, Option]]:
     specs = yaml_load(_SPECS_PATH.read_text(encoding="utf-8"))["argument_specs"]
-    options: dict[str, Option] = {}
-    for entry_point in specs.values():
-        options.update({name[len(PREFIX) :]: option for name, option in entry_point["options"].items()})
-    return options
+    return {
+        entry_point: {name[len(PREFIX) :]: option for name, option in spec["options"].items()}
+        for entry_point, spec in specs.items()
+    }
 
 
 # Once, when Ansible imports the action, before it starts a process for each host and task.
-OPTIONS = _read_options()
+OPTIONS_OF = _read_options()
+OPTIONS: dict[str, Option] = {name: option for options in OPTIONS_OF.values() for name, option in options.items()}
+_KNOWN_NAMES = frozenset(PREFIX + name for name in OPTIONS) | frozenset(_NAMES_BESIDE)
+
+
+def check_names(names: t.Iterable[str]) -> None:
+    """InputError where one of a host's variables has our prefix and is none of ours, with the nearest name of ours.
+
+    Most are mistyped: what was meant would not be done, and nobody would notice.
+    """
+    unknown = sorted({str(name) for name in names if name.startswith(PREFIX)} - _KNOWN_NAMES)
+    if unknown:
+        raise InputError(" ".join(map(_unknown_name, unknown)))
+
+
+def _unknown_name(name: str) -> str:
+    # Without the prefix, which would make any two of them alike.
+    known = sorted(one[len(PREFIX) :] for one in _KNOWN_NAMES)
+    near = difflib.get_close_matches(name[len(PREFIX) :], known, n=1)
+    hint = f"did you mean {PREFIX}{near[0]}?" if near else f"give it a name that does not begin with {PREFIX}."
+    return f"{name[:100]} is no variable of this role: {hint}"
 
 
 def is_blank(value: t.Any) -> bool:
@@ -139,4 +163,4 @@ _CONVERTERS: dict[str, t.Callable[[t.Any], t.Any]] = {
     "str": _text,
 }
 
-__all__ = ("OPTIONS", "PREFIX", "SECRETS", "converted", "is_blank")
+__all__ = ("OPTIONS", "OPTIONS_OF", "PREFIX", "SECRETS", "check_names", "converted", "is_blank")

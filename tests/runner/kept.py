@@ -22,8 +22,9 @@ from runner.places import CHECKOUT, Places, checkout_files
 
 EVERYTHING = ("",)
 TOOLS = ("pyproject.toml", "tests/requirements/", "tests/run", "tests/runner/")
-UNIT = (*TOOLS, "plugins/", "meta/", "galaxy.yml", "tests/config.yml", "tests/unit/", "roles/", "docs/")
-INTEGRATION = (*UNIT, "tests/integration/", "tests/lab/", "playbooks/")
+_SHOWN = ("README.md", "docs/", "examples/", "playbooks/")
+UNIT = (*TOOLS, *_SHOWN, "plugins/", "meta/", "galaxy.yml", "tests/config.yml", "tests/unit/", "roles/")
+INTEGRATION = (*UNIT, "tests/integration/", "tests/lab/")
 LAB = (*TOOLS, "plugins/", "meta/", "galaxy.yml", "roles/", "playbooks/", "tests/lab/", "tests/newcomer/")
 BROWSER = (*TOOLS, "plugins/", "tests/browser/", "tests/unit/plugins/plugin_utils/")
 FAULTS = (*LAB, "tests/unit/")

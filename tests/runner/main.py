@@ -15,6 +15,7 @@ import signal
 import sys
 
 from runner import results, schedule, trees
+from runner.build import build
 from runner.cores import CORES
 from runner.kept import Kept
 from runner.machine import MachineError, Python, need_command, whole_pythons
@@ -61,6 +62,8 @@ def main(arguments: list[str]) -> int:
         return 0
     signal.signal(signal.SIGTERM, _stop)
     atexit.register(schedule.end_all)
+    if options.target == "build":
+        return build(places)
     try:
         need_command("git", "git")
         pythons = _pythons(trees_too=not options.list)

@@ -18,11 +18,12 @@ from ringfence_lab import demo
 from ringfence_lab.errors import LabError
 
 from runner import kept
+from runner.build import built
 from runner.cores import CORES, Core, usable_cores
 from runner.coverage import forget_integration, integration_data, report_coverage
 from runner.labsteps import lab_steps
 from runner.machine import MachineError, Python, need_browser, need_command
-from runner.places import CHECKOUT, Places, Venv, stage, staging_root
+from runner.places import Places, Venv, stage, staging_root
 from runner.schedule import Log, Step, StepFailed, StepSkipped
 from runner.verdicts import check_tarball, integration_targets, refuse_false_green, tests_passed
 
@@ -210,7 +211,8 @@ class Plan:
         env = self.environment(self.galaxy_venv, root)
         out = staging_root(root) / "dist"
         shutil.rmtree(out, ignore_errors=True)
-        tarball = self.build_tarball(log, self.galaxy_venv, root, out)
+        galaxy = [*self.galaxy_venv.python.enter, str(self.galaxy_venv.bin(self.places) / "ansible-galaxy")]
+        tarball = built(root, out, galaxy)
         names = check_tarball(tarball)
         settings = out / "galaxy-importer.cfg"
         settings.write_text(
@@ -401,26 +403,6 @@ class Plan:
 
         return f"{report_coverage(log, run, self.measured, combined):g} %"
 
-    # -- build -----------------------------------------------------------------------------------------------------
-
-    def build(self) -> list[Step]:
-        """The tarball, in the checkout's dist/."""
-
-        def work(log: Log) -> str:
-            root = stage(self.places, "build")
-            tarball = self.build_tarball(log, self.main_venv, root, CHECKOUT / "dist")
-            check_tarball(tarball)
-            return str(tarball)
-
-        return [Step("build", work, (f"install {self.main_venv.name}",))]
-
-    def build_tarball(self, log: Log, venv: Venv, root: pathlib.Path, out: pathlib.Path) -> pathlib.Path:
-        """Build the collection from a staged copy: the builder does not read .gitignore."""
-        out.mkdir(parents=True, exist_ok=True)
-        words = ["ansible-galaxy", "collection", "build", "--force", "--output-path", str(out)]
-        self.command(log, venv, words, root)
-        return max(out.glob("ringfence-etcd-*.tar.gz"), key=lambda path: path.stat().st_mtime)
-
     def _note_inputs(self, steps: list[Step]) -> None:
         """Tell each step what it reads. Coverage has to be measured anew when any of its two sides is."""
         measured = {"coverage: together", UNIT_MEASURED, f"integration: core {self.main.line}"}
@@ -441,7 +423,6 @@ class Plan:
             "unit": self.unit,
             "integration": lambda: [*self.integration(), *self.browser()],
             "lab-test": lambda: lab_steps(self),
-            "build": self.build,
             "coverage": self.coverage,
         }
         names = ["lint", "unit", "integration", "coverage", "lab-test"] if what == "test" else [what]
@@ -451,8 +432,7 @@ class Plan:
         venvs = dict.fromkeys([self.main_venv, self.oldest_venv, self.galaxy_venv, *self.venvs.values()])
         installs = [self.install(venv) for venv in venvs]
         steps = [step for step in installs if step.name in needed] + wanted
-        if what != "build":
-            steps += [Step(f"ansible-core {core.line}", _no_python(core)) for core in CORES if core not in self.cores]
+        steps += [Step(f"ansible-core {core.line}", _no_python(core)) for core in CORES if core not in self.cores]
         return steps
 
 

@@ -96,6 +96,53 @@ class SettingsPlay:
         (folder / "play.yml").write_text(yaml.safe_dump([playbook], sort_keys=False))
         line = [sys.executable, "-m", "ansible.cli.playbook", "-i", str(folder / "inventory.yml")]
         line += ["--vault-password-file", "password", *words, str(folder / "play.yml")]
+        self._play(line)
+        return {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
+
+    def run_each(
+        self, cases: t.Mapping[str, t.Mapping[str, t.Any]], *words: str, call: str = ""
+    ) -> dict[str, dict[str, t.Any]]:
+        """By host what the preflight gives: each host is a cluster of its own, with the variables of its case.
+
+        One play for all of them, as a start of Ansible costs more than a hundred hosts. ``call``: as in a proof.
+        """
+        self._number += 1
+        folder = self.folder / f"run-{self._number}"
+        folder.mkdir()
+        hosts = {
+            host: {"ansible_host": f"10.0.{number // 250}.{number % 250 + 1}", "etcd_peer_tls_members": [host], **given}
+            for number, (host, given) in enumerate(cases.items())
+        }
+        own = {
+            "ansible_connection": "local",
+            # Nothing can be done on a host, should one not be refused.
+            "ansible_python_interpreter": "/nonexistent",
+            "etcd_peer_tls_ca_directory": str(self.folder / "ca"),
+        }
+        (folder / "inventory.yml").write_text(yaml.safe_dump({"etcd": {"hosts": hosts, "vars": own}}))
+        role: dict[str, t.Any] = {"name": "ringfence.etcd.etcd_peer_tls", "tasks_from": "members"}
+        variables = {"__etcd_peer_tls_call": call} if call else {}
+        block = {
+            "block": [{"ansible.builtin.import_role": role, "vars": variables}],
+            "rescue": [{"ansible.builtin.meta": "noop"}],
+        }
+        found = "groups.etcd | zip(groups.etcd | map('extract', hostvars, '__etcd_peer_tls_settings'))"
+        kept = {
+            "ansible.builtin.copy": {"dest": str(folder / "found"), "content": f"{{{{ dict({found}) | to_json }}}}"},
+            "vars": {"ansible_python_interpreter": sys.executable},
+            "check_mode": False,
+        }
+        playbook = [
+            {"hosts": "etcd", "gather_facts": False, "tasks": [block]},
+            {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": [kept]},
+        ]
+        (folder / "play.yml").write_text(yaml.safe_dump(playbook, sort_keys=False))
+        line = [sys.executable, "-m", "ansible.cli.playbook", "-i", str(folder / "inventory.yml"), *words]
+        self._play([*line, str(folder / "play.yml")])
+        answer: dict[str, dict[str, t.Any]] = json.loads((folder / "found").read_text())
+        return answer
+
+    def _play(self, line: t.Sequence[str]) -> None:
         done = subprocess.run(
             line,
             capture_output=True,
@@ -107,7 +154,6 @@ class SettingsPlay:
             timeout=PLAY_SECONDS,
         )
         self.output = done.stdout + done.stderr
-        return {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
 
     def _environment(self) -> dict[str, str]:
         return {

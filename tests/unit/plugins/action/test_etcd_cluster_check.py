@@ -373,11 +373,13 @@ def test_a_ca_is_not_made_on_a_controller_that_is_thrown_away(
         monkeypatch.delenv(name, raising=False)
     hosts = {"hostvars": {"here": {"ansible_connection": "local"}, "there": {}}}
     given = {"ca": LOST, "ca_host": "localhost", **changes}
-    assert codes(run(looks, hosts, **given).result) == []
+    # One that is there and can't be read is refused in any case, and for that alone.
+    otherwise = ["ca"] if "unreadable" in str(given["ca"]) else []
+    assert codes(run(looks, hosts, **given).result) == otherwise
     found = run(looks, {**hosts, "awx_job_id": 5}, **given).result
-    assert codes(found) == (["ca_would_be_lost"] if refused else [])
+    assert codes(found) == (["ca_would_be_lost"] if refused else otherwise)
     monkeypatch.setenv("AWX_PRIVATE_DATA_DIR", "/runner")
-    assert codes(run(looks, hosts, **given).result) == (["ca_would_be_lost"] if refused else [])
+    assert codes(run(looks, hosts, **given).result) == (["ca_would_be_lost"] if refused else otherwise)
 
 
 def test_names_are_held_against_the_ca_at_hand(looks: Looks) -> None:
@@ -478,6 +480,37 @@ def test_a_host_of_the_batch_that_has_registered_nothing_does_not_pass_for_settl
     del found["hostvars"].values["etcd_2"]["met"]
     message = line(None, looks_variable="met", task_vars=found)
     assert "what there is of etcd-2 is no result" in message and "strategy linear" in message
+
+
+def test_a_ca_that_can_not_be_used_is_refused_before_an_install(looks: Looks) -> None:
+    """That there is none yet is no refusal, and neither is what the module for the CA mends."""
+    missing = {"code": "missing", "text": "there is no CA in /ca"}
+    wrong = {"code": "crypto", "text": "its common name is another"}
+    short = {"code": "input", "text": "the passphrase is too short"}
+    for due, refused in (([wrong], [wrong["text"]]), ([missing, short], [short["text"]])):
+        result = judged(looks, ca={"certificate": None, "due": due})
+        assert [one["text"] for one in result["refusals"] if one["code"] == "ca"] == refused
+        assert result["settled"] is False
+    mode = {"code": "mode", "text": "ca.key has mode 0644"}
+    for ca in ({"certificate": None, "due": [missing]}, {"certificate": CA.pem.decode(), "due": [mode]}, {}, None):
+        assert not [one for one in judged(looks, ca=ca)["refusals"] if one["code"] == "ca"]
+
+
+def test_a_member_whose_own_settings_were_refused_stops_its_cluster(looks: Looks) -> None:
+    """The others would go on without it, as if the user had left it out: a CA would be made, etcd installed."""
+    found = task_vars(looks, "etcd-1", "etcd-2")
+    found["ansible_play_hosts_all"] = ["etcd-1", "etcd-2", "etcd-3"]
+    own = found["hostvars"].values["etcd_3"]
+    changes: dict[str, t.Any] = {"looks_variable": "met", "settings_variable": "settings", "task_vars": found}
+    why = "etcd_peer_tls_data_dir: data is not an absolute path: write it from / on"
+    own["settings"] = {"failed": True, "problem": "input", "msg": why}
+    result = judged(None, **changes)
+    assert result["refusals"] == [{"code": "input", "text": f"etcd-3: {why}"}] and result["settled"] is False
+    # One that lies goes alone, and one that failed later was all right here.
+    for other in ({"failed": True, "problem": "refused", "msg": "it lies"}, {"members": []}, None):
+        own["settings"] = other
+        result = judged(None, **changes)
+        assert result["refusals"] == [] and result["settled"] is True
 
 
 def test_what_was_tried_is_judged_in_place_of_what_is_there(looks: Looks) -> None:

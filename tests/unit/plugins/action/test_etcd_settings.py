@@ -247,3 +247,37 @@ def test_the_older_name_of_a_hosts_address(play: SettingsPlay) -> None:
     hosts = {name: {"ansible_ssh_host": one["ansible_host"]} for name, one in HOSTS.items()}
     found = play.run(hosts=hosts)["etcd-1"]
     assert [one["address"] for one in found["members"]] == ["10.0.0.1", "10.0.0.2", "10.0.0.3"]
+
+
+@pytest.mark.parametrize("place", ["host", "group", "play", "role", "extra", "vault", "set_fact"])
+def test_a_mistyped_name_is_refused_wherever_it_stands(play: SettingsPlay, place: str) -> None:
+    """And its value is in no message: it may be a passphrase."""
+    given: dict[str, t.Any] = {"etcd_peer_tls_ca_pasphrase": "hidden in a variable"}
+    words: tuple[str, ...] = ("-vvv",)
+    changes: dict[str, t.Any] = {}
+    if place == "host":
+        changes = {"hosts": {**HOSTS, "etcd-1": {**HOSTS["etcd-1"], **given}}}
+    elif place == "vault":
+        changes = {"group_variables": {name: play.encrypted(value) for name, value in given.items()}}
+    elif place == "group":
+        changes = {"group_variables": given}
+    elif place == "play":
+        changes = {"play": {"vars": given}}
+    elif place == "role":
+        changes = {"role_variables": given}
+    elif place == "set_fact":
+        changes = {"before": [{"ansible.builtin.set_fact": given, "no_log": True}]}
+    else:
+        (play.folder / "extra.json").write_text(json.dumps(given))
+        words = (*words, "-e", f"@{play.folder / 'extra.json'}")
+    message = play.run(*words, **changes)["etcd-1"]["msg"]
+    assert message == (
+        "etcd-1: etcd_peer_tls_ca_pasphrase is no variable of this role: did you mean etcd_peer_tls_ca_passphrase?"
+    )
+    assert "hidden in a variable" not in play.output
+
+
+def test_a_mistyped_name_of_a_member_that_is_not_in_the_run(play: SettingsPlay) -> None:
+    hosts = {**HOSTS, "etcd-3": {**HOSTS["etcd-3"], "etcd_peer_tls_adress": "10.9.9.9"}}
+    message = play.run("--limit", "etcd-1", hosts=hosts)["etcd-1"]["msg"]
+    assert message == "etcd-3: etcd_peer_tls_adress is no variable of this role: did you mean etcd_peer_tls_address?"

@@ -10,9 +10,9 @@ import typing as t
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError
+from ansible_collections.ringfence.etcd.plugins.module_utils._input_rules import is_dns_name
 from ansible_collections.ringfence.etcd.plugins.module_utils._members import (
     ClusterSettings,
-    is_dns_name,
     make_member,
     make_members,
     natural_key,
@@ -127,7 +127,9 @@ def test_natural_keys_compare_whatever_the_parts_are() -> None:
         ({"name": "a" * 60, "address": "10.0.0.1"}, "has 72 characters, X.509 allows 64"),
         ({"name": "etcd-1", "address": "10.0.0.1", "common_name": "a,b"}, "has a comma"),
         ({"name": "etcd-1", "address": "10.0.0.1", "common_name": "é"}, "printable ASCII"),
-        ({"name": "etcd-1", "address": "10.0.0.1", "common_name": " a"}, "outer spaces"),
+        ({"name": "etcd-1", "address": "10.0.0.1", "common_name": " a"}, "space at its edge"),
+        ({"name": "a" * 230, "address": "10.0.0.1", "common_name": "a"}, "200 characters at most"),
+        ({"name": "etcd-1", "address": "10.0.0.1", "domain": "exa mple.com"}, "etcd_peer_tls_domain 'exa mple.com' is"),
         ({"name": "etcd-1", "address": "10.0.0.1", "peer_port": 70000}, "peer_port is 70000"),
         ({"name": "etcd-1", "address": "10.0.0.1", "client_port": "x"}, "client_port is 'x'"),
         ({"name": "etcd-1", "address": "10.0.0.1", "client_port": 2380}, "both 2380"),

@@ -37,7 +37,7 @@ DNS_NAME = st.builds(lambda labels, top: ".".join([*labels, top]), st.lists(LABE
 # "or" at the end: no name at all is refused, so at least one address.
 ADDRESSES = st.lists(st.ip_addresses().map(str), min_size=1, max_size=5)
 COMMON_NAME = (
-    st.text(st.characters(exclude_characters=",", exclude_categories=("C", "Z")), min_size=1, max_size=64)
+    st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters=","), min_size=1, max_size=64)
 ).filter(lambda text: text != factory.CA_NAME and text.isprintable() and len(text.encode()) <= 64)
 
 

@@ -358,8 +358,8 @@ def test_a_member_alone_calls_itself(node: Node, port: int) -> None:
 @pytest.mark.parametrize(
     ("changes", "line"),
     [
-        ({"timeout_seconds": 0.4}, "timeout_seconds: 0.4 is not between 0.5 and 60: give the seconds for one call"),
-        ({"timeout_seconds": 60.5}, "timeout_seconds: 60.5 is not between 0.5 and 60: give the seconds for one call"),
+        ({"timeout_seconds": 0.4}, "timeout_seconds is 0.4: give 0.5 to 60"),
+        ({"timeout_seconds": 60.5}, "timeout_seconds is 60.5: give 0.5 to 60"),
         ({"targets": []}, "name: etcd-1 is not among targets (none): list all members, this one too"),
         (
             {"name": "etcd-9"},

@@ -76,6 +76,17 @@ def test_all_well(folder: Path) -> None:
     assert look(folder) == {"certificate": CA.pem.decode(), "due": []}
 
 
+@pytest.mark.parametrize(("passphrase", "codes"), [("short", ["missing", "input"]), ("long enough", ["missing"])])
+def test_what_stands_against_a_new_one(folder: Path, passphrase: str, codes: list[str]) -> None:
+    """Told by the look, before anything is installed. A key that is there keeps its passphrase, however short."""
+    remove("ca.crt", "ca.key")(folder)
+    due = look(folder, ca_private_key_passphrase=passphrase)["due"]
+    assert [one["code"] for one in due] == codes
+    assert codes == ["missing"] or "etcd_peer_tls_ca_passphrase) is too short for a new CA key" in due[1]["text"]
+    put(folder, CA.pem, keys.private_key_pem(CA.key, "short"))
+    assert look(folder, ca_private_key_passphrase="short")["due"] == []
+
+
 def remove(*names: str) -> Act:
     def act(folder: Path) -> None:
         for name in names:

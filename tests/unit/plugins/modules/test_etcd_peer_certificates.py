@@ -384,7 +384,7 @@ def test_directory_keeps_the_mode_of_a_present_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "members, part",
     [
-        ([member("ca")], "can't have the name ca"),
+        ([member("ca")], "would share ca.crt and ca.key with the CA"),
         ([present(PEM)], "can't be given together with directory"),
     ],
 )

@@ -132,7 +132,7 @@ def test_a_user_and_a_password_are_given_together(tmp_path: pathlib.Path, missin
         ({"name": "etcd-9"}, "name: etcd-9 is not among targets (etcd-1, etcd-2)"),
         ({"targets": []}, "name: etcd-1 is not among targets (none)"),
         ({"targets": [{"name": "etcd-1", "peer_url": "x"}]}, "member etcd-1: peer URL 'x' is none: write it like"),
-        ({"timeout_seconds": 0.1}, "timeout_seconds: 0.1 is not between 0.5 and 60"),
+        ({"timeout_seconds": 0.1}, "timeout_seconds is 0.1: give 0.5 to 60"),
         ({"stranger_certificate": "x"}, "stranger_certificate holds no PEM certificate"),
         ({"unknown_ca_private_key": "x"}, "the certificate and its key can't be used for TLS: "),
         ({"unit": "etcd"}, "unit: 'etcd' is no service's name"),

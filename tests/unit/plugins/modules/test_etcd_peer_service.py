@@ -35,11 +35,11 @@ ENDPOINTS = [{"name": "etcd-1", "client_url": "https://10.0.0.1:2379", "peer_url
         ({"state": "restarted", "member_name": "a"}, "missing: endpoints"),
         ({**PRESENT, "cert_file": "/x"}, "key_file"),
         ({**PRESENT, "cert_file": "/x", "key_file": "/y"}, "ca_file"),
-        ({**PRESENT, "unit": "etcd"}, "unit: 'etcd' must be the name of a service"),
-        ({**PRESENT, "unit": "../etcd.service"}, "must be the name of a service"),
-        ({**PRESENT, "data_dir": "etcd"}, "data_dir: 'etcd' must be an absolute path"),
-        ({**PRESENT, "timeout_seconds": 0}, "timeout_seconds: 0 must be between 1 and 86400"),
-        ({**PRESENT, "wait_seconds": -1}, "wait_seconds: -1 must be between 0 and 86400"),
+        ({**PRESENT, "unit": "etcd"}, "unit: 'etcd' is no service's name"),
+        ({**PRESENT, "unit": "../etcd.service"}, "is no service's name"),
+        ({**PRESENT, "data_dir": "etcd"}, "data_dir: etcd is not an absolute path"),
+        ({**PRESENT, "timeout_seconds": 0}, "timeout_seconds is 0: give 1 to 86400"),
+        ({**PRESENT, "wait_seconds": -1}, "wait_seconds is -1: give 0 to 86400"),
     ],
 )
 def test_bad_input_has_one_line(arguments: dict[str, t.Any], message: str) -> None:

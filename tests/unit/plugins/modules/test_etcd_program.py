@@ -52,7 +52,7 @@ def test_check_run_check_run(tmp_path: pathlib.Path) -> None:
     [
         ({"sha256": "abc"}, "sha256: 'abc' is no SHA-256"),
         ({"sha256": ""}, "sha256: '' is no SHA-256"),
-        ({"timeout_seconds": 0}, "timeout_seconds: 0 must be between"),
+        ({"timeout_seconds": 0}, "timeout_seconds is 0: give 1 to 86400"),
         ({"binary": "/usr/local/bin/etcdctl"}, "is no path for etcd's program"),
         ({"archive": "/nonexistent.tar.gz"}, "nonexistent.tar.gz does not exist: nothing was installed"),
         ({"archive": "/"}, "is a directory"),

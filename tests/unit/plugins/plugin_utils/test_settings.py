@@ -10,7 +10,13 @@ import typing as t
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._settings import OPTIONS, SECRETS, converted, is_blank
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._settings import (
+    OPTIONS,
+    SECRETS,
+    check_names,
+    converted,
+    is_blank,
+)
 
 
 @pytest.mark.parametrize(
@@ -72,3 +78,31 @@ def test_a_secret_is_in_no_message(name: str) -> None:
 
 def test_what_says_nothing() -> None:
     assert all(map(is_blank, (None, "", " \n"))) and not any(map(is_blank, (0, False, [], {}, "x")))
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("domian", "domain"), ("adress", "address"), ("host", "hosts"), ("ca_pasphrase", "ca_passphrase")],
+)
+def test_a_mistyped_name_is_told_with_the_nearest(name: str, meant: str) -> None:
+    with pytest.raises(InputError) as caught:
+        check_names(["ansible_host", "etcd_peer_tls_domain", f"etcd_peer_tls_{name}"])
+    assert str(caught.value) == (
+        f"etcd_peer_tls_{name} is no variable of this role: did you mean etcd_peer_tls_{meant}?"
+    )
+
+
+def test_a_helper_of_the_users_own_needs_another_name() -> None:
+    with pytest.raises(InputError) as caught:
+        check_names(["etcd_peer_tls_x\ny", "etcd_peer_tls_zzz"])
+    wanted = "give it a name that does not begin with etcd_peer_tls_."
+    assert str(caught.value) == (
+        f"etcd_peer_tls_x y is no variable of this role: {wanted} "
+        f"etcd_peer_tls_zzz is no variable of this role: {wanted}"
+    )
+
+
+def test_names_that_are_known() -> None:
+    """The options of all entry points, what the playbooks take, what the role registers; others' are no matter."""
+    ours = (*OPTIONS, "hosts", "proof")
+    check_names([*(f"etcd_peer_tls_{name}" for name in ours), "__etcd_peer_tls_call", "my_etcd_peer_tls_domian"])

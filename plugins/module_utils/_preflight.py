@@ -1,0 +1,274 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The preflight: every rule about what a user may set, asked before a host is spoken to. Pure.
+
+The rules stand where the modules ask them again later on their hosts. What is here is which variable of the role each
+is about, and what is a matter of the role alone. A rule of a new variable is a line of ``_RULES``.
+
+Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import typing as t
+from dataclasses import dataclass, fields
+
+from ansible_collections.ringfence.etcd.plugins.module_utils import _input_rules as rules
+from ansible_collections.ringfence.etcd.plugins.module_utils._api_access import check_access_settings
+from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_facts import certificate_facts
+from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_rules import (
+    check_authority_options,
+    refuse_name_of_authority,
+    renewal_rules,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError, RingfenceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._flags import FlagSettings, etcd_flags
+from ansible_collections.ringfence.etcd.plugins.module_utils._members import Member
+from ansible_collections.ringfence.etcd.plugins.module_utils._service import WantedUnit, check_unit_text
+from ansible_collections.ringfence.etcd.plugins.module_utils._unit import (
+    SECTIONS,
+    check_rendered,
+    plain_value,
+    quote_argument,
+    quote_program,
+    raw_value,
+    seal_unit,
+)
+
+PREFIX = "etcd_peer_tls_"
+
+_NODE_PATHS = (
+    "directory",
+    "data_dir",
+    "unit_directory",
+    "client_ca_file",
+    "client_cert_file",
+    "client_key_file",
+)
+_ACCOUNTS = ("owner", "owner_group")
+_REPORTS = {"report_html": "", "report_json": "", "report_metrics": ".prom"}
+_DAYS_LEFT = ("warn_days", "fail_days", "ca_warn_days")
+# Fields of FlagSettings that the role's variables call otherwise, or do not have.
+_OTHER_NAMES = {
+    "credentials_directory": "directory",
+    "min_tls_version": "min_version",
+    "unit_settings": "extra_unit_settings",
+}
+_UNIT_KEY = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
+# A unit with nothing but what the rules about units look at; the rest of it is the template's.
+_UNIT = """[Unit]
+Description=etcd
+{Unit}
+[Service]
+Type=notify
+Environment=RINGFENCE_SEAL=
+ExecStart={command}
+{Service}
+[Install]
+WantedBy=multi-user.target
+{Install}
+"""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A host's settings, without their prefix and in their types, and the members of its cluster with its own."""
+
+    settings: t.Mapping[str, t.Any]
+    members: t.Sequence[Member]
+    member: Member
+
+    def __getitem__(self, name: str) -> t.Any:
+        return self.settings[name]
+
+
+def flag_settings_of(settings: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """The settings of a member's command line, under the names that ``FlagSettings`` has."""
+    return {field.name: settings[_OTHER_NAMES.get(field.name, field.name)] for field in fields(FlagSettings)}
+
+
+def check_settings(asked: Asked, options: t.Container[str]) -> None:
+    """InputError, which names the variable, at the first rule that does not hold.
+
+    ``options``: of the role's entry point; a rule about any other variable is not asked.
+    """
+    for names, check in _RULES:
+        if all(name in options for name in names):
+            with told_as(*names):
+                check(asked)
+
+
+@contextlib.contextmanager
+def told_as(*names: str) -> t.Iterator[None]:
+    """Any rule's line with the variable in it: in front of the line where the rule did not say it."""
+    variables = [PREFIX + name for name in names]
+    try:
+        yield
+    except RingfenceError as exc:
+        text = str(exc)
+        is_named = any(variable in text for variable in variables)
+        raise InputError(text if is_named else f"{' and '.join(variables)}: {text}") from None
+
+
+def _check_cluster_name(asked: Asked) -> None:
+    name = asked["cluster_name"]
+    plain_value(name)
+    if name in (".", "..") or "/" in name:
+        raise InputError(f"{name!r} can't be a part of a path, which the cluster's name is: leave out slashes")
+
+
+def _check_authority(asked: Asked) -> None:
+    check_authority_options(
+        asked["ca_common_name"], asked["ca_validity_days"], asked["ca_passphrase"] or None, f"{PREFIX}ca_"
+    )
+
+
+def _check_name_of_authority(asked: Asked) -> None:
+    for member in asked.members:
+        refuse_name_of_authority(member.name, member.common_name, asked["ca_common_name"])
+
+
+def _check_name_of_given_authority(asked: Asked) -> None:
+    if asked["ca_certificate"]:
+        facts = certificate_facts(_first_certificate(asked["ca_certificate"]), f"{PREFIX}ca_certificate")
+        for member in asked.members:
+            for common_name in facts.common_names:
+                refuse_name_of_authority(member.name, member.common_name, common_name)
+
+
+def _first_certificate(bundle: str) -> bytes:
+    """The issuing CA, which comes first where a bundle was written anew."""
+    end = "-----END CERTIFICATE-----\n"
+    return (bundle.partition(end)[0] + end).encode("utf-8")
+
+
+def _check_node_path(name: str) -> t.Callable[[Asked], None]:
+    def check(asked: Asked) -> None:
+        if asked[name]:
+            quote_argument(rules.checked_path(asked[name], PREFIX + name))
+
+    return check
+
+
+def _check_account(name: str) -> t.Callable[[Asked], None]:
+    return lambda asked: t.cast(None, plain_value(rules.checked_account(asked[name], PREFIX + name)))
+
+
+def _check_report(name: str, ending: str) -> t.Callable[[Asked], None]:
+    def check(asked: Asked) -> None:
+        if asked[name]:
+            rules.checked_report_path(asked[name], PREFIX + name, ending)
+
+    return check
+
+
+def _check_days_left(name: str) -> t.Callable[[Asked], None]:
+    return lambda asked: rules.check_range(PREFIX + name, asked[name], *rules.DAYS_LEFT)
+
+
+def _check_etcd_binary(asked: Asked) -> None:
+    quote_program(asked["etcd_binary"])
+    rules.checked_program_path(asked["etcd_binary"], f"{PREFIX}etcd_binary")
+
+
+def _check_install(asked: Asked) -> None:
+    rules.checked_archive(asked["archive"], f"{PREFIX}archive")
+    why = rules.why_no_archive(asked["archive"], asked["archive_sha256"]) if asked["install"] == "archive" else None
+    if why is not None:
+        raise InputError(why)
+
+
+def _check_packages(asked: Asked) -> None:
+    wrong = [name for name in asked["packages"] if not name.strip() or name.startswith("-")]
+    if asked["install"] == "package" and (wrong or not asked["packages"]):
+        found = repr(wrong[0]) if wrong else "empty"
+        raise InputError(f"{PREFIX}packages: {found} is no package's name: give the names of the distribution's")
+
+
+def _check_restart_wait(asked: Asked) -> None:
+    least, most = rules.WAIT_SECONDS
+    # The module waits so long for each member.
+    rules.check_range(f"{PREFIX}restart_wait_seconds", asked["restart_wait_seconds"], least, most // len(asked.members))
+
+
+def _check_flags(asked: Asked) -> None:
+    for flag, value in etcd_flags(asked.member, asked.members, FlagSettings(**flag_settings_of(asked.settings))):
+        quote_argument(f"--{flag}={value}")
+
+
+def _check_extra_unit_settings(asked: Asked) -> None:
+    """What would end a line, or take the place of what makes a member of it."""
+    extra = {section: "\n".join(_unit_lines(asked["extra_unit_settings"], section)) for section in SECTIONS}
+    arguments = [f"--name={asked.member.name}", f"--data-dir={asked['data_dir']}"]
+    command = " ".join(map(quote_argument, (asked["etcd_binary"], *arguments)))
+    text = _UNIT.format(command=command, **extra)
+    check_rendered(text, arguments)
+    check_unit_text(WantedUnit(asked["unit"], seal_unit(text), asked["data_dir"], "", ""))
+
+
+def _unit_lines(given: t.Mapping[str, t.Any], section: str) -> t.Iterator[str]:
+    unknown = sorted(set(given) - set(SECTIONS))
+    if unknown:
+        raise InputError(f"[{unknown[0]}] is no section of a service's unit: {', '.join(SECTIONS)} are")
+    for key, values in (given.get(section) or {}).items():
+        for value in values if isinstance(values, list) else [values]:
+            if not _UNIT_KEY.fullmatch(key) or not isinstance(value, (str, int, float)):
+                raise InputError(f"{section}, {key} is no setting with a text, number, boolean or list of these")
+            try:
+                raw_value(str(value))
+            except InputError:
+                # It may be a secret: not what it is.
+                raise InputError(
+                    f"{section}, {key} has a character that can't stand in a unit, or ends with a backslash: take it "
+                    "out"
+                ) from None
+            yield f"{key}={value}"
+
+
+_RULES: tuple[tuple[tuple[str, ...], t.Callable[[Asked], None]], ...] = (
+    (("cluster_name",), _check_cluster_name),
+    (
+        ("validity_days", "renew_before_days"),
+        lambda asked: t.cast(None, renewal_rules(asked["validity_days"], asked["renew_before_days"], 0, PREFIX)),
+    ),
+    (("ca_common_name", "ca_validity_days", "ca_passphrase"), _check_authority),
+    (("common_name", "ca_common_name"), _check_name_of_authority),
+    (("common_name", "ca_certificate"), _check_name_of_given_authority),
+    (
+        ("ca_directory",),
+        lambda asked: t.cast(None, rules.checked_path(asked["ca_directory"], f"{PREFIX}ca_directory", True)),
+    ),
+    *(((name,), _check_node_path(name)) for name in _NODE_PATHS),
+    *(((name,), _check_account(name)) for name in _ACCOUNTS),
+    (("etcd_binary",), _check_etcd_binary),
+    (("unit",), lambda asked: t.cast(None, rules.checked_unit_name(asked["unit"], f"{PREFIX}unit"))),
+    (("install", "archive", "archive_sha256"), _check_install),
+    (("install", "packages"), _check_packages),
+    (
+        ("start_timeout_seconds",),
+        lambda asked: rules.check_range(
+            f"{PREFIX}start_timeout_seconds", asked["start_timeout_seconds"], *rules.TIMEOUT_SECONDS
+        ),
+    ),
+    (("restart_wait_seconds",), _check_restart_wait),
+    (
+        ("probe_timeout_seconds",),
+        lambda asked: rules.check_range(
+            f"{PREFIX}probe_timeout_seconds", asked["probe_timeout_seconds"], *rules.PROBE_SECONDS
+        ),
+    ),
+    *(((name,), _check_days_left(name)) for name in _DAYS_LEFT),
+    (
+        ("api_user", "api_password", "api_cert_file", "api_key_file"),
+        lambda asked: check_access_settings(asked.settings),
+    ),
+    (("extra_flags",), _check_flags),
+    (("extra_unit_settings",), _check_extra_unit_settings),
+    *(((name,), _check_report(name, ending)) for name, ending in _REPORTS.items()),
+)
+
+__all__ = ("PREFIX", "Asked", "check_settings", "flag_settings_of", "told_as")

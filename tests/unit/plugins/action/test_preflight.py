@@ -1,0 +1,175 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""For every variable a wrong value: the role's first task refuses it in one line that names the variable."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+import pytest
+from ansible_collections.ringfence.etcd.plugins.module_utils._preflight import _RULES
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._settings import OPTIONS, OPTIONS_OF, PREFIX
+
+from .settings_play import SettingsPlay
+
+# The variable, its wrong value, a part of the line, and what has to be said beside it to make it wrong.
+Case = tuple[str, t.Any, str, dict[str, t.Any]]
+_NOT_BOOL = "it is 'perhaps': true or false is wanted"
+_BOOLS = (
+    "loopback_sans",
+    "ca_become",
+    "ca_on_ephemeral_controller",
+    "new_keys",
+    "manage_service",
+    "client_tls",
+    "listen_loopback",
+    "overrule_distribution_etcd",
+    "force_restart",
+    "verify",
+)
+_NODE_PATHS = ("directory", "data_dir", "unit_directory", "client_ca_file", "client_cert_file", "client_key_file")
+_THREE_FILES = {f"client_{name}_file": f"/etc/{name}" for name in ("ca", "cert", "key")}
+
+CASES: list[Case] = [
+    *((name, "perhaps", _NOT_BOOL, {}) for name in _BOOLS),
+    *((name, f"pki/{name}", "is not an absolute path", _THREE_FILES) for name in _NODE_PATHS),
+    *((name, f"~/{name}", "is not an absolute path", _THREE_FILES) for name in _NODE_PATHS),
+    *((name, f"/{name}\n", "control character", _THREE_FILES) for name in _NODE_PATHS),
+    ("group", "etdc", "the inventory group etdc is empty or does not exist", {"members": []}),
+    ("members", [{"name": "x", "colour": "red"}], "colour of", {}),
+    ("members", [{"name": "x", "common_name": ["y"]}], "a text is wanted", {}),
+    ("members", [{"name": "x", "peer_port": "many"}], "a whole number is wanted", {}),
+    ("member_count", 5, "is 5, and the inventory gives 1", {}),
+    ("cluster_name", "two\nlines", "control character", {}),
+    ("cluster_name", "../up", "can't be a part of a path", {}),
+    ("identity", "both", "list, shared can be chosen", {}),
+    ("shared_common_name", "a,b", "has a comma", {"identity": "shared"}),
+    ("shared_common_name", "x" * 65, "has 65 characters", {"identity": "shared"}),
+    ("leaving", {"a": 1}, "a list is wanted", {}),
+    ("name", "a" * 230, "200 characters at most", {"common_name": "short"}),
+    ("name", "a/b", "a name of letters", {}),
+    ("name", "ca", "would share ca.crt", {}),
+    ("address", "10.0.0.256", "is no IPv4 or IPv6 address and no DNS name", {}),
+    ("domain", "exa mple.com", "is no DNS name", {}),
+    ("domain", "*.example.com", "no wildcard", {}),
+    ("common_name", "a,b", "has a comma", {}),
+    ("common_name", "peer CA", "is the CA's own", {"ca_common_name": "peer CA"}),
+    ("listen_address", "eth0", "is no IP address", {}),
+    ("extra_sans", ["*.example.com"], "is no IPv4 or IPv6 address and no DNS name", {}),
+    ("peer_port", 70000, "a port from 1 to 65535 is wanted", {}),
+    ("client_port", 2380, "two are wanted", {}),
+    ("ca_host", "nowhere", "is no host of the inventory", {}),
+    ("ca_directory", "pki/ca", "is not an absolute path", {}),
+    ("ca_common_name", "x" * 65, "has 65 characters", {}),
+    ("ca_common_name", "peers", "is the CA's own", {"identity": "shared", "shared_common_name": "peers"}),
+    ("ca_key_type", "dsa", "can be chosen", {}),
+    ("ca_validity_days", 0, "is 0: give 1 to 36500", {}),
+    ("ca_passphrase", "secret" * 200, "longer than 1023 bytes", {}),
+    ("ca_certificate", "no PEM", "etcd_peer_tls_ca_certificate", {}),
+    ("ca_private_key", "no PEM", "is given without", {}),
+    ("key_type", "dsa", "can be chosen", {}),
+    ("validity_days", 0, "is 0: give 1 to 36500", {}),
+    ("validity_days", 10, "must be more than etcd_peer_tls_renew_before_days (30)", {}),
+    ("renew_before_days", -1, "is -1: give 0 to 36499", {}),
+    ("renew_before_days", 365, "must be more than", {}),
+    ("owner", "two:parts", "is no name of a user or a group", {}),
+    ("owner", "-rf", "is no name of a user or a group", {}),
+    ("owner_group", "a/b", "is no name of a user or a group", {}),
+    ("install", "source", "can be chosen", {}),
+    ("install", "archive", "needs etcd_peer_tls_archive", {}),
+    ("packages", ["--download-only"], "is no package's name", {"install": "package"}),
+    ("packages", [], "empty is no package's name", {"install": "package"}),
+    ("archive", "file:///etcd.tar.gz", "is not known", {"install": "archive", "archive_sha256": "0" * 64}),
+    ("archive_sha256", "0" * 63, "64 hexadecimal digits", {"install": "archive", "archive": "/etcd.tar.gz"}),
+    (
+        "archive_sha256",
+        "none",
+        "found https://files.example.com/etcd.tar.gz)",
+        {"install": "archive", "archive": "https://me:hidden@files.example.com/etcd.tar.gz?token=hidden"},
+    ),
+    ("etcd_binary", "etcd", "absolute path", {}),
+    ("etcd_binary", "/usr/bin/$etcd", "without a dollar sign", {}),
+    ("etcd_binary", "/usr/local/bin/etcdctl", "is no path for etcd's program", {}),
+    ("unit", "etcd", "is no service's name", {}),
+    ("unit", "../etcd.service", "is no service's name", {}),
+    ("unit", "etcd@.service", "is no service's name", {}),
+    ("client_ca_file", "/etc/other.crt", "belong together", {}),
+    ("min_version", "TLS1.1", "can be chosen", {}),
+    ("extra_flags", {"force-new-cluster": True}, "the other members would be dropped", {}),
+    ("extra_flags", {"name": "x"}, "is set by the role", {}),
+    ("extra_flags", {"--debug": True}, "is no flag's name", {}),
+    ("extra_flags", {"quota": "a\nb"}, "control character", {}),
+    ("extra_unit_settings", {"Service": {"ExecStart": "/bin/true"}}, "lines ExecStart=", {}),
+    ("extra_unit_settings", {"Service": {"Type": "simple"}}, "needed is Type=notify", {}),
+    ("extra_unit_settings", {"Service": {"MemoryMax": "1G\n[Install]"}}, "can't stand in a unit", {}),
+    ("extra_unit_settings", {"Service": {"Environment=A": "b"}}, "is no setting", {}),
+    ("extra_unit_settings", {"service": {"MemoryMax": "1G"}}, "[service] is no section", {}),
+    ("start_timeout_seconds", 0, "is 0: give 1 to 86400", {}),
+    ("restart_wait_seconds", -1, "is -1: give 0 to 86400", {}),
+    ("verify_without", ["everything"], "can be chosen", {}),
+    ("warn_days", -1, "is -1: give 0 to 36500", {}),
+    ("fail_days", -1, "is -1: give 0 to 36500", {}),
+    ("ca_warn_days", 36501, "is 36501: give 0 to 36500", {}),
+    ("probe_timeout_seconds", 0.1, "is 0.1: give 0.5 to 60", {}),
+    ("report_html", "reports/", "a file's name is wanted", {}),
+    ("report_json", "reports/", "a file's name is wanted", {}),
+    ("report_metrics", "etcd.txt", "a name that ends in .prom is wanted", {}),
+]
+HOSTS = {f"case-{number}": case for number, case in enumerate(CASES)}
+
+
+@pytest.fixture(scope="module")
+def play(tmp_path_factory: pytest.TempPathFactory) -> SettingsPlay:
+    return SettingsPlay(tmp_path_factory.mktemp("preflight"))
+
+
+@pytest.fixture(scope="module")
+def lines(play: SettingsPlay) -> tuple[dict[str, str], dict[str, str]]:
+    """By host, why it was refused: in a run, and in check mode."""
+    hosts = {
+        host: {f"{PREFIX}{key}": one for key, one in {**beside, name: value}.items()}
+        for host, (name, value, _words, beside) in HOSTS.items()
+    }
+    found = []
+    for words in ((), ("--check",)):
+        answers = play.run_each(hosts, *words)
+        found.append({host: answer.get("msg", "") for host, answer in answers.items()})
+        counted = re.findall(r"^case-\d+ .*\bchanged=(\d+)", play.output, re.MULTILINE)
+        assert counted == ["0"] * len(hosts)
+        assert "secretsecret" not in play.output and "hidden" not in play.output
+    return found[0], found[1]
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_a_wrong_value_is_refused_by_its_variable(
+    play: SettingsPlay, lines: tuple[dict[str, str], dict[str, str]], host: str
+) -> None:
+    name, _value, words, _beside = HOSTS[host]
+    line = lines[0][host]
+    assert PREFIX + name in line and words in line
+    assert "\n" not in line and "Traceback" not in line
+    assert lines[1][host] == line
+    assert not (play.folder / "ca").exists()
+
+
+def test_every_variable_has_a_case() -> None:
+    assert {name for name, _value, _words, _beside in CASES} == set(OPTIONS)
+
+
+def test_every_rule_is_about_variables_of_the_role() -> None:
+    assert {name for names, _check in _RULES for name in names} <= set(OPTIONS)
+
+
+def test_a_proof_asks_for_what_it_takes(play: SettingsPlay) -> None:
+    """A deployment's variables, whole only with what stands on its command line, do not stop a monitor."""
+    hosts = {
+        "deployed": {"etcd_peer_tls_install": "archive", "etcd_peer_tls_validity_days": 10},
+        "proved": {"etcd_peer_tls_probe_timeout_seconds": 0.1},
+    }
+    found = play.run_each(hosts, call="always")
+    assert "msg" not in found["deployed"]
+    assert "etcd_peer_tls_probe_timeout_seconds is 0.1" in found["proved"]["msg"]
+    assert "validity_days" not in OPTIONS_OF["verify"]
