@@ -80,7 +80,6 @@ class ActionModule(OneLineAction):
         exclusive = [*one, ("programs", "programs_variable")]
         given = self._given(_ARGUMENTS, mutually_exclusive=exclusive, required_one_of=one)
         members = [member_from(member) for member in given["members"]]
-        given["folders_of_others"] = {}
         if given["looks_variable"] is not None:
             given["folders_of_others"] = folders_of_others(task_vars, given["members"], given["looks_variable"])
             given["looks"] = registered_looks(task_vars, given["members"], given["looks_variable"])
@@ -148,7 +147,7 @@ def _verdict(
         authority=at_hand,
         new_authority_lost_because=lost_because,
         flag_settings=flag_settings_from(given["settings"]),
-        folders_of_others=given["folders_of_others"],
+        folders_of_others=given.get("folders_of_others") or {},
         time=now,
     )
     programs = given["programs"] or {}
