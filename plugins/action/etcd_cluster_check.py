@@ -83,7 +83,6 @@ class ActionModule(OneLineAction):
         exclusive = [*one, ("programs", "programs_variable"), ("own_settings", "settings_variable")]
         given = self._given(_ARGUMENTS, mutually_exclusive=exclusive, required_one_of=one)
         members = [member_from(member) for member in given["members"]]
-        given["folders_of_others"] = {}
         if given["looks_variable"] is not None:
             given["folders_of_others"] = folders_of_others(task_vars, given["members"], given["looks_variable"])
             given["looks"] = registered_looks(task_vars, given["members"], given["looks_variable"])
@@ -159,7 +158,7 @@ def _verdict(
         authority_problem="" if at_hand else _problem_of(authority),
         new_authority_lost_because=lost_because,
         flag_settings=flag_settings_from(given["settings"]),
-        folders_of_others=given["folders_of_others"],
+        folders_of_others=given.get("folders_of_others") or {},
         own_flag_settings={name: flag_settings_from(own) for name, own in (given["own_settings"] or {}).items() if own},
         time=now,
     )

@@ -176,13 +176,8 @@ def test_data_of_another_cluster(controller: Controller, lab: Lab) -> None:
             "/etc/systemd/system/etcd.service is a link to /opt/unit/etcd.service (systemctl link?)",
             "systemctl disable etcd.service; rm -r /opt/unit",
         ),
-        (
-            "systemd-run --unit=etcd.service sleep 600",
-            "etcd.service was made by systemd-run (/run/systemd/transient/etcd.service): systemctl stop etcd.service",
-            "systemctl stop etcd.service",
-        ),
     ],
-    ids=["masked", "linked", "transient"],
+    ids=["masked", "linked"],
 )
 def test_a_unit_that_can_not_be_put_in_place(controller: Controller, there: str, said: str, undo: str) -> None:
     """Named for what it is, and the command that it names takes it away."""
