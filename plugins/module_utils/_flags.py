@@ -201,7 +201,9 @@ def etcd_flags(member: Member, members: t.Sequence[Member], settings: FlagSettin
     wrong = why_not_started({**dict(flags), **by_variable})
     if wrong is not None:
         flag, wanted = wrong
-        told = f"{UNIT_SETTINGS}: {variable_of(flag)}" if flag in by_variable else f"etcd_peer_tls_extra_flags: --{flag}"
+        told = (
+            f"{UNIT_SETTINGS}: {variable_of(flag)}" if flag in by_variable else f"etcd_peer_tls_extra_flags: --{flag}"
+        )
         value = {**dict(flags), **by_variable}.get(flag, "")
         raise InputError(f"{told}={value} is refused: etcd would not run with it: {wanted}")
     return flags

@@ -123,7 +123,7 @@ def _overridden(
     for warning in found["warnings"]:
         if warning["code"] == TOLD_TWICE:
             variable = warning["text"].split()[0]
-            yield f"{warning['text']} ({source(variable[len('ETCD_'):].lower().replace('_', '-'))})"
+            yield f"{warning['text']} ({source(variable[len('ETCD_') :].lower().replace('_', '-'))})"
     for flag in sorted(OWN_FLAGS):
         if found["flags"].get(flag) == meant.get(flag) or harmless(flag, found["flags"].get(flag)):
             continue

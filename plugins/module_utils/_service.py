@@ -335,7 +335,9 @@ def plan_present(wanted: WantedUnit, trust_bundle_changed: bool, check_mode: boo
         running="start" in starts or (found.is_running and not is_other_etcd(found, wanted.data_dir)),
         restart_due=()
         if starts or is_other_etcd(found, wanted.data_dir)
-        else restart_reasons(found, seal, deployed["program"], stale, staged, _start_of(found, wanted.name, wanted.text)),
+        else restart_reasons(
+            found, seal, deployed["program"], stale, staged, _start_of(found, wanted.name, wanted.text)
+        ),
         warnings=tuple(warnings),
         diff=(*_diff(wanted, found.text, files), *(_program_diff(deployed["program"]) if staged else ())),
     )

@@ -79,8 +79,8 @@ def _checked(name: str, value: str, flags: t.Container[str]) -> dict[str, str]:
         return {}
     if flag in flags:
         raise InputError(
-            f"{UNIT_SETTINGS}: Environment={name} is refused: etcd ends at once where it is given --{flag} as well, and "
-            "it is: leave the variable out"
+            f"{UNIT_SETTINGS}: Environment={name} is refused: etcd ends at once where it is given --{flag} as well, "
+            "and it is: leave the variable out"
         )
     return {flag: value}
 

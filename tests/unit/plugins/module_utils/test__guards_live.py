@@ -393,9 +393,7 @@ def test_each_member_is_held_against_its_own_settings() -> None:
     own = dataclasses.replace(SETTINGS, client_ca_file="/c/ca.crt", extra_flags={"wal-dir": "/srv/wal"}, **pair)
     assert codes(edited(cluster, members(), flag_settings=SETTINGS, own_flag_settings={"etcd-2": own})) == []
     # Meant for the wrong one of them: both are told.
-    found = guards.check_cluster(
-        edited(cluster, members(), flag_settings=SETTINGS, own_flag_settings={"etcd-3": own})
-    )
+    found = guards.check_cluster(edited(cluster, members(), flag_settings=SETTINGS, own_flag_settings={"etcd-3": own}))
     assert [refusal.code for refusal in found] == ["data_moved", "data_moved", "client_side_differs"]
     assert "etcd-2" in found[0].text and "etcd-3" in found[1].text
     assert "(etcd-2 from client CA /c/ca.crt to that of the peers; etcd-3 from client CA of the peers" in found[2].text

@@ -25,7 +25,10 @@ def flags(**more: t.Any) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("extra", "words"),
     [
-        ({"heartbeat-interval": 2000}, "--heartbeat-interval=2000 is refused: etcd would not run with it: --election-t"),
+        (
+            {"heartbeat-interval": 2000},
+            "--heartbeat-interval=2000 is refused: etcd would not run with it: --election-t",
+        ),
         ({"heartbeat-interval": 0}, "--heartbeat-interval=0 is refused"),
         ({"election-timeout": 0}, "--election-timeout=0 is refused"),
         ({"election-timeout": 400}, "(400 ms) has to be at least 5 times --heartbeat-interval (100 ms)"),
@@ -101,11 +104,11 @@ def test_cipher_suites(suites: str, words: str | None) -> None:
         ({"User": "root"}, "use etcd_peer_tls_owner"),
         ({"DynamicUser": "true"}, "DynamicUser= is refused"),
         ({"Environment": "ETCD_ENABLE_GRPC_GATEWAY=false"}, "Environment=ETCD_ENABLE_GRPC_GATEWAY is refused: members"),
-        ({"Environment": ["A=1", '"ETCD_CONFIG_FILE=/etc/etcd.yml"']}, "ETCD_CONFIG_FILE is refused: etcd would ignore"),
+        ({"Environment": ["A=1", '"ETCD_CONFIG_FILE=/etc/etcd.yml"']}, "ETCD_CONFIG_FILE is refused: etcd would"),
         ({"Environment": "GOMAXPROCS=2 ETCD_PEER_AUTO_TLS=true"}, "ETCD_PEER_AUTO_TLS is refused: peers would trust"),
         ({"Environment": "ETCD_NAME=etcd-1"}, "etcd ends at once where it is given --name as well"),
         ({"Environment": "ETCD_MAX_WALS=3"}, "etcd ends at once where it is given --max-wals as well"),
-        ({"Environment": "ETCD_HEARTBEAT_INTERVAL=2000"}, "ETCD_HEARTBEAT_INTERVAL=2000 is refused: etcd would not run"),
+        ({"Environment": "ETCD_HEARTBEAT_INTERVAL=2000"}, "ETCD_HEARTBEAT_INTERVAL=2000 is refused"),
         ({"Environment": "ETCD_TLS_MIN_VERSION=TLS1.2"}, "use etcd_peer_tls_min_version"),
         ({"Environment": "RINGFENCE_SEAL=0"}, "the role's own mark"),
         ({"Environment": ""}, "an empty Environment= is refused"),

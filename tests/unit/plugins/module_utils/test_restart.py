@@ -545,7 +545,7 @@ def test_all_others_have_to_be_well_but_for_the_alarm(what: str) -> None:
     unit = FakeUnit(client, clock)
     # In the very moment between the two looks: another run restarts a member.
     clock.events[0.5] = (lambda: client.down.add("b")) if what == "down" else (lambda: client.broken.add(("b", "c")))
-    with pytest.raises(RefusedError, match="b is not healthy|b has no connection to its peer c"):
+    with pytest.raises(RefusedError, match=r"b is not healthy|b has no connection to its peer c"):
         run(client, unit, more_space=lambda: True)
     assert unit.restarts == []
 
