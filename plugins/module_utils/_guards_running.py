@@ -229,6 +229,19 @@ def refuse_overridden_unit(cluster: Cluster) -> t.Iterator[Refusal]:
         )
 
 
+def refuse_removed_logger(cluster: Cluster) -> t.Iterator[Refusal]:
+    """A value that --version takes and the start of etcd 3.5 does not (embed/config_logging.go)."""
+    for member, info in cluster.inspected():
+        settings, starts = cluster.flag_settings(member.name), _version(version_to_start(cluster.question, info))
+        if settings is not None and starts is not None and starts >= (3, 5, 0):
+            if settings.extra_flags.get("logger") == "capnslog":
+                yield Refusal(
+                    "flags",
+                    f"member {member.name}: etcd_peer_tls_extra_flags: --logger=capnslog is refused: etcd "
+                    f"{_dotted(starts)} would not start with it: leave it out, which is zap",
+                )
+
+
 def _is_install_due(cluster: Cluster, info: Info) -> bool:
     etcd = info.get("etcd") or {}
     question = cluster.question
@@ -325,6 +338,7 @@ RUNNING_GUARDS: tuple[t.Callable[[Cluster], t.Iterator[Refusal]], ...] = (
     refuse_unit_in_the_way,
     refuse_unit_that_is_not_taken,
     refuse_overridden_unit,
+    refuse_removed_logger,
     refuse_moved_data,
     refuse_other_common_name,
     refuse_other_client_side,

@@ -99,7 +99,7 @@ def _service_due(wanted: WantedHost) -> t.Iterator[Due]:
 
 
 def unit_overrides(wanted: WantedHost) -> list[str]:
-    """What makes another member of the new unit, or keeps it from starting: drop-ins, environment files, systemd."""
+    """What drop-ins, environment files or systemd itself would make of the new unit: another member, or no start."""
     if not wanted.managed:
         return []
     try:

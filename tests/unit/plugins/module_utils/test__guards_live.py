@@ -504,6 +504,19 @@ def test_what_makes_another_member_of_the_unit_is_named_with_its_hosts() -> None
     assert text.startswith("member etcd-1, etcd-3: /etc/x.conf gives etcd --peer-auto-tls=true, other than the role's")
 
 
+def test_a_logger_that_only_etcd_3_4_has() -> None:
+    cluster = living()
+    own = {"etcd-2": dataclasses.replace(SETTINGS, extra_flags={"logger": "capnslog"})}
+    text = only_text(edited(cluster, members(), flag_settings=SETTINGS, own_flag_settings=own))
+    assert text.startswith("member etcd-2: etcd_peer_tls_extra_flags: --logger=capnslog is refused: etcd 3.5.16 would")
+    info(cluster, "etcd-2")["etcd"]["version"] = "3.4.23"
+    info(cluster, "etcd-2")["process"]["version"] = "3.4.23"
+    found = guards.check_cluster(
+        edited(cluster, members(), flag_settings=SETTINGS, own_flag_settings=own, identity="shared")
+    )
+    assert "flags" not in [refusal.code for refusal in found]
+
+
 def test_a_larger_quota_is_rolled_out_under_the_alarm() -> None:
     cluster = living()
     for name in NAMES:
