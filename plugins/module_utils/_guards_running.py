@@ -233,13 +233,13 @@ def refuse_removed_logger(cluster: Cluster) -> t.Iterator[Refusal]:
     """A value that --version takes and the start of etcd 3.5 does not (embed/config_logging.go)."""
     for member, info in cluster.inspected():
         settings, starts = cluster.flag_settings(member.name), _version(version_to_start(cluster.question, info))
-        if settings is not None and starts is not None and starts >= (3, 5, 0):
-            if settings.extra_flags.get("logger") == "capnslog":
-                yield Refusal(
-                    "flags",
-                    f"member {member.name}: etcd_peer_tls_extra_flags: --logger=capnslog is refused: etcd "
-                    f"{_dotted(starts)} would not start with it: leave it out, which is zap",
-                )
+        asks = settings is not None and settings.extra_flags.get("logger") == "capnslog"
+        if asks and starts is not None and starts >= (3, 5, 0):
+            yield Refusal(
+                "flags",
+                f"member {member.name}: etcd_peer_tls_extra_flags: --logger=capnslog is refused: etcd "
+                f"{_dotted(starts)} would not start with it: leave it out, which is zap",
+            )
 
 
 def _is_install_due(cluster: Cluster, info: Info) -> bool:

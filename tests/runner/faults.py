@@ -57,14 +57,14 @@ FAULTS = (
     Fault(
         "a certificate without clientAuth",
         "plugins/module_utils/_certificates.py",
-        "x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])",
-        "x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])",
+        "self._base_for(ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH)",
+        "self._base_for(ExtendedKeyUsageOID.SERVER_AUTH)",
         "tests/unit/plugins/module_utils/test_certificates.py::test_members_extensions_are_those_of_rfc_5280",
     ),
     Fault(
         "a member that lost its data started as a new one",
         "plugins/module_utils/_guards_membership.py",
-        "return _lost(member, one, teller, folder) if one.client_urls else None",
+        "return _lost(member, one, teller, info) if one.client_urls or _marker(info) is not None else None",
         "return None",
         "tests/unit/plugins/module_utils/test__guards_live.py::test_data_that_is_gone_is_not_started_over",
     ),
@@ -85,7 +85,7 @@ FAULTS = (
     Fault(
         "all members restarted at once",
         "plugins/module_utils/_restart.py",
-        "against = _take_turn(cluster, client, lock)",
+        "against = _take_turn(cluster, client, lock, clock, tolerated)",
         "against = list[Reason]()",
         "tests/lab/scenarios/test_restart.py::test_a_changed_flag_restarts_one_by_one_and_loses_no_write",
     ),
