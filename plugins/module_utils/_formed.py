@@ -9,8 +9,8 @@ quorum, and what was acknowledged is lost. So a small file of root's, the marker
 from when its data is that of a formed cluster, and two asserts of the unit let systemd start it where there is no
 marker yet, or a log. The unit's text is the same before and after.
 
-systemd judges asserts at a start, and not where it restarts by itself what has died (seen on 247 to 257). For that
-there is an ExecCondition=, which can't look for a pattern: a log's folder will do, as what is lost is the whole folder.
+systemd 257 judges asserts at a start, and not where it restarts by itself what has died (247 does). For that there is
+an ExecCondition=, which can't look for a pattern: a log's folder will do, as what is lost is the whole folder.
 Where it does not hold, systemd leaves the unit off, and tries no more.
 
 Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
