@@ -14,15 +14,9 @@ import datetime
 import os
 import typing as t
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._authority_place import (
-    is_on_controller,
-    why_lost_with_controller,
-)
-from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_rules import KEY_TYPES, MISSING
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster_due import Found, Wanted, cluster_due
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError, RingfenceError
-from ansible_collections.ringfence.etcd.plugins.module_utils._guard_values import with_program
-from ansible_collections.ringfence.etcd.plugins.module_utils._guards import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import Member
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.pending_changes import Found, Wanted, cluster_due
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight import (
     Cluster,
     Question,
     certificate_requests,
@@ -31,7 +25,13 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._guards import (
     common_fingerprints,
     why_no_new_authority,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._members import Member
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import with_program
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RingfenceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.authority_place import (
+    is_on_controller,
+    why_lost_with_controller,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import KEY_TYPES, MISSING
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._actions import OneLineAction
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._answers import AnswerError
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import flag_settings_from, member_from

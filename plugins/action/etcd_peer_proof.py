@@ -12,16 +12,16 @@ import os
 import tempfile
 import typing as t
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import FileError, InputError
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import FileError, InputError
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._actions import OneLineAction
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._answers import AnswerError
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import member_from
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._looks import checked_look, registered_looks, unusable
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof import Question, Thresholds, judge
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof_metrics import proof_metrics
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof_page import proof_page
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof_pairs import WITHOUT, why_no_stranger
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof_table import proof_table
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.evaluate import Question, Thresholds, judge
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.metrics import proof_metrics
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.page import proof_page
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.pairs import WITHOUT, why_no_stranger
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.table import proof_table
 
 _ARGUMENTS: dict[str, t.Any] = {
     "members": {"type": "list", "elements": "dict", "required": True},

@@ -16,8 +16,12 @@ import tempfile
 import typing as t
 
 from ansible import constants
-from ansible_collections.ringfence.etcd.plugins.module_utils._input_rules import checked_archive, is_url
-from ansible_collections.ringfence.etcd.plugins.module_utils._program import check_sum, copy_and_sum, opened_archive
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules import checked_archive, is_url
+from ansible_collections.ringfence.etcd.plugins.module_utils._member.program import (
+    check_sum,
+    copy_and_sum,
+    opened_archive,
+)
 from ansible_collections.ringfence.etcd.plugins.modules import etcd_program
 from ansible_collections.ringfence.etcd.plugins.modules.etcd_program import (
     REQUIRED_IF,

@@ -10,11 +10,19 @@ import typing as t
 
 from ansible import constants as C
 from ansible.errors import AnsibleError, AnsibleUndefinedVariable
-from ansible_collections.ringfence.etcd.plugins.module_utils._authority import checked_authority
-from ansible_collections.ringfence.etcd.plugins.module_utils._authority_place import checked_ca_host
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError, RefusedError
-from ansible_collections.ringfence.etcd.plugins.module_utils._members import ClusterSettings, Member, make_members
-from ansible_collections.ringfence.etcd.plugins.module_utils._preflight import Asked, check_settings, flag_settings_of
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import (
+    ClusterSettings,
+    Member,
+    make_members,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RefusedError
+from ansible_collections.ringfence.etcd.plugins.module_utils._member.preflight_settings import (
+    Asked,
+    check_settings,
+    flag_settings_of,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.authority import checked_authority
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.authority_place import checked_ca_host
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._actions import OneLineAction
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import member_as_dict, plain
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._member_entries import (

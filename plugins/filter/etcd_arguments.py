@@ -54,7 +54,7 @@ _value:
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.ringfence.etcd.plugins.module_utils._flags import etcd_flags
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import etcd_flags
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import (
     call,
     flag_settings_from,

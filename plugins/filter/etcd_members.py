@@ -92,7 +92,7 @@ _value:
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.ringfence.etcd.plugins.module_utils._members import ClusterSettings, make_members
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import ClusterSettings, make_members
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import call, member_as_dict, plain
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._member_entries import checked_entry, completed_entry
 

@@ -43,7 +43,7 @@ _value:
 
 import typing as t
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._unit import check_rendered, seal_unit
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import check_rendered, seal_unit
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import call, plain
 
 

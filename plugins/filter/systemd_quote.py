@@ -48,7 +48,7 @@ _value:
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.ringfence.etcd.plugins.module_utils._unit import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
     glob_value,
     plain_value,
     quote_argument,

@@ -186,11 +186,11 @@ import datetime
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ringfence.etcd.plugins.module_utils import _ca as ca
-from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_rules import KEY_TYPES
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import RingfenceError, fail_with
-from ansible_collections.ringfence.etcd.plugins.module_utils._files import gid_of, uid_of
-from ansible_collections.ringfence.etcd.plugins.module_utils._keys import require_cryptography
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError, fail_with
+from ansible_collections.ringfence.etcd.plugins.module_utils._issuing import ca
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import gid_of, uid_of
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.keys import require_cryptography
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import KEY_TYPES
 
 
 def argument_spec() -> dict[str, t.Any]:

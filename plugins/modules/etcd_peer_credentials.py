@@ -190,8 +190,8 @@ notes:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError, RingfenceError, fail_with
-from ansible_collections.ringfence.etcd.plugins.module_utils._peer_credentials import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RingfenceError, fail_with
+from ansible_collections.ringfence.etcd.plugins.module_utils._member.credentials import (
     Request,
     apply_credentials,
     kept_line,

@@ -852,8 +852,8 @@ in_the_way:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import RingfenceError, fail_with
-from ansible_collections.ringfence.etcd.plugins.module_utils._peer_info import ending_soon, peer_info
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError, fail_with
+from ansible_collections.ringfence.etcd.plugins.module_utils._member.info import ending_soon, peer_info
 
 
 def main() -> t.NoReturn:

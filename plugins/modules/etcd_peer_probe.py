@@ -499,13 +499,13 @@ import datetime
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ringfence.etcd.plugins.module_utils._api_access import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError, fail_with
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_access import (
     ARGUMENTS,
     REQUIRED_TOGETHER,
     take_access,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import RingfenceError, fail_with
-from ansible_collections.ringfence.etcd.plugins.module_utils._peer_probe import probe_node
+from ansible_collections.ringfence.etcd.plugins.module_utils._probe.peers import probe_node
 
 
 def argument_spec() -> dict[str, t.Any]:

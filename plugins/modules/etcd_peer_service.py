@@ -300,29 +300,29 @@ details:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ringfence.etcd.plugins.module_utils import _restart, _service
-from ansible_collections.ringfence.etcd.plugins.module_utils._api_access import (
-    ARGUMENTS,
-    NO_ACCESS,
-    REQUIRED_TOGETHER,
-    ApiAccess,
-    take_access,
-)
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError, RingfenceError, fail_with
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd_api import (
-    Client,
-    check_url,
-    client_of,
-)
-from ansible_collections.ringfence.etcd.plugins.module_utils._input_rules import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RingfenceError, fail_with
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules import (
     TIMEOUT_SECONDS,
     WAIT_SECONDS,
     check_range,
     checked_path,
     checked_unit_name,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import require_systemd
-from ansible_collections.ringfence.etcd.plugins.module_utils._unit import Reason
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import (
+    Client,
+    check_url,
+    client_of,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_access import (
+    ARGUMENTS,
+    NO_ACCESS,
+    REQUIRED_TOGETHER,
+    ApiAccess,
+    take_access,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._member import restart, service
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.manager import require_systemd
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import Reason
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
     "state": {"type": "str", "choices": ["present", "written", "healthy", "restarted"], "default": "present"},
@@ -367,7 +367,7 @@ def check_arguments(params: t.Mapping[str, t.Any]) -> None:
     check_range("wait_seconds", params["wait_seconds"], *WAIT_SECONDS)
 
 
-def cluster_of(params: t.Mapping[str, t.Any]) -> _restart.Cluster:
+def cluster_of(params: t.Mapping[str, t.Any]) -> restart.Cluster:
     """The members by name; InputError where one is named twice or this one is missing."""
     urls: dict[str, str] = {}
     for endpoint in params["endpoints"]:
@@ -385,11 +385,11 @@ def cluster_of(params: t.Mapping[str, t.Any]) -> _restart.Cluster:
             f"endpoints: this host's member {params['member_name']} is not among {', '.join(urls) or 'them'}",
             member=params["member_name"],
         )
-    return _restart.Cluster(params["member_name"], urls)
+    return restart.Cluster(params["member_name"], urls)
 
 
-def wanted_unit(params: t.Mapping[str, t.Any]) -> _service.WantedUnit:
-    return _service.WantedUnit(
+def wanted_unit(params: t.Mapping[str, t.Any]) -> service.WantedUnit:
+    return service.WantedUnit(
         name=params["unit"],
         text=params["content"],
         member_name=params["member_name"],
@@ -405,9 +405,9 @@ def wanted_unit(params: t.Mapping[str, t.Any]) -> _service.WantedUnit:
 
 
 def ensure_written(params: t.Mapping[str, t.Any], check_mode: bool) -> tuple[dict[str, t.Any], tuple[str, ...]]:
-    plan = _service.plan_written(wanted_unit(params), check_mode)
+    plan = service.plan_written(wanted_unit(params), check_mode)
     if not check_mode:
-        _service.apply_plan(plan)
+        service.apply_plan(plan)
     result = {
         "changed": plan.changed,
         "actions": list(plan.actions),
@@ -419,9 +419,9 @@ def ensure_written(params: t.Mapping[str, t.Any], check_mode: bool) -> tuple[dic
 
 
 def ensure_present(params: t.Mapping[str, t.Any], check_mode: bool) -> tuple[dict[str, t.Any], tuple[str, ...]]:
-    plan = _service.plan_present(wanted_unit(params), params["trust_bundle_changed"], check_mode)
+    plan = service.plan_present(wanted_unit(params), params["trust_bundle_changed"], check_mode)
     if not check_mode:
-        _service.apply_plan(plan)
+        service.apply_plan(plan)
     result = {
         "changed": plan.changed,
         "actions": list(plan.actions),
@@ -439,18 +439,18 @@ def ensure_restarted(
 ) -> dict[str, t.Any]:
     cluster = cluster_of(params)
 
-    unit = _service.SystemdUnit(params["unit"], params["unit_directory"], params["program_staged"])
+    unit = service.SystemdUnit(params["unit"], params["unit_directory"], params["program_staged"])
     first_pid = unit.pid()
 
     def still_due() -> list[Reason]:
         # What the caller says of the trust bundle holds for the process that ran then.
         stale = params["trust_bundle_changed"] and unit.pid() == first_pid
-        return _service.restart_due_now(
+        return service.restart_due_now(
             params["unit"], params["unit_directory"], stale, program_staged=params["program_staged"]
         )
 
     if check_mode:
-        due = _service.restart_due_now(
+        due = service.restart_due_now(
             params["unit"],
             params["unit_directory"],
             params["trust_bundle_changed"],
@@ -459,7 +459,7 @@ def ensure_restarted(
             check_mode=True,
         )
     else:
-        due = _restart.restart_guarded(
+        due = restart.restart_guarded(
             unit,
             cluster,
             client_for(params, access),
@@ -467,7 +467,7 @@ def ensure_restarted(
             wait_seconds=params["wait_seconds"],
             timeout_seconds=params["timeout_seconds"],
             force=params["force"],
-            more_space=lambda: _service.brings_more_space(params["unit"], params["unit_directory"]),
+            more_space=lambda: service.brings_more_space(params["unit"], params["unit_directory"]),
         )
     return {
         "changed": bool(due),
@@ -485,20 +485,20 @@ def _restart_actions(due: t.Sequence[Reason]) -> list[str]:
 
 def wait_healthy(params: t.Mapping[str, t.Any], check_mode: bool, access: ApiAccess = NO_ACCESS) -> dict[str, t.Any]:
     cluster = cluster_of(params)
-    unit = _service.SystemdUnit(params["unit"], params["unit_directory"])
+    unit = service.SystemdUnit(params["unit"], params["unit_directory"])
     result: dict[str, t.Any] = {"started": False}
     if not check_mode:
-        view = _restart.wait_healthy(unit, cluster, client_for(params, access), params["timeout_seconds"])
+        view = restart.wait_healthy(unit, cluster, client_for(params, access), params["timeout_seconds"])
         result["members"] = [
             {"name": member.name, "member_id": member.member_id, "is_learner": member.is_learner}
             for member in sorted(filter(None, (view.me, *view.others)), key=lambda member: member.name)
         ]
     result.update(
-        _service.mark_formed(
+        service.mark_formed(
             params["unit"], params["unit_directory"], params["directory"], params["content"], check_mode
         )
     )
-    due = _service.restart_due_now(params["unit"], params["unit_directory"], params["trust_bundle_changed"])
+    due = service.restart_due_now(params["unit"], params["unit_directory"], params["trust_bundle_changed"])
     return {**result, "running": unit.pid() is not None, "restart_due": due}
 
 

@@ -171,11 +171,11 @@ import datetime
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_rules import KEY_TYPES
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import RingfenceError, fail_with
-from ansible_collections.ringfence.etcd.plugins.module_utils._given_pem import hide_misplaced_keys
-from ansible_collections.ringfence.etcd.plugins.module_utils._keys import require_cryptography
-from ansible_collections.ringfence.etcd.plugins.module_utils._stranger import run
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError, fail_with
+from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.stranger import run
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.given_pem import hide_misplaced_keys
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.keys import require_cryptography
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import KEY_TYPES
 
 MUTUALLY_EXCLUSIVE = [
     ("ca_directory", "ca_certificate_path", "ca_certificate_content"),

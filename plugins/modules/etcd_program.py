@@ -146,21 +146,21 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.urls import fetch_url
-from ansible_collections.ringfence.etcd.plugins.module_utils import _program
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import (
     FileError,
     InputError,
     RingfenceError,
     fail_with,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._files import os_error
-from ansible_collections.ringfence.etcd.plugins.module_utils._input_rules import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules import (
     TIMEOUT_SECONDS,
     check_range,
     is_sha256,
     is_url,
     shown_url,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._member import program as _program
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import os_error
 
 
 def argument_spec() -> dict[str, t.Any]:

@@ -28,7 +28,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ansible.module_utils.common.yaml import yaml_load
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import RingfenceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
 
 MAX_TEXT, MAX_PEM, MAX_ENTRIES, MAX_TOTAL = 16 * 1024, 64 * 1024, 2000, 4 * 1024 * 1024
 _MAX_DETAILS_DEPTH, _MAX_DIFF, _MAX_WARNINGS, _MAX_LINE = 6, 256 * 1024, 20, 2000

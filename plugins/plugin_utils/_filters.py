@@ -14,9 +14,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, asdict, fields
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import RingfenceError
-from ansible_collections.ringfence.etcd.plugins.module_utils._flags import FlagSettings
-from ansible_collections.ringfence.etcd.plugins.module_utils._members import Member
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import FlagSettings
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import Member
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
 
 # What !vault makes of a text: up to ansible-core 2.18, from 2.19 on. Neither is a str, the first is a sequence.
 _VAULTED = ("AnsibleVaultEncryptedUnicode", "EncryptedString")

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError
 from ansible_collections.ringfence.etcd.plugins.modules import etcd_peer_info, etcd_peer_probe
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._answers import (
     ADVICE,

@@ -18,8 +18,8 @@ import typing as t
 
 from ansible.module_utils.common import validation
 from ansible.module_utils.common.yaml import yaml_load
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError
-from ansible_collections.ringfence.etcd.plugins.module_utils._preflight import PREFIX
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError
+from ansible_collections.ringfence.etcd.plugins.module_utils._member.preflight_settings import PREFIX
 
 # These never stand in a result, a message or a log.
 SECRETS = ("api_password", "ca_passphrase", "ca_private_key")

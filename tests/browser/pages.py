@@ -10,7 +10,7 @@ import json
 import pathlib
 import sys
 
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof_page import proof_page
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.page import proof_page
 from ansible_collections.ringfence.etcd.tests.unit.plugins.plugin_utils.proof_evidence import judged
 from ansible_collections.ringfence.etcd.tests.unit.plugins.plugin_utils.proof_samples import samples
 

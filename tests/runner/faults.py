@@ -35,7 +35,7 @@ class Fault(t.NamedTuple):
 FAULTS = (
     Fault(
         "a name left out of one node's list",
-        "plugins/module_utils/_flags.py",
+        "plugins/module_utils/_cluster/flags.py",
         '",".join(allowed_common_names(members))',
         '",".join(allowed_common_names(members[:-1] if member == members[0] else members))',
         "tests/lab/scenarios/test_core.py::test_form",
@@ -49,28 +49,28 @@ FAULTS = (
     ),
     Fault(
         "a private key with mode 0644",
-        "plugins/module_utils/_peer_credentials.py",
+        "plugins/module_utils/_member/credentials.py",
         "paths[PRIVATE_KEY], 0o600,",
         "paths[PRIVATE_KEY], 0o644,",
         "tests/unit/plugins/modules/test_etcd_peer_credentials.py::test_owner_group_and_mode",
     ),
     Fault(
         "a certificate without clientAuth",
-        "plugins/module_utils/_certificates.py",
+        "plugins/module_utils/_pki/certificates.py",
         "self._base_for(ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH)",
         "self._base_for(ExtendedKeyUsageOID.SERVER_AUTH)",
-        "tests/unit/plugins/module_utils/test_certificates.py::test_members_extensions_are_those_of_rfc_5280",
+        "tests/unit/plugins/module_utils/_pki/test_certificates.py::test_members_extensions_are_those_of_rfc_5280",
     ),
     Fault(
         "a member that lost its data started as a new one",
-        "plugins/module_utils/_guards_membership.py",
+        "plugins/module_utils/_cluster/preflight_membership.py",
         "return _lost(member, one, teller, info) if one.client_urls or _marker(info) is not None else None",
         "return None",
-        "tests/unit/plugins/module_utils/test__guards_live.py::test_data_that_is_gone_is_not_started_over",
+        "tests/unit/plugins/module_utils/_cluster/test_preflight_live.py::test_data_that_is_gone_is_not_started_over",
     ),
     Fault(
         "a proof with a hole that passes",
-        "plugins/plugin_utils/_proof.py",
+        "plugins/plugin_utils/_proof/evaluate.py",
         "fails = verdict == FAILED or (verdict == UNPROVED and not is_excused)",
         "fails = verdict == FAILED",
         "tests/unit/plugins/action/test_etcd_peer_proof.py::test_only_a_host_that_is_away_can_be_gone_on_without",
@@ -84,7 +84,7 @@ FAULTS = (
     ),
     Fault(
         "all members restarted at once",
-        "plugins/module_utils/_restart.py",
+        "plugins/module_utils/_member/restart.py",
         "against = _take_turn(cluster, client, lock, clock, tolerated)",
         "against = list[Reason]()",
         "tests/lab/scenarios/test_restart.py::test_a_changed_flag_restarts_one_by_one_and_loses_no_write",
@@ -98,10 +98,10 @@ FAULTS = (
     ),
     Fault(
         "a member stopped for a program that does not take its flags",
-        "plugins/module_utils/_service.py",
-        "_systemd.check_arguments(place.staged(_program.ETCD), arguments)\n",
+        "plugins/module_utils/_member/service.py",
+        "manager.check_arguments(place.staged(_program.ETCD), arguments)\n",
         "\n",
-        "tests/unit/plugins/module_utils/test_service.py::test_what_does_not_take_the_flags_stops_nobody",
+        "tests/unit/plugins/module_utils/_member/test_service.py::test_what_does_not_take_the_flags_stops_nobody",
     ),
 )
 

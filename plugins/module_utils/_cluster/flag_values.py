@@ -20,7 +20,7 @@ import re
 import typing as t
 import urllib.parse
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._unit import is_true
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import is_true
 
 # What etcd has where nobody says otherwise, in milliseconds.
 _HEARTBEAT, _ELECTION = 100, 1000

@@ -17,14 +17,14 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError, RefusedError
-from ansible_collections.ringfence.etcd.plugins.module_utils._flag_values import why_not_started
-from ansible_collections.ringfence.etcd.plugins.module_utils._members import Member
-from ansible_collections.ringfence.etcd.plugins.module_utils._unit_settings import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flag_values import why_not_started
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import Member
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.unit_settings import (
     UNIT_SETTINGS,
     told_by_variables,
     variable_of,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RefusedError
 
 Version = tuple[int, int, int]
 

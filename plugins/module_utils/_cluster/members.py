@@ -17,8 +17,8 @@ import re
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError
-from ansible_collections.ringfence.etcd.plugins.module_utils._input_rules import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules import (
     checked_common_name,
     checked_dns_name,
     checked_member_name,

@@ -16,13 +16,20 @@ import datetime
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.ringfence.etcd.plugins.module_utils import _certificate_rules as rules
-from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_facts import certificate_facts, issuer_facts
-from ansible_collections.ringfence.etcd.plugins.module_utils._der import read_certificates
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import RingfenceError
-from ansible_collections.ringfence.etcd.plugins.module_utils._guard_values import Cluster, Info, is_install_due
-from ansible_collections.ringfence.etcd.plugins.module_utils._members import Member
-from ansible_collections.ringfence.etcd.plugins.module_utils._settled import certificate_due, certificate_name
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import Member
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import (
+    Cluster,
+    Info,
+    is_install_due,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki import profile as rules
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.certificate_facts import (
+    certificate_facts,
+    issuer_facts,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.der import read_certificates
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.renewal import certificate_due, certificate_name
 
 CA, CERTIFICATE, ETCD, HOST = "ca", "certificate", "etcd", "host"
 

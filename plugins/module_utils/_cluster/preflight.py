@@ -15,34 +15,40 @@ from __future__ import annotations
 import datetime
 import typing as t
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._authority_chain import read_chain
-from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_facts import issuer_facts
-from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_rules import why_names_forbidden
-from ansible_collections.ringfence.etcd.plugins.module_utils._der import iso_time
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import RingfenceError
-from ansible_collections.ringfence.etcd.plugins.module_utils._flags import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import (
     allowed_common_names,
     check_identity,
     etcd_flags,
     parse_version,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._guard_values import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_foreign import (
+    FOREIGN_GUARDS,
+    overruled_warnings,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_going_on import GOING_ON_GUARDS
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_membership import MEMBERSHIP_GUARDS
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_running import (
+    RUNNING_GUARDS,
+    live_warnings,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import (
     Cluster,
     Info,
     Question,
     Refusal,
     version_to_start,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._guard_values import deployed as _deployed
-from ansible_collections.ringfence.etcd.plugins.module_utils._guard_values import has_data as _has_data
-from ansible_collections.ringfence.etcd.plugins.module_utils._guard_values import is_managed as _is_managed
-from ansible_collections.ringfence.etcd.plugins.module_utils._guards_foreign import FOREIGN_GUARDS, overruled_warnings
-from ansible_collections.ringfence.etcd.plugins.module_utils._guards_going_on import GOING_ON_GUARDS
-from ansible_collections.ringfence.etcd.plugins.module_utils._guards_membership import MEMBERSHIP_GUARDS
-from ansible_collections.ringfence.etcd.plugins.module_utils._guards_running import RUNNING_GUARDS, live_warnings
-from ansible_collections.ringfence.etcd.plugins.module_utils._input_rules import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import deployed as _deployed
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import has_data as _has_data
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import is_managed as _is_managed
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules import (
     why_no_archive,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.authority_chain import read_chain
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.certificate_facts import issuer_facts
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.der import iso_time
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import why_names_forbidden
 
 # New certificates begin an hour before they are made: a clock that is behind by less takes them for valid.
 _CLOCK_TOLERANCE = datetime.timedelta(minutes=30)

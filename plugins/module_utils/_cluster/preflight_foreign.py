@@ -12,12 +12,12 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._foreign import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.foreign import (
     user_of,
     where_its_data_is,
     why_not_replaced,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._guard_values import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import (
     Cluster,
     Info,
     Refusal,

@@ -4,7 +4,7 @@
 
 """The guards of a run that could not go on to its end, or would do it at another cluster's cost.
 
-Pure, as ``_guards``.
+Pure, as ``preflight``.
 
 Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 """
@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._guard_values import Cluster, Refusal, one_line
-from ansible_collections.ringfence.etcd.plugins.module_utils._guards_running import restarts_due
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_running import restarts_due
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import Cluster, Refusal, one_line
 
 
 def refuse_half_a_cluster(cluster: Cluster) -> t.Iterator[Refusal]:

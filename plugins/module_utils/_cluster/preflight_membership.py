@@ -4,8 +4,8 @@
 
 """The guards of who is a member of a cluster that lives: no edit of the inventory cuts one off or replaces it.
 
-Pure, as ``_guards``. What a running member tells of its cluster is a reason to refuse as soon as one of them tells it,
-and a reason to go on only where all that tell anything tell the same: none of them can speak for the others.
+Pure, as ``preflight``. What a running member tells of its cluster is a reason to refuse as soon as one of them tells
+it, and a reason to go on only where all that tell anything tell the same: none of them can speak for the others.
 
 Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 """
@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._flags import allowed_common_names
-from ansible_collections.ringfence.etcd.plugins.module_utils._guard_values import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import allowed_common_names
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import Member
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import (
     Cluster,
     Info,
     Listed,
@@ -29,7 +30,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._guard_values impor
     one_line,
     told_lists,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._members import Member
 
 # What a run does about a unit without starting it.
 _STARTS_NOTHING = frozenset(
@@ -212,7 +212,7 @@ def refuse_start_without_data(cluster: Cluster) -> t.Iterator[Refusal]:
     """
     lists = told_lists(cluster)
     for member, info in cluster.inspected():
-        # What can't be told is refused as that (_guards_foreign).
+        # What can't be told is refused as that (preflight_foreign).
         if has_data(info) or info.get("data", {}).get("problem"):
             continue
         if lists:

@@ -4,8 +4,8 @@
 
 """The guards of members that run: whom they let in, by what they are asked, and what they would be restarted with.
 
-Pure, as ``_guards``. What a running member tells of its cluster is a reason to refuse as soon as one of them tells it,
-and a reason to go on only where all that tell anything tell the same: none of them can speak for the others.
+Pure, as ``preflight``. What a running member tells of its cluster is a reason to refuse as soon as one of them tells
+it, and a reason to go on only where all that tell anything tell the same: none of them can speak for the others.
 
 Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 """
@@ -14,9 +14,15 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError
-from ansible_collections.ringfence.etcd.plugins.module_utils._flags import Version, flag_value, parse_version
-from ansible_collections.ringfence.etcd.plugins.module_utils._guard_values import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import Version, flag_value, parse_version
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import Member
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.obstacles import (
+    ALARM_REMEDIES,
+    NO_SPACE,
+    OBSTACLE_REMEDIES,
+    is_larger_quota,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import (
     Cluster,
     Info,
     Refusal,
@@ -31,13 +37,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._guard_values impor
     told_lists,
     version_to_start,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._members import Member
-from ansible_collections.ringfence.etcd.plugins.module_utils._obstacles import (
-    ALARM_REMEDIES,
-    NO_SPACE,
-    OBSTACLE_REMEDIES,
-    is_larger_quota,
-)
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError
 
 # What is due on a host that means its running process is going to be restarted.
 _RESTARTS = frozenset(("unit_changed", "flags_differ", "trust_bundle_changed", "binary_replaced"))

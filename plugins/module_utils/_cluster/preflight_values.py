@@ -14,8 +14,8 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._flags import FlagSettings
-from ansible_collections.ringfence.etcd.plugins.module_utils._members import Member
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import FlagSettings
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import Member
 
 Info = t.Mapping[str, t.Any]
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError
-from ansible_collections.ringfence.etcd.plugins.module_utils._unit import SEAL_VARIABLE, setting_words
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import SEAL_VARIABLE, setting_words
 
 UNIT_SETTINGS = "etcd_peer_tls_extra_unit_settings"
 _TLS_VARIABLE = "ETCD_TLS_MIN_VERSION"

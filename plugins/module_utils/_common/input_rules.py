@@ -16,7 +16,7 @@ import os
 import re
 import typing as t
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError
 
 # RFC 5280 appendix A.1: ub-common-name.
 COMMON_NAME_LIMIT = 64

@@ -24,16 +24,16 @@ import typing as t
 import urllib.parse
 from dataclasses import dataclass
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._api_access import NO_ACCESS, ApiAccess
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import (
     CryptoError,
     FileError,
     InputError,
     RingfenceError,
     ServiceError,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._files import os_error, read_file
-from ansible_collections.ringfence.etcd.plugins.module_utils._tls_check import in_memory
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_access import NO_ACCESS, ApiAccess
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import os_error, read_file
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.tls_check import in_memory
 
 REQUEST_SECONDS = 5.0
 _ANSWER_BYTES = 16 * 1024 * 1024

@@ -15,9 +15,9 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, replace
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._api_access import NO_ACCESS, ApiAccess
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import RingfenceError
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd_api import ApiError, Client, client_of
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import ApiError, Client, client_of
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_access import NO_ACCESS, ApiAccess
 
 _ANSWER_SECONDS = 3.0
 

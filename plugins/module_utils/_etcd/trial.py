@@ -16,10 +16,10 @@ import os
 import re
 import typing as t
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._commands import Done, run_command
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import FileError, ServiceError
-from ansible_collections.ringfence.etcd.plugins.module_utils._files import os_error
-from ansible_collections.ringfence.etcd.plugins.module_utils._last_words import cause_of
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import FileError, ServiceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.last_words import cause_of
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.commands import Done, run_command
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import os_error
 
 _VERSION = re.compile(r"^etcd Version: (\d+\.\d+\.\d+\S*)\s*$", re.MULTILINE)
 # The first start of a program of 25 MB comes from the disk.

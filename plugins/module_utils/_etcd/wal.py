@@ -15,8 +15,8 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import FileError
-from ansible_collections.ringfence.etcd.plugins.module_utils._paths import list_names, read_head
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import FileError
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import list_names, read_head
 
 _METADATA_TYPE = 1
 _ENTRY_TYPE = 2

@@ -14,17 +14,21 @@ import os
 import socket
 import typing as t
 
-from ansible_collections.ringfence.etcd.plugins.module_utils import _processes, _systemd
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import RingfenceError
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd_told import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.told import (
     Told,
     is_etcd,
     starts_etcd,
     told_by_process,
     told_by_unit,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._files import read_file
-from ansible_collections.ringfence.etcd.plugins.module_utils._unit import deployed_from_arguments, deployed_from_text
+from ansible_collections.ringfence.etcd.plugins.module_utils._node import processes
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import read_file
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import manager
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
+    deployed_from_arguments,
+    deployed_from_text,
+)
 
 _BOOT = "/proc/sys/kernel/random/boot_id"
 _TOLD = 20
@@ -85,20 +89,20 @@ def _units(folder: str, unit: str | None, unit_folders: t.Sequence[str]) -> t.It
 
 
 def _running(folder: str) -> t.Iterator[FolderUser]:
-    for pid in _processes.all_pids():
-        if not is_etcd(_processes.program_of(pid) or ""):
+    for pid in processes.all_pids():
+        if not is_etcd(processes.program_of(pid) or ""):
             continue
         try:
-            facts = _systemd.process_facts(pid)
+            facts = manager.process_facts(pid)
         except RingfenceError:
             continue
         if facts is None:
             continue
-        told = told_by_process(facts["argv"], facts["environment"], _processes.working_folder(pid), read_file)
+        told = told_by_process(facts["argv"], facts["environment"], processes.working_folder(pid), read_file)
         # By the process's own root: in a container the same path is another folder.
         if any(path and _is_same(f"/proc/{pid}/root{os.path.dirname(path)}", folder) for path in told.files.values()):
             token = _token(deployed_from_arguments(facts["argv"], facts["environment"]))
-            yield {"unit": _processes.unit_of(pid), "pid": pid, "cluster": token}
+            yield {"unit": processes.unit_of(pid), "pid": pid, "cluster": token}
 
 
 def _is_in(folder: str, told: Told) -> bool:

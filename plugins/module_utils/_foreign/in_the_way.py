@@ -19,13 +19,14 @@ import typing as t
 import urllib.parse
 from dataclasses import dataclass
 
-from ansible_collections.ringfence.etcd.plugins.module_utils import _processes, _systemd
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import RingfenceError
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd_told import Told, starts_etcd, told_by_unit
-from ansible_collections.ringfence.etcd.plugins.module_utils._files import read_file
-from ansible_collections.ringfence.etcd.plugins.module_utils._other_etcd import program_problem
-from ansible_collections.ringfence.etcd.plugins.module_utils._unit import exec_command, parse_unit, seal_of
-from ansible_collections.ringfence.etcd.plugins.module_utils._wal import read_identity
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.wal import read_identity
+from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.other_etcd import program_problem
+from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.told import Told, starts_etcd, told_by_unit
+from ansible_collections.ringfence.etcd.plugins.module_utils._node import processes
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import read_file
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import manager
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import exec_command, parse_unit, seal_of
 
 # What systemd starts by itself at a boot.
 _STARTED_AT_BOOT = ("enabled", "enabled-runtime", "generated")
@@ -64,7 +65,7 @@ class Wanted:
     listen_urls: tuple[str, ...]
     folders: tuple[str, ...]
 
-    def places(self) -> list[tuple[_processes.IPAddress, int, str]]:
+    def places(self) -> list[tuple[processes.IPAddress, int, str]]:
         """Address, port, and how both are written, for each URL whose host is an address."""
         found = []
         for url in self.listen_urls:
@@ -76,7 +77,7 @@ class Wanted:
 
 def in_the_way(wanted: Wanted, main_pid: int) -> list[InTheWay]:
     """Everybody but the unit's own processes. ``main_pid``: the unit's main process, 0 where none runs."""
-    own = _processes.together_with(main_pid) if main_pid else []
+    own = processes.together_with(main_pid) if main_pid else []
     try:
         found = [*_processes_in_the_way(wanted, own), *_units_in_the_way(wanted)]
     except (OSError, RingfenceError) as exc:
@@ -105,25 +106,25 @@ def _nobody(what: str) -> InTheWay:
 
 def _processes_in_the_way(wanted: Wanted, own: t.Sequence[int]) -> list[InTheWay]:
     taken: dict[int, list[str]] = {}
-    own_sockets = {inode for pid in own for inode in _processes.socket_inodes(_processes.open_files(pid) or ())}
-    for listener in _processes.listeners():
+    own_sockets = {inode for pid in own for inode in processes.socket_inodes(processes.open_files(pid) or ())}
+    for listener in processes.listeners():
         names = [name for address, port, name in wanted.places() if listener.takes(address, port)]
         if names and listener.inode not in own_sockets:
             taken.setdefault(listener.inode, []).extend(names)
     data = wanted.data_dir
-    watches_data = data is not None and not any(_processes.has_database_open(pid, data) for pid in own)
+    watches_data = data is not None and not any(processes.has_database_open(pid, data) for pid in own)
     if not taken and not watches_data:
         return []
     found: dict[int, InTheWay] = {}
     held: set[int] = set()
-    for pid in _processes.all_pids():
+    for pid in processes.all_pids():
         # The unit's own processes once more, by its name: they may have come since they were asked for.
-        is_own = pid in own or _processes.unit_of(pid) == wanted.unit
-        files = _processes.open_files(pid) or ()
-        inodes = _processes.socket_inodes(files) & taken.keys()
+        is_own = pid in own or processes.unit_of(pid) == wanted.unit
+        files = processes.open_files(pid) or ()
+        inodes = processes.socket_inodes(files) & taken.keys()
         held |= inodes
-        folders = _processes.data_folders(files)
-        uses_data = bool(folders) and not is_own and data is not None and _processes.has_database_open(pid, data)
+        folders = processes.data_folders(files)
+        uses_data = bool(folders) and not is_own and data is not None and processes.has_database_open(pid, data)
         if (inodes or uses_data) and not is_own:
             names = sorted({name for inode in inodes for name in taken[inode]})
             found[pid] = _process(pid, names, folders, uses_data)
@@ -143,9 +144,9 @@ def _process(pid: int, listens: list[str], folders: t.Sequence[str], uses_data: 
             cluster_id = None
     return {
         **_nobody("process"),
-        "unit": _processes.unit_of(pid),
+        "unit": processes.unit_of(pid),
         "pid": pid,
-        "program": _processes.program_of(pid),
+        "program": processes.program_of(pid),
         "listens": listens,
         "data_dir": folder,
         "uses_data": uses_data,
@@ -156,7 +157,7 @@ def _process(pid: int, listens: list[str], folders: t.Sequence[str], uses_data: 
 
 def _is_sealed(pid: int) -> bool:
     try:
-        facts = _systemd.process_facts(pid)
+        facts = manager.process_facts(pid)
     except RingfenceError:
         return False
     return facts is not None and facts["environ_seal"] is not None
@@ -167,17 +168,17 @@ def _is_sealed(pid: int) -> bool:
 
 def _units_in_the_way(wanted: Wanted) -> list[InTheWay]:
     """Units of an etcd that do not run now: those that do were found by what they have open."""
-    if not _systemd.is_available():
+    if not manager.is_available():
         return []
     found = []
     seen = {wanted.unit}
     for name in _units_of_etcd(wanted):
-        properties = _systemd.show(name)
+        properties = manager.show(name)
         path = properties.get("FragmentPath", "")
         is_known = properties.get("Id", name) in seen
         seen.add(properties.get("Id", name))
         # Another name of one that was seen, one that is masked, one that runs.
-        if is_known or path in ("", "/dev/null") or _systemd.main_pid(properties):
+        if is_known or path in ("", "/dev/null") or manager.main_pid(properties):
             continue
         one = _unit(name, properties, path, wanted)
         if one is not None:
@@ -218,7 +219,7 @@ def _wanted_twice(told: Told, wanted: Wanted) -> list[str]:
         address, port = _place(url)
         for wanted_address, wanted_port, name in wanted.places():
             if port == wanted_port and (
-                address is None or _processes.Listener(address, port, 0).takes(wanted_address, wanted_port)
+                address is None or processes.Listener(address, port, 0).takes(wanted_address, wanted_port)
             ):
                 found.add(name)
     return sorted(found)
@@ -271,7 +272,7 @@ def _is_same(path: str, other: str | None) -> bool:
     return other is not None and os.path.realpath(path) == os.path.realpath(other)
 
 
-def _place(url: str) -> tuple[_processes.IPAddress | None, int | None]:
+def _place(url: str) -> tuple[processes.IPAddress | None, int | None]:
     """Address and port of a URL; no address where its host is a name."""
     try:
         parts = urllib.parse.urlsplit(url)

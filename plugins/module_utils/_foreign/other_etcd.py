@@ -18,13 +18,13 @@ import time
 import typing as t
 import urllib.parse
 
-from ansible_collections.ringfence.etcd.plugins.module_utils import _processes
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import RingfenceError
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd_api import ApiError, Client, client_context
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd_told import Told, told_by_process
-from ansible_collections.ringfence.etcd.plugins.module_utils._files import describe, os_error, read_file
-from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import process_facts
-from ansible_collections.ringfence.etcd.plugins.module_utils._wal import read_identity
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import ApiError, Client, client_context
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.wal import read_identity
+from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.told import Told, told_by_process
+from ansible_collections.ringfence.etcd.plugins.module_utils._node import processes
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import describe, os_error, read_file
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.manager import process_facts
 
 _ANSWER_SECONDS = 3.0
 # For all questions at all ports together.
@@ -54,10 +54,10 @@ def running_etcd(unit_path: str | None, pid: int, unit_told: Told | None) -> Oth
     """
     found = _nothing(unit_path, running=True)
     found["pid"] = pid
-    files = {other: _processes.open_files(other) for other in _processes.together_with(pid)}
+    files = {other: processes.open_files(other) for other in processes.together_with(pid)}
     if files[pid] is None:
         return _with_problem(found, f"what process {pid} has open can't be seen by the user that this runs as")
-    folders = {other: _processes.data_folders(names or ()) for other, names in files.items()}
+    folders = {other: processes.data_folders(names or ()) for other, names in files.items()}
     holders = [other for other in folders if folders[other]]
     if len(holders) != 1 or len(folders[holders[0]]) != 1:
         several = sorted({folder for names in folders.values() for folder in names})
@@ -134,14 +134,14 @@ def _told_by(pid: int) -> Told:
         return Told(problem=str(exc))
     if facts is None:
         return Told(problem=f"process {pid} has ended")
-    return told_by_process(facts["argv"], facts["environment"], _processes.working_folder(pid), read_file)
+    return told_by_process(facts["argv"], facts["environment"], processes.working_folder(pid), read_file)
 
 
 def _client_ports(pid: int, files: t.Iterable[str], told: Told) -> list[tuple[str, int]]:
     """Where a process listens, by its sockets and not by its words; those first that it calls its client ports."""
-    inodes = _processes.socket_inodes(files)
+    inodes = processes.socket_inodes(files)
     try:
-        found = {(one.address_to_call, one.port) for one in _processes.listeners() if one.inode in inodes}
+        found = {(one.address_to_call, one.port) for one in processes.listeners() if one.inode in inodes}
     except OSError:
         return []
     named = {_port_of(url) for url in told.listen_client_urls}

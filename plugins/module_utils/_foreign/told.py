@@ -18,13 +18,13 @@ import shlex
 import typing as t
 from dataclasses import dataclass, field, replace
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import RingfenceError
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd_config import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.config import (
     Values,
     parse_config,
     parse_environment,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._unit import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
     deployed_from_arguments,
     exec_arguments,
     parse_unit,

@@ -17,12 +17,20 @@ import typing as t
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from ansible_collections.ringfence.etcd.plugins.module_utils import _certificates as certificates
-from ansible_collections.ringfence.etcd.plugins.module_utils import _files as files
-from ansible_collections.ringfence.etcd.plugins.module_utils import _keys as keys
-from ansible_collections.ringfence.etcd.plugins.module_utils._authority import loaded, read_authority
-from ansible_collections.ringfence.etcd.plugins.module_utils._authority_chain import described, validity_problems
-from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_rules import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import (
+    CryptoError,
+    FileError,
+    InputError,
+    RefusedError,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules import BACKDATE_MINUTES, check_range
+from ansible_collections.ringfence.etcd.plugins.module_utils._node import files
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import open_folder
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki import certificates, keys
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.authority import loaded, read_authority
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.authority_chain import described, validity_problems
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.given_pem import written_certificate
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import (
     MISSING,
     Reason,
     check_authority_options,
@@ -30,15 +38,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_rules 
     iso_time,
     validity_from,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import (
-    CryptoError,
-    FileError,
-    InputError,
-    RefusedError,
-)
-from ansible_collections.ringfence.etcd.plugins.module_utils._given_pem import written_certificate
-from ansible_collections.ringfence.etcd.plugins.module_utils._input_rules import BACKDATE_MINUTES, check_range
-from ansible_collections.ringfence.etcd.plugins.module_utils._paths import open_folder
 
 if t.TYPE_CHECKING:  # pragma: no cover
     from cryptography import x509

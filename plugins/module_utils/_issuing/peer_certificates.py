@@ -14,16 +14,15 @@ import typing as t
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from ansible_collections.ringfence.etcd.plugins.module_utils import _certificate_rules as rules
-from ansible_collections.ringfence.etcd.plugins.module_utils import _certificates as certificates
-from ansible_collections.ringfence.etcd.plugins.module_utils import _files as files
-from ansible_collections.ringfence.etcd.plugins.module_utils import _keys as keys
-from ansible_collections.ringfence.etcd.plugins.module_utils import _settled as settled
-from ansible_collections.ringfence.etcd.plugins.module_utils._authority import loaded, read_authority
-from ansible_collections.ringfence.etcd.plugins.module_utils._authority_chain import why_not_now
-from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_facts import issuer_facts
-from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_rules import Reason
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import CryptoError, InputError, RefusedError
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import CryptoError, InputError, RefusedError
+from ansible_collections.ringfence.etcd.plugins.module_utils._node import files
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki import certificates, keys
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki import profile as rules
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki import renewal as settled
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.authority import loaded, read_authority
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.authority_chain import why_not_now
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.certificate_facts import issuer_facts
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import Reason
 
 if t.TYPE_CHECKING:  # pragma: no cover
     from cryptography import x509

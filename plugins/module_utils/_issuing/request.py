@@ -13,12 +13,10 @@ import typing as t
 from dataclasses import replace
 from datetime import datetime
 
-from ansible_collections.ringfence.etcd.plugins.module_utils import _ca as ca
-from ansible_collections.ringfence.etcd.plugins.module_utils import _certificate_rules as rules
-from ansible_collections.ringfence.etcd.plugins.module_utils import _certificates as certificates
-from ansible_collections.ringfence.etcd.plugins.module_utils import _files as files
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError, RefusedError
-from ansible_collections.ringfence.etcd.plugins.module_utils._issue import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import names_of_others
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RefusedError
+from ansible_collections.ringfence.etcd.plugins.module_utils._issuing import ca
+from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.peer_certificates import (
     Authority,
     Member,
     Plan,
@@ -28,8 +26,10 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._issue import (
     load_issuer,
     plan_issue,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._issue_result import result_of
-from ansible_collections.ringfence.etcd.plugins.module_utils._members import names_of_others
+from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.result import result_of
+from ansible_collections.ringfence.etcd.plugins.module_utils._node import files
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki import certificates
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki import profile as rules
 
 
 def request_from(params: t.Mapping[str, t.Any]) -> Request:

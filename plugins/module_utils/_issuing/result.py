@@ -12,10 +12,10 @@ from __future__ import annotations
 import typing as t
 from datetime import datetime
 
-from ansible_collections.ringfence.etcd.plugins.module_utils import _certificate_rules as rules
-from ansible_collections.ringfence.etcd.plugins.module_utils import _certificates as certificates
-from ansible_collections.ringfence.etcd.plugins.module_utils._ca import new_folders
-from ansible_collections.ringfence.etcd.plugins.module_utils._issue import Decision, Issued, Plan
+from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.ca import new_folders
+from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.peer_certificates import Decision, Issued, Plan
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki import certificates
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki import profile as rules
 
 
 def result_of(plan: Plan, issued: t.Mapping[str, Issued], now: datetime, with_diff: bool) -> dict[str, t.Any]:

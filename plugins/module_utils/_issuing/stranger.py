@@ -17,16 +17,23 @@ import secrets
 import typing as t
 from datetime import datetime, timedelta
 
-from ansible_collections.ringfence.etcd.plugins.module_utils import _ca as ca
-from ansible_collections.ringfence.etcd.plugins.module_utils import _certificate_rules as rules
-from ansible_collections.ringfence.etcd.plugins.module_utils import _certificates as certificates
-from ansible_collections.ringfence.etcd.plugins.module_utils import _files as files
-from ansible_collections.ringfence.etcd.plugins.module_utils import _keys as keys
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError, RefusedError, RingfenceError
-from ansible_collections.ringfence.etcd.plugins.module_utils._input_rules import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import (
+    InputError,
+    RefusedError,
+    RingfenceError,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules import (
     check_range,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._issue import Authority, load_authority, load_issuer
+from ansible_collections.ringfence.etcd.plugins.module_utils._issuing import ca
+from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.peer_certificates import (
+    Authority,
+    load_authority,
+    load_issuer,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._node import files
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki import certificates, keys
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki import profile as rules
 
 if t.TYPE_CHECKING:  # pragma: no cover
     from cryptography import x509

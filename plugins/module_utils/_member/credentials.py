@@ -18,21 +18,24 @@ import os
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._access import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import (
+    CryptoError,
+    FileError,
+    InputError,
+    RingfenceError,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules import (
+    checked_member_name,
+    checked_path,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.access import (
     Attributes,
     Identity,
     barrier_error,
     find_barrier,
     identity_of,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._der import certificate_facts, iso_time, read_certificates
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import (
-    CryptoError,
-    FileError,
-    InputError,
-    RingfenceError,
-)
-from ansible_collections.ringfence.etcd.plugins.module_utils._files import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import (
     NEW_PARENT_MODE,
     Change,
     WantedDirectory,
@@ -50,12 +53,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._files import (
     remove_leftover,
     uid_of,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._input_rules import (
-    checked_member_name,
-    checked_path,
-)
-from ansible_collections.ringfence.etcd.plugins.module_utils._pem import CERTIFICATE_LABEL, is_read_by_all, pem_text
-from ansible_collections.ringfence.etcd.plugins.module_utils._tls_check import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.tls_check import (
     Material,
     check_certificate,
     check_credentials,
@@ -66,6 +64,12 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._tls_check import (
     private_key_fits,
     read_public,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.der import (
+    certificate_facts,
+    iso_time,
+    read_certificates,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.pem import CERTIFICATE_LABEL, is_read_by_all, pem_text
 
 CA, CERTIFICATE, PRIVATE_KEY = "ca", "certificate", "private_key"
 # The order in which the files are renamed: who finds the certificate finds its key and the trust bundle too.

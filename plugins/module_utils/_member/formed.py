@@ -23,15 +23,15 @@ import re
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError, RingfenceError
-from ansible_collections.ringfence.etcd.plugins.module_utils._files import Change, WantedFile, plan_file, read_file
-from ansible_collections.ringfence.etcd.plugins.module_utils._unit import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RingfenceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.wal import read_identity, was_formed
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import Change, WantedFile, plan_file, read_file
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
     glob_value,
     parse_unit,
     plain_value,
     quote_argument,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._wal import read_identity, was_formed
 
 _SUFFIX = ".formed"
 _MODE = 0o644

@@ -16,40 +16,40 @@ import socket
 import ssl
 import typing as t
 
-from ansible_collections.ringfence.etcd.plugins.module_utils import _trial
-from ansible_collections.ringfence.etcd.plugins.module_utils._der import certificate_facts, iso_time, read_certificates
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import FileError, RingfenceError
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd_told import told_by_unit
-from ansible_collections.ringfence.etcd.plugins.module_utils._files import describe, owner_name, read_file
-from ansible_collections.ringfence.etcd.plugins.module_utils._folder_users import folder_identity, folder_users
-from ansible_collections.ringfence.etcd.plugins.module_utils._formed import marker_facts
-from ansible_collections.ringfence.etcd.plugins.module_utils._in_the_way import InTheWay, Wanted, in_the_way
-from ansible_collections.ringfence.etcd.plugins.module_utils._input_rules import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import FileError, RingfenceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules import (
     checked_member_name,
     checked_path,
     checked_unit_name,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._live import Entrance, entrance_of, running_version
-from ansible_collections.ringfence.etcd.plugins.module_utils._next_start import (
-    UNIT_FOLDERS,
-    drop_in_paths,
-    from_environment_files,
-    text_of,
-)
-from ansible_collections.ringfence.etcd.plugins.module_utils._other_etcd import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd import trial
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.live import Entrance, entrance_of, running_version
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.wal import read_identity, was_formed
+from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.folder_users import folder_identity, folder_users
+from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.in_the_way import InTheWay, Wanted, in_the_way
+from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.other_etcd import (
     OtherEtcd,
     running_etcd,
     stopped_etcd,
     unknown_etcd,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._paths import real_path
-from ansible_collections.ringfence.etcd.plugins.module_utils._peer_credentials import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.told import told_by_unit
+from ansible_collections.ringfence.etcd.plugins.module_utils._member.credentials import (
     CA,
     CERTIFICATE,
     PRIVATE_KEY,
     credential_paths,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._member.formed import marker_facts
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import describe, owner_name, read_file
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import real_path
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.tls_check import Material, private_key_fits
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.der import (
+    certificate_facts,
+    iso_time,
+    read_certificates,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.manager import (
     ProcessFacts,
     inherited_environment,
     main_pid,
@@ -58,15 +58,19 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import (
     show,
     written_after_start,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._tls_check import Material, private_key_fits
-from ansible_collections.ringfence.etcd.plugins.module_utils._unit import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.next_start import (
+    UNIT_FOLDERS,
+    drop_in_paths,
+    from_environment_files,
+    text_of,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
     deployed_from_arguments,
     deployed_from_text,
     seal_is_valid,
     seal_of,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._unit_place import unit_obstacle
-from ansible_collections.ringfence.etcd.plugins.module_utils._wal import read_identity, was_formed
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit_place import unit_obstacle
 
 _VERSION_SECONDS = 10.0
 
@@ -213,7 +217,7 @@ def process_version(process: t.Mapping[str, t.Any], etcd: t.Mapping[str, t.Any])
 
 def etcd_version(binary: str) -> str:
     """The version that ``<binary> --version`` prints; FileError where it can't be run or prints something else."""
-    return _trial.etcd_version(binary, _VERSION_SECONDS)
+    return trial.etcd_version(binary, _VERSION_SECONDS)
 
 
 def credentials_facts(directory: str, name: str, now: datetime.datetime) -> dict[str, t.Any]:

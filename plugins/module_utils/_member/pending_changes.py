@@ -15,16 +15,16 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.ringfence.etcd.plugins.module_utils import _systemd
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import RingfenceError
-from ansible_collections.ringfence.etcd.plugins.module_utils._next_start import drop_in_paths, overrides
-from ansible_collections.ringfence.etcd.plugins.module_utils._peer_credentials import Request, plan_credentials
-from ansible_collections.ringfence.etcd.plugins.module_utils._service import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._member.credentials import Request, plan_credentials
+from ansible_collections.ringfence.etcd.plugins.module_utils._member.service import (
     WantedUnit,
     check_new_program,
     plan_present,
     plan_written,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import manager
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.next_start import drop_in_paths, overrides
 
 CREDENTIALS, SERVICE = "credentials", "service"
 
@@ -103,8 +103,8 @@ def unit_overrides(wanted: WantedHost) -> list[str]:
     if not wanted.managed:
         return []
     try:
-        paths = drop_in_paths(wanted.unit.name, _systemd.show(wanted.unit.name))
-        return overrides(wanted.unit.text, wanted.unit.name, paths, _systemd.inherited_environment())
+        paths = drop_in_paths(wanted.unit.name, manager.show(wanted.unit.name))
+        return overrides(wanted.unit.text, wanted.unit.name, paths, manager.inherited_environment())
     except RingfenceError as exc:
         return [str(exc)]
 

@@ -17,19 +17,19 @@ import re
 import typing as t
 from dataclasses import dataclass, fields
 
-from ansible_collections.ringfence.etcd.plugins.module_utils import _input_rules as rules
-from ansible_collections.ringfence.etcd.plugins.module_utils._api_access import check_access_settings
-from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_facts import certificate_facts
-from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_rules import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import FlagSettings, etcd_flags
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import Member
+from ansible_collections.ringfence.etcd.plugins.module_utils._common import input_rules as rules
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RingfenceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_access import check_access_settings
+from ansible_collections.ringfence.etcd.plugins.module_utils._member.service import WantedUnit, check_unit_text
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.certificate_facts import certificate_facts
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import (
     check_authority_options,
     refuse_name_of_authority,
     renewal_rules,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError, RingfenceError
-from ansible_collections.ringfence.etcd.plugins.module_utils._flags import FlagSettings, etcd_flags
-from ansible_collections.ringfence.etcd.plugins.module_utils._members import Member
-from ansible_collections.ringfence.etcd.plugins.module_utils._service import WantedUnit, check_unit_text
-from ansible_collections.ringfence.etcd.plugins.module_utils._unit import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
     SECTIONS,
     check_rendered,
     plain_value,

@@ -22,9 +22,12 @@ import typing as t
 import zlib
 from dataclasses import dataclass
 
-from ansible_collections.ringfence.etcd.plugins.module_utils import _trial
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import FileError, RingfenceError
-from ansible_collections.ringfence.etcd.plugins.module_utils._files import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import FileError, RingfenceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules import (
+    checked_program_path,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd import trial
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import (
     WantedDirectory,
     apply_changes,
     describe,
@@ -34,10 +37,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._files import (
     staged_path,
     write_program,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._input_rules import (
-    checked_program_path,
-)
-from ansible_collections.ringfence.etcd.plugins.module_utils._unit import exec_command
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import exec_command
 
 ETCD = "etcd"
 # etcd is the last one: until it is exchanged, the next run sees that something is left to do.
@@ -236,7 +236,7 @@ def _tried(stream: t.IO[bytes], name: str, place: Place, unit_content: str | Non
     try:
         sums = unpack(stream, name, paths)
         version, warnings = None, []
-        if scratch is not None and _trial.is_mounted_noexec(scratch):
+        if scratch is not None and trial.is_mounted_noexec(scratch):
             warnings.append(
                 f"{scratch} is mounted noexec: the archive's program was not tried here, the real run tries it beside "
                 f"{place.binary}"
@@ -257,7 +257,7 @@ def _tried(stream: t.IO[bytes], name: str, place: Place, unit_content: str | Non
 def check_place(place: Place) -> None:
     """FileError where a program can't be put: what is there is no program of etcd's, but something of the user's."""
     checked_program_path(place.binary, "binary")
-    if _trial.is_mounted_noexec(place.folder):
+    if trial.is_mounted_noexec(place.folder):
         raise FileError(
             f"{place.folder} is on a file system that is mounted noexec: etcd can't be started from there; choose "
             "another folder, or mount it exec",
@@ -274,7 +274,7 @@ def check_place(place: Place) -> None:
             )
         if state not in ("absent", "file"):
             raise FileError(f"{path} is a {state}, wanted is a program or nothing: move it away", path=path)
-        if state == "file" and _trial.first_bytes(path)[:2] == b"#!":
+        if state == "file" and trial.first_bytes(path)[:2] == b"#!":
             raise FileError(
                 f"{path} is a script, which would be replaced by the program that it starts: name that one's path, or "
                 "take the script away",
@@ -284,10 +284,10 @@ def check_place(place: Place) -> None:
 
 def _try_program(path: str, name: str, unit_content: str | None) -> str:
     try:
-        version = _trial.etcd_version(path)
+        version = trial.etcd_version(path)
         if unit_content:
             _program, *arguments = exec_command(unit_content) or [""]
-            _trial.check_arguments(path, arguments)
+            trial.check_arguments(path, arguments)
     except RingfenceError as exc:
         # The path is of this moment, and means nothing to the reader.
         text = str(exc).replace(path, f"etcd of {name}")
@@ -297,7 +297,7 @@ def _try_program(path: str, name: str, unit_content: str | None) -> str:
 
 def _version_in_place(binary: str) -> str | None:
     try:
-        return _trial.etcd_version(binary)
+        return trial.etcd_version(binary)
     except RingfenceError:
         return None
 

@@ -16,8 +16,14 @@ import time
 import typing as t
 from dataclasses import dataclass, field, replace
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import RefusedError, ServiceError
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd_api import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.obstacles import (
+    ALARM_REMEDIES,
+    NO_SPACE,
+    OBSTACLE_REMEDIES,
+    alarm_in,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RefusedError, ServiceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import (
     ApiError,
     Client,
     Health,
@@ -25,13 +31,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._etcd_api import (
     Lock,
     LockHeldError,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._obstacles import (
-    ALARM_REMEDIES,
-    NO_SPACE,
-    OBSTACLE_REMEDIES,
-    alarm_in,
-)
-from ansible_collections.ringfence.etcd.plugins.module_utils._unit import Reason
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import Reason
 
 _PAUSE_SECONDS = 1.0
 

@@ -16,14 +16,25 @@ import os
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.ringfence.etcd.plugins.module_utils import _processes, _program, _systemd, _trial
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.foreign import where_its_data_is, why_not_replaced
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.obstacles import is_larger_quota
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import (
     FileError,
     InputError,
     RefusedError,
     RingfenceError,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._files import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd import trial
+from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.other_etcd import running_etcd
+from ansible_collections.ringfence.etcd.plugins.module_utils._member import program as _program
+from ansible_collections.ringfence.etcd.plugins.module_utils._member.formed import (
+    Place,
+    check_asserts,
+    marker_diff,
+    plan_marker,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._node import processes
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import (
     Change,
     WantedDirectory,
     WantedFile,
@@ -36,21 +47,13 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._files import (
     read_file,
     uid_of,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._foreign import where_its_data_is, why_not_replaced
-from ansible_collections.ringfence.etcd.plugins.module_utils._formed import (
-    Place,
-    check_asserts,
-    marker_diff,
-    plan_marker,
-)
-from ansible_collections.ringfence.etcd.plugins.module_utils._next_start import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import manager
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.next_start import (
     NextStart,
     drop_in_paths,
     next_start,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._obstacles import is_larger_quota
-from ansible_collections.ringfence.etcd.plugins.module_utils._other_etcd import running_etcd
-from ansible_collections.ringfence.etcd.plugins.module_utils._unit import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
     Deployed,
     Reason,
     deployed_from_arguments,
@@ -60,7 +63,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._unit import (
     seal_is_valid,
     seal_of,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._unit_place import unit_obstacle
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit_place import unit_obstacle
 
 _UNIT_MODE = 0o644
 _UNIT_DIRECTORY_MODE = 0o755
@@ -106,7 +109,7 @@ class Found:
 
     properties: t.Mapping[str, str]
     text: str | None
-    process: _systemd.ProcessFacts | None
+    process: manager.ProcessFacts | None
     settings: Deployed | None
     # The data folders that the unit's processes have open.
     data_dirs: tuple[str, ...] = ()
@@ -197,18 +200,18 @@ class _Files:
 
 def find(unit: str, unit_directory: str) -> Found:
     """Look at the unit, its file in the folder where ours is written, and its process."""
-    properties = _systemd.show(unit)
+    properties = manager.show(unit)
     text = _text_at(os.path.join(unit_directory, unit))
-    pid = _systemd.main_pid(properties)
-    process = _systemd.process_facts(pid) if pid else None
+    pid = manager.main_pid(properties)
+    process = manager.process_facts(pid) if pid else None
     settings = deployed_from_arguments(process["argv"], process["environment"]) if process else None
     data_dirs = _open_data_dirs(pid) if process is not None and process["environ_seal"] is None else ()
     return Found(properties, text, process, settings, data_dirs)
 
 
 def _open_data_dirs(pid: int) -> tuple[str, ...]:
-    files = (_processes.open_files(other) for other in _processes.together_with(pid))
-    return tuple(sorted({folder for names in files for folder in _processes.data_folders(names or ())}))
+    files = (processes.open_files(other) for other in processes.together_with(pid))
+    return tuple(sorted({folder for names in files for folder in processes.data_folders(names or ())}))
 
 
 def _text_at(path: str) -> str | None:
@@ -304,7 +307,7 @@ def restart_reasons(
         )
     if program is not None and program_staged:
         reasons.append({"code": "program_staged", "text": f"another {program} is to take the place of the one in use"})
-    elif program is not None and _systemd.program_was_replaced(found.process, program):
+    elif program is not None and manager.program_was_replaced(found.process, program):
         reasons.append(
             {"code": "binary_replaced", "text": f"{program} was replaced since the process was started from it"}
         )
@@ -331,9 +334,9 @@ def start_actions(found: Found, wanted: WantedUnit, seal: str | None) -> tuple[s
 
 def plan_present(wanted: WantedUnit, trust_bundle_changed: bool, check_mode: bool, check_new_text: bool = True) -> Plan:
     """What makes the unit as wanted; nothing is changed yet, but systemd has read a new text (``check_new_text``)."""
-    _systemd.require_systemd()
+    manager.require_systemd()
     check_unit_text(wanted)
-    _refuse_obstacle(wanted, _systemd.show(wanted.name))
+    _refuse_obstacle(wanted, manager.show(wanted.name))
     found = find(wanted.name, wanted.unit_directory)
     _refuse_moved_data(found, wanted)
     _refuse_living_etcd(found, wanted)
@@ -341,7 +344,7 @@ def plan_present(wanted: WantedUnit, trust_bundle_changed: bool, check_mode: boo
     uid, gid = _owner_ids(wanted, check_mode, warnings)
     files = _plan_files(wanted, uid, gid)
     if files.has_new_text and check_new_text:
-        _systemd.verify_unit(wanted.text, wanted.name, missing_program_is_fine=check_mode or wanted.program_staged)
+        manager.verify_unit(wanted.text, wanted.name, missing_program_is_fine=check_mode or wanted.program_staged)
         _check_flags(wanted, check_mode)
     actions = files.actions
     if files.has_new_text or found.properties.get("NeedDaemonReload") == "yes":
@@ -421,10 +424,10 @@ def check_new_program(wanted: WantedUnit, managed: bool, pid: int | None = None)
     check_unit_text(wanted)
     is_new = _text_at(wanted.path) != wanted.text
     if is_new and managed:
-        _systemd.require_systemd()
-        _systemd.verify_unit(wanted.text, wanted.name, missing_program_is_fine=True)
-    process = None if is_new or pid is None else _systemd.process_facts(pid)
-    if is_new or (process and _systemd.program_was_replaced(process, exec_command(wanted.text)[0])):
+        manager.require_systemd()
+        manager.verify_unit(wanted.text, wanted.name, missing_program_is_fine=True)
+    process = None if is_new or pid is None else manager.process_facts(pid)
+    if is_new or (process and manager.program_was_replaced(process, exec_command(wanted.text)[0])):
         _check_flags(wanted, check_mode=False)
 
 
@@ -474,7 +477,7 @@ def _check_flags(wanted: WantedUnit, check_mode: bool) -> None:
     if _is_staged(program, wanted.program_staged, check_mode):
         # What is going to be started is asked, and not what it takes the place of.
         program = _program.Place(program).staged(_program.ETCD)
-    _systemd.check_arguments(program, arguments)
+    manager.check_arguments(program, arguments)
 
 
 def _program_of(text: str | None) -> str | None:
@@ -495,7 +498,7 @@ def _exchange(text: str) -> str | None:
     if not program or not _program.is_staged(program):
         return None
     place = _program.Place(program)
-    _systemd.check_arguments(place.staged(_program.ETCD), arguments)
+    manager.check_arguments(place.staged(_program.ETCD), arguments)
     _program.exchange(place)
     return program
 
@@ -506,16 +509,16 @@ def apply_plan(plan: Plan) -> None:
     apply_changes(plan.files)
     for action in plan.actions:
         if action == "daemon_reload":
-            _systemd.daemon_reload()
+            manager.daemon_reload()
         elif action == "enable":
-            _systemd.enable(unit)
+            manager.enable(unit)
         elif action == "stop_other_etcd":
-            _systemd.stop(unit)
+            manager.stop(unit)
         elif action == "exchange_program":
             _exchange(plan.wanted.text)
         elif action == "start":
             # A restart also takes a unit out of the pause between two attempts, and starts one that is stopped.
-            _systemd.restart_no_block(unit)
+            manager.restart_no_block(unit)
 
 
 def mark_formed(
@@ -560,7 +563,7 @@ def _start_of(found: Found, unit: str, text: str) -> NextStart | None:
     """What the next start with a text would tell etcd; None where no process runs, or that can't be known."""
     if found.process is None:
         return None
-    return next_start(text, unit, drop_in_paths(unit, found.properties), _systemd.inherited_environment())
+    return next_start(text, unit, drop_in_paths(unit, found.properties), manager.inherited_environment())
 
 
 def brings_more_space(unit: str, unit_directory: str) -> bool:
@@ -592,16 +595,16 @@ class SystemdUnit:
 
     def pid(self) -> int | None:
         """The unit's main process; None where none runs."""
-        return _systemd.main_pid(_systemd.show(self._name)) or None
+        return manager.main_pid(manager.show(self._name)) or None
 
     def restart(self) -> None:
         found = find(self._name, self._unit_directory)
-        self._old_pid = _systemd.main_pid(found.properties) or None
+        self._old_pid = manager.main_pid(found.properties) or None
         if self._program_staged and found.text is not None:
             # At the last moment: what dies before it is started again by systemd from the program that it ran with.
             self._exchanged = _exchange(found.text)
             self._ran = found.settings["program"] if found.settings else None
-        _systemd.restart_no_block(self._name)
+        manager.restart_no_block(self._name)
 
     def way_back(self) -> str | None:
         """How to undo what ``restart`` did to the program; None where it did nothing."""
@@ -625,13 +628,13 @@ class SystemdUnit:
         return self._problem_of(found)
 
     def has_failed(self) -> bool:
-        return _systemd.show(self._name).get("ActiveState") == "failed"
+        return manager.show(self._name).get("ActiveState") == "failed"
 
     def cause(self) -> str | None:
-        return _systemd.last_words(self._name)
+        return manager.last_words(self._name)
 
     def journal_tail(self) -> str:
-        return _systemd.journal_tail(self._name)
+        return manager.journal_tail(self._name)
 
     def _problem_of(self, found: Found) -> str | None:
         if found.process is None:
@@ -663,7 +666,7 @@ def _trust_bundle_is_newer(found: Found) -> bool:
         return False
     files = found.settings["files"]
     paths = {files["peer_trusted_ca_file"], files["trusted_ca_file"]} - {None}
-    return any(_systemd.written_after_start(t.cast(str, path), found.properties) for path in paths)
+    return any(manager.written_after_start(t.cast(str, path), found.properties) for path in paths)
 
 
 def _owner_ids(wanted: WantedUnit, check_mode: bool, warnings: list[str]) -> tuple[int | None, int | None]:
@@ -719,7 +722,7 @@ def _program_diff(program: str | None) -> t.Iterator[dict[str, str]]:
 
     def version(path: str) -> str:
         try:
-            return f"# version: {_trial.etcd_version(path)}\n"
+            return f"# version: {trial.etcd_version(path)}\n"
         except RingfenceError:
             return ""
 

@@ -8,7 +8,7 @@ A file is staged beside its target with its final owner and mode before any cont
 renamed. Several files are staged all before the first is renamed, so that a full disk changes nothing.
 
 Whatever is changed is changed in an open folder, which was reached without following a link that is not root's
-(``_paths``): between plan and apply another user may have put something else in a path's place.
+(``paths``): between plan and apply another user may have put something else in a path's place.
 
 Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 """
@@ -24,8 +24,8 @@ import stat
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import FileError
-from ansible_collections.ringfence.etcd.plugins.module_utils._paths import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import FileError
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import (
     READ_LIMIT_BYTES,
     open_folder,
     open_regular,

@@ -20,7 +20,7 @@ import pwd
 import stat
 import typing as t
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import FileError
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import FileError
 
 # Linux: a descriptor of what is there that opens nothing. A device or a pipe does not notice it.
 _O_PATH = getattr(os, "O_PATH", 0)

@@ -19,10 +19,10 @@ import ssl
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._der import Certificate, iso_time, read_certificates
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import CryptoError, FileError
-from ansible_collections.ringfence.etcd.plugins.module_utils._go_x509 import why_go_refuses
-from ansible_collections.ringfence.etcd.plugins.module_utils._pem import CERTIFICATE_LABEL, PemBlock, split_pem
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import CryptoError, FileError
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.der import Certificate, iso_time, read_certificates
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.go_x509 import why_go_refuses
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.pem import CERTIFICATE_LABEL, PemBlock, split_pem
 
 # A bundle's certificate is trusted even where its own issuer is not in the bundle, as Go does it.
 # (ssl.VERIFY_X509PARTIAL_CHAIN has a name only from Python 3.10 on.)

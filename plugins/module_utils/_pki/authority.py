@@ -16,16 +16,13 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.ringfence.etcd.plugins.module_utils import _authority_chain as authority_chain
-from ansible_collections.ringfence.etcd.plugins.module_utils import _certificates as certificates
-from ansible_collections.ringfence.etcd.plugins.module_utils import _given_pem as given_pem
-from ansible_collections.ringfence.etcd.plugins.module_utils import _keys as keys
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError, RingfenceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RingfenceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki import authority_chain, certificates, given_pem, keys
 
 if t.TYPE_CHECKING:  # pragma: no cover
     import datetime
 
-    from ansible_collections.ringfence.etcd.plugins.module_utils._der import Certificate
+    from ansible_collections.ringfence.etcd.plugins.module_utils._pki.der import Certificate
     from cryptography import x509
 
 CERTIFICATE = "etcd_peer_tls_ca_certificate"

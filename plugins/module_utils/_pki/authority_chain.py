@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.ringfence.etcd.plugins.module_utils import _asn1 as asn1
-from ansible_collections.ringfence.etcd.plugins.module_utils import _der as der
-from ansible_collections.ringfence.etcd.plugins.module_utils import _given_pem as given_pem
-from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_rules import KEY_TYPES, iso_time
-from ansible_collections.ringfence.etcd.plugins.module_utils._der import Certificate
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import CryptoError
-from ansible_collections.ringfence.etcd.plugins.module_utils._name_constraints import NameConstraints, constraints_of
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import CryptoError
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki import asn1, der, given_pem
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.der import Certificate
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.name_constraints import (
+    NameConstraints,
+    constraints_of,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import KEY_TYPES, iso_time
 
 if t.TYPE_CHECKING:  # pragma: no cover
     import datetime

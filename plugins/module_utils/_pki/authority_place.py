@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError
 
 _LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 _LOCAL_CONNECTION = "local"

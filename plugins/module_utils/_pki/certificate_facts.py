@@ -15,18 +15,17 @@ from __future__ import annotations
 import hashlib
 import itertools
 
-from ansible_collections.ringfence.etcd.plugins.module_utils import _asn1 as asn1
-from ansible_collections.ringfence.etcd.plugins.module_utils import _der as der
-from ansible_collections.ringfence.etcd.plugins.module_utils._asn1 import Malformed
-from ansible_collections.ringfence.etcd.plugins.module_utils._authority_chain import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import CryptoError
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki import asn1, der
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.asn1 import Malformed
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.authority_chain import (
     AUTHORITY_KEY_IDENTIFIER,
     SUBJECT_KEY_IDENTIFIER,
     constraints_of_chain,
     read_in_order,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_rules import CertificateFacts, IssuerFacts
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import CryptoError
-from ansible_collections.ringfence.etcd.plugins.module_utils._pem import certificate_der
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.pem import certificate_der
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import CertificateFacts, IssuerFacts
 
 # The reader's name of a usage: name as RFC 5280 has it in its syntax. encipherOnly and decipherOnly mean something
 # only beside keyAgreement, which no peer certificate has.
@@ -247,7 +246,7 @@ def _other_name(name: der.GeneralName) -> str:
 
 
 def _key_type(certificate: der.Certificate) -> str:
-    """As `_keys.key_type_of` names it: the reader tells a kind that it has no name for by its number."""
+    """As `keys.key_type_of` names it: the reader tells a kind that it has no name for by its number."""
     algorithm = certificate.key_algorithm
     return "unknown" if algorithm[0].isdigit() else algorithm
 

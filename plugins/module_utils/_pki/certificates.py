@@ -4,7 +4,7 @@
 
 """Certificates with the `cryptography` library: load one, check a signature, make the CA's and a member's.
 
-What a certificate says is read by ``_certificate_facts``, which does without the library.
+What a certificate says is read by ``certificate_facts``, which does without the library.
 
 Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 """
@@ -16,11 +16,11 @@ import hashlib
 import typing as t
 from datetime import datetime, timezone
 
-from ansible_collections.ringfence.etcd.plugins.module_utils import _keys as keys
-from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_facts import issuer_facts
-from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_rules import ip_address
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import CryptoError
-from ansible_collections.ringfence.etcd.plugins.module_utils._pem import certificate_der
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import CryptoError
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki import keys
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.certificate_facts import issuer_facts
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.pem import certificate_der
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import ip_address
 
 try:
     from cryptography import x509
@@ -32,7 +32,7 @@ except ImportError:
     pass  # keys.require_cryptography says so
 
 if t.TYPE_CHECKING:  # pragma: no cover
-    from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_rules import PeerProfile
+    from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import PeerProfile
 
 # Flag of KeyUsage in cryptography: name as RFC 5280 writes it.
 _KEY_USAGES = {

@@ -5,7 +5,7 @@
 """What stands in a certificate, read with Python's standard library only: a node of etcd has no ``cryptography``.
 
 Bytes in, frozen values out; no I/O. It reads and never judges: whether a certificate is any good is said by a TLS
-handshake (``_tls_check``). Whatever is no certificate ends in a :class:`CryptoError` with one line.
+handshake (``_node.tls_check``). Whatever is no certificate ends in a :class:`CryptoError` with one line.
 
 Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 """
@@ -19,10 +19,10 @@ import itertools
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.ringfence.etcd.plugins.module_utils import _asn1 as asn1
-from ansible_collections.ringfence.etcd.plugins.module_utils._asn1 import Malformed
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import CryptoError
-from ansible_collections.ringfence.etcd.plugins.module_utils._pem import CERTIFICATE_LABEL, split_pem
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import CryptoError
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki import asn1
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.asn1 import Malformed
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.pem import CERTIFICATE_LABEL, split_pem
 
 COMMON_NAME = "2.5.4.3"
 SUBJECT_ALTERNATIVE_NAME = "2.5.29.17"

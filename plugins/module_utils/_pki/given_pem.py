@@ -17,8 +17,8 @@ import binascii
 import re
 import typing as t
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import CryptoError
-from ansible_collections.ringfence.etcd.plugins.module_utils._pem import CERTIFICATE_LABEL, PemBlock
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import CryptoError
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.pem import CERTIFICATE_LABEL, PemBlock
 
 if t.TYPE_CHECKING:  # pragma: no cover
     from ansible.module_utils.basic import AnsibleModule

@@ -6,7 +6,7 @@
 
 etcd reads its trust bundle at start, and one certificate that it can't parse is enough for it not to start. OpenSSL,
 by which the node tries the files, is more patient: so what Go is strict about is looked at here (crypto/x509/parser.go,
-Go 1.19 to 1.26). What is no DER, or is broken in a way that nobody takes, ``_der`` has refused before.
+Go 1.19 to 1.26). What is no DER, or is broken in a way that nobody takes, ``der`` has refused before.
 
 Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 """
@@ -17,9 +17,9 @@ import itertools
 import re
 import typing as t
 
-from ansible_collections.ringfence.etcd.plugins.module_utils import _asn1 as asn1
-from ansible_collections.ringfence.etcd.plugins.module_utils._asn1 import Malformed
-from ansible_collections.ringfence.etcd.plugins.module_utils._der import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki import asn1
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.asn1 import Malformed
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.der import (
     DNS_NAME,
     IP_ADDRESS,
     SUBJECT_ALTERNATIVE_NAME,

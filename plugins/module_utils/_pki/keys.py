@@ -14,8 +14,8 @@ import traceback
 import typing as t
 
 from ansible.module_utils.basic import missing_required_lib
-from ansible_collections.ringfence.etcd.plugins.module_utils import _given_pem as given_pem
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import CryptoError
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import CryptoError
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki import given_pem
 
 # Must be kept in sync with plugins/doc_fragments/cryptography_dep.py.
 MINIMAL_CRYPTOGRAPHY = (36, 0)
@@ -31,7 +31,7 @@ except ImportError:
 
 if t.TYPE_CHECKING:  # pragma: no cover
     from ansible.module_utils.basic import AnsibleModule
-    from ansible_collections.ringfence.etcd.plugins.module_utils._pem import PemBlock
+    from ansible_collections.ringfence.etcd.plugins.module_utils._pki.pem import PemBlock
 
     PrivateKey = t.Union[ec.EllipticCurvePrivateKey, rsa.RSAPrivateKey, ed25519.Ed25519PrivateKey]
     PublicKey = t.Union[ec.EllipticCurvePublicKey, rsa.RSAPublicKey, ed25519.Ed25519PublicKey]

@@ -15,8 +15,7 @@ import ipaddress
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.ringfence.etcd.plugins.module_utils import _asn1 as asn1
-from ansible_collections.ringfence.etcd.plugins.module_utils import _der as der
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki import asn1, der
 
 NAME_CONSTRAINTS = "2.5.29.30"
 

@@ -16,7 +16,7 @@ import binascii
 import re
 from dataclasses import dataclass, field
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import CryptoError
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import CryptoError
 
 # The one label that Go, and so etcd, takes.
 CERTIFICATE_LABEL = "CERTIFICATE"

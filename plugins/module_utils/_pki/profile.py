@@ -16,8 +16,8 @@ import typing as t
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError
-from ansible_collections.ringfence.etcd.plugins.module_utils._input_rules import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules import (
     BACKDATE_MINUTES,
     RENEW_BEFORE_DAYS,
     VALIDITY_DAYS,
@@ -26,7 +26,10 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._input_rules import
     checked_dns_name,
     checked_member_name,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._name_constraints import NameConstraints, forbidden_names
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.name_constraints import (
+    NameConstraints,
+    forbidden_names,
+)
 
 KEY_TYPES = ("ecdsa-p256", "ecdsa-p384", "rsa-2048", "rsa-3072", "rsa-4096", "ed25519")
 EXTENDED_KEY_USAGES = frozenset({"serverAuth", "clientAuth"})

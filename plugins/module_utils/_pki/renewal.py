@@ -5,8 +5,8 @@
 """Whether a member's certificate is settled or due, told with Python's standard library only.
 
 Pure: takes what the member must have and what it has, gives reasons. The CA's host decides with the same functions
-(``_issue``), so that a controller without ``cryptography`` comes to the same answer. One thing it can't do itself is to
-check a signature: it takes the word of the node, whose TLS handshake proved the chain.
+(``_issuing.peer_certificates``), so that a controller without ``cryptography`` comes to the same answer. One thing it
+can't do itself is to check a signature: it takes the word of the node, whose TLS handshake proved the chain.
 
 Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 """
@@ -15,8 +15,9 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_facts import certificate_facts
-from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_rules import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import CryptoError
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.certificate_facts import certificate_facts
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import (
     CertificateFacts,
     IssuerFacts,
     PeerProfile,
@@ -25,7 +26,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_rules 
     key_reasons,
     reasons_to_issue,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import CryptoError
 
 if t.TYPE_CHECKING:  # pragma: no cover
     from datetime import datetime

@@ -23,9 +23,31 @@ import typing as t
 import urllib.parse
 from dataclasses import dataclass, replace
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._access import find_barrier, identity_of
-from ansible_collections.ringfence.etcd.plugins.module_utils._api_access import NO_ACCESS, ApiAccess
-from ansible_collections.ringfence.etcd.plugins.module_utils._der import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import parse_version
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RingfenceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules import (
+    PROBE_SECONDS,
+    check_range,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_access import NO_ACCESS, ApiAccess
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.live import (
+    NOT_ASKED,
+    Entrance,
+    entrance_of,
+    live_facts,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._member.info import files_facts, peer_info
+from ansible_collections.ringfence.etcd.plugins.module_utils._member.pending_changes import (
+    WantedHost,
+    host_due,
+    unit_overrides,
+    unit_problem,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._member.service import WantedUnit
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.access import find_barrier, identity_of
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import read_file
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.tls_check import Material, check_pair
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.der import (
     Certificate,
     certificate_facts,
     iso_time,
@@ -33,10 +55,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._der import (
     read_certificates,
     read_revoked,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError, RingfenceError
-from ansible_collections.ringfence.etcd.plugins.module_utils._files import read_file
-from ansible_collections.ringfence.etcd.plugins.module_utils._flags import parse_version
-from ansible_collections.ringfence.etcd.plugins.module_utils._handshake import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._probe.handshake import (
     ACCEPTED,
     REFUSED,
     TIMED_OUT,
@@ -44,21 +63,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._handshake import (
     client_context,
     meet,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._host_due import (
-    WantedHost,
-    host_due,
-    unit_overrides,
-    unit_problem,
-)
-from ansible_collections.ringfence.etcd.plugins.module_utils._input_rules import (
-    PROBE_SECONDS,
-    check_range,
-)
-from ansible_collections.ringfence.etcd.plugins.module_utils._live import NOT_ASKED, Entrance, entrance_of, live_facts
-from ansible_collections.ringfence.etcd.plugins.module_utils._peer_info import files_facts, peer_info
-from ansible_collections.ringfence.etcd.plugins.module_utils._service import WantedUnit
-from ansible_collections.ringfence.etcd.plugins.module_utils._tls_check import Material, check_pair
-from ansible_collections.ringfence.etcd.plugins.module_utils._unit import Deployed, deployed_from_text
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import Deployed, deployed_from_text
 
 MEMBER = "member"
 STRANGER = "stranger"

@@ -16,14 +16,14 @@ import tempfile
 import time
 import typing as t
 
-from ansible_collections.ringfence.etcd.plugins.module_utils import _trial
-from ansible_collections.ringfence.etcd.plugins.module_utils._commands import Done, run_command
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import FileError, ServiceError
-from ansible_collections.ringfence.etcd.plugins.module_utils._files import os_error
-from ansible_collections.ringfence.etcd.plugins.module_utils._last_words import cause_of
-from ansible_collections.ringfence.etcd.plugins.module_utils._next_start import parse_inherited
-from ansible_collections.ringfence.etcd.plugins.module_utils._paths import open_regular, read_head
-from ansible_collections.ringfence.etcd.plugins.module_utils._unit import SEAL_VARIABLE
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import FileError, ServiceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd import trial
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.last_words import cause_of
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.commands import Done, run_command
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import os_error
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import open_regular, read_head
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.next_start import parse_inherited
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import SEAL_VARIABLE
 
 # systemd's own test (sd_booted): this folder exists only where systemd is process 1.
 _BOOTED_MARK = "/run/systemd/system"
@@ -230,7 +230,7 @@ def verify_unit(text: str, unit: str, missing_program_is_fine: bool = False) -> 
 def check_arguments(program: str, arguments: t.Sequence[str]) -> None:
     """ServiceError unless this host's etcd knows every flag; nothing where there is none yet."""
     if os.path.lexists(program):
-        _trial.check_arguments(program, arguments)
+        trial.check_arguments(program, arguments)
 
 
 def complaints_about(output: str, path: str, unit: str) -> list[str]:

@@ -18,12 +18,12 @@ import shlex
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import FileError, RingfenceError
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd_config import parse_environment
-from ansible_collections.ringfence.etcd.plugins.module_utils._files import read_file
-from ansible_collections.ringfence.etcd.plugins.module_utils._flags import OWN_FLAGS, harmless
-from ansible_collections.ringfence.etcd.plugins.module_utils._paths import list_names
-from ansible_collections.ringfence.etcd.plugins.module_utils._unit import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import OWN_FLAGS, harmless
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import FileError, RingfenceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.config import parse_environment
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import read_file
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import list_names
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
     TOLD_TWICE,
     Deployed,
     deployed_from_text,

@@ -15,7 +15,7 @@ import hashlib
 import re
 import typing as t
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError
 
 SEAL_VARIABLE = "RINGFENCE_SEAL"
 # The code of the warning about a setting that is given by a flag and by a variable.

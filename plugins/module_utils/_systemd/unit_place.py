@@ -14,9 +14,9 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import RingfenceError
-from ansible_collections.ringfence.etcd.plugins.module_utils._files import read_file
-from ansible_collections.ringfence.etcd.plugins.module_utils._unit import seal_is_valid
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import read_file
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import seal_is_valid
 
 # Of these systemd takes a unit before any other folder's, the first one first (systemd.unit(5)).
 _BEFORE_ALL = (

@@ -18,11 +18,11 @@ import typing as t
 import urllib.parse
 from dataclasses import dataclass
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import RingfenceError
-from ansible_collections.ringfence.etcd.plugins.module_utils._flags import check_identity, parse_version
-from ansible_collections.ringfence.etcd.plugins.module_utils._members import Member
-from ansible_collections.ringfence.etcd.plugins.module_utils._unit import TOLD_TWICE, is_true
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof_pairs import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import check_identity, parse_version
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import Member
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import TOLD_TWICE, is_true
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.pairs import (
     FAILED,
     OK,
     UNPROVED,

@@ -15,15 +15,15 @@ import typing as t
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._members import Member
-from ansible_collections.ringfence.etcd.plugins.module_utils._peer_probe import CERTIFICATE_FACTS
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof_checks import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import Member
+from ansible_collections.ringfence.etcd.plugins.module_utils._probe.peers import CERTIFICATE_FACTS
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.checks import (
     Entry,
     Evidence,
     Thresholds,
     judge_checks,
 )
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof_pairs import (
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.pairs import (
     ABSENT_HOSTS,
     FAILED,
     MEMBER,

@@ -16,7 +16,7 @@ import statistics
 import typing as t
 from datetime import datetime, timedelta, timezone
 
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof_views import (
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.views import (
     CASE_NAMES,
     FENCE_CASES,
     Pair,
@@ -41,7 +41,7 @@ from markupsafe import Markup
 _Values = dict[str, t.Any]
 _Pairs = t.Mapping[PairKey, Pair]
 
-_TEMPLATE = pathlib.Path(__file__).with_name("_proof_page.html.j2")
+_TEMPLATE = pathlib.Path(__file__).with_name("page.html.j2")
 # Up to so many members: width and height of a cell. The sizes fit windows, and beyond the last the page scrolls.
 _CELLS = ((3, 76, 52), (7, 76, 48), (12, 54, 40), (24, 32, 32))
 _SMALLEST_CELL = (20, 20)

@@ -13,7 +13,7 @@ import textwrap
 import typing as t
 from collections import Counter
 
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof_views import (
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.views import (
     CASE_NAMES,
     FENCE_CASES,
     VERDICT_NAMES,

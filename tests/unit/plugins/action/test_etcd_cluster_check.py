@@ -14,11 +14,11 @@ from unittest import mock
 import pytest
 import yaml
 from ansible_collections.ringfence.etcd.plugins.action import etcd_cluster_check as action
-from ansible_collections.ringfence.etcd.plugins.module_utils import _certificate_rules as rules
-from ansible_collections.ringfence.etcd.plugins.module_utils import _certificates as certificates
-from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_facts import certificate_facts
-from ansible_collections.ringfence.etcd.plugins.module_utils._flags import allowed_common_names
-from ansible_collections.ringfence.etcd.plugins.module_utils._members import ClusterSettings, make_members
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import allowed_common_names
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import ClusterSettings, make_members
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki import certificates
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki import profile as rules
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.certificate_facts import certificate_facts
 from ansible_collections.ringfence.etcd.plugins.modules import etcd_cluster_check as module
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import member_as_dict
 from ansible_collections.ringfence.etcd.tests.unit.plugins.action.action_runner import run_action

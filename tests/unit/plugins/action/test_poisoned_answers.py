@@ -19,8 +19,8 @@ import typing as t
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.action import etcd_cluster_check, etcd_peer_proof
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import RingfenceError
-from ansible_collections.ringfence.etcd.plugins.module_utils._members import ClusterSettings, make_members
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import ClusterSettings, make_members
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._answers import AnswerError, Kind, Schema, checked_answer
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import member_as_dict
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._looks import PROBE, checked_look

@@ -16,7 +16,7 @@ from ansible_collections.ringfence.etcd.plugins.filter.etcd_members import etcd_
 from ansible_collections.ringfence.etcd.plugins.filter.etcd_unmatched import etcd_unmatched
 from ansible_collections.ringfence.etcd.plugins.filter.sealed_unit import sealed_unit
 from ansible_collections.ringfence.etcd.plugins.filter.systemd_quote import systemd_quote
-from ansible_collections.ringfence.etcd.plugins.module_utils._unit import seal_is_valid
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import seal_is_valid
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import plain
 
 SETTINGS = {"cluster_name": "etcd", "data_dir": "/var/lib/etcd/etcd", "credentials_directory": "/etc/etcd/pki"}

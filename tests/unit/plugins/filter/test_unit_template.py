@@ -13,7 +13,7 @@ import typing as t
 import jinja2
 import pytest
 from ansible_collections.ringfence.etcd.plugins.filter import systemd_quote as module
-from ansible_collections.ringfence.etcd.plugins.module_utils._unit import deployed_from_text, parse_unit
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import deployed_from_text, parse_unit
 
 TEMPLATE = pathlib.Path(module.__file__).parents[2] / "roles" / "etcd_peer_tls" / "templates" / "etcd.service.j2"
 

@@ -11,9 +11,10 @@ import pathlib
 import typing as t
 
 import pytest
-from ansible_collections.ringfence.etcd.plugins.module_utils import _service, _systemd
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import ServiceError
-from ansible_collections.ringfence.etcd.plugins.module_utils._unit import seal_unit
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import ServiceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._member import service
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import manager
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import seal_unit
 
 NOTIFY = """[Unit]
 Description=etcd
@@ -39,7 +40,7 @@ def text_of(data_dir: str, extra: str = "") -> str:
     return seal_unit(NOTIFY.replace("@data@", data_dir + extra))
 
 
-def wanted_unit(folder: pathlib.Path, **other: t.Any) -> _service.WantedUnit:
+def wanted_unit(folder: pathlib.Path, **other: t.Any) -> service.WantedUnit:
     data_dir = str(folder / "data")
     options: dict[str, t.Any] = {
         "name": "etcd.service",
@@ -50,10 +51,10 @@ def wanted_unit(folder: pathlib.Path, **other: t.Any) -> _service.WantedUnit:
         "group": str(os.getegid()),
         "unit_directory": str(folder),
     }
-    return _service.WantedUnit(**{**options, **other})
+    return service.WantedUnit(**{**options, **other})
 
 
-def process(seal: str | None, data_dir: str, pid: int = 1) -> _systemd.ProcessFacts:
+def process(seal: str | None, data_dir: str, pid: int = 1) -> manager.ProcessFacts:
     argv = ["/usr/bin/etcd", "--name=etcd-1", f"--data-dir={data_dir}"]
     return {"pid": pid, "argv": argv, "environ_seal": seal, "environment": {}}
 
@@ -63,23 +64,23 @@ class Host:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.properties = dict(PROPERTIES)
-        self.process: _systemd.ProcessFacts | None = None
+        self.process: manager.ProcessFacts | None = None
         self.calls: list[str] = []
         self.complaint: str | None = None
         # What an etcd that is not ours holds.
         self.other: dict[str, t.Any] = {"running": True, "key_count": 0, "members": ["default"]}
         # The process that a restart gives; None: the old one goes on.
-        self.restarts_to: _systemd.ProcessFacts | None = None
-        monkeypatch.setattr(_systemd, "require_systemd", lambda: None)
+        self.restarts_to: manager.ProcessFacts | None = None
+        monkeypatch.setattr(manager, "require_systemd", lambda: None)
         self.inherited: dict[str, str] = {}
-        monkeypatch.setattr(_systemd, "show", lambda unit: self.properties)
-        monkeypatch.setattr(_systemd, "inherited_environment", lambda: self.inherited)
-        monkeypatch.setattr(_systemd, "process_facts", lambda pid: self.process)
-        monkeypatch.setattr(_service, "running_etcd", lambda path, pid, told: {"pid": pid, **self.other})
-        monkeypatch.setattr(_systemd, "verify_unit", self._verify)
-        monkeypatch.setattr(_systemd, "journal_tail", lambda unit: f"the end of {unit}'s log")
+        monkeypatch.setattr(manager, "show", lambda unit: self.properties)
+        monkeypatch.setattr(manager, "inherited_environment", lambda: self.inherited)
+        monkeypatch.setattr(manager, "process_facts", lambda pid: self.process)
+        monkeypatch.setattr(service, "running_etcd", lambda path, pid, told: {"pid": pid, **self.other})
+        monkeypatch.setattr(manager, "verify_unit", self._verify)
+        monkeypatch.setattr(manager, "journal_tail", lambda unit: f"the end of {unit}'s log")
         for name in ("daemon_reload", "enable", "stop", "restart_no_block"):
-            monkeypatch.setattr(_systemd, name, self._recorder(name))
+            monkeypatch.setattr(manager, name, self._recorder(name))
 
     def _recorder(self, name: str) -> t.Callable[..., None]:
         def record(*args: str) -> None:

@@ -11,11 +11,11 @@ import socket
 import time
 import typing as t
 
-from ansible_collections.ringfence.etcd.plugins.module_utils import _handshake
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd_api import parse_active_peers
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd_config import parse_environment
-from ansible_collections.ringfence.etcd.plugins.module_utils._unit import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import parse_active_peers
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.config import parse_environment
+from ansible_collections.ringfence.etcd.plugins.module_utils._probe import handshake
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
     deployed_from_arguments,
     deployed_from_text,
     environment_files,
@@ -112,14 +112,14 @@ def test_any_text_of_metrics(text: str) -> None:
     assert all(isinstance(count, int) for count in parse_active_peers(text).values())
 
 
-def answered(content: bytes) -> _handshake.Meeting:
+def answered(content: bytes) -> handshake.Meeting:
     """What a call makes of an answer, over a real connection."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
         theirs.sendall(content)
         theirs.shutdown(socket.SHUT_WR)
-        base = _handshake.Meeting(_handshake.REFUSED, None, "", tls="TLSv1.3")
-        return _handshake._ask(t.cast("t.Any", ours), base, time.monotonic() + 10, patient=False)
+        base = handshake.Meeting(handshake.REFUSED, None, "", tls="TLSv1.3")
+        return handshake._ask(t.cast("t.Any", ours), base, time.monotonic() + 10, patient=False)
 
 
 @BOUNDED
@@ -137,5 +137,5 @@ def answered(content: bytes) -> _handshake.Meeting:
 def test_only_an_answer_of_http_is_one(content: bytes) -> None:
     met = answered(content)
     is_http = re.match(rb"HTTP/1\.[01] [1-5][0-9]{2}( [^\r]*)?\r\n", content) is not None
-    assert (met.outcome == _handshake.ACCEPTED) == is_http
+    assert (met.outcome == handshake.ACCEPTED) == is_http
     assert met.text.isprintable() and met.text.isascii() and len(met.text) < 100

@@ -22,7 +22,7 @@ import sys
 import tempfile
 import typing as t
 
-from ansible_collections.ringfence.etcd.plugins.module_utils import _errors
+from ansible_collections.ringfence.etcd.plugins.module_utils._common import errors
 
 # Loaded here once, so that a module's process starts with it: to load it is nearly all of the time that one takes.
 importlib.import_module("ansible.module_utils.basic")
@@ -33,7 +33,7 @@ TIMEOUT_SECONDS = 120
 
 def collections_root() -> str:
     """The folder that holds ``ansible_collections``; ansible-test's import hook is not there in a new process."""
-    path = os.path.abspath(_errors.__file__)
+    path = os.path.abspath(errors.__file__)
     return path.rsplit(os.sep + "ansible_collections" + os.sep, 1)[0]
 
 

@@ -13,12 +13,11 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.ringfence.etcd.plugins.module_utils import _ca as ca
-from ansible_collections.ringfence.etcd.plugins.module_utils import _certificates as certificates
-from ansible_collections.ringfence.etcd.plugins.module_utils import _files as files
-from ansible_collections.ringfence.etcd.plugins.module_utils import _keys as keys
-from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_rules import KEY_TYPES
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import FileError, RingfenceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import FileError, RingfenceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._issuing import ca
+from ansible_collections.ringfence.etcd.plugins.module_utils._node import files
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki import certificates, keys
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import KEY_TYPES
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import authority_maker as maker
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import certificate_factory as factory
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.ordinary_user import ordinary_user
@@ -325,7 +324,7 @@ def test_two_runs_at_once_make_one_ca(tmp_path: Path) -> None:
 def test_two_processes_at_once_agree(tmp_path: Path) -> None:
     script = (
         "import datetime,sys;"
-        "from ansible_collections.ringfence.etcd.plugins.module_utils import _ca as ca;"
+        "from ansible_collections.ringfence.etcd.plugins.module_utils._issuing import ca;"
         "now=datetime.datetime.now(datetime.timezone.utc);"
         "plan=ca.apply_ca(ca.plan_ca(ca.WantedCa(sys.argv[1],'c','ecdsa-p256'),now),now);"
         "print(ca.result_of(plan,now)['fingerprint'])"

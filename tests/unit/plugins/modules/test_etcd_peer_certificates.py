@@ -12,12 +12,11 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from ansible_collections.ringfence.etcd.plugins.module_utils import _certificates as certificates
-from ansible_collections.ringfence.etcd.plugins.module_utils import _issue
-from ansible_collections.ringfence.etcd.plugins.module_utils import _keys as keys
-from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_facts import certificate_facts
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import RingfenceError
-from ansible_collections.ringfence.etcd.plugins.module_utils._issue_request import request_from, run
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._issuing import peer_certificates
+from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.request import request_from, run
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki import certificates, keys
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.certificate_facts import certificate_facts
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import authority_maker as maker
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import certificate_factory as factory
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import certificate_maker
@@ -288,13 +287,13 @@ def test_refusal_is_one_line_without_a_secret(changes: dict[str, t.Any], part: s
 
 
 def test_nothing_is_issued_without_an_issuer() -> None:
-    wanted = _issue.plan_issue(
-        request_from({**DEFAULTS, "members": [member()]}), _issue.load_authority(GOOD.pem, "it", NOW), NOW
+    wanted = peer_certificates.plan_issue(
+        request_from({**DEFAULTS, "members": [member()]}), peer_certificates.load_authority(GOOD.pem, "it", NOW), NOW
     )
     with pytest.raises(
         RingfenceError, match=r"certificates are due .etcd-1: missing., but the CA's private key was not"
     ):
-        _issue.apply_issue(wanted, None)
+        peer_certificates.apply_issue(wanted, None)
 
 
 def test_encrypted_ca_key_opens_with_its_passphrase() -> None:

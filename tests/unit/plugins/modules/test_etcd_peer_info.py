@@ -13,10 +13,9 @@ import socket
 import typing as t
 
 import pytest
-from ansible_collections.ringfence.etcd.plugins.module_utils import _peer_info, _systemd
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import FileError, InputError, ServiceError
-from ansible_collections.ringfence.etcd.plugins.module_utils._files import read_file
-from ansible_collections.ringfence.etcd.plugins.module_utils._peer_info import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import FileError, InputError, ServiceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._member import info as _peer_info
+from ansible_collections.ringfence.etcd.plugins.module_utils._member.info import (
     credentials_facts,
     data_facts,
     ending_soon,
@@ -25,7 +24,9 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._peer_info import (
     peer_info,
     user_facts,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._unit import seal_unit
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import read_file
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import manager
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import seal_unit
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certificate_maker import (
     DAY,
     NOW,
@@ -461,7 +462,7 @@ def test_a_host_whose_systemd_does_not_answer_is_unknown(host: Host, monkeypatch
 
 
 def test_who_is_in_the_way_is_looked_for_on_request(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_systemd, "is_available", lambda: False)
+    monkeypatch.setattr(manager, "is_available", lambda: False)
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"https://127.0.0.1:{server.getsockname()[1]}"
 

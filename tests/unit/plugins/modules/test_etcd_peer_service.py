@@ -9,8 +9,8 @@ import pathlib
 import typing as t
 
 import pytest
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError
-from ansible_collections.ringfence.etcd.plugins.module_utils._unit import seal_of, seal_unit
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import seal_of, seal_unit
 from ansible_collections.ringfence.etcd.plugins.modules import etcd_peer_service
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.gateway_server import GatewayServer, running
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.systemd_host import (

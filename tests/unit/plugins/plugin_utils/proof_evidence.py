@@ -11,8 +11,12 @@ import hashlib
 import typing as t
 from datetime import datetime, timedelta, timezone
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._members import ClusterSettings, Member, make_members
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof import Question, judge
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import (
+    ClusterSettings,
+    Member,
+    make_members,
+)
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.evaluate import Question, judge
 
 NOW = datetime(2026, 11, 24, 8, 30, tzinfo=timezone.utc)
 CASES = ("member", "stranger", "unknown_ca", "no_certificate")

@@ -9,10 +9,10 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError
-from ansible_collections.ringfence.etcd.plugins.module_utils._flag_values import why_not_started
-from ansible_collections.ringfence.etcd.plugins.module_utils._flags import FlagSettings, etcd_flags
-from ansible_collections.ringfence.etcd.plugins.module_utils._members import ClusterSettings, make_members
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flag_values import why_not_started
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import FlagSettings, etcd_flags
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import ClusterSettings, make_members
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError
 
 MEMBERS = make_members([{"name": "etcd-1", "address": "10.0.0.1"}], ClusterSettings(name="etcd", domain="example.com"))
 

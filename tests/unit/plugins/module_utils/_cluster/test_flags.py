@@ -8,8 +8,7 @@ import re
 import typing as t
 
 import pytest
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError, RefusedError
-from ansible_collections.ringfence.etcd.plugins.module_utils._flags import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import (
     FlagSettings,
     allowed_common_names,
     check_identity,
@@ -18,7 +17,12 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._flags import (
     parse_version,
     understands_list,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._members import ClusterSettings, Member, make_members
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import (
+    ClusterSettings,
+    Member,
+    make_members,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RefusedError
 
 ENTRIES = [{"name": f"etcd-{number}", "address": f"10.0.0.{number}"} for number in (1, 2, 3)]
 

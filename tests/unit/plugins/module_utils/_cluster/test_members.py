@@ -9,15 +9,15 @@ import ipaddress
 import typing as t
 
 import pytest
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError
-from ansible_collections.ringfence.etcd.plugins.module_utils._input_rules import is_dns_name
-from ansible_collections.ringfence.etcd.plugins.module_utils._members import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import (
     ClusterSettings,
     make_member,
     make_members,
     natural_key,
     parse_address,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules import is_dns_name
 
 CLUSTER = ClusterSettings(name="etcd", domain="example.com")
 

@@ -14,11 +14,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from ansible_collections.ringfence.etcd.plugins.module_utils import _certificate_rules as rules
-from ansible_collections.ringfence.etcd.plugins.module_utils import _cluster_due
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster_due import Found, Wanted, cluster_due
-from ansible_collections.ringfence.etcd.plugins.module_utils._guard_values import Cluster, Question, is_install_due
-from ansible_collections.ringfence.etcd.plugins.module_utils._members import ClusterSettings, Member, make_members
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster import pending_changes
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import (
+    ClusterSettings,
+    Member,
+    make_members,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.pending_changes import Found, Wanted, cluster_due
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import (
+    Cluster,
+    Question,
+    is_install_due,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki import profile as rules
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import certificate_factory as factory
 
 NOW, DAY = factory.NOW, factory.DAY
@@ -74,14 +82,14 @@ class Case:
     def find(self, **changes: t.Any) -> None:
         self.found = replace(self.found, **changes)
 
-    def due(self) -> list[_cluster_due.Due]:
+    def due(self) -> list[pending_changes.Due]:
         cluster = Cluster(self.members, self.infos, Question("blue"))
         found = cluster_due(cluster, self.wanted, self.found, NOW)
         assert all(one["text"] and "\n" not in one["text"] for one in found)
         return found
 
 
-def codes(found: t.Iterable[_cluster_due.Due]) -> Codes:
+def codes(found: t.Iterable[pending_changes.Due]) -> Codes:
     return [(one["member"], one["part"], one["code"]) for one in found]
 
 
@@ -312,10 +320,12 @@ def test_the_version_that_is_there_is_said(version: str | None, words: str) -> N
 
 
 def test_neither_cryptography_nor_ansible_is_loaded() -> None:
-    loaded = f"import sys, {_cluster_due.__name__}; print([n for n in ('ansible', 'cryptography') if n in sys.modules])"
+    loaded = (
+        f"import sys, {pending_changes.__name__}; print([n for n in ('ansible', 'cryptography') if n in sys.modules])"
+    )
     done = subprocess.run(
         [sys.executable, "-c", loaded],
-        env={**os.environ, "PYTHONPATH": str(Path(_cluster_due.__file__).parents[5])},
+        env={**os.environ, "PYTHONPATH": str(Path(pending_changes.__file__).parents[6])},
         capture_output=True,
         encoding="utf-8",
         check=False,

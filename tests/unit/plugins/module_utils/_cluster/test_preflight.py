@@ -11,10 +11,14 @@ import ipaddress
 import typing as t
 
 import pytest
-from ansible_collections.ringfence.etcd.plugins.module_utils import _guard_values as guard_values
-from ansible_collections.ringfence.etcd.plugins.module_utils import _guards as guards
-from ansible_collections.ringfence.etcd.plugins.module_utils._flags import FlagSettings, allowed_common_names
-from ansible_collections.ringfence.etcd.plugins.module_utils._members import ClusterSettings, Member, make_members
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster import preflight as guards
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster import preflight_values as guard_values
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import FlagSettings, allowed_common_names
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import (
+    ClusterSettings,
+    Member,
+    make_members,
+)
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import authority_maker as maker
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certificate_maker import Issued, der_of, issue
 from cryptography import x509

@@ -10,8 +10,8 @@ import dataclasses
 import typing as t
 
 import pytest
-from ansible_collections.ringfence.etcd.plugins.module_utils import _guards as guards
-from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.test__guards import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster import preflight as guards
+from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils._cluster.test_preflight import (
     codes,
     fresh,
     living,

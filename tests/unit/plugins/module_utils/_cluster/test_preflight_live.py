@@ -11,11 +11,15 @@ import dataclasses
 import typing as t
 
 import pytest
-from ansible_collections.ringfence.etcd.plugins.module_utils import _guards as guards
-from ansible_collections.ringfence.etcd.plugins.module_utils._flags import FlagSettings
-from ansible_collections.ringfence.etcd.plugins.module_utils._guards_running import restarts_due
-from ansible_collections.ringfence.etcd.plugins.module_utils._members import ClusterSettings, Member, make_members
-from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.test__guards import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster import preflight as guards
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import FlagSettings
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import (
+    ClusterSettings,
+    Member,
+    make_members,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_running import restarts_due
+from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils._cluster.test_preflight import (
     bare,
     codes,
     deployed,

@@ -6,7 +6,7 @@
 
 Run by hand as root, with the programs of one version after the other, the newest last:
 
-    python3 tests/unit/plugins/module_utils/last_words_maker.py /path/to/3.5.16/etcd /path/to/3.6.16/etcd
+    python3 tests/unit/plugins/module_utils/_etcd/last_words_maker.py /path/to/3.5.16/etcd /path/to/3.6.16/etcd
 
 An etcd that is given before gives the data that a later one is started on. Info lines, and stack traces after their
 first lines, are left out.

@@ -12,8 +12,8 @@ import ssl
 import typing as t
 
 import pytest
-from ansible_collections.ringfence.etcd.plugins.module_utils import _etcd_api
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import CryptoError, FileError, InputError
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import CryptoError, FileError, InputError
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd import api
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certificate_maker import Issued, issue, key_pem
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.gateway_server import GatewayServer, running
 
@@ -24,7 +24,7 @@ def server() -> t.Iterator[GatewayServer]:
         yield one
 
 
-CLIENT = _etcd_api.Client(None, 2.0)
+CLIENT = api.Client(None, 2.0)
 
 
 @pytest.mark.parametrize(
@@ -51,8 +51,8 @@ def test_health(answer: tuple[int, t.Any], healthy: bool, problem: str | None, s
 
 def test_nobody_listens(server: GatewayServer) -> None:
     url = "http://127.0.0.1:1"
-    assert CLIENT.health(url) == _etcd_api.Health(False, "http://127.0.0.1:1/health: connection refused")
-    with pytest.raises(_etcd_api.ApiError, match="connection refused"):
+    assert CLIENT.health(url) == api.Health(False, "http://127.0.0.1:1/health: connection refused")
+    with pytest.raises(api.ApiError, match="connection refused"):
         CLIENT.count_keys(url)
 
 
@@ -65,8 +65,8 @@ def test_active_peers() -> None:
         'etcd_network_active_peers{Local="1"} 1\n'
         'etcd_network_disconnected_peers_total{Local="1",Remote="5d"} 7\n'
     )
-    assert _etcd_api.parse_active_peers(text) == {"2a": 1, "3b": 0, "4c": 1}
-    assert _etcd_api.parse_active_peers("") == {}
+    assert api.parse_active_peers(text) == {"2a": 1, "3b": 0, "4c": 1}
+    assert api.parse_active_peers("") == {}
 
 
 def test_member_list(server: GatewayServer) -> None:
@@ -80,11 +80,11 @@ def test_member_list(server: GatewayServer) -> None:
         },
     )
     assert CLIENT.member_list(server.url) == [
-        _etcd_api.LiveMember("1", "", ("q",), (), False),
-        _etcd_api.LiveMember("8e9e05c52164694d", "b", ("p",), ("c",), True),
+        api.LiveMember("1", "", ("q",), (), False),
+        api.LiveMember("8e9e05c52164694d", "b", ("p",), ("c",), True),
     ]
     server.answers["/v3/cluster/member/list"] = (200, {})
-    with pytest.raises(_etcd_api.ApiError, match="has no members"):
+    with pytest.raises(api.ApiError, match="has no members"):
         CLIENT.member_list(server.url)
 
 
@@ -97,15 +97,15 @@ def test_member_list(server: GatewayServer) -> None:
                 412,
                 {"error": "etcdserver: lease already exists", "message": "etcdserver: lease already exists", "code": 9},
             ),
-            _etcd_api.LockHeldError,
+            api.LockHeldError,
             "already exists",
         ),
         # The same gRPC code for something else is not a lock that is held.
-        ((400, {"error": "etcdserver: other", "code": 9}), _etcd_api.ApiError, "HTTP 400: etcdserver: other"),
-        ((503, {"error": "etcdserver: no leader", "code": 14}), _etcd_api.ApiError, "HTTP 503: etcdserver: no leader"),
-        ((400, {"error": {"grpc_code": 9, "message": "lease already exists"}}), _etcd_api.LockHeldError, "exists"),
-        ((404, "404 page not found"), _etcd_api.ApiError, "is --enable-grpc-gateway=false set there"),
-        ((200, "garbage"), _etcd_api.ApiError, "HTTP 200"),
+        ((400, {"error": "etcdserver: other", "code": 9}), api.ApiError, "HTTP 400: etcdserver: other"),
+        ((503, {"error": "etcdserver: no leader", "code": 14}), api.ApiError, "HTTP 503: etcdserver: no leader"),
+        ((400, {"error": {"grpc_code": 9, "message": "lease already exists"}}), api.LockHeldError, "exists"),
+        ((404, "404 page not found"), api.ApiError, "is --enable-grpc-gateway=false set there"),
+        ((200, "garbage"), api.ApiError, "HTTP 200"),
     ],
 )
 def test_lease_grant(
@@ -128,12 +128,12 @@ def test_lease_grant(
         (
             400,
             "CommonName of client sending a request against gateway will be ignored and not used as expected\n",
-            _etcd_api.AUTH,
+            api.AUTH,
             "HTTP 400: CommonName of client sending a request against gateway will be ignored",
         ),
-        (400, {"error": "etcdserver: user name is empty", "code": 3}, _etcd_api.AUTH, "user name is empty"),
-        (401, {"error": "etcdserver: invalid auth token", "code": 16}, _etcd_api.AUTH, "invalid auth token"),
-        (404, "404 page not found\n", _etcd_api.GATEWAY, "HTTP 404"),
+        (400, {"error": "etcdserver: user name is empty", "code": 3}, api.AUTH, "user name is empty"),
+        (401, {"error": "etcdserver: invalid auth token", "code": 16}, api.AUTH, "invalid auth token"),
+        (404, "404 page not found\n", api.GATEWAY, "HTTP 404"),
         (429, {"code": 8, "message": "etcdserver: mvcc: database space exceeded"}, None, "database space exceeded"),
         (400, " \n", None, "HTTP 400"),
         (400, "<html>\x1b[31m\n" + "x" * 9000, None, "HTTP 400: <html> [31m"),
@@ -143,19 +143,19 @@ def test_a_refusal_is_told_in_its_own_words(
     status: int, body: t.Any, kind: str | None, words: str, server: GatewayServer
 ) -> None:
     server.answers["/v3/cluster/member/list"] = (status, body)
-    with pytest.raises(_etcd_api.ApiError) as caught:
+    with pytest.raises(api.ApiError) as caught:
         CLIENT.member_list(server.url)
     assert caught.value.kind == kind and words in str(caught.value)
     assert str(caught.value).isprintable() and len(str(caught.value)) < 500
 
 
 def test_alarms_of_a_status() -> None:
-    found = _etcd_api.parse_alarms(
+    found = api.parse_alarms(
         ["memberID:10276657743932975437 alarm:NOSPACE ", "etcdserver: no leader", "memberID:1  alarm:CORRUPT", 7, None]
     )
-    assert found == (_etcd_api.Alarm("8e9e05c52164694d", "NOSPACE"), _etcd_api.Alarm("1", "CORRUPT"))
+    assert found == (api.Alarm("8e9e05c52164694d", "NOSPACE"), api.Alarm("1", "CORRUPT"))
     for errors in (None, "memberID:1 alarm:NOSPACE", {}, [], ["memberID:" + "9" * 99 + " alarm:NOSPACE"]):
-        assert _etcd_api.parse_alarms(errors) == ()
+        assert api.parse_alarms(errors) == ()
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_a_lease_that_has_ended_is_revoked_already(server: GatewayServer) -> Non
     server.answers["/v3/lease/revoke"] = (404, {"error": "etcdserver: requested lease not found", "code": 5})
     CLIENT.lease_revoke(server.url, 5)
     server.answers["/v3/lease/revoke"] = (503, {"error": "etcdserver: no leader", "code": 14})
-    with pytest.raises(_etcd_api.ApiError, match="no leader"):
+    with pytest.raises(api.ApiError, match="no leader"):
         CLIENT.lease_revoke(server.url, 5)
 
 
@@ -187,7 +187,7 @@ def test_count_keys(answer: dict[str, t.Any], count: int, server: GatewayServer)
 
 
 def test_the_lock_is_one_number_that_etcd_takes() -> None:
-    assert 0 < _etcd_api.RESTART_LEASE_ID < 2**63
+    assert 0 < api.RESTART_LEASE_ID < 2**63
 
 
 @pytest.mark.parametrize(
@@ -195,12 +195,12 @@ def test_the_lock_is_one_number_that_etcd_takes() -> None:
 )
 def test_a_text_that_is_no_client_url(url: str) -> None:
     with pytest.raises(InputError, match="client URL"):
-        _etcd_api.check_url(url)
+        api.check_url(url)
 
 
 @pytest.mark.parametrize("url", ["https://10.0.0.1:2379", "https://[fd00::1]:2379/", "http://etcd-1.example.com"])
 def test_client_urls(url: str) -> None:
-    _etcd_api.check_url(url)
+    api.check_url(url)
 
 
 def test_https_needs_a_context() -> None:
@@ -208,18 +208,18 @@ def test_https_needs_a_context() -> None:
 
 
 def test_client_context_names_the_file(tmp_path: pathlib.Path) -> None:
-    assert _etcd_api.client_context(None, None, None) is None
+    assert api.client_context(None, None, None) is None
     absent, broken = str(tmp_path / "absent"), tmp_path / "broken"
     with pytest.raises(FileError, match="absent"):
-        _etcd_api.client_context(absent, None, None)
+        api.client_context(absent, None, None)
     for content in ("", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"):
         broken.write_text(content)
         with pytest.raises(CryptoError, match="broken"):
-            _etcd_api.client_context(str(broken), None, None)
+            api.client_context(str(broken), None, None)
     with pytest.raises(InputError, match="give both"):
-        _etcd_api.client_context(str(broken), str(broken), None)
+        api.client_context(str(broken), str(broken), None)
     with pytest.raises(FileError, match="is a directory, not a file"):
-        _etcd_api.client_context(str(tmp_path), None, None)
+        api.client_context(str(tmp_path), None, None)
 
 
 @pytest.mark.parametrize("number", [0, 1, 2])
@@ -228,7 +228,7 @@ def test_a_pipe_among_the_clients_files_does_not_block(tmp_path: pathlib.Path, n
     os.unlink(paths[number])
     os.mkfifo(paths[number])
     with pytest.raises(FileError, match=f"{re.escape(paths[number])} is not a regular file"):
-        _etcd_api.client_context(*paths)
+        api.client_context(*paths)
 
 
 # With TLS, against a real server ------------------------------------------------------------------------------------
@@ -247,8 +247,8 @@ def files(folder: pathlib.Path, authority: Issued, pair: Issued | None, passphra
     return [str(folder / name) for name in ("ca.crt", "pair.crt", "pair.key")]
 
 
-def client_of(folder: pathlib.Path, authority: Issued = CA, pair: Issued | None = CLIENT_PAIR) -> _etcd_api.Client:
-    return _etcd_api.Client(_etcd_api.client_context(*files(folder, authority, pair)), 5.0)
+def client_of(folder: pathlib.Path, authority: Issued = CA, pair: Issued | None = CLIENT_PAIR) -> api.Client:
+    return api.Client(api.client_context(*files(folder, authority, pair)), 5.0)
 
 
 def server_context(folder: pathlib.Path, pair: Issued = SERVER) -> ssl.SSLContext:
@@ -275,10 +275,10 @@ def test_a_client_with_its_certificate_is_let_in(tls_server: GatewayServer, tmp_
             "/metrics": (200, 'etcd_network_active_peers{Local="1",Remote="2a"} 1\n'),
         }
     )
-    assert client.health(tls_server.url) == _etcd_api.Health(True)
+    assert client.health(tls_server.url) == api.Health(True)
     assert client.active_peers(tls_server.url) == {"2a": 1}
     tls_server.answers["/metrics"] = (503, "")
-    with pytest.raises(_etcd_api.ApiError, match="/metrics: HTTP 503"):
+    with pytest.raises(api.ApiError, match="/metrics: HTTP 503"):
         client.active_peers(tls_server.url)
 
 
@@ -315,7 +315,7 @@ def test_http_and_https_mixed_up(server: GatewayServer, tls_server: GatewayServe
 def test_a_server_that_does_not_answer() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        assert _etcd_api.Client(None, 0.1).health(url).problem == f"{url}/health: no answer in time"
+        assert api.Client(None, 0.1).health(url).problem == f"{url}/health: no answer in time"
 
 
 @pytest.mark.parametrize(
@@ -330,11 +330,11 @@ def test_an_address_that_leads_nowhere(host: str, problem: str) -> None:
 
 def test_a_key_for_the_client_that_can_not_be_used(tmp_path: pathlib.Path) -> None:
     with pytest.raises(CryptoError, match=r"can't use .*pair\.crt with .*pair\.key for TLS: .*: put a sound PEM file"):
-        _etcd_api.client_context(*files(tmp_path, CA, CLIENT_PAIR, b"secret"))
+        api.client_context(*files(tmp_path, CA, CLIENT_PAIR, b"secret"))
     _ca, certificate, _key = files(tmp_path, CA, CLIENT_PAIR)
     (tmp_path / "pair.key").write_text(key_pem(CA.key))
     with pytest.raises(CryptoError, match="key values mismatch"):
-        _etcd_api.client_context(str(tmp_path / "ca.crt"), certificate, str(tmp_path / "pair.key"))
+        api.client_context(str(tmp_path / "ca.crt"), certificate, str(tmp_path / "pair.key"))
 
 
 @pytest.mark.parametrize(
@@ -349,15 +349,15 @@ def test_a_key_for_the_client_that_can_not_be_used(tmp_path: pathlib.Path) -> No
                 "raftTerm": "4",
                 "isLearner": True,
             },
-            _etcd_api.Status("8e9e05c52164694d", "ff", "10", 4, 9, "3.5.16", True),
+            api.Status("8e9e05c52164694d", "ff", "10", 4, 9, "3.5.16", True),
         ),
         # 0 and false are left out; a number that is none is taken for 0.
         (
             {"header": {"member_id": "x", "raft_term": "3"}, "leader": "0"},
-            _etcd_api.Status("0", "0", None, 3, 0, "", False),
+            api.Status("0", "0", None, 3, 0, "", False),
         ),
     ],
 )
-def test_status(answer: dict[str, t.Any], status: _etcd_api.Status, server: GatewayServer) -> None:
+def test_status(answer: dict[str, t.Any], status: api.Status, server: GatewayServer) -> None:
     server.answers["/v3/maintenance/status"] = (200, answer)
     assert CLIENT.status(server.url) == status

@@ -9,7 +9,7 @@ import typing as t
 
 import pytest
 import yaml
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd_config import parse_config, parse_environment
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.config import parse_config, parse_environment
 
 # As etcd's own example of a configuration file is written, shortened.
 SAMPLE = """# This is the configuration file for the etcd server.

@@ -11,7 +11,7 @@ import pathlib
 import re
 
 import pytest
-from ansible_collections.ringfence.etcd.plugins.module_utils._last_words import cause_of
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.last_words import cause_of
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -13,15 +13,15 @@ import subprocess
 import typing as t
 
 import pytest
-from ansible_collections.ringfence.etcd.plugins.module_utils._live import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.live import (
     NOT_ASKED,
     Entrance,
     entrance_of,
     live_facts,
     running_version,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._peer_info import process_version
-from ansible_collections.ringfence.etcd.plugins.module_utils._unit import deployed_from_arguments
+from ansible_collections.ringfence.etcd.plugins.module_utils._member.info import process_version
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import deployed_from_arguments
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import peer_port as ports
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.gateway_server import GatewayServer, running
 

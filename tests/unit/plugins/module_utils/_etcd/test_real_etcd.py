@@ -14,16 +14,12 @@ import time
 import typing as t
 
 import pytest
-from ansible_collections.ringfence.etcd.plugins.module_utils import (
-    _api_access,
-    _etcd_api,
-    _handshake,
-    _obstacles,
-    _restart,
-    _wal,
-)
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import RefusedError, ServiceError
-from ansible_collections.ringfence.etcd.plugins.module_utils._unit import Reason
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster import obstacles
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RefusedError, ServiceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd import api, api_access, wal
+from ansible_collections.ringfence.etcd.plugins.module_utils._member import restart as _restart
+from ansible_collections.ringfence.etcd.plugins.module_utils._probe import handshake
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import Reason
 
 BINARIES = [path for path in os.environ.get("RINGFENCE_ETCD", "").split(":") if path]
 pytestmark = pytest.mark.skipif(not BINARIES, reason="RINGFENCE_ETCD names no etcd binary")
@@ -45,9 +41,9 @@ def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         made.stop()
 
 
-def client_of(cluster: EtcdCluster, timeout_seconds: float = 5.0) -> _etcd_api.Client:
-    context = _etcd_api.client_context(cluster.ca_file, cluster.cert_file, cluster.key_file)
-    return _etcd_api.Client(context, timeout_seconds)
+def client_of(cluster: EtcdCluster, timeout_seconds: float = 5.0) -> api.Client:
+    context = api.client_context(cluster.ca_file, cluster.cert_file, cluster.key_file)
+    return api.Client(context, timeout_seconds)
 
 
 def wait_until_linked(cluster: EtcdCluster) -> None:
@@ -65,7 +61,7 @@ def wait_until_linked(cluster: EtcdCluster) -> None:
             ]
             if not problem and len(view.others) == 2:
                 return
-        except _etcd_api.ApiError as exc:
+        except api.ApiError as exc:
             problem = exc
         time.sleep(0.2)
     raise AssertionError(f"{problem}\n{cluster.log('m1')[-2000:]}")
@@ -114,26 +110,26 @@ def test_health_members_and_status(cluster: EtcdCluster) -> None:
     leaders = set()
     for member in members:
         url = cluster.client_urls[member.name]
-        assert client.health(url) == _etcd_api.Health(True)
+        assert client.health(url) == api.Health(True)
         assert set(client.active_peers(url)) == {other.member_id for other in members} - {member.member_id}
         status = client.status(url)
         assert status.member_id == member.member_id
         assert status.raft_term > 0 and status.raft_index > 0 and not status.is_learner
         leaders.add(status.leader)
         # The same ids, read from the log on disk while etcd runs.
-        assert _wal.read_identity(cluster.data_dir(member.name)) == (member.member_id, status.cluster_id)
+        assert wal.read_identity(cluster.data_dir(member.name)) == (member.member_id, status.cluster_id)
     assert len(leaders) == 1 and leaders <= {member.member_id for member in members}
     assert client.count_keys(cluster.client_urls["m1"]) == 0
 
 
 def test_a_client_without_a_certificate_gets_a_line(cluster: EtcdCluster) -> None:
-    client = _etcd_api.Client(_etcd_api.client_context(cluster.ca_file, None, None))
+    client = api.Client(api.client_context(cluster.ca_file, None, None))
     url = cluster.client_urls["m1"]
     health = client.health(url)
     assert not health.healthy and url in str(health.problem) and "\n" not in str(health.problem)
     # In TLS 1.3 the request may be written after etcd has closed: then a reset comes before its alert is read.
     refused = r"https://127\.0\.0\.1:.*: (TLS: .*certificate required|connection reset by peer|broken pipe)$"
-    with pytest.raises(_etcd_api.ApiError, match=refused):
+    with pytest.raises(api.ApiError, match=refused):
         client.member_list(url)
 
 
@@ -145,17 +141,17 @@ def test_a_proxy_of_the_environment_is_not_used(cluster: EtcdCluster, monkeypatc
 
 def test_the_lock_has_one_holder(cluster: EtcdCluster) -> None:
     client = client_of(cluster)
-    first = _etcd_api.Lock(client, [cluster.client_urls["m1"]])
-    second = _etcd_api.Lock(client, [cluster.client_urls["m3"]])
+    first = api.Lock(client, [cluster.client_urls["m1"]])
+    second = api.Lock(client, [cluster.client_urls["m3"]])
     assert not first.is_held()
     first.acquire()
     assert first.is_held() and first.keep()
-    with pytest.raises(_etcd_api.LockHeldError, match="already exists"):
+    with pytest.raises(api.LockHeldError, match="already exists"):
         second.acquire()
     assert not second.is_held() and not second.keep()
     # One that does not hold it can't give it back.
     second.release()
-    with pytest.raises(_etcd_api.LockHeldError):
+    with pytest.raises(api.LockHeldError):
         second.acquire()
     first.release()
     second.acquire()
@@ -169,11 +165,11 @@ def test_many_at_once_one_gets_it(cluster: EtcdCluster) -> None:
     outcomes: list[str] = []
 
     def attempt(url: str) -> None:
-        lock = _etcd_api.Lock(client, [url], lease_id=4711)
+        lock = api.Lock(client, [url], lease_id=4711)
         try:
             lock.acquire()
             outcomes.append("held")
-        except _etcd_api.LockHeldError:
+        except api.LockHeldError:
             outcomes.append("refused")
 
     threads = [threading.Thread(target=attempt, args=(url,)) for url in [*cluster.client_urls.values()] * 3]
@@ -188,36 +184,36 @@ def test_many_at_once_one_gets_it(cluster: EtcdCluster) -> None:
 def test_a_lock_that_nobody_keeps_ends(cluster: EtcdCluster) -> None:
     client = client_of(cluster)
     urls = list(cluster.client_urls.values())
-    lost = _etcd_api.Lock(client, urls, ttl_seconds=2)
-    other = _etcd_api.Lock(client, urls, ttl_seconds=2)
+    lost = api.Lock(client, urls, ttl_seconds=2)
+    other = api.Lock(client, urls, ttl_seconds=2)
     lost.acquire()
     started = time.monotonic()
     while True:
         try:
             other.acquire()
             break
-        except _etcd_api.LockHeldError:
+        except api.LockHeldError:
             assert time.monotonic() - started < 15
             time.sleep(0.2)
     assert time.monotonic() - started >= 1.5
     # The first holder knows that it may be another's, and leaves it alone.
     assert not lost.keep()
     lost.release()
-    assert client.lease_keep_alive(urls[0], _etcd_api.RESTART_LEASE_ID)
+    assert client.lease_keep_alive(urls[0], api.RESTART_LEASE_ID)
     other.release()
-    assert not client.lease_keep_alive(urls[0], _etcd_api.RESTART_LEASE_ID)
+    assert not client.lease_keep_alive(urls[0], api.RESTART_LEASE_ID)
 
 
 def test_a_kept_lock_outlives_its_time(cluster: EtcdCluster) -> None:
     client = client_of(cluster)
     urls = list(cluster.client_urls.values())
-    lock = _etcd_api.Lock(client, urls, ttl_seconds=2)
+    lock = api.Lock(client, urls, ttl_seconds=2)
     lock.acquire()
     end = time.monotonic() + 5
     while time.monotonic() < end:
         assert lock.keep()
-        with pytest.raises(_etcd_api.LockHeldError):
-            _etcd_api.Lock(client, urls).acquire()
+        with pytest.raises(api.LockHeldError):
+            api.Lock(client, urls).acquire()
         time.sleep(0.3)
     lock.release()
 
@@ -284,7 +280,7 @@ def test_no_restart_while_another_member_is_down(cluster: EtcdCluster) -> None:
             )
         assert not unit.restarted_at
         # Nothing was left behind: the lock is free.
-        lock = _etcd_api.Lock(client_of(cluster), [cluster.client_urls["m1"]])
+        lock = api.Lock(client_of(cluster), [cluster.client_urls["m1"]])
         lock.acquire()
         lock.release()
     finally:
@@ -322,13 +318,13 @@ def test_a_member_that_does_not_come_back_stops_the_rest(cluster: EtcdCluster) -
     wait_until_linked(cluster)
 
 
-def call_until_taken(client: _etcd_api.Client, url: str, path: str, message: dict[str, t.Any]) -> dict[str, t.Any]:
+def call_until_taken(client: api.Client, url: str, path: str, message: dict[str, t.Any]) -> dict[str, t.Any]:
     """etcd changes its members only when all have been connected for some seconds."""
     deadline = time.monotonic() + 30
     while True:
         try:
             return client._call(url, path, message)
-        except _etcd_api.ApiError:
+        except api.ApiError:
             assert time.monotonic() < deadline
             time.sleep(0.5)
 
@@ -366,18 +362,18 @@ def test_a_cluster_is_formed_once_it_has_had_a_leader(binary: str, tmp_path: pat
     cluster.start("m1")
     try:
         deadline = time.monotonic() + 30
-        while _wal.was_formed(cluster.data_dir("m1")) is None:
+        while wal.was_formed(cluster.data_dir("m1")) is None:
             assert time.monotonic() < deadline, cluster.log("m1")[-2000:]
             time.sleep(0.1)
         # For some rounds of elections that it can't win.
         time.sleep(4)
-        assert _wal.was_formed(cluster.data_dir("m1")) is False
+        assert wal.was_formed(cluster.data_dir("m1")) is False
         cluster.start("m2", "m3")
         wait_until_linked(cluster)
-        assert [_wal.was_formed(cluster.data_dir(name)) for name in cluster.names] == [True] * 3
+        assert [wal.was_formed(cluster.data_dir(name)) for name in cluster.names] == [True] * 3
     finally:
         cluster.stop()
-    assert [_wal.was_formed(cluster.data_dir(name)) for name in cluster.names] == [True] * 3
+    assert [wal.was_formed(cluster.data_dir(name)) for name in cluster.names] == [True] * 3
 
 
 @pytest.mark.parametrize("binary", BINARIES, ids=os.path.basename)
@@ -394,26 +390,26 @@ def test_alarms_and_role_based_access_control_are_told(binary: str, tmp_path: pa
         assert status.alarms == () and client.version(url) == status.version
         raised = {"action": "ACTIVATE", "memberID": str(int(status.member_id, 16)), "alarm": "NOSPACE"}
         client._call(url, "/v3/maintenance/alarm", raised)
-        assert client.status(url).alarms == (_etcd_api.Alarm(status.member_id, "NOSPACE"),)
-        with pytest.raises(_etcd_api.ApiError) as caught:
-            _etcd_api.Lock(client, [url]).acquire()
-        assert _obstacles.alarm_in(str(caught.value)) == "NOSPACE"
+        assert client.status(url).alarms == (api.Alarm(status.member_id, "NOSPACE"),)
+        with pytest.raises(api.ApiError) as caught:
+            api.Lock(client, [url]).acquire()
+        assert obstacles.alarm_in(str(caught.value)) == "NOSPACE"
         assert not client.health(url).healthy
         client._call(url, "/v3/maintenance/alarm", {**raised, "action": "DEACTIVATE"})
         client._call(url, "/v3/auth/user/add", {"name": "root", "password": "x"})
         client._call(url, "/v3/auth/role/add", {"name": "root"})
         client._call(url, "/v3/auth/user/grant", {"user": "root", "role": "root"})
         client._call(url, "/v3/auth/enable", {})
-        with pytest.raises(_etcd_api.ApiError) as caught:
+        with pytest.raises(api.ApiError) as caught:
             client.member_list(url)
-        assert caught.value.kind == _etcd_api.AUTH
+        assert caught.value.kind == api.AUTH
         # What needs no gateway is told all the same.
         assert client.health(url).healthy and client.version(url) == status.version
         # The way on that is named: a client pair without a common name.
-        nameless = _etcd_api.client_context(cluster.ca_file, str(tmp_path / "nameless.crt"), cluster.key_file)
-        allowed = _etcd_api.Client(nameless)
+        nameless = api.client_context(cluster.ca_file, str(tmp_path / "nameless.crt"), cluster.key_file)
+        allowed = api.Client(nameless)
         assert [member.name for member in allowed.member_list(url)] == ["m1"]
-        lock = _etcd_api.Lock(allowed, [url])
+        lock = api.Lock(allowed, [url])
         lock.acquire()
         lock.release()
     finally:
@@ -435,11 +431,11 @@ def test_a_roll_under_role_based_access_control(binary: str, tmp_path: pathlib.P
         root._call(url, "/v3/auth/user/grant", {"user": "root", "role": "root"})
         root._call(url, "/v3/auth/enable", {})
         pair = (str(tmp_path / "nameless.crt"), cluster.key_file)
-        access = _api_access.ApiAccess("ringfence", "0401", *pair)
+        access = api_access.ApiAccess("ringfence", "0401", *pair)
 
-        def client(**changes: t.Any) -> _etcd_api.Client:
+        def client(**changes: t.Any) -> api.Client:
             changed = dataclasses.replace(access, **changes)
-            return _etcd_api.client_of(cluster.ca_file, cluster.cert_file, cluster.key_file, changed)
+            return api.client_of(cluster.ca_file, cluster.cert_file, cluster.key_file, changed)
 
         one = client()
         before = {name: cluster.pid(name) for name in cluster.names}
@@ -460,25 +456,25 @@ def test_a_roll_under_role_based_access_control(binary: str, tmp_path: pathlib.P
             view = _restart.wait_healthy(unit, members, one, 30)
             assert view.me is not None and len(view.others) == 2
         assert all(cluster.pid(name) != before[name] for name in cluster.names)
-        lock = _etcd_api.Lock(one, [url])
+        lock = api.Lock(one, [url])
         lock.acquire()
-        assert lock.is_held() and one.lease_keep_alive(url, _etcd_api.RESTART_LEASE_ID)
+        assert lock.is_held() and one.lease_keep_alive(url, api.RESTART_LEASE_ID)
         lock.release()
-        with pytest.raises(_etcd_api.ApiError, match="etcdctl user grant-role ringfence root") as caught:
+        with pytest.raises(api.ApiError, match="etcdctl user grant-role ringfence root") as caught:
             one.count_keys(url)
-        assert caught.value.kind == _etcd_api.RIGHT
+        assert caught.value.kind == api.RIGHT
         assert client(user="root").count_keys(url) == 0
         # The root that nobody is: without a user etcd must not take its own certificate for one.
-        with pytest.raises(_etcd_api.ApiError, match="user name is empty") as caught:
+        with pytest.raises(api.ApiError, match="user name is empty") as caught:
             client(user=None, password=None).count_keys(url)
-        assert caught.value.kind == _etcd_api.AUTH
-        with pytest.raises(_etcd_api.ApiError, match=r"invalid user ID or password \(user ringfence\)") as caught:
+        assert caught.value.kind == api.AUTH
+        with pytest.raises(api.ApiError, match=r"invalid user ID or password \(user ringfence\)") as caught:
             client(password="0402").count_keys(url)
-        assert caught.value.kind == _etcd_api.USER
+        assert caught.value.kind == api.USER
         # The pair opens client ports alone.
         content = [pathlib.Path(path).read_bytes() for path in pair]
         peer = cluster.peer_urls["m1"].rpartition(":")[2]
-        met = _handshake.meet(_handshake.client_context(None, *content), "127.0.0.1", int(peer), 5.0)
-        assert met.outcome == _handshake.REFUSED
+        met = handshake.meet(handshake.client_context(None, *content), "127.0.0.1", int(peer), 5.0)
+        assert met.outcome == handshake.REFUSED
     finally:
         cluster.stop()

@@ -10,8 +10,12 @@ import subprocess
 import sys
 
 import pytest
-from ansible_collections.ringfence.etcd.plugins.module_utils import _trial
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import FileError, RingfenceError, ServiceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import (
+    FileError,
+    RingfenceError,
+    ServiceError,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd import trial
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.tiny_program import tiny_etcd, tiny_program
 
 HERE = os.uname().machine
@@ -26,8 +30,8 @@ def put(path: pathlib.Path, content: bytes, mode: int = 0o755) -> str:
 
 def test_a_program_that_answers(tmp_path: pathlib.Path) -> None:
     path = put(tmp_path / "etcd", tiny_etcd("3.5.35"))
-    assert _trial.etcd_version(path) == "3.5.35"
-    _trial.check_arguments(path, ["--any"])
+    assert trial.etcd_version(path) == "3.5.35"
+    trial.check_arguments(path, ["--any"])
 
 
 @pytest.mark.parametrize(
@@ -43,23 +47,23 @@ def test_a_program_that_answers(tmp_path: pathlib.Path) -> None:
 def test_why_it_can_not_be_run(content: bytes, words: str, tmp_path: pathlib.Path) -> None:
     path = put(tmp_path / "etcd", content)
     with pytest.raises(FileError) as caught:
-        _trial.etcd_version(path)
+        trial.etcd_version(path)
     assert words in str(caught.value) and str(caught.value).startswith(path) and "\n" not in str(caught.value)
 
 
 def test_what_is_no_file_at_all(tmp_path: pathlib.Path) -> None:
     with pytest.raises(FileError, match="is a directory: name etcd's program"):
-        _trial.etcd_version(str(tmp_path))
+        trial.etcd_version(str(tmp_path))
     with pytest.raises(FileError, match="make it executable"):
-        _trial.etcd_version(put(tmp_path / "etcd", tiny_etcd("3.5.35"), 0o644))
+        trial.etcd_version(put(tmp_path / "etcd", tiny_etcd("3.5.35"), 0o644))
     with pytest.raises(FileError, match="no such file or directory"):
-        _trial.etcd_version(str(tmp_path / "missing"))
+        trial.etcd_version(str(tmp_path / "missing"))
 
 
 def test_a_program_that_is_being_written(tmp_path: pathlib.Path) -> None:
     path = put(tmp_path / "etcd", tiny_etcd("3.5.35"))
     with open(path, "ab"), pytest.raises(FileError, match="is being written by another process"):
-        _trial.etcd_version(path)
+        trial.etcd_version(path)
 
 
 def test_a_file_system_that_runs_nothing(tmp_path: pathlib.Path) -> None:
@@ -71,12 +75,12 @@ def test_a_file_system_that_runs_nothing(tmp_path: pathlib.Path) -> None:
         pytest.skip("nothing can be mounted here")
     try:
         path = put(folder / "etcd", tiny_etcd("3.5.35"))
-        assert _trial.is_mounted_noexec(path) and _trial.is_mounted_noexec(str(folder / "not" / "yet"))
+        assert trial.is_mounted_noexec(path) and trial.is_mounted_noexec(str(folder / "not" / "yet"))
         with pytest.raises(FileError, match="its file system is mounted noexec"):
-            _trial.etcd_version(path)
+            trial.etcd_version(path)
     finally:
         subprocess.run(["umount", str(folder)], check=True)
-    assert not _trial.is_mounted_noexec(str(tmp_path))
+    assert not trial.is_mounted_noexec(str(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -90,19 +94,19 @@ def test_a_file_system_that_runs_nothing(tmp_path: pathlib.Path) -> None:
 def test_flags_that_it_does_not_take(said: str, status: int, words: str, tmp_path: pathlib.Path) -> None:
     path = put(tmp_path / "etcd", tiny_program(said, status, descriptor=2))
     with pytest.raises(ServiceError) as caught:
-        _trial.check_arguments(path, ["--x"])
+        trial.check_arguments(path, ["--x"])
     assert words in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_one_that_does_not_end(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_trial, "TRIAL_SECONDS", 0.3)
+    monkeypatch.setattr(trial, "TRIAL_SECONDS", 0.3)
     path = put(tmp_path / "etcd", b"#!/bin/sh\nexec sleep 60\n")
     with pytest.raises(RingfenceError, match=r"gave no answer in 0\.3 seconds"):
-        _trial.check_arguments(path, [])
+        trial.check_arguments(path, [])
 
 
 def test_machines() -> None:
-    assert _trial.elf_machine(_trial.first_bytes(sys.executable)) == HERE
-    assert _trial.elf_machine(b"#!/bin/sh and more than twenty bytes") is None
-    assert _trial.elf_machine(b"\x7fELF") is None
-    assert _trial.first_bytes("/nonexistent") == b""
+    assert trial.elf_machine(trial.first_bytes(sys.executable)) == HERE
+    assert trial.elf_machine(b"#!/bin/sh and more than twenty bytes") is None
+    assert trial.elf_machine(b"\x7fELF") is None
+    assert trial.first_bytes("/nonexistent") == b""

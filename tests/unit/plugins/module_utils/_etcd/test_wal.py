@@ -8,9 +8,9 @@ import os
 import pathlib
 
 import pytest
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import FileError
-from ansible_collections.ringfence.etcd.plugins.module_utils._paths import NAMES_LIMIT
-from ansible_collections.ringfence.etcd.plugins.module_utils._wal import identity_of, read_identity, was_formed
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import FileError
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.wal import identity_of, read_identity, was_formed
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import NAMES_LIMIT
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.ordinary_user import ordinary_user
 from hypothesis import given, settings
 from hypothesis import strategies as st

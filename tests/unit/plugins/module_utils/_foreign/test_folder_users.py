@@ -11,7 +11,8 @@ import subprocess
 import time
 
 import pytest
-from ansible_collections.ringfence.etcd.plugins.module_utils import _folder_users, _processes
+from ansible_collections.ringfence.etcd.plugins.module_utils._foreign import folder_users
+from ansible_collections.ringfence.etcd.plugins.module_utils._node import processes
 
 START = "ExecStart=/usr/bin/etcd --name=b --data-dir=/srv/b --peer-cert-file=@pki@/b.crt --initial-cluster-token=blue"
 
@@ -25,7 +26,7 @@ def pki(tmp_path: pathlib.Path) -> pathlib.Path:
 
 @pytest.fixture
 def no_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_processes, "all_pids", list)
+    monkeypatch.setattr(processes, "all_pids", list)
 
 
 def put_unit(pki: pathlib.Path, name: str, start: str = START, folder: str = "etc") -> None:
@@ -34,7 +35,7 @@ def put_unit(pki: pathlib.Path, name: str, start: str = START, folder: str = "et
 
 def found(pki: pathlib.Path, folder: pathlib.Path | None = None) -> list[tuple[str | None, str | None]]:
     folders = [str(pki.parent / name) for name in ("etc", "lib", "none")]
-    users = _folder_users.folder_users(str(folder or pki), "etcd.service", folders)
+    users = folder_users.folder_users(str(folder or pki), "etcd.service", folders)
     return [(one["unit"], one["cluster"]) for one in users]
 
 
@@ -64,18 +65,18 @@ def test_a_process_whose_unit_is_nowhere(pki: pathlib.Path, monkeypatch: pytest.
     program = pki.parent / "etcd"
     shutil.copy(shutil.which("sleep") or "/bin/sleep", program)
     child = subprocess.Popen([str(program), "60"], env={"ETCD_CERT_FILE": f"{pki}/b.crt"})
-    monkeypatch.setattr(_processes, "all_pids", lambda: [child.pid])
+    monkeypatch.setattr(processes, "all_pids", lambda: [child.pid])
     argv = [str(program), "--peer-cert-file", f"{pki}/b.crt", "--initial-cluster-token", "blue"]
     facts = {"pid": child.pid, "argv": argv, "environ_seal": None, "environment": {}}
-    monkeypatch.setattr(_folder_users._systemd, "process_facts", lambda pid: facts)
+    monkeypatch.setattr(folder_users.manager, "process_facts", lambda pid: facts)
     try:
         deadline = time.monotonic() + 10
-        while _processes.program_of(child.pid) != "etcd":
+        while processes.program_of(child.pid) != "etcd":
             assert time.monotonic() < deadline
             time.sleep(0.01)
         assert [one[1] for one in found(pki)] == ["blue"]
         assert found(pki, pki.parent / "etc") == []
-        monkeypatch.setattr(_processes, "unit_of", lambda pid: "etcd.service")
+        monkeypatch.setattr(processes, "unit_of", lambda pid: "etcd.service")
         assert found(pki) == []
     finally:
         child.kill()
@@ -83,11 +84,11 @@ def test_a_process_whose_unit_is_nowhere(pki: pathlib.Path, monkeypatch: pytest.
 
 
 def test_a_folder_has_one_number(pki: pathlib.Path) -> None:
-    number = _folder_users.folder_identity(str(pki / "not" / "there"))
+    number = folder_users.folder_identity(str(pki / "not" / "there"))
     assert number is not None
     (pki.parent / "link").symlink_to("pki")
-    assert _folder_users.folder_identity(str(pki.parent / "link" / "not" / "there")) == number
-    assert _folder_users.folder_identity(str(pki / "not")) != number
+    assert folder_users.folder_identity(str(pki.parent / "link" / "not" / "there")) == number
+    assert folder_users.folder_identity(str(pki / "not")) != number
     (pki / "not").mkdir()
     os.makedirs(pki.parent / "etc" / "not" / "there")
-    assert _folder_users.folder_identity(str(pki.parent / "etc" / "not" / "there")) != number
+    assert folder_users.folder_identity(str(pki.parent / "etc" / "not" / "there")) != number

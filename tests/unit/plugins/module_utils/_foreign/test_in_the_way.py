@@ -13,9 +13,11 @@ import socket
 import typing as t
 
 import pytest
-from ansible_collections.ringfence.etcd.plugins.module_utils import _in_the_way, _processes, _systemd
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import ServiceError
-from ansible_collections.ringfence.etcd.plugins.module_utils._unit import seal_unit
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import ServiceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._foreign import in_the_way
+from ansible_collections.ringfence.etcd.plugins.module_utils._node import processes
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import manager
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import seal_unit
 
 OURS = "[Service]\nType=notify\nEnvironment=RINGFENCE_SEAL=\nExecStart=/usr/bin/etcd --name=a --data-dir={data}\n"
 
@@ -29,11 +31,11 @@ class Host:
         self.states: dict[str, dict[str, str]] = {}
         (folder / "etc").mkdir()
         (folder / "lib").mkdir()
-        monkeypatch.setattr(_systemd, "is_available", lambda: True)
-        monkeypatch.setattr(_systemd, "show", self.show)
-        monkeypatch.setattr(_processes, "all_pids", lambda: [os.getpid()])
-        monkeypatch.setattr(_processes, "unit_of", lambda pid: "other.service")
-        monkeypatch.setattr(_processes, "together_with", lambda pid: [pid])
+        monkeypatch.setattr(manager, "is_available", lambda: True)
+        monkeypatch.setattr(manager, "show", self.show)
+        monkeypatch.setattr(processes, "all_pids", lambda: [os.getpid()])
+        monkeypatch.setattr(processes, "unit_of", lambda pid: "other.service")
+        monkeypatch.setattr(processes, "together_with", lambda pid: [pid])
 
     def show(self, unit: str) -> dict[str, str]:
         state = {"Id": unit, "UnitFileState": "enabled", "MainPID": "0", "FragmentPath": "", "DropInPaths": ""}
@@ -50,8 +52,8 @@ class Host:
 
     def look(self, main_pid: int = 0) -> list[dict[str, t.Any]]:
         folders = (str(self.folder / "etc"), str(self.folder / "lib"), "/none")
-        wanted = _in_the_way.Wanted("etcd.service", str(self.data), self.urls, folders)
-        return [dict(one) for one in _in_the_way.in_the_way(wanted, main_pid)]
+        wanted = in_the_way.Wanted("etcd.service", str(self.data), self.urls, folders)
+        return [dict(one) for one in in_the_way.in_the_way(wanted, main_pid)]
 
 
 @pytest.fixture
@@ -77,7 +79,7 @@ def test_who_listens_at_the_members_ports(host: Host, port: int) -> None:
         "what": "process",
         "unit": "other.service",
         "pid": os.getpid(),
-        "program": _processes.program_of(os.getpid()),
+        "program": processes.program_of(os.getpid()),
         "listens": [f"127.0.0.1:{port}"],
         "data_dir": None,
         "uses_data": False,
@@ -92,13 +94,13 @@ def test_who_listens_at_the_members_ports(host: Host, port: int) -> None:
 
 def test_a_process_of_our_own_unit_that_came_meanwhile(host: Host, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     host.urls = (f"https://127.0.0.1:{port}",)
-    monkeypatch.setattr(_processes, "unit_of", lambda pid: "etcd.service")
+    monkeypatch.setattr(processes, "unit_of", lambda pid: "etcd.service")
     assert host.look() == []
 
 
 def test_who_can_not_be_seen(host: Host, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     host.urls = (f"https://0.0.0.0:{port}",)
-    monkeypatch.setattr(_processes, "open_files", lambda pid: None)
+    monkeypatch.setattr(processes, "open_files", lambda pid: None)
     (found,) = host.look()
     assert (found["what"], found["pid"], found["listens"]) == ("process", None, [f"0.0.0.0:{port}"])
 
@@ -107,7 +109,7 @@ def test_nothing_is_known_where_the_kernel_does_not_tell(host: Host, monkeypatch
     def fail(*_arguments: t.Any) -> t.Any:
         raise PermissionError(13, "no")
 
-    monkeypatch.setattr(_processes, "listeners", fail)
+    monkeypatch.setattr(processes, "listeners", fail)
     (found,) = host.look()
     assert found["what"] == "unknown" and "no" in found["problem"]
 
@@ -121,13 +123,13 @@ def test_who_runs_on_the_members_data(host: Host, monkeypatch: pytest.MonkeyPatc
         assert (found["uses_data"], found["data_dir"], found["pid"]) == (True, str(host.data), os.getpid())
         assert host.look(main_pid=os.getpid()) == []
         facts = {"pid": os.getpid(), "argv": ["etcd"], "environ_seal": "0" * 64, "environment": {}}
-        monkeypatch.setattr(_systemd, "process_facts", lambda pid: facts)
+        monkeypatch.setattr(manager, "process_facts", lambda pid: facts)
         assert host.look()[0]["managed"]
 
         def fail(_pid: int) -> t.Any:
             raise ServiceError("no")
 
-        monkeypatch.setattr(_systemd, "process_facts", fail)
+        monkeypatch.setattr(manager, "process_facts", fail)
         (host.data / "member" / "wal").mkdir()
         (host.data / "member" / "wal" / "0.wal").write_text("rubbish")
         found = host.look()[0]
@@ -253,7 +255,7 @@ def test_instances_of_a_template(host: Host) -> None:
 
 def test_without_systemd_no_unit_starts(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     host.unit("pg.service", f"ExecStart=/usr/bin/etcd --data-dir={host.data}")
-    monkeypatch.setattr(_systemd, "is_available", lambda: False)
+    monkeypatch.setattr(manager, "is_available", lambda: False)
     assert host.look() == []
 
 

@@ -14,13 +14,14 @@ import ssl
 import typing as t
 
 import pytest
-from ansible_collections.ringfence.etcd.plugins.module_utils import _other_etcd, _processes
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd_told import Told
-from ansible_collections.ringfence.etcd.plugins.module_utils._foreign import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.foreign import (
     user_of,
     where_its_data_is,
     why_not_replaced,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._foreign import other_etcd
+from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.told import Told
+from ansible_collections.ringfence.etcd.plugins.module_utils._node import processes
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certificate_maker import issue
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.gateway_server import GatewayServer, running
 
@@ -40,7 +41,7 @@ def data(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> t.Iterator[
     folder = tmp_path / "pg"
     (folder / "member" / "snap").mkdir(parents=True)
     # A session's scope holds more than this process.
-    monkeypatch.setattr(_processes, "together_with", lambda pid: [pid])
+    monkeypatch.setattr(processes, "together_with", lambda pid: [pid])
     with (folder / "member" / "snap" / "db").open("w"):
         yield folder
 
@@ -53,7 +54,7 @@ def server(data: pathlib.Path) -> t.Iterator[GatewayServer]:
 
 
 def look(told: Told | None = None) -> dict[str, t.Any]:
-    return dict(_other_etcd.running_etcd("/u", os.getpid(), told))
+    return dict(other_etcd.running_etcd("/u", os.getpid(), told))
 
 
 def test_one_that_is_empty_and_alone(server: GatewayServer, data: pathlib.Path) -> None:
@@ -105,25 +106,25 @@ def test_what_it_answers(server: GatewayServer, path: str, answer: tuple[int, t.
 def test_its_own_client_port_is_asked_first(server: GatewayServer, data: pathlib.Path) -> None:
     with running() as peer:
         told = Told(listen_client_urls=(server.url, "http://[::1", "unix://x:1"))
-        places = _other_etcd._client_ports(os.getpid(), _processes.open_files(os.getpid()) or (), told)
+        places = other_etcd._client_ports(os.getpid(), processes.open_files(os.getpid()) or (), told)
         assert places[0] == ("127.0.0.1", server.server_address[1])
         assert ("127.0.0.1", peer.server_address[1]) in places
         assert why_not_replaced(look()) is None
 
 
 def test_one_that_listens_nowhere(data: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_processes, "listeners", list)
+    monkeypatch.setattr(processes, "listeners", list)
     assert "listens at no port" in str(why_not_replaced(look()))
 
     def fail() -> t.Any:
         raise PermissionError("no")
 
-    monkeypatch.setattr(_processes, "listeners", fail)
+    monkeypatch.setattr(processes, "listeners", fail)
     assert look()["key_count"] is None and why_not_replaced(look()) is not None
 
 
 def test_asking_has_an_end(server: GatewayServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_other_etcd, "_ASKING_SECONDS", -1.0)
+    monkeypatch.setattr(other_etcd, "_ASKING_SECONDS", -1.0)
     assert "did not answer in time" in str(why_not_replaced(look())) and server.asked == []
 
 
@@ -152,7 +153,7 @@ def test_tls_as_far_as_its_own_files_allow(
     with tls_server(tmp_path, client_auth) as (_server, files):
         if missing:
             files[missing] = None
-        monkeypatch.setattr(_other_etcd, "_told_by", lambda pid: Told(files=files))
+        monkeypatch.setattr(other_etcd, "_told_by", lambda pid: Told(files=files))
         found = look()
     # Without the pair there is nothing to show; without the CA the server's own certificate stands for it.
     counted = missing in (None, "trusted_ca_file") or not client_auth
@@ -163,14 +164,14 @@ def test_tls_as_far_as_its_own_files_allow(
 def test_files_that_can_not_be_used_are_passed_over(tmp_path: pathlib.Path) -> None:
     (tmp_path / "ca").write_text("rubbish")
     told = Told(files={"trusted_ca_file": str(tmp_path / "ca"), "cert_file": "/none", "key_file": "/none"})
-    assert _other_etcd._contexts(told) == [None]
+    assert other_etcd._contexts(told) == [None]
 
 
 def test_a_process_without_a_data_folder_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_processes, "together_with", lambda pid: [pid])
-    monkeypatch.setattr(_processes, "open_files", lambda pid: [])
+    monkeypatch.setattr(processes, "together_with", lambda pid: [pid])
+    monkeypatch.setattr(processes, "open_files", lambda pid: [])
     assert "no data folder of etcd open" in str(why_not_replaced(look()))
-    monkeypatch.setattr(_processes, "open_files", lambda pid: None)
+    monkeypatch.setattr(processes, "open_files", lambda pid: None)
     assert "can't be seen" in str(why_not_replaced(look()))
 
 
@@ -182,10 +183,10 @@ def test_several_in_one_unit_are_unknown(data: pathlib.Path) -> None:
 
 
 def test_behind_a_wrapper_it_is_another_process(server: GatewayServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    files = {1: ["/dev/null"], os.getpid(): _processes.open_files(os.getpid())}
-    monkeypatch.setattr(_processes, "together_with", lambda pid: [1, os.getpid()])
-    monkeypatch.setattr(_processes, "open_files", lambda pid: files[pid])
-    found = dict(_other_etcd.running_etcd(None, 1, None))
+    files = {1: ["/dev/null"], os.getpid(): processes.open_files(os.getpid())}
+    monkeypatch.setattr(processes, "together_with", lambda pid: [1, os.getpid()])
+    monkeypatch.setattr(processes, "open_files", lambda pid: files[pid])
+    found = dict(other_etcd.running_etcd(None, 1, None))
     assert found["pid"] == os.getpid() and why_not_replaced(found) is None
 
 
@@ -204,7 +205,7 @@ def test_a_unit_that_was_changed_since_names_other_data(server: GatewayServer, d
 
 
 def stopped(told: Told) -> dict[str, t.Any]:
-    return dict(_other_etcd.stopped_etcd("/u", told))
+    return dict(other_etcd.stopped_etcd("/u", told))
 
 
 def test_a_stopped_one(tmp_path: pathlib.Path) -> None:
@@ -245,7 +246,7 @@ def test_a_stopped_one_that_is_not_known(tmp_path: pathlib.Path, monkeypatch: py
 
 
 def test_what_can_not_be_told_at_all() -> None:
-    found = dict(_other_etcd.unknown_etcd("/u", "systemctl\nfailed"))
+    found = dict(other_etcd.unknown_etcd("/u", "systemctl\nfailed"))
     assert why_not_replaced(found) == "can't be told to be empty (systemctl failed)"
 
 

@@ -8,9 +8,9 @@ import random
 import typing as t
 
 import pytest
-from ansible_collections.ringfence.etcd.plugins.module_utils import _etcd_told
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import FileError
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd_told import Told, starts_etcd, told_by_process
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import FileError
+from ansible_collections.ringfence.etcd.plugins.module_utils._foreign import told as _etcd_told
+from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.told import Told, starts_etcd, told_by_process
 
 YAML = "name: n\ndata-dir: /from/yaml\nlisten-client-urls: http://10.0.0.1:2379\nlog-outputs: [stderr]\n"
 FILES = {

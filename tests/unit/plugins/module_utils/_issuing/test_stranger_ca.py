@@ -11,11 +11,13 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.ringfence.etcd.plugins.module_utils import _ca as ca
-from ansible_collections.ringfence.etcd.plugins.module_utils import _certificates as certificates
-from ansible_collections.ringfence.etcd.plugins.module_utils import _keys as keys
-from ansible_collections.ringfence.etcd.plugins.module_utils import _stranger as stranger
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError, RefusedError, RingfenceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import (
+    InputError,
+    RefusedError,
+    RingfenceError,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._issuing import ca, stranger
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki import certificates, keys
 from ansible_collections.ringfence.etcd.plugins.modules import etcd_peer_stranger
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import certificate_factory as factory
 from ansible_collections.ringfence.etcd.tests.unit.plugins.modules.module_runner import run_module

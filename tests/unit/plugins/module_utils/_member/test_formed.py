@@ -13,20 +13,21 @@ import shutil
 import subprocess
 
 import pytest
-from ansible_collections.ringfence.etcd.plugins.module_utils import _formed, _service
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError
-from ansible_collections.ringfence.etcd.plugins.module_utils._files import apply_changes
-from ansible_collections.ringfence.etcd.plugins.module_utils._unit import exec_arguments, parse_unit, seal_unit
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError
+from ansible_collections.ringfence.etcd.plugins.module_utils._member import formed
+from ansible_collections.ringfence.etcd.plugins.module_utils._member import service as _service
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import apply_changes
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import exec_arguments, parse_unit, seal_unit
 from ansible_collections.ringfence.etcd.tests.unit.plugins.filter.test_unit_template import rendered
+from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils._etcd.test_wal import FORMED, WAITING, write_log
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.systemd_host import Host, text_of, wanted_unit
-from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.test_wal import FORMED, WAITING, write_log
 
 LOG = "0000000000000000-0000000000000000.wal"
 IDS = ("369d757121400e25", "81be773e1c3069aa")
 
 
-def place(folder: pathlib.Path, wal_dir: str | None = None) -> _formed.Place:
-    return _formed.Place(str(folder / "pki"), "etcd-1", str(folder / "data"), wal_dir)
+def place(folder: pathlib.Path, wal_dir: str | None = None) -> formed.Place:
+    return formed.Place(str(folder / "pki"), "etcd-1", str(folder / "data"), wal_dir)
 
 
 def form(folder: pathlib.Path, content: bytes = FORMED) -> None:
@@ -34,18 +35,18 @@ def form(folder: pathlib.Path, content: bytes = FORMED) -> None:
     (folder / "data" / "member" / "snap").mkdir(exist_ok=True)
 
 
-def restarts(where: _formed.Place) -> bool:
+def restarts(where: formed.Place) -> bool:
     """What systemd runs before each start of the process, with the arguments as it reads them."""
-    _key, value = _formed.wanted_condition(where)
+    _key, value = formed.wanted_condition(where)
     return subprocess.run(exec_arguments(value), check=False).returncode == 0
 
 
-def starts(where: _formed.Place) -> bool:
+def starts(where: formed.Place) -> bool:
     """systemd's own word on the two asserts."""
     program = shutil.which("systemd-analyze")
     if program is None:
         pytest.skip("there is no systemd-analyze here")
-    words = ["=".join(setting) for setting in _formed.wanted_asserts(where)]
+    words = ["=".join(setting) for setting in formed.wanted_asserts(where)]
     done = subprocess.run([program, "condition", *words], capture_output=True, text=True, check=False)
     if "succeeded" not in done.stderr and "failed" not in done.stderr:
         pytest.skip("this systemd-analyze can't judge a condition")
@@ -59,7 +60,7 @@ def test_systemd_starts_no_member_that_has_lost_its_data(tmp_path: pathlib.Path,
     """Whatever the folder is called: nothing of its name is a pattern, or a specifier."""
     folder = tmp_path / name
     log = folder if apart else folder / "member" / "wal"
-    where = _formed.Place(str(tmp_path / f"pki {name}"), "etcd-1", str(folder), str(folder) if apart else None)
+    where = formed.Place(str(tmp_path / f"pki {name}"), "etcd-1", str(folder), str(folder) if apart else None)
     marker = pathlib.Path(where.marker)
     marker.parent.mkdir()
     assert starts(where) and restarts(where)
@@ -80,11 +81,11 @@ def test_systemd_starts_no_member_that_has_lost_its_data(tmp_path: pathlib.Path,
 
 def test_the_template_has_them_and_never_another_text(tmp_path: pathlib.Path) -> None:
     for flags, wal_dir in (({}, None), ({"wal-dir": "/srv/wal {1}"}, "/srv/wal {1}")):
-        where = _formed.Place("/etc/etcd/pki", "etcd-1", "/var/lib/etcd/etcd", wal_dir)
+        where = formed.Place("/etc/etcd/pki", "etcd-1", "/var/lib/etcd/etcd", wal_dir)
         text = rendered(extra_flags=flags)
-        _formed.check_asserts(text, "etcd.service", where)
-        assert set(_formed.wanted_asserts(where)) <= set(parse_unit(text)["Unit"])
-        assert _formed.wanted_condition(where) in parse_unit(text)["Service"]
+        formed.check_asserts(text, "etcd.service", where)
+        assert set(formed.wanted_asserts(where)) <= set(parse_unit(text)["Unit"])
+        assert formed.wanted_condition(where) in parse_unit(text)["Service"]
 
 
 @pytest.mark.parametrize(
@@ -98,33 +99,33 @@ def test_the_template_has_them_and_never_another_text(tmp_path: pathlib.Path) ->
     ],
 )
 def test_what_would_open_it_again_is_refused(section: str, key: str, value: str, said: str) -> None:
-    where = _formed.Place("/etc/etcd/pki", "etcd-1", "/var/lib/etcd/etcd")
+    where = formed.Place("/etc/etcd/pki", "etcd-1", "/var/lib/etcd/etcd")
     text = rendered(extra_unit_settings={section: {key: value}})
     with pytest.raises(InputError, match=re.escape(said)) as caught:
-        _formed.check_asserts(text, "etcd.service", where)
+        formed.check_asserts(text, "etcd.service", where)
     assert "\n" not in str(caught.value) and "etcd_peer_tls_extra_unit_settings" in str(caught.value)
 
 
 def test_other_asserts_and_conditions_of_the_users_stay() -> None:
-    where = _formed.Place("/etc/etcd/pki", "etcd-1", "/var/lib/etcd/etcd")
+    where = formed.Place("/etc/etcd/pki", "etcd-1", "/var/lib/etcd/etcd")
     more = {"AssertPathIsMountPoint": "/var/lib/etcd", "ConditionPathExists": "|/etc/hosts"}
     service = {"ExecCondition": "/usr/bin/test -e /srv"}
     text = rendered(extra_unit_settings={"Unit": more, "Service": service})
-    _formed.check_asserts(text, "etcd.service", where)
+    formed.check_asserts(text, "etcd.service", where)
 
 
 @pytest.mark.parametrize(
     "where",
     [
-        _formed.Place("/etc/other", "etcd-1", "/var/lib/etcd/etcd"),
-        _formed.Place("/etc/etcd/pki", "etcd-2", "/var/lib/etcd/etcd"),
-        _formed.Place("/etc/etcd/pki", "etcd-1", "/var/lib/etcd/other"),
-        _formed.Place("/etc/etcd/pki", "etcd-1", "/var/lib/etcd/etcd", "/srv/wal"),
+        formed.Place("/etc/other", "etcd-1", "/var/lib/etcd/etcd"),
+        formed.Place("/etc/etcd/pki", "etcd-2", "/var/lib/etcd/etcd"),
+        formed.Place("/etc/etcd/pki", "etcd-1", "/var/lib/etcd/other"),
+        formed.Place("/etc/etcd/pki", "etcd-1", "/var/lib/etcd/etcd", "/srv/wal"),
     ],
 )
-def test_asserts_of_another_member_are_none(where: _formed.Place) -> None:
+def test_asserts_of_another_member_are_none(where: formed.Place) -> None:
     with pytest.raises(InputError, match="an empty member would be started"):
-        _formed.check_asserts(rendered(), "etcd.service", where)
+        formed.check_asserts(rendered(), "etcd.service", where)
 
 
 # The marker -----------------------------------------------------------------------------------------------------------
@@ -133,18 +134,18 @@ def test_asserts_of_another_member_are_none(where: _formed.Place) -> None:
 def test_the_marker_tells_whose_data_there_was(tmp_path: pathlib.Path) -> None:
     where = place(tmp_path)
     (tmp_path / "pki").mkdir()
-    assert _formed.plan_marker(where) is None
+    assert formed.plan_marker(where) is None
     # What waits for its first quorum may be thrown away.
     form(tmp_path, WAITING)
-    assert _formed.plan_marker(where) is None
+    assert formed.plan_marker(where) is None
     form(tmp_path)
-    change = _formed.plan_marker(where)
+    change = formed.plan_marker(where)
     assert change is not None and change.reasons == ("missing",) and change.after["mode"] == "0644"
-    (diff,) = _formed.marker_diff(change)
+    (diff,) = formed.marker_diff(change)
     apply_changes([change])
     assert (diff["before"], diff["after"]) == ("", pathlib.Path(where.marker).read_text())
-    assert _formed.plan_marker(where) is None
-    facts = _formed.marker_facts(where.directory, where.name)
+    assert formed.plan_marker(where) is None
+    facts = formed.marker_facts(where.directory, where.name)
     assert facts == {
         "path": f"{tmp_path}/pki/etcd-1.formed",
         "exists": True,
@@ -154,32 +155,32 @@ def test_the_marker_tells_whose_data_there_was(tmp_path: pathlib.Path) -> None:
     }
     # The data is gone, and it still says so.
     shutil.rmtree(tmp_path / "data")
-    assert _formed.plan_marker(where) is None
-    assert _formed.marker_facts(where.directory, where.name) == facts
+    assert formed.plan_marker(where) is None
+    assert formed.marker_facts(where.directory, where.name) == facts
 
 
 def test_data_of_another_member_is_told_anew(tmp_path: pathlib.Path) -> None:
     """A snapshot was restored: another member and cluster."""
     where = place(tmp_path)
     (tmp_path / "pki").mkdir()
-    pathlib.Path(where.marker).write_text(_formed.marker_text("etcd-1", "1", "2"))
+    pathlib.Path(where.marker).write_text(formed.marker_text("etcd-1", "1", "2"))
     form(tmp_path)
-    change = _formed.plan_marker(where)
+    change = formed.plan_marker(where)
     assert change is not None and change.reasons[0] == "content"
-    (diff,) = _formed.marker_diff(change)
+    (diff,) = formed.marker_diff(change)
     assert "member_id=1\n" in diff["before"] and f"member_id={IDS[0]}\n" in diff["after"]
 
 
 @pytest.mark.parametrize("content", ["", "member_id=NO\ncluster_id=\n", "member_id=12345678901234567\n", "\x00"])
 def test_a_marker_that_says_nothing_is_one_all_the_same(tmp_path: pathlib.Path, content: str) -> None:
     (tmp_path / "etcd-1.formed").write_text(content)
-    facts = _formed.marker_facts(str(tmp_path), "etcd-1")
+    facts = formed.marker_facts(str(tmp_path), "etcd-1")
     assert (facts["exists"], facts["member_id"], facts["cluster_id"]) == (True, None, None)
 
 
 def test_what_is_no_file_is_told(tmp_path: pathlib.Path) -> None:
     os.mkfifo(tmp_path / "etcd-1.formed")
-    facts = _formed.marker_facts(str(tmp_path), "etcd-1")
+    facts = formed.marker_facts(str(tmp_path), "etcd-1")
     assert facts["exists"] and "is not a regular file" in facts["problem"]
 
 
@@ -191,9 +192,9 @@ def wanted(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> _service.
     Host(monkeypatch)
     (tmp_path / "pki").mkdir()
     where = place(tmp_path)
-    lines = "".join(f"{key}={value}\n" for key, value in _formed.wanted_asserts(where))
+    lines = "".join(f"{key}={value}\n" for key, value in formed.wanted_asserts(where))
     text = text_of(str(tmp_path / "data")).replace("[Unit]\n", f"[Unit]\n{lines}")
-    text = text.replace("[Service]\n", "[Service]\n{}={}\n".format(*_formed.wanted_condition(where)))
+    text = text.replace("[Service]\n", "[Service]\n{}={}\n".format(*formed.wanted_condition(where)))
     return wanted_unit(tmp_path, text=seal_unit(text), directory=where.directory)
 
 

@@ -17,16 +17,13 @@ import typing as t
 from dataclasses import replace
 
 import pytest
-from ansible_collections.ringfence.etcd.plugins.module_utils import (
-    _host_due,
-    _peer_credentials,
-    _peer_info,
-    _peer_probe,
-    _service,
-    _systemd,
-)
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError, RingfenceError
-from ansible_collections.ringfence.etcd.plugins.module_utils._unit import exec_command, seal_of, seal_unit
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RingfenceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._member import credentials as _peer_credentials
+from ansible_collections.ringfence.etcd.plugins.module_utils._member import info as _peer_info
+from ansible_collections.ringfence.etcd.plugins.module_utils._member import pending_changes, service
+from ansible_collections.ringfence.etcd.plugins.module_utils._probe import peers
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import manager
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import exec_command, seal_of, seal_unit
 from ansible_collections.ringfence.etcd.plugins.modules import etcd_peer_probe
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certificate_maker import DAY, NOW, issue
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.systemd_host import Host, need_root
@@ -64,7 +61,7 @@ class Node:
         shutil.copy("/bin/sleep", self.program)
         self.program.chmod(0o755)
         self.put_credentials()
-        _service.apply_plan(_service.plan_written(self.unit, False, check_new_text=False))
+        service.apply_plan(service.plan_written(self.unit, False, check_new_text=False))
         # Older than the process, as on a host that was deployed yesterday.
         os.utime(self.pki / "ca.crt", (time.time() - 1000, time.time() - 1000))
 
@@ -72,8 +69,8 @@ class Node:
         return seal_unit(UNIT.replace("@folder@", str(self.folder)).replace("@more@", more))
 
     @property
-    def unit(self) -> _service.WantedUnit:
-        return _service.WantedUnit(
+    def unit(self) -> service.WantedUnit:
+        return service.WantedUnit(
             name="etcd.service",
             text=self.text,
             data_dir=str(self.folder / "data"),
@@ -106,16 +103,16 @@ class Node:
         started = str(int((time.monotonic() - 100) * 1_000_000))
         self.host.properties.update(ExecMainStartTimestampMonotonic=started, **properties)
 
-    def wanted(self) -> _host_due.WantedHost:
+    def wanted(self) -> pending_changes.WantedHost:
         found = _peer_info.credentials_facts(str(self.pki), "etcd-1", NOW)
-        return _host_due.WantedHost(
+        return pending_changes.WantedHost(
             str(self.pki), self.unit, self.managed, found["ca"]["pem"], found["certificate"]["pem"]
         )
 
     def due(self) -> Codes:
         """What is due; that nothing was changed for it, and nobody told anything, is checked as well."""
         before, calls = self.snapshot(), list(self.host.calls)
-        found = _host_due.host_due(self.wanted())
+        found = pending_changes.host_due(self.wanted())
         assert self.snapshot() == before and self.host.calls == calls
         assert all(one["text"] and "\n" not in one["text"] for one in found)
         return [(one["part"], one["code"]) for one in found]
@@ -137,16 +134,16 @@ class Node:
             return True
         return bool(credentials.changed or plan.changed or plan.restart_due)
 
-    def _service_plan(self, trust_bundle_changed: bool, check_new_text: bool) -> _service.Plan:
+    def _service_plan(self, trust_bundle_changed: bool, check_new_text: bool) -> service.Plan:
         if self.managed:
-            return _service.plan_present(self.unit, trust_bundle_changed, False, check_new_text)
-        return _service.plan_written(self.unit, False, check_new_text)
+            return service.plan_present(self.unit, trust_bundle_changed, False, check_new_text)
+        return service.plan_written(self.unit, False, check_new_text)
 
     def run(self, pid: int) -> None:
         """What the role does where something is due; where a restart is, systemd gives a new process."""
         self.put_credentials()
         plan = self._service_plan(False, check_new_text=False)
-        _service.apply_plan(plan)
+        service.apply_plan(plan)
         os.utime(self.pki / "ca.crt", (time.time() - 1000, time.time() - 1000))
         self.runs(pid)
 
@@ -335,7 +332,7 @@ def test_a_drift_is_due_exactly_where_the_modules_would_act(
 ) -> None:
     node.managed = managed
     if not managed:
-        monkeypatch.setattr(_systemd, "show", lambda unit: pytest.fail("systemd was asked"))
+        monkeypatch.setattr(manager, "show", lambda unit: pytest.fail("systemd was asked"))
     drift, codes = {**DRIFTS, "nothing": (nothing, [])}[name]
     drift(node)
     expected = codes + READ_AGAIN.get(name, []) if managed else [] if name in MANAGED else codes
@@ -382,7 +379,7 @@ def test_several_drifts_are_all_told_the_credentials_first(node: Node) -> None:
         ("service", "repair_data_directory"),
         ("service", "enable"),
     ]
-    texts = [one["text"] for one in _host_due.host_due(node.wanted())]
+    texts = [one["text"] for one in pending_changes.host_due(node.wanted())]
     assert texts == [
         f"{node.pki}/ca.crt: content",
         f"{node.pki}/etcd-1.key: mode",
@@ -405,7 +402,7 @@ def test_a_user_that_is_still_to_be_made(node: Node) -> None:
     """It is no error in a look that the run would make the user first."""
     wanted = node.wanted()
     nobody = replace(wanted, unit=replace(wanted.unit, owner="ringfence-no-such-user", group="ringfence-no-such-group"))
-    found = _host_due.host_due(nobody)
+    found = pending_changes.host_due(nobody)
     assert [(one["part"], one["code"]) for one in found][:2] == [("credentials", "group"), ("credentials", "owner")]
     with pytest.raises(RingfenceError, match="user ringfence-no-such-user does not exist"):
         _peer_credentials.plan_credentials(replace(node.request(), owner="ringfence-no-such-user"))
@@ -420,7 +417,7 @@ def test_a_ca_beside_the_own_one_is_for_the_judge_of_the_cluster_to_see(node: No
 def test_a_name_that_the_text_gives(node: Node) -> None:
     """Without a name there is none to look for files by."""
     wanted = node.wanted()
-    (first, *_others) = _host_due.host_due(replace(wanted, unit=replace(wanted.unit, member_name=None)))
+    (first, *_others) = pending_changes.host_due(replace(wanted, unit=replace(wanted.unit, member_name=None)))
     assert (first["part"], first["code"]) == ("credentials", "input")
 
 
@@ -473,7 +470,7 @@ def test_whom_it_calls(call: str, is_running: bool, called: bool, node: Node, mo
     if not is_running:
         stopped(node)
     before = node.snapshot()
-    found = _peer_probe.probe_node(params(node, call=call), NOW)
+    found = peers.probe_node(params(node, call=call), NOW)
     assert node.snapshot() == before and node.host.calls == []
     assert found["time"] == found["info"]["time"] == NOW.strftime("%Y-%m-%dT%H:%M:%SZ")
     assert found["info"]["process"]["running"] is is_running
@@ -491,16 +488,16 @@ def test_whom_it_calls(call: str, is_running: bool, called: bool, node: Node, mo
 
 
 def test_nobody_asks_what_is_due_without_a_unit(node: Node) -> None:
-    assert _peer_probe.probe_node(params(node, call="never", unit_content=None), NOW)["due"] is None
+    assert peers.probe_node(params(node, call="never", unit_content=None), NOW)["due"] is None
 
 
 def test_a_unit_is_wanted_where_systemd_looks_unless_another_folder_is_named(
     node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = [_peer_probe.probe_node(params(node, call="never", unit_directory=None), NOW)["due"]]
-    assert _service.WantedUnit.unit_directory == "/etc/systemd/system"
-    monkeypatch.setattr(_service.WantedUnit, "unit_directory", str(node.folder))
-    found.append(_peer_probe.probe_node(params(node, call="never", unit_directory=None), NOW)["due"])
+    found = [peers.probe_node(params(node, call="never", unit_directory=None), NOW)["due"]]
+    assert service.WantedUnit.unit_directory == "/etc/systemd/system"
+    monkeypatch.setattr(service.WantedUnit, "unit_directory", str(node.folder))
+    found.append(peers.probe_node(params(node, call="never", unit_directory=None), NOW)["due"])
     assert [[one["code"] for one in due] for due in found] == [["write_unit", "daemon_reload"], []]
 
 
@@ -510,13 +507,13 @@ def test_the_files_that_are_there_are_compared_as_they_are_written(
 ) -> None:
     add("pki/ca.crt", STRANGE.key_pem)(node)
     stopped(node)
-    found = _peer_probe.probe_node(params(node, call="never", manage_service=manage_service), NOW)
+    found = peers.probe_node(params(node, call="never", manage_service=manage_service), NOW)
     assert [one["code"] for one in found["due"]] == codes
 
 
 def test_bad_input_is_said_before_anybody_looks(node: Node) -> None:
     with pytest.raises(InputError, match="etcd-3 is not among targets"):
-        _peer_probe.probe_node(params(node, call="never", name="etcd-3"), NOW)
+        peers.probe_node(params(node, call="never", name="etcd-3"), NOW)
 
 
 # Texts that nobody writes ---------------------------------------------------------------------------------------------
@@ -530,11 +527,11 @@ def test_a_new_text_is_checked_where_it_is_about_to_be_written(check_mode: bool,
     node.program.chmod(0o755)
     unit = node.unit
     with pytest.raises(RingfenceError, match="systemd was asked"):
-        _service.plan_present(unit, False, check_mode)
+        service.plan_present(unit, False, check_mode)
     with pytest.raises(RingfenceError, match="flag provided but not defined: -new"):
-        _service.plan_written(unit, check_mode)
+        service.plan_written(unit, check_mode)
     node.host.complaint = None
     with pytest.raises(RingfenceError, match="flag provided but not defined: -new"):
-        _service.plan_present(unit, False, check_mode)
-    assert "write_unit" in _service.plan_present(unit, False, check_mode, check_new_text=False).actions
-    assert _service.plan_written(unit, check_mode, check_new_text=False).actions == ("write_unit",)
+        service.plan_present(unit, False, check_mode)
+    assert "write_unit" in service.plan_present(unit, False, check_mode, check_new_text=False).actions
+    assert service.plan_written(unit, check_mode, check_new_text=False).actions == ("write_unit",)

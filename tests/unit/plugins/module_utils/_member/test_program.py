@@ -13,8 +13,8 @@ import tarfile
 import typing as t
 
 import pytest
-from ansible_collections.ringfence.etcd.plugins.module_utils import _program
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import FileError, InputError, RingfenceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import FileError, InputError, RingfenceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._member import program as _program
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.tiny_program import (
     archive,
     entry,

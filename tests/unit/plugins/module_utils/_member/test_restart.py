@@ -7,8 +7,9 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import RefusedError, ServiceError
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd_api import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.obstacles import is_larger_quota
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RefusedError, ServiceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import (
     ApiError,
     Client,
     Health,
@@ -16,8 +17,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._etcd_api import (
     Lock,
     LockHeldError,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._obstacles import is_larger_quota
-from ansible_collections.ringfence.etcd.plugins.module_utils._restart import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._member.restart import (
     Clock,
     Cluster,
     MemberHealth,
@@ -28,7 +28,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._restart import (
     restart_guarded,
     wait_healthy,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._unit import Reason
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import Reason
 
 DUE: list[Reason] = [{"code": "unit_changed", "text": "changed"}]
 CLUSTER = Cluster("a", {"a": "http://a", "b": "http://b", "c": "http://c"})

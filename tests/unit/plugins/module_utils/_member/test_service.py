@@ -12,15 +12,20 @@ import subprocess
 import typing as t
 
 import pytest
-from ansible_collections.ringfence.etcd.plugins.module_utils import _service, _systemd
-from ansible_collections.ringfence.etcd.plugins.module_utils._commands import run_command
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import (
     FileError,
     InputError,
     RefusedError,
     ServiceError,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._unit import deployed_from_arguments, seal_of, seal_unit
+from ansible_collections.ringfence.etcd.plugins.module_utils._member import service
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.commands import run_command
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import manager
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
+    deployed_from_arguments,
+    seal_of,
+    seal_unit,
+)
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.systemd_host import (
     Host,
     need_root,
@@ -39,86 +44,86 @@ def host(monkeypatch: pytest.MonkeyPatch) -> Host:
 def test_from_nothing(host: Host, tmp_path: pathlib.Path) -> None:
     need_root()
     wanted = wanted_unit(tmp_path)
-    checked = _service.plan_present(wanted, False, True)
+    checked = service.plan_present(wanted, False, True)
     assert not (tmp_path / "etcd.service").exists()
-    plan = _service.plan_present(wanted, False, False)
+    plan = service.plan_present(wanted, False, False)
     assert plan.actions == checked.actions
     assert plan.actions == ("make_data_directory", "write_unit", "daemon_reload", "enable", "start")
     assert plan.changed and plan.starts and plan.running and not plan.restart_due
     assert plan.diff[-1]["before"] == "" and plan.diff[-1]["after"].endswith(wanted.text)
     host.calls.clear()
-    _service.apply_plan(plan)
+    service.apply_plan(plan)
     assert host.calls == ["daemon_reload", "enable etcd.service", "restart_no_block etcd.service"]
     assert (tmp_path / "etcd.service").read_text() == wanted.text
     assert oct((tmp_path / "data").stat().st_mode)[-4:] == "0700"
     host.runs(seal_of(wanted.text), wanted.data_dir)
-    again = _service.plan_present(wanted, False, False)
+    again = service.plan_present(wanted, False, False)
     assert (again.actions, again.changed, again.diff) == ((), False, ())
 
 
 @pytest.fixture
-def deployed(host: Host, tmp_path: pathlib.Path) -> _service.WantedUnit:
+def deployed(host: Host, tmp_path: pathlib.Path) -> service.WantedUnit:
     need_root()
     wanted = wanted_unit(tmp_path)
-    _service.apply_plan(_service.plan_present(wanted, False, False))
+    service.apply_plan(service.plan_present(wanted, False, False))
     host.runs(seal_of(wanted.text), wanted.data_dir)
     host.calls.clear()
     return wanted
 
 
-def test_a_running_member_is_never_restarted(host: Host, deployed: _service.WantedUnit, tmp_path: pathlib.Path) -> None:
+def test_a_running_member_is_never_restarted(host: Host, deployed: service.WantedUnit, tmp_path: pathlib.Path) -> None:
     changed = wanted_unit(tmp_path, text=text_of(deployed.data_dir, " --snapshot-count=5000"))
-    plan = _service.plan_present(changed, False, False)
+    plan = service.plan_present(changed, False, False)
     assert plan.actions == ("write_unit", "daemon_reload")
     assert [reason["code"] for reason in plan.restart_due] == ["unit_changed"]
-    _service.apply_plan(plan)
+    service.apply_plan(plan)
     # From the process, not from what this run did: a run that ends here is finished by the next.
-    again = _service.plan_present(changed, False, False)
+    again = service.plan_present(changed, False, False)
     assert not again.changed and again.restart_due == plan.restart_due
-    assert _service.restart_due_now("etcd.service", str(tmp_path), False) == list(plan.restart_due)
+    assert service.restart_due_now("etcd.service", str(tmp_path), False) == list(plan.restart_due)
 
 
-def test_a_process_with_other_arguments_than_the_unit(host: Host, deployed: _service.WantedUnit) -> None:
+def test_a_process_with_other_arguments_than_the_unit(host: Host, deployed: service.WantedUnit) -> None:
     """A drop-in that was taken away again: the seal is the unit's, and what runs is not."""
     assert host.process is not None
     argv = [*host.process["argv"], "--peer-cert-allowed-cn=anybody"]
-    host.process = t.cast(_systemd.ProcessFacts, {**host.process, "argv": argv})
-    plan = _service.plan_present(deployed, False, False)
+    host.process = t.cast(manager.ProcessFacts, {**host.process, "argv": argv})
+    plan = service.plan_present(deployed, False, False)
     assert [reason["code"] for reason in plan.restart_due] == ["flags_differ"] and not plan.changed
-    due = _service.restart_due_now(deployed.name, deployed.unit_directory, False)
+    due = service.restart_due_now(deployed.name, deployed.unit_directory, False)
     assert [reason["code"] for reason in due] == ["flags_differ"]
     # As long as it is there, the next start would take it too.
     drop_in = pathlib.Path(deployed.unit_directory) / "open.conf"
     drop_in.write_text("[Service]\nExecStart=\nExecStart=" + " ".join(argv))
     host.properties["DropInPaths"] = str(drop_in)
-    assert _service.plan_present(deployed, False, False).restart_due == ()
+    assert service.plan_present(deployed, False, False).restart_due == ()
     # Gone, and systemd has not been told.
     drop_in.unlink()
-    assert [reason["code"] for reason in _service.plan_present(deployed, False, False).restart_due] == ["flags_differ"]
+    assert [reason["code"] for reason in service.plan_present(deployed, False, False).restart_due] == ["flags_differ"]
     # What a script starts may have more.
     host.process["argv"][0] = "/opt/etcd/etcd"
-    assert _service.plan_present(deployed, False, False).restart_due == ()
+    assert service.plan_present(deployed, False, False).restart_due == ()
 
 
-def test_a_process_with_other_variables_than_the_unit(host: Host, deployed: _service.WantedUnit) -> None:
+def test_a_process_with_other_variables_than_the_unit(host: Host, deployed: service.WantedUnit) -> None:
     """Of a drop-in, an environment file or systemd's own: etcd takes them for flags."""
     assert host.process is not None
     host.process["environment"] = {"ETCD_PEER_CERT_ALLOWED_HOSTNAME": "anybody"}
-    due = _service.restart_due_now(deployed.name, deployed.unit_directory, False)
+    due = service.restart_due_now(deployed.name, deployed.unit_directory, False)
     assert [reason["code"] for reason in due] == ["flags_differ"]
     host.inherited = {"ETCD_PEER_CERT_ALLOWED_HOSTNAME": "anybody"}
-    assert _service.restart_due_now(deployed.name, deployed.unit_directory, False) == []
+    assert service.restart_due_now(deployed.name, deployed.unit_directory, False) == []
 
 
-def test_whether_a_restart_brings_a_larger_quota(host: Host, deployed: _service.WantedUnit) -> None:
+def test_whether_a_restart_brings_a_larger_quota(host: Host, deployed: service.WantedUnit) -> None:
     unit, folder = deployed.name, deployed.unit_directory
-    assert host.process is not None and not _service.brings_more_space(unit, folder)
+    assert host.process is not None and not service.brings_more_space(unit, folder)
     host.process["argv"].append("--quota-backend-bytes=16777216")
-    assert _service.brings_more_space(unit, folder)
+    assert service.brings_more_space(unit, folder)
     host.process["argv"][-1] = "--quota-backend-bytes=4294967296"
-    assert not _service.brings_more_space(unit, folder)
+    assert not service.brings_more_space(unit, folder)
     host.process = None
-    assert not _service.brings_more_space(unit, folder)
+    assert not service.brings_more_space(unit, folder)
 
 
 def program_that_refuses(folder: pathlib.Path, flag: str) -> pathlib.Path:
@@ -138,61 +143,61 @@ def test_a_new_text_is_tried_before_any_host_gets_it(host: Host, tmp_path: pathl
     wanted = wanted_unit(tmp_path, text=text)
     for managed in (True, False):
         with pytest.raises(ServiceError, match="flag provided but not defined: -enable-v2"):
-            _service.check_new_program(wanted, managed)
+            service.check_new_program(wanted, managed)
     # There already, and no process of another program: nobody is asked.
     (tmp_path / "etcd.service").write_text(text)
     host.calls.clear()
-    _service.check_new_program(wanted, True)
-    _service.check_new_program(wanted, False)
+    service.check_new_program(wanted, True)
+    service.check_new_program(wanted, False)
     assert host.calls == []
     host.complaint = "systemd does not take the unit"
-    _service.check_new_program(wanted, True)
+    service.check_new_program(wanted, True)
     (tmp_path / "etcd.service").write_text("")
     with pytest.raises(ServiceError, match="systemd does not take the unit"):
-        _service.check_new_program(wanted, True)
+        service.check_new_program(wanted, True)
 
 
 def test_a_program_that_was_exchanged_is_tried_with_the_unit_that_is_there(
-    host: Host, deployed: _service.WantedUnit, monkeypatch: pytest.MonkeyPatch
+    host: Host, deployed: service.WantedUnit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(_systemd, "check_arguments", lambda program, arguments: asked.append(program))
-    _service.check_new_program(deployed, True, 1)
+    monkeypatch.setattr(manager, "check_arguments", lambda program, arguments: asked.append(program))
+    service.check_new_program(deployed, True, 1)
     assert asked == []
-    monkeypatch.setattr(_systemd, "program_was_replaced", lambda facts, program: True)
-    _service.check_new_program(deployed, True)
+    monkeypatch.setattr(manager, "program_was_replaced", lambda facts, program: True)
+    service.check_new_program(deployed, True)
     assert asked == []
-    _service.check_new_program(deployed, True, 1)
+    service.check_new_program(deployed, True, 1)
     assert asked == ["/usr/bin/etcd"]
 
 
-def test_a_changed_trust_bundle(host: Host, deployed: _service.WantedUnit) -> None:
-    plan = _service.plan_present(deployed, True, False)
+def test_a_changed_trust_bundle(host: Host, deployed: service.WantedUnit) -> None:
+    plan = service.plan_present(deployed, True, False)
     assert [reason["code"] for reason in plan.restart_due] == ["trust_bundle_changed"]
     assert not plan.changed
 
 
 @pytest.mark.parametrize("state", ["inactive", "failed", "activating"])
-def test_what_does_not_run_is_started(state: str, host: Host, deployed: _service.WantedUnit) -> None:
+def test_what_does_not_run_is_started(state: str, host: Host, deployed: service.WantedUnit) -> None:
     host.process = None
     host.properties = {**host.properties, "ActiveState": state, "MainPID": "0"}
-    assert _service.plan_present(deployed, False, False).actions == ("start",)
-    stopped = _service.plan_present(wanted_unit(pathlib.Path(deployed.unit_directory), start=False), False, False)
+    assert service.plan_present(deployed, False, False).actions == ("start",)
+    stopped = service.plan_present(wanted_unit(pathlib.Path(deployed.unit_directory), start=False), False, False)
     assert (stopped.actions, stopped.running) == ((), False)
 
 
 @pytest.mark.parametrize(("seal", "actions"), [("0" * 64, ("start",)), (None, ())])
 def test_a_process_that_never_became_ready(
-    seal: str | None, actions: tuple[str, ...], host: Host, deployed: _service.WantedUnit
+    seal: str | None, actions: tuple[str, ...], host: Host, deployed: service.WantedUnit
 ) -> None:
     host.runs(seal or seal_of(deployed.text), deployed.data_dir, "activating")
-    assert _service.plan_present(deployed, False, False).actions == actions
+    assert service.plan_present(deployed, False, False).actions == actions
 
 
 def test_another_etcd_of_that_name_is_stopped(host: Host, tmp_path: pathlib.Path) -> None:
     need_root()
     host.runs(None, "/var/lib/etcd/default")
-    plan = _service.plan_present(wanted_unit(tmp_path), True, False)
+    plan = service.plan_present(wanted_unit(tmp_path), True, False)
     assert plan.actions == (
         "make_data_directory",
         "write_unit",
@@ -201,7 +206,7 @@ def test_another_etcd_of_that_name_is_stopped(host: Host, tmp_path: pathlib.Path
         "start",
     )
     assert plan.running and not plan.restart_due
-    _service.apply_plan(plan)
+    service.apply_plan(plan)
     assert host.calls[-2:] == ["stop etcd.service", "restart_no_block etcd.service"]
 
 
@@ -221,10 +226,10 @@ def test_a_living_one_is_stopped_on_request_only(
     host.other.update({**other, "data_dir": "/var/lib/pg"})
     for check_mode in (True, False):
         with pytest.raises(RefusedError, match=why) as caught:
-            _service.plan_present(wanted_unit(tmp_path), False, check_mode)
+            service.plan_present(wanted_unit(tmp_path), False, check_mode)
     assert "data in /var/lib/pg" in str(caught.value) and "overrule_other_etcd" in str(caught.value)
     assert list(tmp_path.iterdir()) == []
-    plan = _service.plan_present(wanted_unit(tmp_path, overrule_other_etcd=True), False, False)
+    plan = service.plan_present(wanted_unit(tmp_path, overrule_other_etcd=True), False, False)
     assert "stop_other_etcd" in plan.actions
 
 
@@ -237,8 +242,8 @@ def test_a_unit_that_is_not_ours_is_kept(host: Host, tmp_path: pathlib.Path, wri
     wanted = wanted_unit(tmp_path)
     unit, kept = tmp_path / "etcd.service", tmp_path / "etcd.service.replaced"
 
-    def plan() -> _service.Plan:
-        return _service.plan_written(wanted, False) if written else _service.plan_present(wanted, False, False)
+    def plan() -> service.Plan:
+        return service.plan_written(wanted, False) if written else service.plan_present(wanted, False, False)
 
     unit.write_bytes(FOREIGN.encode() + b"# \xff\n")
     unit.chmod(0o600)
@@ -250,7 +255,7 @@ def test_a_unit_that_is_not_ours_is_kept(host: Host, tmp_path: pathlib.Path, wri
     )
     assert (found.diff[-1]["after_header"], found.diff[-1]["after"]) == (str(kept), f"# kept from {unit}\n")
     assert not kept.exists()
-    _service.apply_plan(found)
+    service.apply_plan(found)
     assert kept.read_bytes() == FOREIGN.encode() + b"# \xff\n" and kept.stat().st_mode & 0o777 == 0o600
     assert unit.read_text() == wanted.text
     # Our own text is in the next run's inventory: it is not kept.
@@ -262,23 +267,23 @@ def test_a_unit_that_is_not_ours_is_kept(host: Host, tmp_path: pathlib.Path, wri
     unit.write_text(FOREIGN)
     found = plan()
     assert found.kept_unit == f"{kept}-2"
-    _service.apply_plan(found)
+    service.apply_plan(found)
     assert (tmp_path / "etcd.service.replaced-2").read_text() == FOREIGN and b"\xff" in kept.read_bytes()
 
 
 def test_the_folder_that_is_open_counts(tmp_path: pathlib.Path) -> None:
     """An etcd with a configuration file is told nothing else by its command line."""
     settings = deployed_from_arguments(["/usr/bin/etcd", "--config-file=/etc/etcd.yml"])
-    found = _service.Found({}, None, process(None, "/x"), settings, (str(tmp_path),))
+    found = service.Found({}, None, process(None, "/x"), settings, (str(tmp_path),))
     (tmp_path / "link").symlink_to(tmp_path)
-    assert not _service.is_other_etcd(found, str(tmp_path)) and not _service.is_other_etcd(found, f"{tmp_path}/link")
-    assert _service.is_other_etcd(found, "/var/lib/etcd/default.etcd")
+    assert not service.is_other_etcd(found, str(tmp_path)) and not service.is_other_etcd(found, f"{tmp_path}/link")
+    assert service.is_other_etcd(found, "/var/lib/etcd/default.etcd")
 
 
 def test_an_etcd_without_seal_on_the_same_data_is_restarted_under_guard(host: Host, tmp_path: pathlib.Path) -> None:
     wanted = wanted_unit(tmp_path)
     host.runs(None, wanted.data_dir)
-    plan = _service.plan_present(wanted, False, False)
+    plan = service.plan_present(wanted, False, False)
     assert "start" not in plan.actions and "stop_other_etcd" not in plan.actions
     assert [reason["code"] for reason in plan.restart_due] == ["unit_changed"]
 
@@ -286,30 +291,30 @@ def test_an_etcd_without_seal_on_the_same_data_is_restarted_under_guard(host: Ho
 def test_a_running_member_keeps_its_data(host: Host, tmp_path: pathlib.Path) -> None:
     host.runs("0" * 64, "/elsewhere")
     with pytest.raises(RefusedError, match=r"on the data folder /elsewhere, the new unit names .*/data"):
-        _service.plan_present(wanted_unit(tmp_path), False, False)
+        service.plan_present(wanted_unit(tmp_path), False, False)
     assert not (tmp_path / "etcd.service").exists()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root makes users")
 def test_a_user_that_check_mode_can_not_know_yet(host: Host, tmp_path: pathlib.Path) -> None:
     wanted = wanted_unit(tmp_path, owner="ringfence-no-such-user")
-    plan = _service.plan_present(wanted, False, True)
+    plan = service.plan_present(wanted, False, True)
     assert "does not exist on this host" in plan.warnings[0]
     assert "# owner: ringfence-no-such-user" in plan.diff[0]["after"]
     with pytest.raises(Exception, match="user ringfence-no-such-user does not exist"):
-        _service.plan_present(wanted, False, False)
+        service.plan_present(wanted, False, False)
 
 
 def test_what_systemd_does_not_take_is_not_written(host: Host, tmp_path: pathlib.Path) -> None:
     host.complaint = "systemd does not take the unit"
     with pytest.raises(ServiceError, match="does not take"):
-        _service.plan_present(wanted_unit(tmp_path), False, False)
+        service.plan_present(wanted_unit(tmp_path), False, False)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_interrupted_reload_is_made_up_for(host: Host, deployed: _service.WantedUnit) -> None:
+def test_an_interrupted_reload_is_made_up_for(host: Host, deployed: service.WantedUnit) -> None:
     host.properties["NeedDaemonReload"] = "yes"
-    assert _service.plan_present(deployed, False, False).actions == ("daemon_reload",)
+    assert service.plan_present(deployed, False, False).actions == ("daemon_reload",)
 
 
 @pytest.fixture
@@ -321,38 +326,38 @@ def no_systemd(monkeypatch: pytest.MonkeyPatch) -> None:
         assert not os.path.basename(command[0]).startswith("systemd-"), command
         return run_command(command, *_others)
 
-    monkeypatch.setattr(_systemd, "run_command", run)
+    monkeypatch.setattr(manager, "run_command", run)
 
 
 def test_written_from_nothing(no_systemd: None, tmp_path: pathlib.Path) -> None:
     wanted = wanted_unit(tmp_path, unit_directory=str(tmp_path / "image" / "units"))
-    checked = _service.plan_written(wanted, True)
+    checked = service.plan_written(wanted, True)
     assert list(tmp_path.iterdir()) == []
-    plan = _service.plan_written(wanted, False)
+    plan = service.plan_written(wanted, False)
     assert plan.actions == checked.actions == ("make_unit_directory", "make_data_directory", "write_unit")
     assert plan.changed and not plan.starts and plan.diff == checked.diff
     assert plan.diff[-1]["before"] == "" and plan.diff[-1]["after"].endswith(wanted.text)
-    _service.apply_plan(plan)
+    service.apply_plan(plan)
     unit = tmp_path / "image" / "units" / "etcd.service"
     assert (unit.read_text(), oct(unit.stat().st_mode)[-4:], unit.stat().st_uid) == (wanted.text, "0644", os.geteuid())
     assert oct((tmp_path / "data").stat().st_mode)[-4:] == "0700"
-    again = _service.plan_written(wanted, False)
+    again = service.plan_written(wanted, False)
     assert (again.actions, again.changed, again.diff) == ((), False, ())
 
 
 def test_written_puts_back_what_drifted(no_systemd: None, tmp_path: pathlib.Path) -> None:
     wanted = wanted_unit(tmp_path)
-    _service.apply_plan(_service.plan_written(wanted, False))
+    service.apply_plan(service.plan_written(wanted, False))
     (tmp_path / "etcd.service").chmod(0o666)
     (tmp_path / "data").chmod(0o755)
-    plan = _service.plan_written(wanted, False)
+    plan = service.plan_written(wanted, False)
     assert plan.actions == ("repair_data_directory", "repair_unit_attributes")
-    _service.apply_plan(plan)
+    service.apply_plan(plan)
     (tmp_path / "etcd.service").write_text(f"{wanted.text}# edited by hand")
-    plan = _service.plan_written(wanted, False)
+    plan = service.plan_written(wanted, False)
     assert plan.actions == ("write_unit",) and plan.diff[0]["before"].endswith("# edited by hand")
-    _service.apply_plan(plan)
-    assert not _service.plan_written(wanted, False).changed
+    service.apply_plan(plan)
+    assert not service.plan_written(wanted, False).changed
 
 
 def test_written_asks_etcd_about_its_flags(no_systemd: None, tmp_path: pathlib.Path) -> None:
@@ -361,14 +366,14 @@ def test_written_asks_etcd_about_its_flags(no_systemd: None, tmp_path: pathlib.P
     program.chmod(0o755)
     text = seal_unit(text_of(str(tmp_path / "data")).replace("/usr/bin/etcd", str(program)))
     with pytest.raises(ServiceError, match="does not take its arguments: flag provided but not defined: -new"):
-        _service.plan_written(wanted_unit(tmp_path, text=text), False)
+        service.plan_written(wanted_unit(tmp_path, text=text), False)
     assert not (tmp_path / "etcd.service").exists() and not (tmp_path / "data").exists()
 
 
 def test_written_checks_the_text(no_systemd: None, tmp_path: pathlib.Path) -> None:
     wanted = wanted_unit(tmp_path)
     with pytest.raises(InputError, match="carries no seal"):
-        _service.plan_written(wanted_unit(tmp_path, text=wanted.text.replace("etcd-1", "etcd-2")), False)
+        service.plan_written(wanted_unit(tmp_path, text=wanted.text.replace("etcd-1", "etcd-2")), False)
 
 
 @pytest.mark.parametrize("check_mode", [False, True])
@@ -378,8 +383,8 @@ def test_an_ordinary_user_writes_for_itself_only(
     monkeypatch.setattr(os, "geteuid", lambda: 12345)
     for owner in ("root", "ringfence-no-such-user"):
         with pytest.raises(FileError, match="does not exist" if not check_mode and owner != "root" else "only root"):
-            _service.plan_written(wanted_unit(tmp_path, owner=owner), check_mode)
-    plan = _service.plan_written(wanted_unit(tmp_path, owner="12345"), check_mode)
+            service.plan_written(wanted_unit(tmp_path, owner=owner), check_mode)
+    plan = service.plan_written(wanted_unit(tmp_path, owner="12345"), check_mode)
     # Nothing is to be given away: no owner is asked for but the one who writes.
     assert [change.wanted.uid for change in plan.files] == [12345, None]
 
@@ -401,29 +406,29 @@ def test_an_ordinary_user_writes_for_itself_only(
 )
 def test_a_text_that_is_no_members_unit(change: t.Callable[[str], str], problem: str, tmp_path: pathlib.Path) -> None:
     wanted = wanted_unit(tmp_path)
-    _service.check_unit_text(wanted)
+    service.check_unit_text(wanted)
     with pytest.raises(InputError, match=problem):
-        _service.check_unit_text(wanted_unit(tmp_path, text=change(wanted.text)))
+        service.check_unit_text(wanted_unit(tmp_path, text=change(wanted.text)))
 
 
 def test_the_name_in_the_text_counts_where_none_is_given(tmp_path: pathlib.Path) -> None:
-    _service.check_unit_text(wanted_unit(tmp_path, member_name=None))
+    service.check_unit_text(wanted_unit(tmp_path, member_name=None))
 
 
 def test_restart_due_without_a_process_or_a_unit(host: Host, tmp_path: pathlib.Path) -> None:
-    assert _service.restart_due_now("etcd.service", str(tmp_path), True) == []
+    assert service.restart_due_now("etcd.service", str(tmp_path), True) == []
     host.runs(None, "/var/lib/etcd/default")
-    assert _service.restart_due_now("etcd.service", str(tmp_path), True) == []
+    assert service.restart_due_now("etcd.service", str(tmp_path), True) == []
     # A package's own etcd is not this member.
-    assert _service.restart_due_now("etcd.service", str(tmp_path), True, text_of("/data")) == []
+    assert service.restart_due_now("etcd.service", str(tmp_path), True, text_of("/data")) == []
 
 
 def test_the_settings_of_a_process_come_from_its_environment_too() -> None:
     facts = process(None, "/x")
     settings = deployed_from_arguments(["/usr/bin/etcd"], {"ETCD_DATA_DIR": "/var/lib/etcd/default"})
-    found = _service.Found({}, None, facts, settings)
-    assert _service.is_other_etcd(found, "/var/lib/etcd/ours")
-    assert not _service.is_other_etcd(found, "/var/lib/etcd/default/")
+    found = service.Found({}, None, facts, settings)
+    assert service.is_other_etcd(found, "/var/lib/etcd/ours")
+    assert not service.is_other_etcd(found, "/var/lib/etcd/default/")
 
 
 def test_a_program_that_was_replaced(tmp_path: pathlib.Path) -> None:
@@ -435,18 +440,18 @@ def test_a_program_that_was_replaced(tmp_path: pathlib.Path) -> None:
             facts = None
             while facts is None:
                 # In the moment of its start a process has no arguments.
-                facts = _systemd.process_facts(started.pid)
-            found = _service.Found({}, None, facts, None)
-            assert _service.restart_reasons(found, None, str(program), False) == ()
+                facts = manager.process_facts(started.pid)
+            found = service.Found({}, None, facts, None)
+            assert service.restart_reasons(found, None, str(program), False) == ()
             fresh.rename(program)
-            (reason,) = _service.restart_reasons(found, None, str(program), False)
+            (reason,) = service.restart_reasons(found, None, str(program), False)
         finally:
             started.kill()
     assert reason["code"] == "binary_replaced" and str(program) in reason["text"]
 
 
-def test_the_unit_as_a_guarded_restart_sees_it(host: Host, deployed: _service.WantedUnit) -> None:
-    unit = _service.SystemdUnit(deployed.name, deployed.unit_directory)
+def test_the_unit_as_a_guarded_restart_sees_it(host: Host, deployed: service.WantedUnit) -> None:
+    unit = service.SystemdUnit(deployed.name, deployed.unit_directory)
     seal = seal_of(deployed.text)
     assert (unit.name, unit.pid(), unit.problem(), unit.has_failed()) == ("etcd.service", 1, None, False)
     unit.restart()
@@ -471,7 +476,7 @@ def test_the_unit_as_a_guarded_restart_sees_it(host: Host, deployed: _service.Wa
 
 
 @pytest.fixture
-def staged(host: Host, tmp_path: pathlib.Path) -> _service.WantedUnit:
+def staged(host: Host, tmp_path: pathlib.Path) -> service.WantedUnit:
     """A unit whose program has another one staged beside it."""
     need_root()
     binary = tmp_path / "bin" / "etcd"
@@ -483,37 +488,37 @@ def staged(host: Host, tmp_path: pathlib.Path) -> _service.WantedUnit:
     return wanted_unit(tmp_path, text=text, program_staged=True)
 
 
-def names(wanted: _service.WantedUnit) -> list[str]:
+def names(wanted: service.WantedUnit) -> list[str]:
     return sorted(path.name for path in (pathlib.Path(wanted.unit_directory) / "bin").iterdir())
 
 
-def test_a_program_takes_its_place_just_before_the_start(host: Host, staged: _service.WantedUnit) -> None:
-    plan = _service.plan_present(staged, False, False)
+def test_a_program_takes_its_place_just_before_the_start(host: Host, staged: service.WantedUnit) -> None:
+    plan = service.plan_present(staged, False, False)
     assert plan.actions[-3:] == ("enable", "exchange_program", "start")
     assert "# version: 3.5.15\n" in plan.diff[-1]["before"] and "# version: 3.5.35\n" in plan.diff[-1]["after"]
     assert names(staged) == [".etcd.ringfence-new", "etcd"]
     host.calls.clear()
-    _service.apply_plan(plan)
+    service.apply_plan(plan)
     assert names(staged) == ["etcd", "etcd.replaced"]
     assert host.calls[-1] == "restart_no_block etcd.service"
 
 
 def test_a_running_members_program_waits_for_its_turn(
-    host: Host, staged: _service.WantedUnit, tmp_path: pathlib.Path
+    host: Host, staged: service.WantedUnit, tmp_path: pathlib.Path
 ) -> None:
-    _service.apply_plan(_service.plan_written(dataclasses.replace(staged, program_staged=False), False))
+    service.apply_plan(service.plan_written(dataclasses.replace(staged, program_staged=False), False))
     host.runs(seal_of(staged.text), staged.data_dir)
     for check_mode in (True, False):
-        plan = _service.plan_present(staged, False, check_mode)
+        plan = service.plan_present(staged, False, check_mode)
         assert (plan.actions, [reason["code"] for reason in plan.restart_due]) == ((), ["program_staged"])
     assert names(staged) == [".etcd.ringfence-new", "etcd"]
 
     def due(**other: t.Any) -> list[str]:
-        reasons = _service.restart_due_now(staged.name, staged.unit_directory, False, **other)
+        reasons = service.restart_due_now(staged.name, staged.unit_directory, False, **other)
         return [reason["code"] for reason in reasons]
 
     assert due(program_staged=True) == ["program_staged"] and due() == []
-    unit = _service.SystemdUnit(staged.name, staged.unit_directory, program_staged=True)
+    unit = service.SystemdUnit(staged.name, staged.unit_directory, program_staged=True)
     assert unit.way_back() is None
     unit.restart()
     assert names(staged) == ["etcd", "etcd.replaced"]
@@ -531,24 +536,24 @@ def test_a_running_members_program_waits_for_its_turn(
     assert due(program_staged=True, check_mode=True) == ["program_staged"]
 
 
-def test_without_being_told_nobody_takes_what_lies_there(host: Host, staged: _service.WantedUnit) -> None:
+def test_without_being_told_nobody_takes_what_lies_there(host: Host, staged: service.WantedUnit) -> None:
     untold = dataclasses.replace(staged, program_staged=False)
-    plan = _service.plan_present(untold, False, False)
+    plan = service.plan_present(untold, False, False)
     assert "exchange_program" not in plan.actions
-    _service.apply_plan(plan)
+    service.apply_plan(plan)
     host.runs(seal_of(staged.text), staged.data_dir)
-    assert _service.plan_present(untold, False, False).restart_due == ()
-    _service.SystemdUnit(staged.name, staged.unit_directory).restart()
+    assert service.plan_present(untold, False, False).restart_due == ()
+    service.SystemdUnit(staged.name, staged.unit_directory).restart()
     assert names(staged) == [".etcd.ringfence-new", "etcd"]
 
 
-def test_what_does_not_take_the_flags_stops_nobody(host: Host, staged: _service.WantedUnit) -> None:
+def test_what_does_not_take_the_flags_stops_nobody(host: Host, staged: service.WantedUnit) -> None:
     """It was tried before, and is tried again under the guard: the unit may have been written anew since."""
-    _service.apply_plan(_service.plan_written(dataclasses.replace(staged, program_staged=False), False))
+    service.apply_plan(service.plan_written(dataclasses.replace(staged, program_staged=False), False))
     host.runs(seal_of(staged.text), staged.data_dir)
     waiting = pathlib.Path(staged.unit_directory) / "bin" / ".etcd.ringfence-new"
     waiting.write_bytes(tiny_program("flag provided but not defined: -name\n", 2, descriptor=2))
-    unit = _service.SystemdUnit(staged.name, staged.unit_directory, program_staged=True)
+    unit = service.SystemdUnit(staged.name, staged.unit_directory, program_staged=True)
     host.calls.clear()
     with pytest.raises(ServiceError, match="flag provided but not defined: -name"):
         unit.restart()
@@ -556,19 +561,19 @@ def test_what_does_not_take_the_flags_stops_nobody(host: Host, staged: _service.
     # A new text is held against what is going to be started, and not against what it takes the place of.
     changed = dataclasses.replace(staged, text=seal_unit(staged.text.replace("--name", "--max-wals=3 --name")))
     with pytest.raises(ServiceError, match="flag provided but not defined: -name"):
-        _service.plan_present(changed, False, False)
+        service.plan_present(changed, False, False)
 
 
-def test_a_unit_that_is_only_written_gets_its_program_too(no_systemd: None, staged: _service.WantedUnit) -> None:
-    checked = _service.plan_written(staged, True)
-    plan = _service.plan_written(staged, False)
+def test_a_unit_that_is_only_written_gets_its_program_too(no_systemd: None, staged: service.WantedUnit) -> None:
+    checked = service.plan_written(staged, True)
+    plan = service.plan_written(staged, False)
     assert plan.actions == checked.actions == ("make_data_directory", "write_unit", "exchange_program")
-    _service.apply_plan(plan)
+    service.apply_plan(plan)
     assert names(staged) == ["etcd", "etcd.replaced"]
-    assert _service.plan_written(staged, False).actions == ()
+    assert service.plan_written(staged, False).actions == ()
 
 
 def test_a_program_that_check_mode_has_not_brought(host: Host, tmp_path: pathlib.Path) -> None:
-    plan = _service.plan_present(wanted_unit(tmp_path, program_staged=True), False, True)
+    plan = service.plan_present(wanted_unit(tmp_path, program_staged=True), False, True)
     assert plan.actions[-2:] == ("exchange_program", "start")
     assert plan.diff[-1]["after"] == "# version: the archive's\n"

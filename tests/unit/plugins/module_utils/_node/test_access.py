@@ -13,8 +13,9 @@ import signal
 import typing as t
 
 import pytest
-from ansible_collections.ringfence.etcd.plugins.module_utils import _access
-from ansible_collections.ringfence.etcd.plugins.module_utils._access import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import FileError
+from ansible_collections.ringfence.etcd.plugins.module_utils._node import access
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.access import (
     Attributes,
     Barrier,
     Identity,
@@ -23,7 +24,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._access import (
     identity_of,
     mode_allows,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import FileError
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.ordinary_user import USER, ordinary_user
 
 STRANGER = Identity("stranger", USER, USER, frozenset((USER, 64200)))
@@ -249,8 +249,8 @@ def test_a_check_that_can_not_be_made_says_so(folder: pathlib.Path, monkeypatch:
 @as_root
 def test_a_check_that_is_stopped_by_the_user_is_ended(folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The child is the user's own process: it may send it any signal."""
-    monkeypatch.setattr(_access, "_walk", lambda *_arguments, **_options: os.kill(os.getpid(), signal.SIGSTOP))
-    monkeypatch.setattr(_access, "_CHILD_SECONDS", 0.5)
+    monkeypatch.setattr(access, "_walk", lambda *_arguments, **_options: os.kill(os.getpid(), signal.SIGSTOP))
+    monkeypatch.setattr(access, "_CHILD_SECONDS", 0.5)
     with pytest.raises(FileError, match=r"can't check as user stranger .* no answer within 0\.5 seconds"):
         find_barrier(make(folder), STRANGER)
     with pytest.raises(ChildProcessError):

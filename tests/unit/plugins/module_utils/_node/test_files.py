@@ -16,8 +16,8 @@ import subprocess
 import typing as t
 
 import pytest
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import FileError
-from ansible_collections.ringfence.etcd.plugins.module_utils._files import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import FileError
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import (
     WantedDirectory,
     WantedFile,
     apply_changes,
@@ -36,7 +36,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._files import (
     staged_path,
     uid_of,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._paths import read_head, real_path
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import read_head, real_path
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.ordinary_user import ordinary_user
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away and mount")

@@ -13,8 +13,8 @@ import sys
 import time
 
 import pytest
-from ansible_collections.ringfence.etcd.plugins.module_utils import _processes
-from ansible_collections.ringfence.etcd.plugins.module_utils._processes import Listener
+from ansible_collections.ringfence.etcd.plugins.module_utils._node import processes
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.processes import Listener
 
 LINE = (
     "   0: 0100007F:0947 00000000:0000 0A 00000000:00000000 00:00000000 00000000   106        0 4711 1 0 100 0 0 10 0"
@@ -27,12 +27,12 @@ LINE6 = (
 
 @pytest.mark.skipif(sys.byteorder != "little", reason="the lines are of a machine with the other byte order")
 def test_a_line_of_the_kernels_table() -> None:
-    assert _processes.parse_listener(LINE) == Listener(ipaddress.ip_address("127.0.0.1"), 2375, 4711)
-    mapped = _processes.parse_listener(LINE6)
+    assert processes.parse_listener(LINE) == Listener(ipaddress.ip_address("127.0.0.1"), 2375, 4711)
+    mapped = processes.parse_listener(LINE6)
     assert mapped == Listener(ipaddress.ip_address("::ffff:127.0.0.1"), 2379, 4712)
     assert mapped is not None and mapped.address_to_call == "127.0.0.1"
     for line in ("", "  sl  local_address rem_address   st tx_queue rx_queue tr", LINE.replace(" 0A ", " 01 ")):
-        assert _processes.parse_listener(line) is None
+        assert processes.parse_listener(line) is None
 
 
 @pytest.mark.parametrize(
@@ -64,9 +64,9 @@ def test_a_real_socket(family: socket.AddressFamily, address: str) -> None:
         pytest.skip(f"this machine has no {address}")
     with server:
         port = server.getsockname()[1]
-        (found,) = [one for one in _processes.listeners() if one.port == port]
+        (found,) = [one for one in processes.listeners() if one.port == port]
         assert str(found.address) == address == found.address_to_call
-        assert found.inode in _processes.socket_inodes(_processes.open_files(os.getpid()) or ())
+        assert found.inode in processes.socket_inodes(processes.open_files(os.getpid()) or ())
 
 
 def test_who_listens_everywhere_is_called_on_loopback() -> None:
@@ -79,28 +79,28 @@ def test_the_data_folder_that_a_process_has_open(tmp_path: pathlib.Path) -> None
     database.parent.mkdir(parents=True)
     me, folder = os.getpid(), str(tmp_path / "pg")
     (tmp_path / "link").symlink_to(folder)
-    assert folder not in _processes.data_folders(_processes.open_files(me) or ())
+    assert folder not in processes.data_folders(processes.open_files(me) or ())
     with database.open("w"):
-        assert folder in _processes.data_folders(_processes.open_files(me) or ())
-        assert _processes.has_database_open(me, folder) and _processes.has_database_open(me, str(tmp_path / "link"))
-        assert not _processes.has_database_open(me, str(tmp_path))
+        assert folder in processes.data_folders(processes.open_files(me) or ())
+        assert processes.has_database_open(me, folder) and processes.has_database_open(me, str(tmp_path / "link"))
+        assert not processes.has_database_open(me, str(tmp_path))
         # The same file under another name, as a container sees it.
         os.link(database, tmp_path / "other")
         (tmp_path / "b" / "member" / "snap").mkdir(parents=True)
         os.link(database, tmp_path / "b" / "member" / "snap" / "db")
-        assert _processes.has_database_open(me, str(tmp_path / "b"))
+        assert processes.has_database_open(me, str(tmp_path / "b"))
         database.unlink()
-        assert folder in _processes.data_folders(_processes.open_files(me) or ())
-        assert _processes.has_database_open(me, folder)
+        assert folder in processes.data_folders(processes.open_files(me) or ())
+        assert processes.has_database_open(me, folder)
 
 
 def test_a_process_that_has_ended_or_is_hidden() -> None:
     with subprocess.Popen(["/bin/true"]) as child:
         child.wait()
-    assert _processes.open_files(child.pid) is None
-    assert not _processes.has_database_open(child.pid, "/d")
-    assert _processes.control_group(child.pid) is None and _processes.unit_of(child.pid) is None
-    assert _processes.program_of(child.pid) is None and _processes.working_folder(child.pid) is None
+    assert processes.open_files(child.pid) is None
+    assert not processes.has_database_open(child.pid, "/d")
+    assert processes.control_group(child.pid) is None and processes.unit_of(child.pid) is None
+    assert processes.program_of(child.pid) is None and processes.working_folder(child.pid) is None
 
 
 def test_a_process(tmp_path: pathlib.Path) -> None:
@@ -108,12 +108,12 @@ def test_a_process(tmp_path: pathlib.Path) -> None:
     gone.mkdir()
     with subprocess.Popen(["/bin/sleep", "60"], cwd=gone) as child:
         try:
-            while _processes.program_of(child.pid) != "sleep":
+            while processes.program_of(child.pid) != "sleep":
                 time.sleep(0.01)
-            assert _processes.working_folder(child.pid) == str(gone) and child.pid in _processes.all_pids()
-            assert _processes.control_group(child.pid) == _processes.control_group(os.getpid())
+            assert processes.working_folder(child.pid) == str(gone) and child.pid in processes.all_pids()
+            assert processes.control_group(child.pid) == processes.control_group(os.getpid())
             gone.rmdir()
-            assert _processes.working_folder(child.pid) is None
+            assert processes.working_folder(child.pid) is None
         finally:
             child.kill()
 
@@ -132,11 +132,11 @@ def test_a_process(tmp_path: pathlib.Path) -> None:
 )
 def test_the_unit_of_a_process(group: str | None, unit: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     groups = {1: group, 2: "/other.slice/x.service", 3: group and f"{group.rstrip('/')}/supervisor", 4: None}
-    monkeypatch.setattr(_processes, "control_group", groups.get)
-    monkeypatch.setattr(_processes, "all_pids", lambda: [1, 2, 3, 4])
-    assert _processes.unit_of(1) == unit
+    monkeypatch.setattr(processes, "control_group", groups.get)
+    monkeypatch.setattr(processes, "all_pids", lambda: [1, 2, 3, 4])
+    assert processes.unit_of(1) == unit
     # Without a unit, the group is everybody's.
-    assert _processes.together_with(3) == ([3, 1] if unit else [3])
+    assert processes.together_with(3) == ([3, 1] if unit else [3])
 
 
 @pytest.mark.parametrize(
@@ -158,4 +158,4 @@ def test_control_groups_of_both_generations(
         return real_open(told, *args, **options)  # type: ignore[call-overload]
 
     monkeypatch.setattr("builtins.open", fake)
-    assert _processes.control_group(1) == group
+    assert processes.control_group(1) == group

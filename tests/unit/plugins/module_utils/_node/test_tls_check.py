@@ -13,10 +13,9 @@ import ssl
 import typing as t
 
 import pytest
-from ansible_collections.ringfence.etcd.plugins.module_utils import _tls_check
-from ansible_collections.ringfence.etcd.plugins.module_utils._der import read_certificates
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import CryptoError, FileError
-from ansible_collections.ringfence.etcd.plugins.module_utils._tls_check import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import CryptoError, FileError
+from ansible_collections.ringfence.etcd.plugins.module_utils._node import tls_check
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.tls_check import (
     Material,
     check_certificate,
     check_credentials,
@@ -25,6 +24,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._tls_check import (
     check_trust_bundle,
     private_key_fits,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.der import read_certificates
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certificate_maker import (
     DAY,
     NOW,
@@ -222,7 +222,7 @@ def test_bad_credentials(bad: Bad) -> None:
 
 def test_the_handshake_itself_sees_a_wrong_usage(monkeypatch: pytest.MonkeyPatch) -> None:
     """The look into the certificate comes first; without it the handshake still refuses."""
-    monkeypatch.setattr(_tls_check, "_BOTH", ())
+    monkeypatch.setattr(tls_check, "_BOTH", ())
     for usage in (SERVER, CLIENT):
         leaf = _leaf(extended_key_usages=[usage])
         with pytest.raises(CryptoError) as caught:
@@ -234,7 +234,7 @@ def test_a_weak_key_is_named() -> None:
     """How long is long enough depends on the host's policy, so OpenSSL's answer is put there."""
     error = ssl.SSLError()
     error.reason = "EE_KEY_TOO_SMALL"
-    found = _tls_check._translated(
+    found = tls_check._translated(
         error, bundle(CA), check_trust_bundle(bundle(CA)), certificate(LEAF), check_certificate(certificate(LEAF))
     )
     assert found.details["reason"] == "too_weak" and "the key of the certificate in /pki/etcd-1.crt" in str(found)
@@ -246,14 +246,14 @@ def test_a_weak_key_is_named_where_it_is_loaded() -> None:
     weak = issue("etcd-1", CA, key=new_key("rsa-1024"))
     chain = read_certificates(weak.pem)
     with pytest.raises(CryptoError, match=r"the key of the certificate in /pki/etcd-1\.crt .* is too weak") as caught:
-        _tls_check._load_pair(context, chain, certificate(weak), private_key(weak.key_pem))
+        tls_check._load_pair(context, chain, certificate(weak), private_key(weak.key_pem))
     assert caught.value.details["reason"] == "too_weak"
 
 
 def test_any_other_refusal_keeps_openssl_reason() -> None:
     error = ssl.SSLError()
     error.reason = "NO_SHARED_CIPHER"
-    found = _tls_check._translated(
+    found = tls_check._translated(
         error, bundle(CA), check_trust_bundle(bundle(CA)), certificate(LEAF), check_certificate(certificate(LEAF))
     )
     assert found.details["reason"] == "handshake" and "no shared cipher" in str(found)
@@ -272,7 +272,7 @@ def test_a_key_fits_an_expired_certificate() -> None:
 
 def test_an_encrypted_key_never_prompts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Should the look at the PEM miss an encrypted key, OpenSSL's question is refused."""
-    monkeypatch.setattr(_tls_check, "check_private_key", lambda key: None)
+    monkeypatch.setattr(tls_check, "check_private_key", lambda key: None)
     with pytest.raises(CryptoError, match="is encrypted"):
         private_key_fits(certificate(LEAF), private_key(key_pem(LEAF.key, b"x")))
 

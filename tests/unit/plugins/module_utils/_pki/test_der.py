@@ -10,15 +10,15 @@ import datetime
 import typing as t
 
 import pytest
-from ansible_collections.ringfence.etcd.plugins.module_utils._der import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import CryptoError
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.der import (
     certificate_facts,
     iso_time,
     read_certificate,
     read_certificates,
     read_revoked,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import CryptoError
-from ansible_collections.ringfence.etcd.plugins.module_utils._pem import split_pem
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.pem import split_pem
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certificate_by_hand import (
     ED25519,
     der,

@@ -12,8 +12,8 @@ from __future__ import annotations
 import functools
 
 import pytest
-from ansible_collections.ringfence.etcd.plugins.module_utils._der import read_certificate
-from ansible_collections.ringfence.etcd.plugins.module_utils._go_x509 import why_go_refuses
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.der import read_certificate
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.go_x509 import why_go_refuses
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certificate_by_hand import (
     ED25519,
     der,

@@ -10,18 +10,17 @@ import ipaddress
 import typing as t
 
 import pytest
-from ansible_collections.ringfence.etcd.plugins.module_utils import _asn1 as asn1
-from ansible_collections.ringfence.etcd.plugins.module_utils import _authority_chain as authority_chain
-from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_facts import issuer_facts
-from ansible_collections.ringfence.etcd.plugins.module_utils._certificate_rules import why_names_forbidden
-from ansible_collections.ringfence.etcd.plugins.module_utils._der import read_certificate
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import CryptoError
-from ansible_collections.ringfence.etcd.plugins.module_utils._name_constraints import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import CryptoError
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki import asn1, authority_chain
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.certificate_facts import issuer_facts
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.der import read_certificate
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.name_constraints import (
     NameConstraints,
     Names,
     constraints_of,
     forbidden_names,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import why_names_forbidden
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import authority_maker as maker
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certificate_maker import der_of
 from cryptography import x509

@@ -9,8 +9,8 @@ from __future__ import annotations
 import ssl
 
 import pytest
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import CryptoError
-from ansible_collections.ringfence.etcd.plugins.module_utils._pem import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import CryptoError
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.pem import (
     PemBlock,
     certificate_der,
     is_read_by_all,

@@ -11,8 +11,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from ansible_collections.ringfence.etcd.plugins.module_utils import _certificate_rules as rules
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki import profile as rules
 
 NOW = datetime(2026, 11, 23, 22, 54, tzinfo=timezone.utc)
 DAY = timedelta(days=1)

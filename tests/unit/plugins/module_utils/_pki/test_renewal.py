@@ -15,9 +15,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from ansible_collections.ringfence.etcd.plugins.module_utils import _certificate_rules as rules
-from ansible_collections.ringfence.etcd.plugins.module_utils import _issue, _settled
-from ansible_collections.ringfence.etcd.plugins.module_utils._settled import certificate_due
+from ansible_collections.ringfence.etcd.plugins.module_utils._issuing import peer_certificates
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki import profile as rules
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki import renewal
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.renewal import certificate_due
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import certificate_factory as factory
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certificate_by_hand import (
     der,
@@ -120,11 +121,11 @@ def test_reasons(name: str) -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_the_ca_host_says_the_same(name: str) -> None:
     case = CASES[name]
-    member = _issue.Member(
+    member = peer_certificates.Member(
         case.profile, None if case.pem is None else case.pem.encode("utf-8", "replace"), case.matches, case.new_key
     )
-    authority = _issue.load_authority(case.authority.pem, "it", NOW)
-    (decision,) = _issue.plan_issue(_issue.Request((member,), RULES), authority, NOW).decisions
+    authority = peer_certificates.load_authority(case.authority.pem, "it", NOW)
+    (decision,) = peer_certificates.plan_issue(peer_certificates.Request((member,), RULES), authority, NOW).decisions
     assert list(decision.reasons) == due(case)
     assert decision.new_key == rules.needs_new_key(due(case))
     assert (decision.found_facts is None) == (case.codes[:1] in (("missing",), ("unreadable",)))
@@ -169,9 +170,9 @@ def test_what_cryptography_alone_refuses_is_unreadable_on_the_ca_host() -> None:
     point = factory.key_of("ecdsa-p256").public_key().public_numbers()
     made = ssl.PEM_cert_to_DER_cert(GOOD).replace(point.y.to_bytes(32, "big"), bytes(32))
     pem = ssl.DER_cert_to_PEM_cert(made)
-    member = _issue.Member(PROFILE, pem.encode(), True)
-    authority = _issue.load_authority(CA.pem, "it", NOW)
-    (decision,) = _issue.plan_issue(_issue.Request((member,), RULES), authority, NOW).decisions
+    member = peer_certificates.Member(PROFILE, pem.encode(), True)
+    authority = peer_certificates.load_authority(CA.pem, "it", NOW)
+    (decision,) = peer_certificates.plan_issue(peer_certificates.Request((member,), RULES), authority, NOW).decisions
     assert [reason.code for reason in decision.reasons] == ["unreadable"]
     assert decision.found_facts is None and decision.new_key
     assert [reason.code for reason in due(Case((), pem, signed=False))] == ["other_ca"]
@@ -179,9 +180,9 @@ def test_what_cryptography_alone_refuses_is_unreadable_on_the_ca_host() -> None:
 
 def test_neither_cryptography_nor_ansible_is_loaded() -> None:
     script = (
-        f"import sys, {_settled.__name__}; print([name for name in ('ansible', 'cryptography') if name in sys.modules])"
+        f"import sys, {renewal.__name__}; print([name for name in ('ansible', 'cryptography') if name in sys.modules])"
     )
-    root = Path(_settled.__file__).parents[5]
+    root = Path(renewal.__file__).parents[6]
     done = subprocess.run(
         [sys.executable, "-c", script],
         env={**os.environ, "PYTHONPATH": str(root)},

@@ -16,10 +16,10 @@ import time
 import typing as t
 
 import pytest
-from ansible_collections.ringfence.etcd.plugins.module_utils import _handshake
-from ansible_collections.ringfence.etcd.plugins.module_utils._der import read_certificates
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import CryptoError, FileError
-from ansible_collections.ringfence.etcd.plugins.module_utils._handshake import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import CryptoError, FileError
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.der import read_certificates
+from ansible_collections.ringfence.etcd.plugins.module_utils._probe import handshake
+from ansible_collections.ringfence.etcd.plugins.module_utils._probe.handshake import (
     ACCEPTED,
     REFUSED,
     TIMED_OUT,
@@ -298,7 +298,7 @@ def test_a_refusal_that_takes_its_time_is_waited_for() -> None:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the server's refusal is none that would come by itself: nothing is lost by not waiting for it."""
-    monkeypatch.setattr(_handshake, "_REFUSAL_SECONDS", 0.1)
+    monkeypatch.setattr(handshake, "_REFUSAL_SECONDS", 0.1)
 
 
 def test_what_was_refused_first_is_told_where_the_second_call_finds_nobody() -> None:
@@ -452,7 +452,7 @@ def test_a_reset_during_the_handshake() -> None:
 
 def test_a_reset_before_the_handshake(monkeypatch: pytest.MonkeyPatch) -> None:
     """The connection is there, and broken when TLS begins."""
-    connect = _handshake._connect
+    connect = handshake._connect
 
     def connect_and_wait(host: str, port: int, deadline: float) -> socket.socket:
         connection = connect(host, port, deadline)
@@ -469,7 +469,7 @@ def test_a_reset_before_the_handshake(monkeypatch: pytest.MonkeyPatch) -> None:
         ports.reset(plain)
 
     may_reset = threading.Semaphore(0)
-    monkeypatch.setattr(_handshake, "_connect", connect_and_wait)
+    monkeypatch.setattr(handshake, "_connect", connect_and_wait)
     assert told(meet_with(handle)) == (REFUSED, "reset")
 
 
@@ -538,7 +538,7 @@ def test_tls_that_speaks_first() -> None:
 
 
 @pytest.mark.parametrize(
-    "answer", [b"hello\r\n", b"\r\n", b"HTTP/1.1 ok\r\n", b"SSH-2.0 200\r\n", b"x" * (_handshake._ANSWER_BYTES + 1)]
+    "answer", [b"hello\r\n", b"\r\n", b"HTTP/1.1 ok\r\n", b"SSH-2.0 200\r\n", b"x" * (handshake._ANSWER_BYTES + 1)]
 )
 @pytest.mark.usefixtures("impatient")
 def test_tls_that_does_not_speak_http(answer: bytes) -> None:
@@ -553,7 +553,7 @@ def test_tls_that_does_not_speak_http(answer: bytes) -> None:
 def test_another_error_keeps_the_system_s_words() -> None:
     """What no server can be made to cause on loopback."""
     base = Meeting(REFUSED, None, "")
-    found = _handshake._told(base, OSError(113, "No route to host"), HOST, ports.CLOSED_PORT, 0.0)
+    found = handshake._told(base, OSError(113, "No route to host"), HOST, ports.CLOSED_PORT, 0.0)
     assert (found.outcome, found.reason, found.text) == (REFUSED, "other", "no route to host")
 
 

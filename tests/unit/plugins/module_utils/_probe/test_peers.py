@@ -11,10 +11,10 @@ import time
 import typing as t
 
 import pytest
-from ansible_collections.ringfence.etcd.plugins.module_utils import _handshake, _peer_probe
-from ansible_collections.ringfence.etcd.plugins.module_utils._der import read_certificate
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError
-from ansible_collections.ringfence.etcd.plugins.module_utils._handshake import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.der import read_certificate
+from ansible_collections.ringfence.etcd.plugins.module_utils._probe import handshake, peers
+from ansible_collections.ringfence.etcd.plugins.module_utils._probe.handshake import (
     ACCEPTED,
     REFUSED,
     TIMED_OUT,
@@ -22,7 +22,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._handshake import (
     Meeting,
     client_context,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._peer_probe import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._probe.peers import (
     MEMBER,
     NO_CERTIFICATE,
     STRANGER,
@@ -119,14 +119,14 @@ def test_only_strangers_expect_a_refusal(monkeypatch: pytest.MonkeyPatch) -> Non
 
     def watched(*arguments: t.Any, expect_refusal: bool) -> Meeting:
         expected.append(expect_refusal)
-        return _handshake.meet(*arguments, expect_refusal=expect_refusal)
+        return handshake.meet(*arguments, expect_refusal=expect_refusal)
 
     def handle(plain: t.Any) -> None:
         calls.append(True)
         serve(plain)
 
-    monkeypatch.setattr(_peer_probe, "_THREADS", 1)
-    monkeypatch.setattr(_peer_probe, "meet", watched)
+    monkeypatch.setattr(peers, "_THREADS", 1)
+    monkeypatch.setattr(peers, "meet", watched)
     foreign = issue("stranger", issue("another CA", is_ca=True))
     context = client_context(None, foreign.pem.encode(), foreign.key_pem.encode())
     callers = [
@@ -159,7 +159,7 @@ def test_all_are_called_at_once() -> None:
 
 
 def test_more_calls_than_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_peer_probe, "_THREADS", 2)
+    monkeypatch.setattr(peers, "_THREADS", 2)
     with ports.listening(ports.speaks_tls(ports.server_context(SERVER, CA))) as port:
         targets = [target_of(f"etcd-{number}", f"https://127.0.0.1:{port}") for number in range(7)]
         probes = probe_all([own_caller()], targets, PLENTY_SECONDS, NOW)
@@ -173,9 +173,9 @@ def test_a_name_service_that_hangs_holds_nobody_up(monkeypatch: pytest.MonkeyPat
     def hang(context: t.Any, host: str, port: int, timeout_seconds: float, **more: t.Any) -> Meeting:
         if host == "etcd-2.example.com":
             answered.wait(PLENTY_SECONDS)
-        return _handshake.meet(context, host, port, timeout_seconds, **more)
+        return handshake.meet(context, host, port, timeout_seconds, **more)
 
-    monkeypatch.setattr(_peer_probe, "meet", hang)
+    monkeypatch.setattr(peers, "meet", hang)
     targets = [
         target_of("etcd-2", "https://etcd-2.example.com:2380"),
         target_of("etcd-3", f"https://127.0.0.1:{ports.CLOSED_PORT}"),

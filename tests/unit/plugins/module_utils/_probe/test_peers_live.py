@@ -13,11 +13,16 @@ import time
 import typing as t
 
 import pytest
-from ansible_collections.ringfence.etcd.plugins.module_utils import _stranger
-from ansible_collections.ringfence.etcd.plugins.module_utils._certificates import certificate_pem
-from ansible_collections.ringfence.etcd.plugins.module_utils._der import read_certificate, read_certificates
-from ansible_collections.ringfence.etcd.plugins.module_utils._handshake import ACCEPTED, REFUSED, client_context, meet
-from ansible_collections.ringfence.etcd.plugins.module_utils._peer_probe import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._issuing import stranger
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.certificates import certificate_pem
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.der import read_certificate, read_certificates
+from ansible_collections.ringfence.etcd.plugins.module_utils._probe.handshake import (
+    ACCEPTED,
+    REFUSED,
+    client_context,
+    meet,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._probe.peers import (
     MEMBER,
     NO_CERTIFICATE,
     STRANGER,
@@ -142,7 +147,7 @@ def test_strangers_as_the_module_makes_them(cluster: EtcdCluster) -> None:
     params.update(members=[member], ca_certificate_content=CA.pem, ca_private_key_content=CA.key_pem)
     # They live for minutes, and the tests before this one may have taken as long.
     now = datetime.datetime.now(datetime.timezone.utc)
-    (made,) = _stranger.run(params, now, result_is_hidden=True)["members"]
+    (made,) = stranger.run(params, now, result_is_hidden=True)["members"]
     for case, reason in ((STRANGER, "common_name"), (UNKNOWN_CA, "unknown_authority")):
         certificate, key = (made[f"{case}_{kind}"].encode() for kind in ("certificate", "private_key"))
         who = Caller(case, client_context(None, certificate, key), read_certificates(certificate)[0])

@@ -13,17 +13,18 @@ import typing as t
 
 import pytest
 import yaml
-from ansible_collections.ringfence.etcd.plugins.module_utils import _peer_info, _peer_probe
-from ansible_collections.ringfence.etcd.plugins.module_utils._der import read_certificate
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import CryptoError, InputError
-from ansible_collections.ringfence.etcd.plugins.module_utils._handshake import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import CryptoError, InputError
+from ansible_collections.ringfence.etcd.plugins.module_utils._member import info
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.der import read_certificate
+from ansible_collections.ringfence.etcd.plugins.module_utils._probe import peers
+from ansible_collections.ringfence.etcd.plugins.module_utils._probe.handshake import (
     ACCEPTED,
     REFUSED,
     TIMED_OUT,
     UNREACHABLE,
     Meeting,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._peer_probe import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._probe.peers import (
     MEMBER,
     NO_CERTIFICATE,
     STRANGER,
@@ -59,13 +60,13 @@ class Node:
         self.folder = folder
         self.properties: dict[str, str] = {}
         self.argv: list[str] = []
-        monkeypatch.setattr(_peer_info, "show", lambda unit: self.properties)
+        monkeypatch.setattr(info, "show", lambda unit: self.properties)
         monkeypatch.setattr(
-            _peer_info,
+            info,
             "process_facts",
             lambda pid: {"pid": pid, "argv": self.argv, "environ_seal": "0" * 64, "environment": {}},
         )
-        monkeypatch.setattr(_peer_info, "UNIT_FOLDERS", (str(folder / "units"),))
+        monkeypatch.setattr(info, "UNIT_FOLDERS", (str(folder / "units"),))
         self.files(ca=CA.pem, crt=OWN.pem, key=OWN.key_pem)
 
     def files(self, **contents: str) -> None:
@@ -158,7 +159,7 @@ def test_the_served_certificate_is_told_by_the_first_call_that_saw_it(node: Node
         assert cases(answer) == {NO_CERTIFICATE: (REFUSED, "no_certificate")}
         assert answer["probes"][0]["server"]["common_name"] == "etcd-2.example.com"
     garbage = [{"to": "etcd-2", "server": b"garbage"}, {"to": "etcd-2", "server": der_of(SERVER.certificate)}]
-    told = _peer_probe._served_once(garbage, NOW)
+    told = peers._served_once(garbage, NOW)
     assert told[0]["server"] is None and told[1]["server"]["common_name"] == "etcd-2.example.com"
 
 
@@ -295,7 +296,7 @@ def test_nothing_is_forked_once_there_are_threads(node: Node, monkeypatch: pytes
 
     answered = threading.Event()
     monkeypatch.setattr(os, "fork", watched)
-    monkeypatch.setattr(_peer_probe, "meet", hang)
+    monkeypatch.setattr(peers, "meet", hang)
     try:
         answer = node.probe(ports.CLOSED_PORT, timeout_seconds=0.5, owner="64123")
     finally:
@@ -342,7 +343,7 @@ def test_a_revocation_list_that_this_etcd_does_not_read(
     node: Node, port: int, monkeypatch: pytest.MonkeyPatch, as_pem: bool, version: str | None, problem: str | None
 ) -> None:
     facts = {"binary": "/none/etcd", "found": True, "version": version, "problem": None}
-    monkeypatch.setattr(_peer_info, "etcd_facts", lambda _binary: facts)
+    monkeypatch.setattr(info, "etcd_facts", lambda _binary: facts)
     node.runs(f"--peer-crl-file={node.put('peer.crl', revocation_list(CA, 4711, as_pem=as_pem))}")
     answer = node.probe(port)
     assert answer["revoked"] == ["1267"]
@@ -382,7 +383,7 @@ def test_wrong_input_is_one_line(node: Node, changes: dict[str, t.Any], line: st
 
 
 def info_of(node: Node) -> dict[str, t.Any]:
-    return _peer_info.peer_info(str(node.folder), "etcd-1", "root", "/none", "etcd.service", None, now=NOW)
+    return info.peer_info(str(node.folder), "etcd-1", "root", "/none", "etcd.service", None, now=NOW)
 
 
 def test_files_that_etcd_s_user_can_not_read(node: Node) -> None:

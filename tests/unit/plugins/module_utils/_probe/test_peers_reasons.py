@@ -11,8 +11,8 @@ import typing as t
 from dataclasses import replace
 
 import pytest
-from ansible_collections.ringfence.etcd.plugins.module_utils._der import read_certificate
-from ansible_collections.ringfence.etcd.plugins.module_utils._handshake import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.der import read_certificate
+from ansible_collections.ringfence.etcd.plugins.module_utils._probe.handshake import (
     ACCEPTED,
     REFUSED,
     TIMED_OUT,
@@ -20,7 +20,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._handshake import (
     Meeting,
     client_context,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._peer_probe import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._probe.peers import (
     MEMBER,
     NO_CERTIFICATE,
     STRANGER,

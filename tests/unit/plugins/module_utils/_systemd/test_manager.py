@@ -14,9 +14,9 @@ import time
 import typing as t
 
 import pytest
-from ansible_collections.ringfence.etcd.plugins.module_utils import _systemd
-from ansible_collections.ringfence.etcd.plugins.module_utils._commands import Done
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import FileError, ServiceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import FileError, ServiceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.commands import Done
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import manager
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.ordinary_user import ordinary_user
 
 OUTPUT = """/tmp/x/etcd.service:3: Unknown key 'Aftre' in section [Unit], ignoring.
@@ -28,7 +28,7 @@ other.service: something else
 
 
 def test_only_lines_about_the_unit_are_complaints() -> None:
-    assert _systemd.complaints_about(OUTPUT, "/tmp/x/etcd.service", "etcd.service") == [
+    assert manager.complaints_about(OUTPUT, "/tmp/x/etcd.service", "etcd.service") == [
         "etcd.service:3: Unknown key 'Aftre' in section [Unit], ignoring.",
         "etcd.service: Command /usr/bin/etcd is not executable: No such file or directory",
         "Unit etcd.service has a bad unit file setting.",
@@ -48,7 +48,7 @@ def test_only_lines_about_the_unit_are_complaints() -> None:
     ],
 )
 def test_a_systemd_may_be_too_old_for_hardening(line: str, expected: bool) -> None:
-    assert _systemd.is_about_hardening(line) is expected
+    assert manager.is_about_hardening(line) is expected
 
 
 def fake_run(monkeypatch: pytest.MonkeyPatch, *answers: tuple[int, str]) -> list[list[str]]:
@@ -61,7 +61,7 @@ def fake_run(monkeypatch: pytest.MonkeyPatch, *answers: tuple[int, str]) -> list
         code, stderr = left.pop(0)
         return Done(code, "", stderr.replace("PATH", command[-1]))
 
-    monkeypatch.setattr(_systemd, "_run", run)
+    monkeypatch.setattr(manager, "_run", run)
     return commands
 
 
@@ -88,41 +88,41 @@ def test_verify(
 ) -> None:
     commands = fake_run(monkeypatch, *answers)
     if problem is None:
-        _systemd.verify_unit("[Service]\n", "etcd.service", missing_is_fine)
+        manager.verify_unit("[Service]\n", "etcd.service", missing_is_fine)
     else:
         with pytest.raises(ServiceError, match="systemd does not take the unit etcd") as caught:
-            _systemd.verify_unit("[Service]\n", "etcd.service", missing_is_fine)
+            manager.verify_unit("[Service]\n", "etcd.service", missing_is_fine)
         assert problem in str(caught.value)
     assert len(commands) == len(answers)
     assert not os.path.exists(os.path.dirname(commands[0][-1]))
 
 
 def test_no_systemd_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_systemd, "_BOOTED_MARK", "/nonexistent")
-    assert _systemd.show("etcd.service") == {}
+    monkeypatch.setattr(manager, "_BOOTED_MARK", "/nonexistent")
+    assert manager.show("etcd.service") == {}
     with pytest.raises(ServiceError, match="systemd does not run this host"):
-        _systemd.daemon_reload()
+        manager.daemon_reload()
 
 
 def test_a_command_that_is_not_there() -> None:
     with pytest.raises(ServiceError, match="no-such-command is not on this host"):
-        _systemd._run(["no-such-command"])
+        manager._run(["no-such-command"])
 
 
 def test_a_command_that_does_not_end() -> None:
     with pytest.raises(ServiceError, match=r"did not end within 0\.1 seconds"):
-        _systemd._run(["sleep", "5"], timeout_seconds=0.1)
+        manager._run(["sleep", "5"], timeout_seconds=0.1)
 
 
 def test_a_command_that_can_not_be_run(tmp_path: pathlib.Path) -> None:
     with pytest.raises(FileError, match=f"can't run {tmp_path}: permission denied"):
-        _systemd._run([str(tmp_path)])
+        manager._run([str(tmp_path)])
 
 
 def test_a_unit_that_can_not_be_written_for_systemd_to_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", "/nonexistent")
     with pytest.raises(FileError, match=r"can't write /nonexistent/ringfence-.*: no such file or directory"):
-        _systemd.verify_unit("[Service]\n", "etcd.service")
+        manager.verify_unit("[Service]\n", "etcd.service")
 
 
 Programs = t.Callable[[str, str], None]
@@ -134,7 +134,7 @@ def programs(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Program
     folder = tmp_path / "bin"
     folder.mkdir()
     monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
-    monkeypatch.setattr(_systemd, "_BOOTED_MARK", str(folder))
+    monkeypatch.setattr(manager, "_BOOTED_MARK", str(folder))
 
     def put(name: str, script: str) -> None:
         (folder / name).write_text(f"#!/bin/sh\n{script}\n")
@@ -146,10 +146,10 @@ def programs(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Program
 def test_what_systemctl_is_told(programs: Programs, tmp_path: pathlib.Path) -> None:
     # A unit that has not failed can't be reset: that is no fault.
     programs("systemctl", f'echo "$*" >> {tmp_path}/told; case "$*" in *reset-failed*) exit 1;; esac')
-    _systemd.daemon_reload()
-    _systemd.enable("etcd.service")
-    _systemd.restart_no_block("etcd.service")
-    _systemd.stop("etcd.service")
+    manager.daemon_reload()
+    manager.enable("etcd.service")
+    manager.restart_no_block("etcd.service")
+    manager.stop("etcd.service")
     assert (tmp_path / "told").read_text().splitlines() == [
         "--no-pager daemon-reload",
         "--no-pager enable --quiet -- etcd.service",
@@ -164,9 +164,9 @@ def test_what_systemctl_shows(programs: Programs) -> None:
         "systemctl",
         "printf 'Id=etcd.service\\nMainPID=4711\\nExecStart={ a=b }\\nExecStart=2\\n\\nx\\nEnvironment=S=x\\n'",
     )
-    properties = _systemd.show("etcd.service")
+    properties = manager.show("etcd.service")
     assert properties == {"Id": "etcd.service", "MainPID": "4711", "ExecStart": "{ a=b }"}
-    assert _systemd.main_pid(properties) == 4711
+    assert manager.main_pid(properties) == 4711
 
 
 @pytest.mark.parametrize(
@@ -180,15 +180,15 @@ def test_what_systemctl_shows(programs: Programs) -> None:
 def test_what_systemctl_refuses_is_one_line(script: str, problem: str, programs: Programs) -> None:
     programs("systemctl", script)
     with pytest.raises(ServiceError) as caught:
-        _systemd.enable("etcd.service")
+        manager.enable("etcd.service")
     assert str(caught.value) == f"systemctl enable --quiet -- etcd.service failed: {problem}"
 
 
 def test_no_log_is_no_problem(programs: Programs, monkeypatch: pytest.MonkeyPatch) -> None:
     programs("journalctl", "exit 0")
-    assert _systemd.journal_tail("etcd.service") == ""
+    assert manager.journal_tail("etcd.service") == ""
     monkeypatch.setenv("PATH", "/nonexistent")
-    assert _systemd.journal_tail("etcd.service") == ""
+    assert manager.journal_tail("etcd.service") == ""
 
 
 @pytest.fixture
@@ -206,68 +206,68 @@ def sleeper() -> t.Iterator[subprocess.Popen[bytes]]:
 
 
 def test_process_facts(sleeper: subprocess.Popen[bytes]) -> None:
-    facts = _systemd.process_facts(sleeper.pid)
+    facts = manager.process_facts(sleeper.pid)
     assert facts is not None
     assert facts["argv"][0] == sys.executable and facts["argv"][-1] == "a b"
     assert (facts["environ_seal"], facts["environment"]) == ("abc", {"ETCD_NAME": "x"})
     assert "never" not in repr(facts)
     sleeper.kill()
     sleeper.wait()
-    assert _systemd.process_facts(sleeper.pid) is None
+    assert manager.process_facts(sleeper.pid) is None
 
 
 def test_a_process_that_has_ended_and_was_not_waited_for(sleeper: subprocess.Popen[bytes]) -> None:
     sleeper.kill()
     os.waitid(os.P_PID, sleeper.pid, os.WEXITED | os.WNOWAIT)
     assert os.path.exists(f"/proc/{sleeper.pid}/cmdline")
-    assert _systemd.process_facts(sleeper.pid) is None
+    assert manager.process_facts(sleeper.pid) is None
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="all processes here are of one user")
 def test_a_process_of_somebody_else(sleeper: subprocess.Popen[bytes]) -> None:
     with ordinary_user(), pytest.raises(FileError, match=f"can't read /proc/{sleeper.pid}: permission denied"):
-        _systemd.process_facts(sleeper.pid)
+        manager.process_facts(sleeper.pid)
 
 
 def test_program_was_replaced(sleeper: subprocess.Popen[bytes], tmp_path: pathlib.Path) -> None:
-    facts = _systemd.process_facts(sleeper.pid)
+    facts = manager.process_facts(sleeper.pid)
     assert facts is not None
     program = os.path.realpath(f"/proc/{sleeper.pid}/exe")
-    same = t.cast(_systemd.ProcessFacts, {**facts, "argv": [program]})
-    assert not _systemd.program_was_replaced(same, program)
+    same = t.cast(manager.ProcessFacts, {**facts, "argv": [program]})
+    assert not manager.program_was_replaced(same, program)
     other = tmp_path / "program"
     other.write_bytes(b"\x7fELF and so on")
-    assert not _systemd.program_was_replaced(facts, str(other))
-    started_as_other = t.cast(_systemd.ProcessFacts, {**facts, "argv": [str(other)]})
-    assert _systemd.program_was_replaced(started_as_other, str(other))
+    assert not manager.program_was_replaced(facts, str(other))
+    started_as_other = t.cast(manager.ProcessFacts, {**facts, "argv": [str(other)]})
+    assert manager.program_was_replaced(started_as_other, str(other))
     other.write_bytes(b"#!/bin/sh\n")
-    assert not _systemd.program_was_replaced(started_as_other, str(other))
+    assert not manager.program_was_replaced(started_as_other, str(other))
     other.unlink()
-    assert not _systemd.program_was_replaced(started_as_other, str(other))
+    assert not manager.program_was_replaced(started_as_other, str(other))
 
 
 def test_which_file_a_process_was_started_from(sleeper: subprocess.Popen[bytes], tmp_path: pathlib.Path) -> None:
     program = os.path.realpath(f"/proc/{sleeper.pid}/exe")
-    assert _systemd.runs_from(sleeper.pid, program)
-    assert not _systemd.runs_from(sleeper.pid, "/bin/sh") and not _systemd.runs_from(sleeper.pid, "/none")
+    assert manager.runs_from(sleeper.pid, program)
+    assert not manager.runs_from(sleeper.pid, "/bin/sh") and not manager.runs_from(sleeper.pid, "/none")
     sleeper.kill()
     sleeper.wait()
-    assert not _systemd.runs_from(sleeper.pid, program)
+    assert not manager.runs_from(sleeper.pid, program)
 
 
 def test_written_after_start(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "ca.crt"
     path.write_text("x")
     started = {"ExecMainStartTimestampMonotonic": str(int((time.monotonic() - 100) * 1_000_000))}
-    assert _systemd.written_after_start(str(path), started)
+    assert manager.written_after_start(str(path), started)
     os.utime(path, (time.time(), time.time() - 200))
-    assert not _systemd.written_after_start(str(path), started)
+    assert not manager.written_after_start(str(path), started)
     # A clock that was set back must not make a restart due for ever.
     os.utime(path, (time.time(), time.time() + 3600))
-    assert not _systemd.written_after_start(str(path), started)
-    assert not _systemd.written_after_start(str(path), {"ExecMainStartTimestampMonotonic": "0"})
-    assert not _systemd.written_after_start(str(path), {})
-    assert not _systemd.written_after_start(str(tmp_path / "absent"), started)
+    assert not manager.written_after_start(str(path), started)
+    assert not manager.written_after_start(str(path), {"ExecMainStartTimestampMonotonic": "0"})
+    assert not manager.written_after_start(str(path), {})
+    assert not manager.written_after_start(str(tmp_path / "absent"), started)
 
 
 def journal(monkeypatch: pytest.MonkeyPatch, *lines: tuple[str | None, t.Any], **properties: str) -> None:
@@ -286,17 +286,17 @@ def journal(monkeypatch: pytest.MonkeyPatch, *lines: tuple[str | None, t.Any], *
             return Done(0, "".join(f"{key}={value}\n" for key, value in properties.items()), "")
         return Done(0, "\n".join([*entries, "no JSON"]), "")
 
-    monkeypatch.setattr(_systemd, "_run", run)
-    monkeypatch.setattr(_systemd, "is_available", lambda: True)
+    monkeypatch.setattr(manager, "_run", run)
+    monkeypatch.setattr(manager, "is_available", lambda: True)
 
 
 def test_journal_tail(monkeypatch: pytest.MonkeyPatch) -> None:
     journal(monkeypatch, ("1", "old"), ("2", "one"), ("2", ""), ("2", "  two\twords"), (None, "three"))
-    assert _systemd.journal_tail("etcd.service") == "one | two words | three"
-    assert _systemd.journal_tail("etcd.service", limit_characters=5) == "...three"
-    assert _systemd.journal_tail("etcd.service", lines=1) == "three"
+    assert manager.journal_tail("etcd.service") == "one | two words | three"
+    assert manager.journal_tail("etcd.service", limit_characters=5) == "...three"
+    assert manager.journal_tail("etcd.service", lines=1) == "three"
     journal(monkeypatch)
-    assert _systemd.journal_tail("etcd.service") == ""
+    assert manager.journal_tail("etcd.service") == ""
 
 
 UNKNOWN = "flag provided but not defined: -x"
@@ -328,7 +328,7 @@ def test_last_words(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     journal(monkeypatch, *lines, InvocationID=current, NRestarts=restarts)
-    assert _systemd.last_words("etcd.service") == cause
+    assert manager.last_words("etcd.service") == cause
 
 
 @pytest.mark.parametrize(
@@ -345,9 +345,9 @@ def test_check_arguments(tmp_path: pathlib.Path, script: str, words: str | None)
     program.write_text(f'#!/bin/sh\n[ "$3" = --version ] || exit 9\n{script}\n')
     program.chmod(0o755)
     if words is None:
-        _systemd.check_arguments(str(program), ["--a=1", "--x=2"])
-        _systemd.check_arguments(str(tmp_path / "missing"), ["--x"])
+        manager.check_arguments(str(program), ["--a=1", "--x=2"])
+        manager.check_arguments(str(tmp_path / "missing"), ["--x"])
         return
     with pytest.raises(ServiceError) as caught:
-        _systemd.check_arguments(str(program), ["--a=1", "--x=2"])
+        manager.check_arguments(str(program), ["--a=1", "--x=2"])
     assert words in str(caught.value) and "\n" not in str(caught.value)

@@ -10,7 +10,7 @@ import pathlib
 import typing as t
 
 import pytest
-from ansible_collections.ringfence.etcd.plugins.module_utils._next_start import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.next_start import (
     drop_in_paths,
     next_start,
     overrides,

@@ -7,9 +7,9 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd_config import parse_environment
-from ansible_collections.ringfence.etcd.plugins.module_utils._unit import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.config import parse_environment
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
     TOLD_TWICE,
     deployed_from_arguments,
     deployed_from_text,

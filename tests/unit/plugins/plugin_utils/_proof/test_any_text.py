@@ -11,10 +11,10 @@ import html.parser
 import re
 import typing as t
 
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof_metrics import proof_metrics
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof_page import proof_page
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof_pairs import Lack
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof_table import proof_table
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.metrics import proof_metrics
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.page import proof_page
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.pairs import Lack
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.table import proof_table
 from ansible_collections.ringfence.etcd.tests.unit.plugins.plugin_utils.proof_evidence import (
     meet,
     proof_of,

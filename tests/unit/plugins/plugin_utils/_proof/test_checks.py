@@ -13,7 +13,7 @@ import typing as t
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.modules import etcd_peer_proof as module
-from ansible_collections.ringfence.etcd.plugins.plugin_utils import _proof_checks as checks
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof import checks
 from ansible_collections.ringfence.etcd.tests.unit.plugins.plugin_utils.proof_evidence import (
     Results,
     at,

@@ -13,8 +13,8 @@ import typing as t
 import pytest
 import yaml
 from ansible_collections.ringfence.etcd.plugins.modules import etcd_peer_probe, etcd_peer_proof
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof import Thresholds
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof_pairs import Lack
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.evaluate import Thresholds
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.pairs import Lack
 from ansible_collections.ringfence.etcd.tests.unit.plugins.plugin_utils.proof_evidence import (
     CASES,
     Results,

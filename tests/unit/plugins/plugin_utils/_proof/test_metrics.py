@@ -13,13 +13,13 @@ import subprocess
 import typing as t
 
 import pytest
-from ansible_collections.ringfence.etcd.plugins.module_utils._errors import InputError
-from ansible_collections.ringfence.etcd.plugins.plugin_utils import _proof_metrics as metrics
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof_metrics import proof_metrics
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof import metrics
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.metrics import proof_metrics
 from ansible_collections.ringfence.etcd.tests.unit.plugins.plugin_utils import proof_samples as made
 from ansible_collections.ringfence.etcd.tests.unit.plugins.plugin_utils.proof_evidence import judged
 
-RULES = pathlib.Path(metrics.__file__).parents[2] / "docs" / "prometheus-rules.yml"
+RULES = pathlib.Path(metrics.__file__).parents[3] / "docs" / "prometheus-rules.yml"
 PROOFS = {**made.samples(), **judged()}
 NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 # A line of https://prometheus.io/docs/instrumenting/exposition_formats/, with labels as this collection writes them.

@@ -12,7 +12,7 @@ import re
 import typing as t
 
 import pytest
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof_page import proof_page
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.page import proof_page
 from ansible_collections.ringfence.etcd.tests.unit.plugins.plugin_utils import proof_samples as made
 from ansible_collections.ringfence.etcd.tests.unit.plugins.plugin_utils.proof_evidence import at, judged
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.ringfence.etcd.plugins.plugin_utils import _proof_pairs as pairs
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof import pairs
 from ansible_collections.ringfence.etcd.tests.unit.plugins.plugin_utils.proof_evidence import (
     CASES,
     Results,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.ringfence.etcd.plugins.plugin_utils import _proof_table as table
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof import table
 from ansible_collections.ringfence.etcd.tests.unit.plugins.plugin_utils import proof_samples as made
 from ansible_collections.ringfence.etcd.tests.unit.plugins.plugin_utils.proof_evidence import (
     judged,

@@ -10,7 +10,7 @@ import datetime
 import typing as t
 
 import pytest
-from ansible_collections.ringfence.etcd.plugins.plugin_utils import _proof_views as views
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof import views
 from ansible_collections.ringfence.etcd.tests.unit.plugins.plugin_utils.proof_evidence import at, certificate
 from ansible_collections.ringfence.etcd.tests.unit.plugins.plugin_utils.proof_samples import HOSTILE, make_proof
 
