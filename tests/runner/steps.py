@@ -17,7 +17,7 @@ import typing as t
 from ringfence_lab import demo
 from ringfence_lab.errors import LabError
 
-from runner import kept
+from runner import kept, layers
 from runner.build import built
 from runner.cores import CORES, Core, usable_cores
 from runner.coverage import forget_integration, integration_data, report_coverage
@@ -138,6 +138,7 @@ class Plan:
                 main,
             ),
             Step("lint: mypy", self._mypy, main),
+            Step("lint: layers", self._layers),
             Step("lint: ansible-lint", self._ansible_lint, main),
             Step(
                 "lint: antsibull-docs",
@@ -180,6 +181,15 @@ class Plan:
         env = self.environment(self.main_venv, root, MYPYPATH=os.pathsep.join(map(str, folders)))
         packages = ["tests/runner", "tests/lab/ringfence_lab", *(f"bench/{name}" for name in BENCH_FOLDERS)]
         self.command(log, self.main_venv, ["mypy", *settings, *packages], root, env)
+
+    def _layers(self, log: Log) -> str:
+        plugins = stage(self.places, "layers") / "plugins"
+        found = layers.problems(plugins)
+        for line in found:
+            log.line(line)
+        if found:
+            raise StepFailed(f"{found[0]} ({len(found)} in all)" if len(found) > 1 else found[0])
+        return f"{len(list(plugins.rglob('*.py')))} files"
 
     def _ansible_lint(self, log: Log) -> None:
         root = stage(self.places, "ansible-lint")

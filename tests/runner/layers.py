@@ -1,0 +1,79 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The layers of the product: who may import whom. Arrows go down only, and no files import each other in a circle."""
+
+from __future__ import annotations
+
+import ast
+import pathlib
+import typing as t
+
+COLLECTION = "ansible_collections.ringfence.etcd.plugins."
+
+# From the top. A folder, or a file that has a row of its own, imports from itself and from the rows below; not from
+# its neighbours in the row.
+LAYERS = (
+    ("action", "filter", "doc_fragments"),
+    ("plugin_utils",),
+    ("plugin_utils/_proof", "modules"),
+    ("module_utils/_probe",),
+    ("module_utils/_member",),
+    ("module_utils/_foreign",),
+    ("module_utils/_systemd",),
+    ("module_utils/_etcd", "module_utils/_issuing"),
+    ("module_utils/_cluster", "module_utils/_node"),
+    ("module_utils/_pki", "module_utils/_systemd/unit"),
+    ("module_utils/_common",),
+)
+_ROWS = {folder.replace("/", "."): row for row, folders in enumerate(LAYERS) for folder in folders}
+
+
+def problems(plugins: pathlib.Path) -> list[str]:
+    """What is wrong in a folder ``plugins``, a line each."""
+    files = {".".join(path.relative_to(plugins).with_suffix("").parts): path for path in sorted(plugins.rglob("*.py"))}
+    graph = {name: sorted(_imports(name, path, files.keys())) for name, path in files.items()}
+    found = [f"{name} lies in no layer: give it one of runner/layers.py" for name in graph if _folder(name) is None]
+    for name, targets in graph.items():
+        for target in targets:
+            above, below = _folder(name), _folder(target)
+            if above and below and above != below and _ROWS[below] <= _ROWS[above]:
+                way = "up" if _ROWS[below] < _ROWS[above] else "sideways"
+                found.append(f"{name} imports {target}: an arrow {way}, from {above} to {below}")
+    return found + [f"a circle: {' -> '.join(circle)}" for circle in _circles(graph)]
+
+
+def _folder(name: str) -> str | None:
+    """The entry of the table that a module lies in: itself, or its folder, and not one above that."""
+    folder = name if name in _ROWS else name.rpartition(".")[0]
+    return folder if folder in _ROWS else None
+
+
+def _imports(name: str, path: pathlib.Path, files: t.Collection[str]) -> set[str]:
+    """The files that one file imports, wherever in it."""
+    wanted: list[str] = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            wanted += [alias.name.removeprefix(COLLECTION) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            folder = name.split(".")[: -node.level] if node.level else []
+            module = ".".join([*folder, *filter(None, [node.module])]).removeprefix(COLLECTION)
+            wanted += [module, *(f"{module}.{alias.name}" for alias in node.names)]
+    return {target for target in wanted if target in files}
+
+
+def _circles(graph: t.Mapping[str, t.Sequence[str]]) -> t.Iterator[list[str]]:
+    """A circle for each import that closes one."""
+    done: set[str] = set()
+
+    def visit(name: str, way: tuple[str, ...]) -> t.Iterator[list[str]]:
+        if name in way:
+            yield [*way[way.index(name) :], name]
+        elif name not in done:
+            for target in graph[name]:
+                yield from visit(target, (*way, name))
+            done.add(name)
+
+    for name in graph:
+        yield from visit(name, ())
