@@ -61,7 +61,7 @@ options:
     type: list
     elements: str
     default: []
-  leaving:
+  removed:
     description: Common names, or members' names, that the user says are to go.
     type: list
     elements: str

@@ -452,17 +452,17 @@ unit:
       returned: always
       sample: true
     managed:
-      description: Whether it carries this collection's seal.
+      description: Whether it carries this collection's configuration hash.
       type: bool
       returned: always
       sample: true
-    seal:
-      description: The seal; null where it is not managed.
+    configuration_hash:
+      description: The configuration hash; null where it is not managed.
       type: str
       returned: always
       sample: 9f86d081884c7d65
-    seal_valid:
-      description: Whether the text is still the one that was sealed; null where it is not managed.
+    configuration_hash_valid:
+      description: Whether the text is still the one that was hashed; null where it is not managed.
       type: bool
       returned: always
       sample: true
@@ -604,10 +604,10 @@ process:
       type: str
       returned: always
       sample: 3.5.16
-    seal:
+    configuration_hash:
       description: >-
-        The seal of the unit that it was started with; a restart is due where it differs from RV(unit.seal). It is null
-        where there is none.
+        The configuration hash of the unit that it was started with; a restart is due where it differs from
+        RV(unit.configuration_hash). It is null where there is none.
       type: str
       returned: always
       sample: 9f86d081884c7d65
@@ -834,7 +834,7 @@ in_the_way:
       returned: always
       sample: cdf818194e3a8c32
     managed:
-      description: Whether the unit, or the process, carries this collection's seal.
+      description: Whether the unit, or the process, carries this collection's configuration hash.
       type: bool
       returned: always
       sample: false

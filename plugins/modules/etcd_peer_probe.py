@@ -106,7 +106,7 @@ options:
     type: path
   unit_content:
     description:
-      - The text that the unit ought to have, with its seal. With it, RV(due) is told.
+      - The text that the unit ought to have, with its configuration hash. With it, RV(due) is told.
     type: str
   group:
     description: Group that etcd runs as, for RV(due).

@@ -11,8 +11,8 @@ short_description: Deploy, start and safely restart an etcd member's systemd uni
 version_added: 0.1.0
 description:
   - Puts a member's systemd unit in place, starts a member that is stopped, restarts a member only under a guard.
-  - Whether a restart is due is read from the running process. The unit carries a seal, which is a line
-    C(Environment=RINGFENCE_SEAL=) with the SHA-256 of the unit's text, and a process whose seal is another one was
+  - Whether a restart is due is read from the running process. The unit carries a configuration hash, which is a line
+    C(Environment=RINGFENCE_CONFIGURATION_HASH=) with the SHA-256 of the text, and a process with another hash was
     started from an older unit. A run that was interrupted is so finished by the next one.
   - O(state=present) never restarts a member that runs. What a restart is due for is returned as RV(restart_due). A
     member that has not joined a quorum since its start, and was started from an older unit, is started anew.
@@ -68,7 +68,7 @@ options:
     default: /etc/systemd/system
   content:
     description:
-      - Text of the unit, with its seal.
+      - Text of the unit, with its configuration hash.
       - Required for O(state=present) and O(state=written). For O(state=restarted) and O(state=healthy) it may be given
         so that check mode can compare with the unit that is going to be deployed.
     type: str
@@ -105,9 +105,9 @@ options:
   start:
     description:
       - Whether O(state=present) starts the unit if it does not run.
-      - Another etcd that runs under the same unit name, without a seal and on another data folder (as the one that
-        Debian's package starts), is stopped first. Its data is not touched. That is refused unless its keys were
-        counted as none and it is the only member of its cluster, or O(overrule_other_etcd) is given.
+      - Another etcd that runs under the same unit name, without a configuration hash and on another data folder (as the
+        one that Debian's package starts), is stopped first. Its data is not touched. That is refused unless its keys
+        were counted as none and it is the only member of its cluster, or O(overrule_other_etcd) is given.
     type: bool
     default: true
   overrule_other_etcd:
@@ -181,7 +181,7 @@ EXAMPLES = r"""
     state: present
     member_name: etcd-1
     data_dir: /var/lib/etcd/etcd-1
-    content: "{{ sealed_unit }}"
+    content: "{{ hashed_unit }}"
   register: service
 
 - name: Put unit and data folder into an image, or where another supervisor starts etcd
@@ -191,7 +191,7 @@ EXAMPLES = r"""
     unit_directory: /srv/etcd/etcd-1
     data_dir: /srv/etcd/etcd-1/data
     owner: etcd
-    content: "{{ sealed_unit }}"
+    content: "{{ hashed_unit }}"
 
 - name: Wait for the cluster
   ringfence.etcd.etcd_peer_service:
@@ -228,8 +228,9 @@ actions:
   sample: [write_unit, daemon_reload]
 kept_unit:
   description:
-    - Where the text of a unit without this collection's seal was kept that O(state=present) or O(state=written)
-      replaced, or would be in check mode. It is null where there was none, or one of the same text is kept already.
+    - Where the text of a unit without this collection's configuration hash was kept that O(state=present) or
+      O(state=written) replaced, or would be in check mode. It is null where there was none, or one of the same text is
+      kept already.
   returned: success, O(state=present) or O(state=written)
   type: str
   sample: /etc/systemd/system/etcd.service.replaced

@@ -78,7 +78,7 @@ EXAMPLES = r"""
   ringfence.etcd.etcd_program:
     archive: files/etcd-v3.6.16-linux-amd64.tar.gz
     sha256: "{{ etcd_archive_sha256 }}"
-    unit_content: "{{ sealed_unit }}"
+    unit_content: "{{ hashed_unit }}"
   register: program
 
 - name: Exchange it and restart, one member of the cluster at a time

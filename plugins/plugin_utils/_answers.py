@@ -62,7 +62,7 @@ _SECRET = re.compile(r"(.*_)?private_key")
 _HEX = (re.compile(r"-?[0-9a-f]{1,128}"), "lower-case hexadecimal digits")
 # What is parsed later, by the name of its key.
 _FORMATS: dict[str, tuple[re.Pattern[str], str]] = {
-    **dict.fromkeys(("fingerprint", "serial_number", "seal", "member_id", "cluster_id"), _HEX),
+    **dict.fromkeys(("fingerprint", "serial_number", "configuration_hash", "member_id", "cluster_id"), _HEX),
     **dict.fromkeys(
         ("time", "not_before", "not_after"),
         (re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z"), "a time like 2026-11-24T09:00:00Z"),

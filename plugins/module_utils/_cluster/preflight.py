@@ -172,7 +172,7 @@ def refuse_lost_name(cluster: Cluster) -> t.Iterator[Refusal]:
     for member, info in cluster.inspected():
         deployed = {name for settings in _deployed(info) for name in settings.get("allowed_common_names") or ()}
         for name in sorted(deployed - wanted):
-            if not any(name == leaving or name.startswith(f"{leaving}.") for leaving in cluster.question.leaving):
+            if not any(name == leaving or name.startswith(f"{leaving}.") for leaving in cluster.question.removed):
                 lost.setdefault(name, []).append(member.name)
     for name, holders in lost.items():
         yield Refusal(
@@ -180,7 +180,7 @@ def refuse_lost_name(cluster: Cluster) -> t.Iterator[Refusal]:
             f"common name {name} is allowed by the unit on {', '.join(holders)} and is not in this run's list "
             f"({', '.join(allowed_common_names(cluster.members))}): that member would be locked out; put it back "
             "into the inventory; where it is to go for good, remove the member first (etcdctl member remove) and stop "
-            f"its etcd, then run with etcd_peer_tls_leaving: [{name}]",
+            f"its etcd, then run with etcd_peer_tls_removed: [{name}]",
         )
 
 

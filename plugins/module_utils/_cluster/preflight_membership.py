@@ -94,7 +94,7 @@ def refuse_other_members(cluster: Cluster) -> t.Iterator[Refusal]:
 def _other_members(cluster: Cluster) -> t.Iterator[tuple[str, Refusal]]:
     wanted = {member.name for member in cluster.members}
     # Told as names that would be lost: those that were not said to leave.
-    lost = {name for name in _lost_names(cluster) if not any(_means(name, said) for said in cluster.question.leaving)}
+    lost = {name for name in _lost_names(cluster) if not any(_means(name, said) for said in cluster.question.removed)}
     by_id = {
         info["data"]["member_id"]: member
         for member, info in cluster.inspected()
@@ -106,7 +106,7 @@ def _other_members(cluster: Cluster) -> t.Iterator[tuple[str, Refusal]]:
                 continue
             if one.member_id in by_id:
                 yield one.name, _renamed(one, by_id[one.member_id])
-            elif any(_means(said, one.name) for said in cluster.question.leaving):
+            elif any(_means(said, one.name) for said in cluster.question.removed):
                 yield one.name, _still_there(one, teller)
             elif not any(_means(common_name, one.name) for common_name in lost):
                 yield one.name, _not_in_inventory(one, teller)
@@ -131,8 +131,8 @@ def _renamed(one: Listed, member: Member) -> Refusal:
 
 def _still_there(one: Listed, teller: str) -> Refusal:
     return Refusal(
-        "leaving_is_a_member",
-        f"member {one.name} is to leave (etcd_peer_tls_leaving), and is still in the member list that {teller} tells: "
+        "removed_is_a_member",
+        f"member {one.name} is to leave (etcd_peer_tls_removed), and is still in the member list that {teller} tells: "
         "the others would lock it out, and miss a vote: remove it first (etcdctl member remove "
         f"{one.member_id}), stop and disable its etcd, then run again",
     )
@@ -143,7 +143,7 @@ def _not_in_inventory(one: Listed, teller: str) -> Refusal:
         "member_not_in_inventory",
         f"member {one.name} ({one.member_id}) is in the member list that {teller} tells, and not in this run's: put it "
         f"back into the inventory, or remove it first (etcdctl member remove {one.member_id}), then run with "
-        f"etcd_peer_tls_leaving: [{one.name}]",
+        f"etcd_peer_tls_removed: [{one.name}]",
     )
 
 
@@ -163,12 +163,12 @@ def _and_marker(info: Info) -> str:
     return "" if marker is None else f" (to join anew also {marker}, without which its unit starts empty)"
 
 
-def refuse_unseen_leaving(cluster: Cluster) -> t.Iterator[Refusal]:
+def refuse_unseen_removed(cluster: Cluster) -> t.Iterator[Refusal]:
     """A name leaves the lists only where a running member tells that its member is gone."""
     gone = _lost_names(cluster)
-    if gone and cluster.question.leaving and not told_lists(cluster) and _any_data(cluster):
+    if gone and cluster.question.removed and not told_lists(cluster) and _any_data(cluster):
         yield Refusal(
-            "leaving_unknown",
+            "removed_unknown",
             f"cluster {cluster.question.cluster_name}: {', '.join(sorted(gone))} is to leave, and no member tells "
             f"whether it is still one ({_why_silent(cluster)}): start etcd first, remove the member (etcdctl member "
             "remove), then run again",
@@ -279,7 +279,7 @@ def _lost(member: Member, one: Listed, teller: str, info: Info) -> Refusal:
         f"member {member.name} had data and has none in {folder}: it is in the member list that {teller} tells, as "
         f"{one.member_id}, and has run; started without its data it would not be let in, or be an empty member with a "
         f"vote: mount or restore the folder; where the data is lost, remove the member (etcdctl member remove "
-        f"{one.member_id}), take it out of the inventory, run with etcd_peer_tls_leaving: [{member.name}], "
+        f"{one.member_id}), take it out of the inventory, run with etcd_peer_tls_removed: [{member.name}], "
         f"{_remove_marker(info)}and add it anew (etcdctl member add)",
     )
 
@@ -333,7 +333,7 @@ def _without_data_nor_list(cluster: Cluster, member: Member) -> t.Iterator[Refus
 MEMBERSHIP_GUARDS: tuple[t.Callable[[Cluster], t.Iterator[Refusal]], ...] = (
     refuse_other_peer_url,
     refuse_other_members,
-    refuse_unseen_leaving,
+    refuse_unseen_removed,
     refuse_start_without_data,
 )
 

@@ -38,14 +38,14 @@ class Question:
     """What a run is asked to do with a cluster, beside the members and the findings.
 
     ``batch``: names of the members in this batch; ``play``: of those in the whole play (more than the batch with
-    ``serial``); ``leaving``: common names or member names that the user said are to go, in this run.
+    ``serial``); ``removed``: common names or member names that the user said are to go, in this run.
     """
 
     cluster_name: str
     identity: str = "list"
     batch: t.Collection[str] = ()
     play: t.Collection[str] = ()
-    leaving: t.Collection[str] = ()
+    removed: t.Collection[str] = ()
     # The user said that these are all members: by their number, or by a list of them.
     members_are_said: bool = True
     # "none", "package" or "archive"
@@ -112,14 +112,14 @@ def deployed(info: Info) -> t.Iterator[t.Mapping[str, t.Any]]:
     """What our unit on a host says, as written and as it runs."""
     if is_managed(info):
         yield info["unit"].get("settings") or {}
-    if (info.get("process") or {}).get("seal"):
+    if (info.get("process") or {}).get("configuration_hash"):
         yield info["process"].get("settings") or {}
 
 
 def is_running(info: Info) -> bool:
     """Whether a process of ours runs on a host: one that was started from a unit of this role."""
     process = info.get("process") or {}
-    return bool(process.get("running") and process.get("seal"))
+    return bool(process.get("running") and process.get("configuration_hash"))
 
 
 def is_install_due(is_found: bool, version: str | None, install: str, archive: str) -> bool:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError
-from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import SEAL_VARIABLE, setting_words
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import HASH_VARIABLE, setting_words
 
 UNIT_SETTINGS = "etcd_peer_tls_extra_unit_settings"
 _TLS_VARIABLE = "ETCD_TLS_MIN_VERSION"
@@ -70,7 +70,7 @@ def _values(value: t.Any) -> list[str]:
 
 def _checked(name: str, value: str, flags: t.Container[str]) -> dict[str, str]:
     flag = name[len("ETCD_") :].lower().replace("_", "-")
-    if name == SEAL_VARIABLE:
+    if name == HASH_VARIABLE:
         raise InputError(f"{UNIT_SETTINGS}: Environment={name} is refused: it is the role's own mark")
     if name == _TLS_VARIABLE:
         raise InputError(f"{UNIT_SETTINGS}: Environment={name} is refused: use etcd_peer_tls_min_version")
@@ -95,7 +95,7 @@ def _check_names(key: str, value: str) -> None:
     own = [
         word
         for word in words
-        if word in (SEAL_VARIABLE, _TLS_VARIABLE) or (key == "PassEnvironment" and word.startswith("ETCD_"))
+        if word in (HASH_VARIABLE, _TLS_VARIABLE) or (key == "PassEnvironment" and word.startswith("ETCD_"))
     ]
     if own:
         what = "the unit needs it" if key == "UnsetEnvironment" else "what systemd has there is not seen here"

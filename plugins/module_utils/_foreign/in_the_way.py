@@ -26,7 +26,11 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.told impor
 from ansible_collections.ringfence.etcd.plugins.module_utils._node import processes
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import read_file
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import manager
-from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import exec_command, parse_unit, seal_of
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
+    configuration_hash_of,
+    exec_command,
+    parse_unit,
+)
 
 # What systemd starts by itself at a boot.
 _STARTED_AT_BOOT = ("enabled", "enabled-runtime", "generated")
@@ -39,8 +43,8 @@ class InTheWay(t.TypedDict):
 
     ``what``: ``process``, ``unit``, or ``unknown`` where it can't be told who is there; then ``problem`` says why.
     ``listens``: the member's addresses and ports that it has, or would have. ``data_dir``: where its data is, and
-    ``uses_data`` whether that is the member's data folder. ``managed``: whether it carries this collection's seal.
-    ``enabled``: whether systemd starts it at a boot.
+    ``uses_data`` whether that is the member's data folder. ``managed``: whether it carries this collection's
+    configuration hash. ``enabled``: whether systemd starts it at a boot.
     """
 
     what: str
@@ -151,16 +155,16 @@ def _process(pid: int, listens: list[str], folders: t.Sequence[str], uses_data: 
         "data_dir": folder,
         "uses_data": uses_data,
         "cluster_id": cluster_id,
-        "managed": _is_sealed(pid),
+        "managed": _is_hashed(pid),
     }
 
 
-def _is_sealed(pid: int) -> bool:
+def _is_hashed(pid: int) -> bool:
     try:
         facts = manager.process_facts(pid)
     except RingfenceError:
         return False
-    return facts is not None and facts["environ_seal"] is not None
+    return facts is not None and facts["environ_hash"] is not None
 
 
 # Units ----------------------------------------------------------------------------------------------------------------
@@ -194,7 +198,7 @@ def _unit(name: str, properties: t.Mapping[str, str], path: str, wanted: Wanted)
         text = "\n".join([own_text, *(_text(drop_in) for drop_in in properties.get("DropInPaths", "").split())])
     except RingfenceError as exc:
         return {**one, "problem": str(exc)} if enabled else None
-    one["managed"] = seal_of(own_text) is not None
+    one["managed"] = configuration_hash_of(own_text) is not None
     if dict(parse_unit(text).get("Service", [])).get("Type") == "oneshot":
         # A backup, a defragmentation: nothing that stays.
         return None

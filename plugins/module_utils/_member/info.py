@@ -65,10 +65,10 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.next_start
     text_of,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
+    configuration_hash_is_valid,
+    configuration_hash_of,
     deployed_from_arguments,
     deployed_from_text,
-    seal_is_valid,
-    seal_of,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit_place import unit_obstacle
 
@@ -292,8 +292,8 @@ def _service_facts(unit: str, unit_directory: str | None) -> tuple[dict[str, t.A
             "path": None,
             "exists": False,
             "managed": False,
-            "seal": None,
-            "seal_valid": None,
+            "configuration_hash": None,
+            "configuration_hash_valid": None,
             "drop_ins": [],
             "settings": None,
             "obstacle": None,
@@ -305,7 +305,7 @@ def _service_facts(unit: str, unit_directory: str | None) -> tuple[dict[str, t.A
             "active_state": None,
             "sub_state": None,
             "version": None,
-            "seal": None,
+            "configuration_hash": None,
             "settings": None,
             "newer_files": [],
             "problem": None,
@@ -325,9 +325,9 @@ def _service_facts(unit: str, unit_directory: str | None) -> tuple[dict[str, t.A
         text = text_of([facts["path"]]) if facts["path"] else ""
         if text:
             facts["exists"] = True
-            facts["seal"] = seal_of(text)
-            facts["managed"] = facts["seal"] is not None
-            facts["seal_valid"] = seal_is_valid(text) if facts["managed"] else None
+            facts["configuration_hash"] = configuration_hash_of(text)
+            facts["managed"] = facts["configuration_hash"] is not None
+            facts["configuration_hash_valid"] = configuration_hash_is_valid(text) if facts["managed"] else None
             # Drop-ins come after the unit and may set ExecStart= anew: what counts is all of it.
             text = "\n".join((text, text_of(facts["drop_ins"])))
             inherited = {} if elsewhere else inherited_environment()
@@ -348,7 +348,7 @@ def _service_facts(unit: str, unit_directory: str | None) -> tuple[dict[str, t.A
         process.update(
             running=True,
             pid=pid,
-            seal=started["environ_seal"],
+            configuration_hash=started["environ_hash"],
             settings=deployed_from_arguments(started["argv"], started["environment"]),
         )
         files = process["settings"]["files"]
@@ -367,8 +367,8 @@ def _other(
     started: ProcessFacts | None,
     text: str,
 ) -> OtherEtcd | None:
-    """Not ours: a unit without our seal, or a process that was started without it before our unit came."""
-    foreign_process = started is not None and started["environ_seal"] is None
+    """Not ours: a unit without our configuration hash, or a process that was started without it, before our unit."""
+    foreign_process = started is not None and started["environ_hash"] is None
     foreign_unit = facts["exists"] and not facts["managed"]
     path = facts["path"] if foreign_unit else None
     if started is not None and foreign_process:

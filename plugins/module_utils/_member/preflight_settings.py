@@ -36,7 +36,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit impor
     quote_argument,
     quote_program,
     raw_value,
-    seal_unit,
+    with_configuration_hash,
 )
 
 PREFIX = "etcd_peer_tls_"
@@ -65,7 +65,7 @@ Description=etcd
 {Unit}
 [Service]
 Type=notify
-Environment=RINGFENCE_SEAL=
+Environment=RINGFENCE_CONFIGURATION_HASH=
 ExecStart={command}
 {Service}
 [Install]
@@ -207,7 +207,7 @@ def _check_extra_unit_settings(asked: Asked) -> None:
     command = " ".join(map(quote_argument, (asked["etcd_binary"], *arguments)))
     text = _UNIT.format(command=command, **extra)
     check_rendered(text, arguments)
-    check_unit_text(WantedUnit(asked["unit"], seal_unit(text), asked["data_dir"], "", ""))
+    check_unit_text(WantedUnit(asked["unit"], with_configuration_hash(text), asked["data_dir"], "", ""))
 
 
 def _unit_lines(given: t.Mapping[str, t.Any], section: str) -> t.Iterator[str]:

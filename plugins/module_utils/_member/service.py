@@ -4,8 +4,8 @@
 
 """etcd's unit on this host: what has to be done so that it is as wanted, and why its process needs a restart.
 
-Whether a restart is due is read from state, the seal in the process's environment against the seal of the unit, and
-not from what this run changed: a run that was killed in between is finished by the next.
+Whether a restart is due is read from state, the configuration hash in the process's environment against that of the
+unit, and not from what this run changed: a run that was killed in between is finished by the next.
 
 Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 """
@@ -56,12 +56,12 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.next_start
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
     Deployed,
     Reason,
+    configuration_hash_is_valid,
+    configuration_hash_of,
     deployed_from_arguments,
     deployed_from_text,
     exec_command,
     parse_unit,
-    seal_is_valid,
-    seal_of,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit_place import unit_obstacle
 
@@ -205,7 +205,7 @@ def find(unit: str, unit_directory: str) -> Found:
     pid = manager.main_pid(properties)
     process = manager.process_facts(pid) if pid else None
     settings = deployed_from_arguments(process["argv"], process["environment"]) if process else None
-    data_dirs = _open_data_dirs(pid) if process is not None and process["environ_seal"] is None else ()
+    data_dirs = _open_data_dirs(pid) if process is not None and process["environ_hash"] is None else ()
     return Found(properties, text, process, settings, data_dirs)
 
 
@@ -223,12 +223,12 @@ def _text_at(path: str) -> str | None:
 
 
 def check_unit_text(wanted: WantedUnit) -> None:
-    """InputError where the text is not a sealed unit for this member, whole to its last section."""
+    """InputError where the text is not a unit with its hash for this member, whole to its last section."""
     sections = parse_unit(wanted.text)
-    if not seal_is_valid(wanted.text):
+    if not configuration_hash_is_valid(wanted.text):
         raise InputError(
-            f"the text of {wanted.name} carries no seal, or one of another text: render it with its line "
-            "Environment=RINGFENCE_SEAL= and seal it as the last step",
+            f"the text of {wanted.name} carries no configuration hash, or one of another text: render it with its line "
+            "Environment=RINGFENCE_CONFIGURATION_HASH= and put the hash in as the last step",
             unit=wanted.name,
         )
     # A section header that was glued to the line before it is the end of that line's value for systemd.
@@ -272,12 +272,12 @@ def _place_of(text: str | None, directory: str | None) -> Place | None:
 
 
 def is_other_etcd(found: Found, data_dir: str) -> bool:
-    """Whether the process of the unit's name is not this member: no seal, and another data folder.
+    """Whether the process of the unit's name is not this member: no configuration hash, and another data folder.
 
-    An etcd without a seal on this very data folder is this member before this collection took it over: it is
-    restarted under the guard like any other. The folder is the one that it has open, whatever it was told.
+    An etcd without a configuration hash on this very data folder is this member before this collection took it over: it
+    is restarted under the guard like any other. The folder is the one that it has open, whatever it was told.
     """
-    if found.process is None or found.settings is None or found.process["environ_seal"] is not None:
+    if found.process is None or found.settings is None or found.process["environ_hash"] is not None:
         return False
     if found.data_dirs:
         return os.path.realpath(data_dir) not in found.data_dirs
@@ -286,7 +286,7 @@ def is_other_etcd(found: Found, data_dir: str) -> bool:
 
 def restart_reasons(
     found: Found,
-    seal: str | None,
+    configuration_hash: str | None,
     program: str | None,
     trust_bundle_changed: bool,
     program_staged: bool = False,
@@ -296,7 +296,7 @@ def restart_reasons(
     if found.process is None:
         return ()
     reasons: list[Reason] = []
-    if seal is not None and found.process["environ_seal"] != seal:
+    if configuration_hash is not None and found.process["environ_hash"] != configuration_hash:
         reasons.append({"code": "unit_changed", "text": "the unit was changed since the process was started"})
     elif not found.is_told_as(start):
         text = "the process was started with other flags or ETCD_* variables than the unit has now (a drop-in?)"
@@ -314,7 +314,7 @@ def restart_reasons(
     return tuple(reasons)
 
 
-def start_actions(found: Found, wanted: WantedUnit, seal: str | None) -> tuple[str, ...]:
+def start_actions(found: Found, wanted: WantedUnit, configuration_hash: str | None) -> tuple[str, ...]:
     """What brings the unit to run: nothing where this member's process runs, in whatever version."""
     if not wanted.start:
         return ()
@@ -324,7 +324,7 @@ def start_actions(found: Found, wanted: WantedUnit, seal: str | None) -> tuple[s
         return ("start",)
     # Not ready since its start (Type=notify), so it serves nobody, and what it was started with is out of date: left
     # alone, it would wait for a quorum that its old flags may never find.
-    if found.active_state == "activating" and found.process["environ_seal"] != seal:
+    if found.active_state == "activating" and found.process["environ_hash"] != configuration_hash:
         return ("start",)
     return ()
 
@@ -351,8 +351,8 @@ def plan_present(wanted: WantedUnit, trust_bundle_changed: bool, check_mode: boo
         actions.append("daemon_reload")
     if found.properties.get("UnitFileState") != "enabled":
         actions.append("enable")
-    seal = seal_of(wanted.text)
-    starts = start_actions(found, wanted, seal)
+    configuration_hash = configuration_hash_of(wanted.text)
+    starts = start_actions(found, wanted, configuration_hash)
     deployed = t.cast(Deployed, deployed_from_text(wanted.text))
     staged = _is_staged(deployed["program"], wanted.program_staged, check_mode)
     if staged and (starts or found.process is None):
@@ -368,7 +368,7 @@ def plan_present(wanted: WantedUnit, trust_bundle_changed: bool, check_mode: boo
         restart_due=()
         if starts or is_other_etcd(found, wanted.data_dir)
         else restart_reasons(
-            found, seal, deployed["program"], stale, staged, _start_of(found, wanted.name, wanted.text)
+            found, configuration_hash, deployed["program"], stale, staged, _start_of(found, wanted.name, wanted.text)
         ),
         warnings=tuple(warnings),
         diff=(*_diff(wanted, found.text, files), *(_program_diff(deployed["program"]) if staged else ())),
@@ -434,7 +434,7 @@ def check_new_program(wanted: WantedUnit, managed: bool, pid: int | None = None)
 def _plan_kept_unit(path: str) -> Change | None:
     """A copy of a unit that is not ours, under the first name that is free; None where it is ours or kept already."""
     content = read_file(path)
-    if content is None or seal_of(content.decode("utf-8", "replace")) is not None:
+    if content is None or configuration_hash_of(content.decode("utf-8", "replace")) is not None:
         return None
     number = 1
     while True:
@@ -556,7 +556,9 @@ def restart_due_now(
     stale = trust_bundle_changed or _trust_bundle_is_newer(found)
     program = deployed["program"] if deployed else None
     staged = _is_staged(program, program_staged, check_mode)
-    return list(restart_reasons(found, seal_of(text), program, stale, staged, _start_of(found, unit, text)))
+    return list(
+        restart_reasons(found, configuration_hash_of(text), program, stale, staged, _start_of(found, unit, text))
+    )
 
 
 def _start_of(found: Found, unit: str, text: str) -> NextStart | None:
@@ -641,15 +643,19 @@ class SystemdUnit:
             return f"{self._name} is {found.active_state} ({found.sub_state}), no process runs"
         if found.process["pid"] == self._old_pid:
             return f"the old process of {self._name} has not ended yet"
-        seal = seal_of(found.text or "")
-        if seal is not None and self._old_pid is not None and found.process["environ_seal"] != seal:
+        configuration_hash = configuration_hash_of(found.text or "")
+        if (
+            configuration_hash is not None
+            and self._old_pid is not None
+            and found.process["environ_hash"] != configuration_hash
+        ):
             return f"the process of {self._name} was not started with the unit that is deployed"
         return None
 
 
 def _refuse_moved_data(found: Found, wanted: WantedUnit) -> None:
     """This member runs and the new unit names another data folder: started there it would be a new member."""
-    if found.process is None or found.settings is None or found.process["environ_seal"] is None:
+    if found.process is None or found.settings is None or found.process["environ_hash"] is None:
         return
     if os.path.realpath(found.settings["data_dir"]) != os.path.realpath(wanted.data_dir):
         raise RefusedError(

@@ -351,7 +351,7 @@ def _live(params: t.Mapping[str, t.Any], info: t.Mapping[str, t.Any], access: Ap
         params["client_url"], params["client_ca_file"], params["client_cert_file"], params["client_key_file"], access
     )
     # A process that nobody here started may be any etcd; with the files that were given, it has to be this one.
-    settings = info["process"]["settings"] if info["process"]["seal"] else None
+    settings = info["process"]["settings"] if info["process"]["configuration_hash"] else None
     return live_facts(entrance_of(settings, given))
 
 

@@ -23,7 +23,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._node.commands impo
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import os_error
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import open_regular, read_head
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.next_start import parse_inherited
-from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import SEAL_VARIABLE
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import HASH_VARIABLE
 
 # systemd's own test (sd_booted): this folder exists only where systemd is process 1.
 _BOOTED_MARK = "/run/systemd/system"
@@ -71,7 +71,7 @@ class ProcessFacts(t.TypedDict):
 
     pid: int
     argv: list[str]
-    environ_seal: str | None
+    environ_hash: str | None
     environment: dict[str, str]
 
 
@@ -262,7 +262,7 @@ def process_facts(pid: int) -> ProcessFacts | None:
     return {
         "pid": pid,
         "argv": argv,
-        "environ_seal": variables.get(SEAL_VARIABLE) or None,
+        "environ_hash": variables.get(HASH_VARIABLE) or None,
         "environment": {name: value for name, value in sorted(variables.items()) if name.startswith("ETCD_")},
     }
 

@@ -4,8 +4,8 @@
 
 """What the next start of a unit tells etcd: its text, its drop-ins, its environment files, and systemd's own variables.
 
-A process that was started with something else has it until its next start, whatever the seal of the unit says: a
-drop-in that is gone since, one that systemd has not read yet, a variable of systemctl set-environment.
+A process that was started with something else has it until its next start, whatever the configuration hash of the
+unit says: a drop-in that is gone since, one that systemd has not read yet, a variable of systemctl set-environment.
 
 Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 """

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Pure: what a systemd unit text says, what it must look like so that etcd gets exactly the value asked for, its seal.
+"""Pure: what a systemd unit text says, how etcd gets exactly the value asked for by it, and its configuration hash.
 
 Nothing here reads a file or starts a program.
 
@@ -17,13 +17,13 @@ import typing as t
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError
 
-SEAL_VARIABLE = "RINGFENCE_SEAL"
+HASH_VARIABLE = "RINGFENCE_CONFIGURATION_HASH"
 # The code of the warning about a setting that is given by a flag and by a variable.
 TOLD_TWICE = "told_twice"
 
-# The one line of a sealed unit; other spellings of the same setting are refused, so that the seal has one place.
-_SEAL_LINE = re.compile(rf"^Environment={SEAL_VARIABLE}=([^\n]*)$", re.MULTILINE)
-_SEAL_VALUE = re.compile(r"[0-9a-f]{64}")
+# The one line with the configuration hash; other spellings of the same setting are refused, so that it has one place.
+_HASH_LINE = re.compile(rf"^Environment={HASH_VARIABLE}=([^\n]*)$", re.MULTILINE)
+_HASH_VALUE = re.compile(r"[0-9a-f]{64}")
 
 # Characters that mean nothing to systemd's word splitting; a word of only these needs no quotes. A word may not begin
 # with "-", "@", ":" or "+" by this rule alone: those are prefixes only in front of the program, see quote_program().
@@ -575,60 +575,62 @@ def check_rendered(text: str, arguments: list[str]) -> None:
         )
 
 
-# The seal -----------------------------------------------------------------------------------------------------------
+# The configuration hash ---------------------------------------------------------------------------------------------
 
 
-def _seal_match(text: str) -> re.Match[str]:
-    found = list(_SEAL_LINE.finditer(text))
+def _hash_match(text: str) -> re.Match[str]:
+    found = list(_HASH_LINE.finditer(text))
     if len(found) != 1:
         raise InputError(
-            f"the unit text has {len(found)} lines that begin with Environment={SEAL_VARIABLE}=, exactly one is needed "
+            f"the unit text has {len(found)} lines that begin with Environment={HASH_VARIABLE}=, exactly one is needed "
             "in its [Service] section"
         )
     in_service = [
-        value for key, value in parse_unit(text).get("Service", []) if key == "Environment" and SEAL_VARIABLE in value
+        value for key, value in parse_unit(text).get("Service", []) if key == "Environment" and HASH_VARIABLE in value
     ]
     if in_service != [found[0].group(0)[len("Environment=") :]]:
-        raise InputError(f"the line Environment={SEAL_VARIABLE}= must stand alone in the unit's [Service] section")
+        raise InputError(f"the line Environment={HASH_VARIABLE}= must stand alone in the unit's [Service] section")
     return found[0]
 
 
-def _computed_seal(text: str, match: re.Match[str]) -> str:
+def _computed_hash(text: str, match: re.Match[str]) -> str:
     empty = text[: match.start(1)] + text[match.end(1) :]
     return hashlib.sha256(empty.encode("utf-8")).hexdigest()
 
 
-def seal_unit(text: str) -> str:
-    """The text with its seal set to the SHA-256 of the text whose seal is empty. Sealing twice changes nothing."""
-    match = _seal_match(text)
-    return text[: match.start(1)] + _computed_seal(text, match) + text[match.end(1) :]
+def with_configuration_hash(text: str) -> str:
+    """The text with its hash set to the SHA-256 of the text with an empty one. Doing so twice changes nothing."""
+    match = _hash_match(text)
+    return text[: match.start(1)] + _computed_hash(text, match) + text[match.end(1) :]
 
 
-def seal_of(text: str) -> str | None:
-    """The seal that a unit text carries, right or wrong; None where there is none: such a unit is not ours."""
+def configuration_hash_of(text: str) -> str | None:
+    """The hash that a unit text carries, right or wrong; None where there is none: such a unit is not ours."""
     try:
-        value = _seal_match(text).group(1)
+        value = _hash_match(text).group(1)
     except InputError:
         return None
-    return value if _SEAL_VALUE.fullmatch(value) else None
+    return value if _HASH_VALUE.fullmatch(value) else None
 
 
-def seal_is_valid(text: str) -> bool:
-    """Whether the seal is the one of this very text, that is: nobody changed the text after it was sealed."""
+def configuration_hash_is_valid(text: str) -> bool:
+    """Whether the configuration hash is the one of this very text, that is: nobody changed the text since."""
     try:
-        match = _seal_match(text)
+        match = _hash_match(text)
     except InputError:
         return False
-    return match.group(1) == _computed_seal(text, match)
+    return match.group(1) == _computed_hash(text, match)
 
 
 __all__ = (
-    "SEAL_VARIABLE",
+    "HASH_VARIABLE",
     "SECTIONS",
     "TOLD_TWICE",
     "Deployed",
     "Reason",
     "check_rendered",
+    "configuration_hash_is_valid",
+    "configuration_hash_of",
     "deployed_from_arguments",
     "deployed_from_text",
     "environment_files",
@@ -642,9 +644,7 @@ __all__ = (
     "quote_program",
     "quote_value",
     "raw_value",
-    "seal_is_valid",
-    "seal_of",
-    "seal_unit",
     "setting_words",
     "unit_environment",
+    "with_configuration_hash",
 )

@@ -16,7 +16,7 @@ import typing as t
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import read_file
-from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import seal_is_valid
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import configuration_hash_is_valid
 
 # Of these systemd takes a unit before any other folder's, the first one first (systemd.unit(5)).
 _BEFORE_ALL = (
@@ -79,9 +79,9 @@ def unit_obstacle(unit: str, unit_directory: str, properties: t.Mapping[str, str
 
 
 def _is_whole(path: str) -> bool:
-    """Whether the unit's own text is as it was sealed, so that writing it anew would mend nothing."""
+    """Whether the unit's own text is as it was written, so that writing it anew would mend nothing."""
     try:
-        return seal_is_valid((read_file(path) or b"").decode("utf-8", "replace"))
+        return configuration_hash_is_valid((read_file(path) or b"").decode("utf-8", "replace"))
     except RingfenceError:
         return False
 

@@ -43,7 +43,7 @@ DRIFTS = {
     "a service that is disabled": ("systemctl -q disable etcd.service", "systemctl -q enable etcd.service"),
     "a service that is stopped": ("systemctl stop etcd.service", RESTART),
     "a process from an older unit": (
-        f"sed -i 's/SEAL=.*/SEAL=0/' {UNIT}; systemctl daemon-reload; systemctl restart etcd.service; "
+        f"sed -i 's/HASH=.*/HASH=0/' {UNIT}; systemctl daemon-reload; systemctl restart etcd.service; "
         f"cp -p {SAVED}/etcd.service {UNIT}; systemctl daemon-reload",
         RESTART,
     ),

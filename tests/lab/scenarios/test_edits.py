@@ -83,7 +83,7 @@ def test_another_peer_url(controller: Controller, own: dict[str, t.Any], said: s
 def test_who_is_to_leave_and_is_still_a_member(controller: Controller) -> None:
     short = controller.inventory({"etcd": TRIO[:2]})
     said = ["etcd-3 is to leave", "remove it first (etcdctl member remove "]
-    refuse(controller, short, said=said, etcd_peer_tls_leaving=["etcd-3"])
+    refuse(controller, short, said=said, etcd_peer_tls_removed=["etcd-3"])
     # What refuses a name that is lost no longer sends there.
     refuse(controller, short, said=["remove the member first (etcdctl member remove) and stop its etcd"])
 
@@ -96,17 +96,17 @@ def test_other_common_names_with_all_old_ones_leaving(controller: Controller, in
         inventory,
         said=["etcd-1 from etcd-1.example.com to etcd-1.example.org", "would not allow the new ones"],
         etcd_peer_tls_domain="example.org",
-        etcd_peer_tls_leaving=names,
+        etcd_peer_tls_removed=names,
     )
     said = ["etcd-2 from etcd-2.example.com to etcd.peers"]
-    refuse(controller, inventory, said=said, etcd_peer_tls_identity="shared", etcd_peer_tls_leaving=names)
+    refuse(controller, inventory, said=said, etcd_peer_tls_identity="shared", etcd_peer_tls_removed=names)
 
 
 @pytest.mark.usefixtures("nothing_is_changed")
 def test_another_name_for_a_member_that_has_data(controller: Controller) -> None:
     renamed = controller.inventory(host_variables={"etcd-2": {"etcd_peer_tls_name": "etcd-two"}})
     said = ["member etcd-two: its data is that of member", "knows as etcd-2"]
-    refuse(controller, renamed, said=said, etcd_peer_tls_leaving=["etcd-2"])
+    refuse(controller, renamed, said=said, etcd_peer_tls_removed=["etcd-2"])
 
 
 @pytest.mark.usefixtures("nothing_is_changed")
@@ -341,7 +341,7 @@ def test_a_larger_quota_is_rolled_out_as_the_alarm_s_remedy_says(controller: Con
 
 @pytest.mark.usefixtures("no_file_is_changed")
 def test_a_drop_in_that_was_taken_away_again(controller: Controller, inventory: Path) -> None:
-    """The unit is as it should be, and so is its seal in the process: only the arguments tell."""
+    """The unit is as it should be, and so is its configuration hash in the process: only the arguments tell."""
     opened = (
         "set -e; folder=/etc/systemd/system/etcd.service.d; mkdir -p $folder; "
         "command=$(sed -n '/^ExecStart=/,/[^\\\\]$/p' /etc/systemd/system/etcd.service); "
@@ -394,7 +394,7 @@ def test_leaving_as_the_refusals_say(controller: Controller, inventory: Path) ->
     controller.on_each(["etcd-3"], "systemctl disable --now etcd.service")
     refuse(controller, inventory, said=[f"its data in {DATA} is that of member {number}, which is not in the member"])
     short = controller.inventory({"etcd": TRIO[:2]})
-    controller.succeed(short, etcd_peer_tls_leaving=["etcd-3"])
+    controller.succeed(short, etcd_peer_tls_removed=["etcd-3"])
     assert controller.allowed_names(TRIO[:2]) == dict.fromkeys(TRIO[:2], "etcd-1.example.com,etcd-2.example.com")
     assert set(controller.succeed(short).changed.values()) == {0}
     assert controller.is_healthy()

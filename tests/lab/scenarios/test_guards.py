@@ -85,7 +85,7 @@ def test_a_name_that_would_be_lost(controller: Controller, inventory: Path) -> N
     """A host disabled in AWX, or a typing error in the inventory."""
     short = controller.inventory({"etcd": ["etcd-1", "etcd-2"]})
     run = controller.refuse(short)
-    assert "etcd-3.example.com" in run.output and "etcd_peer_tls_leaving" in run.output
+    assert "etcd-3.example.com" in run.output and "etcd_peer_tls_removed" in run.output
     run = controller.refuse(inventory, etcd_peer_tls_domain="example.org")
     assert "etcd-1.example.com" in run.output
 

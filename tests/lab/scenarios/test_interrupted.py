@@ -18,10 +18,10 @@ MEMBERS = PAIR
 @pytest.mark.parametrize(
     ("task", "delay_seconds"),
     [
-        ("Make or check the CA", 0.4),
+        ("Create or check the CA", 0.4),
         ("Issue the certificates", 0.6),
-        ("Put the CA certificate, the certificate and the key in place", 0.5),
-        ("Put the unit in place", 0.6),
+        ("Deploy the CA certificate, the certificate and the key", 0.5),
+        ("Deploy the systemd unit", 0.6),
         ("Wait until the member is back", 0.0),
     ],
 )

@@ -156,7 +156,7 @@ def test_a_run_that_was_killed_in_between_is_finished_by_the_next_and_no_write_i
     controller: Controller, inventory: Path, releases: Releases
 ) -> None:
     before = state(controller)
-    controller.kill_at(inventory, "Put the CA certificate", **releases[NEW])
+    controller.kill_at(inventory, "Deploy the CA certificate", **releases[NEW])
     between = state(controller)
     assert between.processes == before.processes and between.sums == before.sums
     assert set(between.listing.values()) == {".etcd.ringfence-new .etcdctl.ringfence-new etcd etcdctl "}

@@ -133,7 +133,7 @@ def test_a_flag_taken_back_after_a_half_done_run_is_seen_in_the_process(
     controller: Controller, inventory: Path, lab: Lab
 ) -> None:
     """A run that was killed after the unit was written: the file is right, the process is not."""
-    controller.kill_at(inventory, "Restart the member", etcd_peer_tls_extra_flags={"max-wals": 4})
+    controller.kill_at(inventory, "Restart etcd", etcd_peer_tls_extra_flags={"max-wals": 4})
     run = controller.succeed(inventory, etcd_peer_tls_extra_flags={"max-wals": 4})
     assert sum(run.changed.values()) >= 1
     assert {controller.argument(host, "max-wals") for host in TRIO} == {"4"}

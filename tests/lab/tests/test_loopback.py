@@ -21,7 +21,7 @@ from ringfence_lab.loopback import MEMBERS, Loopback
 
 UNIT = """# ExecStart=/not/this
 [Service]
-Environment=SEAL=abc "WORDS=two words" PERCENT=100%%
+Environment=HASH=abc "WORDS=two words" PERCENT=100%%
 UnsetEnvironment=HTTP_PROXY
 ExecStart=/usr/bin/etcd \\
   --name=etcd-1 \\
@@ -34,7 +34,7 @@ def test_a_unit_is_read_as_systemd_reads_it() -> None:
     unit = loopback.read_unit(UNIT)
     words = ["--name=etcd-1", '--words=with a "quote" and \\', "--signs=100%$HOME"]
     assert unit.command == ["/usr/bin/etcd", *words]
-    assert unit.environment == {"SEAL": "abc", "WORDS": "two words", "PERCENT": "100%"}
+    assert unit.environment == {"HASH": "abc", "WORDS": "two words", "PERCENT": "100%"}
 
 
 @pytest.mark.parametrize("text", ["[Service]\n", UNIT + UNIT])
@@ -91,7 +91,7 @@ def cluster_of(folder: pathlib.Path, command: str, **commands: str) -> Loopback:
     for member in MEMBERS:
         (folder / "cluster" / member.name).mkdir()
         own = commands.get(member.name.replace("-", "_"), command)
-        unit = f"[Service]\nEnvironment=SEAL={member.name}\nExecStart={own}\n"
+        unit = f"[Service]\nEnvironment=HASH={member.name}\nExecStart={own}\n"
         (folder / "cluster" / member.name / f"{member.name}.service").write_text(unit)
     return cluster
 
@@ -103,7 +103,7 @@ def test_start_and_remove(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatc
     try:
         assert started == {member.name: cluster.pid(member) for member in MEMBERS}
         environment = (system.read_text(f"/proc/{started['etcd-2']}/environ") or "").split("\0")
-        assert "SEAL=etcd-2" in environment and not any("PROXY" in word for word in environment)
+        assert "HASH=etcd-2" in environment and not any("PROXY" in word for word in environment)
         assert cluster.start() == {}
         with pytest.raises(LabError, match=r"a healthy cluster in .*: not after 0 s"):
             cluster.wait_healthy(timeout_seconds=0)

@@ -63,7 +63,12 @@ def look(number: int) -> dict[str, t.Any]:
             "private_key": {"state": "file", "matches_certificate": True},
         },
         "unit": {"managed": True, "settings": told, "drop_ins": []},
-        "process": {"running": True, "seal": "c" * 64, "settings": copy.deepcopy(told), "version": "3.5.16"},
+        "process": {
+            "running": True,
+            "configuration_hash": "c" * 64,
+            "settings": copy.deepcopy(told),
+            "version": "3.5.16",
+        },
         "data": {
             "directory": "/var/lib/etcd/blue",
             "exists": True,
@@ -238,7 +243,7 @@ def test_a_first_start_in_batches(looks: Looks) -> None:
 
 
 @pytest.mark.parametrize(
-    "leaving",
+    "removed",
     [
         "etcd-8.example.com,etcd-9.example.com",
         " etcd-9 , etcd-8",
@@ -246,12 +251,12 @@ def test_a_first_start_in_batches(looks: Looks) -> None:
         ["etcd-8 ", " etcd-9"],
     ],
 )
-def test_names_that_leave_may_be_one_text(leaving: t.Any, looks: Looks) -> None:
-    """On the command line a list is easily given as a text: -e etcd_peer_tls_leaving=etcd-8,etcd-9."""
+def test_names_that_leave_may_be_one_text(removed: t.Any, looks: Looks) -> None:
+    """On the command line a list is easily given as a text: -e etcd_peer_tls_removed=etcd-8,etcd-9."""
     allowed = looks["etcd-1"]["info"]["unit"]["settings"]["allowed_common_names"]
     allowed += ["etcd-8.example.com", "etcd-9.example.com"]
     assert codes(judged(looks)) == ["name_would_be_lost"] * 2
-    assert codes(judged(looks, leaving=leaving)) == []
+    assert codes(judged(looks, removed=removed)) == []
 
 
 def test_what_is_allowed_and_worth_a_line_is_shown_once(looks: Looks) -> None:
@@ -259,7 +264,7 @@ def test_what_is_allowed_and_worth_a_line_is_shown_once(looks: Looks) -> None:
     for where in ("unit", "process"):
         looks["etcd-2"]["info"][where]["settings"]["warnings"] = [{"code": "skip", "text": "skips the SAN check"}]
     del looks["etcd-3"]
-    result, warnings = run(looks, members=[member_as_dict(member) for member in MEMBERS[:2]], leaving="etcd-3")
+    result, warnings = run(looks, members=[member_as_dict(member) for member in MEMBERS[:2]], removed="etcd-3")
     assert result["notes"] == warnings
     assert [warning.split(":")[0] for warning in warnings] == [
         "cluster blue has 2 members",

@@ -162,7 +162,7 @@ def test_ansibles_own_check_lets_through_what_a_vault_encrypts(play: SettingsPla
 
 EMPTY = (
     "members",
-    "leaving",
+    "removed",
     "extra_sans",
     "packages",
     "extra_flags",
@@ -190,7 +190,7 @@ def test_optional_answers_left_empty_are_the_defaults(play: SettingsPlay) -> Non
 def test_texts_of_a_survey_or_of_a_command_line(play: SettingsPlay) -> None:
     found = play.run(
         "-e",
-        "etcd_peer_tls_client_tls=false etcd_peer_tls_validity_days=90 etcd_peer_tls_leaving=a.example.com,b",
+        "etcd_peer_tls_client_tls=false etcd_peer_tls_validity_days=90 etcd_peer_tls_removed=a.example.com,b",
         *extra(
             extra_unit_settings='{"Service": {"MemoryMax": "512M"}}',
             extra_flags='{"snapshot-count": 5000}',
@@ -198,7 +198,7 @@ def test_texts_of_a_survey_or_of_a_command_line(play: SettingsPlay) -> None:
             probe_timeout_seconds="2.5",
         ),
     )["etcd-1"]
-    assert found["client_tls"] is False and found["validity_days"] == 90 and found["leaving"] == ["a.example.com", "b"]
+    assert found["client_tls"] is False and found["validity_days"] == 90 and found["removed"] == ["a.example.com", "b"]
     assert found["extra_unit_settings"] == {"Service": {"MemoryMax": "512M"}}
     assert found["extra_flags"] == {"snapshot-count": 5000} and found["probe_timeout_seconds"] == 2.5
 

@@ -124,7 +124,7 @@ GIVEN: dict[str, t.Any] = {
     "cluster_name": "etcd",
     "identity": "list",
     "play": [member.name for member in MEMBERS],
-    "leaving": [],
+    "removed": [],
     "install": "none",
     "archive": "",
     "archive_sha256": "",

@@ -14,9 +14,9 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.ringfence.etcd.plugins.filter.etcd_arguments import etcd_arguments
 from ansible_collections.ringfence.etcd.plugins.filter.etcd_members import etcd_members
 from ansible_collections.ringfence.etcd.plugins.filter.etcd_unmatched import etcd_unmatched
-from ansible_collections.ringfence.etcd.plugins.filter.sealed_unit import sealed_unit
+from ansible_collections.ringfence.etcd.plugins.filter.hashed_unit import hashed_unit
 from ansible_collections.ringfence.etcd.plugins.filter.systemd_quote import systemd_quote
-from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import seal_is_valid
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import configuration_hash_is_valid
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import plain
 
 SETTINGS = {"cluster_name": "etcd", "data_dir": "/var/lib/etcd/etcd", "credentials_directory": "/etc/etcd/pki"}
@@ -24,7 +24,7 @@ SETTINGS = {"cluster_name": "etcd", "data_dir": "/var/lib/etcd/etcd", "credentia
 
 @pytest.mark.parametrize(
     "function",
-    [etcd_arguments, etcd_members, etcd_unmatched, sealed_unit, systemd_quote],
+    [etcd_arguments, etcd_members, etcd_unmatched, hashed_unit, systemd_quote],
     ids=lambda one: one.__name__,
 )
 def test_each_file_brings_the_filter_of_its_name(function: t.Callable[..., t.Any]) -> None:
@@ -108,7 +108,7 @@ Description=etcd
 
 [Service]
 Type=notify
-Environment=RINGFENCE_SEAL=
+Environment=RINGFENCE_CONFIGURATION_HASH=
 ExecStart=/usr/bin/etcd \\
   --name=etcd-1 \\
   --peer-cert-allowed-cn=etcd-1.example.com,etcd-2.example.com
@@ -120,7 +120,7 @@ WantedBy=multi-user.target
 
 
 def test_a_good_unit_gets_its_seal() -> None:
-    assert seal_is_valid(sealed_unit(UNIT, ARGUMENTS))
+    assert configuration_hash_is_valid(hashed_unit(UNIT, ARGUMENTS))
 
 
 @pytest.mark.parametrize(
@@ -137,13 +137,13 @@ def test_a_good_unit_gets_its_seal() -> None:
         ("  --name=etcd-1 \\\n", "", "--name=etcd-1 is lacking"),
         ("Restart=always", "ExecStart=/bin/true", "2 lines ExecStart="),
         ("[Install]\nWantedBy=multi-user.target\n", "", "sections"),
-        ("Environment=RINGFENCE_SEAL=\n", "", "RINGFENCE_SEAL"),
+        ("Environment=RINGFENCE_CONFIGURATION_HASH=\n", "", "RINGFENCE_CONFIGURATION_HASH"),
     ],
 )
 def test_a_template_that_went_wrong_is_found(before: str, after: str, words: str) -> None:
     assert before in UNIT
     with pytest.raises(AnsibleFilterError) as caught:
-        sealed_unit(UNIT.replace(before, after), ARGUMENTS)
+        hashed_unit(UNIT.replace(before, after), ARGUMENTS)
     assert words in str(caught.value)
 
 

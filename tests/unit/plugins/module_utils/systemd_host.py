@@ -14,14 +14,14 @@ import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import ServiceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._member import service
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import manager
-from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import seal_unit
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import with_configuration_hash
 
 NOTIFY = """[Unit]
 Description=etcd
 
 [Service]
 Type=notify
-Environment=RINGFENCE_SEAL=
+Environment=RINGFENCE_CONFIGURATION_HASH=
 ExecStart=/usr/bin/etcd --name=etcd-1 --data-dir=@data@
 
 [Install]
@@ -37,7 +37,7 @@ def need_root() -> None:
 
 
 def text_of(data_dir: str, extra: str = "") -> str:
-    return seal_unit(NOTIFY.replace("@data@", data_dir + extra))
+    return with_configuration_hash(NOTIFY.replace("@data@", data_dir + extra))
 
 
 def wanted_unit(folder: pathlib.Path, **other: t.Any) -> service.WantedUnit:
@@ -54,9 +54,9 @@ def wanted_unit(folder: pathlib.Path, **other: t.Any) -> service.WantedUnit:
     return service.WantedUnit(**{**options, **other})
 
 
-def process(seal: str | None, data_dir: str, pid: int = 1) -> manager.ProcessFacts:
+def process(configuration_hash: str | None, data_dir: str, pid: int = 1) -> manager.ProcessFacts:
     argv = ["/usr/bin/etcd", "--name=etcd-1", f"--data-dir={data_dir}"]
-    return {"pid": pid, "argv": argv, "environ_seal": seal, "environment": {}}
+    return {"pid": pid, "argv": argv, "environ_hash": configuration_hash, "environment": {}}
 
 
 class Host:
@@ -96,8 +96,8 @@ class Host:
             raise ServiceError(self.complaint)
         self.calls.append(f"verify {unit}")
 
-    def runs(self, seal: str | None, data_dir: str, active_state: str = "active", pid: int = 1) -> None:
-        self.process = process(seal, data_dir, pid)
+    def runs(self, configuration_hash: str | None, data_dir: str, active_state: str = "active", pid: int = 1) -> None:
+        self.process = process(configuration_hash, data_dir, pid)
         self.properties = {
             **PROPERTIES,
             "ActiveState": active_state,

@@ -16,14 +16,14 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import pa
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.config import parse_environment
 from ansible_collections.ringfence.etcd.plugins.module_utils._probe import handshake
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
+    configuration_hash_is_valid,
+    configuration_hash_of,
     deployed_from_arguments,
     deployed_from_text,
     environment_files,
     exec_arguments,
     exec_command,
     parse_unit,
-    seal_is_valid,
-    seal_of,
 )
 from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
@@ -37,7 +37,7 @@ _PIECES = st.sampled_from(
         *("[Service]", "[Unit]", "[", "]", "ExecStart=", "Environment=", "EnvironmentFile=", "UnsetEnvironment="),
         *("ETCD_", "NAME", "=", "--", "-", "name", "peer-client-cert-auth", ",", "$", "${", "}", "%", "%%", "$$"),
         *("\n", "\r", "\r\n", " ", "\t", "\\", '"', "'", "#", ";", "\\;", "\\x", "\\u00e9", "\\101", "@", "!", "|"),
-        *("RINGFENCE_SEAL", "a", "=a,b", "/usr/bin/etcd", "\x00", "\udcff", "\u2028", "\x1b[31m"),
+        *("RINGFENCE_CONFIGURATION_HASH", "a", "=a,b", "/usr/bin/etcd", "\x00", "\udcff", "\u2028", "\x1b[31m"),
     ]
 )
 texts = st.one_of(st.text(max_size=200), st.lists(_PIECES, max_size=40).map("".join))
@@ -56,8 +56,8 @@ def test_any_text_of_a_unit(text: str, from_files: dict[str, str]) -> None:
     assert all(isinstance(word, str) for word in exec_command(text, from_files))
     told = deployed_from_text(text, from_files)
     assert told is None or set(told) == set(deployed_from_arguments([]))
-    assert seal_of(text) is None or len(seal_of(text) or "") == 64
-    assert isinstance(seal_is_valid(text), bool)
+    assert configuration_hash_of(text) is None or len(configuration_hash_of(text) or "") == 64
+    assert isinstance(configuration_hash_is_valid(text), bool)
     try:
         assert all(isinstance(path, str) for path, _optional in environment_files(text, "etcd.service"))
     except InputError as exc:

@@ -26,7 +26,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._member.info import
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import read_file
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import manager
-from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import seal_unit
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import with_configuration_hash
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certificate_maker import (
     DAY,
     NOW,
@@ -237,8 +237,9 @@ def test_a_log_alone_is_data(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyP
 
 # Unit, process and an etcd of somebody else ---------------------------------------------------------------------
 
-OURS = seal_unit(
-    "[Service]\nEnvironment=RINGFENCE_SEAL=\nExecStart=/usr/bin/etcd --name=etcd-1 --data-dir=/var/lib/etcd/etcd-1 \\\n"
+OURS = with_configuration_hash(
+    "[Service]\nEnvironment=RINGFENCE_CONFIGURATION_HASH=\n"
+    "ExecStart=/usr/bin/etcd --name=etcd-1 --data-dir=/var/lib/etcd/etcd-1 \\\n"
     "  --peer-cert-allowed-cn=a,b\n"
 )
 DEBIAN = """[Service]
@@ -275,9 +276,9 @@ class Host:
         path.write_text(text)
         return str(path)
 
-    def runs(self, *argv: str, seal: str | None = None, **environment: str) -> None:
+    def runs(self, *argv: str, configuration_hash: str | None = None, **environment: str) -> None:
         self.properties.update(ActiveState="active", SubState="running", MainPID="4711")
-        self.started = {"pid": 4711, "argv": list(argv), "environ_seal": seal, "environment": environment}
+        self.started = {"pid": 4711, "argv": list(argv), "environ_hash": configuration_hash, "environment": environment}
 
     def info(self, data_dir: str | None = None, unit_directory: pathlib.Path | None = None) -> dict[str, t.Any]:
         folder = None if unit_directory is None else str(unit_directory)
@@ -300,12 +301,20 @@ def test_no_unit_no_process(host: Host) -> None:
 def test_our_unit_runs(host: Host) -> None:
     path = host.unit(OURS)
     host.properties.update(FragmentPath=path, DropInPaths="")
-    host.runs("/usr/bin/etcd", "--name=etcd-1", "--peer-cert-allowed-cn=a", seal="0" * 64)
+    host.runs("/usr/bin/etcd", "--name=etcd-1", "--peer-cert-allowed-cn=a", configuration_hash="0" * 64)
     info = host.info()
-    assert (info["unit"]["path"], info["unit"]["managed"], info["unit"]["seal_valid"]) == (path, True, True)
+    assert (info["unit"]["path"], info["unit"]["managed"], info["unit"]["configuration_hash_valid"]) == (
+        path,
+        True,
+        True,
+    )
     assert info["unit"]["settings"]["allowed_common_names"] == ["a", "b"]
     assert info["process"]["settings"]["allowed_common_names"] == ["a"]
-    assert (info["process"]["running"], info["process"]["pid"], info["process"]["seal"]) == (True, 4711, "0" * 64)
+    assert (info["process"]["running"], info["process"]["pid"], info["process"]["configuration_hash"]) == (
+        True,
+        4711,
+        "0" * 64,
+    )
     assert (info["process"]["active_state"], info["process"]["sub_state"]) == ("active", "running")
     assert info["other_etcd"] is None
     # Asked for nothing else, the data folder is the one that the unit names.
@@ -316,7 +325,7 @@ def test_our_unit_runs(host: Host) -> None:
 def test_a_changed_unit_is_still_ours_and_not_valid(host: Host) -> None:
     host.unit(OURS.replace("=a,b", "=a,b,c"))
     info = host.info()
-    assert (info["unit"]["managed"], info["unit"]["seal_valid"]) == (True, False)
+    assert (info["unit"]["managed"], info["unit"]["configuration_hash_valid"]) == (True, False)
 
 
 def test_drop_ins_count(host: Host) -> None:
@@ -324,7 +333,7 @@ def test_drop_ins_count(host: Host) -> None:
     host.properties.update(FragmentPath=host.unit(OURS), DropInPaths=drop_in)
     info = host.info()
     assert info["unit"]["drop_ins"] == [drop_in] and info["unit"]["settings"]["member_name"] == "other"
-    assert info["unit"]["managed"] and info["unit"]["seal_valid"]
+    assert info["unit"]["managed"] and info["unit"]["configuration_hash_valid"]
 
 
 def test_environment_files_count(host: Host) -> None:
@@ -361,7 +370,7 @@ def test_a_unit_where_systemd_does_not_look_is_another_than_systemds(host: Host,
 def test_a_folder_of_systemds_is_systemds_to_tell(host: Host, tmp_path: pathlib.Path) -> None:
     path = host.unit(OURS, "lib/etcd.service")
     host.properties.update(FragmentPath=path)
-    host.runs("/usr/bin/etcd", seal="0" * 64)
+    host.runs("/usr/bin/etcd", configuration_hash="0" * 64)
     (tmp_path / "link").symlink_to(tmp_path / "etc")
     (tmp_path / "etc").mkdir()
     for folder in ("etc", "lib", "link"):

@@ -10,7 +10,10 @@ import typing as t
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError
-from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import seal_of, seal_unit
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
+    configuration_hash_of,
+    with_configuration_hash,
+)
 from ansible_collections.ringfence.etcd.plugins.modules import etcd_peer_service
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.gateway_server import GatewayServer, running
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.systemd_host import (
@@ -30,7 +33,7 @@ ENDPOINTS = [{"name": "etcd-1", "client_url": "https://10.0.0.1:2379", "peer_url
     [
         ({}, "state is present but all of the following are missing: content, data_dir"),
         ({"state": "written"}, "state is written but all of the following are missing: content, data_dir"),
-        ({**PRESENT, "state": "written"}, "carries no seal"),
+        ({**PRESENT, "state": "written"}, "carries no configuration_hash"),
         ({"state": "healthy"}, "state is healthy but all of the following are missing: endpoints, member_name"),
         ({"state": "restarted", "member_name": "a"}, "missing: endpoints"),
         ({**PRESENT, "cert_file": "/x"}, "key_file"),
@@ -62,12 +65,12 @@ def test_without_systemd(arguments: dict[str, t.Any], check_mode: bool) -> None:
 def test_written_check_run_check_run(tmp_path: pathlib.Path) -> None:
     data_dir = str(tmp_path / "data")
     unit = (
-        "[Unit]\nDescription=etcd\n[Service]\nType=notify\nEnvironment=RINGFENCE_SEAL=\n"
+        "[Unit]\nDescription=etcd\n[Service]\nType=notify\nEnvironment=RINGFENCE_CONFIGURATION_HASH=\n"
         f"ExecStart={tmp_path}/no-etcd --name=etcd-1 --data-dir={data_dir}\n[Install]\nWantedBy=multi-user.target\n"
     )
     arguments = {
         "state": "written",
-        "content": seal_unit(unit),
+        "content": with_configuration_hash(unit),
         "data_dir": data_dir,
         "owner": str(os.geteuid()),
         "group": str(os.getegid()),
@@ -132,7 +135,7 @@ def test_present_check_run_check_run(host: Host, args: dict[str, t.Any], tmp_pat
         assert answer["changed"] and answer["actions"] == actions and answer["started"] and answer["running"]
         assert [part["after_header"] for part in answer["diff"]] == [args["data_dir"], f"{tmp_path}/etcd.service"]
     assert sorted(os.listdir(tmp_path)) == ["data", "etcd.service"]
-    host.runs(seal_of(args["content"]), args["data_dir"])
+    host.runs(configuration_hash_of(args["content"]), args["data_dir"])
     for check_mode in (True, False):
         answer = run_module("etcd_peer_service", args, check_mode=check_mode)
         assert not answer["changed"] and not answer["started"] and answer["running"]
@@ -194,9 +197,9 @@ def test_restarted_if_due_and_once(
     force: bool, host: Host, args: dict[str, t.Any], gateway: GatewayServer, tmp_path: pathlib.Path
 ) -> None:
     (tmp_path / "etcd.service").write_text(args["content"])
-    seal = seal_of(args["content"])
+    configuration_hash = configuration_hash_of(args["content"])
     host.runs("0" * 64, args["data_dir"])
-    host.restarts_to = process(seal, args["data_dir"], pid=2)
+    host.restarts_to = process(configuration_hash, args["data_dir"], pid=2)
     answers = [
         etcd_peer_service.ensure_restarted(params(args, gateway, force=force, trust_bundle_changed=changed), False)
         for changed in (True, False)
@@ -213,12 +216,12 @@ def test_a_trust_bundle_that_another_run_has_restarted_for(
 ) -> None:
     """What the caller says of the trust bundle is over with the process that ran when the caller said it."""
     (tmp_path / "etcd.service").write_text(args["content"])
-    seal = seal_of(args["content"])
-    host.runs(seal, args["data_dir"])
+    configuration_hash = configuration_hash_of(args["content"])
+    host.runs(configuration_hash, args["data_dir"])
     listed = gateway.answers["/v3/cluster/member/list"][1]
 
     def meanwhile() -> t.Any:
-        host.runs(seal, args["data_dir"], pid=2)
+        host.runs(configuration_hash, args["data_dir"], pid=2)
         return listed
 
     gateway.answers["/v3/cluster/member/list"] = (200, meanwhile)

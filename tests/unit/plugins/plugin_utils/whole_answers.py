@@ -16,7 +16,7 @@ _EMPTY: dict[str, t.Any] = {"str": "", "int": 0, "bool": False, "float": 0.0}
 # What has to have a form.
 _FORMED = {
     **dict.fromkeys(("time", "not_before", "not_after"), "2026-01-01T00:00:00Z"),
-    **dict.fromkeys(("fingerprint", "serial_number", "seal", "member_id", "cluster_id"), "00"),
+    **dict.fromkeys(("fingerprint", "serial_number", "configuration_hash", "member_id", "cluster_id"), "00"),
 }
 _FACTS = {"key_algorithm": "ecdsa-p256", "is_ca": False}
 _USER = {"name": "etcd", "exists": True, "module_user": "root", "may_own": True}

@@ -110,10 +110,13 @@ def test_cipher_suites(suites: str, words: str | None) -> None:
         ({"Environment": "ETCD_MAX_WALS=3"}, "etcd ends at once where it is given --max-wals as well"),
         ({"Environment": "ETCD_HEARTBEAT_INTERVAL=2000"}, "ETCD_HEARTBEAT_INTERVAL=2000 is refused"),
         ({"Environment": "ETCD_TLS_MIN_VERSION=TLS1.2"}, "use etcd_peer_tls_min_version"),
-        ({"Environment": "RINGFENCE_SEAL=0"}, "the role's own mark"),
+        ({"Environment": "RINGFENCE_CONFIGURATION_HASH=0"}, "the role's own mark"),
         ({"Environment": ""}, "an empty Environment= is refused"),
         ({"UnsetEnvironment": ""}, "an empty UnsetEnvironment= is refused"),
-        ({"UnsetEnvironment": "LANG RINGFENCE_SEAL"}, "UnsetEnvironment=RINGFENCE_SEAL is refused: the unit needs it"),
+        (
+            {"UnsetEnvironment": "LANG RINGFENCE_CONFIGURATION_HASH"},
+            "UnsetEnvironment=RINGFENCE_CONFIGURATION_HASH is refused: the unit needs it",
+        ),
         ({"PassEnvironment": "ETCD_QUOTA_BACKEND_BYTES"}, "PassEnvironment=ETCD_QUOTA_BACKEND_BYTES is refused"),
     ],
 )

@@ -42,7 +42,7 @@ def bare() -> dict[str, t.Any]:
             "private_key": {"state": "absent", "matches_certificate": None},
         },
         "unit": {"managed": False, "settings": None, "drop_ins": []},
-        "process": {"running": False, "seal": None, "settings": None},
+        "process": {"running": False, "configuration_hash": None, "settings": None},
         "data": {"directory": "/var/lib/etcd/blue", "exists": False, "member_id": None, "cluster_id": None},
         "other_etcd": None,
         "in_the_way": [],
@@ -66,7 +66,12 @@ def deployed(number: int, everyone: t.Sequence[Member]) -> dict[str, t.Any]:
     info["credentials"]["certificate"].update(state="file", pem="PEM", common_name=everyone[number - 1].common_name)
     info["credentials"]["private_key"].update(state="file", matches_certificate=True)
     info["unit"] = {"managed": True, "settings": copy.deepcopy(told), "drop_ins": []}
-    info["process"] = {"running": True, "seal": "c" * 64, "settings": copy.deepcopy(told), "version": "3.5.16"}
+    info["process"] = {
+        "running": True,
+        "configuration_hash": "c" * 64,
+        "settings": copy.deepcopy(told),
+        "version": "3.5.16",
+    }
     info["data"].update(exists=True, member_id=str(number), cluster_id="cc", formed=True)
     return info
 
@@ -217,18 +222,18 @@ def test_a_name_that_would_leave_the_list_is_refused(where: str) -> None:
     cluster = living()
     cluster.infos["etcd-2"][where]["settings"]["allowed_common_names"].append("etcd-9.example.com")  # type: ignore[index]
     text = only_text(cluster)
-    assert "etcd-9.example.com" in text and "etcd-2" in text and "etcd_peer_tls_leaving" in text
+    assert "etcd-9.example.com" in text and "etcd-2" in text and "etcd_peer_tls_removed" in text
 
 
 @pytest.mark.parametrize("said", ["etcd-9.example.com", "etcd-9"])
 def test_a_name_may_leave_when_the_user_said_so(said: str) -> None:
-    cluster = living(leaving=[said])
+    cluster = living(removed=[said])
     cluster.infos["etcd-2"]["unit"]["settings"]["allowed_common_names"].append("etcd-9.example.com")  # type: ignore[index]
     assert codes(cluster) == []
 
 
 def test_saying_one_name_lets_no_other_go() -> None:
-    cluster = living(leaving=["etcd-9"])
+    cluster = living(removed=["etcd-9"])
     cluster.infos["etcd-2"]["unit"]["settings"]["allowed_common_names"] += ["etcd-9.example.com", "etcd-90.example.com"]  # type: ignore[index]
     assert "etcd-90.example.com" in only_text(cluster)
 

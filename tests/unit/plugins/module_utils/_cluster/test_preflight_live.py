@@ -62,14 +62,14 @@ def told(cluster: guards.Cluster, name: str) -> t.Any:
 def silent(cluster: guards.Cluster) -> guards.Cluster:
     """All etcds are off: their data and units are there, and nobody tells anything."""
     for name in cluster.infos:
-        info(cluster, name)["process"] = {"running": False, "seal": None, "settings": None}
+        info(cluster, name)["process"] = {"running": False, "configuration_hash": None, "settings": None}
         told(cluster, name).update(live_members=None, live_members_problem="connection refused", live_alarms=None)
     return cluster
 
 
 def without_data(cluster: guards.Cluster, name: str) -> guards.Cluster:
     info(cluster, name)["data"] = {"directory": "/var/lib/etcd/blue", "exists": False, "formed": None, "problem": None}
-    info(cluster, name)["process"] = {"running": False, "seal": None, "settings": None}
+    info(cluster, name)["process"] = {"running": False, "configuration_hash": None, "settings": None}
     start = {"part": "service", "code": "start", "text": "etcd.service: start"}
     told(cluster, name).update(live_members=None, live_members_problem=None, due=[start])
     return cluster
@@ -131,10 +131,10 @@ def test_data_of_a_first_start_that_never_came_about_may_be_emptied() -> None:
 
 
 def test_who_is_to_leave_is_removed_before() -> None:
-    cluster = edited(living(), members(2), leaving=["etcd-3"])
+    cluster = edited(living(), members(2), removed=["etcd-3"])
     text = only_text(cluster)
     assert "member etcd-3 is to leave" in text and "remove it first (etcdctl member remove 3)" in text
-    assert codes(edited(living(), members(2), leaving=["etcd-3.example.com"])) == ["leaving_is_a_member"]
+    assert codes(edited(living(), members(2), removed=["etcd-3.example.com"])) == ["removed_is_a_member"]
     # What does not say that it is to leave names the same order.
     text = only_text(edited(living(), members(2)))
     assert "remove the member first (etcdctl member remove) and stop its etcd, then run with" in text
@@ -148,8 +148,8 @@ def test_a_name_with_a_dot_is_not_hidden_by_a_part_of_it() -> None:
         info(cluster, name)["process"]["settings"]["allowed_common_names"][2] = "etcd.c.example.com"
     del cluster.looks["etcd-3"], cluster.infos["etcd-3"]  # type: ignore[attr-defined]
     assert codes(edited(cluster, members(2))) == ["name_would_be_lost"]
-    assert codes(edited(cluster, members(2), leaving=["etcd"])) == ["member_not_in_inventory"]
-    assert codes(edited(cluster, members(2), leaving=["etcd.c"])) == ["leaving_is_a_member"]
+    assert codes(edited(cluster, members(2), removed=["etcd"])) == ["member_not_in_inventory"]
+    assert codes(edited(cluster, members(2), removed=["etcd.c"])) == ["removed_is_a_member"]
 
 
 def test_who_was_removed_may_leave() -> None:
@@ -157,15 +157,15 @@ def test_who_was_removed_may_leave() -> None:
     for name in NAMES:
         told(cluster, name)["live_members"] = member_list(members(2))
     del cluster.looks["etcd-3"], cluster.infos["etcd-3"]  # type: ignore[attr-defined]
-    assert codes(edited(cluster, members(2), leaving=["etcd-3"])) == []
+    assert codes(edited(cluster, members(2), removed=["etcd-3"])) == []
     # One that tells that it is there still is enough.
     told(cluster, "etcd-2")["live_members"] = member_list(members(3))
-    assert codes(edited(cluster, members(2), leaving=["etcd-3"])) == ["leaving_is_a_member"]
+    assert codes(edited(cluster, members(2), removed=["etcd-3"])) == ["removed_is_a_member"]
 
 
 def test_nobody_leaves_while_nobody_tells_the_list() -> None:
-    cluster = edited(silent(living()), members(2), leaving=["etcd-3"])
-    assert codes(cluster) == ["leaving_unknown"] and "(connection refused)" in only_text(cluster)
+    cluster = edited(silent(living()), members(2), removed=["etcd-3"])
+    assert codes(cluster) == ["removed_unknown"] and "(connection refused)" in only_text(cluster)
 
 
 def test_a_member_that_the_inventory_does_not_know() -> None:
@@ -201,7 +201,7 @@ def test_a_member_keeps_its_name() -> None:
 def test_data_that_is_gone_is_not_started_over() -> None:
     text = only_text(without_data(living(), "etcd-3"))
     assert text.startswith("member etcd-3 had data and has none in /var/lib/etcd/blue")
-    assert "etcdctl member remove 3" in text and "etcd_peer_tls_leaving: [etcd-3]" in text
+    assert "etcdctl member remove 3" in text and "etcd_peer_tls_removed: [etcd-3]" in text
 
 
 def test_data_that_is_gone_below_a_running_process() -> None:
@@ -376,16 +376,16 @@ def test_a_new_member_and_nobody_tells_the_list() -> None:
 @pytest.mark.parametrize("changes", [{"domain": "example.org"}, {"identity": "shared"}])
 def test_common_names_that_the_running_members_do_not_allow(changes: dict[str, t.Any]) -> None:
     leaving = [f"{name}.example.com" for name in NAMES]
-    cluster = edited(living(), others(**changes), leaving=leaving)
+    cluster = edited(living(), others(**changes), removed=leaving)
     assert codes(cluster) == ["common_name_differs"]
     assert "(etcd-1 from etcd-1.example.com to " in only_text(cluster)
     # What is off is started with all of it at once, where all are in the run.
-    assert "common_name_differs" not in codes(edited(silent(living()), others(**changes), leaving=leaving))
+    assert "common_name_differs" not in codes(edited(silent(living()), others(**changes), removed=leaving))
 
 
 def test_the_common_name_of_one_member() -> None:
     everyone = others(etcd_2={"common_name": "two.example.com"})
-    cluster = edited(living(), everyone, leaving=["etcd-2.example.com"])
+    cluster = edited(living(), everyone, removed=["etcd-2.example.com"])
     assert codes(cluster) == ["common_name_differs"]
     # Lists that have it already let it in.
     for name in NAMES:
@@ -493,7 +493,7 @@ def test_a_log_that_was_moved_while_its_etcd_was_off() -> None:
     meant = dataclasses.replace(SETTINGS, extra_flags={"wal-dir": "/srv/wal"})
     own = {"own_flag_settings": {"etcd-2": meant}, "flag_settings": SETTINGS}
     assert codes(edited(cluster, members(), **own)) == ["data_moved"]
-    info(cluster, "etcd-2")["process"] = {"running": False, "seal": None, "settings": None}
+    info(cluster, "etcd-2")["process"] = {"running": False, "configuration_hash": None, "settings": None}
     assert codes(edited(cluster, members(), **own)) == []
     info(cluster, "etcd-2")["data"].update(member_id=None, cluster_id=None)
     assert codes(edited(cluster, members(), **own)) == ["data_moved"]
@@ -576,7 +576,12 @@ def test_what_is_about_to_be_installed_is_judged_and_not_what_it_replaces() -> N
 
 def test_a_member_that_is_off_comes_back_as_the_others_run() -> None:
     cluster = living()
-    info(cluster, "etcd-3")["process"] = {"running": False, "seal": None, "settings": None, "version": None}
+    info(cluster, "etcd-3")["process"] = {
+        "running": False,
+        "configuration_hash": None,
+        "settings": None,
+        "version": None,
+    }
     told(cluster, "etcd-3").update(live_members=None)
     info(cluster, "etcd-3")["etcd"]["version"] = "3.6.16"
     assert "member etcd-3: its etcd is not 3.5.16, as etcd-1 runs, and 3.6.16 would be started" in only_text(cluster)

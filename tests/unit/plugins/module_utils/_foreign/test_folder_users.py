@@ -67,7 +67,7 @@ def test_a_process_whose_unit_is_nowhere(pki: pathlib.Path, monkeypatch: pytest.
     child = subprocess.Popen([str(program), "60"], env={"ETCD_CERT_FILE": f"{pki}/b.crt"})
     monkeypatch.setattr(processes, "all_pids", lambda: [child.pid])
     argv = [str(program), "--peer-cert-file", f"{pki}/b.crt", "--initial-cluster-token", "blue"]
-    facts = {"pid": child.pid, "argv": argv, "environ_seal": None, "environment": {}}
+    facts = {"pid": child.pid, "argv": argv, "environ_hash": None, "environment": {}}
     monkeypatch.setattr(folder_users.manager, "process_facts", lambda pid: facts)
     try:
         deadline = time.monotonic() + 10

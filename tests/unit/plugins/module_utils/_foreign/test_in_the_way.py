@@ -17,9 +17,12 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors impo
 from ansible_collections.ringfence.etcd.plugins.module_utils._foreign import in_the_way
 from ansible_collections.ringfence.etcd.plugins.module_utils._node import processes
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import manager
-from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import seal_unit
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import with_configuration_hash
 
-OURS = "[Service]\nType=notify\nEnvironment=RINGFENCE_SEAL=\nExecStart=/usr/bin/etcd --name=a --data-dir={data}\n"
+OURS = (
+    "[Service]\nType=notify\nEnvironment=RINGFENCE_CONFIGURATION_HASH=\n"
+    "ExecStart=/usr/bin/etcd --name=a --data-dir={data}\n"
+)
 
 
 class Host:
@@ -122,7 +125,7 @@ def test_who_runs_on_the_members_data(host: Host, monkeypatch: pytest.MonkeyPatc
         (found,) = host.look()
         assert (found["uses_data"], found["data_dir"], found["pid"]) == (True, str(host.data), os.getpid())
         assert host.look(main_pid=os.getpid()) == []
-        facts = {"pid": os.getpid(), "argv": ["etcd"], "environ_seal": "0" * 64, "environment": {}}
+        facts = {"pid": os.getpid(), "argv": ["etcd"], "environ_hash": "0" * 64, "environment": {}}
         monkeypatch.setattr(manager, "process_facts", lambda pid: facts)
         assert host.look()[0]["managed"]
 
@@ -174,14 +177,16 @@ def test_a_unit_that_would_take_the_members_ports(host: Host, flags: str, listen
 
 
 def test_our_own_unit_under_another_name(host: Host) -> None:
-    host.unit("old.service").write_text(seal_unit(OURS.format(data=host.data)))
+    host.unit("old.service").write_text(with_configuration_hash(OURS.format(data=host.data)))
     (found,) = host.look()
     assert found["managed"] and found["uses_data"]
 
 
 def test_a_second_cluster_of_ours_is_nobodys_rival(host: Host) -> None:
     host.urls = ("https://10.0.0.1:2380",)
-    host.unit("blue.service").write_text(seal_unit(OURS.format(data="/blue --listen-peer-urls=https://10.0.0.1:3380")))
+    host.unit("blue.service").write_text(
+        with_configuration_hash(OURS.format(data="/blue --listen-peer-urls=https://10.0.0.1:3380"))
+    )
     assert host.look() == []
 
 

@@ -17,7 +17,11 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors impo
 from ansible_collections.ringfence.etcd.plugins.module_utils._member import formed
 from ansible_collections.ringfence.etcd.plugins.module_utils._member import service as _service
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import apply_changes
-from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import exec_arguments, parse_unit, seal_unit
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
+    exec_arguments,
+    parse_unit,
+    with_configuration_hash,
+)
 from ansible_collections.ringfence.etcd.tests.unit.plugins.filter.test_unit_template import rendered
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils._etcd.test_wal import FORMED, WAITING, write_log
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.systemd_host import Host, text_of, wanted_unit
@@ -195,7 +199,7 @@ def wanted(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> _service.
     lines = "".join(f"{key}={value}\n" for key, value in formed.wanted_asserts(where))
     text = text_of(str(tmp_path / "data")).replace("[Unit]\n", f"[Unit]\n{lines}")
     text = text.replace("[Service]\n", "[Service]\n{}={}\n".format(*formed.wanted_condition(where)))
-    return wanted_unit(tmp_path, text=seal_unit(text), directory=where.directory)
+    return wanted_unit(tmp_path, text=with_configuration_hash(text), directory=where.directory)
 
 
 def test_data_and_no_marker_is_due_and_a_second_run_changes_nothing(

@@ -23,7 +23,11 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._member import info
 from ansible_collections.ringfence.etcd.plugins.module_utils._member import pending_changes, service
 from ansible_collections.ringfence.etcd.plugins.module_utils._probe import peers
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import manager
-from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import exec_command, seal_of, seal_unit
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
+    configuration_hash_of,
+    exec_command,
+    with_configuration_hash,
+)
 from ansible_collections.ringfence.etcd.plugins.modules import etcd_peer_probe
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certificate_maker import DAY, NOW, issue
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.systemd_host import Host, need_root
@@ -40,7 +44,7 @@ AssertPathExistsGlob=|@folder@/data/member/wal/*.wal
 
 [Service]
 Type=notify
-Environment=RINGFENCE_SEAL=
+Environment=RINGFENCE_CONFIGURATION_HASH=
 ExecCondition=/usr/bin/test ! -e @folder@/pki/etcd-1.formed -o -d @folder@/data/member/wal
 ExecStart=@folder@/etcd --name=etcd-1 --data-dir=@folder@/data --peer-trusted-ca-file=@folder@/pki/ca.crt@more@
 
@@ -56,7 +60,7 @@ class Node:
     def __init__(self, folder: pathlib.Path, host: Host, managed: bool = True) -> None:
         self.folder, self.host, self.managed = folder, host, managed
         self.pki = folder / "pki"
-        self.text = self.sealed()
+        self.text = self.hashed()
         self.program = folder / "etcd"
         shutil.copy("/bin/sleep", self.program)
         self.program.chmod(0o755)
@@ -65,8 +69,8 @@ class Node:
         # Older than the process, as on a host that was deployed yesterday.
         os.utime(self.pki / "ca.crt", (time.time() - 1000, time.time() - 1000))
 
-    def sealed(self, more: str = "") -> str:
-        return seal_unit(UNIT.replace("@folder@", str(self.folder)).replace("@more@", more))
+    def hashed(self, more: str = "") -> str:
+        return with_configuration_hash(UNIT.replace("@folder@", str(self.folder)).replace("@more@", more))
 
     @property
     def unit(self) -> service.WantedUnit:
@@ -97,7 +101,7 @@ class Node:
     def runs(self, pid: int, **properties: str) -> None:
         """systemd and /proc tell of a process that was started from the unit just now."""
         argv = exec_command(self.text)
-        self.host.runs(seal_of(self.text), str(self.folder / "data"), pid=pid)
+        self.host.runs(configuration_hash_of(self.text), str(self.folder / "data"), pid=pid)
         assert self.host.process is not None
         self.host.process["argv"] = argv
         started = str(int((time.monotonic() - 100) * 1_000_000))
@@ -217,21 +221,21 @@ def stopped(node: Node) -> None:
     node.host.properties.update(ActiveState="inactive", SubState="dead", MainPID="0")
 
 
-def sealed(seal: str | None) -> t.Callable[[Node], None]:
+def hashed(configuration_hash: str | None) -> t.Callable[[Node], None]:
     def act(node: Node) -> None:
         assert node.host.process is not None
-        node.host.process["environ_seal"] = seal
+        node.host.process["environ_hash"] = configuration_hash
 
     return act
 
 
 def never_ready(node: Node) -> None:
-    sealed("0" * 64)(node)
+    hashed("0" * 64)(node)
     told(ActiveState="activating")(node)
 
 
 def other_etcd(node: Node) -> None:
-    sealed(None)(node)
+    hashed(None)(node)
     node.host.process["argv"] = [str(node.program), "--data-dir=/var/lib/etcd/default"]  # type: ignore[index]
 
 
@@ -252,7 +256,7 @@ def new_program(node: Node) -> None:
 def new_text(node: Node) -> None:
     # etcd is no sleep, which would complain: a look asks neither it nor systemd about a text that nobody writes.
     node.host.complaint = "systemd was asked"
-    node.text = node.sealed(" --snapshot-count=5000")
+    node.text = node.hashed(" --snapshot-count=5000")
 
 
 def no_pki(node: Node) -> None:
@@ -263,7 +267,7 @@ def no_data(node: Node) -> None:
     (node.folder / "data").rmdir()
 
 
-def unsealed_text(node: Node) -> None:
+def text_without_hash(node: Node) -> None:
     node.text = node.text.replace("etcd-1", "etcd-2")
 
 
@@ -302,14 +306,14 @@ FILES: dict[str, tuple[t.Callable[[Node], None], Codes]] = {
     "owner of the data": (owner("data", uid=12345), [("service", "repair_data_directory")]),
     "no data folder": (no_data, [("service", "make_data_directory")]),
     "another text is wanted": (new_text, [("service", "write_unit")]),
-    "a text that is no unit": (unsealed_text, [("service", "input")]),
+    "a text that is no unit": (text_without_hash, [("service", "input")]),
 }
 MANAGED: dict[str, tuple[t.Callable[[Node], None], Codes]] = {
     "disabled": (told(UnitFileState="disabled"), [("service", "enable")]),
     "stopped": (stopped, [("service", "start")]),
     "not read again": (told(NeedDaemonReload="yes"), [("service", "daemon_reload")]),
-    "a process with another seal": (sealed("0" * 64), [("service", "unit_changed")]),
-    "a process without a seal": (sealed(None), [("service", "unit_changed")]),
+    "a process with another hash": (hashed("0" * 64), [("service", "unit_changed")]),
+    "a process without a hash": (hashed(None), [("service", "unit_changed")]),
     "never ready": (never_ready, [("service", "start")]),
     "another etcd": (other_etcd, [("service", "stop_other_etcd"), ("service", "start")]),
     "a process on other data": (moved_data, [("service", "refused")]),
@@ -392,7 +396,7 @@ def test_several_drifts_are_all_told_the_credentials_first(node: Node) -> None:
 def test_an_empty_host(open_folder: pathlib.Path, host: Host) -> None:
     node = Node.__new__(Node)
     node.folder, node.host, node.managed, node.pki = open_folder, host, True, open_folder / "pki"
-    node.text = node.sealed()
+    node.text = node.hashed()
     actions = ["make_data_directory", "write_unit", "daemon_reload", "enable", "start"]
     need_root()
     assert node.due() == [("credentials", "crypto"), *(("service", action) for action in actions)]

@@ -22,9 +22,9 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._member import serv
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.commands import run_command
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import manager
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
+    configuration_hash_of,
     deployed_from_arguments,
-    seal_of,
-    seal_unit,
+    with_configuration_hash,
 )
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.systemd_host import (
     Host,
@@ -56,7 +56,7 @@ def test_from_nothing(host: Host, tmp_path: pathlib.Path) -> None:
     assert host.calls == ["daemon_reload", "enable etcd.service", "restart_no_block etcd.service"]
     assert (tmp_path / "etcd.service").read_text() == wanted.text
     assert oct((tmp_path / "data").stat().st_mode)[-4:] == "0700"
-    host.runs(seal_of(wanted.text), wanted.data_dir)
+    host.runs(configuration_hash_of(wanted.text), wanted.data_dir)
     again = service.plan_present(wanted, False, False)
     assert (again.actions, again.changed, again.diff) == ((), False, ())
 
@@ -66,7 +66,7 @@ def deployed(host: Host, tmp_path: pathlib.Path) -> service.WantedUnit:
     need_root()
     wanted = wanted_unit(tmp_path)
     service.apply_plan(service.plan_present(wanted, False, False))
-    host.runs(seal_of(wanted.text), wanted.data_dir)
+    host.runs(configuration_hash_of(wanted.text), wanted.data_dir)
     host.calls.clear()
     return wanted
 
@@ -84,7 +84,7 @@ def test_a_running_member_is_never_restarted(host: Host, deployed: service.Wante
 
 
 def test_a_process_with_other_arguments_than_the_unit(host: Host, deployed: service.WantedUnit) -> None:
-    """A drop-in that was taken away again: the seal is the unit's, and what runs is not."""
+    """A drop-in that was taken away again: the configuration hash is the unit's, and what runs is not."""
     assert host.process is not None
     argv = [*host.process["argv"], "--peer-cert-allowed-cn=anybody"]
     host.process = t.cast(manager.ProcessFacts, {**host.process, "argv": argv})
@@ -139,7 +139,9 @@ def program_that_refuses(folder: pathlib.Path, flag: str) -> pathlib.Path:
 def test_a_new_text_is_tried_before_any_host_gets_it(host: Host, tmp_path: pathlib.Path) -> None:
     need_root()
     program = program_that_refuses(tmp_path, "enable-v2")
-    text = seal_unit(text_of(str(tmp_path / "data"), " --enable-v2").replace("/usr/bin/etcd", str(program)))
+    text = with_configuration_hash(
+        text_of(str(tmp_path / "data"), " --enable-v2").replace("/usr/bin/etcd", str(program))
+    )
     wanted = wanted_unit(tmp_path, text=text)
     for managed in (True, False):
         with pytest.raises(ServiceError, match="flag provided but not defined: -enable-v2"):
@@ -186,11 +188,11 @@ def test_what_does_not_run_is_started(state: str, host: Host, deployed: service.
     assert (stopped.actions, stopped.running) == ((), False)
 
 
-@pytest.mark.parametrize(("seal", "actions"), [("0" * 64, ("start",)), (None, ())])
+@pytest.mark.parametrize(("configuration_hash", "actions"), [("0" * 64, ("start",)), (None, ())])
 def test_a_process_that_never_became_ready(
-    seal: str | None, actions: tuple[str, ...], host: Host, deployed: service.WantedUnit
+    configuration_hash: str | None, actions: tuple[str, ...], host: Host, deployed: service.WantedUnit
 ) -> None:
-    host.runs(seal or seal_of(deployed.text), deployed.data_dir, "activating")
+    host.runs(configuration_hash or configuration_hash_of(deployed.text), deployed.data_dir, "activating")
     assert service.plan_present(deployed, False, False).actions == actions
 
 
@@ -364,7 +366,7 @@ def test_written_asks_etcd_about_its_flags(no_systemd: None, tmp_path: pathlib.P
     program = tmp_path / "etcd"
     program.write_text("#!/bin/sh\necho 'flag provided but not defined: -new' >&2\nexit 2\n")
     program.chmod(0o755)
-    text = seal_unit(text_of(str(tmp_path / "data")).replace("/usr/bin/etcd", str(program)))
+    text = with_configuration_hash(text_of(str(tmp_path / "data")).replace("/usr/bin/etcd", str(program)))
     with pytest.raises(ServiceError, match="does not take its arguments: flag provided but not defined: -new"):
         service.plan_written(wanted_unit(tmp_path, text=text), False)
     assert not (tmp_path / "etcd.service").exists() and not (tmp_path / "data").exists()
@@ -372,7 +374,7 @@ def test_written_asks_etcd_about_its_flags(no_systemd: None, tmp_path: pathlib.P
 
 def test_written_checks_the_text(no_systemd: None, tmp_path: pathlib.Path) -> None:
     wanted = wanted_unit(tmp_path)
-    with pytest.raises(InputError, match="carries no seal"):
+    with pytest.raises(InputError, match="carries no configuration_hash"):
         service.plan_written(wanted_unit(tmp_path, text=wanted.text.replace("etcd-1", "etcd-2")), False)
 
 
@@ -392,16 +394,25 @@ def test_an_ordinary_user_writes_for_itself_only(
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        (lambda text: text.replace("RINGFENCE_SEAL=", "RINGFENCE_SEAL=0"), "carries no seal"),
-        (lambda text: seal_unit(text.replace("[Install]\n", "")), "no section .Install."),
-        (lambda text: seal_unit(text.replace("\n\n[Install]", "[Install]")), "no section .Install."),
-        (lambda text: seal_unit(text.replace("=notify", "=simple")), "has Type=simple"),
-        (lambda text: seal_unit(text.replace("Type=notify\n", "")), "has Type=simple"),
-        (lambda text: seal_unit(text.replace("ExecStart", "ExecStop")), "has 0 lines ExecStart="),
-        (lambda text: seal_unit(text.replace("[Install]", "ExecStart=/x\n[Install]")), "no section|has 2 lines"),
-        (lambda text: seal_unit(text.replace("etcd-1", "etcd-2")), "has --name=etcd-2, needed is etcd-1"),
-        (lambda text: seal_unit(text.replace("/data", "/other")), "has --data-dir=.*/other, needed is .*/data"),
-        (lambda text: seal_unit(text.replace("--name", "--config-file=/x --name")), "has --config-file"),
+        (
+            lambda text: text.replace("RINGFENCE_CONFIGURATION_HASH=", "RINGFENCE_CONFIGURATION_HASH=0"),
+            "carries no configuration_hash",
+        ),
+        (lambda text: with_configuration_hash(text.replace("[Install]\n", "")), "no section .Install."),
+        (lambda text: with_configuration_hash(text.replace("\n\n[Install]", "[Install]")), "no section .Install."),
+        (lambda text: with_configuration_hash(text.replace("=notify", "=simple")), "has Type=simple"),
+        (lambda text: with_configuration_hash(text.replace("Type=notify\n", "")), "has Type=simple"),
+        (lambda text: with_configuration_hash(text.replace("ExecStart", "ExecStop")), "has 0 lines ExecStart="),
+        (
+            lambda text: with_configuration_hash(text.replace("[Install]", "ExecStart=/x\n[Install]")),
+            "no section|has 2 lines",
+        ),
+        (lambda text: with_configuration_hash(text.replace("etcd-1", "etcd-2")), "has --name=etcd-2, needed is etcd-1"),
+        (
+            lambda text: with_configuration_hash(text.replace("/data", "/other")),
+            "has --data-dir=.*/other, needed is .*/data",
+        ),
+        (lambda text: with_configuration_hash(text.replace("--name", "--config-file=/x --name")), "has --config-file"),
     ],
 )
 def test_a_text_that_is_no_members_unit(change: t.Callable[[str], str], problem: str, tmp_path: pathlib.Path) -> None:
@@ -452,7 +463,7 @@ def test_a_program_that_was_replaced(tmp_path: pathlib.Path) -> None:
 
 def test_the_unit_as_a_guarded_restart_sees_it(host: Host, deployed: service.WantedUnit) -> None:
     unit = service.SystemdUnit(deployed.name, deployed.unit_directory)
-    seal = seal_of(deployed.text)
+    configuration_hash = configuration_hash_of(deployed.text)
     assert (unit.name, unit.pid(), unit.problem(), unit.has_failed()) == ("etcd.service", 1, None, False)
     unit.restart()
     assert host.calls == ["restart_no_block etcd.service"]
@@ -466,7 +477,7 @@ def test_the_unit_as_a_guarded_restart_sees_it(host: Host, deployed: service.Wan
 
     host.runs("0" * 64, deployed.data_dir, pid=2)
     assert unit.problem() == "the process of etcd.service was not started with the unit that is deployed"
-    host.runs(seal, deployed.data_dir, pid=2)
+    host.runs(configuration_hash, deployed.data_dir, pid=2)
     assert unit.problem() is None and unit.process_problem() is None
     host.properties["ActiveState"] = "failed"
     assert unit.has_failed()
@@ -484,7 +495,7 @@ def staged(host: Host, tmp_path: pathlib.Path) -> service.WantedUnit:
     for path, version in ((binary, "3.5.15"), (binary.with_name(".etcd.ringfence-new"), "3.5.35")):
         path.write_bytes(tiny_etcd(version))
         path.chmod(0o755)
-    text = seal_unit(text_of(str(tmp_path / "data")).replace("/usr/bin/etcd", str(binary)))
+    text = with_configuration_hash(text_of(str(tmp_path / "data")).replace("/usr/bin/etcd", str(binary)))
     return wanted_unit(tmp_path, text=text, program_staged=True)
 
 
@@ -507,7 +518,7 @@ def test_a_running_members_program_waits_for_its_turn(
     host: Host, staged: service.WantedUnit, tmp_path: pathlib.Path
 ) -> None:
     service.apply_plan(service.plan_written(dataclasses.replace(staged, program_staged=False), False))
-    host.runs(seal_of(staged.text), staged.data_dir)
+    host.runs(configuration_hash_of(staged.text), staged.data_dir)
     for check_mode in (True, False):
         plan = service.plan_present(staged, False, check_mode)
         assert (plan.actions, [reason["code"] for reason in plan.restart_due]) == ((), ["program_staged"])
@@ -541,7 +552,7 @@ def test_without_being_told_nobody_takes_what_lies_there(host: Host, staged: ser
     plan = service.plan_present(untold, False, False)
     assert "exchange_program" not in plan.actions
     service.apply_plan(plan)
-    host.runs(seal_of(staged.text), staged.data_dir)
+    host.runs(configuration_hash_of(staged.text), staged.data_dir)
     assert service.plan_present(untold, False, False).restart_due == ()
     service.SystemdUnit(staged.name, staged.unit_directory).restart()
     assert names(staged) == [".etcd.ringfence-new", "etcd"]
@@ -550,7 +561,7 @@ def test_without_being_told_nobody_takes_what_lies_there(host: Host, staged: ser
 def test_what_does_not_take_the_flags_stops_nobody(host: Host, staged: service.WantedUnit) -> None:
     """It was tried before, and is tried again under the guard: the unit may have been written anew since."""
     service.apply_plan(service.plan_written(dataclasses.replace(staged, program_staged=False), False))
-    host.runs(seal_of(staged.text), staged.data_dir)
+    host.runs(configuration_hash_of(staged.text), staged.data_dir)
     waiting = pathlib.Path(staged.unit_directory) / "bin" / ".etcd.ringfence-new"
     waiting.write_bytes(tiny_program("flag provided but not defined: -name\n", 2, descriptor=2))
     unit = service.SystemdUnit(staged.name, staged.unit_directory, program_staged=True)
@@ -559,7 +570,9 @@ def test_what_does_not_take_the_flags_stops_nobody(host: Host, staged: service.W
         unit.restart()
     assert host.calls == [] and names(staged) == [".etcd.ringfence-new", "etcd"]
     # A new text is held against what is going to be started, and not against what it takes the place of.
-    changed = dataclasses.replace(staged, text=seal_unit(staged.text.replace("--name", "--max-wals=3 --name")))
+    changed = dataclasses.replace(
+        staged, text=with_configuration_hash(staged.text.replace("--name", "--max-wals=3 --name"))
+    )
     with pytest.raises(ServiceError, match="flag provided but not defined: -name"):
         service.plan_present(changed, False, False)
 

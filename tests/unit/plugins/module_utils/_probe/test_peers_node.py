@@ -64,7 +64,7 @@ class Node:
         monkeypatch.setattr(
             info,
             "process_facts",
-            lambda pid: {"pid": pid, "argv": self.argv, "environ_seal": "0" * 64, "environment": {}},
+            lambda pid: {"pid": pid, "argv": self.argv, "environ_hash": "0" * 64, "environment": {}},
         )
         monkeypatch.setattr(info, "UNIT_FOLDERS", (str(folder / "units"),))
         self.files(ca=CA.pem, crt=OWN.pem, key=OWN.key_pem)

@@ -193,7 +193,7 @@ def test_no_log_is_no_problem(programs: Programs, monkeypatch: pytest.MonkeyPatc
 
 @pytest.fixture
 def sleeper() -> t.Iterator[subprocess.Popen[bytes]]:
-    environment = {"RINGFENCE_SEAL": "abc", "ETCD_NAME": "x", "SECRET": "never"}
+    environment = {"RINGFENCE_CONFIGURATION_HASH": "abc", "ETCD_NAME": "x", "SECRET": "never"}
     with subprocess.Popen(
         [sys.executable, "-c", "import time; print(flush=True); time.sleep(60)", "a b"],
         env=environment,
@@ -209,7 +209,7 @@ def test_process_facts(sleeper: subprocess.Popen[bytes]) -> None:
     facts = manager.process_facts(sleeper.pid)
     assert facts is not None
     assert facts["argv"][0] == sys.executable and facts["argv"][-1] == "a b"
-    assert (facts["environ_seal"], facts["environment"]) == ("abc", {"ETCD_NAME": "x"})
+    assert (facts["environ_hash"], facts["environment"]) == ("abc", {"ETCD_NAME": "x"})
     assert "never" not in repr(facts)
     sleeper.kill()
     sleeper.wait()

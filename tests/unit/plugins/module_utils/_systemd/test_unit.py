@@ -11,6 +11,8 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors impo
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.config import parse_environment
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
     TOLD_TWICE,
+    configuration_hash_is_valid,
+    configuration_hash_of,
     deployed_from_arguments,
     deployed_from_text,
     environment_files,
@@ -21,9 +23,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit impor
     quote_argument,
     quote_program,
     quote_value,
-    seal_is_valid,
-    seal_of,
-    seal_unit,
+    with_configuration_hash,
 )
 from hypothesis import given
 from hypothesis import strategies as st
@@ -36,7 +36,7 @@ After=network-online.target
 [Service]
 Type=notify
 User=etcd
-Environment=RINGFENCE_SEAL=
+Environment=RINGFENCE_CONFIGURATION_HASH=
 ExecStart=/usr/bin/etcd \
   --name=etcd-1 \
 # a comment between the lines
@@ -368,37 +368,42 @@ def test_variables_that_the_unit_takes_away() -> None:
 
 
 def test_seal() -> None:
-    assert seal_of(UNIT) is None
-    assert not seal_is_valid(UNIT)
-    sealed = seal_unit(UNIT)
-    seal = seal_of(sealed)
-    assert seal is not None and len(seal) == 64
-    assert seal_is_valid(sealed)
-    assert seal_unit(sealed) == sealed
-    assert sealed.replace(seal, "") == UNIT
-    assert seal_of(seal_unit(UNIT + "\n")) != seal
+    assert configuration_hash_of(UNIT) is None
+    assert not configuration_hash_is_valid(UNIT)
+    hashed = with_configuration_hash(UNIT)
+    configuration_hash = configuration_hash_of(hashed)
+    assert configuration_hash is not None and len(configuration_hash) == 64
+    assert configuration_hash_is_valid(hashed)
+    assert with_configuration_hash(hashed) == hashed
+    assert hashed.replace(configuration_hash, "") == UNIT
+    assert configuration_hash_of(with_configuration_hash(UNIT + "\n")) != configuration_hash
 
 
 @given(st.sampled_from(range(len(UNIT))), st.sampled_from("xX \n"))
 def test_a_change_breaks_the_seal(position: int, character: str) -> None:
-    sealed = seal_unit(UNIT)
-    changed = sealed[:position] + character + sealed[position + 1 :]
-    assert changed == sealed or not seal_is_valid(changed)
+    hashed = with_configuration_hash(UNIT)
+    changed = hashed[:position] + character + hashed[position + 1 :]
+    assert changed == hashed or not configuration_hash_is_valid(changed)
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        UNIT.replace("Environment=RINGFENCE_SEAL=\n", ""),
-        UNIT.replace("Environment=RINGFENCE_SEAL=\n", "Environment=RINGFENCE_SEAL=\n" * 2),
-        UNIT.replace("Environment=RINGFENCE_SEAL=\n", "").replace("[Unit]\n", "[Unit]\nEnvironment=RINGFENCE_SEAL=\n"),
-        UNIT.replace("Environment=RINGFENCE_SEAL=", 'Environment=RINGFENCE_SEAL=\nEnvironment="RINGFENCE_SEAL=x"'),
-        UNIT.replace("Environment=RINGFENCE_SEAL=", "Environment=RINGFENCE_SEAL=\\"),
+        UNIT.replace("Environment=RINGFENCE_CONFIGURATION_HASH=\n", ""),
+        UNIT.replace("Environment=RINGFENCE_CONFIGURATION_HASH=\n", "Environment=RINGFENCE_CONFIGURATION_HASH=\n" * 2),
+        UNIT.replace("Environment=RINGFENCE_CONFIGURATION_HASH=\n", "").replace(
+            "[Unit]\n", "[Unit]\nEnvironment=RINGFENCE_CONFIGURATION_HASH=\n"
+        ),
+        UNIT.replace(
+            "Environment=RINGFENCE_CONFIGURATION_HASH=",
+            'Environment=RINGFENCE_CONFIGURATION_HASH=\nEnvironment="RINGFENCE_CONFIGURATION_HASH=x"',
+        ),
+        UNIT.replace("Environment=RINGFENCE_CONFIGURATION_HASH=", "Environment=RINGFENCE_CONFIGURATION_HASH=\\"),
         UNIT.replace("Type=notify\n", "Type=notify \\\n").replace("User=etcd\n", "User=etcd \\\n"),
     ],
 )
 def test_the_seal_has_one_place(text: str) -> None:
-    with pytest.raises(InputError, match="RINGFENCE_SEAL"):
-        seal_unit(text)
-    assert seal_of(text) is None
-    assert not seal_is_valid(text)
+    with pytest.raises(InputError, match="RINGFENCE_CONFIGURATION_HASH"):
+        with_configuration_hash(text)
+    assert configuration_hash_of(text) is None
+    assert not configuration_hash_is_valid(text)

@@ -5,18 +5,17 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-name: sealed_unit
-short_description: Check a rendered etcd unit and put its seal in
+name: hashed_unit
+short_description: Check a rendered etcd unit and put its configuration hash in
 version_added: 0.1.0
 author:
   - ringfence.etcd contributors (@ringfence)
 description:
   - Reads a rendered unit as systemd does and fails unless it starts etcd with exactly the arguments that are wanted. A
-    template
-    that glues a line to the next, or drops a flag, is found here and not when a member can't join any more.
-  - Puts the SHA-256 of the text into its line C(Environment=RINGFENCE_SEAL=). A running etcd carries the seal of the
-    unit that
-    it was started from, so that M(ringfence.etcd.etcd_peer_service) knows whether a restart is due.
+    template that glues a line to the next, or drops a flag, is found here and not when a member can't join any more.
+  - Puts the SHA-256 of the text into its line C(Environment=RINGFENCE_CONFIGURATION_HASH=). A running etcd carries the
+    hash of the unit that it was started from, so that M(ringfence.etcd.etcd_peer_service) knows whether a restart is
+    due.
 options:
   _input:
     description: The rendered unit.
@@ -32,29 +31,32 @@ options:
 EXAMPLES = r"""
 - name: Render the unit
   ansible.builtin.set_fact:
-    unit: "{{ lookup('ansible.builtin.template', 'etcd.service.j2') | ringfence.etcd.sealed_unit(arguments) }}"
+    unit: "{{ lookup('ansible.builtin.template', 'etcd.service.j2') | ringfence.etcd.hashed_unit(arguments) }}"
 """
 
 RETURN = r"""
 _value:
-  description: The unit with its seal.
+  description: The unit with its configuration hash.
   type: str
 """
 
 import typing as t
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import check_rendered, seal_unit
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
+    check_rendered,
+    with_configuration_hash,
+)
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import call, plain
 
 
-def sealed_unit(value: str, arguments: t.Sequence[str]) -> str:
+def hashed_unit(value: str, arguments: t.Sequence[str]) -> str:
     text = plain(value)
     call(check_rendered, text, plain(arguments))
-    return t.cast(str, call(seal_unit, text))
+    return t.cast(str, call(with_configuration_hash, text))
 
 
 class FilterModule:
     """Ansible jinja2 filters."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
-        return {"sealed_unit": sealed_unit}
+        return {"hashed_unit": hashed_unit}
