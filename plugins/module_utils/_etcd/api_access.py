@@ -12,7 +12,6 @@ Note that this module util is PRIVATE to the collection. It can have breaking ch
 
 from __future__ import annotations
 
-import os
 import typing as t
 from dataclasses import dataclass, field
 
@@ -81,9 +80,6 @@ def check_access_settings(settings: t.Mapping[str, t.Any]) -> None:
     paths = [settings["api_cert_file"], settings["api_key_file"]]
     if bool(paths[0]) != bool(paths[1]):
         raise InputError("etcd_peer_tls_api_cert_file and etcd_peer_tls_api_key_file are one pair: give both or none")
-    for name in ("api_cert_file", "api_key_file"):
-        if settings[name] and not os.path.isabs(settings[name]):
-            raise InputError(f"etcd_peer_tls_{name} is {settings[name]!r}: a path on the node is wanted, from / on")
 
 
 __all__ = (

@@ -48,6 +48,8 @@ _NODE_PATHS = (
     "client_ca_file",
     "client_cert_file",
     "client_key_file",
+    "api_cert_file",
+    "api_key_file",
 )
 _ACCOUNTS = ("owner", "owner_group")
 _REPORTS = {"report_html": "", "report_json": "", "report_metrics": ".prom"}
@@ -266,7 +268,7 @@ _RULES: tuple[tuple[tuple[str, ...], t.Callable[[Asked], None]], ...] = (
         ("api_user", "api_password", "api_cert_file", "api_key_file"),
         lambda asked: check_access_settings(asked.settings),
     ),
-    (("extra_flags",), _check_flags),
+    (("extra_flags", "extra_unit_settings"), _check_flags),
     (("extra_unit_settings",), _check_extra_unit_settings),
     *(((name,), _check_report(name, ending)) for name, ending in _REPORTS.items()),
 )

@@ -30,14 +30,24 @@ _BOOLS = (
     "force_restart",
     "verify",
 )
-_NODE_PATHS = ("directory", "data_dir", "unit_directory", "client_ca_file", "client_cert_file", "client_key_file")
-_THREE_FILES = {f"client_{name}_file": f"/etc/{name}" for name in ("ca", "cert", "key")}
+_NODE_PATHS = (
+    "directory",
+    "data_dir",
+    "unit_directory",
+    "client_ca_file",
+    "client_cert_file",
+    "client_key_file",
+    "api_cert_file",
+    "api_key_file",
+)
+_FILES = {f"client_{name}_file": f"/etc/{name}" for name in ("ca", "cert", "key")}
+_FILES |= {f"api_{name}_file": f"/etc/api-{name}" for name in ("cert", "key")}
 
 CASES: list[Case] = [
     *((name, "perhaps", _NOT_BOOL, {}) for name in _BOOLS),
-    *((name, f"pki/{name}", "is not an absolute path", _THREE_FILES) for name in _NODE_PATHS),
-    *((name, f"~/{name}", "is not an absolute path", _THREE_FILES) for name in _NODE_PATHS),
-    *((name, f"/{name}\n", "control character", _THREE_FILES) for name in _NODE_PATHS),
+    *((name, f"pki/{name}", "is not an absolute path", _FILES) for name in _NODE_PATHS),
+    *((name, f"~/{name}", "is not an absolute path", _FILES) for name in _NODE_PATHS),
+    *((name, f"/{name}\n", "control character", _FILES) for name in _NODE_PATHS),
     ("group", "etdc", "the inventory group etdc is empty or does not exist", {"members": []}),
     ("members", [{"name": "x", "colour": "red"}], "colour of", {}),
     ("members", [{"name": "x", "common_name": ["y"]}], "a text is wanted", {}),
@@ -102,11 +112,15 @@ CASES: list[Case] = [
     ("extra_flags", {"name": "x"}, "is set by the role", {}),
     ("extra_flags", {"--debug": True}, "is no flag's name", {}),
     ("extra_flags", {"quota": "a\nb"}, "control character", {}),
-    ("extra_unit_settings", {"Service": {"ExecStart": "/bin/true"}}, "lines ExecStart=", {}),
-    ("extra_unit_settings", {"Service": {"Type": "simple"}}, "needed is Type=notify", {}),
+    ("extra_unit_settings", {"Service": {"ExecStart": "/bin/true"}}, "ExecStart= is refused", {}),
+    ("extra_unit_settings", {"Service": {"Type": "simple"}}, "is of Type=notify", {}),
     ("extra_unit_settings", {"Service": {"MemoryMax": "1G\n[Install]"}}, "can't stand in a unit", {}),
     ("extra_unit_settings", {"Service": {"Environment=A": "b"}}, "is no setting", {}),
     ("extra_unit_settings", {"service": {"MemoryMax": "1G"}}, "[service] is no section", {}),
+    ("extra_unit_settings", {"Service": {"Environment": "ETCD_CONFIG_FILE=/x"}}, "ETCD_CONFIG_FILE is refused", {}),
+    ("api_user", "ringfence", "etcd_peer_tls_api_password is not", {}),
+    ("api_password", "secretsecret", "etcd_peer_tls_api_user is not", {}),
+    ("api_cert_file", "/etc/a.crt", "are one pair", {}),
     ("start_timeout_seconds", 0, "is 0: give 1 to 86400", {}),
     ("restart_wait_seconds", -1, "is -1: give 0 to 86400", {}),
     ("verify_without", ["everything"], "can be chosen", {}),
