@@ -53,9 +53,9 @@ def test_an_example_is_taken_as_it_stands(tmp_path: Path, inventory: str, playbo
         timeout=PLAY_SECONDS,
     )
     tasks = re.split(r"^TASK \[", done.stdout, flags=re.MULTILINE)
-    (preflight,) = [task for task in tasks if "Read the settings and make the list of members]" in task]
+    (preflight,) = [task for task in tasks if "Read the settings and build the member list]" in task]
     assert sorted(re.findall(r"^ok: \[([a-z0-9-]+)\]", preflight, re.MULTILINE)) == hosts, done.stdout + done.stderr
-    assert any("call the other members]" in task for task in tasks)
+    assert any("Gather state and probe peers]" in task for task in tasks)
 
 
 def test_every_example_is_run_and_listed() -> None:

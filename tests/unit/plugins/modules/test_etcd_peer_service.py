@@ -33,7 +33,7 @@ ENDPOINTS = [{"name": "etcd-1", "client_url": "https://10.0.0.1:2379", "peer_url
     [
         ({}, "state is present but all of the following are missing: content, data_dir"),
         ({"state": "written"}, "state is written but all of the following are missing: content, data_dir"),
-        ({**PRESENT, "state": "written"}, "carries no configuration_hash"),
+        ({**PRESENT, "state": "written"}, "carries no configuration hash"),
         ({"state": "healthy"}, "state is healthy but all of the following are missing: endpoints, member_name"),
         ({"state": "restarted", "member_name": "a"}, "missing: endpoints"),
         ({**PRESENT, "cert_file": "/x"}, "key_file"),

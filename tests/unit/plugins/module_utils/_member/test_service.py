@@ -374,7 +374,7 @@ def test_written_asks_etcd_about_its_flags(no_systemd: None, tmp_path: pathlib.P
 
 def test_written_checks_the_text(no_systemd: None, tmp_path: pathlib.Path) -> None:
     wanted = wanted_unit(tmp_path)
-    with pytest.raises(InputError, match="carries no configuration_hash"):
+    with pytest.raises(InputError, match="carries no configuration hash"):
         service.plan_written(wanted_unit(tmp_path, text=wanted.text.replace("etcd-1", "etcd-2")), False)
 
 
@@ -396,7 +396,7 @@ def test_an_ordinary_user_writes_for_itself_only(
     [
         (
             lambda text: text.replace("RINGFENCE_CONFIGURATION_HASH=", "RINGFENCE_CONFIGURATION_HASH=0"),
-            "carries no configuration_hash",
+            "carries no configuration hash",
         ),
         (lambda text: with_configuration_hash(text.replace("[Install]\n", "")), "no section .Install."),
         (lambda text: with_configuration_hash(text.replace("\n\n[Install]", "[Install]")), "no section .Install."),
