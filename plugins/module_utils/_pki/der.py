@@ -134,10 +134,6 @@ class Certificate:
     extensions: tuple[Extension, ...] = field(repr=False)
     der: bytes = field(repr=False)
 
-    @property
-    def is_self_issued(self) -> bool:
-        return self.subject == self.issuer
-
     def extension(self, kind: str) -> Extension | None:
         return next((extension for extension in self.extensions if extension.kind == kind), None)
 

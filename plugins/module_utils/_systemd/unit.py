@@ -279,34 +279,6 @@ def environment_files(text: str, unit: str) -> list[tuple[str, bool]]:
     return found
 
 
-def _double_quoted(text: str, position: int) -> tuple[str, int]:
-    value = ""
-    while position < len(text) and text[position] != '"':
-        if text[position] == "\\" and position + 1 < len(text):
-            position += 1
-            kept = "" if text[position] in '"\\`$\n' else "\\"
-            value += kept + text[position].replace("\n", "")
-        else:
-            value += text[position]
-        position += 1
-    return value, position + 1
-
-
-def _plain_rest(text: str, position: int) -> tuple[str, int]:
-    value, kept = "", 0
-    while position < len(text) and text[position] != "\n":
-        if text[position] == "\\" and position + 1 < len(text):
-            position += 1
-            # A line that goes on.
-            value += text[position].replace("\n", "")
-            kept = len(value)
-        else:
-            value += text[position]
-            kept = len(value) if text[position] not in " \t" else kept
-        position += 1
-    return value[:kept], position
-
-
 def _split_words(value: str) -> t.Iterator[str | None]:
     """systemd's extract_first_word with unquoting and C escapes; None stands for an unquoted lone semicolon."""
     position, end = 0, len(value)

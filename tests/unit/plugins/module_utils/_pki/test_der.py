@@ -71,7 +71,7 @@ EXTENDED_KEY_USAGES = {
 def test_a_leaf_in_full() -> None:
     found = read_certificate(der_of(LEAF.certificate))
     assert found.common_name == found.issuer_common_name == "etcd-1.example.com"
-    assert found.is_self_issued and not found.is_ca and found.path_length is None
+    assert found.subject == found.issuer and not found.is_ca and found.path_length is None
     assert found.dns_names == ("etcd-1.example.com", "localhost")
     assert found.ip_addresses == ("10.0.0.1", "::1")
     assert (found.not_before, found.not_after) == (NOW - DAY, NOW + 100 * DAY)
