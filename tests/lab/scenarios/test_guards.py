@@ -102,7 +102,7 @@ def test_a_new_member_does_not_join_by_itself(controller: Controller) -> None:
         ({"etcd-2": {"etcd_peer_tls_address": "10.0.0.1"}}, ("the same address 10.0.0.1", "etcd-2")),
         ({"etcd-2": {"etcd_peer_tls_name": "etcd-1"}}, ("the same name etcd-1", "etcd-2")),
         ({"etcd-2": {"etcd_peer_tls_common_name": "etcd-3.example.com"}}, ("the same common name etcd-3.example.com",)),
-        ({"etcd-2": {"etcd_peer_tls_common_name": "a,b"}}, ("etcd-2", "a,b has a comma")),
+        ({"etcd-2": {"etcd_peer_tls_common_name": "a,b"}}, ("etcd-2", "'a,b' has a comma")),
         ({"etcd-2": {"etcd_peer_tls_domain": "x" * 60}}, ("etcd-2", "X.509 allows 64")),
         ({"etcd-2": {"etcd_peer_tls_address": "10.0.0.300"}}, ("etcd-2", "'10.0.0.300'")),
     ],

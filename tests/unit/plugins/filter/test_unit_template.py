@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 import re
 import typing as t
@@ -24,6 +25,7 @@ def rendered(**variables: t.Any) -> str:
     environment.filters["flatten"] = lambda values: [
         item for value in values for item in (value if isinstance(value, list) else [value])
     ]
+    environment.filters["dirname"] = os.path.dirname
     environment.tests["match"] = lambda value, pattern: re.match(pattern, value) is not None
     text = TEMPLATE.read_text(encoding="utf-8").partition("\n")[2]
     return environment.from_string(text).render(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import pathlib
-import re
 import shutil
 import subprocess
 
@@ -19,10 +18,8 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._member import serv
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import apply_changes
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
     exec_arguments,
-    parse_unit,
     with_configuration_hash,
 )
-from ansible_collections.ringfence.etcd.tests.unit.plugins.filter.test_unit_template import rendered
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils._etcd.test_wal import FORMED, WAITING, write_log
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.systemd_host import Host, text_of, wanted_unit
 
@@ -81,55 +78,6 @@ def test_systemd_starts_no_member_that_has_lost_its_data(tmp_path: pathlib.Path,
     assert not starts(where) and not restarts(where)
     marker.unlink()
     assert starts(where) and restarts(where)
-
-
-def test_the_template_has_them_and_never_another_text(tmp_path: pathlib.Path) -> None:
-    for flags, wal_dir in (({}, None), ({"wal-dir": "/srv/wal {1}"}, "/srv/wal {1}")):
-        where = formed.Place("/etc/etcd/pki", "etcd-1", "/var/lib/etcd/etcd", wal_dir)
-        text = rendered(extra_flags=flags)
-        formed.check_asserts(text, "etcd.service", where)
-        assert set(formed.wanted_asserts(where)) <= set(parse_unit(text)["Unit"])
-        assert formed.wanted_condition(where) in parse_unit(text)["Service"]
-
-
-@pytest.mark.parametrize(
-    ("section", "key", "value", "said"),
-    [
-        ("Unit", "AssertPathExists", "", "AssertPathExists=,"),
-        ("Unit", "AssertFileNotEmpty", "", "AssertFileNotEmpty=,"),
-        ("Unit", "AssertPathExists", "|/etc/hosts", "AssertPathExists=|/etc/hosts,"),
-        ("Unit", "AssertVirtualization", "|!container", "AssertVirtualization=|!container,"),
-        ("Service", "ExecCondition", "", "ExecCondition=,"),
-    ],
-)
-def test_what_would_open_it_again_is_refused(section: str, key: str, value: str, said: str) -> None:
-    where = formed.Place("/etc/etcd/pki", "etcd-1", "/var/lib/etcd/etcd")
-    text = rendered(extra_unit_settings={section: {key: value}})
-    with pytest.raises(InputError, match=re.escape(said)) as caught:
-        formed.check_asserts(text, "etcd.service", where)
-    assert "\n" not in str(caught.value) and "etcd_peer_tls_extra_unit_settings" in str(caught.value)
-
-
-def test_other_asserts_and_conditions_of_the_users_stay() -> None:
-    where = formed.Place("/etc/etcd/pki", "etcd-1", "/var/lib/etcd/etcd")
-    more = {"AssertPathIsMountPoint": "/var/lib/etcd", "ConditionPathExists": "|/etc/hosts"}
-    service = {"ExecCondition": "/usr/bin/test -e /srv"}
-    text = rendered(extra_unit_settings={"Unit": more, "Service": service})
-    formed.check_asserts(text, "etcd.service", where)
-
-
-@pytest.mark.parametrize(
-    "where",
-    [
-        formed.Place("/etc/other", "etcd-1", "/var/lib/etcd/etcd"),
-        formed.Place("/etc/etcd/pki", "etcd-2", "/var/lib/etcd/etcd"),
-        formed.Place("/etc/etcd/pki", "etcd-1", "/var/lib/etcd/other"),
-        formed.Place("/etc/etcd/pki", "etcd-1", "/var/lib/etcd/etcd", "/srv/wal"),
-    ],
-)
-def test_asserts_of_another_member_are_none(where: formed.Place) -> None:
-    with pytest.raises(InputError, match="an empty member would be started"):
-        formed.check_asserts(rendered(), "etcd.service", where)
 
 
 # The marker -----------------------------------------------------------------------------------------------------------
