@@ -107,6 +107,9 @@ def _matched(inventory: InventoryManager, parts: list[str]) -> list[str]:
     try:
         return [host.name for host in inventory.get_hosts(pattern=parts)]
     except AnsibleError as exc:
+        if "Could not match supplied host pattern" in str(exc):
+            # What host_pattern_mismatch=error makes of a pattern without hosts.
+            return []
         raise AnsibleFilterError(f"the pattern {','.join(parts)!r} can't be read: {exc}") from exc
 
 
