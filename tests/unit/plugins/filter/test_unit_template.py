@@ -100,3 +100,9 @@ def test_what_only_looks_like_home_is_none(path: str) -> None:
 def test_the_users_settings_come_last() -> None:
     text = rendered(extra_unit_settings={"Service": {"ProtectHome": "read-only"}})
     assert settings_of(text)["ProtectHome"] == "read-only"
+
+
+def test_etcd_may_write_beside_its_log() -> None:
+    """It makes a new log there, and renames it."""
+    places = [value for key, value in parse_unit(rendered(extra_flags={"wal-dir": "/srv/log/wal"}))["Service"]]
+    assert "/srv/log" in places and "/srv/log/wal" not in places
