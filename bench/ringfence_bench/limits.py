@@ -47,7 +47,7 @@ class Verdict(t.NamedTuple):
         return self.limit.least <= self.found <= self.limit.most
 
 
-def judge(found: t.Mapping[str, float], remarks: t.Mapping[str, str]) -> list[Verdict]:
+def evaluate(found: t.Mapping[str, float], remarks: t.Mapping[str, str]) -> list[Verdict]:
     """A verdict for each limit of which there is a figure, in the table's order."""
     unknown = set(found) - {limit.key for limit in LIMITS}
     if unknown:

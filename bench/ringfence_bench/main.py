@@ -27,7 +27,7 @@ from runner.places import Places, Venv, stage
 
 from ringfence_bench import counter, issuing, proofs, report, runs, sizes
 from ringfence_bench.ground import FORKS, BenchError, Ground
-from ringfence_bench.limits import judge
+from ringfence_bench.limits import evaluate
 from ringfence_bench.part import Outcome, Setting
 
 PARTS: dict[str, t.Callable[[Setting], Outcome]] = {
@@ -150,7 +150,7 @@ def _measure(options: argparse.Namespace) -> int:
 def _conclude(heading: list[str], outcomes: t.Mapping[str, Outcome], places: Places) -> int:
     found = {key: value for outcome in outcomes.values() for key, value in outcome.found.items()}
     remarks = {key: value for outcome in outcomes.values() for key, value in outcome.remarks.items()}
-    verdicts = judge(found, remarks)
+    verdicts = evaluate(found, remarks)
     tables = [table for outcome in outcomes.values() for table in outcome.tables]
     text = report.as_text(heading, tables, verdicts)
     everything = report.as_json(heading, {name: outcome.raw for name, outcome in outcomes.items()}, verdicts)

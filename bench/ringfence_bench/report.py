@@ -76,7 +76,7 @@ def as_text(facts: t.Sequence[str], tables: t.Sequence[Table], verdicts: t.Seque
 
 def as_json(facts: t.Sequence[str], raw: t.Mapping[str, t.Any], verdicts: t.Sequence[Verdict]) -> str:
     """Every single measurement, for whoever wants to reckon anew."""
-    judged = [
+    evaluated = [
         {
             "key": verdict.limit.key,
             "text": verdict.limit.text,
@@ -88,4 +88,4 @@ def as_json(facts: t.Sequence[str], raw: t.Mapping[str, t.Any], verdicts: t.Sequ
         }
         for verdict in verdicts
     ]
-    return json.dumps({"facts": list(facts), "limits": judged, "runs": raw}, indent=1, sort_keys=True) + "\n"
+    return json.dumps({"facts": list(facts), "limits": evaluated, "runs": raw}, indent=1, sort_keys=True) + "\n"

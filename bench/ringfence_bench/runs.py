@@ -89,7 +89,7 @@ def run(setting: Setting) -> Outcome:
     names = (MINE, PROVED, COMMUNITY, PING)
     unchanged = setting.take_turns({name: again(name) for name in names})
 
-    _judge_outcome(ground, outcome)
+    _evaluate_outcome(ground, outcome)
     base = wall(unchanged[PING])
     table = Table(
         "A run without changes, 3 hosts",
@@ -148,7 +148,7 @@ def run(setting: Setting) -> Outcome:
     return outcome
 
 
-def _judge_outcome(ground: Ground, outcome: Outcome) -> None:
+def _evaluate_outcome(ground: Ground, outcome: Outcome) -> None:
     """Only who reaches the same may be compared: the two running etcds have the same arguments."""
     role, community = _arguments(ground, "etcd.service"), _arguments(ground, "etcd-community.service")
     different = [argument for host in role for argument in differing(role[host], community[host])]

@@ -58,14 +58,14 @@ def test_a_step_that_takes_next_to_nothing_is_not_judged() -> None:
 # --------------------------------------------------------------------------- limits and report
 def test_a_figure_on_its_bound_passes_and_one_beyond_fails() -> None:
     found = {"unchanged_to_community": 0.25, "unchanged_to_ping": 2.51, "cpu_a_host_90": 0.84}
-    verdicts = {verdict.limit.key: verdict.passed for verdict in limits.judge(found, {})}
+    verdicts = {verdict.limit.key: verdict.passed for verdict in limits.evaluate(found, {})}
     assert verdicts == {"unchanged_to_community": True, "unchanged_to_ping": False, "cpu_a_host_90": False}
 
 
 def test_only_what_was_measured_is_judged_and_a_mistyped_key_is_an_error() -> None:
-    assert limits.judge({}, {}) == []
+    assert limits.evaluate({}, {}) == []
     with pytest.raises(KeyError):
-        limits.judge({"unchanged_to_pong": 1}, {})
+        limits.evaluate({"unchanged_to_pong": 1}, {})
 
 
 def test_every_limit_of_the_issue_is_in_the_table() -> None:
@@ -75,7 +75,7 @@ def test_every_limit_of_the_issue_is_in_the_table() -> None:
 
 
 def test_the_report_ends_with_the_runners_kind_of_line() -> None:
-    verdicts = limits.judge({"round_trips": 4, "unchanged_to_ping": 4.083}, {"unchanged_to_ping": "why"})
+    verdicts = limits.evaluate({"round_trips": 4, "unchanged_to_ping": 4.083}, {"unchanged_to_ping": "why"})
     table = report.Table("Runs", ("who", "seconds"), [("mine", "1.00"), ("theirs", "12.00")], ["a note"])
     text = report.as_text(["fact"], [table], verdicts)
     assert text.startswith("fact\n\nRuns\n  who     seconds\n  mine       1.00\n  theirs    12.00\na note\n")
@@ -85,14 +85,14 @@ def test_the_report_ends_with_the_runners_kind_of_line() -> None:
 
 
 def test_the_json_has_no_infinite_numbers() -> None:
-    verdicts = limits.judge({"round_trips": 4}, {})
+    verdicts = limits.evaluate({"round_trips": 4}, {})
     found = json.loads(report.as_json([], {"runs": {"a": [1]}}, verdicts))
     assert found["limits"][0]["least"] is None
     assert found["runs"] == {"runs": {"a": [1]}}
 
 
 def test_bounds_on_both_sides_are_shown() -> None:
-    assert [report.bounds(v) for v in limits.judge({"round_trips": 4, "cpu_a_host_90": 1}, {})] == [
+    assert [report.bounds(v) for v in limits.evaluate({"round_trips": 4, "cpu_a_host_90": 1}, {})] == [
         "<= 5",
         "0.85 to 1.15",
     ]

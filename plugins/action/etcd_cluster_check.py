@@ -15,7 +15,11 @@ import os
 import typing as t
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import Member
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.pending_changes import Found, Wanted, cluster_due
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.pending_changes import (
+    Found,
+    Wanted,
+    cluster_pending_changes,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight import (
     Cluster,
     Question,
@@ -35,18 +39,18 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._actions import OneLineAction
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._answers import AnswerError
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import flag_settings_from, member_from
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._looks import (
-    checked_look,
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._states import (
+    checked_state,
     folders_of_others,
     refused_settings,
-    registered_looks,
+    registered_states,
     unusable,
 )
 
 _ARGUMENTS: dict[str, t.Any] = {
     "members": {"type": "list", "elements": "dict", "required": True},
-    "looks": {"type": "dict"},
-    "looks_variable": {"type": "str"},
+    "states": {"type": "dict"},
+    "states_variable": {"type": "str"},
     "programs": {"type": "dict"},
     "programs_variable": {"type": "str"},
     "cluster_name": {"type": "str", "required": True},
@@ -79,23 +83,25 @@ class ActionModule(OneLineAction):
     _requires_connection = False
 
     def _answer(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        one = [("looks", "looks_variable")]
+        one = [("states", "states_variable")]
         exclusive = [*one, ("programs", "programs_variable"), ("own_settings", "settings_variable")]
         given = self._given(_ARGUMENTS, mutually_exclusive=exclusive, required_one_of=one)
         members = [member_from(member) for member in given["members"]]
-        if given["looks_variable"] is not None:
-            given["folders_of_others"] = folders_of_others(task_vars, given["members"], given["looks_variable"])
-            given["looks"] = registered_looks(task_vars, given["members"], given["looks_variable"])
+        if given["states_variable"] is not None:
+            given["folders_of_others"] = folders_of_others(task_vars, given["members"], given["states_variable"])
+            given["states"] = registered_states(task_vars, given["members"], given["states_variable"])
         if given["programs_variable"] is not None:
-            given["programs"] = registered_looks(task_vars, given["members"], given["programs_variable"])
+            given["programs"] = registered_states(task_vars, given["members"], given["programs_variable"])
         if given["settings_variable"] is not None:
-            registered = registered_looks(task_vars, given["members"], given["settings_variable"])
+            registered = registered_states(task_vars, given["members"], given["settings_variable"])
             given["own_settings"] = {name: (made or {}).get("flag_settings") for name, made in registered.items()}
-        found = _judged(given, members, _lost_because(given, task_vars), datetime.datetime.now(datetime.timezone.utc))
+        found = _evaluated(
+            given, members, _lost_because(given, task_vars), datetime.datetime.now(datetime.timezone.utc)
+        )
         if given["settings_variable"] is not None:
             refused = refused_settings(task_vars, given["members"], given["settings_variable"])
-            found["refusals"][:0] = [{"code": "input", "text": text} for text in refused]
-            found["settled"] = not found["refusals"] and found["settled"]
+            found["failures"][:0] = [{"code": "input", "text": text} for text in refused]
+            found["in_sync"] = not found["failures"] and found["in_sync"]
         # Not under "warnings", which Ansible would show a second time.
         notes = found.pop("warnings")
         for note in notes:
@@ -106,7 +112,7 @@ class ActionModule(OneLineAction):
 def _lost_because(given: dict[str, t.Any], task_vars: dict[str, t.Any]) -> str:
     """Why a CA that is to be made in this run would be lost; empty where none is, or it would not."""
     ca = given["ca"] or {}
-    is_due = not ca.get("certificate") and any(reason.get("code") == MISSING for reason in ca.get("due", ()))
+    is_due = not ca.get("certificate") and any(reason.get("code") == MISSING for reason in ca.get("pending", ()))
     if not is_due or given["ca_certificate"] or given["ca_host"] is None or given["ca_on_ephemeral_controller"]:
         return ""
     known = task_vars["hostvars"]
@@ -117,16 +123,16 @@ def _lost_because(given: dict[str, t.Any], task_vars: dict[str, t.Any]) -> str:
     return why_lost_with_controller(set(task_vars), os.environ) or ""
 
 
-def _judged(
+def _evaluated(
     given: dict[str, t.Any], members: list[Member], lost_because: str, now: datetime.datetime
 ) -> dict[str, t.Any]:
-    looks = _checked_looks(given["looks"], members)
+    states = _checked_states(given["states"], members)
     try:
-        return _verdict(given, members, lost_because, looks, now)
+        return _verdict(given, members, lost_because, states, now)
     except RingfenceError:
         raise
     except Exception:
-        nonsense = unusable(looks, lambda some: _verdict(given, members, lost_because, some, now))
+        nonsense = unusable(states, lambda some: _verdict(given, members, lost_because, some, now))
         if not nonsense:
             raise
         raise InputError("; ".join(f"member {name}: {why}" for name, why in nonsense.items())) from None
@@ -136,7 +142,7 @@ def _verdict(
     given: dict[str, t.Any],
     members: list[Member],
     lost_because: str,
-    looks: t.Mapping[str, t.Any],
+    states: t.Mapping[str, t.Any],
     now: datetime.datetime,
 ) -> dict[str, t.Any]:
     authority = given["ca"] or {}
@@ -144,7 +150,7 @@ def _verdict(
     question = Question(
         cluster_name=given["cluster_name"],
         identity=given["identity"],
-        batch=list(looks),
+        batch=list(states),
         play=given["play"],
         removed=[name.strip() for name in given["removed"]],
         members_are_said=given["members_are_said"],
@@ -163,8 +169,8 @@ def _verdict(
         time=now,
     )
     programs = given["programs"] or {}
-    infos = {name: with_program(look["info"], _result(programs.get(name))) for name, look in looks.items()}
-    cluster = Cluster(members, infos, question, looks)
+    infos = {name: with_program(state["info"], _result(programs.get(name))) for name, state in states.items()}
+    cluster = Cluster(members, infos, question, states)
     wanted = Wanted(
         key_type=given["key_type"],
         validity_days=given["validity_days"],
@@ -175,16 +181,16 @@ def _verdict(
     )
     found = Found(
         authority=at_hand,
-        authority_due=authority.get("due", ()),
-        hosts_due={name: look.get("due") for name, look in looks.items()},
+        authority_pending=authority.get("pending", ()),
+        hosts_pending={name: state.get("pending") for name, state in states.items()},
     )
-    refusals = check_cluster(cluster)
-    due = cluster_due(cluster, wanted, found, now)
+    failures = check_cluster(cluster)
+    pending = cluster_pending_changes(cluster, wanted, found, now)
     return {
-        "settled": not refusals and not due,
-        "refusals": [{"code": refusal.code, "text": refusal.text} for refusal in refusals],
+        "in_sync": not failures and not pending,
+        "failures": [{"code": failure.code, "text": failure.text} for failure in failures],
         "warnings": cluster_warnings(cluster),
-        "due": due,
+        "pending": pending,
         "trusted_fingerprints": common_fingerprints(cluster),
         "no_new_ca_because": why_no_new_authority(cluster),
         "requests": certificate_requests(cluster, given["new_keys"]),
@@ -193,25 +199,27 @@ def _verdict(
 
 def _problem_of(authority: t.Mapping[str, t.Any]) -> str:
     """What is wrong with a CA, other than that there is none yet."""
-    return "; ".join(reason["text"] for reason in authority.get("due", ()) if reason.get("code") != MISSING)
+    return "; ".join(reason["text"] for reason in authority.get("pending", ()) if reason.get("code") != MISSING)
 
 
 def _result(program: t.Any) -> dict[str, t.Any] | None:
     return program if isinstance(program, dict) else None
 
 
-def _checked_looks(looks: t.Mapping[str, t.Any], members: t.Sequence[Member]) -> dict[str, t.Any]:
-    """The looks, each checked: a host that could not be looked at must not pass for one on which nothing is due."""
+def _checked_states(states: t.Mapping[str, t.Any], members: t.Sequence[Member]) -> dict[str, t.Any]:
+    """The states, each checked: a host whose state is not known must not pass for one without pending changes."""
     known = [member.name for member in members]
     checked = {}
-    for name, look in looks.items():
+    for name, state in states.items():
         if name not in known:
-            raise InputError(f"looks: {name} is no member ({', '.join(known) or 'there is none'}): give members' names")
+            raise InputError(
+                f"states: {name} is no member ({', '.join(known) or 'there is none'}): give members' names"
+            )
         try:
-            checked[name] = checked_look(look)
+            checked[name] = checked_state(state)
         except AnswerError as exc:
             raise InputError(
-                f"looks: what there is of {name} is no result of ringfence.etcd.etcd_peer_probe ({exc}): look at each "
+                f"states: what there is of {name} is no result of ringfence.etcd.etcd_peer_probe ({exc}): look at each "
                 "host of the run before (strategy linear), and leave out with --limit those that can't be looked at"
             ) from exc
     return checked

@@ -16,17 +16,17 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors impo
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._actions import OneLineAction
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._answers import AnswerError
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import member_from
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._looks import checked_look, registered_looks, unusable
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.evaluate import Question, Thresholds, judge
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.evaluate import Question, Thresholds, evaluate
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.metrics import proof_metrics
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.page import proof_page
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.pairs import WITHOUT, why_no_stranger
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.table import proof_table
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._states import checked_state, registered_states, unusable
 
 _ARGUMENTS: dict[str, t.Any] = {
     "members": {"type": "list", "elements": "dict", "required": True},
-    "results": {"type": "dict"},
-    "results_variable": {"type": "str"},
+    "states": {"type": "dict"},
+    "states_variable": {"type": "str"},
     "cluster_name": {"type": "str", "required": True},
     "identity": {"type": "str", "choices": ["list", "shared"], "default": "list"},
     "stranger": {"type": "dict"},
@@ -48,11 +48,11 @@ class ActionModule(OneLineAction):
     _requires_connection = False
 
     def _answer(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        one = [("results", "results_variable")]
+        one = [("states", "states_variable")]
         given = self._given(_ARGUMENTS, mutually_exclusive=one, required_one_of=one)
-        if given["results_variable"] is not None:
-            given["results"] = registered_looks(task_vars, given["members"], given["results_variable"])
-        proof, lines, reports = _judged(given)
+        if given["states_variable"] is not None:
+            given["states"] = registered_states(task_vars, given["members"], given["states_variable"])
+        proof, lines, reports = _evaluated(given)
         if given["show"]:
             for line in lines:
                 self._display.display(line)
@@ -76,7 +76,7 @@ def _drawn(given: t.Mapping[str, t.Any], proof: dict[str, t.Any]) -> _Drawn:
     return _Drawn(proof, proof_table(proof), reports)
 
 
-def _judged(given: dict[str, t.Any]) -> _Drawn:
+def _evaluated(given: dict[str, t.Any]) -> _Drawn:
     """The proof of all members whose answers can be used; of the others it is said why theirs can't."""
     members = [member_from(member) for member in given["members"]]
     if not members:
@@ -84,9 +84,9 @@ def _judged(given: dict[str, t.Any]) -> _Drawn:
     if not given["cluster_name"]:
         raise InputError("cluster_name is empty: give the cluster's name")
     results, absent = {}, {}
-    for name, found in given["results"].items():
+    for name, found in given["states"].items():
         try:
-            results[name] = checked_look(found)
+            results[name] = checked_state(found)
         except AnswerError as exc:
             absent[name] = str(exc)
     now = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0, tzinfo=None).isoformat() + "Z"
@@ -98,20 +98,20 @@ def _judged(given: dict[str, t.Any]) -> _Drawn:
         thresholds=Thresholds(given["warn_days"], given["fail_days"], given["authority_warn_days"]),
         no_stranger=None if given["stranger"] is None else why_no_stranger(given["stranger"]),
         without=given["without"],
-        away={member.name for member in members if _is_away(given["results"], member.name)},
+        away={member.name for member in members if _is_away(given["states"], member.name)},
     )
 
-    def judged(some: t.Mapping[str, t.Any]) -> _Drawn:
-        return _drawn(given, judge(members, some, absent, question))
+    def evaluated(some: t.Mapping[str, t.Any]) -> _Drawn:
+        return _drawn(given, evaluate(members, some, absent, question))
 
     try:
-        return judged(results)
+        return evaluated(results)
     except Exception:
-        nonsense = unusable(results, judged)
+        nonsense = unusable(results, evaluated)
         if not nonsense:
             raise
     absent.update(nonsense)
-    return judged({name: result for name, result in results.items() if name not in nonsense})
+    return evaluated({name: result for name, result in results.items() if name not in nonsense})
 
 
 def _is_away(results: t.Mapping[str, t.Any], name: str) -> bool:

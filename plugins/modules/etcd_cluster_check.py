@@ -18,7 +18,7 @@ description:
   - Of a cluster that lives, it refuses what would cut a member off, with the member list that the running ones tell. So
     it is with another peer URL, client port, common name, data folder or minor version of etcd, with a member that has
     lost its data, or that is to leave and was not removed yet.
-  - Runs on the controller and asks no host for anything. It does not fail for what it finds; look at RV(refusals).
+  - Runs on the controller and asks no host for anything. It does not fail for what it finds; look at RV(failures).
 author:
   - ringfence.etcd contributors (@ringfence)
 extends_documentation_fragment:
@@ -30,14 +30,14 @@ options:
     type: list
     elements: dict
     required: true
-  looks:
+  states:
     description: By a member's name, the result of M(ringfence.etcd.etcd_peer_probe) on its host, for the hosts in this
       run.
     type: dict
-  looks_variable:
+  states_variable:
     description:
-      - In place of O(looks), the name of the variable under which each host has registered that result. It is read from
-        the hosts of this batch of the play, which is much faster. Each of them must have registered one.
+      - In place of O(states), the name of the variable under which each host has registered that result. It is read
+        from the hosts of this batch of the play, which is much faster. Each of them must have registered one.
     type: str
   programs:
     description:
@@ -57,7 +57,7 @@ options:
     choices: [list, shared]
     default: list
   play:
-    description: Names of the members in the whole play; more than in O(looks) where C(serial) makes batches.
+    description: Names of the members in the whole play; more than in O(states) where C(serial) makes batches.
     type: list
     elements: str
     default: []
@@ -152,23 +152,23 @@ EXAMPLES = r"""
 - name: Look at the cluster as a whole
   ringfence.etcd.etcd_cluster_check:
     members: "{{ groups['etcd'] | ringfence.etcd.etcd_members(cluster_name='etcd') }}"
-    looks: {etcd-1: "{{ met }}"}
+    states: {etcd-1: "{{ state }}"}
     cluster_name: etcd
     settings: {cluster_name: etcd, data_dir: /var/lib/etcd/etcd, credentials_directory: /etc/etcd/pki}
   register: check
 
 - name: Refuse what could lose a member, a CA or a quorum
   ansible.builtin.fail:
-    msg: "{{ check.refusals | map(attribute='text') | join('; ') }}"
-  when: check.refusals | length > 0
+    msg: "{{ check.failures | map(attribute='text') | join('; ') }}"
+  when: check.failures | length > 0
 """
 
 RETURN = r"""
-settled:
+in_sync:
   description: Whether the run may end here, with nothing refused and nothing due.
   returned: success
   type: bool
-refusals:
+failures:
   description: Why the run must not go on, each with a C(code) and a C(text); empty if it may.
   returned: success
   type: list
@@ -178,7 +178,7 @@ notes:
   returned: success
   type: list
   elements: str
-due:
+pending:
   description:
     - All that there is to do, each with C(member) (none for the cluster), C(part), C(code) and C(text). Empty where
       CA, hosts and processes are as they should be.
@@ -195,7 +195,7 @@ no_new_ca_because:
   returned: success
   type: str
 requests:
-  description: The members as M(ringfence.etcd.etcd_peer_certificates) takes them, those in O(looks) alone.
+  description: The members as M(ringfence.etcd.etcd_peer_certificates) takes them, those in O(states) alone.
   returned: success
   type: list
   elements: dict

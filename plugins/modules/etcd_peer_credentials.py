@@ -142,12 +142,12 @@ reasons:
       type: list
       elements: str
       returned: when the private key changes
-kept:
+backups:
   description: Where a replaced private key is kept, by its path.
   returned: success
   type: dict
   sample: {/etc/etcd/pki/etcd-1.key: /etc/etcd/pki/etcd-1.key.replaced}
-kept_not_after:
+backup_not_after:
   description:
     - Until when the certificate of the replaced private key is valid.
     - V(null) where no key is replaced, or where its certificate is not beside it.
@@ -194,7 +194,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors impo
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.credentials import (
     Request,
     apply_credentials,
-    kept_line,
+    backup_note,
     plan_credentials,
 )
 
@@ -245,18 +245,18 @@ def main() -> t.NoReturn:
                 check_mode=module.check_mode,
             )
         )
-        kept = plan.kept if module.check_mode else apply_credentials(plan)
+        backups = plan.backups if module.check_mode else apply_credentials(plan)
     except RingfenceError as exc:
         fail_with(module, exc)
     result: dict[str, t.Any] = {
         "changed": plan.changed,
         "reasons": plan.reasons,
-        "kept": kept,
-        "kept_not_after": plan.kept_not_after,
+        "backups": backups,
+        "backup_not_after": plan.backup_not_after,
         "paths": plan.paths,
         "notes": list(plan.notes),
     }
-    line = kept_line(plan)
+    line = backup_note(plan)
     if line is not None:
         module.warn(line)
     if module._diff:

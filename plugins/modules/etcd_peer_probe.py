@@ -106,14 +106,14 @@ options:
     type: path
   unit_content:
     description:
-      - The text that the unit ought to have, with its configuration hash. With it, RV(due) is told.
+      - The text that the unit ought to have, with its configuration hash. With it, RV(pending) is told.
     type: str
   group:
-    description: Group that etcd runs as, for RV(due).
+    description: Group that etcd runs as, for RV(pending).
     type: str
     default: etcd
   manage_service:
-    description: Whether systemd ought to have the unit enabled and started, for RV(due).
+    description: Whether systemd ought to have the unit enabled and started, for RV(pending).
     type: bool
     default: true
 seealso:
@@ -130,12 +130,12 @@ EXAMPLES = r"""
       - {name: etcd-1, peer_url: 'https://10.0.0.1:2380'}
       - {name: etcd-2, peer_url: 'https://10.0.0.2:2380'}
       - {name: etcd-3, peer_url: 'https://10.0.0.3:2380'}
-  register: met
+  register: state
 
 - name: Name the members that do not let this one in
   ansible.builtin.debug:
     msg: "{{ item.to }}: {{ item.text }}"
-  loop: "{{ met.probes | selectattr('case', 'eq', 'member') | rejectattr('outcome', 'eq', 'accepted') }}"
+  loop: "{{ state.probes | selectattr('case', 'eq', 'member') | rejectattr('outcome', 'eq', 'accepted') }}"
 """
 
 RETURN = r"""
@@ -452,7 +452,7 @@ live_alarms:
       type: str
       sample: NOSPACE
   sample: []
-due:
+pending:
   description:
     - What M(ringfence.etcd.etcd_peer_credentials) and M(ringfence.etcd.etcd_peer_service) would change on this host, or
       would fail with, with the certificates that are there and the unit of O(unit_content). A restart that is due

@@ -41,14 +41,14 @@ options:
     type: list
     elements: dict
     required: true
-  results:
+  states:
     description:
       - By a member's name, the result of M(ringfence.etcd.etcd_peer_probe) on its host.
       - A member whose result is missing, is that of a failed task or can't be used, counts as not proved.
     type: dict
-  results_variable:
+  states_variable:
     description:
-      - In place of O(results), the name of the variable under which each host has registered that result. It is read
+      - In place of O(states), the name of the variable under which each host has registered that result. It is read
         from the hosts of this play, which is much faster.
     type: str
   cluster_name:
@@ -114,10 +114,10 @@ EXAMPLES = r"""
   ringfence.etcd.etcd_peer_proof:
     cluster_name: etcd
     members: "{{ members }}"
-    results:
-      etcd-1: "{{ hostvars['etcd-1'].met }}"
-      etcd-2: "{{ hostvars['etcd-2'].met }}"
-      etcd-3: "{{ hostvars['etcd-3'].met }}"
+    states:
+      etcd-1: "{{ hostvars['etcd-1'].state }}"
+      etcd-2: "{{ hostvars['etcd-2'].state }}"
+      etcd-3: "{{ hostvars['etcd-3'].state }}"
     html_path: reports/etcd.html
   register: found
   run_once: true
@@ -239,7 +239,7 @@ proof:
             V(flags), V(etcd_version), V(files_readable), V(trust_bundle), V(certificate), V(common_name),
             V(subject_alternative_names), V(extended_key_usage), V(private_key), V(revocation_list),
             V(served_certificate), V(certificate_days), V(authority_days), V(live_members), V(peer_urls), V(alarms),
-            V(data_folder), V(looked_at).
+            V(data_folder), V(state_gathered).
           type: str
           sample: allowed_common_names
         member:

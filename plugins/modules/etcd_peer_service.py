@@ -14,7 +14,7 @@ description:
   - Whether a restart is due is read from the running process. The unit carries a configuration hash, which is a line
     C(Environment=RINGFENCE_CONFIGURATION_HASH=) with the SHA-256 of the text, and a process with another hash was
     started from an older unit. A run that was interrupted is so finished by the next one.
-  - O(state=present) never restarts a member that runs. What a restart is due for is returned as RV(restart_due). A
+  - O(state=present) never restarts a member that runs. What a restart is due for is returned as RV(restart_pending). A
     member that has not joined a quorum since its start, and was started from an older unit, is started anew.
   - O(state=written) is for hosts whose systemd is not to be asked, such as an image that is being built, or a member
     that another supervisor starts from what the unit says. It needs neither systemd nor root.
@@ -226,7 +226,7 @@ actions:
   type: list
   elements: str
   sample: [write_unit, daemon_reload]
-kept_unit:
+unit_backup:
   description:
     - Where the text of a unit without this collection's configuration hash was kept that O(state=present) or
       O(state=written) replaced, or would be in check mode. It is null where there was none, or one of the same text is
@@ -244,7 +244,7 @@ running:
     - Whether a process of this member runs at the end. A member that was just started counts.
   returned: success, not with O(state=written)
   type: bool
-restart_due:
+restart_pending:
   description:
     - Why the running process needs a restart. After O(state=restarted) what it was restarted for.
   returned: success, not with O(state=written)
@@ -292,7 +292,7 @@ problem:
   type: str
 details:
   description:
-    - What the failure is about. With V(problem=refused) it has V(reasons), a list like RV(restart_due).
+    - What the failure is about. With V(problem=refused) it has V(reasons), a list like RV(restart_pending).
     - Where a member did not come back, V(cause) is etcd's own last error, if its log has one.
   returned: failure
   type: dict
@@ -412,7 +412,7 @@ def ensure_written(params: t.Mapping[str, t.Any], check_mode: bool) -> tuple[dic
     result = {
         "changed": plan.changed,
         "actions": list(plan.actions),
-        "kept_unit": plan.kept_unit,
+        "unit_backup": plan.unit_backup,
         "started": False,
         "diff": list(plan.diff),
     }
@@ -426,10 +426,10 @@ def ensure_present(params: t.Mapping[str, t.Any], check_mode: bool) -> tuple[dic
     result = {
         "changed": plan.changed,
         "actions": list(plan.actions),
-        "kept_unit": plan.kept_unit,
+        "unit_backup": plan.unit_backup,
         "started": plan.starts,
         "running": plan.running,
-        "restart_due": list(plan.restart_due),
+        "restart_pending": list(plan.restart_pending),
         "diff": list(plan.diff),
     }
     return result, plan.warnings
@@ -443,15 +443,15 @@ def ensure_restarted(
     unit = service.SystemdUnit(params["unit"], params["unit_directory"], params["program_staged"])
     first_pid = unit.pid()
 
-    def still_due() -> list[Reason]:
+    def still_pending() -> list[Reason]:
         # What the caller says of the trust bundle holds for the process that ran then.
         stale = params["trust_bundle_changed"] and unit.pid() == first_pid
-        return service.restart_due_now(
+        return service.restart_pending_now(
             params["unit"], params["unit_directory"], stale, program_staged=params["program_staged"]
         )
 
     if check_mode:
-        due = service.restart_due_now(
+        pending = service.restart_pending_now(
             params["unit"],
             params["unit_directory"],
             params["trust_bundle_changed"],
@@ -460,28 +460,28 @@ def ensure_restarted(
             check_mode=True,
         )
     else:
-        due = restart.restart_guarded(
+        pending = restart.restart_guarded(
             unit,
             cluster,
             client_for(params, access),
-            still_due,
+            still_pending,
             wait_seconds=params["wait_seconds"],
             timeout_seconds=params["timeout_seconds"],
             force=params["force"],
             more_space=lambda: service.brings_more_space(params["unit"], params["unit_directory"]),
         )
     return {
-        "changed": bool(due),
-        "actions": _restart_actions(due),
+        "changed": bool(pending),
+        "actions": _restart_actions(pending),
         "started": False,
         "running": unit.pid() is not None,
-        "restart_due": due,
+        "restart_pending": pending,
     }
 
 
-def _restart_actions(due: t.Sequence[Reason]) -> list[str]:
-    exchanges = any(reason["code"] == "program_staged" for reason in due)
-    return [*(["exchange_program"] if exchanges else []), *(["restart"] if due else [])]
+def _restart_actions(pending: t.Sequence[Reason]) -> list[str]:
+    exchanges = any(reason["code"] == "program_staged" for reason in pending)
+    return [*(["exchange_program"] if exchanges else []), *(["restart"] if pending else [])]
 
 
 def wait_healthy(params: t.Mapping[str, t.Any], check_mode: bool, access: ApiAccess = NO_ACCESS) -> dict[str, t.Any]:
@@ -499,8 +499,8 @@ def wait_healthy(params: t.Mapping[str, t.Any], check_mode: bool, access: ApiAcc
             params["unit"], params["unit_directory"], params["directory"], params["content"], check_mode
         )
     )
-    due = service.restart_due_now(params["unit"], params["unit_directory"], params["trust_bundle_changed"])
-    return {**result, "running": unit.pid() is not None, "restart_due": due}
+    pending = service.restart_pending_now(params["unit"], params["unit_directory"], params["trust_bundle_changed"])
+    return {**result, "running": unit.pid() is not None, "restart_pending": pending}
 
 
 def client_for(params: t.Mapping[str, t.Any], access: ApiAccess) -> Client:

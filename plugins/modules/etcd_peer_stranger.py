@@ -152,7 +152,7 @@ ca:
       description: Its certificate as PEM, and behind it those of its parents; V(null) where there is none that can be
         used.
       type: str
-    due:
+    pending:
       description:
         - What M(ringfence.etcd.etcd_ca) would change of it, or the C(problem) that it would fail with. Empty where all
           is as it should be.

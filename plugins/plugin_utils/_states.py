@@ -33,7 +33,7 @@ _FACTS = ("fingerprint", "serial_number", "not_before", "not_after", "days_left"
 _NONSENSE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
-def registered_looks(
+def registered_states(
     task_vars: t.Mapping[str, t.Any], members: t.Sequence[t.Mapping[str, t.Any]], variable: str
 ) -> dict[str, t.Any]:
     """By member's name, what its host has registered under a name (None: nothing), for the hosts of this batch.
@@ -43,15 +43,15 @@ def registered_looks(
     """
     present = set(plain(task_vars.get("ansible_play_batch", ())))
     hostvars = task_vars["hostvars"]
-    looks = {}
+    states = {}
     for member in members:
         host = member.get("host")
         if host in present:
             try:
-                looks[plain(member.get("name"))] = plain(hostvars.raw_get(host).get(variable))
+                states[plain(member.get("name"))] = plain(hostvars.raw_get(host).get(variable))
             except RecursionError:
-                looks[plain(member.get("name"))] = {"msg": "what it answered is too deep to be read"}
-    return looks
+                states[plain(member.get("name"))] = {"msg": "what it answered is too deep to be read"}
+    return states
 
 
 def folders_of_others(
@@ -68,10 +68,10 @@ def folders_of_others(
         if host in own:
             continue
         variables = hostvars.raw_get(host)
-        settings, look = variables.get(_SETTINGS), variables.get(variable)
-        if not isinstance(settings, dict) or not isinstance(look, dict) or not isinstance(look.get("info"), dict):
+        settings, state = variables.get(_SETTINGS), variables.get(variable)
+        if not isinstance(settings, dict) or not isinstance(state, dict) or not isinstance(state.get("info"), dict):
             continue
-        cluster, folder = settings.get("cluster_name"), look["info"].get("folder")
+        cluster, folder = settings.get("cluster_name"), state["info"].get("folder")
         if isinstance(cluster, str) and isinstance(folder, str):
             found[str(host)] = (str(cluster), str(folder))
     return found
@@ -98,54 +98,54 @@ def refused_settings(
     ]
 
 
-def checked_look(look: t.Any) -> dict[str, t.Any]:
+def checked_state(state: t.Any) -> dict[str, t.Any]:
     """The answer of ``etcd_peer_probe`` as far as it is documented; AnswerError, which says why, where it is none."""
-    if not isinstance(look, dict):
+    if not isinstance(state, dict):
         raise AnswerError("it did not answer")
-    if look.get("failed") or not ("info" in look and "probes" in look):
-        raise AnswerError(one_line(look.get("msg") or look.get("skip_reason")) or "it did not answer")
+    if state.get("failed") or not ("info" in state and "probes" in state):
+        raise AnswerError(one_line(state.get("msg") or state.get("skip_reason")) or "it did not answer")
     try:
-        checked = checked_answer(PROBE, look)
+        checked = checked_answer(PROBE, state)
         _check_facts(checked)
         return checked
     except AnswerError as exc:
         raise AnswerError(f"the answer of {PROBE.module} {exc}: {ADVICE}") from exc
 
 
-def _check_facts(look: t.Mapping[str, t.Any]) -> None:
+def _check_facts(state: t.Mapping[str, t.Any]) -> None:
     """A member's certificate has all of these facts or none: who has one counts on the others."""
-    facts = look["info"]["credentials"]["certificate"]
+    facts = state["info"]["credentials"]["certificate"]
     missing = [name for name in _FACTS if facts[name] is None]
     if missing and len(missing) < len(_FACTS):
         raise AnswerError(f"has info.credentials.certificate.{missing[0]} as null and other facts of a certificate")
 
 
-def unusable(looks: t.Mapping[str, t.Any], judge: t.Callable[[dict[str, t.Any]], t.Any]) -> dict[str, str]:
+def unusable(states: t.Mapping[str, t.Any], evaluate: t.Callable[[dict[str, t.Any]], t.Any]) -> dict[str, str]:
     """By member's name why its answer, in which each key is what it should be, can't be judged all the same."""
     found: dict[str, str] = {}
-    kept: dict[str, t.Any] = {}
+    usable: dict[str, t.Any] = {}
     # First each one alone, so that no member is blamed for another.
-    alone = [{name: look} for name, look in looks.items()]
+    alone = [{name: state} for name, state in states.items()]
     for added in alone:
-        _blame(added, {}, judge, found)
+        _blame(added, {}, evaluate, found)
     for added in alone:
         if not set(added) & set(found):
-            _blame(added, kept, judge, found)
-            kept.update({name: look for name, look in added.items() if name not in found})
+            _blame(added, usable, evaluate, found)
+            usable.update({name: state for name, state in added.items() if name not in found})
     return found
 
 
 def _blame(
     added: dict[str, t.Any],
-    kept: dict[str, t.Any],
-    judge: t.Callable[[dict[str, t.Any]], t.Any],
+    usable: dict[str, t.Any],
+    evaluate: t.Callable[[dict[str, t.Any]], t.Any],
     found: dict[str, str],
 ) -> None:
     try:
-        judge({**kept, **added})
+        evaluate({**usable, **added})
     except _NONSENSE as exc:
         why = f"what it answered makes no sense ({type(exc).__name__}: {one_line(str(exc))[:100]}): {ADVICE}"
         found.update(dict.fromkeys(added, why))
 
 
-__all__ = ("PROBE", "checked_look", "folders_of_others", "refused_settings", "registered_looks", "unusable")
+__all__ = ("PROBE", "checked_state", "folders_of_others", "refused_settings", "registered_states", "unusable")

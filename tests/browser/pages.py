@@ -11,7 +11,7 @@ import pathlib
 import sys
 
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.page import proof_page
-from ansible_collections.ringfence.etcd.tests.unit.plugins.plugin_utils.proof_evidence import judged
+from ansible_collections.ringfence.etcd.tests.unit.plugins.plugin_utils.proof_evidence import evaluated
 from ansible_collections.ringfence.etcd.tests.unit.plugins.plugin_utils.proof_samples import samples
 
 # Each size when all is well; what is seldom.
@@ -22,7 +22,7 @@ def main(folder: pathlib.Path) -> None:
     """Made-up proofs with all that a page can show, and what the judge makes of faults in clusters of each size."""
     folder.mkdir(parents=True, exist_ok=True)
     made = samples()
-    for name, proof in {**{name: made[name] for name in MADE_UP}, **judged()}.items():
+    for name, proof in {**{name: made[name] for name in MADE_UP}, **evaluated()}.items():
         (folder / f"{name}.html").write_text(proof_page(proof), encoding="utf-8")
         (folder / f"{name}.json").write_text(json.dumps(proof), encoding="utf-8")
         print(name)

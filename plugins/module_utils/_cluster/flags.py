@@ -21,7 +21,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flag_value
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import Member
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.unit_settings import (
     UNIT_SETTINGS,
-    told_by_variables,
+    set_by_variables,
     variable_of,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RefusedError
@@ -191,7 +191,7 @@ def etcd_flags(member: Member, members: t.Sequence[Member], settings: FlagSettin
         # v3.4 has capnslog by default, whose words differ from those of every later version; those know zap alone.
         flags.append(("logger", "zap"))
     flags += _extra_flags(settings.extra_flags, {name for name, _value in flags})
-    by_variable = told_by_variables(settings.unit_settings, dict(flags))
+    by_variable = set_by_variables(settings.unit_settings, dict(flags))
     for name, value in by_variable.items():
         broken = _what_it_breaks(name, value)
         if broken is not None and not harmless(name, value):
@@ -199,11 +199,11 @@ def etcd_flags(member: Member, members: t.Sequence[Member], settings: FlagSettin
     wrong = why_not_started({**dict(flags), **by_variable})
     if wrong is not None:
         flag, wanted = wrong
-        told = (
+        where = (
             f"{UNIT_SETTINGS}: {variable_of(flag)}" if flag in by_variable else f"etcd_peer_tls_extra_flags: --{flag}"
         )
         value = {**dict(flags), **by_variable}.get(flag, "")
-        raise InputError(f"{told}={value} is refused: etcd would not run with it: {wanted}")
+        raise InputError(f"{where}={value} is refused: etcd would not run with it: {wanted}")
     return flags
 
 

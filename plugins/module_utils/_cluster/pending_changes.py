@@ -20,7 +20,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members im
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import (
     Cluster,
     Info,
-    is_install_due,
+    is_install_pending,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki import profile as rules
@@ -37,7 +37,7 @@ CA, CERTIFICATE, ETCD, HOST = "ca", "certificate", "etcd", "host"
 _BACKDATE_MINUTES = 60
 
 
-class Due(t.TypedDict):
+class PendingChange(t.TypedDict):
     """One thing to do: of which member (None: the whole cluster), in which part, a code, and the reason in one line."""
 
     member: str | None
@@ -67,43 +67,45 @@ class Found:
     """
 
     authority: str | None = None
-    authority_due: t.Sequence[t.Mapping[str, str]] = ()
-    hosts_due: t.Mapping[str, t.Sequence[t.Mapping[str, str]] | None] = field(default_factory=dict)
+    authority_pending: t.Sequence[t.Mapping[str, str]] = ()
+    hosts_pending: t.Mapping[str, t.Sequence[t.Mapping[str, str]] | None] = field(default_factory=dict)
 
 
-def cluster_due(cluster: Cluster, wanted: Wanted, found: Found, now: datetime.datetime) -> list[Due]:
+def cluster_pending_changes(
+    cluster: Cluster, wanted: Wanted, found: Found, now: datetime.datetime
+) -> list[PendingChange]:
     """All that is to be done, the CA first, then member by member."""
-    due = [_due(None, CA, reason["code"], reason["text"]) for reason in found.authority_due]
-    if found.authority is None and not due:
-        due.append(_due(None, CA, "missing", "there is no CA certificate at hand"))
+    pending = [_pending(None, CA, reason["code"], reason["text"]) for reason in found.authority_pending]
+    if found.authority is None and not pending:
+        pending.append(_pending(None, CA, "missing", "there is no CA certificate at hand"))
     inspected = list(cluster.inspected())
     if not inspected:
-        due.append(_due(None, HOST, "not_asked", "no host was looked at"))
+        pending.append(_pending(None, HOST, "not_asked", "no host was looked at"))
     for member, info in inspected:
-        due += _install_due(member, info, wanted)
-        reasons = found.hosts_due.get(member.name)
+        pending += _pending_install(member, info, wanted)
+        reasons = found.hosts_pending.get(member.name)
         if reasons is None:
-            due.append(_due(member.name, HOST, "not_asked", "nobody asked this host what is due there"))
+            pending.append(_pending(member.name, HOST, "not_asked", "nobody asked this host what is due there"))
         else:
-            due += [_due(member.name, one["part"], one["code"], one["text"]) for one in reasons]
+            pending += [_pending(member.name, one["part"], one["code"], one["text"]) for one in reasons]
         if found.authority is not None:
-            due += _certificate_due(member, info, wanted, found.authority, now)
-    return due
+            pending += _pending_certificate(member, info, wanted, found.authority, now)
+    return pending
 
 
-def _install_due(member: Member, info: Info, wanted: Wanted) -> t.Iterator[Due]:
+def _pending_install(member: Member, info: Info, wanted: Wanted) -> t.Iterator[PendingChange]:
     etcd = info["etcd"]
     # What was tried already waits for its turn.
-    if not etcd.get("staged") and is_install_due(etcd["found"], etcd["version"], wanted.install, wanted.archive):
-        yield _due(member.name, ETCD, "install", f"etcd is to be installed (found: {etcd['version'] or 'none'})")
+    if not etcd.get("staged") and is_install_pending(etcd["found"], etcd["version"], wanted.install, wanted.archive):
+        yield _pending(member.name, ETCD, "install", f"etcd is to be installed (found: {etcd['version'] or 'none'})")
 
 
-def _certificate_due(
+def _pending_certificate(
     member: Member, info: Info, wanted: Wanted, authority: str, now: datetime.datetime
-) -> t.Iterator[Due]:
+) -> t.Iterator[PendingChange]:
     credentials = info["credentials"]
     if not _is_same_bundle(credentials["ca"]["pem"], authority):
-        yield _due(member.name, CA, "content", "its trust bundle is not the CA's certificate")
+        yield _pending(member.name, CA, "content", "its trust bundle is not the CA's certificate")
     try:
         profile = rules.peer_profile(
             member.name, member.common_name, member.dns_names, member.ip_addresses, wanted.key_type
@@ -128,7 +130,7 @@ def _certificate_due(
     except RingfenceError as exc:
         reasons = [rules.Reason(exc.problem, str(exc))]
     for reason in reasons:
-        yield _due(member.name, CERTIFICATE, reason.code, reason.text)
+        yield _pending(member.name, CERTIFICATE, reason.code, reason.text)
 
 
 def _is_same_bundle(pem: str | None, authority: str) -> bool:
@@ -143,8 +145,8 @@ def _is_same_bundle(pem: str | None, authority: str) -> bool:
     return found == wanted
 
 
-def _due(member: str | None, part: str, code: str, text: str) -> Due:
+def _pending(member: str | None, part: str, code: str, text: str) -> PendingChange:
     return {"member": member, "part": part, "code": code, "text": text}
 
 
-__all__ = ("CA", "CERTIFICATE", "ETCD", "HOST", "Due", "Found", "Wanted", "cluster_due")
+__all__ = ("CA", "CERTIFICATE", "ETCD", "HOST", "Found", "PendingChange", "Wanted", "cluster_pending_changes")

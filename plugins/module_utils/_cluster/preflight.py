@@ -34,8 +34,8 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import (
     Cluster,
     Info,
+    PreflightFailure,
     Question,
-    Refusal,
     version_to_start,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import deployed as _deployed
@@ -54,7 +54,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import
 _CLOCK_TOLERANCE = datetime.timedelta(minutes=30)
 
 
-def refuse_untried_program(cluster: Cluster) -> t.Iterator[Refusal]:
+def refuse_untried_program(cluster: Cluster) -> t.Iterator[PreflightFailure]:
     """What is about to take the place of a running member's program was tried on every host before any is stopped."""
     found: dict[str, list[str]] = {}
     for member, info in cluster.inspected():
@@ -62,31 +62,31 @@ def refuse_untried_program(cluster: Cluster) -> t.Iterator[Refusal]:
         if etcd.get("staged") and not etcd.get("version"):
             found.setdefault(etcd["problem"], []).append(member.name)
     for problem, names in found.items():
-        yield Refusal("program_unusable", f"member {', '.join(names)}: {problem}")
+        yield PreflightFailure("program_unusable", f"member {', '.join(names)}: {problem}")
 
 
-def refuse_archive_without_sum(cluster: Cluster) -> t.Iterator[Refusal]:
+def refuse_archive_without_sum(cluster: Cluster) -> t.Iterator[PreflightFailure]:
     """What is fetched and run as a service is known by its sum."""
     question = cluster.question
     lacking = why_no_archive(question.archive, question.archive_sha256) if question.install == "archive" else None
     if lacking is not None:
-        yield Refusal("archive", lacking)
+        yield PreflightFailure("archive", lacking)
 
 
-def refuse_missing_binary(cluster: Cluster) -> t.Iterator[Refusal]:
+def refuse_missing_binary(cluster: Cluster) -> t.Iterator[PreflightFailure]:
     """etcd is the user's to bring, or the role's to install on request."""
     for member, info in cluster.inspected():
         etcd = info.get("etcd") or {}
         if cluster.question.install != "none" or etcd.get("staged"):
             continue
         if not etcd.get("found"):
-            yield Refusal(
+            yield PreflightFailure(
                 "binary_missing",
                 f"member {member.name}: there is no etcd at {etcd.get('binary')}: put it there, name another path in "
                 "etcd_peer_tls_etcd_binary, or let the role install it with etcd_peer_tls_install: package or archive",
             )
         elif not etcd.get("version"):
-            yield Refusal(
+            yield PreflightFailure(
                 "binary_unusable",
                 f"member {member.name}: {etcd.get('binary')} --version does not answer as etcd does "
                 f"({etcd.get('problem') or 'no version in its output'}): name the etcd binary in "
@@ -94,7 +94,7 @@ def refuse_missing_binary(cluster: Cluster) -> t.Iterator[Refusal]:
             )
 
 
-def refuse_version(cluster: Cluster) -> t.Iterator[Refusal]:
+def refuse_version(cluster: Cluster) -> t.Iterator[PreflightFailure]:
     """A list of common names locks every peer out before etcd 3.5.15."""
     for member, info in cluster.inspected():
         version = version_to_start(cluster.question, info)
@@ -102,10 +102,10 @@ def refuse_version(cluster: Cluster) -> t.Iterator[Refusal]:
             try:
                 check_identity(parse_version(version), cluster.question.identity, member.name)
             except RingfenceError as exc:
-                yield Refusal("version", str(exc))
+                yield PreflightFailure("version", str(exc))
 
 
-def refuse_files_of_others(cluster: Cluster) -> t.Iterator[Refusal]:
+def refuse_files_of_others(cluster: Cluster) -> t.Iterator[PreflightFailure]:
     """Without root the role can do its work for nobody but the user that it runs as."""
     found: dict[tuple[str, str], list[str]] = {}
     for member, info in cluster.inspected():
@@ -113,14 +113,14 @@ def refuse_files_of_others(cluster: Cluster) -> t.Iterator[Refusal]:
         if user.get("may_own") is False:
             found.setdefault((user["name"], user["module_user"]), []).append(member.name)
     for (owner, caller), names in found.items():
-        yield Refusal(
+        yield PreflightFailure(
             "not_root",
             f"member {', '.join(names)}: only root can give files to {owner}, and this runs as {caller}: run as root "
             f"(become: true), or set etcd_peer_tls_owner: {caller} and etcd_peer_tls_manage_service: false",
         )
 
 
-def refuse_wrong_clock(cluster: Cluster) -> t.Iterator[Refusal]:
+def refuse_wrong_clock(cluster: Cluster) -> t.Iterator[PreflightFailure]:
     """A certificate is judged by the host's clock: a wrong one refuses good ones, or takes ended ones for valid."""
     here = cluster.question.time
     for member, info in cluster.inspected():
@@ -128,14 +128,14 @@ def refuse_wrong_clock(cluster: Cluster) -> t.Iterator[Refusal]:
             continue
         there = datetime.datetime.strptime(info["time"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=datetime.timezone.utc)
         if abs(there - here) > _CLOCK_TOLERANCE:
-            yield Refusal(
+            yield PreflightFailure(
                 "clock",
                 f"member {member.name}: its clock says {info['time']}, the controller's {iso_time(here)}: set the one "
                 "right that is wrong, by NTP at best, since certificates are judged by it",
             )
 
 
-def refuse_flags(cluster: Cluster) -> t.Iterator[Refusal]:
+def refuse_flags(cluster: Cluster) -> t.Iterator[PreflightFailure]:
     """The command line can be made for every member; what is wrong with a flag of all members is said once."""
     found: dict[str, list[str]] = {}
     for member in cluster.members:
@@ -147,16 +147,16 @@ def refuse_flags(cluster: Cluster) -> t.Iterator[Refusal]:
                 found.setdefault(str(exc), []).append(member.name)
     for problem, names in found.items():
         who = "" if len(names) == len(cluster.members) else f"member {', '.join(names)}: "
-        yield Refusal("flags", f"{who}{problem}")
+        yield PreflightFailure("flags", f"{who}{problem}")
 
 
-def refuse_other_cluster(cluster: Cluster) -> t.Iterator[Refusal]:
+def refuse_other_cluster(cluster: Cluster) -> t.Iterator[PreflightFailure]:
     """The unit that is deployed belongs to the cluster that is meant."""
     for member, info in cluster.inspected():
         for settings in _deployed(info):
             token = (settings.get("flags") or {}).get("initial-cluster-token")
             if token is not None and token != cluster.question.cluster_name:
-                yield Refusal(
+                yield PreflightFailure(
                     "other_cluster",
                     f"member {member.name}: the unit that is deployed belongs to cluster {token}, this run means "
                     f"{cluster.question.cluster_name}: set etcd_peer_tls_cluster_name, or etcd_peer_tls_unit for a "
@@ -165,17 +165,17 @@ def refuse_other_cluster(cluster: Cluster) -> t.Iterator[Refusal]:
                 break
 
 
-def refuse_lost_name(cluster: Cluster) -> t.Iterator[Refusal]:
+def refuse_lost_name(cluster: Cluster) -> t.Iterator[PreflightFailure]:
     """No name leaves the list of allowed common names unless the user said so in this run."""
     wanted = set(allowed_common_names(cluster.members))
     lost: dict[str, list[str]] = {}
     for member, info in cluster.inspected():
         deployed = {name for settings in _deployed(info) for name in settings.get("allowed_common_names") or ()}
         for name in sorted(deployed - wanted):
-            if not any(name == leaving or name.startswith(f"{leaving}.") for leaving in cluster.question.removed):
+            if not any(name == removed or name.startswith(f"{removed}.") for removed in cluster.question.removed):
                 lost.setdefault(name, []).append(member.name)
     for name, holders in lost.items():
-        yield Refusal(
+        yield PreflightFailure(
             "name_would_be_lost",
             f"common name {name} is allowed by the unit on {', '.join(holders)} and is not in this run's list "
             f"({', '.join(allowed_common_names(cluster.members))}): that member would be locked out; put it back "
@@ -201,19 +201,19 @@ def common_fingerprints(cluster: Cluster) -> list[str]:
     return sorted(set.intersection(*bundles)) if bundles else []
 
 
-def refuse_split_trust(cluster: Cluster) -> t.Iterator[Refusal]:
+def refuse_split_trust(cluster: Cluster) -> t.Iterator[PreflightFailure]:
     """Hosts that trust different CAs are no cluster, or a half-done change by hand: not ours to decide."""
     found = trusted_fingerprints(cluster)
     if found and not common_fingerprints(cluster):
         each = "; ".join(f"{name} trusts {', '.join(_short(p) for p in prints)}" for name, prints in found.items())
-        yield Refusal(
+        yield PreflightFailure(
             "trust_differs",
             f"cluster {cluster.question.cluster_name}: the members trust no CA in common ({each}): put the right "
             "ca.crt back on the member that differs, then run again",
         )
 
 
-def refuse_other_authority(cluster: Cluster) -> t.Iterator[Refusal]:
+def refuse_other_authority(cluster: Cluster) -> t.Iterator[PreflightFailure]:
     """A CA that is given as content has to be one that the hosts trust. (One in a folder is checked by etcd_ca.)"""
     given, trusted = cluster.question.ca_certificate, common_fingerprints(cluster)
     if not given or not trusted:
@@ -221,14 +221,14 @@ def refuse_other_authority(cluster: Cluster) -> t.Iterator[Refusal]:
     # A parent that is trusted is not enough: what is issued goes to the members without the CA's own certificate.
     issuing = read_chain(given, "etcd_peer_tls_ca_certificate")[0].fingerprint
     if issuing not in trusted:
-        yield Refusal(
+        yield PreflightFailure(
             "other_ca",
             f"cluster {cluster.question.cluster_name}: the members trust CA {', '.join(_short(p) for p in trusted)}, "
             f"the certificate in etcd_peer_tls_ca_certificate is {_short(issuing)}: give the cluster's own CA",
         )
 
 
-def refuse_forbidden_names(cluster: Cluster) -> t.Iterator[Refusal]:
+def refuse_forbidden_names(cluster: Cluster) -> t.Iterator[PreflightFailure]:
     """A CA with name constraints signs only names within them: peers refuse a certificate for one name outside."""
     if cluster.question.authority is None:
         return
@@ -239,20 +239,20 @@ def refuse_forbidden_names(cluster: Cluster) -> t.Iterator[Refusal]:
     for member in cluster.members:
         why = why_names_forbidden(member.name, member.dns_names, member.ip_addresses, issuer)
         if why is not None:
-            yield Refusal("name_constraints", why)
+            yield PreflightFailure("name_constraints", why)
 
 
-def refuse_unusable_authority(cluster: Cluster) -> t.Iterator[Refusal]:
+def refuse_unusable_authority(cluster: Cluster) -> t.Iterator[PreflightFailure]:
     """What the module that makes or checks the CA would say later, when etcd may have been installed."""
     if cluster.question.authority_problem:
-        yield Refusal("ca", cluster.question.authority_problem)
+        yield PreflightFailure("ca", cluster.question.authority_problem)
 
 
-def refuse_authority_to_be_lost(cluster: Cluster) -> t.Iterator[Refusal]:
+def refuse_authority_to_be_lost(cluster: Cluster) -> t.Iterator[PreflightFailure]:
     """A CA is not made where it would be gone with the job: nothing could ever be renewed."""
     because = cluster.question.new_authority_lost_because
     if because:
-        yield Refusal("ca_would_be_lost", f"cluster {cluster.question.cluster_name}: {because}")
+        yield PreflightFailure("ca_would_be_lost", f"cluster {cluster.question.cluster_name}: {because}")
 
 
 def why_no_new_authority(cluster: Cluster) -> str | None:
@@ -272,13 +272,13 @@ def why_no_new_authority(cluster: Cluster) -> str | None:
     return None
 
 
-def refuse_unsaid_cluster_of_one(cluster: Cluster) -> t.Iterator[Refusal]:
+def refuse_unsaid_cluster_of_one(cluster: Cluster) -> t.Iterator[PreflightFailure]:
     """A slice of a job, or an inventory that lost its hosts, looks just like a cluster of one."""
     if len(cluster.members) > 1 or cluster.question.members_are_said:
         return
     for member, info in cluster.inspected():
         if not _has_data(info) and not _is_managed(info):
-            yield Refusal(
+            yield PreflightFailure(
                 "cluster_of_one",
                 f"cluster {cluster.question.cluster_name}: the inventory gives one member, {member.name}, and a "
                 "cluster of one is formed only where that was said: set etcd_peer_tls_member_count to 1, or to the "
@@ -287,13 +287,13 @@ def refuse_unsaid_cluster_of_one(cluster: Cluster) -> t.Iterator[Refusal]:
             )
 
 
-def refuse_first_start_in_batches(cluster: Cluster) -> t.Iterator[Refusal]:
+def refuse_first_start_in_batches(cluster: Cluster) -> t.Iterator[PreflightFailure]:
     """etcd's first start blocks until a quorum is there: with ``serial`` the first batch would wait for ever."""
     if any(_has_data(info) for _member, info in cluster.inspected()) or not cluster.infos:
         return
     later = [name for name in cluster.question.play if name not in cluster.question.batch]
     if later and len(cluster.infos) < cluster.quorum():
-        yield Refusal(
+        yield PreflightFailure(
             "first_start_in_batches",
             f"cluster {cluster.question.cluster_name}: the first start needs {cluster.quorum()} of "
             f"{len(cluster.members)} members in one batch, and {', '.join(later)} is not in this one: take serial out "
@@ -301,7 +301,7 @@ def refuse_first_start_in_batches(cluster: Cluster) -> t.Iterator[Refusal]:
         )
 
 
-_GUARDS: tuple[t.Callable[[Cluster], t.Iterator[Refusal]], ...] = (
+_GUARDS: tuple[t.Callable[[Cluster], t.Iterator[PreflightFailure]], ...] = (
     refuse_archive_without_sum,
     refuse_missing_binary,
     refuse_untried_program,
@@ -325,9 +325,9 @@ _GUARDS: tuple[t.Callable[[Cluster], t.Iterator[Refusal]], ...] = (
 )
 
 
-def check_cluster(cluster: Cluster) -> list[Refusal]:
+def check_cluster(cluster: Cluster) -> list[PreflightFailure]:
     """All refusals, in the guards' order; an empty list means that the run may go on."""
-    return [refusal for guard in _GUARDS for refusal in guard(cluster)]
+    return [failure for guard in _GUARDS for failure in guard(cluster)]
 
 
 def cluster_warnings(cluster: Cluster) -> list[str]:
@@ -379,8 +379,8 @@ def _short(fingerprint: str) -> str:
 __all__ = (
     "Cluster",
     "Info",
+    "PreflightFailure",
     "Question",
-    "Refusal",
     "certificate_requests",
     "check_cluster",
     "cluster_warnings",

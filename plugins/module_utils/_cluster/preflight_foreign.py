@@ -20,7 +20,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.foreign im
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import (
     Cluster,
     Info,
-    Refusal,
+    PreflightFailure,
     has_data,
     is_managed,
 )
@@ -43,7 +43,7 @@ def _in_the_way(info: Info, *what: str) -> list[Info]:
     return [one for one in info.get("in_the_way") or () if one.get("what") in what]
 
 
-def refuse_foreign_data(cluster: Cluster) -> t.Iterator[Refusal]:
+def refuse_foreign_data(cluster: Cluster) -> t.Iterator[PreflightFailure]:
     """The data folders hold members of one cluster, each another member, and not of one that we never deployed."""
     clusters: dict[str, list[str]] = {}
     holders: dict[str, list[str]] = {}
@@ -52,7 +52,7 @@ def refuse_foreign_data(cluster: Cluster) -> t.Iterator[Refusal]:
     for member, info in cluster.inspected():
         data = info.get("data") or {}
         if data.get("problem"):
-            yield Refusal(
+            yield PreflightFailure(
                 "data_unknown",
                 f"member {member.name}: what {data.get('directory')} holds can't be told ({data['problem']}): a run "
                 "does not touch what may be a member's data",
@@ -62,7 +62,7 @@ def refuse_foreign_data(cluster: Cluster) -> t.Iterator[Refusal]:
         folders[member.name] = str(data.get("directory"))
         if _is_foreign_data(info, known):
             if not any(one.get("uses_data") for one in _in_the_way(info, "process")):
-                yield Refusal(
+                yield PreflightFailure(
                     "data_of_another_cluster",
                     f"member {member.name}: {data.get('directory')} holds an etcd member (cluster "
                     f"{data.get('cluster_id') or 'unknown'}) that this role did not deploy{_way_out_for_data(info)}",
@@ -73,14 +73,14 @@ def refuse_foreign_data(cluster: Cluster) -> t.Iterator[Refusal]:
     if len(clusters) > 1:
         each = "; ".join(f"{', '.join(names)}: cluster {number}" for number, names in sorted(clusters.items()))
         where = ", ".join(f"{name}:{folder}" for name, folder in folders.items())
-        yield Refusal(
+        yield PreflightFailure(
             "data_of_another_cluster",
             f"cluster {cluster.question.cluster_name}: the data folders are of different clusters ({each}; {where}): "
             "move the one that does not belong here away",
         )
     for number, names in holders.items():
         if len(names) > 1:
-            yield Refusal(
+            yield PreflightFailure(
                 "data_copied",
                 f"members {', '.join(names)} hold the data of one and the same member {number} (a cloned host?): empty "
                 "the data folder of the copy",
@@ -112,11 +112,11 @@ def _way_out_for_data(info: Info) -> str:
     return ": move it away, or set etcd_peer_tls_data_dir to another folder; the new cluster starts empty either way"
 
 
-def refuse_distribution_etcd(cluster: Cluster) -> t.Iterator[Refusal]:
+def refuse_distribution_etcd(cluster: Cluster) -> t.Iterator[PreflightFailure]:
     """An etcd of that unit's name that is not ours (Debian's package starts one) is replaced only where it is empty."""
     if not cluster.question.overrule_distribution_etcd:
         for found in _living_others(cluster):
-            yield Refusal(
+            yield PreflightFailure(
                 "distribution_etcd_in_use",
                 f"{found.who} {found.what}; a run would stop it and start a new, empty cluster in its place: leave "
                 f"{'these hosts' if found.several else 'this host'} out; or save what you need of it (etcdctl snapshot "
@@ -126,7 +126,7 @@ def refuse_distribution_etcd(cluster: Cluster) -> t.Iterator[Refusal]:
             )
 
 
-def refuse_in_the_way(cluster: Cluster) -> t.Iterator[Refusal]:
+def refuse_in_the_way(cluster: Cluster) -> t.Iterator[PreflightFailure]:
     """Who has the ports or the data folder already, or will take them at the next boot, is there first."""
     found: dict[tuple[t.Any, ...], list[tuple[str, Info]]] = {}
     for member, info in cluster.inspected():
@@ -138,19 +138,19 @@ def refuse_in_the_way(cluster: Cluster) -> t.Iterator[Refusal]:
                 together.append(one.get("cluster_id") or one.get("data_dir"))
                 found.setdefault(tuple(together), []).append((member.name, one))
     for entries in found.values():
-        yield _refusal_of(entries, (cluster.infos[entries[0][0]].get("unit") or {}).get("name"))
+        yield _failure_of(entries, (cluster.infos[entries[0][0]].get("unit") or {}).get("name"))
 
 
-def _refusal_of(entries: t.Sequence[tuple[str, Info]], own_unit: t.Any) -> Refusal:
+def _failure_of(entries: t.Sequence[tuple[str, Info]], own_unit: t.Any) -> PreflightFailure:
     """The refusal for those in the way that are alike, by member's name."""
     names, one = [name for name, _one in entries], entries[0][1]
     who = f"member{'s' if len(names) > 1 else ''} {', '.join(names)}"
     users = list(dict.fromkeys(user_of(entry) for _name, entry in entries))
     user = users[0] if len(users) == 1 else f"{one.get('program') or 'a process'} of {one.get('unit') or 'no unit'}"
-    places = ", ".join(dict.fromkeys(place for _name, entry in entries for place in entry.get("listens") or ()))
+    addresses = ", ".join(dict.fromkeys(place for _name, entry in entries for place in entry.get("listens") or ()))
     unit, folder = one.get("unit"), one.get("data_dir")
     if one.get("what") == "unknown":
-        return Refusal(
+        return PreflightFailure(
             "in_the_way_unknown",
             f"{who}: who has the member's ports can't be told ({one.get('problem')}): run as root (become: true)",
         )
@@ -159,7 +159,7 @@ def _refusal_of(entries: t.Sequence[tuple[str, Info]], own_unit: t.Any) -> Refus
         # A container, or a session: systemd only knows that it is there.
         stop = "where it was started"
     if one.get("uses_data") and one.get("managed"):
-        return Refusal(
+        return PreflightFailure(
             "unit_renamed",
             f"{who}: {user}, which this role made, uses {folder}, the data folder that is meant for {own_unit}: "
             + (
@@ -182,29 +182,29 @@ def _refusal_of(entries: t.Sequence[tuple[str, Info]], own_unit: t.Any) -> Refus
     )
     if one.get("what") == "unit":
         if one.get("problem"):
-            return Refusal(
+            return PreflightFailure(
                 "unit_unknown",
                 f"{who}: {unit} is stopped and enabled, and whether it would use the member's ports and data folder at "
                 f"the next boot can't be told ({one['problem']}): disable it ({stop})",
             )
         wants = " and ".join(
-            [f"runs on {folder}"] * bool(one.get("uses_data")) + [f"listens at {places}"] * bool(places)
+            [f"runs on {folder}"] * bool(one.get("uses_data")) + [f"listens at {addresses}"] * bool(addresses)
         )
-        return Refusal(
+        return PreflightFailure(
             "unit_in_the_way",
             f"{who}: {unit} is stopped and enabled: at the next boot it {wants}, as the member does, and which of the "
             f"two comes first is chance: {fate.format('disable it')}",
         )
     if one.get("uses_data"):
-        return Refusal(
+        return PreflightFailure(
             "data_in_use",
             f"{who}: {user} runs on {folder}, the data folder that is meant for {own_unit}: "
             f"{fate.format('stop it')}, in another folder (etcd_peer_tls_data_dir)",
         )
-    return Refusal(
+    return PreflightFailure(
         "port_in_use",
-        f"{who}: {user} listens at {places}, where the member is to listen: {fate.format('stop it')}; or leave it and "
-        "give the member other ports (etcd_peer_tls_peer_port, etcd_peer_tls_client_port)",
+        f"{who}: {user} listens at {addresses}, where the member is to listen: {fate.format('stop it')}; or leave it "
+        "and give the member other ports (etcd_peer_tls_peer_port, etcd_peer_tls_client_port)",
     )
 
 
@@ -262,7 +262,7 @@ def overruled_warnings(cluster: Cluster) -> list[str]:
     ]
 
 
-FOREIGN_GUARDS: tuple[t.Callable[[Cluster], t.Iterator[Refusal]], ...] = (
+FOREIGN_GUARDS: tuple[t.Callable[[Cluster], t.Iterator[PreflightFailure]], ...] = (
     refuse_distribution_etcd,
     refuse_in_the_way,
     refuse_foreign_data,

@@ -13,28 +13,32 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_running import restarts_due
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import Cluster, Refusal, one_line
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_running import pending_restarts
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import (
+    Cluster,
+    PreflightFailure,
+    one_line,
+)
 
 
-def refuse_half_a_cluster(cluster: Cluster) -> t.Iterator[Refusal]:
+def refuse_half_a_cluster(cluster: Cluster) -> t.Iterator[PreflightFailure]:
     """No unit is written for a restart that will not be: it waits for every host of the play to have its files.
 
     Who is left out by the user (--limit) is no host of the play.
     """
     missing = [name for name in cluster.not_inspected() if name in cluster.question.play]
-    due = restarts_due(cluster) if missing else []
-    if due:
-        yield Refusal(
+    pending = pending_restarts(cluster) if missing else []
+    if pending:
+        yield PreflightFailure(
             "hosts_missing",
-            f"cluster {cluster.question.cluster_name}: a restart is due on {', '.join(due)}, and {', '.join(missing)} "
-            "can't be seen in this run (unreachable, failed, or in another batch of serial): no member is restarted "
+            f"cluster {cluster.question.cluster_name}: a restart is due on {', '.join(pending)}, and {', '.join(missing)} can't "
+            "be seen in this run (unreachable, failed, or in another batch of serial): no member is restarted "
             "before all hosts of the run have their files, so nothing is written: mend that host, leave it out with "
             "--limit, or take serial out of the play",
         )
 
 
-def refuse_shared_folder(cluster: Cluster) -> t.Iterator[Refusal]:
+def refuse_shared_folder(cluster: Cluster) -> t.Iterator[PreflightFailure]:
     """Each cluster has a certificate folder of its own on a host: in one the second CA takes the first's place."""
     for member, info in cluster.inspected():
         folder = _folder_of(info)
@@ -62,15 +66,15 @@ def _folder_of(info: t.Mapping[str, t.Any]) -> str:
     return path.rpartition("/")[0] or "the folder of the certificates"
 
 
-def _shared(name: str, folder: str, why: str) -> Refusal:
-    return Refusal(
+def _shared(name: str, folder: str, why: str) -> PreflightFailure:
+    return PreflightFailure(
         "folder_shared",
         f"member {name}: {why} ({folder}), and one CA would take the other's place: give each cluster a folder of its "
         "own on this host (etcd_peer_tls_directory)",
     )
 
 
-GOING_ON_GUARDS: tuple[t.Callable[[Cluster], t.Iterator[Refusal]], ...] = (
+GOING_ON_GUARDS: tuple[t.Callable[[Cluster], t.Iterator[PreflightFailure]], ...] = (
     refuse_half_a_cluster,
     refuse_shared_folder,
 )

@@ -20,7 +20,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_
     Cluster,
     Info,
     Listed,
-    Refusal,
+    PreflightFailure,
     change_text,
     deployed,
     has_data,
@@ -28,7 +28,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_
     is_managed,
     is_running,
     one_line,
-    told_lists,
+    reported_lists,
 )
 
 # What a run does about a unit without starting it.
@@ -46,21 +46,21 @@ _STARTS_NOTHING = frozenset(
 )
 
 
-def _each_once(refusals: t.Iterable[tuple[t.Hashable, Refusal]]) -> t.Iterator[Refusal]:
+def _each_once(failures: t.Iterable[tuple[t.Hashable, PreflightFailure]]) -> t.Iterator[PreflightFailure]:
     """The first refusal of each subject: what one member tells need not be told again by the others."""
     seen = set()
-    for subject, refusal in refusals:
+    for subject, failure in failures:
         if subject not in seen:
             seen.add(subject)
-            yield refusal
+            yield failure
 
 
 # Who is in the cluster, and where ------------------------------------------------------------------------------------
 
 
-def refuse_other_peer_url(cluster: Cluster) -> t.Iterator[Refusal]:
+def refuse_other_peer_url(cluster: Cluster) -> t.Iterator[PreflightFailure]:
     """Each member has the peer URL by which the cluster knows it: an address or a port is not changed by a unit."""
-    lists = told_lists(cluster)
+    lists = reported_lists(cluster)
     changes: dict[str, str] = {}
     for member in cluster.members:
         for teller, listed in lists.items():
@@ -77,7 +77,7 @@ def refuse_other_peer_url(cluster: Cluster) -> t.Iterator[Refusal]:
     if changes:
         unformed = [name for name in changes if name in cluster.infos and not is_formed(cluster.infos[name])]
         instead = f", or empty the data folder of {', '.join(unformed)}, which never came to a first start"
-        yield Refusal(
+        yield PreflightFailure(
             "peer_url_differs",
             f"cluster {cluster.question.cluster_name}: peer URLs would change ({'; '.join(changes.values())}): the "
             "other members would go on to call the old one, and the member would be cut off; a run does not change the "
@@ -86,12 +86,12 @@ def refuse_other_peer_url(cluster: Cluster) -> t.Iterator[Refusal]:
         )
 
 
-def refuse_other_members(cluster: Cluster) -> t.Iterator[Refusal]:
+def refuse_other_members(cluster: Cluster) -> t.Iterator[PreflightFailure]:
     """Who is in the member list is in the inventory, under the same name, and the other way round once it has data."""
     yield from _each_once(_other_members(cluster))
 
 
-def _other_members(cluster: Cluster) -> t.Iterator[tuple[str, Refusal]]:
+def _other_members(cluster: Cluster) -> t.Iterator[tuple[str, PreflightFailure]]:
     wanted = {member.name for member in cluster.members}
     # Told as names that would be lost: those that were not said to leave.
     lost = {name for name in _lost_names(cluster) if not any(_means(name, said) for said in cluster.question.removed)}
@@ -100,7 +100,7 @@ def _other_members(cluster: Cluster) -> t.Iterator[tuple[str, Refusal]]:
         for member, info in cluster.inspected()
         if has_data(info) and info["data"].get("member_id")
     }
-    for teller, listed in told_lists(cluster).items():
+    for teller, listed in reported_lists(cluster).items():
         for one in listed:
             if not one.name or one.name in wanted:
                 continue
@@ -121,16 +121,16 @@ def _means(common_name: str, name: str) -> bool:
     return common_name == name or common_name.startswith(f"{name}.")
 
 
-def _renamed(one: Listed, member: Member) -> Refusal:
-    return Refusal(
+def _renamed(one: Listed, member: Member) -> PreflightFailure:
+    return PreflightFailure(
         "member_renamed",
         f"member {member.name}: its data is that of member {one.member_id}, which the cluster knows as {one.name}: a "
         f"member keeps its name: call it {one.name} (etcd_peer_tls_name), or remove it and let it join under another",
     )
 
 
-def _still_there(one: Listed, teller: str) -> Refusal:
-    return Refusal(
+def _still_there(one: Listed, teller: str) -> PreflightFailure:
+    return PreflightFailure(
         "removed_is_a_member",
         f"member {one.name} is to leave (etcd_peer_tls_removed), and is still in the member list that {teller} tells: "
         "the others would lock it out, and miss a vote: remove it first (etcdctl member remove "
@@ -138,8 +138,8 @@ def _still_there(one: Listed, teller: str) -> Refusal:
     )
 
 
-def _not_in_inventory(one: Listed, teller: str) -> Refusal:
-    return Refusal(
+def _not_in_inventory(one: Listed, teller: str) -> PreflightFailure:
+    return PreflightFailure(
         "member_not_in_inventory",
         f"member {one.name} ({one.member_id}) is in the member list that {teller} tells, and not in this run's: put it "
         f"back into the inventory, or remove it first (etcdctl member remove {one.member_id}), then run with "
@@ -147,9 +147,9 @@ def _not_in_inventory(one: Listed, teller: str) -> Refusal:
     )
 
 
-def _not_listed(cluster: Cluster, member: Member, number: str, teller: str) -> Refusal:
+def _not_listed(cluster: Cluster, member: Member, number: str, teller: str) -> PreflightFailure:
     folder = cluster.infos[member.name]["data"].get("directory")
-    return Refusal(
+    return PreflightFailure(
         "member_not_listed",
         f"member {member.name}: its data in {folder} is that of member {number}, which is not in the member list that "
         f"{teller} tells (it was removed?): take it out of the inventory, and move the data away"
@@ -163,11 +163,11 @@ def _and_marker(info: Info) -> str:
     return "" if marker is None else f" (to join anew also {marker}, without which its unit starts empty)"
 
 
-def refuse_unseen_removed(cluster: Cluster) -> t.Iterator[Refusal]:
+def refuse_unseen_removed(cluster: Cluster) -> t.Iterator[PreflightFailure]:
     """A name leaves the lists only where a running member tells that its member is gone."""
     gone = _lost_names(cluster)
-    if gone and cluster.question.removed and not told_lists(cluster) and _any_data(cluster):
-        yield Refusal(
+    if gone and cluster.question.removed and not reported_lists(cluster) and _any_data(cluster):
+        yield PreflightFailure(
             "removed_unknown",
             f"cluster {cluster.question.cluster_name}: {', '.join(sorted(gone))} is to leave, and no member tells "
             f"whether it is still one ({_why_silent(cluster)}): start etcd first, remove the member (etcdctl member "
@@ -192,7 +192,7 @@ def _any_data(cluster: Cluster) -> bool:
 
 
 def _why_silent(cluster: Cluster) -> str:
-    problems = [look.get("live_members_problem") for look in cluster.looks.values()]
+    problems = [state.get("live_members_problem") for state in cluster.states.values()]
     return next((one_line(problem) for problem in problems if problem), "none of them runs")
 
 
@@ -201,23 +201,25 @@ def _why_silent(cluster: Cluster) -> str:
 
 def _is_started(cluster: Cluster, name: str) -> bool:
     """Whether a run would start this member, or might: where systemd is left alone, files are written and no more."""
-    due = cluster.looks.get(name, {}).get("due")
-    return due is None or any(one.get("part") == "service" and one.get("code") not in _STARTS_NOTHING for one in due)
+    pending = cluster.states.get(name, {}).get("pending")
+    return pending is None or any(
+        one.get("part") == "service" and one.get("code") not in _STARTS_NOTHING for one in pending
+    )
 
 
-def refuse_start_without_data(cluster: Cluster) -> t.Iterator[Refusal]:
+def refuse_start_without_data(cluster: Cluster) -> t.Iterator[PreflightFailure]:
     """A member of a formed cluster is never started as a new one: it would not be let in, or be a cluster of its own.
 
     One that was there at the first start and has never run may follow.
     """
-    lists = told_lists(cluster)
+    lists = reported_lists(cluster)
     for member, info in cluster.inspected():
         # What can't be told is refused as that (preflight_foreign).
         if has_data(info) or info.get("data", {}).get("problem"):
             continue
         if lists:
             found = (_without_data(cluster, member, teller, listed) for teller, listed in lists.items())
-            yield from [refusal for refusal in found if refusal is not None][:1]
+            yield from [failure for failure in found if failure is not None][:1]
         elif _marker(info) is not None:
             yield _lost_by_its_marker(cluster, member)
         else:
@@ -236,7 +238,7 @@ def _remove_marker(info: Info) -> str:
     return "" if marker is None else f"rm {marker} there, "
 
 
-def _lost_by_its_marker(cluster: Cluster, member: Member) -> Refusal:
+def _lost_by_its_marker(cluster: Cluster, member: Member) -> PreflightFailure:
     """No member tells a list, and there was data here: what is gone may be the last that some write is in."""
     info = cluster.infos[member.name]
     marker = info["formed_marker"]
@@ -254,7 +256,7 @@ def _lost_by_its_marker(cluster: Cluster, member: Member) -> Refusal:
             "where the data of all members is lost, restore a snapshot on each; to form the cluster anew and empty on "
             f"purpose, rm {_marker(info)} on each host, then run again"
         )
-    return Refusal(
+    return PreflightFailure(
         "data_lost",
         f"member {member.name} had data{of_whom}, as {_marker(info)} says, and has none in "
         f"{(info.get('data') or {}).get('directory')}: started empty it would vote under its old ID, and what was "
@@ -262,7 +264,7 @@ def _lost_by_its_marker(cluster: Cluster, member: Member) -> Refusal:
     )
 
 
-def _without_data(cluster: Cluster, member: Member, teller: str, listed: t.Sequence[Listed]) -> Refusal | None:
+def _without_data(cluster: Cluster, member: Member, teller: str, listed: t.Sequence[Listed]) -> PreflightFailure | None:
     info = cluster.infos[member.name]
     for one in listed:
         if one.name == member.name:
@@ -272,9 +274,9 @@ def _without_data(cluster: Cluster, member: Member, teller: str, listed: t.Seque
     return _join(cluster, member, state)
 
 
-def _lost(member: Member, one: Listed, teller: str, info: Info) -> Refusal:
+def _lost(member: Member, one: Listed, teller: str, info: Info) -> PreflightFailure:
     folder = info.get("data", {}).get("directory")
-    return Refusal(
+    return PreflightFailure(
         "data_lost",
         f"member {member.name} had data and has none in {folder}: it is in the member list that {teller} tells, as "
         f"{one.member_id}, and has run; started without its data it would not be let in, or be an empty member with a "
@@ -284,8 +286,8 @@ def _lost(member: Member, one: Listed, teller: str, info: Info) -> Refusal:
     )
 
 
-def _join(cluster: Cluster, member: Member, state: str) -> Refusal:
-    return Refusal(
+def _join(cluster: Cluster, member: Member, state: str) -> PreflightFailure:
+    return PreflightFailure(
         "join_not_prepared",
         f"member {member.name} is new to the running cluster {cluster.question.cluster_name}: it {state}, and a run of "
         "main forms clusters only: leave it out of this run with --limit (the others then allow its name), add it with "
@@ -294,7 +296,7 @@ def _join(cluster: Cluster, member: Member, state: str) -> Refusal:
     )
 
 
-def _without_data_nor_list(cluster: Cluster, member: Member) -> t.Iterator[Refusal]:
+def _without_data_nor_list(cluster: Cluster, member: Member) -> t.Iterator[PreflightFailure]:
     """Nobody tells who is a member: then only a cluster that has never been one may be started."""
     holders = {
         other.name: info
@@ -315,14 +317,14 @@ def _without_data_nor_list(cluster: Cluster, member: Member) -> t.Iterator[Refus
     formed = [name for name, info in holders.items() if is_formed(info)]
     missing = cluster.not_inspected()
     if formed:
-        yield Refusal(
+        yield PreflightFailure(
             "start_unknown",
             f"member {member.name} has no data, while {', '.join(formed)} has that of a cluster that was formed, and "
             f"no member tells whether {member.name} ever ran ({_why_silent(cluster)}): start etcd on the others first "
             "(systemctl start), so that they tell; an empty member must not vote in its place",
         )
     elif missing:
-        yield Refusal(
+        yield PreflightFailure(
             "start_not_seen",
             f"member {member.name} has no data, and {', '.join(missing)} can't be seen in this run (--limit, serial, "
             "unreachable or failed): whether there is a cluster already can't be told, and a member of one is never "
@@ -330,7 +332,7 @@ def _without_data_nor_list(cluster: Cluster, member: Member) -> t.Iterator[Refus
         )
 
 
-MEMBERSHIP_GUARDS: tuple[t.Callable[[Cluster], t.Iterator[Refusal]], ...] = (
+MEMBERSHIP_GUARDS: tuple[t.Callable[[Cluster], t.Iterator[PreflightFailure]], ...] = (
     refuse_other_peer_url,
     refuse_other_members,
     refuse_unseen_removed,

@@ -25,16 +25,16 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.obstacles 
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import (
     Cluster,
     Info,
-    Refusal,
+    PreflightFailure,
     change_text,
     deployed,
     has_data,
     is_formed,
-    is_install_due,
+    is_install_pending,
     is_running,
     one_line,
+    reported_lists,
     running_members,
-    told_lists,
     version_to_start,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError
@@ -46,7 +46,7 @@ _RESTARTS = frozenset(("unit_changed", "flags_differ", "trust_bundle_changed", "
 # What the members accept of each other, and who may ask them ----------------------------------------------------------
 
 
-def refuse_other_common_name(cluster: Cluster) -> t.Iterator[Refusal]:
+def refuse_other_common_name(cluster: Cluster) -> t.Iterator[PreflightFailure]:
     """No member presents a name that the others, as they run, do not allow: lists first, then certificates."""
     changes, refusers = [], []
     for member, info in cluster.inspected():
@@ -59,7 +59,7 @@ def refuse_other_common_name(cluster: Cluster) -> t.Iterator[Refusal]:
             refusers += found
     if changes:
         who = ", ".join(dict.fromkeys(refusers)) or f"{', '.join(cluster.not_inspected())}, not seen in this run,"
-        yield Refusal(
+        yield PreflightFailure(
             "common_name_differs",
             f"cluster {cluster.question.cluster_name}: common names would change ({', '.join(changes)}), and {who} "
             "would not allow the new ones as they run: with its new certificate a member is cut off; a run does not "
@@ -73,7 +73,7 @@ def _allowed(info: Info) -> t.Sequence[str]:
     return ((info.get("process") or {}).get("settings") or {}).get("allowed_common_names") or ()
 
 
-def refuse_other_client_side(cluster: Cluster) -> t.Iterator[Refusal]:
+def refuse_other_client_side(cluster: Cluster) -> t.Iterator[PreflightFailure]:
     """The members answer as they run: with another port, TLS or CA nobody could ask them before a restart."""
     changes = []
     for member, info in running_members(cluster):
@@ -82,7 +82,7 @@ def refuse_other_client_side(cluster: Cluster) -> t.Iterator[Refusal]:
         if is_formed(info) and tuple(settings.get("peer_urls") or ()) == (member.peer_url,):
             changes += [change_text(member.name, *pair) for pair in _client_differences(cluster, member, settings)]
     if changes and len(cluster.members) > 1:
-        yield Refusal(
+        yield PreflightFailure(
             "client_side_differs",
             f"cluster {cluster.question.cluster_name}: the members' client side would change ({'; '.join(changes)}): "
             "before each restart the others are asked as this run means them, and would not answer, so that the units "
@@ -107,7 +107,7 @@ def _client_differences(
             )
 
 
-def refuse_moved_data(cluster: Cluster) -> t.Iterator[Refusal]:
+def refuse_moved_data(cluster: Cluster) -> t.Iterator[PreflightFailure]:
     """A member stays in its folders: in another one it would be an empty member."""
     for member, info in cluster.inspected():
         data, wanted = info.get("data") or {}, cluster.flag_settings(member.name)
@@ -132,8 +132,8 @@ def refuse_moved_data(cluster: Cluster) -> t.Iterator[Refusal]:
                 break
 
 
-def _moved(member: Member, option: str, found: str | None, meant: str | None) -> Refusal:
-    return Refusal(
+def _moved(member: Member, option: str, found: str | None, meant: str | None) -> PreflightFailure:
+    return PreflightFailure(
         "data_moved",
         f"member {member.name}: {option} is {one_line(found or 'not set')} in what is deployed, and this run means "
         f"{meant or 'not set'}: without its data it would be an empty member: put the old one back, or stop its etcd "
@@ -148,7 +148,7 @@ def _text_or_none(value: t.Any) -> str | None:
 # The program, the unit, and whether a restart can be guarded ----------------------------------------------------------
 
 
-def refuse_other_minor_version(cluster: Cluster) -> t.Iterator[Refusal]:
+def refuse_other_minor_version(cluster: Cluster) -> t.Iterator[PreflightFailure]:
     """What would be started is of the minor version that runs, and not older than what the member has run already."""
     running = {
         member.name: _version((info.get("process") or {}).get("version")) for member, info in running_members(cluster)
@@ -168,9 +168,9 @@ def refuse_other_minor_version(cluster: Cluster) -> t.Iterator[Refusal]:
                 break
 
 
-def _version_change(member: Member, runs: Version, starts: Version, found: str) -> Refusal:
+def _version_change(member: Member, runs: Version, starts: Version, found: str) -> PreflightFailure:
     what = "an upgrade of a minor version" if starts > runs else "a downgrade"
-    return Refusal(
+    return PreflightFailure(
         "version_change",
         f"member {member.name}: its etcd {found}, and {_dotted(starts)} would be started: {what} is not there yet, and "
         f"could end with a member that does not start again: bring back etcd {_dotted(runs)}, or a later one of "
@@ -189,7 +189,7 @@ def _dotted(version: Version) -> str:
     return ".".join(map(str, version))
 
 
-def refuse_unit_in_the_way(cluster: Cluster) -> t.Iterator[Refusal]:
+def refuse_unit_in_the_way(cluster: Cluster) -> t.Iterator[PreflightFailure]:
     """A unit that is masked, a link, or made at run time is told for what it is, before anything is installed."""
     found: dict[str, list[str]] = {}
     for member, info in cluster.inspected():
@@ -197,87 +197,89 @@ def refuse_unit_in_the_way(cluster: Cluster) -> t.Iterator[Refusal]:
         if obstacle:
             found.setdefault(one_line(obstacle), []).append(member.name)
     for obstacle, names in found.items():
-        yield Refusal("unit_in_the_way", f"member {', '.join(names)}: {obstacle}")
+        yield PreflightFailure("unit_in_the_way", f"member {', '.join(names)}: {obstacle}")
 
 
-def refuse_unit_that_is_not_taken(cluster: Cluster) -> t.Iterator[Refusal]:
+def refuse_unit_that_is_not_taken(cluster: Cluster) -> t.Iterator[PreflightFailure]:
     """Every host's systemd and etcd take the unit that it is to get, before the first host gets one."""
     found: dict[str, list[str]] = {}
     for member, info in cluster.inspected():
-        problem, etcd = cluster.looks.get(member.name, {}).get("unit_problem"), info.get("etcd") or {}
+        problem, etcd = cluster.states.get(member.name, {}).get("unit_problem"), info.get("etcd") or {}
         if (info.get("unit") or {}).get("obstacle"):
             # Told as what it is.
             continue
         # A program that takes the place of this one is tried by itself; one that does not answer is told as that.
-        if problem and not _is_install_due(cluster, info) and not etcd.get("staged") and etcd.get("version"):
+        if problem and not _is_install_pending(cluster, info) and not etcd.get("staged") and etcd.get("version"):
             found.setdefault(one_line(problem), []).append(member.name)
     for problem, names in found.items():
-        yield Refusal("unit_not_taken", f"member {', '.join(names)}: {problem}")
+        yield PreflightFailure("unit_not_taken", f"member {', '.join(names)}: {problem}")
 
 
-def refuse_overridden_unit(cluster: Cluster) -> t.Iterator[Refusal]:
+def refuse_overridden_unit(cluster: Cluster) -> t.Iterator[PreflightFailure]:
     """What is started is the unit that the role renders: a drop-in may open the fence, or stop the next start."""
     found: dict[str, list[str]] = {}
     for member, _info in cluster.inspected():
-        for line in cluster.looks.get(member.name, {}).get("unit_overrides") or ():
+        for line in cluster.states.get(member.name, {}).get("unit_overrides") or ():
             found.setdefault(one_line(line), []).append(member.name)
     for line, names in found.items():
-        yield Refusal(
+        yield PreflightFailure(
             "unit_overridden",
             f"member {', '.join(names)}: {line}, other than the role's unit: take it away there, and run again, which "
             "restarts what was started with it; a setting that is meant goes into the role's variables",
         )
 
 
-def refuse_removed_logger(cluster: Cluster) -> t.Iterator[Refusal]:
+def refuse_removed_logger(cluster: Cluster) -> t.Iterator[PreflightFailure]:
     """A value that --version takes and the start of etcd 3.5 does not (embed/config_logging.go)."""
     for member, info in cluster.inspected():
         settings, starts = cluster.flag_settings(member.name), _version(version_to_start(cluster.question, info))
         asks = settings is not None and settings.extra_flags.get("logger") == "capnslog"
         if asks and starts is not None and starts >= (3, 5, 0):
-            yield Refusal(
+            yield PreflightFailure(
                 "flags",
                 f"member {member.name}: etcd_peer_tls_extra_flags: --logger=capnslog is refused: etcd "
                 f"{_dotted(starts)} would not start with it: leave it out, which is zap",
             )
 
 
-def _is_install_due(cluster: Cluster, info: Info) -> bool:
+def _is_install_pending(cluster: Cluster, info: Info) -> bool:
     etcd = info.get("etcd") or {}
     question = cluster.question
-    return is_install_due(bool(etcd.get("found")), etcd.get("version"), question.install, question.archive)
+    return is_install_pending(bool(etcd.get("found")), etcd.get("version"), question.install, question.archive)
 
 
-def restarts_due(cluster: Cluster) -> list[str]:
+def pending_restarts(cluster: Cluster) -> list[str]:
     """Names of the members whose running process this run would restart."""
     found = []
     for member, info in running_members(cluster):
-        codes = {one.get("code") for one in cluster.looks.get(member.name, {}).get("due") or ()}
-        if codes & _RESTARTS or _is_install_due(cluster, info):
+        codes = {one.get("code") for one in cluster.states.get(member.name, {}).get("pending") or ()}
+        if codes & _RESTARTS or _is_install_pending(cluster, info):
             found.append(member.name)
     return found
 
 
-def refuse_blind_restart(cluster: Cluster) -> t.Iterator[Refusal]:
+def refuse_blind_restart(cluster: Cluster) -> t.Iterator[PreflightFailure]:
     """A restart that is due is one that can be guarded: else all members would wait, and none be restarted."""
-    due = restarts_due(cluster)
-    if not due or cluster.question.force_restart or len(cluster.members) < 2:
+    pending = pending_restarts(cluster)
+    if not pending or cluster.question.force_restart or len(cluster.members) < 2:
         return
     for obstacle, names in _obstacles(cluster).items():
         problem = next(
-            (look.get("live_members_problem") for name, look in cluster.looks.items() if name in names), None
+            (state.get("live_members_problem") for name, state in cluster.states.items() if name in names), None
         )
-        yield Refusal(
+        yield PreflightFailure(
             f"restart_{obstacle}",
-            f"member {', '.join(names)}: {OBSTACLE_REMEDIES[obstacle]} (a restart is due on {', '.join(due)}; the "
+            f"member {', '.join(names)}: {OBSTACLE_REMEDIES[obstacle]} (a restart is due on {', '.join(pending)}; the "
             f"member says: {one_line(problem)})",
         )
     for alarm, names in raised_alarms(cluster).items():
-        if alarm in ALARM_REMEDIES and not (alarm == NO_SPACE and all(_gets_more_space(cluster, one) for one in due)):
-            yield Refusal(
+        if alarm in ALARM_REMEDIES and not (
+            alarm == NO_SPACE and all(_gets_more_space(cluster, one) for one in pending)
+        ):
+            yield PreflightFailure(
                 f"restart_alarm_{alarm.lower()}",
                 f"alarm {alarm} of {', '.join(names)}: no member is restarted while it is raised (a restart is due on "
-                f"{', '.join(due)}): {ALARM_REMEDIES[alarm]}",
+                f"{', '.join(pending)}): {ALARM_REMEDIES[alarm]}",
             )
 
 
@@ -294,11 +296,11 @@ def _gets_more_space(cluster: Cluster, name: str) -> bool:
 def _obstacles(cluster: Cluster) -> dict[str, list[str]]:
     """Why running members can't be asked, as far as that will not change by itself or by this run."""
     found: dict[str, list[str]] = {}
-    for name, look in cluster.looks.items():
-        info = look.get("info") or {}
+    for name, state in cluster.states.items():
+        info = state.get("info") or {}
         flags = ((info.get("process") or {}).get("settings") or {}).get("flags") or {}
         # Then the gateway is at those URLs alone, and what the client URL says is no HTTP.
-        obstacle = "gateway" if flags.get("listen-client-http-urls") else look.get("live_obstacle")
+        obstacle = "gateway" if flags.get("listen-client-http-urls") else state.get("live_obstacle")
         if obstacle in OBSTACLE_REMEDIES and is_running(info):
             if obstacle == "tls" and not _has_client_ca(cluster, name):
                 # The peers' own certificates: this run makes them sound.
@@ -314,10 +316,10 @@ def _has_client_ca(cluster: Cluster, name: str) -> bool:
 
 def raised_alarms(cluster: Cluster) -> dict[str, list[str]]:
     """Alarm → the members that it is raised for, by name where the list has them."""
-    names = {one.member_id: one.name for listed in told_lists(cluster).values() for one in listed if one.name}
+    names = {one.member_id: one.name for listed in reported_lists(cluster).values() for one in listed if one.name}
     found: dict[str, list[str]] = {}
-    for look in cluster.looks.values():
-        for alarm in look.get("live_alarms") or ():
+    for state in cluster.states.values():
+        for alarm in state.get("live_alarms") or ():
             number = one_line(alarm.get("member_id"))
             holders = found.setdefault(one_line(alarm.get("alarm")), [])
             if names.get(number, number) not in holders:
@@ -333,7 +335,7 @@ def live_warnings(cluster: Cluster) -> list[str]:
     ]
 
 
-RUNNING_GUARDS: tuple[t.Callable[[Cluster], t.Iterator[Refusal]], ...] = (
+RUNNING_GUARDS: tuple[t.Callable[[Cluster], t.Iterator[PreflightFailure]], ...] = (
     refuse_other_minor_version,
     refuse_unit_in_the_way,
     refuse_unit_that_is_not_taken,
@@ -345,4 +347,4 @@ RUNNING_GUARDS: tuple[t.Callable[[Cluster], t.Iterator[Refusal]], ...] = (
     refuse_blind_restart,
 )
 
-__all__ = ("RUNNING_GUARDS", "live_warnings", "raised_alarms", "restarts_due")
+__all__ = ("RUNNING_GUARDS", "live_warnings", "pending_restarts", "raised_alarms")

@@ -26,7 +26,7 @@ _MOST_PROBLEM_CHARACTERS = 600
 
 
 @dataclass(frozen=True)
-class Refusal:
+class PreflightFailure:
     """Why a run does not go on: ``code`` for machines, ``text`` for people, in one line."""
 
     code: str
@@ -75,14 +75,14 @@ class Question:
 class Cluster:
     """The members that are wanted, what was found on those that were looked at (by member's name), and the question.
 
-    ``looks``: the whole results of those looks, of which ``infos`` are a part: what the running members tell of their
-    cluster, what is due on the hosts, what they have against their new units.
+    ``states``: the whole results of etcd_peer_probe, of which ``infos`` are a part: what the running members tell of
+    their cluster, what is due on the hosts, what they have against their new units.
     """
 
     members: t.Sequence[Member]
     infos: t.Mapping[str, Info]
     question: Question
-    looks: t.Mapping[str, t.Mapping[str, t.Any]] = field(default_factory=dict)
+    states: t.Mapping[str, t.Mapping[str, t.Any]] = field(default_factory=dict)
 
     def inspected(self) -> t.Iterator[tuple[Member, Info]]:
         for member in self.members:
@@ -122,7 +122,7 @@ def is_running(info: Info) -> bool:
     return bool(process.get("running") and process.get("configuration_hash"))
 
 
-def is_install_due(is_found: bool, version: str | None, install: str, archive: str) -> bool:
+def is_install_pending(is_found: bool, version: str | None, install: str, archive: str) -> bool:
     """Whether etcd is to be installed: it is missing, does not answer, or is not the version in the archive's name."""
     if install == "none":
         return False
@@ -139,7 +139,9 @@ def version_to_start(question: Question, info: Info) -> str | None:
     """The version that the next start on a host will run: what is about to be installed, not what it replaces."""
     etcd = info.get("etcd") or {}
     version: str | None = etcd.get("version")
-    if etcd.get("staged") or not is_install_due(bool(etcd.get("found")), version, question.install, question.archive):
+    if etcd.get("staged") or not is_install_pending(
+        bool(etcd.get("found")), version, question.install, question.archive
+    ):
         return version
     return next(reversed(archive_versions(question.install, question.archive)), None)
 
@@ -173,11 +175,11 @@ class Listed:
     client_urls: tuple[str, ...]
 
 
-def told_lists(cluster: Cluster) -> dict[str, list[Listed]]:
+def reported_lists(cluster: Cluster) -> dict[str, list[Listed]]:
     """The list of members as each running member tells it, by the name of who tells."""
     found = {}
-    for name, look in cluster.looks.items():
-        if look.get("live_members") is not None and _is_ours(look.get("info") or {}):
+    for name, state in cluster.states.items():
+        if state.get("live_members") is not None and _is_ours(state.get("info") or {}):
             found[name] = [
                 Listed(
                     one_line(one.get("member_id")),
@@ -185,7 +187,7 @@ def told_lists(cluster: Cluster) -> dict[str, list[Listed]]:
                     tuple(one_line(url) for url in one.get("peer_urls") or ()),
                     tuple(one_line(url) for url in one.get("client_urls") or ()),
                 )
-                for one in look["live_members"]
+                for one in state["live_members"]
             ]
     return found
 
@@ -220,19 +222,19 @@ __all__ = (
     "Cluster",
     "Info",
     "Listed",
+    "PreflightFailure",
     "Question",
-    "Refusal",
     "archive_versions",
     "change_text",
     "deployed",
     "has_data",
     "is_formed",
-    "is_install_due",
+    "is_install_pending",
     "is_managed",
     "is_running",
     "one_line",
+    "reported_lists",
     "running_members",
-    "told_lists",
     "version_to_start",
     "with_program",
 )

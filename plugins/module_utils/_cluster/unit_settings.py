@@ -34,7 +34,7 @@ def variable_of(flag: str) -> str:
     return f"ETCD_{flag.upper().replace('-', '_')}"
 
 
-def told_by_variables(settings: t.Mapping[str, t.Any], flags: t.Container[str]) -> dict[str, str]:
+def set_by_variables(settings: t.Mapping[str, t.Any], flags: t.Container[str]) -> dict[str, str]:
     """Flag → value of the ETCD_* variables in a user's settings; InputError for what the role does not let pass.
 
     ``flags``: what etcd is given by flag; the same by a variable is fatal to it.
@@ -45,18 +45,18 @@ def told_by_variables(settings: t.Mapping[str, t.Any], flags: t.Container[str]) 
     for key in service:
         if str(key).strip() in _OWN_KEYS:
             raise InputError(f"{UNIT_SETTINGS}: {str(key).strip()}= is refused: {_OWN_KEYS[str(key).strip()]}")
-    told: dict[str, str] = {}
+    found: dict[str, str] = {}
     for value in _values(service.get("Environment")):
         if not value.strip():
             raise InputError(f"{UNIT_SETTINGS}: an empty Environment= is refused: it would take the role's variables")
         for word in setting_words(value):
             name, equals, content = word.partition("=")
             if equals:
-                told.update(_checked(name, content, flags))
+                found.update(_checked(name, content, flags))
     for key in ("UnsetEnvironment", "PassEnvironment"):
         for value in _values(service.get(key)):
             _check_names(key, value)
-    return told
+    return found
 
 
 def _values(value: t.Any) -> list[str]:
@@ -102,4 +102,4 @@ def _check_names(key: str, value: str) -> None:
         raise InputError(f"{UNIT_SETTINGS}: {key}={own[0]} is refused: {what}: leave it out")
 
 
-__all__ = ("UNIT_SETTINGS", "told_by_variables", "variable_of")
+__all__ = ("UNIT_SETTINGS", "set_by_variables", "variable_of")

@@ -66,18 +66,18 @@ def cause_of(lines: t.Iterable[str]) -> str | None:
 
     ``lines``: what it wrote since its start, and what systemd wrote about it.
     """
-    told = [found for line in lines for found in [_told_by(line.strip())] if found is not None]
-    fatal = [text for rank, text in told if rank == _FATAL]
-    errors = [text for rank, text in told if rank == _ERROR]
-    others = [text for rank, text in told if rank == _SYSTEMD]
+    entries = [found for line in lines for found in [_entry_of(line.strip())] if found is not None]
+    fatal = [text for rank, text in entries if rank == _FATAL]
+    errors = [text for rank, text in entries if rank == _ERROR]
+    others = [text for rank, text in entries if rank == _SYSTEMD]
     # After the first fatal one come its echoes; of mere errors the last one is the nearest to the end.
     found = next(iter([*fatal, *reversed(errors), *others]), None)
     return None if found is None else _with_meaning(found)
 
 
-def _told_by(line: str) -> tuple[int, str] | None:
+def _entry_of(line: str) -> tuple[int, str] | None:
     if line.startswith("{"):
-        return _told_by_json(line)
+        return _entry_of_json(line)
     capnslog = _CAPNSLOG.match(line)
     if capnslog:
         text = re.sub(r"^[a-z0-9/]+: ", "", capnslog["text"])
@@ -88,7 +88,7 @@ def _told_by(line: str) -> tuple[int, str] | None:
     return (_SYSTEMD, by_systemd["text"]) if by_systemd else None
 
 
-def _told_by_json(line: str) -> tuple[int, str] | None:
+def _entry_of_json(line: str) -> tuple[int, str] | None:
     try:
         entry = json.loads(line)
     except (ValueError, RecursionError):

@@ -15,12 +15,12 @@ import socket
 import typing as t
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
-from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.told import (
-    Told,
+from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.settings_in_effect import (
+    SettingsInEffect,
     is_etcd,
+    settings_of_process,
+    settings_of_unit,
     starts_etcd,
-    told_by_process,
-    told_by_unit,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._node import processes
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import read_file
@@ -31,7 +31,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit impor
 )
 
 _BOOT = "/proc/sys/kernel/random/boot_id"
-_TOLD = 20
+_MOST = 20
 
 
 class FolderUser(t.TypedDict):
@@ -65,7 +65,7 @@ def folder_users(folder: str, unit: str | None, unit_folders: t.Sequence[str]) -
     found = [*_units(folder, unit, unit_folders)]
     known = {unit, *(one["unit"] for one in found)}
     found += [one for one in _running(folder) if one["unit"] is None or one["unit"] not in known]
-    return found[:_TOLD]
+    return found[:_MOST]
 
 
 def _units(folder: str, unit: str | None, unit_folders: t.Sequence[str]) -> t.Iterator[FolderUser]:
@@ -84,7 +84,11 @@ def _units(folder: str, unit: str | None, unit_folders: t.Sequence[str]) -> t.It
                 text = (read_file(os.path.join(unit_folder, name)) or b"").decode("utf-8", "replace")
             except RingfenceError:
                 continue
-            if "etcd" in text and starts_etcd(text) and _is_in(folder, told_by_unit(text, name, _host(), read_file)):
+            if (
+                "etcd" in text
+                and starts_etcd(text)
+                and _is_in(folder, settings_of_unit(text, name, _host(), read_file))
+            ):
                 yield {"unit": name, "pid": None, "cluster": _token(deployed_from_text(text))}
 
 
@@ -98,16 +102,18 @@ def _running(folder: str) -> t.Iterator[FolderUser]:
             continue
         if facts is None:
             continue
-        told = told_by_process(facts["argv"], facts["environment"], processes.working_folder(pid), read_file)
+        settings = settings_of_process(facts["argv"], facts["environment"], processes.working_folder(pid), read_file)
         # By the process's own root: in a container the same path is another folder.
-        if any(path and _is_same(f"/proc/{pid}/root{os.path.dirname(path)}", folder) for path in told.files.values()):
+        if any(
+            path and _is_same(f"/proc/{pid}/root{os.path.dirname(path)}", folder) for path in settings.files.values()
+        ):
             token = _token(deployed_from_arguments(facts["argv"], facts["environment"]))
             yield {"unit": processes.unit_of(pid), "pid": pid, "cluster": token}
 
 
-def _is_in(folder: str, told: Told) -> bool:
+def _is_in(folder: str, settings: SettingsInEffect) -> bool:
     real = os.path.realpath(folder)
-    return any(path and os.path.realpath(os.path.dirname(path)) == real for path in told.files.values())
+    return any(path and os.path.realpath(os.path.dirname(path)) == real for path in settings.files.values())
 
 
 def _is_same(one: str, other: str) -> bool:

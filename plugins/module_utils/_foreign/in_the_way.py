@@ -22,7 +22,11 @@ from dataclasses import dataclass
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.wal import read_identity
 from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.other_etcd import program_problem
-from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.told import Told, starts_etcd, told_by_unit
+from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.settings_in_effect import (
+    SettingsInEffect,
+    settings_of_unit,
+    starts_etcd,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._node import processes
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import read_file
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import manager
@@ -35,7 +39,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit impor
 # What systemd starts by itself at a boot.
 _STARTED_AT_BOOT = ("enabled", "enabled-runtime", "generated")
 # More units and processes than are told of are more than anybody would read.
-_TOLD = 20
+_MOST = 20
 
 
 class InTheWay(t.TypedDict):
@@ -69,11 +73,11 @@ class Wanted:
     listen_urls: tuple[str, ...]
     folders: tuple[str, ...]
 
-    def places(self) -> list[tuple[processes.IPAddress, int, str]]:
+    def addresses(self) -> list[tuple[processes.IPAddress, int, str]]:
         """Address, port, and how both are written, for each URL whose host is an address."""
         found = []
         for url in self.listen_urls:
-            address, port = _place(url)
+            address, port = _address(url)
             if address is not None and port is not None:
                 found.append((address, port, urllib.parse.urlsplit(url).netloc))
         return found
@@ -86,7 +90,7 @@ def in_the_way(wanted: Wanted, main_pid: int) -> list[InTheWay]:
         found = [*_processes_in_the_way(wanted, own), *_units_in_the_way(wanted)]
     except (OSError, RingfenceError) as exc:
         return [{**_nobody("unknown"), "problem": " ".join(str(exc).split())}]
-    return found[:_TOLD]
+    return found[:_MOST]
 
 
 def _nobody(what: str) -> InTheWay:
@@ -112,7 +116,7 @@ def _processes_in_the_way(wanted: Wanted, own: t.Sequence[int]) -> list[InTheWay
     taken: dict[int, list[str]] = {}
     own_sockets = {inode for pid in own for inode in processes.socket_inodes(processes.open_files(pid) or ())}
     for listener in processes.listeners():
-        names = [name for address, port, name in wanted.places() if listener.takes(address, port)]
+        names = [name for address, port, name in wanted.addresses() if listener.takes(address, port)]
         if names and listener.inode not in own_sockets:
             taken.setdefault(listener.inode, []).extend(names)
     data = wanted.data_dir
@@ -206,22 +210,22 @@ def _unit(name: str, properties: t.Mapping[str, str], path: str, wanted: Wanted)
     if not starts_etcd(text) and command and program_problem(command[0]) is None:
         # Called after etcd and no etcd: an exporter of metrics, say. A script may be anything.
         return None
-    told = told_by_unit(text, name, socket.gethostname(), read_file)
-    problem = told.problem or program_problem(told.program)
+    settings = settings_of_unit(text, name, socket.gethostname(), read_file)
+    problem = settings.problem or program_problem(settings.program)
     if problem is not None:
         return {**one, "problem": problem} if enabled else None
-    one["data_dir"] = told.data_dir
-    one["uses_data"] = any(_is_same(folder, wanted.data_dir) for folder in told.folders)
-    one["listens"] = _wanted_twice(told, wanted)
+    one["data_dir"] = settings.data_dir
+    one["uses_data"] = any(_is_same(folder, wanted.data_dir) for folder in settings.folders)
+    one["listens"] = _wanted_twice(settings, wanted)
     return one if one["uses_data"] or (enabled and one["listens"]) else None
 
 
-def _wanted_twice(told: Told, wanted: Wanted) -> list[str]:
+def _wanted_twice(settings: SettingsInEffect, wanted: Wanted) -> list[str]:
     """The member's places that another's URLs take as well. A name for a host may be any address."""
     found = set()
-    for url in (*told.listen_peer_urls, *told.listen_client_urls):
-        address, port = _place(url)
-        for wanted_address, wanted_port, name in wanted.places():
+    for url in (*settings.listen_peer_urls, *settings.listen_client_urls):
+        address, port = _address(url)
+        for wanted_address, wanted_port, name in wanted.addresses():
             if port == wanted_port and (
                 address is None or processes.Listener(address, port, 0).takes(wanted_address, wanted_port)
             ):
@@ -276,7 +280,7 @@ def _is_same(path: str, other: str | None) -> bool:
     return other is not None and os.path.realpath(path) == os.path.realpath(other)
 
 
-def _place(url: str) -> tuple[processes.IPAddress | None, int | None]:
+def _address(url: str) -> tuple[processes.IPAddress | None, int | None]:
     """Address and port of a URL; no address where its host is a name."""
     try:
         parts = urllib.parse.urlsplit(url)

@@ -21,7 +21,10 @@ import urllib.parse
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import ApiError, Client, client_context
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.wal import read_identity
-from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.told import Told, told_by_process
+from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.settings_in_effect import (
+    SettingsInEffect,
+    settings_of_process,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._node import processes
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import describe, os_error, read_file
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.manager import process_facts
@@ -47,7 +50,7 @@ class OtherEtcd(t.TypedDict):
     problem: str | None
 
 
-def running_etcd(unit_path: str | None, pid: int, unit_told: Told | None) -> OtherEtcd:
+def running_etcd(unit_path: str | None, pid: int, unit_settings: SettingsInEffect | None) -> OtherEtcd:
     """An etcd that runs. ``pid``: the unit's main process. ``unit_told``: what its unit would start, if that is known.
 
     The unit's text may have been changed since: then data that it names would be lost as well.
@@ -65,38 +68,40 @@ def running_etcd(unit_path: str | None, pid: int, unit_told: Told | None) -> Oth
         return _with_problem(found, f"process {pid} {what}")
     etcd = holders[0]
     found["pid"], found["data_dir"], found["has_data"] = etcd, folders[etcd][0], True
-    told = _told_by(etcd)
+    settings = _settings_of(etcd)
     try:
         # In a container or behind a change of root the path may be none of this host's.
-        identity = read_identity(folders[etcd][0], told.wal_dir)
+        identity = read_identity(folders[etcd][0], settings.wal_dir)
     except RingfenceError:
         identity = None
     found["cluster_id"] = identity[1] if identity else None
-    _answers(found, _client_ports(etcd, files[etcd] or (), told), told)
-    if found["problem"] is None and unit_told is not None:
-        named = [path for path in unit_told.folders if not _is_same(path, found["data_dir"]) and path != told.wal_dir]
+    _answers(found, _client_ports(etcd, files[etcd] or (), settings), settings)
+    if found["problem"] is None and unit_settings is not None:
+        named = [
+            path for path in unit_settings.folders if not _is_same(path, found["data_dir"]) and path != settings.wal_dir
+        ]
         others = [path for path in named if _holds_data(path) is not False]
         if others:
             return _with_problem(found, f"its unit now names {', '.join(others)}, where there is data too")
     return found
 
 
-def stopped_etcd(unit_path: str | None, told: Told) -> OtherEtcd:
+def stopped_etcd(unit_path: str | None, settings: SettingsInEffect) -> OtherEtcd:
     """An etcd that does not run: whether there is any data where its settings say."""
     found = _nothing(unit_path, running=False)
-    problem = told.problem or program_problem(told.program)
-    if problem is not None or told.data_dir is None:
+    problem = settings.problem or program_problem(settings.program)
+    if problem is not None or settings.data_dir is None:
         return _with_problem(found, problem or "its data folder is not known")
-    found["data_dir"] = told.data_dir
-    holds = [_holds_data(path) for path in told.folders]
+    found["data_dir"] = settings.data_dir
+    holds = [_holds_data(path) for path in settings.folders]
     if None in holds:
-        return _with_problem(found, f"{told.folders[holds.index(None)]} can't be looked into")
+        return _with_problem(found, f"{settings.folders[holds.index(None)]} can't be looked into")
     found["has_data"] = any(holds)
     if not found["has_data"]:
         found["key_count"], found["members"] = 0, []
         return found
     try:
-        identity = read_identity(told.data_dir, told.wal_dir)
+        identity = read_identity(settings.data_dir, settings.wal_dir)
     except RingfenceError:
         identity = None
     found["cluster_id"] = identity[1] if identity else None
@@ -127,24 +132,24 @@ def _with_problem(found: OtherEtcd, problem: str) -> OtherEtcd:
     return found
 
 
-def _told_by(pid: int) -> Told:
+def _settings_of(pid: int) -> SettingsInEffect:
     try:
         facts = process_facts(pid)
     except RingfenceError as exc:
-        return Told(problem=str(exc))
+        return SettingsInEffect(problem=str(exc))
     if facts is None:
-        return Told(problem=f"process {pid} has ended")
-    return told_by_process(facts["argv"], facts["environment"], processes.working_folder(pid), read_file)
+        return SettingsInEffect(problem=f"process {pid} has ended")
+    return settings_of_process(facts["argv"], facts["environment"], processes.working_folder(pid), read_file)
 
 
-def _client_ports(pid: int, files: t.Iterable[str], told: Told) -> list[tuple[str, int]]:
+def _client_ports(pid: int, files: t.Iterable[str], settings: SettingsInEffect) -> list[tuple[str, int]]:
     """Where a process listens, by its sockets and not by its words; those first that it calls its client ports."""
     inodes = processes.socket_inodes(files)
     try:
         found = {(one.address_to_call, one.port) for one in processes.listeners() if one.inode in inodes}
     except OSError:
         return []
-    named = {_port_of(url) for url in told.listen_client_urls}
+    named = {_port_of(url) for url in settings.listen_client_urls}
     return sorted(found, key=lambda place: (place[1] not in named, place))
 
 
@@ -156,12 +161,12 @@ def _port_of(url: str) -> int | None:
         return None
 
 
-def _answers(found: OtherEtcd, places: t.Sequence[tuple[str, int]], told: Told) -> None:
+def _answers(found: OtherEtcd, addresses: t.Sequence[tuple[str, int]], settings: SettingsInEffect) -> None:
     """Keys, members and cluster as one of the ports answers; the failure at the most likely one where none does."""
     deadline = time.monotonic() + _ASKING_SECONDS
-    found["problem"] = "it listens at no port of this host" if not places else "it did not answer in time"
-    contexts = _contexts(told)
-    for host, port in places:
+    found["problem"] = "it listens at no port of this host" if not addresses else "it did not answer in time"
+    contexts = _contexts(settings)
+    for host, port in addresses:
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         for context in contexts:
             if time.monotonic() > deadline:
@@ -172,7 +177,7 @@ def _answers(found: OtherEtcd, places: t.Sequence[tuple[str, int]], told: Told) 
                 return
             except RingfenceError as exc:
                 # The first port is most likely the clients' one, and the last way of asking it the right one.
-                if (host, port) == places[0]:
+                if (host, port) == addresses[0]:
                     _with_problem(found, str(exc))
 
 
@@ -190,10 +195,10 @@ def _answer(found: OtherEtcd, url: str, context: ssl.SSLContext | None) -> None:
     found["members"] = [name[:_MEMBERS] for name in names[:_MEMBERS]]
 
 
-def _contexts(told: Told) -> list[ssl.SSLContext | None]:
+def _contexts(settings: SettingsInEffect) -> list[ssl.SSLContext | None]:
     """Without TLS, then as far as the etcd's own files allow: it is its own client, at its gateway, as well."""
     found: list[ssl.SSLContext | None] = [None]
-    files = told.files
+    files = settings.files
     pairs = [
         (files.get(certificate), files.get(key))
         for certificate, key in (("cert_file", "key_file"), ("peer_cert_file", "peer_key_file"))

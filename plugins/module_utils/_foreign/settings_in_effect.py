@@ -73,7 +73,7 @@ class Reader(t.Protocol):
 
 
 @dataclass(frozen=True)
-class Told:
+class SettingsInEffect:
     """What an etcd is told. ``data_dir`` is absolute, and None where ``problem`` says why it is not known."""
 
     program: str | None = None
@@ -94,23 +94,25 @@ class _Unknown(Exception):
     """Why something can't be known, in a few words that follow a colon."""
 
 
-def told_by_unit(text: str, unit: str, host: str, read: Reader) -> Told:
+def settings_of_unit(text: str, unit: str, host: str, read: Reader) -> SettingsInEffect:
     """What a unit (its drop-ins behind it) would start an etcd with. ``host``: the host's name, for %H."""
     try:
         lines = parse_unit(text).get("Service", [])
         environment = _unit_environment(lines, unit, host, read)
         words, environment = _etcd_command(_unit_words(lines, unit, host, environment), environment)
-        return _told(words, environment, _working_directory(lines, unit, host), read)
+        return _settings_of(words, environment, _working_directory(lines, unit, host), read)
     except _Unknown as exc:
-        return Told(problem=str(exc))
+        return SettingsInEffect(problem=str(exc))
 
 
-def told_by_process(argv: t.Sequence[str], environment: t.Mapping[str, str], folder: str | None, read: Reader) -> Told:
+def settings_of_process(
+    argv: t.Sequence[str], environment: t.Mapping[str, str], folder: str | None, read: Reader
+) -> SettingsInEffect:
     """What a running etcd was started with. ``folder``: its working directory."""
     try:
-        return _told(argv, environment, folder, read)
+        return _settings_of(argv, environment, folder, read)
     except _Unknown as exc:
-        return Told(problem=str(exc))
+        return SettingsInEffect(problem=str(exc))
 
 
 def starts_etcd(text: str) -> bool:
@@ -125,15 +127,17 @@ def is_etcd(path: str) -> bool:
     return _ETCD_NAME.fullmatch(os.path.basename(path)) is not None
 
 
-def _told(argv: t.Sequence[str], environment: t.Mapping[str, str], folder: str | None, read: Reader) -> Told:
+def _settings_of(
+    argv: t.Sequence[str], environment: t.Mapping[str, str], folder: str | None, read: Reader
+) -> SettingsInEffect:
     if len(argv) > 1 and not argv[1].startswith("-"):
         raise _Unknown(f"it runs as etcd {argv[1]}, which is no member")
     deployed = deployed_from_arguments(argv, environment)
     config_file = deployed["flags"].get("config-file")
     if config_file:
         # etcd takes nothing from flags and environment then.
-        return replace(_told_by_config(_below(folder, config_file), folder, read), program=deployed["program"])
-    return Told(
+        return replace(_settings_of_config(_below(folder, config_file), folder, read), program=deployed["program"])
+    return SettingsInEffect(
         program=deployed["program"],
         data_dir=_below(folder, deployed["data_dir"]),
         wal_dir=_below(folder, deployed["flags"]["wal-dir"]) if deployed["flags"].get("wal-dir") else None,
@@ -143,7 +147,7 @@ def _told(argv: t.Sequence[str], environment: t.Mapping[str, str], folder: str |
     )
 
 
-def _told_by_config(path: str, folder: str | None, read: Reader) -> Told:
+def _settings_of_config(path: str, folder: str | None, read: Reader) -> SettingsInEffect:
     content = _read(path, read)
     if content is None:
         raise _Unknown(f"its configuration file {path} does not exist")
@@ -162,7 +166,7 @@ def _told_by_config(path: str, folder: str | None, read: Reader) -> Told:
         below = values.get(section)
         value = below.get(key) if isinstance(below, dict) else None
         files[name] = _below(folder, value) if value else None
-    return Told(
+    return SettingsInEffect(
         data_dir=_below(folder, deployed["data_dir"]),
         wal_dir=_below(folder, wal_dir) if wal_dir else None,
         listen_peer_urls=tuple(deployed["listen_peer_urls"]),
@@ -372,4 +376,4 @@ def _shell_words(command: str, environment: t.Mapping[str, str]) -> list[str]:
         raise _Unknown("it is started by a shell's command with an open quote") from None
 
 
-__all__ = ("Reader", "Told", "is_etcd", "starts_etcd", "told_by_process", "told_by_unit")
+__all__ = ("Reader", "SettingsInEffect", "is_etcd", "settings_of_process", "settings_of_unit", "starts_etcd")

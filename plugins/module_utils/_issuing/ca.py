@@ -163,7 +163,7 @@ def apply_ca(plan: CaPlan, now: datetime) -> CaPlan:
         fresh = plan_ca(wanted, now)
         if not fresh.make:
             files.apply_changes(fresh.changes)
-            return _told_with_folder(plan, fresh)
+            return _with_folder(plan, fresh)
         key = keys.make_key(wanted.key_type)
         certificate = certificates.make_ca_certificate(key, wanted.common_name, fresh.not_before, fresh.not_after)
         changes, _reasons = _file_changes(
@@ -175,7 +175,7 @@ def apply_ca(plan: CaPlan, now: datetime) -> CaPlan:
     return replace(plan, certificate=certificate, bundle=bundle, not_before=fresh.not_before, not_after=fresh.not_after)
 
 
-def _told_with_folder(plan: CaPlan, fresh: CaPlan) -> CaPlan:
+def _with_folder(plan: CaPlan, fresh: CaPlan) -> CaPlan:
     """The plan made under the lock does not see the folder's own repair any more: tell both."""
     folder = tuple(change for change in plan.changes if isinstance(change.wanted, files.WantedDirectory))
     reasons = tuple(reason for change in folder for reason in _change_reasons(change))
@@ -242,8 +242,8 @@ def result_of(plan: CaPlan, now: datetime) -> dict[str, t.Any]:
     certificate = plan.certificate
     public = planned if certificate is None else describe_certificate(certificate, now)
     # The same with and without check mode, so that one can be compared with the other: only what is known beforehand.
-    told = ("common_name", "key_type", "not_before", "not_after")
-    ca_after = {key: public[key] for key in told}
+    reported = ("common_name", "key_type", "not_before", "not_after")
+    ca_after = {key: public[key] for key in reported}
     before, after = ({c.path: c.before for c in plan.changes}, {c.path: c.after for c in plan.changes})
     parents_before, parents_after = new_folders(plan.new_parents)
     return {

@@ -16,9 +16,8 @@ from datetime import datetime
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import CryptoError, InputError, RefusedError
 from ansible_collections.ringfence.etcd.plugins.module_utils._node import files
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki import certificates, keys
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki import certificates, keys, renewal
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki import profile as rules
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki import renewal as settled
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.authority import loaded, read_authority
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.authority_chain import why_not_now
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.certificate_facts import issuer_facts
@@ -186,18 +185,18 @@ def _decide(request: Request, member: Member, authority: Authority | None, now: 
     if paths is not None:
         content = files.read_file(paths[0])
     found: x509.Certificate | None = None
-    facts, reasons = settled.present_certificate(member.profile, content)
+    facts, reasons = renewal.present_certificate(member.profile, content)
     if facts is not None and content is not None:
         try:
-            found = certificates.load_certificate(content, settled.certificate_name(member.profile))
+            found = certificates.load_certificate(content, renewal.certificate_name(member.profile))
         except CryptoError as exc:
-            facts, reasons = None, [settled.unreadable_certificate(exc)]
+            facts, reasons = None, [renewal.unreadable_certificate(exc)]
     if found is not None and facts is not None:
         if paths is not None:
             matches, problem = _key_matches(paths[1], found)
         signed = authority is not None and certificates.is_signed_by(found, authority.public_key)
         issuer = None if authority is None else authority.facts
-        reasons = settled.certificate_reasons(member.profile, facts, signed, issuer, request.rules, now)
+        reasons = renewal.certificate_reasons(member.profile, facts, signed, issuer, request.rules, now)
         reasons.extend(rules.key_reasons(matches, member.new_key))
         if problem:
             reasons = [Reason(r.code, problem) if r.code == "private_key_mismatch" else r for r in reasons]

@@ -54,9 +54,9 @@ def run(params: t.Mapping[str, t.Any], now: datetime, result_is_hidden: bool) ->
 
     Without a usable CA key there is no stranger of that CA, and ``problem`` says why: the rest is made all the same.
     """
-    looked = {"ca": look_at_ca(params, now)}
+    gathered = {"ca": gather_ca(params, now)}
     if not params["make"] and not params["client_pair"]:
-        return {"members": [], "common_name": None, "problem": "none was asked for", **looked}
+        return {"members": [], "common_name": None, "problem": "none was asked for", **gathered}
     if not result_is_hidden:
         raise RefusedError("the strangers' private keys would be shown in the task's result: set no_log to true on it")
     check_range("validity_minutes", params["validity_minutes"], 1, 60)
@@ -74,7 +74,7 @@ def run(params: t.Mapping[str, t.Any], now: datetime, result_is_hidden: bool) ->
         for member, entry in zip(members, made):
             entry.update(_made(CLIENT, issuer.issue_nameless_client, member, *limits))
     if not params["make"]:
-        return {"members": made, "common_name": None, "problem": "none was asked for", **looked}
+        return {"members": made, "common_name": None, "problem": "none was asked for", **gathered}
     stranger_name = f"stranger-{secrets.token_hex(8)}.ringfence.invalid"
     other = _unknown_issuer("etcd peer CA" if authority is None else authority.certificate.subject, now, not_after)
     for member, entry in zip(members, made):
@@ -86,7 +86,7 @@ def run(params: t.Mapping[str, t.Any], now: datetime, result_is_hidden: bool) ->
         "members": made,
         "common_name": stranger_name if issuer is not None else None,
         "problem": problem,
-        **looked,
+        **gathered,
     }
 
 
@@ -95,7 +95,7 @@ def _limits(authority: Authority, now: datetime, not_after: datetime) -> tuple[d
     return max(now - _BACKDATE, authority.facts.not_before), min(not_after, authority.facts.not_after)
 
 
-def look_at_ca(params: t.Mapping[str, t.Any], now: datetime) -> dict[str, t.Any] | None:
+def gather_ca(params: t.Mapping[str, t.Any], now: datetime) -> dict[str, t.Any] | None:
     """The CA in ``ca_directory``, and what ``etcd_ca`` would change of it or fail with; None without a directory."""
     if params["ca_directory"] is None:
         return None
@@ -110,12 +110,12 @@ def look_at_ca(params: t.Mapping[str, t.Any], now: datetime) -> dict[str, t.Any]
         plan = ca.plan_ca(wanted, now)
     except RingfenceError as exc:
         code = rules.MISSING if exc.details.get("is_missing") else exc.problem
-        due = [{"code": code, "text": str(exc)}]
+        pending = [{"code": code, "text": str(exc)}]
         if code == rules.MISSING:
-            due += _why_none_is_made(wanted.passphrase)
-        return {"certificate": None, "due": due}
+            pending += _why_none_is_made(wanted.passphrase)
+        return {"certificate": None, "pending": pending}
     # A plan that makes none, as create is False, has the certificate of the one that is there.
-    return {"certificate": plan.bundle, "due": [reason.as_dict() for reason in plan.reasons]}
+    return {"certificate": plan.bundle, "pending": [reason.as_dict() for reason in plan.reasons]}
 
 
 def _why_none_is_made(passphrase: str | None) -> list[dict[str, str]]:
@@ -192,4 +192,4 @@ def _made(
     }
 
 
-__all__ = ("CLIENT", "STRANGER", "UNKNOWN_CA", "look_at_ca", "run")
+__all__ = ("CLIENT", "STRANGER", "UNKNOWN_CA", "gather_ca", "run")

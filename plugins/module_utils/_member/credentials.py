@@ -41,11 +41,11 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import 
     WantedDirectory,
     WantedFile,
     apply_changes,
+    backup_path,
     check_may_give,
     describe,
     gid_of,
     has_leftover,
-    kept_path,
     missing_parents,
     plan_directory,
     plan_file,
@@ -102,8 +102,8 @@ class Plan:
     changes: tuple[Change, ...]
     leftovers: tuple[str, ...]
     reasons: dict[str, list[str]]
-    kept: dict[str, str]
-    kept_not_after: str | None
+    backups: dict[str, str]
+    backup_not_after: str | None
     notes: tuple[str, ...]
     before: dict[str, t.Any]
     after: dict[str, t.Any]
@@ -175,8 +175,8 @@ def plan_credentials(request: Request) -> Plan:
         changes=tuple(changes.values()),
         leftovers=leftovers,
         reasons=reasons,
-        kept={paths[PRIVATE_KEY]: kept_path(paths[PRIVATE_KEY])} if replaces_key else {},
-        kept_not_after=_end_of_present(paths) if replaces_key else None,
+        backups={paths[PRIVATE_KEY]: backup_path(paths[PRIVATE_KEY])} if replaces_key else {},
+        backup_not_after=_end_of_present(paths) if replaces_key else None,
         notes=tuple(notes),
         before=before,
         after=after,
@@ -188,13 +188,13 @@ def apply_credentials(plan: Plan) -> dict[str, str]:
     """Carry the plan out; gives back which file is kept where. FileError where the owner still can't read all three."""
     for path in plan.leftovers:
         remove_leftover(path)
-    kept = apply_changes(plan.changes, keep_replaced=(plan.paths[PRIVATE_KEY],))
+    backups = apply_changes(plan.changes, keep_replaced=(plan.paths[PRIVATE_KEY],))
     for kind in FILES:
         # Before the change the folder's own part was worked out from its mode; now the kernel says.
         barrier = None if plan.reader is None else find_barrier(plan.paths[kind], plan.reader)
         if barrier is not None and plan.reader is not None:
             raise barrier_error(plan.paths[kind], plan.reader, barrier)
-    return kept
+    return backups
 
 
 def _check_input(request: Request) -> None:
@@ -325,10 +325,10 @@ def _end_of_present(paths: dict[str, str]) -> str | None:
         return None
 
 
-def kept_line(plan: Plan) -> str | None:
+def backup_note(plan: Plan) -> str | None:
     """What to know of a key that is kept when it is replaced; None where none is."""
-    for path in plan.kept.values():
-        until = f"valid until {plan.kept_not_after}" if plan.kept_not_after else "not known here"
+    for path in plan.backups.values():
+        until = f"valid until {plan.backup_not_after}" if plan.backup_not_after else "not known here"
         return (
             f"the replaced private key is kept as {path}, in the place of one that was kept before; its certificate is "
             f"{until}: take the file away when nobody needs it any more"
@@ -444,7 +444,7 @@ __all__ = (
     "Plan",
     "Request",
     "apply_credentials",
+    "backup_note",
     "credential_paths",
-    "kept_line",
     "plan_credentials",
 )

@@ -33,7 +33,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.other_etcd
     stopped_etcd,
     unknown_etcd,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.told import told_by_unit
+from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.settings_in_effect import settings_of_unit
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.credentials import (
     CA,
     CERTIFICATE,
@@ -372,14 +372,14 @@ def _other(
     foreign_unit = facts["exists"] and not facts["managed"]
     path = facts["path"] if foreign_unit else None
     if started is not None and foreign_process:
-        told = told_by_unit(text, unit, socket.gethostname(), read_file) if foreign_unit else None
-        return running_etcd(path, started["pid"], told)
+        unit_settings = settings_of_unit(text, unit, socket.gethostname(), read_file) if foreign_unit else None
+        return running_etcd(path, started["pid"], unit_settings)
     if not foreign_unit:
         return None
     problem = facts["problem"] or process["problem"]
     if problem:
         return unknown_etcd(path, problem)
-    return stopped_etcd(path, told_by_unit(text, unit, socket.gethostname(), read_file))
+    return stopped_etcd(path, settings_of_unit(text, unit, socket.gethostname(), read_file))
 
 
 def _is_read_by_systemd(folder: str) -> bool:

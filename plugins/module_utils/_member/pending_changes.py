@@ -31,7 +31,7 @@ CREDENTIALS, SERVICE = "credentials", "service"
 _DIRECTORY_MODE = 0o755
 
 
-class Due(t.TypedDict):
+class PendingChange(t.TypedDict):
     """One thing that is not as it should be: in which part, a code for machines, a line for people."""
 
     part: str
@@ -54,12 +54,12 @@ class WantedHost:
     certificate: str | None = None
 
 
-def host_due(wanted: WantedHost) -> list[Due]:
+def host_pending_changes(wanted: WantedHost) -> list[PendingChange]:
     """What a run would change here, or what it would fail with; nothing is changed. Empty where all is as it should."""
-    return [*_credentials_due(wanted), *_service_due(wanted)]
+    return [*_pending_credentials(wanted), *_pending_service(wanted)]
 
 
-def _credentials_due(wanted: WantedHost) -> t.Iterator[Due]:
+def _pending_credentials(wanted: WantedHost) -> t.Iterator[PendingChange]:
     unit = wanted.unit
     request = Request(
         directory=wanted.directory,
@@ -74,14 +74,14 @@ def _credentials_due(wanted: WantedHost) -> t.Iterator[Due]:
     try:
         plan = plan_credentials(request)
     except RingfenceError as exc:
-        yield _due(CREDENTIALS, exc.problem, str(exc))
+        yield _pending(CREDENTIALS, exc.problem, str(exc))
         return
     for kind, codes in plan.reasons.items():
         for code in codes:
-            yield _due(CREDENTIALS, code, f"{plan.paths[kind]}: {code}")
+            yield _pending(CREDENTIALS, code, f"{plan.paths[kind]}: {code}")
 
 
-def _service_due(wanted: WantedHost) -> t.Iterator[Due]:
+def _pending_service(wanted: WantedHost) -> t.Iterator[PendingChange]:
     try:
         # What systemd and etcd say of a new text is told apart from what is due: it keeps the whole run from going on.
         plan = (
@@ -90,12 +90,12 @@ def _service_due(wanted: WantedHost) -> t.Iterator[Due]:
             else plan_written(wanted.unit, check_mode=True, check_new_text=False)
         )
     except RingfenceError as exc:
-        yield _due(SERVICE, exc.problem, str(exc))
+        yield _pending(SERVICE, exc.problem, str(exc))
         return
     for action in plan.actions:
-        yield _due(SERVICE, action, f"{wanted.unit.name}: {action.replace('_', ' ')}")
-    for reason in plan.restart_due:
-        yield _due(SERVICE, reason["code"], reason["text"])
+        yield _pending(SERVICE, action, f"{wanted.unit.name}: {action.replace('_', ' ')}")
+    for reason in plan.restart_pending:
+        yield _pending(SERVICE, reason["code"], reason["text"])
 
 
 def unit_overrides(wanted: WantedHost) -> list[str]:
@@ -122,8 +122,16 @@ def unit_problem(wanted: WantedHost, pid: int | None) -> str | None:
     return None
 
 
-def _due(part: str, code: str, text: str) -> Due:
+def _pending(part: str, code: str, text: str) -> PendingChange:
     return {"part": part, "code": code, "text": text}
 
 
-__all__ = ("CREDENTIALS", "SERVICE", "Due", "WantedHost", "host_due", "unit_overrides", "unit_problem")
+__all__ = (
+    "CREDENTIALS",
+    "SERVICE",
+    "PendingChange",
+    "WantedHost",
+    "host_pending_changes",
+    "unit_overrides",
+    "unit_problem",
+)

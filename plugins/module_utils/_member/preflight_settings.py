@@ -100,12 +100,12 @@ def check_settings(asked: Asked, options: t.Container[str]) -> None:
     """
     for names, check in _RULES:
         if all(name in options for name in names):
-            with told_as(*names):
+            with reported_as(*names):
                 check(asked)
 
 
 @contextlib.contextmanager
-def told_as(*names: str) -> t.Iterator[None]:
+def reported_as(*names: str) -> t.Iterator[None]:
     """Any rule's line with the variable in it: in front of the line where the rule did not say it."""
     variables = [PREFIX + name for name in names]
     try:
@@ -273,4 +273,4 @@ _RULES: tuple[tuple[tuple[str, ...], t.Callable[[Asked], None]], ...] = (
     *(((name,), _check_report(name, ending)) for name, ending in _REPORTS.items()),
 )
 
-__all__ = ("PREFIX", "Asked", "check_settings", "flag_settings_of", "told_as")
+__all__ = ("PREFIX", "Asked", "check_settings", "flag_settings_of", "reported_as")

@@ -69,7 +69,7 @@ class Place:
     def staged(self, program: str) -> str:
         return staged_path(self.path(program))
 
-    def kept(self, program: str) -> str:
+    def backup(self, program: str) -> str:
         return f"{self.path(program)}.replaced"
 
 
@@ -334,7 +334,7 @@ def exchange(place: Place) -> list[str]:
     for program in PROGRAMS:
         staged = place.staged(program)
         if describe(staged)["state"] == "file":
-            put_in_place(staged, place.path(program), place.kept(program))
+            put_in_place(staged, place.path(program), place.backup(program))
             done.append(program)
     return done
 

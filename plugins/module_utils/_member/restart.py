@@ -214,7 +214,7 @@ class View:
     others: tuple[MemberHealth, ...]
 
 
-def look(
+def gather_view(
     client: Client,
     cluster: Cluster,
     with_me: bool,
@@ -255,7 +255,7 @@ def restart_guarded(
     unit: Unit,
     cluster: Cluster,
     client: Client,
-    still_due: t.Callable[[], list[Reason]],
+    still_pending: t.Callable[[], list[Reason]],
     *,
     wait_seconds: float,
     timeout_seconds: float,
@@ -271,27 +271,27 @@ def restart_guarded(
     was restarted and is not back within ``timeout_seconds``. With ``force`` the others are neither asked nor waited
     for.
     """
-    due = still_due()
-    if due and force:
+    pending = still_pending()
+    if pending and force:
         unit.restart()
         _wait_for_process(unit, timeout_seconds, clock)
-        return due
+        return pending
     lock = lock or Lock(client, cluster.urls_others_first, clock=clock.now)
     deadline = clock.now() + wait_seconds
-    while due:
+    while pending:
         tolerated = NO_SPACE if more_space() else None
         against = _take_turn(cluster, client, lock, clock, tolerated)
         if not against:
             # Somebody else may have restarted it while this run waited for its turn.
-            due = still_due()
-            if due:
+            pending = still_pending()
+            if pending:
                 unit.restart()
                 # Not released where this fails: the others' runs wait until it ends, and then see what is wrong here.
                 wait_until_back(
                     unit, cluster, client, timeout_seconds, clock=clock, between=lock.keep, tolerated=tolerated
                 )
             lock.release()
-            return due
+            return pending
         lock.release()
         lasting = [reason for reason in against if reason["code"] in _LASTING]
         if lasting:
@@ -299,7 +299,7 @@ def restart_guarded(
                 f"{cluster.me} is not restarted: {'; '.join(dict.fromkeys(reason['text'] for reason in lasting))}",
                 member=cluster.me,
                 reasons=against,
-                restart_due=due,
+                restart_pending=pending,
             )
         if clock.now() >= deadline:
             raise RefusedError(
@@ -307,11 +307,11 @@ def restart_guarded(
                 f"(waited {wait_seconds:g} seconds): bring the others back first, then run again",
                 member=cluster.me,
                 reasons=against,
-                restart_due=due,
+                restart_pending=pending,
             )
         clock.sleep(_PAUSE_SECONDS)
-        due = still_due()
-    return due
+        pending = still_pending()
+    return pending
 
 
 def _take_turn(
@@ -367,7 +367,7 @@ def _why_not(
 ) -> tuple[list[Reason], bool]:
     """Why this member must not be restarted now, and whether it is the cluster's only one."""
     try:
-        view = look(client, cluster, with_me=False, between=between, tolerated=tolerated)
+        view = gather_view(client, cluster, with_me=False, between=between, tolerated=tolerated)
     except ApiError as exc:
         if not cluster.others:
             # The only member that the user knows of does not answer: restarting it takes nothing away.
@@ -426,7 +426,7 @@ def _what_is_missing(
     if problem is not None:
         return [{"code": "unit_not_running", "text": problem}], None
     try:
-        view = look(client, cluster, with_me=True, between=between, tolerated=tolerated)
+        view = gather_view(client, cluster, with_me=True, between=between, tolerated=tolerated)
     except ApiError as exc:
         if f"api_{exc.kind}" in _LASTING:
             # Who is a member is not told, and won't be: what those say of themselves whom the user names has to do.
@@ -487,10 +487,10 @@ __all__ = (
     "MemberHealth",
     "Unit",
     "View",
+    "gather_view",
     "health_of",
     "is_back",
     "live_members",
-    "look",
     "may_restart",
     "restart_guarded",
     "wait_healthy",

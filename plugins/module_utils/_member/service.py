@@ -69,7 +69,7 @@ _UNIT_MODE = 0o644
 _UNIT_DIRECTORY_MODE = 0o755
 _DATA_DIRECTORY_MODE = 0o700
 # Behind the name of a unit that is not ours and is replaced: systemd reads no file that is called so.
-_KEPT = ".replaced"
+_BACKUP = ".replaced"
 MARK_FORMED = "mark_formed"
 
 
@@ -126,11 +126,11 @@ class Found:
     def is_running(self) -> bool:
         return self.process is not None
 
-    def is_told_as(self, start: NextStart | None) -> bool:
+    def runs_with(self, start: NextStart | None) -> bool:
         """Whether the process was told what the next start would tell it; taken for true where that is not known."""
         if self.process is None or start is None:
             return True
-        return start.is_told_the_same(self.process["argv"], self.process["environment"])
+        return start.is_in_effect(self.process["argv"], self.process["environment"])
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ class Plan:
     files: tuple[Change, ...]
     actions: tuple[str, ...]
     running: bool
-    restart_due: tuple[Reason, ...]
+    restart_pending: tuple[Reason, ...]
     warnings: tuple[str, ...] = ()
     diff: tuple[dict[str, str], ...] = field(default=())
 
@@ -154,10 +154,10 @@ class Plan:
         return "start" in self.actions
 
     @property
-    def kept_unit(self) -> str | None:
+    def unit_backup(self) -> str | None:
         """Where a unit that is not ours is kept, if one is replaced."""
-        kept = [change.path for change in self.files if change.path.startswith(f"{self.wanted.path}{_KEPT}")]
-        return kept[0] if kept else None
+        backup = [change.path for change in self.files if change.path.startswith(f"{self.wanted.path}{_BACKUP}")]
+        return backup[0] if backup else None
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ class _Files:
     data_directory: Change | None
     unit: Change | None
     # A copy of the unit that is replaced, where that is not ours.
-    kept_unit: Change | None = None
+    unit_backup: Change | None = None
     # The file that says that the member has had data.
     marker: Change | None = None
 
@@ -178,7 +178,7 @@ class _Files:
 
     @property
     def changes(self) -> tuple[Change, ...]:
-        planned = (self.unit_directory, self.data_directory, self.kept_unit, self.unit, self.marker)
+        planned = (self.unit_directory, self.data_directory, self.unit_backup, self.unit, self.marker)
         return tuple(change for change in planned if change is not None)
 
     @property
@@ -189,7 +189,7 @@ class _Files:
         if self.data_directory is not None:
             missing = "missing" in self.data_directory.reasons
             actions.append("make_data_directory" if missing else "repair_data_directory")
-        if self.kept_unit is not None:
+        if self.unit_backup is not None:
             actions.append("keep_other_unit")
         if self.unit is not None:
             actions.append("write_unit" if self.has_new_text else "repair_unit_attributes")
@@ -298,7 +298,7 @@ def restart_reasons(
     reasons: list[Reason] = []
     if configuration_hash is not None and found.process["environ_hash"] != configuration_hash:
         reasons.append({"code": "unit_changed", "text": "the unit was changed since the process was started"})
-    elif not found.is_told_as(start):
+    elif not found.runs_with(start):
         text = "the process was started with other flags or ETCD_* variables than the unit has now (a drop-in?)"
         reasons.append({"code": "flags_differ", "text": text})
     if trust_bundle_changed:
@@ -365,7 +365,7 @@ def plan_present(wanted: WantedUnit, trust_bundle_changed: bool, check_mode: boo
         files.changes,
         tuple(actions),
         running="start" in starts or (found.is_running and not is_other_etcd(found, wanted.data_dir)),
-        restart_due=()
+        restart_pending=()
         if starts or is_other_etcd(found, wanted.data_dir)
         else restart_reasons(
             found, configuration_hash, deployed["program"], stale, staged, _start_of(found, wanted.name, wanted.text)
@@ -391,7 +391,7 @@ def plan_written(wanted: WantedUnit, check_mode: bool, check_new_text: bool = Tr
         files.changes,
         (*files.actions, "exchange_program") if exchanges else tuple(files.actions),
         running=False,
-        restart_due=(),
+        restart_pending=(),
         warnings=tuple(warnings),
         diff=(
             *_diff(wanted, _text_at(wanted.path), files),
@@ -411,7 +411,7 @@ def _plan_files(wanted: WantedUnit, uid: int | None, gid: int | None, make_unit_
         unit_directory=folder,
         data_directory=plan_directory(WantedDirectory(wanted.data_dir, _DATA_DIRECTORY_MODE, uid=uid, gid=gid)),
         unit=unit,
-        kept_unit=_plan_kept_unit(wanted.path) if unit is not None and "content" in unit.reasons else None,
+        unit_backup=_plan_unit_backup(wanted.path) if unit is not None and "content" in unit.reasons else None,
         marker=plan_marker(wanted.place) if wanted.place is not None else None,
     )
 
@@ -431,18 +431,18 @@ def check_new_program(wanted: WantedUnit, managed: bool, pid: int | None = None)
         _check_flags(wanted, check_mode=False)
 
 
-def _plan_kept_unit(path: str) -> Change | None:
+def _plan_unit_backup(path: str) -> Change | None:
     """A copy of a unit that is not ours, under the first name that is free; None where it is ours or kept already."""
     content = read_file(path)
     if content is None or configuration_hash_of(content.decode("utf-8", "replace")) is not None:
         return None
     number = 1
     while True:
-        kept = f"{path}{_KEPT}" if number == 1 else f"{path}{_KEPT}-{number}"
-        state = describe(kept)["state"]
+        backup = f"{path}{_BACKUP}" if number == 1 else f"{path}{_BACKUP}-{number}"
+        state = describe(backup)["state"]
         if state == "absent":
-            return plan_file(WantedFile(kept, int(describe(path)["mode"], 8), content))
-        if state == "file" and read_file(kept) == content:
+            return plan_file(WantedFile(backup, int(describe(path)["mode"], 8), content))
+        if state == "file" and read_file(backup) == content:
             return None
         number += 1
 
@@ -537,7 +537,7 @@ def mark_formed(
     return {"changed": change is not None, "actions": [] if change is None else [MARK_FORMED], "diff": diff}
 
 
-def restart_due_now(
+def restart_pending_now(
     unit: str,
     unit_directory: str,
     trust_bundle_changed: bool,
@@ -614,9 +614,9 @@ class SystemdUnit:
             return None
         if self._ran != self._exchanged:
             return f"{self._exchanged} was put in place just before: what it ran with is {self._ran}, as it was"
-        kept = _program.Place(self._exchanged).kept(_program.ETCD)
+        backup = _program.Place(self._exchanged).backup(_program.ETCD)
         return (
-            f"its program was exchanged just before, and what it ran with is {kept}: the way back is 'mv {kept} "
+            f"its program was exchanged just before, and what it ran with is {backup}: the way back is 'mv {backup} "
             f"{self._exchanged} && systemctl restart {self._name}' on this host, or a run with that one's archive"
         )
 
@@ -707,13 +707,13 @@ def _diff(wanted: WantedUnit, text: str | None, files: _Files) -> tuple[dict[str
             after = _attributes({**change.after, **wanted_owner}) + after
         parts.append({"before_header": path, "after_header": path, "before": before, "after": after})
     parts.extend(marker_diff(files.marker))
-    kept = files.kept_unit
-    if kept is not None:
+    backup = files.unit_backup
+    if backup is not None:
         # Its text is shown above, as what was there before.
         parts.append(
             {
-                "before_header": kept.path,
-                "after_header": kept.path,
+                "before_header": backup.path,
+                "after_header": backup.path,
                 "before": "",
                 "after": f"# kept from {wanted.path}\n",
             }
@@ -754,7 +754,7 @@ __all__ = (
     "mark_formed",
     "plan_present",
     "plan_written",
-    "restart_due_now",
+    "restart_pending_now",
     "restart_reasons",
     "start_actions",
 )

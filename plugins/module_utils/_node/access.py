@@ -129,14 +129,14 @@ def _in_child(path: str, identity: Identity, planned: t.Mapping[str, Attributes]
         # It has said what it had to say, or it was stopped.
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
-    told: list[str] | str | None
+    verdict: list[str] | str | None
     try:
-        told = json.loads(said)
+        verdict = json.loads(said)
     except ValueError:
-        told = f"no answer within {_CHILD_SECONDS:g} seconds, or the check was killed"
-    if isinstance(told, str):
-        raise FileError(f"can't check as user {identity.name} whether {path} is readable: {told}", path=path)
-    return None if told is None else Barrier(*told)
+        verdict = f"no answer within {_CHILD_SECONDS:g} seconds, or the check was killed"
+    if isinstance(verdict, str):
+        raise FileError(f"can't check as user {identity.name} whether {path} is readable: {verdict}", path=path)
+    return None if verdict is None else Barrier(*verdict)
 
 
 def _read_in_time(descriptor: int) -> bytes:

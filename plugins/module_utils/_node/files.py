@@ -36,7 +36,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import 
 
 _STAGED_PREFIX = "."
 _STAGED_SUFFIX = ".ringfence-new"
-_KEPT_SUFFIX = ".replaced"
+_BACKUP_SUFFIX = ".replaced"
 
 # The mode of folders that are made on the way to a wanted folder; they get the caller's owner.
 NEW_PARENT_MODE = 0o755
@@ -177,7 +177,7 @@ def plan_file(wanted: WantedFile) -> Change | None:
         reasons = ("content",) if found is not None and found != wanted.content else ()
     change = _plan(wanted, "file", path, reasons)
     if change is not None and not {"missing", "content"} & set(change.reasons):
-        _check_one_name(path, os.lstat(path), _lstat(kept_path(path)))
+        _check_one_name(path, os.lstat(path), _lstat(backup_path(path)))
     return change
 
 
@@ -211,7 +211,7 @@ def apply_changes(changes: t.Sequence[Change | None], keep_replaced: t.Container
             _apply_directory(change.wanted)
     files = [change for change in todo if isinstance(change.wanted, WantedFile)]
     staged: list[_Staged] = []
-    kept: dict[str, str] = {}
+    backup: dict[str, str] = {}
     with contextlib.ExitStack() as stack:
         folders = _Folders(stack)
         try:
@@ -225,7 +225,7 @@ def apply_changes(changes: t.Sequence[Change | None], keep_replaced: t.Container
                 try:
                     if one.path in keep_replaced and _lstat(one.name, one.folder) is not None:
                         _keep(one)
-                        kept[one.path] = kept_path(one.path)
+                        backup[one.path] = backup_path(one.path)
                     os.rename(one.temporary, one.name, src_dir_fd=one.folder, dst_dir_fd=one.folder)
                 except OSError as exc:
                     raise os_error("write", one.path, exc) from exc
@@ -238,7 +238,7 @@ def apply_changes(changes: t.Sequence[Change | None], keep_replaced: t.Container
                 _set_file_attributes(t.cast(WantedFile, change.wanted), folders.holding(change.path))
         for path in sorted({os.path.dirname(path) for path in renamed}):
             _sync_directory(path, folders.holding(os.path.join(path, ".")))
-    return kept
+    return backup
 
 
 def staged_path(path: str) -> str:
@@ -257,9 +257,9 @@ def missing_parents(path: str) -> list[str]:
     return missing
 
 
-def kept_path(path: str) -> str:
+def backup_path(path: str) -> str:
     """The name under which the file at a path is kept when it is replaced."""
-    return path + _KEPT_SUFFIX
+    return path + _BACKUP_SUFFIX
 
 
 def has_leftover(path: str) -> bool:
@@ -316,21 +316,21 @@ def write_program(path: str, source: t.IO[bytes], limit_bytes: int) -> str:
     return found.hexdigest()
 
 
-def put_in_place(staged: str, path: str, kept: str) -> None:
+def put_in_place(staged: str, path: str, backup: str) -> None:
     """Give a staged file the name that it is for, at once. What was there has the name ``kept`` from then on.
 
     All three are in one folder.
     """
-    name, kept_name = os.path.basename(path), os.path.basename(kept)
+    name, backup_name = os.path.basename(path), os.path.basename(backup)
     try:
         with open_folder(os.path.dirname(path)) as folder:
             place = folder.descriptor
             if _lstat(name, place) is not None:
                 # A second name first, so that there is no moment without the file.
-                second = os.path.basename(staged_path(kept))
+                second = os.path.basename(staged_path(backup))
                 _unlink(second, place)
                 os.link(name, second, src_dir_fd=place, dst_dir_fd=place, follow_symlinks=False)
-                os.rename(second, kept_name, src_dir_fd=place, dst_dir_fd=place)
+                os.rename(second, backup_name, src_dir_fd=place, dst_dir_fd=place)
             os.rename(os.path.basename(staged), name, src_dir_fd=place, dst_dir_fd=place)
             _sync_directory(os.path.dirname(path), place)
     except OSError as exc:
@@ -338,7 +338,7 @@ def put_in_place(staged: str, path: str, kept: str) -> None:
 
 
 def _leftovers(path: str) -> tuple[str, str]:
-    return staged_path(path), staged_path(kept_path(path))
+    return staged_path(path), staged_path(backup_path(path))
 
 
 class _Folders:
@@ -407,16 +407,16 @@ def _stage(wanted: WantedFile, folder: int) -> _Staged:
 
 def _keep(staged: _Staged) -> None:
     """Give the file a second name, so that replacing it loses nothing, in the place of what had that name before."""
-    folder, name, kept = staged.folder, staged.name, kept_path(staged.name)
-    present, before = os.stat(name, dir_fd=folder, follow_symlinks=False), _lstat(kept, folder)
+    folder, name, backup = staged.folder, staged.name, backup_path(staged.name)
+    present, before = os.stat(name, dir_fd=folder, follow_symlinks=False), _lstat(backup, folder)
     if before is not None and _is_same(present, before):
         # A run was killed right after it had kept the file.
         return
-    temporary = os.path.basename(staged_path(kept))
+    temporary = os.path.basename(staged_path(backup))
     _unlink(temporary, folder)
     os.link(name, temporary, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
     try:
-        os.rename(temporary, kept, src_dir_fd=folder, dst_dir_fd=folder)
+        os.rename(temporary, backup, src_dir_fd=folder, dst_dir_fd=folder)
     finally:
         _unlink(temporary, folder)
 
@@ -425,9 +425,9 @@ def _is_same(one: os.stat_result, other: os.stat_result) -> bool:
     return (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
 
 
-def _check_one_name(path: str, info: os.stat_result, kept: os.stat_result | None) -> None:
+def _check_one_name(path: str, info: os.stat_result, backup: os.stat_result | None) -> None:
     """FileError where the file has another name than those that it has from us: it may be any file of root's."""
-    ours = 2 if kept is not None and _is_same(info, kept) else 1
+    ours = 2 if backup is not None and _is_same(info, backup) else 1
     if info.st_nlink > ours:
         raise FileError(
             f"{path} has {info.st_nlink} names (hard links), so its owner and mode are another file's too: put a copy "
@@ -465,7 +465,7 @@ def _set_file_attributes(wanted: WantedFile, folder: int) -> None:
     try:
         with open_regular(name, folder, follow=False, shown=wanted.path) as stream:
             info = os.fstat(stream.fileno())
-            _check_one_name(wanted.path, info, _lstat(kept_path(name), folder))
+            _check_one_name(wanted.path, info, _lstat(backup_path(name), folder))
             _set_attributes(stream.fileno(), wanted)
     except OSError as exc:
         raise os_error("set owner and mode of", wanted.path, exc) from exc
@@ -499,12 +499,12 @@ __all__ = (
     "WantedDirectory",
     "WantedFile",
     "apply_changes",
+    "backup_path",
     "check_may_give",
     "describe",
     "gid_of",
     "group_name",
     "has_leftover",
-    "kept_path",
     "missing_parents",
     "os_error",
     "owner_name",

@@ -61,7 +61,7 @@ _ALERT_REASONS = {
 
 
 @dataclass(frozen=True)
-class Meeting:
+class ProbeResult:
     """What came of one call.
 
     ``outcome``: ``accepted``, ``refused``, ``unreachable`` or ``timed_out``. ``reason``: a code, None where accepted.
@@ -106,9 +106,9 @@ def client_context(
     return context
 
 
-def meet(
+def probe_port(
     context: ssl.SSLContext, host: str, port: int, timeout_seconds: float, *, expect_refusal: bool = False
-) -> Meeting:
+) -> ProbeResult:
     """Call ``https://host:port/version`` and tell what came of it; never raises, and ends in the time given.
 
     Who expects a refusal listens at once: one call where others need two, and seconds more for who is accepted.
@@ -125,32 +125,32 @@ def meet(
     second = _call(context, host, port, deadline, patient=True)
     if second.outcome == ACCEPTED:
         return second
-    told = second if second.outcome == REFUSED else first
-    if told.server is None and context.verify_mode != ssl.CERT_NONE:
+    result = second if second.outcome == REFUSED else first
+    if result.server is None and context.verify_mode != ssl.CERT_NONE:
         # We did not trust it; what it showed us is still worth knowing.
-        looked = _call(client_context(None), host, port, deadline, patient=False)
-        told = replace(told, server=looked.server, tls=told.tls or looked.tls, cipher=told.cipher or looked.cipher)
-    return told
+        seen = _call(client_context(None), host, port, deadline, patient=False)
+        result = replace(result, server=seen.server, tls=result.tls or seen.tls, cipher=result.cipher or seen.cipher)
+    return result
 
 
-def _call(context: ssl.SSLContext, host: str, port: int, deadline: float, patient: bool) -> Meeting:
+def _call(context: ssl.SSLContext, host: str, port: int, deadline: float, patient: bool) -> ProbeResult:
     try:
         plain = _connect(host, port, deadline)
     except (socket.gaierror, UnicodeError) as exc:
         # UnicodeError: what can't be a name ("etcd..example.com", a label of 64 characters) is asked of nobody.
         why = (getattr(exc, "strerror", None) or "no such name").lower()
-        return Meeting(UNREACHABLE, "name_unknown", f"{host} can't be resolved on the dialing host: {why}")
+        return ProbeResult(UNREACHABLE, "name_unknown", f"{host} can't be resolved on the dialing host: {why}")
     except (socket.timeout, TimeoutError):
-        return Meeting(TIMED_OUT, "connect", "no answer to the attempt to connect")
+        return ProbeResult(TIMED_OUT, "connect", "no answer to the attempt to connect")
     except ConnectionRefusedError:
-        return Meeting(UNREACHABLE, "port_closed", f"nothing listens at port {port}")
+        return ProbeResult(UNREACHABLE, "port_closed", f"nothing listens at port {port}")
     except ConnectionResetError as exc:
         # A server that takes connections to reset them at once: whether this is seen here or below is up to chance.
-        return _told(Meeting(REFUSED, None, ""), exc, host, port, deadline)
+        return _after(ProbeResult(REFUSED, None, ""), exc, host, port, deadline)
     except OSError as exc:
-        return Meeting(UNREACHABLE, "network", (exc.strerror or str(exc)).lower())
+        return ProbeResult(UNREACHABLE, "network", (exc.strerror or str(exc)).lower())
     with plain:
-        base = Meeting(REFUSED, None, "", source=plain.getsockname()[0])
+        base = ProbeResult(REFUSED, None, "", source=plain.getsockname()[0])
         try:
             with context.wrap_socket(plain, server_hostname=host, do_handshake_on_connect=False) as connection:
                 connection.settimeout(_left(deadline))
@@ -164,10 +164,10 @@ def _call(context: ssl.SSLContext, host: str, port: int, deadline: float, patien
                 )
                 return _ask(connection, base, deadline, patient)
         except OSError as exc:
-            return _told(base, exc, host, port, deadline)
+            return _after(base, exc, host, port, deadline)
 
 
-def _ask(connection: ssl.SSLSocket, base: Meeting, deadline: float, patient: bool) -> Meeting:
+def _ask(connection: ssl.SSLSocket, base: ProbeResult, deadline: float, patient: bool) -> ProbeResult:
     if patient:
         # The request needs time as well.
         connection.settimeout(min(_REFUSAL_SECONDS, _left(deadline) / 2))
@@ -195,11 +195,11 @@ def _ask(connection: ssl.SSLSocket, base: Meeting, deadline: float, patient: boo
     return replace(base, reason="other", text="something answered that does not speak HTTP: no etcd")
 
 
-def _closed(base: Meeting) -> Meeting:
+def _closed(base: ProbeResult) -> ProbeResult:
     return replace(base, reason="closed", text="the connection was closed after the handshake, with no alert")
 
 
-def _told(base: Meeting, error: Exception, host: str, port: int, deadline: float) -> Meeting:
+def _after(base: ProbeResult, error: Exception, host: str, port: int, deadline: float) -> ProbeResult:
     """What an error of the ssl module means."""
     if isinstance(error, ssl.SSLCertVerificationError):
         reason = _SERVER_REASONS.get(error.verify_code, "server_other")
@@ -230,7 +230,7 @@ def _told(base: Meeting, error: Exception, host: str, port: int, deadline: float
     return replace(base, reason="other", text=str(getattr(error, "strerror", None) or error).lower())
 
 
-def _plain(base: Meeting) -> Meeting:
+def _plain(base: ProbeResult) -> ProbeResult:
     return replace(base, reason="not_tls", text="it speaks plain HTTP: no TLS at this port")
 
 
@@ -274,4 +274,4 @@ def _is_timeout(error: BaseException) -> bool:
     return isinstance(error, (socket.timeout, TimeoutError))
 
 
-__all__ = ("ACCEPTED", "REFUSED", "TIMED_OUT", "UNREACHABLE", "Meeting", "client_context", "meet")
+__all__ = ("ACCEPTED", "REFUSED", "TIMED_OUT", "UNREACHABLE", "ProbeResult", "client_context", "probe_port")

@@ -39,7 +39,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.live import (
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.info import files_facts, peer_info
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.pending_changes import (
     WantedHost,
-    host_due,
+    host_pending_changes,
     unit_overrides,
     unit_problem,
 )
@@ -59,9 +59,9 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._probe.handshake im
     ACCEPTED,
     REFUSED,
     TIMED_OUT,
-    Meeting,
+    ProbeResult,
     client_context,
-    meet,
+    probe_port,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import Deployed, deployed_from_text
 
@@ -139,7 +139,7 @@ def probe_all(
     A thread that hangs in the resolution of a name is left behind (it is a daemon) and counts as timed out.
     """
     jobs = [(caller, target) for caller in callers for target in targets]
-    found: dict[int, Meeting] = {}
+    found: dict[int, ProbeResult] = {}
     waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
     for number in range(len(jobs)):
         waiting.put(number)
@@ -152,7 +152,9 @@ def probe_all(
                 return
             caller, target = jobs[number]
             strange = caller.case != MEMBER
-            found[number] = meet(caller.context, target.host, target.port, timeout_seconds, expect_refusal=strange)
+            found[number] = probe_port(
+                caller.context, target.host, target.port, timeout_seconds, expect_refusal=strange
+            )
 
     threads = [threading.Thread(target=work, daemon=True) for _number in range(min(_THREADS, len(jobs)))]
     for thread in threads:
@@ -161,9 +163,9 @@ def probe_all(
     deadline = time.monotonic() + rounds * timeout_seconds + 1.0
     for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))
-    unresolved = Meeting(TIMED_OUT, "resolve", "its name was not resolved in time")
+    unresolved = ProbeResult(TIMED_OUT, "resolve", "its name was not resolved in time")
     return [
-        _told(caller, target, explain(caller, found.get(number, unresolved), now))
+        _reported(caller, target, explain(caller, found.get(number, unresolved), now))
         for number, (caller, target) in enumerate(jobs)
     ]
 
@@ -172,102 +174,102 @@ def probe_all(
 class Explained:
     """A meeting with its reason made plain; ``inferred``: it was worked out, not seen."""
 
-    meeting: Meeting
+    result: ProbeResult
     inferred: bool = False
 
 
-def explain(caller: Caller, meeting: Meeting, now: datetime.datetime) -> Explained:
+def explain(caller: Caller, result: ProbeResult, now: datetime.datetime) -> Explained:
     """Say why, where the wire alone does not (pure)."""
-    if meeting.outcome == ACCEPTED:
-        return _server_checked(caller, meeting)
-    if meeting.outcome != REFUSED:
-        return Explained(meeting)
-    if meeting.alert is not None:
-        return _explain_alert(caller, meeting, now)
-    if meeting.reason in ("closed", "reset") and meeting.tls is not None:
-        return _explain_close(caller, meeting)
-    return Explained(meeting)
+    if result.outcome == ACCEPTED:
+        return _server_checked(caller, result)
+    if result.outcome != REFUSED:
+        return Explained(result)
+    if result.alert is not None:
+        return _explain_alert(caller, result, now)
+    if result.reason in ("closed", "reset") and result.tls is not None:
+        return _explain_close(caller, result)
+    return Explained(result)
 
 
-def _server_checked(caller: Caller, meeting: Meeting) -> Explained:
+def _server_checked(caller: Caller, result: ProbeResult) -> Explained:
     """A member that dials checks the server's common name against its own list as well."""
-    if caller.case != MEMBER or caller.allowed_common_names is None or meeting.server is None:
-        return Explained(meeting)
+    if caller.case != MEMBER or caller.allowed_common_names is None or result.server is None:
+        return Explained(result)
     try:
-        server = read_certificate(meeting.server)
+        server = read_certificate(result.server)
     except RingfenceError:
-        return Explained(meeting)
+        return Explained(result)
     if (server.common_name or "") in caller.allowed_common_names:
-        return Explained(meeting)
+        return Explained(result)
     text = f"this member's own list does not allow the common name that is served, {server.common_name}"
-    return Explained(replace(meeting, outcome=REFUSED, reason="server_common_name", text=text), inferred=True)
+    return Explained(replace(result, outcome=REFUSED, reason="server_common_name", text=text), inferred=True)
 
 
-def _explain_alert(caller: Caller, meeting: Meeting, now: datetime.datetime) -> Explained:
+def _explain_alert(caller: Caller, result: ProbeResult, now: datetime.datetime) -> Explained:
     own = caller.certificate
     if own is None:
-        if meeting.reason == "no_certificate" or meeting.alert == "handshake failure":
-            text = f"it demands a certificate ({meeting.text})"
-            return Explained(replace(meeting, reason="no_certificate", text=text))
-        if meeting.alert in _AMBIGUOUS_ALERTS:
+        if result.reason == "no_certificate" or result.alert == "handshake failure":
+            text = f"it demands a certificate ({result.text})"
+            return Explained(replace(result, reason="no_certificate", text=text))
+        if result.alert in _AMBIGUOUS_ALERTS:
             # etcd 3.4 as Debian 12 has it (Go 1.19) says nothing else of any certificate, and none was shown.
-            text = f"it demands a certificate ({meeting.text})"
-            return Explained(replace(meeting, reason="no_certificate", text=text), inferred=True)
-        return Explained(meeting)
-    if meeting.reason == "expired" and now < own.not_before:
-        text = f"the certificate is not valid before {iso_time(own.not_before)} ({meeting.text})"
-        return Explained(replace(meeting, reason="not_yet_valid", text=text), inferred=True)
-    if meeting.alert not in _AMBIGUOUS_ALERTS:
-        return Explained(meeting)
+            text = f"it demands a certificate ({result.text})"
+            return Explained(replace(result, reason="no_certificate", text=text), inferred=True)
+        return Explained(result)
+    if result.reason == "expired" and now < own.not_before:
+        text = f"the certificate is not valid before {iso_time(own.not_before)} ({result.text})"
+        return Explained(replace(result, reason="not_yet_valid", text=text), inferred=True)
+    if result.alert not in _AMBIGUOUS_ALERTS:
+        return Explained(result)
     # Dates first, as Go looks at them; only that of etcd 3.4 in Debian 12 has no alert of its own for them.
     if now > own.not_after:
-        text = f"the certificate has expired at {iso_time(own.not_after)} ({meeting.text})"
-        return Explained(replace(meeting, reason="expired", text=text), inferred=True)
+        text = f"the certificate has expired at {iso_time(own.not_after)} ({result.text})"
+        return Explained(replace(result, reason="expired", text=text), inferred=True)
     if now < own.not_before:
-        text = f"the certificate is not valid before {iso_time(own.not_before)} ({meeting.text})"
-        return Explained(replace(meeting, reason="not_yet_valid", text=text), inferred=True)
+        text = f"the certificate is not valid before {iso_time(own.not_before)} ({result.text})"
+        return Explained(replace(result, reason="not_yet_valid", text=text), inferred=True)
     if caller.case == UNKNOWN_CA:
-        text = f"the CA is unknown to it ({meeting.text})"
-        return Explained(replace(meeting, reason="unknown_authority", text=text), inferred=True)
+        text = f"the CA is unknown to it ({result.text})"
+        return Explained(replace(result, reason="unknown_authority", text=text), inferred=True)
     usages = own.extended_key_usage
     if usages is not None and "clientAuth" not in usages and "anyExtendedKeyUsage" not in usages:
-        text = f"the certificate lacks the extended key usage clientAuth ({meeting.text})"
-        return Explained(replace(meeting, reason="key_usage", text=text), inferred=True)
+        text = f"the certificate lacks the extended key usage clientAuth ({result.text})"
+        return Explained(replace(result, reason="key_usage", text=text), inferred=True)
     if caller.authorities and own.issuer not in {authority.subject for authority in caller.authorities}:
-        text = f"the certificate's issuer, {own.issuer_common_name}, is not in the trust bundle ({meeting.text})"
-        return Explained(replace(meeting, reason="unknown_authority", text=text), inferred=True)
-    text = f"the common name {own.common_name} is not allowed there ({meeting.text})"
-    return Explained(replace(meeting, reason="common_name", text=text), inferred=True)
+        text = f"the certificate's issuer, {own.issuer_common_name}, is not in the trust bundle ({result.text})"
+        return Explained(replace(result, reason="unknown_authority", text=text), inferred=True)
+    text = f"the common name {own.common_name} is not allowed there ({result.text})"
+    return Explained(replace(result, reason="common_name", text=text), inferred=True)
 
 
-def _explain_close(caller: Caller, meeting: Meeting) -> Explained:
+def _explain_close(caller: Caller, result: ProbeResult) -> Explained:
     """After a good handshake etcd closes where the address or the revocation list speaks against the certificate."""
     own = caller.certificate
     if own is None:
-        return Explained(meeting)
+        return Explained(result)
     if own.serial_number in caller.revoked:
-        text = f"the certificate is revoked: serial number {own.serial_number} ({meeting.text})"
-        return Explained(replace(meeting, reason="revoked", text=text), inferred=True)
-    if meeting.source is not None and meeting.source not in own.ip_addresses:
+        text = f"the certificate is revoked: serial number {own.serial_number} ({result.text})"
+        return Explained(replace(result, reason="revoked", text=text), inferred=True)
+    if result.source is not None and result.source not in own.ip_addresses:
         names = ", ".join((*own.dns_names, *own.ip_addresses)) or "no name at all"
-        text = f"the certificate has no subject alternative name for {meeting.source} (it has {names}; {meeting.text})"
-        return Explained(replace(meeting, reason="address", text=text), inferred=True)
-    return Explained(meeting)
+        text = f"the certificate has no subject alternative name for {result.source} (it has {names}; {result.text})"
+        return Explained(replace(result, reason="address", text=text), inferred=True)
+    return Explained(result)
 
 
-def _told(caller: Caller, target: Target, explained: Explained) -> dict[str, t.Any]:
-    meeting = explained.meeting
+def _reported(caller: Caller, target: Target, explained: Explained) -> dict[str, t.Any]:
+    result = explained.result
     return {
         "to": target.name,
         "peer_url": target.url,
         "case": caller.case,
-        "outcome": meeting.outcome,
-        "reason": meeting.reason,
-        "text": meeting.text,
+        "outcome": result.outcome,
+        "reason": result.reason,
+        "text": result.text,
         "inferred": explained.inferred,
-        "tls": meeting.tls,
-        "cipher": meeting.cipher,
-        "server": meeting.server,
+        "tls": result.tls,
+        "cipher": result.cipher,
+        "server": result.server,
     }
 
 
@@ -315,17 +317,17 @@ def probe_node(
         "revocation_list_problem": None,
         "process_credentials": process_credentials(info, now),
         **_live(params, info, access),
-        "due": None,
+        "pending": None,
         "unit_problem": None,
         "unit_overrides": [],
         "info": info,
     }
     if params["unit_content"] is not None:
         wanted = _wanted(params, info)
-        found.update(due=host_due(wanted), unit_problem=unit_problem(wanted, info["process"]["pid"]))
+        found.update(due=host_pending_changes(wanted), unit_problem=unit_problem(wanted, info["process"]["pid"]))
         found["unit_overrides"] = unit_overrides(wanted)
     if found["called"]:
-        found.update(_met(params, targets, info, now))
+        found.update(_probed(params, targets, info, now))
     return found
 
 
@@ -372,7 +374,7 @@ def _wanted(params: t.Mapping[str, t.Any], info: t.Mapping[str, t.Any]) -> Wante
     )
 
 
-def _met(
+def _probed(
     params: t.Mapping[str, t.Any], targets: t.Sequence[Target], info: t.Mapping[str, t.Any], now: datetime.datetime
 ) -> dict[str, t.Any]:
     """What this host meets, as itself and as others."""
@@ -421,7 +423,7 @@ def process_credentials(info: t.Mapping[str, t.Any], now: datetime.datetime) -> 
     """
     if info["process"].get("settings") is None:
         return None
-    paths, deployed = _told_paths(info), info["credentials"]
+    paths, deployed = _paths_in_effect(info), info["credentials"]
     if all(paths[kind] == deployed[kind]["path"] for kind in paths):
         return None
     found = files_facts(paths, now)
@@ -438,7 +440,7 @@ def _only(facts: t.Mapping[str, t.Any], keys: t.Sequence[str]) -> dict[str, t.An
     return {key: facts[key] for key in keys}
 
 
-def _told_paths(info: t.Mapping[str, t.Any]) -> dict[str, str]:
+def _paths_in_effect(info: t.Mapping[str, t.Any]) -> dict[str, str]:
     """The files of the process, else of the unit, else those in the credentials' folder."""
     settings = (info["process"] or {}).get("settings") or info["unit"].get("settings")
     files = (settings or {}).get("files") or {}
@@ -467,7 +469,7 @@ def _absolute(info: t.Mapping[str, t.Any], path: str | None) -> str | None:
 def _own_caller(info: t.Mapping[str, t.Any], revoked: frozenset[str]) -> Caller:
     """The member itself, with the files that its process was told of, else with those in the credentials' folder."""
     settings = (info["process"] or {}).get("settings") or info["unit"].get("settings")
-    paths = _told_paths(info)
+    paths = _paths_in_effect(info)
     contents = {}
     for kind, path in paths.items():
         content = read_file(path)
@@ -527,8 +529,8 @@ def unreadable_files(info: t.Mapping[str, t.Any], owner: str) -> list[dict[str, 
     if identity is None:
         return [{"path": "", "text": f"there is no user {owner} on this host"}]
     settings = info["process"].get("settings") or info["unit"].get("settings")
-    told = [_absolute(info, path) for path in ((settings or {}).get("files") or {}).values()]
-    paths = sorted({path for path in told if path} or {item["path"] for item in info["credentials"].values()})
+    named = [_absolute(info, path) for path in ((settings or {}).get("files") or {}).values()]
+    paths = sorted({path for path in named if path} or {item["path"] for item in info["credentials"].values()})
     barriers = ((path, find_barrier(path, identity)) for path in paths)
     return [{"path": path, "text": barrier.text} for path, barrier in barriers if barrier is not None]
 

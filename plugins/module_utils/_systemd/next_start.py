@@ -24,7 +24,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.config import
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import read_file
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import list_names
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
-    TOLD_TWICE,
+    SET_TWICE,
     Deployed,
     deployed_from_text,
     environment_files,
@@ -52,7 +52,7 @@ class NextStart:
     argv: tuple[str, ...]
     environment: t.Mapping[str, str]
 
-    def is_told_the_same(self, argv: t.Sequence[str], environment: t.Mapping[str, str]) -> bool:
+    def is_in_effect(self, argv: t.Sequence[str], environment: t.Mapping[str, str]) -> bool:
         """Whether a process has just these arguments and variables; one behind a script may have more, and so it is."""
         if tuple(argv[:1]) != self.argv[:1]:
             return True
@@ -63,19 +63,19 @@ def _of_etcd(environment: t.Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environment.items() if name.startswith("ETCD_") and value}
 
 
-def told_at_start(
+def settings_at_start(
     text: str, from_files: t.Mapping[str, str] | None = None, inherited: t.Mapping[str, str] | None = None
 ) -> NextStart | None:
     """Pure: what a text with its drop-ins tells etcd; None where it can't be known from it.
 
     ``inherited``: the variables that systemd gives to every service.
     """
-    told = [
+    values = [
         value
         for key, value in parse_unit(text).get("Service", [])
         if key in ("ExecStart", "Environment", "UnsetEnvironment")
     ]
-    if any(_SPECIFIER.search(value.replace("%%", "")) for value in told):
+    if any(_SPECIFIER.search(value.replace("%%", "")) for value in values):
         return None
     environment = unit_environment(text, from_files, inherited)
     command = exec_command(text, environment)
@@ -88,7 +88,7 @@ def next_start(
     """What the unit's next start tells etcd, with what its drop-ins and environment files say now; None: not known."""
     try:
         whole = "\n".join((text, text_of(drop_ins)))
-        return told_at_start(whole, from_environment_files(whole, unit), inherited)
+        return settings_at_start(whole, from_environment_files(whole, unit), inherited)
     except RingfenceError:
         return None
 
@@ -121,7 +121,7 @@ def _overridden(
         return ", ".join(drop_ins) or "an environment file of the unit"
 
     for warning in found["warnings"]:
-        if warning["code"] == TOLD_TWICE:
+        if warning["code"] == SET_TWICE:
             variable = warning["text"].split()[0]
             yield f"{warning['text']} ({source(variable[len('ETCD_') :].lower().replace('_', '-'))})"
     for flag in sorted(OWN_FLAGS):
@@ -185,6 +185,6 @@ __all__ = (
     "next_start",
     "overrides",
     "parse_inherited",
+    "settings_at_start",
     "text_of",
-    "told_at_start",
 )

@@ -19,7 +19,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors impo
 
 HASH_VARIABLE = "RINGFENCE_CONFIGURATION_HASH"
 # The code of the warning about a setting that is given by a flag and by a variable.
-TOLD_TWICE = "told_twice"
+SET_TWICE = "set_twice"
 
 # The one line with the configuration hash; other spellings of the same setting are refused, so that it has one place.
 _HASH_LINE = re.compile(rf"^Environment={HASH_VARIABLE}=([^\n]*)$", re.MULTILINE)
@@ -436,7 +436,7 @@ def deployed_from_arguments(argv: t.Sequence[str], environment: t.Mapping[str, s
         "listen_client_urls": listen_client,
         "files": {flag.replace("-", "_"): flags.get(flag) or None for flag in _FILE_FLAGS},
         "flags": dict(sorted(flags.items())),
-        "warnings": [*_warnings(flags), *map(_told_twice, sorted(twice))],
+        "warnings": [*_warnings(flags), *map(_set_twice, sorted(twice))],
     }
 
 
@@ -445,10 +445,10 @@ def is_true(value: str | None) -> bool:
     return value in _GO_TRUE
 
 
-def _told_twice(variable: str) -> Reason:
+def _set_twice(variable: str) -> Reason:
     flag = variable[len("ETCD_") :].lower().replace("_", "-")
     text = f"{variable} stands beside --{flag}: etcd ends at once where both are given, so leave one of them out"
-    return {"code": TOLD_TWICE, "text": text}
+    return {"code": SET_TWICE, "text": text}
 
 
 def _flags_of(words: t.Sequence[str]) -> dict[str, str]:
@@ -597,7 +597,7 @@ def configuration_hash_is_valid(text: str) -> bool:
 __all__ = (
     "HASH_VARIABLE",
     "SECTIONS",
-    "TOLD_TWICE",
+    "SET_TWICE",
     "Deployed",
     "Reason",
     "check_rendered",

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import check_identity, parse_version
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import Member
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
-from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import TOLD_TWICE, is_true
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import SET_TWICE, is_true
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.pairs import (
     FAILED,
     OK,
@@ -31,7 +31,7 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.pairs import
     credentials_of,
     running_common_names,
     running_version,
-    told_by_flags,
+    settings_by_flags,
     trusted_fingerprints,
 )
 
@@ -91,7 +91,7 @@ def _entry(check: str, member: str | None, verdict: str, text: str, remedy: str 
     return {"check": check, "member": member, "verdict": verdict, "text": text, "remedy": remedy}
 
 
-def judge_checks(evidence: Evidence) -> list[Entry]:
+def evaluate_checks(evidence: Evidence) -> list[Entry]:
     """Every check of every member, in the order of the checks."""
     return [entry for check in _CHECKS for entry in check(evidence)]
 
@@ -158,19 +158,19 @@ def _next_start(evidence: Evidence) -> t.Iterator[Entry]:
         process, unit, etcd = info["process"], info["unit"], info["etcd"]
         if process["settings"] is None:
             continue
-        told, check = unit["settings"] or {}, "next_start"
+        deployed, check = unit["settings"] or {}, "next_start"
         runs, lies = process.get("version"), etcd["version"]
-        clashes = [warning["text"] for warning in told.get("warnings", ()) if warning["code"] == TOLD_TWICE]
+        clashes = [warning["text"] for warning in deployed.get("warnings", ()) if warning["code"] == SET_TWICE]
         if clashes:
             text = f"the next start will fail: {clashes[0]}"
             yield _entry(check, member.name, WARNING, text, f"mend {unit['path']}, its drop-ins or environment files")
         elif unit["settings"] is None and unit.get("problem"):
             text = f"what the next start will be is not known: {unit['problem']}"
             yield _entry(check, member.name, WARNING, text, f"mend {unit['name']}")
-        elif told.get("program") == etcd["binary"] and etcd["problem"]:
+        elif deployed.get("program") == etcd["binary"] and etcd["problem"]:
             text = f"the next start will fail: {etcd['problem']}"
             yield _entry(check, member.name, WARNING, text, "put the program back that runs, or its successor")
-        elif runs and lies and told.get("program") == etcd["binary"] and runs != lies:
+        elif runs and lies and deployed.get("program") == etcd["binary"] and runs != lies:
             text = f"etcd {runs} runs, the next start will be etcd {lies}: {etcd['binary']} was replaced"
             yield _entry(check, member.name, WARNING, text, "restart one by one, or put the program back that runs")
         else:
@@ -215,7 +215,7 @@ def _allowed_common_names(evidence: Evidence) -> t.Iterator[Entry]:
 
 def _identity(evidence: Evidence) -> t.Iterator[Entry]:
     for member, result, info in evidence.seen():
-        settings = told_by_flags(result)
+        settings = settings_by_flags(result)
         running = running_common_names(result)
         if settings is None or running is None:
             continue
@@ -434,12 +434,12 @@ def _certificate_days(evidence: Evidence) -> t.Iterator[Entry]:
 
 def _authority_days(evidence: Evidence) -> t.Iterator[Entry]:
     limits = evidence.thresholds
-    told = set()
+    reported = set()
     for _member, result, _info in evidence.seen():
         for authority in credentials_of(result)["ca"]["certificates"]:
-            if authority["fingerprint"] in told:
+            if authority["fingerprint"] in reported:
                 continue
-            told.add(authority["fingerprint"])
+            reported.add(authority["fingerprint"])
             label = f"CA {authority['common_name']} ({authority['fingerprint'][:16]})"
             verdict, text = OK, f"{label}: {authority['days_left']} days left, until {authority['not_after']}"
             if authority["not_after"] < result["time"]:
@@ -547,4 +547,4 @@ _CHECKS: tuple[t.Callable[[Evidence], t.Iterator[Entry]], ...] = (
     _data_folder,
 )
 
-__all__ = ("Entry", "Evidence", "Thresholds", "judge_checks")
+__all__ = ("Entry", "Evidence", "Thresholds", "evaluate_checks")

@@ -21,7 +21,7 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.checks impor
     Entry,
     Evidence,
     Thresholds,
-    judge_checks,
+    evaluate_checks,
 )
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.pairs import (
     ABSENT_HOSTS,
@@ -38,7 +38,7 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.pairs import
     Lack,
     Result,
     credentials_of,
-    judge_pairs,
+    evaluate_pairs,
     lacking,
     running_version,
     saw_as_root,
@@ -129,16 +129,16 @@ class Question:
     away: t.Container[str] = frozenset()
 
 
-def judge(
+def evaluate(
     members: t.Sequence[Member],
     results: t.Mapping[str, Result],
     absent: t.Mapping[str, str],
     question: Question,
 ) -> dict[str, t.Any]:
     """The proof. ``results``: by member's name, of ``etcd_peer_probe``; ``absent``: members without one, and why."""
-    pairs = judge_pairs(members, results, absent, question.no_stranger)
-    checks = judge_checks(Evidence(members, results, question.identity, question.thresholds))
-    checks += [_not_looked_at(member.name, absent) for member in members if member.name not in results]
+    pairs = evaluate_pairs(members, results, absent, question.no_stranger)
+    checks = evaluate_checks(Evidence(members, results, question.identity, question.thresholds))
+    checks += [_not_gathered(member.name, absent) for member in members if member.name not in results]
     excused = _Excused(results, frozenset(question.without), question.away)
     findings = _findings(question.cluster_name, len(members), pairs, checks, excused)
     verdicts = [*(pair["verdict"] for pair in pairs), *(check["verdict"] for check in checks)]
@@ -180,10 +180,10 @@ class _Excused:
         return ROOT in self.without and not saw_as_root(result)
 
 
-def _not_looked_at(name: str, absent: t.Mapping[str, str]) -> Entry:
+def _not_gathered(name: str, absent: t.Mapping[str, str]) -> Entry:
     why = absent.get(name, NOT_IN_RUN)
     return {
-        "check": "looked_at",
+        "check": "state_gathered",
         "member": name,
         "verdict": UNPROVED,
         "text": f"nothing is known of {name}, and it did not call: {why}",
@@ -282,12 +282,12 @@ def _findings(
         _pair_finding(*kind, end == "from", about, _who(names, size)) for (end, about, kind), names in groups.items()
     ]
     findings = _merged(findings)
-    told: dict[tuple[str, str, str, str, bool], list[str]] = {}
+    reported: dict[tuple[str, str, str, str, bool], list[str]] = {}
     for check in checks:
         if check["verdict"] != OK:
             said = (check["verdict"], check["check"], check["text"], check["remedy"], excused.check(check))
-            told.setdefault(said, []).append(check["member"] or cluster)
-    for (verdict, code, text, remedy, is_excused), names in told.items():
+            reported.setdefault(said, []).append(check["member"] or cluster)
+    for (verdict, code, text, remedy, is_excused), names in reported.items():
         findings.append(_finding(verdict, code, ", ".join(names), text, remedy, is_excused))
     return sorted(findings, key=lambda finding: -_RANK[finding["verdict"]])
 
@@ -356,4 +356,4 @@ def _merged(findings: list[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
     return list(merged.values())
 
 
-__all__ = ("FORMAT", "PARTLY_PROVED", "PROVED", "Question", "Thresholds", "judge")
+__all__ = ("FORMAT", "PARTLY_PROVED", "PROVED", "Question", "Thresholds", "evaluate")

@@ -32,7 +32,7 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.views import
     member_names,
     one_line,
     pairs_of,
-    told,
+    split_finding,
     worst,
 )
 from jinja2 import Environment, StrictUndefined
@@ -142,7 +142,7 @@ def _findings(proof: Proof) -> list[_Values]:
             "rest": rest,
         }
         for finding in proof["findings"]
-        for subject, rest in [told(finding)]
+        for subject, rest in [split_finding(finding)]
     ]
 
 
@@ -456,7 +456,7 @@ def _anchor(x: float) -> str:
 def _members(proof: Proof, pairs: _Pairs) -> list[_Values]:
     members = []
     for number, member in enumerate(proof["members"], 1):
-        met = {
+        versions = {
             " ".join(part for part in (pair["tls"], pair["cipher"]) if part)
             for (_from, target, _case), pair in pairs.items()
             if target == member["name"] and pair["tls"]
@@ -466,7 +466,9 @@ def _members(proof: Proof, pairs: _Pairs) -> list[_Values]:
             names = {key: common_name_of(certificate, key) for key in ("common_name", "issuer_common_name")}
             certificate = {**certificate, **names}
         verdict = known_verdict(member["verdict"])
-        members.append({**member, "certificate": certificate, "number": number, "verdict": verdict, "tls": sorted(met)})
+        members.append(
+            {**member, "certificate": certificate, "number": number, "verdict": verdict, "tls": sorted(versions)}
+        )
     return members
 
 

@@ -49,7 +49,7 @@ _WANTED_REASONS = {
 }
 
 
-def judge_pairs(
+def evaluate_pairs(
     members: t.Sequence[Member],
     results: t.Mapping[str, Result],
     absent: t.Mapping[str, str],
@@ -59,10 +59,10 @@ def judge_pairs(
     pairs = []
     for source in members:
         targets = [member for member in members if member.name != source.name] or [source]
-        met = {(probe["case"], probe["to"]): probe for probe in results.get(source.name, {}).get("probes", ())}
+        probes = {(probe["case"], probe["to"]): probe for probe in results.get(source.name, {}).get("probes", ())}
         for target in targets:
             for case in CASES:
-                probe = met.get((case, target.name))
+                probe = probes.get((case, target.name))
                 if probe is None:
                     why = _why_not_probed(source.name, case, results, absent, no_stranger)
                     pairs.append(_pair(source.name, target.name, case, why))
@@ -191,11 +191,11 @@ def _refined(
 
 def running_common_names(result: Result) -> list[str] | None:
     """The list that the running process was started with; None where no process was seen, or its flags don't count."""
-    settings = told_by_flags(result)
+    settings = settings_by_flags(result)
     return None if settings is None else list(settings["allowed_common_names"])
 
 
-def told_by_flags(result: Result) -> t.Mapping[str, t.Any] | None:
+def settings_by_flags(result: Result) -> t.Mapping[str, t.Any] | None:
     """What the running process was told; None where nobody saw that, or where etcd ignores it for a file."""
     settings: t.Mapping[str, t.Any] | None = result["info"]["process"].get("settings")
     return None if settings is None or settings["flags"].get("config-file") else settings
@@ -209,8 +209,8 @@ def running_version(info: t.Mapping[str, t.Any]) -> str | None:
 
 def credentials_of(result: Result) -> t.Mapping[str, t.Any]:
     """The files of the running process, which may be others than the deployed ones; without a process those."""
-    told: t.Mapping[str, t.Any] | None = result.get("process_credentials")
-    return told or result["info"]["credentials"]
+    in_effect: t.Mapping[str, t.Any] | None = result.get("process_credentials")
+    return in_effect or result["info"]["credentials"]
 
 
 def trusted_fingerprints(result: Result) -> set[str]:
@@ -241,13 +241,13 @@ __all__ = (
     "Lack",
     "Result",
     "credentials_of",
-    "judge_pairs",
+    "evaluate_pairs",
     "lacking",
     "own_common_name",
     "running_common_names",
     "running_version",
     "saw_as_root",
-    "told_by_flags",
+    "settings_by_flags",
     "trusted_fingerprints",
     "why_no_stranger",
 )

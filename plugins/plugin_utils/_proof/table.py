@@ -28,7 +28,7 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.views import
     member_names,
     one_line,
     pairs_of,
-    told,
+    split_finding,
     worst,
 )
 
@@ -195,7 +195,7 @@ def _not_probed(proof: Proof) -> list[str]:
 def _findings(proof: Proof) -> list[str]:
     """One line each, however long: a search for a name then finds what to do."""
     lines = [
-        f"{_ascii(finding['verdict']).upper()} {_ascii(''.join(told(finding)))}"
+        f"{_ascii(finding['verdict']).upper()} {_ascii(''.join(split_finding(finding)))}"
         + (f" -> {_ascii(finding['remedy'])}" if finding["remedy"] else "")
         for finding in proof["findings"]
     ]

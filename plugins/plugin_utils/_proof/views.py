@@ -117,7 +117,7 @@ def common_name_of(certificate: t.Mapping[str, t.Any], key: str = "common_name")
     return str(certificate[key] or "(no common name)")
 
 
-def told(finding: t.Mapping[str, t.Any]) -> tuple[str, str]:
+def split_finding(finding: t.Mapping[str, t.Any]) -> tuple[str, str]:
     """Whom a finding is about, and the rest of its line, which does not name the same again."""
     subject, text = str(finding["subject"]), str(finding["text"])
     return subject, text[len(subject) :] if text.startswith(f"{subject} ") else f": {text}"
@@ -165,6 +165,6 @@ __all__ = (
     "member_names",
     "one_line",
     "pairs_of",
-    "told",
+    "split_finding",
     "worst",
 )

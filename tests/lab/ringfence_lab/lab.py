@@ -410,7 +410,7 @@ class Lab:
     ) -> subprocess.CompletedProcess[str]:
         """Run a shell command on a host by SSH and keep its output."""
         line = self.ssh_command(host, command, user)
-        return self._judged(host, command, system.run(line, input_text, False, timeout_seconds), check)
+        return self._evaluated(host, command, system.run(line, input_text, False, timeout_seconds), check)
 
     def execute(
         self,
@@ -423,7 +423,7 @@ class Lab:
     ) -> subprocess.CompletedProcess[str]:
         """Run a command on a host from outside, without its network: works where the host is cut off."""
         done = system.run(self.execute_command(host, command), input_text, check=False, timeout_seconds=timeout_seconds)
-        return self._judged(host, command if isinstance(command, str) else shlex.join(command), done, check)
+        return self._evaluated(host, command if isinstance(command, str) else shlex.join(command), done, check)
 
     def execute_command(self, host: Host | str, command: str | t.Sequence[str]) -> list[str]:
         self._check_up()
@@ -435,7 +435,7 @@ class Lab:
         return [*entrance, "--", *environment, f"TERM={os.environ.get('TERM', 'linux')}", *inner]
 
     @staticmethod
-    def _judged(
+    def _evaluated(
         host: Host | str, command: str, done: subprocess.CompletedProcess[str], check: bool
     ) -> subprocess.CompletedProcess[str]:
         if check and done.returncode != 0:

@@ -154,10 +154,10 @@ class Controller:
             timeout=PLAY_SECONDS,
             check=False,
         )
-        return self.judged(done.returncode, done.stdout + done.stderr)
+        return self.evaluated(done.returncode, done.stdout + done.stderr)
 
     @staticmethod
-    def judged(returncode: int, output: str) -> Run:
+    def evaluated(returncode: int, output: str) -> Run:
         """A finished run by its exit code and what it printed."""
         recap = {
             match["host"]: {key: int(match[key]) for key in ("ok", "changed", "unreachable", "failed")}

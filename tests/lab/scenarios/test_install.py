@@ -89,7 +89,7 @@ def test_the_tarball_in_an_empty_place(controller: Controller, lab: Lab, tmp_pat
     for changes in ((5, 3), (0, 0)):
         done = lab.run(line, env=environment, cwd=str(tmp_path))
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-        assert controller.judged(done.returncode, done.stdout).changed == dict(zip(PAIR, changes))
+        assert controller.evaluated(done.returncode, done.stdout).changed == dict(zip(PAIR, changes))
     assert controller.is_healthy()
 
 

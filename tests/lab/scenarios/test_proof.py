@@ -134,9 +134,9 @@ def failed_checks(proof: Proof, member: str) -> set[str]:
 def test_a_sound_cluster_is_proved_at_the_end_of_its_deployment(controller: Controller, inventory: Path) -> None:
     run = controller.succeed(inventory)
     calls = HOSTS * (HOSTS - 1)
-    told = " ".join(run.output.split())
-    assert f"etcd: PROVED - {HOSTS} members, {calls} of {calls} calls of members accepted" in told
-    assert f"{3 * calls} of {3 * calls} of strangers refused" in told
+    reported = " ".join(run.output.split())
+    assert f"etcd: PROVED - {HOSTS} members, {calls} of {calls} calls of members accepted" in reported
+    assert f"{3 * calls} of {3 * calls} of strangers refused" in reported
     again, proof = verify(controller, inventory)
     assert again.returncode == 0, again.output[-3000:]
     assert proof["verdict"] == "proved" and proof["findings"] == []

@@ -70,7 +70,7 @@ def fence(run: Run) -> dict[str, list[str]]:
     ],
 )
 def test_a_play_that_would_match_no_host_fails(
-    controller: Controller, inventory: Path, playbook: str, pattern: str, words: tuple[str, ...], told: str
+    controller: Controller, inventory: Path, playbook: str, pattern: str, words: tuple[str, ...], reported: str
 ) -> None:
     run = controller.refuse(
         inventory,
@@ -81,7 +81,7 @@ def test_a_play_that_would_match_no_host_fails(
         ansible_become=True,
         ansible_become_method="sudo",
     )
-    assert told in in_one_line(run)
+    assert reported in in_one_line(run)
     assert "PROVED" not in run.output
 
 
@@ -187,37 +187,37 @@ def test_what_an_ordinary_user_can_not_see_is_told_by_an_option(controller: Cont
 
 # -- what the process was told ----------------------------------------------------------------------------------------
 
-TOLD = "/etc/ssl/told"
+REPORTED = "/etc/ssl/told"
 DROP_IN = "/etc/systemd/system/etcd.service.d/told.conf"
 
 
 @pytest.fixture
-def told_otherwise(controller: Controller, lab: Lab, inventory: Path) -> t.Iterator[t.Callable[[str], None]]:
+def reported_otherwise(controller: Controller, lab: Lab, inventory: Path) -> t.Iterator[t.Callable[[str], None]]:
     """Let etcd-2 run by an environment file, with flags of its unit taken away and files from elsewhere."""
 
     def put(path: str, text: str) -> None:
         lab.execute("etcd-2", f"echo {base64.b64encode(text.encode()).decode()} | base64 -d > {path}")
 
     def restart(lines: str) -> None:
-        lab.execute("etcd-2", f"mkdir -p {DROP_IN.rsplit('/', 1)[0]} && cp -a {PKI} {TOLD}")
+        lab.execute("etcd-2", f"mkdir -p {DROP_IN.rsplit('/', 1)[0]} && cp -a {PKI} {REPORTED}")
         unit = lab.execute("etcd-2", "cat /etc/systemd/system/etcd.service").stdout.replace("\\\n", " ")
         (command,) = [line for line in unit.splitlines() if line.startswith("ExecStart=")]
         left = re.sub(r" --peer-(trusted-ca-file|client-cert-auth|cert-allowed-cn)=\S*", "", command)
-        put(f"{TOLD}/etcd.env", lines)
-        put(DROP_IN, f"[Service]\nEnvironmentFile={TOLD}/etcd.env\nExecStart=\n{left}\n")
+        put(f"{REPORTED}/etcd.env", lines)
+        put(DROP_IN, f"[Service]\nEnvironmentFile={REPORTED}/etcd.env\nExecStart=\n{left}\n")
         lab.execute("etcd-2", "systemctl daemon-reload && systemctl restart etcd")
 
     yield restart
-    lab.execute("etcd-2", f"rm -rf {DROP_IN} {TOLD}; systemctl daemon-reload; systemctl restart etcd")
+    lab.execute("etcd-2", f"rm -rf {DROP_IN} {REPORTED}; systemctl daemon-reload; systemctl restart etcd")
     controller.succeed(inventory)
 
 
 def test_what_an_environment_file_says_is_what_is_judged(
-    controller: Controller, lab: Lab, inventory: Path, told_otherwise: t.Callable[[str], None]
+    controller: Controller, lab: Lab, inventory: Path, reported_otherwise: t.Callable[[str], None]
 ) -> None:
     names = ",".join(f"{name}.example.com" for name in TRIO)
-    told_otherwise(
-        f"ETCD_PEER_CLIENT_CERT_AUTH=True\nETCD_PEER_CERT_ALLOWED_CN={names}\nETCD_PEER_TRUSTED_CA_FILE={TOLD}/ca.crt\n"
+    reported_otherwise(
+        f"ETCD_PEER_CLIENT_CERT_AUTH=True\nETCD_PEER_CERT_ALLOWED_CN={names}\nETCD_PEER_TRUSTED_CA_FILE={REPORTED}/ca.crt\n"
     )
     run, proof = verify(controller, inventory)
     assert run.returncode == 0 and proof["verdict"] == "proved", run.output[-4000:]
@@ -227,12 +227,12 @@ def test_what_an_environment_file_says_is_what_is_judged(
     assert not [one for one in proof["findings"] if one["verdict"] != "ok"], proof["findings"]
     # What lies where a deployment would put it is in nobody's use, and does not hide what is.
     both = lab.execute("etcd-2", f"cat {PKI}/ca.crt").stdout + Forge.stranger_authority().ca_pem
-    lab.execute("etcd-2", f"echo {base64.b64encode(both.encode()).decode()} | base64 -d > {TOLD}/ca.crt")
+    lab.execute("etcd-2", f"echo {base64.b64encode(both.encode()).decode()} | base64 -d > {REPORTED}/ca.crt")
     lab.execute("etcd-2", "systemctl restart etcd")
     run, proof = verify(controller, inventory)
     assert run.returncode != 0
     (found,) = [one for one in proof["checks"] if one["check"] == "trust_bundle" and one["member"] == "etcd-2"]
-    assert found["verdict"] == "failed" and found["text"].startswith(f"{TOLD}/ca.crt also trusts")
+    assert found["verdict"] == "failed" and found["text"].startswith(f"{REPORTED}/ca.crt also trusts")
 
 
 def test_a_setting_that_is_given_twice_is_told_before_the_next_start_dies(

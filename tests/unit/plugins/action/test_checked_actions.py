@@ -20,8 +20,8 @@ from ansible_collections.ringfence.etcd.tests.unit.plugins.action.action_runner 
 GOOD: dict[str, t.Any] = {
     "changed": True,
     "reasons": {"certificate": ["content"]},
-    "kept": {},
-    "kept_not_after": None,
+    "backups": {},
+    "backup_not_after": None,
     "paths": {name: f"/etc/etcd/pki/{name}" for name in ("directory", "ca", "certificate", "private_key")},
     "notes": [],
 }

@@ -24,7 +24,7 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import mem
 from ansible_collections.ringfence.etcd.tests.unit.plugins.action.action_runner import run_action
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import authority_maker as maker
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import certificate_factory as factory
-from ansible_collections.ringfence.etcd.tests.unit.plugins.plugin_utils.whole_answers import whole_look, whole_looks
+from ansible_collections.ringfence.etcd.tests.unit.plugins.plugin_utils.whole_answers import whole_state, whole_states
 from cryptography import x509
 
 NOW, DAY = factory.NOW, factory.DAY
@@ -35,14 +35,14 @@ MEMBERS = make_members(
 )
 SETTINGS = {"cluster_name": "blue", "data_dir": "/var/lib/etcd/blue", "credentials_directory": "/etc/etcd/pki"}
 ARCHIVE = "/srv/etcd-v3.5.35-linux-amd64.tar.gz"
-Looks = dict[str, t.Any]
+States = dict[str, t.Any]
 
 
-def look(number: int) -> dict[str, t.Any]:
+def state(number: int) -> dict[str, t.Any]:
     """What etcd_peer_probe says of a host that this role deployed, that runs and on which nothing is due."""
     member = MEMBERS[number - 1]
     wanted = rules.peer_profile(member.name, member.common_name, member.dns_names, member.ip_addresses, "ecdsa-p256")
-    told = {
+    reported = {
         "allowed_common_names": allowed_common_names(MEMBERS),
         "initial_cluster": {one.name: one.peer_url for one in MEMBERS},
         "flags": {"initial-cluster-token": "blue"},
@@ -62,11 +62,11 @@ def look(number: int) -> dict[str, t.Any]:
             "certificate": certificate,
             "private_key": {"state": "file", "matches_certificate": True},
         },
-        "unit": {"managed": True, "settings": told, "drop_ins": []},
+        "unit": {"managed": True, "settings": reported, "drop_ins": []},
         "process": {
             "running": True,
             "configuration_hash": "c" * 64,
-            "settings": copy.deepcopy(told),
+            "settings": copy.deepcopy(reported),
             "version": "3.5.16",
         },
         "data": {
@@ -96,7 +96,7 @@ def look(number: int) -> dict[str, t.Any]:
         "live_members_problem": None,
         "live_obstacle": None,
         "live_alarms": [],
-        "due": [],
+        "pending": [],
         "unit_problem": None,
         "unit_overrides": [],
         "info": info,
@@ -104,8 +104,8 @@ def look(number: int) -> dict[str, t.Any]:
 
 
 @pytest.fixture
-def looks() -> Looks:
-    return {member.name: look(number) for number, member in enumerate(MEMBERS, 1)}
+def states() -> States:
+    return {member.name: state(number) for number, member in enumerate(MEMBERS, 1)}
 
 
 class Run(t.NamedTuple):
@@ -113,14 +113,14 @@ class Run(t.NamedTuple):
     warnings: list[str]
 
 
-def run(looks: Looks | None, task_vars: dict[str, t.Any] | None = None, **changes: t.Any) -> Run:
+def run(states: States | None, task_vars: dict[str, t.Any] | None = None, **changes: t.Any) -> Run:
     """Run the action as a task does; None takes an argument away."""
     given: dict[str, t.Any] = {
         "cluster_name": "blue",
         "members": [member_as_dict(member) for member in MEMBERS],
-        "looks": whole_looks(looks),
+        "states": whole_states(states),
         "settings": SETTINGS,
-        "ca": {"certificate": CA.pem.decode(), "due": []},
+        "ca": {"certificate": CA.pem.decode(), "pending": []},
         **changes,
     }
     display = mock.Mock()
@@ -131,28 +131,28 @@ def run(looks: Looks | None, task_vars: dict[str, t.Any] | None = None, **change
     return Run(result, warnings)
 
 
-def judged(looks: Looks | None, **changes: t.Any) -> dict[str, t.Any]:
-    result = run(looks, **changes).result
+def evaluated(states: States | None, **changes: t.Any) -> dict[str, t.Any]:
+    result = run(states, **changes).result
     assert "failed" not in result, result
     return result
 
 
-def line(looks: Looks | None, **changes: t.Any) -> str:
+def line(states: States | None, **changes: t.Any) -> str:
     """The one line with which it fails. Not an exception, which some releases of ansible-core tell as a traceback."""
-    result = run(looks, **changes).result
-    assert result["failed"] is True and not {"settled", "due", "exception", "warnings"} & set(result)
+    result = run(states, **changes).result
+    assert result["failed"] is True and not {"in_sync", "pending", "exception", "warnings"} & set(result)
     message: str = result["msg"]
     assert message and "\n" not in message and "Traceback" not in message
     return message
 
 
 def codes(result: dict[str, t.Any]) -> list[str]:
-    assert all(set(one) == {"code", "text"} and "\n" not in one["text"] for one in result["refusals"])
-    return [one["code"] for one in result["refusals"]]
+    assert all(set(one) == {"code", "text"} and "\n" not in one["text"] for one in result["failures"])
+    return [one["code"] for one in result["failures"]]
 
 
-def due(result: dict[str, t.Any]) -> list[tuple[str | None, str, str]]:
-    return [(one["member"], one["part"], one["code"]) for one in result["due"]]
+def pending(result: dict[str, t.Any]) -> list[tuple[str | None, str, str]]:
+    return [(one["member"], one["part"], one["code"]) for one in result["pending"]]
 
 
 def test_it_takes_what_the_module_documents() -> None:
@@ -164,9 +164,9 @@ def test_it_takes_what_the_module_documents() -> None:
     assert taken == action._ARGUMENTS
 
 
-def test_a_cluster_as_it_should_be_is_settled(looks: Looks) -> None:
-    result = judged(looks)
-    assert result["settled"] is True and result["refusals"] == result["due"] == result["notes"] == []
+def test_a_cluster_as_it_should_be_is_settled(states: States) -> None:
+    result = evaluated(states)
+    assert result["in_sync"] is True and result["failures"] == result["pending"] == result["notes"] == []
     assert result["trusted_fingerprints"] == [certificates.fingerprint(CA.certificate)]
     assert result["no_new_ca_because"] == "etcd-1 has /etc/etcd/pki/ca.crt already: bring the CA that it came from"
     assert [request["name"] for request in result["requests"]] == ["etcd-1", "etcd-2", "etcd-3"]
@@ -176,70 +176,70 @@ def test_a_cluster_as_it_should_be_is_settled(looks: Looks) -> None:
     assert set(result) == set(yaml.safe_load(module.RETURN))
 
 
-def test_each_host_has_settings_of_its_own(looks: Looks) -> None:
+def test_each_host_has_settings_of_its_own(states: States) -> None:
     own = {**SETTINGS, "extra_flags": {"wal-dir": "/srv/wal"}}
-    assert codes(judged(looks, own_settings={"etcd-2": own})) == ["data_moved"]
+    assert codes(evaluated(states, own_settings={"etcd-2": own})) == ["data_moved"]
     for part in ("unit", "process"):
-        looks["etcd-2"]["info"][part]["settings"]["flags"]["wal-dir"] = "/srv/wal"
-    assert judged(looks, own_settings={"etcd-2": own})["settled"] is True
-    assert codes(judged(looks)) == ["data_moved"]
+        states["etcd-2"]["info"][part]["settings"]["flags"]["wal-dir"] = "/srv/wal"
+    assert evaluated(states, own_settings={"etcd-2": own})["in_sync"] is True
+    assert codes(evaluated(states)) == ["data_moved"]
 
 
-def test_what_is_due_keeps_it_from_being_settled(looks: Looks) -> None:
-    looks["etcd-2"]["due"] = [{"part": "service", "code": "start", "text": "etcd.service: start"}]
-    result = judged(
-        looks, ca={"certificate": CA.pem.decode(), "due": [{"code": "mode", "text": "ca.key has mode 0644"}]}
+def test_what_is_due_keeps_it_from_being_settled(states: States) -> None:
+    states["etcd-2"]["pending"] = [{"part": "service", "code": "start", "text": "etcd.service: start"}]
+    result = evaluated(
+        states, ca={"certificate": CA.pem.decode(), "pending": [{"code": "mode", "text": "ca.key has mode 0644"}]}
     )
-    assert result["settled"] is False and result["refusals"] == []
-    assert due(result) == [(None, "ca", "mode"), ("etcd-2", "service", "start")]
-    assert result["due"][0]["text"] == "ca.key has mode 0644"
+    assert result["in_sync"] is False and result["failures"] == []
+    assert pending(result) == [(None, "ca", "mode"), ("etcd-2", "service", "start")]
+    assert result["pending"][0]["text"] == "ca.key has mode 0644"
 
 
-@pytest.mark.parametrize("told", [{"due": None}, {}])
-def test_a_host_that_was_not_asked_keeps_it_from_being_settled(told: dict[str, t.Any], looks: Looks) -> None:
-    del looks["etcd-3"]["due"]
-    looks["etcd-3"].update(told)
-    result = judged(looks)
-    assert result["settled"] is False and due(result) == [("etcd-3", "host", "not_asked")]
+@pytest.mark.parametrize("told", [{"pending": None}, {}])
+def test_a_host_that_was_not_asked_keeps_it_from_being_settled(reported: dict[str, t.Any], states: States) -> None:
+    del states["etcd-3"]["pending"]
+    states["etcd-3"].update(reported)
+    result = evaluated(states)
+    assert result["in_sync"] is False and pending(result) == [("etcd-3", "host", "not_asked")]
 
 
-def test_a_refusal_keeps_it_from_being_settled_with_nothing_due(looks: Looks) -> None:
-    looks["etcd-2"]["info"]["time"] = "2001-01-01T00:00:00Z"
-    result = judged(looks)
-    assert result["settled"] is False and result["due"] == [] and codes(result) == ["clock"]
-    assert result["refusals"][0]["text"].startswith("member etcd-2: its clock says 2001-01-01T00:00:00Z")
+def test_a_refusal_keeps_it_from_being_settled_with_nothing_due(states: States) -> None:
+    states["etcd-2"]["info"]["time"] = "2001-01-01T00:00:00Z"
+    result = evaluated(states)
+    assert result["in_sync"] is False and result["pending"] == [] and codes(result) == ["clock"]
+    assert result["failures"][0]["text"].startswith("member etcd-2: its clock says 2001-01-01T00:00:00Z")
 
 
-def test_every_refusal_is_told(looks: Looks) -> None:
-    infos = [looks[member.name]["info"] for member in MEMBERS]
+def test_every_refusal_is_told(states: States) -> None:
+    infos = [states[member.name]["info"] for member in MEMBERS]
     infos[0]["etcd"].update(found=False, version=None)
     infos[1]["data"]["cluster_id"] = "dd"
     infos[2]["unit"]["settings"]["allowed_common_names"].append("etcd-9.example.com")
-    assert codes(judged(looks)) == ["binary_missing", "name_would_be_lost", "data_of_another_cluster"]
+    assert codes(evaluated(states)) == ["binary_missing", "name_would_be_lost", "data_of_another_cluster"]
 
 
-def test_hosts_that_are_left_out_have_no_say(looks: Looks) -> None:
-    del looks["etcd-2"], looks["etcd-3"]
-    result = judged(looks, play=["etcd-1"])
-    assert result["settled"] is True and [one["name"] for one in result["requests"]] == ["etcd-1"]
+def test_hosts_that_are_left_out_have_no_say(states: States) -> None:
+    del states["etcd-2"], states["etcd-3"]
+    result = evaluated(states, play=["etcd-1"])
+    assert result["in_sync"] is True and [one["name"] for one in result["requests"]] == ["etcd-1"]
     assert "etcd-2, etcd-3 can't be seen" in result["no_new_ca_because"]
 
 
 def test_without_a_look_nothing_is_settled() -> None:
-    result = judged({})
-    assert result["settled"] is False and due(result) == [(None, "host", "not_asked")]
+    result = evaluated({})
+    assert result["in_sync"] is False and pending(result) == [(None, "host", "not_asked")]
     assert result["requests"] == [] and "etcd-1, etcd-2, etcd-3 can't be seen" in result["no_new_ca_because"]
 
 
-def test_a_first_start_in_batches(looks: Looks) -> None:
+def test_a_first_start_in_batches(states: States) -> None:
     """The names in looks are the batch; those of the whole play come with serial."""
-    for one in looks.values():
+    for one in states.values():
         one["info"].update(data={"exists": False}, unit={"managed": False}, process={"running": False})
-        one.update(live_members=None, due=[{"part": "service", "code": "start", "text": "etcd.service: start"}])
-    first = {"etcd-1": looks["etcd-1"]}
-    assert codes(judged(first, play=["etcd-1", "etcd-2", "etcd-3"])) == ["start_not_seen", "first_start_in_batches"]
-    assert codes(judged(first, play=["etcd-1"])) == codes(judged(first)) == ["start_not_seen"]
-    assert codes(judged(looks)) == []
+        one.update(live_members=None, pending=[{"part": "service", "code": "start", "text": "etcd.service: start"}])
+    first = {"etcd-1": states["etcd-1"]}
+    assert codes(evaluated(first, play=["etcd-1", "etcd-2", "etcd-3"])) == ["start_not_seen", "first_start_in_batches"]
+    assert codes(evaluated(first, play=["etcd-1"])) == codes(evaluated(first)) == ["start_not_seen"]
+    assert codes(evaluated(states)) == []
 
 
 @pytest.mark.parametrize(
@@ -251,20 +251,20 @@ def test_a_first_start_in_batches(looks: Looks) -> None:
         ["etcd-8 ", " etcd-9"],
     ],
 )
-def test_names_that_leave_may_be_one_text(removed: t.Any, looks: Looks) -> None:
+def test_names_that_leave_may_be_one_text(removed: t.Any, states: States) -> None:
     """On the command line a list is easily given as a text: -e etcd_peer_tls_removed=etcd-8,etcd-9."""
-    allowed = looks["etcd-1"]["info"]["unit"]["settings"]["allowed_common_names"]
+    allowed = states["etcd-1"]["info"]["unit"]["settings"]["allowed_common_names"]
     allowed += ["etcd-8.example.com", "etcd-9.example.com"]
-    assert codes(judged(looks)) == ["name_would_be_lost"] * 2
-    assert codes(judged(looks, removed=removed)) == []
+    assert codes(evaluated(states)) == ["name_would_be_lost"] * 2
+    assert codes(evaluated(states, removed=removed)) == []
 
 
-def test_what_is_allowed_and_worth_a_line_is_shown_once(looks: Looks) -> None:
-    looks["etcd-1"]["info"]["unit"]["drop_ins"] = ["/etc/systemd/system/etcd.service.d/x.conf"]
+def test_what_is_allowed_and_worth_a_line_is_shown_once(states: States) -> None:
+    states["etcd-1"]["info"]["unit"]["drop_ins"] = ["/etc/systemd/system/etcd.service.d/x.conf"]
     for where in ("unit", "process"):
-        looks["etcd-2"]["info"][where]["settings"]["warnings"] = [{"code": "skip", "text": "skips the SAN check"}]
-    del looks["etcd-3"]
-    result, warnings = run(looks, members=[member_as_dict(member) for member in MEMBERS[:2]], removed="etcd-3")
+        states["etcd-2"]["info"][where]["settings"]["warnings"] = [{"code": "skip", "text": "skips the SAN check"}]
+    del states["etcd-3"]
+    result, warnings = run(states, members=[member_as_dict(member) for member in MEMBERS[:2]], removed="etcd-3")
     assert result["notes"] == warnings
     assert [warning.split(":")[0] for warning in warnings] == [
         "cluster blue has 2 members",
@@ -275,21 +275,21 @@ def test_what_is_allowed_and_worth_a_line_is_shown_once(looks: Looks) -> None:
     assert "warnings" not in result
 
 
-def test_the_ca_that_is_given_comes_before_the_one_in_a_folder(looks: Looks) -> None:
+def test_the_ca_that_is_given_comes_before_the_one_in_a_folder(states: States) -> None:
     ours, other = CA.pem.decode(), OTHER_CA.pem.decode()
-    other_folder = {"certificate": other, "due": []}
-    assert judged(looks, ca_certificate=ours, ca=other_folder)["settled"] is True
-    assert judged(looks, ca_certificate=ours, ca=None)["settled"] is True
-    assert judged(looks, ca_certificate="", ca={"certificate": ours, "due": []})["settled"] is True
-    assert codes(judged(looks, ca_certificate=other, ca=None)) == ["other_ca"]
-    result = judged(looks, ca=other_folder)
-    assert result["refusals"] == [] and ("etcd-1", "ca", "content") in due(result)
+    other_folder = {"certificate": other, "pending": []}
+    assert evaluated(states, ca_certificate=ours, ca=other_folder)["in_sync"] is True
+    assert evaluated(states, ca_certificate=ours, ca=None)["in_sync"] is True
+    assert evaluated(states, ca_certificate="", ca={"certificate": ours, "pending": []})["in_sync"] is True
+    assert codes(evaluated(states, ca_certificate=other, ca=None)) == ["other_ca"]
+    result = evaluated(states, ca=other_folder)
+    assert result["failures"] == [] and ("etcd-1", "ca", "content") in pending(result)
 
 
-@pytest.mark.parametrize("ca", [None, {}, {"certificate": None, "due": []}, {"certificate": None}])
-def test_without_a_ca_nothing_is_settled(ca: t.Any, looks: Looks) -> None:
-    result = judged(looks, ca=ca)
-    assert result["settled"] is False and due(result) == [(None, "ca", "missing")]
+@pytest.mark.parametrize("ca", [None, {}, {"certificate": None, "pending": []}, {"certificate": None}])
+def test_without_a_ca_nothing_is_settled(ca: t.Any, states: States) -> None:
+    result = evaluated(states, ca=ca)
+    assert result["in_sync"] is False and pending(result) == [(None, "ca", "missing")]
 
 
 @pytest.mark.parametrize(
@@ -302,57 +302,57 @@ def test_without_a_ca_nothing_is_settled(ca: t.Any, looks: Looks) -> None:
         ({"install": "archive", "archive": ARCHIVE, "archive_sha256": "a" * 64}, "etcd", "install"),
     ],
 )
-def test_each_wish_reaches_who_judges(changes: dict[str, t.Any], part: str, code: str, looks: Looks) -> None:
-    result = judged(looks, **changes)
-    assert result["refusals"] == []
-    assert due(result) == [(member.name, part, code) for member in MEMBERS]
+def test_each_wish_reaches_who_judges(changes: dict[str, t.Any], part: str, code: str, states: States) -> None:
+    result = evaluated(states, **changes)
+    assert result["failures"] == []
+    assert pending(result) == [(member.name, part, code) for member in MEMBERS]
     assert result["requests"][0]["new_key"] is changes.get("new_keys", False)
 
 
 @pytest.mark.parametrize("install", ["package", "archive"])
-def test_what_is_to_be_installed_may_be_missing(install: str, looks: Looks) -> None:
-    looks["etcd-1"]["info"]["etcd"].update(found=False, version=None)
-    result = judged(looks, install=install, archive="/srv/etcd.tar.gz", archive_sha256="a" * 64)
-    assert codes(result) == [] and due(result) == [("etcd-1", "etcd", "install")]
-    assert codes(judged(looks)) == ["binary_missing"]
+def test_what_is_to_be_installed_may_be_missing(install: str, states: States) -> None:
+    states["etcd-1"]["info"]["etcd"].update(found=False, version=None)
+    result = evaluated(states, install=install, archive="/srv/etcd.tar.gz", archive_sha256="a" * 64)
+    assert codes(result) == [] and pending(result) == [("etcd-1", "etcd", "install")]
+    assert codes(evaluated(states)) == ["binary_missing"]
 
 
 @pytest.mark.parametrize("given", [{}, {"archive": ARCHIVE}, {"archive_sha256": "a" * 64}])
-def test_an_archive_without_its_sum_is_refused(given: dict[str, str], looks: Looks) -> None:
-    result = judged(looks, install="archive", **given)
+def test_an_archive_without_its_sum_is_refused(given: dict[str, str], states: States) -> None:
+    result = evaluated(states, install="archive", **given)
     assert codes(result) == ["archive"]
-    assert f"(a path or URL, found {given.get('archive', 'none')})" in result["refusals"][0]["text"]
-    assert codes(judged(looks, install="package", **given)) == []
+    assert f"(a path or URL, found {given.get('archive', 'none')})" in result["failures"][0]["text"]
+    assert codes(evaluated(states, install="package", **given)) == []
 
 
-def test_what_the_running_members_tell_reaches_the_guards(looks: Looks) -> None:
-    looks["etcd-2"]["live_members"][0]["peer_urls"] = ["https://10.0.0.1:2390"]
-    assert codes(judged(looks)) == ["peer_url_differs"]
-    looks["etcd-2"]["live_members"] = looks["etcd-1"]["live_members"]
-    looks["etcd-3"]["unit_problem"] = "etcd has no such flag"
-    assert codes(judged(looks)) == ["unit_not_taken"]
+def test_what_the_running_members_tell_reaches_the_guards(states: States) -> None:
+    states["etcd-2"]["live_members"][0]["peer_urls"] = ["https://10.0.0.1:2390"]
+    assert codes(evaluated(states)) == ["peer_url_differs"]
+    states["etcd-2"]["live_members"] = states["etcd-1"]["live_members"]
+    states["etcd-3"]["unit_problem"] = "etcd has no such flag"
+    assert codes(evaluated(states)) == ["unit_not_taken"]
 
 
-def test_a_restart_by_force_reaches_the_guards(looks: Looks) -> None:
-    for one in looks.values():
+def test_a_restart_by_force_reaches_the_guards(states: States) -> None:
+    for one in states.values():
         one["live_alarms"] = [{"member_id": "1", "alarm": "NOSPACE"}]
-    assert judged(looks)["settled"] is True
-    looks["etcd-1"]["due"] = [{"part": "service", "code": "unit_changed", "text": "changed"}]
-    assert codes(judged(looks)) == ["restart_alarm_nospace"]
-    result = judged(looks, force_restart=True)
+    assert evaluated(states)["in_sync"] is True
+    states["etcd-1"]["pending"] = [{"part": "service", "code": "unit_changed", "text": "changed"}]
+    assert codes(evaluated(states)) == ["restart_alarm_nospace"]
+    result = evaluated(states, force_restart=True)
     assert codes(result) == [] and any("alarm NOSPACE of etcd-1" in note for note in result["notes"])
 
 
-def test_an_identity_and_an_override_reach_the_guards(looks: Looks) -> None:
-    looks["etcd-1"]["info"]["etcd"]["version"] = looks["etcd-1"]["info"]["process"]["version"] = "3.5.12"
-    assert codes(judged(looks)) == ["version"] and codes(judged(looks, identity="shared")) == []
-    looks["etcd-1"]["info"]["etcd"]["version"] = looks["etcd-1"]["info"]["process"]["version"] = "3.5.16"
-    looks["etcd-1"]["info"]["other_etcd"] = {"has_data": True, "key_count": 7, "running": True}
-    assert codes(judged(looks)) == ["distribution_etcd_in_use"]
-    assert codes(judged(looks, overrule_distribution_etcd=True)) == []
+def test_an_identity_and_an_override_reach_the_guards(states: States) -> None:
+    states["etcd-1"]["info"]["etcd"]["version"] = states["etcd-1"]["info"]["process"]["version"] = "3.5.12"
+    assert codes(evaluated(states)) == ["version"] and codes(evaluated(states, identity="shared")) == []
+    states["etcd-1"]["info"]["etcd"]["version"] = states["etcd-1"]["info"]["process"]["version"] = "3.5.16"
+    states["etcd-1"]["info"]["other_etcd"] = {"has_data": True, "key_count": 7, "running": True}
+    assert codes(evaluated(states)) == ["distribution_etcd_in_use"]
+    assert codes(evaluated(states, overrule_distribution_etcd=True)) == []
 
 
-LOST = {"certificate": None, "due": [{"code": "missing", "text": "there is no CA"}]}
+LOST = {"certificate": None, "pending": [{"code": "missing", "text": "there is no CA"}]}
 
 
 @pytest.mark.parametrize(
@@ -365,14 +365,14 @@ LOST = {"certificate": None, "due": [{"code": "missing", "text": "there is no CA
         ({"ca_host": None}, False),
         ({"ca_on_ephemeral_controller": True}, False),
         ({"ca_certificate": CA.pem.decode()}, False),
-        ({"ca": {"certificate": CA.pem.decode(), "due": []}}, False),
+        ({"ca": {"certificate": CA.pem.decode(), "pending": []}}, False),
         # A run that was interrupted left it to be finished: it is there.
-        ({"ca": {"certificate": CA.pem.decode(), "due": LOST["due"]}}, False),
-        ({"ca": {"certificate": None, "due": [{"code": "crypto", "text": "unreadable"}]}}, False),
+        ({"ca": {"certificate": CA.pem.decode(), "pending": LOST["pending"]}}, False),
+        ({"ca": {"certificate": None, "pending": [{"code": "crypto", "text": "unreadable"}]}}, False),
     ],
 )
 def test_a_ca_is_not_made_on_a_controller_that_is_thrown_away(
-    changes: dict[str, t.Any], refused: bool, looks: Looks, monkeypatch: pytest.MonkeyPatch
+    changes: dict[str, t.Any], refused: bool, states: States, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("CI_DISPOSABLE_ENVIRONMENT", "RUNNER_ENVIRONMENT"):
         monkeypatch.delenv(name, raising=False)
@@ -380,44 +380,44 @@ def test_a_ca_is_not_made_on_a_controller_that_is_thrown_away(
     given = {"ca": LOST, "ca_host": "localhost", **changes}
     # One that is there and can't be read is refused in any case, and for that alone.
     otherwise = ["ca"] if "unreadable" in str(given["ca"]) else []
-    assert codes(run(looks, hosts, **given).result) == otherwise
-    found = run(looks, {**hosts, "awx_job_id": 5}, **given).result
+    assert codes(run(states, hosts, **given).result) == otherwise
+    found = run(states, {**hosts, "awx_job_id": 5}, **given).result
     assert codes(found) == (["ca_would_be_lost"] if refused else otherwise)
     monkeypatch.setenv("AWX_PRIVATE_DATA_DIR", "/runner")
-    assert codes(run(looks, hosts, **given).result) == (["ca_would_be_lost"] if refused else otherwise)
+    assert codes(run(states, hosts, **given).result) == (["ca_would_be_lost"] if refused else otherwise)
 
 
-def test_names_are_held_against_the_ca_at_hand(looks: Looks) -> None:
+def test_names_are_held_against_the_ca_at_hand(states: States) -> None:
     """The one in the folder, or the one that is given."""
     permitted = x509.NameConstraints([x509.DNSName("example.com")], None)
     pem = maker.authority("ours", constraints=permitted).pem
-    result = judged(looks, ca={"certificate": pem, "due": []})
-    assert codes(result) == ["name_constraints"] * 3 and "localhost" in result["refusals"][0]["text"]
-    assert "name_constraints" in codes(judged(looks, ca_certificate=pem))
+    result = evaluated(states, ca={"certificate": pem, "pending": []})
+    assert codes(result) == ["name_constraints"] * 3 and "localhost" in result["failures"][0]["text"]
+    assert "name_constraints" in codes(evaluated(states, ca_certificate=pem))
 
 
-def test_a_trust_bundle_is_the_cas_certificates_whatever_the_ends_of_lines(looks: Looks) -> None:
-    looks["etcd-1"]["info"]["credentials"]["ca"]["pem"] = CA.pem.decode().replace("\n", "\r\n")
-    assert judged(looks)["settled"] is True
-    looks["etcd-1"]["info"]["credentials"]["ca"]["pem"] += OTHER_CA.pem.decode()
-    assert due(judged(looks)) == [("etcd-1", "ca", "content")]
+def test_a_trust_bundle_is_the_cas_certificates_whatever_the_ends_of_lines(states: States) -> None:
+    states["etcd-1"]["info"]["credentials"]["ca"]["pem"] = CA.pem.decode().replace("\n", "\r\n")
+    assert evaluated(states)["in_sync"] is True
+    states["etcd-1"]["info"]["credentials"]["ca"]["pem"] += OTHER_CA.pem.decode()
+    assert pending(evaluated(states)) == [("etcd-1", "ca", "content")]
 
 
-def test_flags_that_can_not_be_are_refused_for_all_members_once(looks: Looks) -> None:
-    assert codes(judged(looks, settings={**SETTINGS, "extra_flags": {"peer-auto-tls": True}})) == ["flags"]
+def test_flags_that_can_not_be_are_refused_for_all_members_once(states: States) -> None:
+    assert codes(evaluated(states, settings={**SETTINGS, "extra_flags": {"peer-auto-tls": True}})) == ["flags"]
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
         ({"members": [{"name": "etcd-1"}]}, "made by the filter ringfence.etcd.etcd_members is wanted: address, "),
-        ({"members": [{}], "looks": {}}, "made by the filter ringfence.etcd.etcd_members is wanted"),
+        ({"members": [{}], "states": {}}, "made by the filter ringfence.etcd.etcd_members is wanted"),
         ({"settings": {**SETTINGS, "colour": "red"}}, "settings colour are not known"),
         ({"settings": {}}, "settings cluster_name, data_dir, credentials_directory are empty or missing"),
         ({"settings": {**SETTINGS, "data_dir": ""}}, "settings data_dir are empty or missing"),
         ({"ca_certificate": "rubbish"}, "etcd_peer_tls_ca_certificate is no PEM certificate"),
-        ({"looks": None}, "one of the following is required: looks, looks_variable"),
-        ({"looks_variable": "met"}, "parameters are mutually exclusive: looks|looks_variable"),
+        ({"states": None}, "one of the following is required: looks, looks_variable"),
+        ({"states_variable": "state"}, "parameters are mutually exclusive: looks|looks_variable"),
         ({"programs": {}, "programs_variable": "tried"}, "mutually exclusive: programs|programs_variable"),
         ({"identity": "both"}, "value of identity must be one of"),
         ({"install": "source"}, "value of install must be one of"),
@@ -428,8 +428,8 @@ def test_flags_that_can_not_be_are_refused_for_all_members_once(looks: Looks) ->
         ({"settings": None}, "missing required arguments: settings"),
     ],
 )
-def test_wrong_options_end_in_one_line(changes: dict[str, t.Any], words: str, looks: Looks) -> None:
-    assert words in line(**{"looks": looks, **changes})
+def test_wrong_options_end_in_one_line(changes: dict[str, t.Any], words: str, states: States) -> None:
+    assert words in line(**{"states": states, **changes})
 
 
 @pytest.mark.parametrize(
@@ -439,18 +439,18 @@ def test_wrong_options_end_in_one_line(changes: dict[str, t.Any], words: str, lo
         ("text", "(it did not answer)"),
         ({"changed": False, "skipped": True, "skip_reason": "Conditional result was False"}, "Conditional result"),
         ({"failed": True, "msg": "there is no Python"}, "(there is no Python)"),
-        ({"info": None, "due": []}, "(it did not answer)"),
-        ({"info": {"etcd": {}}, "due": []}, "(it did not answer)"),
+        ({"info": None, "pending": []}, "(it did not answer)"),
+        ({"info": {"etcd": {}}, "pending": []}, "(it did not answer)"),
     ],
 )
-def test_a_host_that_could_not_be_looked_at_does_not_pass_for_settled(found: t.Any, words: str, looks: Looks) -> None:
-    message = line({**looks, "etcd-2": found})
+def test_a_host_that_could_not_be_looked_at_does_not_pass_for_settled(found: t.Any, words: str, states: States) -> None:
+    message = line({**states, "etcd-2": found})
     assert words in message and "what there is of etcd-2 is" in message and "--limit" in message
 
 
-def test_a_look_at_nobody_is_no_look(looks: Looks) -> None:
-    assert "looks: etcd-9 is no member (etcd-1, etcd-2, etcd-3)" in line({**looks, "etcd-9": look(1)})
-    assert "etcd-1 is no member (there is none)" in line({"etcd-1": look(1)}, members=[])
+def test_a_look_at_nobody_is_no_look(states: States) -> None:
+    assert "states: etcd-9 is no member (etcd-1, etcd-2, etcd-3)" in line({**states, "etcd-9": state(1)})
+    assert "etcd-1 is no member (there is none)" in line({"etcd-1": state(1)}, members=[])
 
 
 class HostVars:
@@ -464,84 +464,91 @@ class HostVars:
         return found
 
 
-def task_vars(looks: Looks, *batch: str) -> dict[str, t.Any]:
-    registered = {name.replace("-", "_"): {"met": whole_look(found)} for name, found in looks.items()}
+def task_vars(states: States, *batch: str) -> dict[str, t.Any]:
+    registered = {name.replace("-", "_"): {"state": whole_state(found)} for name, found in states.items()}
     return {"ansible_play_batch": list(batch), "hostvars": HostVars(**registered)}
 
 
-def test_looks_may_be_read_from_the_hosts(looks: Looks) -> None:
+def test_looks_may_be_read_from_the_hosts(states: States) -> None:
     names = [member.name for member in MEMBERS]
-    result = judged(None, looks_variable="met", task_vars=task_vars(looks, *names))
-    given = judged(looks)
-    assert result == given and result["settled"] is True
+    result = evaluated(None, states_variable="state", task_vars=task_vars(states, *names))
+    given = evaluated(states)
+    assert result == given and result["in_sync"] is True
     # Only the hosts of this batch: another is not asked even for its variables.
-    del looks["etcd-2"]
-    part = judged(None, looks_variable="met", task_vars=task_vars(looks, "etcd-1", "etcd-3"))
+    del states["etcd-2"]
+    part = evaluated(None, states_variable="state", task_vars=task_vars(states, "etcd-1", "etcd-3"))
     assert [one["name"] for one in part["requests"]] == ["etcd-1", "etcd-3"]
 
 
-def test_a_host_of_the_batch_that_has_registered_nothing_does_not_pass_for_settled(looks: Looks) -> None:
-    found = task_vars(looks, "etcd-1", "etcd-2")
-    del found["hostvars"].values["etcd_2"]["met"]
-    message = line(None, looks_variable="met", task_vars=found)
+def test_a_host_of_the_batch_that_has_registered_nothing_does_not_pass_for_settled(states: States) -> None:
+    found = task_vars(states, "etcd-1", "etcd-2")
+    del found["hostvars"].values["etcd_2"]["state"]
+    message = line(None, states_variable="state", task_vars=found)
     assert "what there is of etcd-2 is no result" in message and "strategy linear" in message
 
 
-def test_a_ca_that_can_not_be_used_is_refused_before_an_install(looks: Looks) -> None:
+def test_a_ca_that_can_not_be_used_is_refused_before_an_install(states: States) -> None:
     """That there is none yet is no refusal, and neither is what the module for the CA mends."""
     missing = {"code": "missing", "text": "there is no CA in /ca"}
     wrong = {"code": "crypto", "text": "its common name is another"}
     short = {"code": "input", "text": "the passphrase is too short"}
-    for due, refused in (([wrong], [wrong["text"]]), ([missing, short], [short["text"]])):
-        result = judged(looks, ca={"certificate": None, "due": due})
-        assert [one["text"] for one in result["refusals"] if one["code"] == "ca"] == refused
-        assert result["settled"] is False
+    for pending, refused in (([wrong], [wrong["text"]]), ([missing, short], [short["text"]])):
+        result = evaluated(states, ca={"certificate": None, "pending": pending})
+        assert [one["text"] for one in result["failures"] if one["code"] == "ca"] == refused
+        assert result["in_sync"] is False
     mode = {"code": "mode", "text": "ca.key has mode 0644"}
-    for ca in ({"certificate": None, "due": [missing]}, {"certificate": CA.pem.decode(), "due": [mode]}, {}, None):
-        assert not [one for one in judged(looks, ca=ca)["refusals"] if one["code"] == "ca"]
+    for ca in (
+        {"certificate": None, "pending": [missing]},
+        {"certificate": CA.pem.decode(), "pending": [mode]},
+        {},
+        None,
+    ):
+        assert not [one for one in evaluated(states, ca=ca)["failures"] if one["code"] == "ca"]
 
 
-def test_a_member_whose_own_settings_were_refused_stops_its_cluster(looks: Looks) -> None:
+def test_a_member_whose_own_settings_were_refused_stops_its_cluster(states: States) -> None:
     """The others would go on without it, as if the user had left it out: a CA would be made, etcd installed."""
-    found = task_vars(looks, "etcd-1", "etcd-2")
+    found = task_vars(states, "etcd-1", "etcd-2")
     found["ansible_play_hosts_all"] = ["etcd-1", "etcd-2", "etcd-3"]
     own = found["hostvars"].values["etcd_3"]
-    changes: dict[str, t.Any] = {"looks_variable": "met", "settings_variable": "settings", "task_vars": found}
+    changes: dict[str, t.Any] = {"states_variable": "state", "settings_variable": "settings", "task_vars": found}
     why = "etcd_peer_tls_data_dir: data is not an absolute path: write it from / on"
     own["settings"] = {"failed": True, "problem": "input", "msg": why}
-    result = judged(None, **changes)
-    assert result["refusals"] == [{"code": "input", "text": f"etcd-3: {why}"}] and result["settled"] is False
+    result = evaluated(None, **changes)
+    assert result["failures"] == [{"code": "input", "text": f"etcd-3: {why}"}] and result["in_sync"] is False
     # One that lies goes alone, and one that failed later was all right here.
     for other in ({"failed": True, "problem": "refused", "msg": "it lies"}, {"members": []}, None):
         own["settings"] = other
-        result = judged(None, **changes)
-        assert result["refusals"] == [] and result["settled"] is True
+        result = evaluated(None, **changes)
+        assert result["failures"] == [] and result["in_sync"] is True
 
 
-def test_what_was_tried_is_judged_in_place_of_what_is_there(looks: Looks) -> None:
+def test_what_was_tried_is_judged_in_place_of_what_is_there(states: States) -> None:
     tried = {
         "etcd-1": {"version": "3.5.12", "staged": True},
         "etcd-2": {"failed": True, "msg": "is a program for aarch64"},
         "etcd-3": None,
     }
-    result = judged(looks, programs=tried)
+    result = evaluated(states, programs=tried)
     assert codes(result) == ["program_unusable", "version", "version_change"]
-    assert "etcd-2: is a program" in result["refusals"][0]["text"] and "3.5.12" in result["refusals"][1]["text"]
+    assert "etcd-2: is a program" in result["failures"][0]["text"] and "3.5.12" in result["failures"][1]["text"]
     # Read as each host has registered it; a host that has registered nothing tried nothing.
-    found = task_vars(looks, *looks)
+    found = task_vars(states, *states)
     for name, program in tried.items():
         if program is not None:
             found["hostvars"].values[name.replace("-", "_")]["tried"] = program
-    assert judged(None, looks_variable="met", programs_variable="tried", task_vars=found) == result
+    assert evaluated(None, states_variable="state", programs_variable="tried", task_vars=found) == result
 
 
-def test_without_a_host_in_the_batch_nobody_was_looked_at(looks: Looks) -> None:
-    assert due(judged(None, looks_variable="met", task_vars=task_vars(looks))) == [(None, "host", "not_asked")]
+def test_without_a_host_in_the_batch_nobody_was_looked_at(states: States) -> None:
+    assert pending(evaluated(None, states_variable="state", task_vars=task_vars(states))) == [
+        (None, "host", "not_asked")
+    ]
 
 
-def test_the_certificates_of_the_samples_are_those_of_the_members(looks: Looks) -> None:
+def test_the_certificates_of_the_samples_are_those_of_the_members(states: States) -> None:
     facts = [
-        certificate_facts(look["info"]["credentials"]["certificate"]["pem"].encode(), name)
-        for name, look in looks.items()
+        certificate_facts(state["info"]["credentials"]["certificate"]["pem"].encode(), name)
+        for name, state in states.items()
     ]
     assert [one.common_names for one in facts] == [(member.common_name,) for member in MEMBERS]

@@ -21,11 +21,11 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import mem
 from ansible_collections.ringfence.etcd.tests.unit.plugins.action.action_runner import run_action
 from ansible_collections.ringfence.etcd.tests.unit.plugins.plugin_utils.proof_evidence import (
     Results,
-    meet,
+    probe_port,
     some_members,
     sound,
 )
-from ansible_collections.ringfence.etcd.tests.unit.plugins.plugin_utils.whole_answers import whole_look, whole_looks
+from ansible_collections.ringfence.etcd.tests.unit.plugins.plugin_utils.whole_answers import whole_state, whole_states
 
 MEMBERS = some_members()
 PATHS = ("html_path", "json_path", "metrics_path")
@@ -48,15 +48,15 @@ def run(check_mode: bool = False, task_vars: dict[str, t.Any] | None = None, **a
         "results": sound(MEMBERS),
         **arguments,
     }
-    given["results"] = whole_looks(given["results"])
+    given["results"] = whole_states(given["results"])
     return run_action(action.ActionModule, given, task_vars, action.ActionModule._display, check_mode=check_mode)
 
 
 def test_results_are_read_as_the_hosts_have_registered_them() -> None:
-    registered = {member.host: {"met": whole_look(sound(MEMBERS)[member.name])} for member in MEMBERS}
+    registered = {member.host: {"state": whole_state(sound(MEMBERS)[member.name])} for member in MEMBERS}
     hostvars = mock.Mock(raw_get=registered.__getitem__)
     task_vars = {"hostvars": hostvars, "ansible_play_batch": list(registered)}
-    found = run(task_vars=task_vars, results=None, results_variable="met")["proof"]
+    found = run(task_vars=task_vars, results=None, results_variable="state")["proof"]
     assert found["verdict"] == "proved" and found["pairs"] == run()["proof"]["pairs"]
 
 
@@ -98,7 +98,7 @@ def test_the_table_may_be_left_out(shown: list[str]) -> None:
 
 def test_a_failed_proof_is_no_failed_task() -> None:
     results = sound(MEMBERS)
-    meet(results, "etcd-1", "etcd-2", "stranger", "accepted", None)
+    probe_port(results, "etcd-1", "etcd-2", "stranger", "accepted", None)
     result = run(results=results)
     assert "failed" not in result and result["proof"]["verdict"] == "failed"
 
@@ -243,7 +243,7 @@ def test_wrong_input_is_one_line(arguments: dict[str, t.Any], words: str) -> Non
 
 def test_a_key_that_lacks_is_told_of_its_member_and_the_others_are_proved() -> None:
     results = sound(MEMBERS)
-    results["etcd-2"] = whole_look(results["etcd-2"])
+    results["etcd-2"] = whole_state(results["etcd-2"])
     results["etcd-2"]["probes"][1]["text"] = ["HTTP 200"]
     proof = run(results=results)["proof"]
     assert [member["probed"] for member in proof["members"]] == [True, False, True]

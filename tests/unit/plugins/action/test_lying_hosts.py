@@ -90,9 +90,9 @@ PLAYBOOK: list[dict[str, t.Any]] = [
         "handlers": [{"name": "tell", "ansible.builtin.debug": {"msg": "a handler was told"}}],
         "tasks": [
             {
-                "name": "look",
+                "name": "state",
                 "ringfence.etcd.etcd_peer_info": {"name": "etcd-1", "directory": "{{ folder }}/pki"},
-                "register": "met",
+                "register": "state",
                 "ignore_errors": True,
             },
             {
@@ -119,7 +119,7 @@ PLAYBOOK: list[dict[str, t.Any]] = [
                 },
                 "vars": {
                     "came_of_it": {
-                        "met": "{{ met }}",
+                        "state": "{{ met }}",
                         "group": "{{ group }}",
                         "facts": "{{ ansible_facts }}",
                         "settings": "{{ hostvars[inventory_hostname] | dict2items | map(attribute='key') | list }}",
@@ -138,9 +138,9 @@ class Played(t.NamedTuple):
     """With the warnings."""
 
     def of(self, host: str) -> dict[str, t.Any]:
-        told = re.search(f'CAME {host} ([A-Za-z0-9+/=]+)"', self.output)
-        assert told, self.output[-3000:]
-        found: dict[str, t.Any] = json.loads(base64.b64decode(told[1]))
+        reported = re.search(f'CAME {host} ([A-Za-z0-9+/=]+)"', self.output)
+        assert reported, self.output[-3000:]
+        found: dict[str, t.Any] = json.loads(base64.b64decode(reported[1]))
         return found
 
 
@@ -215,20 +215,22 @@ def test_what_is_not_documented_is_dropped(played: Played, host: str) -> None:
     honest, found = played.of("honest"), played.of(host)
     # From 2.19 on ansible-core warns of some of this by itself, and says so in the result.
     own = {"changed", "diff", "warnings", "deprecations"}
-    met, wanted = ({key: of["met"][key] for key in set(of["met"]) - own} for of in (found, honest))
+    state, wanted = ({key: of["state"][key] for key in set(of["state"]) - own} for of in (found, honest))
     for of_this_host in ("time", "credentials", "formed_marker", "folder"):
-        assert isinstance(met.pop(of_this_host), type(wanted.pop(of_this_host)))
-    assert met == wanted and {"etcd", "unit", "process", "user"} <= set(met)
+        assert isinstance(state.pop(of_this_host), type(wanted.pop(of_this_host)))
+    assert state == wanted and {"etcd", "unit", "process", "user"} <= set(state)
     assert set(found["group"]) <= {"failed", *own} and not found["group"]["failed"]
 
 
 @pytest.mark.parametrize("host", USELESS)
 def test_what_can_not_be_used_is_one_line_that_names_the_host(played: Played, host: str) -> None:
-    met = played.of(host)["met"]
-    assert met["failed"] is True and USELESS[host][1] in met["msg"]
-    assert "\n" not in met["msg"] and len(met["msg"]) < 2500 and "Traceback" not in json.dumps(met)
+    state = played.of(host)["state"]
+    assert state["failed"] is True and USELESS[host][1] in state["msg"]
+    assert "\n" not in state["msg"] and len(state["msg"]) < 2500 and "Traceback" not in json.dumps(state)
     if not host.startswith("says-"):
-        assert met["msg"].startswith(f"{host}: ") and "etcd_peer_info" in met["msg"] and met["problem"] == "answer"
+        assert (
+            state["msg"].startswith(f"{host}: ") and "etcd_peer_info" in state["msg"] and state["problem"] == "answer"
+        )
 
 
 def test_a_lie_is_heard_nowhere(played: Played) -> None:

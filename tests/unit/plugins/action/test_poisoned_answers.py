@@ -5,7 +5,7 @@
 """What a living cluster of three answered, with one field of one member's answer poisoned after the other.
 
 Whatever the field and the poison: who judges ends with one line that names the member, or with a verdict; and what was
-proved of the other two stays so. The answers were recorded from a lab's hosts, see ``recorded_looks.json``.
+proved of the other two stays so. The answers were recorded from a lab's hosts, see ``recorded_states.json``.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members im
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._answers import AnswerError, Kind, Schema, checked_answer
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import member_as_dict
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._looks import PROBE, checked_look
-from ansible_collections.ringfence.etcd.tests.unit.plugins.plugin_utils.whole_answers import whole_looks
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._states import PROBE, checked_state
+from ansible_collections.ringfence.etcd.tests.unit.plugins.plugin_utils.whole_answers import whole_states
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 # A key that has come since is there as null or empty.
-RECORDED: dict[str, t.Any] = whole_looks(
-    json.loads(pathlib.Path(__file__).with_name("recorded_looks.json").read_text("utf-8"))
+RECORDED: dict[str, t.Any] = whole_states(
+    json.loads(pathlib.Path(__file__).with_name("recorded_states.json").read_text("utf-8"))
 )
 NOW = datetime.datetime.strptime(RECORDED["etcd-1"]["info"]["time"], "%Y-%m-%dT%H:%M:%SZ").replace(
     tzinfo=datetime.timezone.utc
@@ -139,15 +139,15 @@ GIVEN: dict[str, t.Any] = {
 }
 
 
-def checked(looks: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    return etcd_cluster_check._judged({**GIVEN, "looks": looks}, MEMBERS, "", NOW)
+def checked(states: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    return etcd_cluster_check._evaluated({**GIVEN, "states": states}, MEMBERS, "", NOW)
 
 
-def drawn(looks: t.Mapping[str, t.Any], with_page: bool = False) -> t.Any:
+def drawn(states: t.Mapping[str, t.Any], with_page: bool = False) -> t.Any:
     given = {
         **{name: option.get("default") for name, option in etcd_peer_proof._ARGUMENTS.items()},
         "members": [member_as_dict(member) for member in MEMBERS],
-        "results": looks,
+        "results": states,
         "cluster_name": "etcd",
         "identity": "list",
         "renew_before_days": 30,
@@ -159,17 +159,17 @@ def drawn(looks: t.Mapping[str, t.Any], with_page: bool = False) -> t.Any:
         # To draw it takes four times as long as all else.
         "html_path": "/h" if with_page else None,
     }
-    return etcd_peer_proof._judged(given)
+    return etcd_peer_proof._evaluated(given)
 
 
-def proved(looks: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    proof: dict[str, t.Any] = drawn(looks).proof
+def proved(states: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    proof: dict[str, t.Any] = drawn(states).proof
     return proof
 
 
 def of_the_others(proof: dict[str, t.Any]) -> list[tuple[t.Any, ...]]:
     """What the others met at each other, and what was found of them alone."""
-    met = [
+    state = [
         (pair["from"], pair["to"], pair["case"], pair["verdict"], pair["text"])
         for pair in proof["pairs"]
         if LIAR not in (pair["from"], pair["to"])
@@ -181,33 +181,33 @@ def of_the_others(proof: dict[str, t.Any]) -> list[tuple[t.Any, ...]]:
         for check in proof["checks"]
         if check["member"] in OTHERS and check["check"] in alone
     ]
-    return met + found
+    return state + found
 
 
 _HARMFUL = set("\x00\x1b\n\u202e\ud800")
 
 
-def judge(answer: t.Any, with_page: bool = False) -> str | None:
+def evaluate(answer: t.Any, with_page: bool = False) -> str | None:
     """Have it judged by all; AssertionError where that ends as it must not. Gives why it was refused."""
-    looks = {**RECORDED, LIAR: answer}
-    refusal = None
+    states = {**RECORDED, LIAR: answer}
+    failure = None
     try:
-        verdict = checked(looks)
+        verdict = checked(states)
     except RingfenceError as exc:
-        refusal = str(exc)
-        assert LIAR in refusal and "\n" not in refusal and len(refusal) < 1000
+        failure = str(exc)
+        assert LIAR in failure and "\n" not in failure and len(failure) < 1000
     else:
-        assert isinstance(verdict["settled"], bool)
-        texts = [one["text"] for one in [*verdict["refusals"], *verdict["due"]]] + verdict["warnings"]
+        assert isinstance(verdict["in_sync"], bool)
+        texts = [one["text"] for one in [*verdict["failures"], *verdict["pending"]]] + verdict["warnings"]
         assert not any(_HARMFUL & set(text) for text in texts)
-        assert {one["member"] for one in verdict["due"]} <= {None, LIAR}
-    proof, lines, reports = drawn(looks, with_page)
+        assert {one["member"] for one in verdict["pending"]} <= {None, LIAR}
+    proof, lines, reports = drawn(states, with_page)
     assert of_the_others(proof) == _of_the_others_at_best()
     assert proof["members"][0]["probed"] and proof["members"][2]["probed"]
     assert not any(_HARMFUL & set(line) for line in lines)
     page = reports.get("html_path", "")
     assert "<img src=x" not in page and not _HARMFUL - {"\n"} & set(page) and bool(page) is with_page
-    return refusal
+    return failure
 
 
 @functools.cache
@@ -223,9 +223,9 @@ FIELDS = sorted(set(paths_of(PROBE.fields, RECORDED[LIAR])), key=str)
 def test_the_recording_is_of_a_cluster_as_it_should_be() -> None:
     assert set(RECORDED) == {LIAR, *OTHERS} and len(FIELDS) > 120
     verdict = checked(RECORDED)
-    assert verdict["settled"] is True and verdict["refusals"] == verdict["due"] == []
+    assert verdict["in_sync"] is True and verdict["failures"] == verdict["pending"] == []
     assert proved(RECORDED)["verdict"] == "proved"
-    assert all(checked_look(look)["info"] == look["info"] for look in RECORDED.values())
+    assert all(checked_state(state)["info"] == state["info"] for state in RECORDED.values())
 
 
 def at(path: Path) -> str:
@@ -239,14 +239,14 @@ def test_each_field_with_each_poison(path: Path) -> None:
     for name, poison in {**WRONG, **ODD}.items():
         answer = poisoned(path, poison)
         try:
-            usable = checked_look(answer)
+            usable = checked_state(answer)
         except AnswerError as exc:
             # Both judges say the same of it: they are asked for what the checker lets through.
             assert "\n" not in str(exc) and len(str(exc)) < 600, name
             refused += 1
             continue
         if usable != RECORDED[LIAR]:
-            judge(answer)
+            evaluate(answer)
     assert refused >= (4 if is_text else 3)
 
 
@@ -265,8 +265,8 @@ def test_all_texts_at_once_in_all_that_is_drawn(poison: str) -> None:
         return made if is_form_right else found
 
     answer = odd(Kind("dict", fields=PROBE.fields), RECORDED[LIAR], "")
-    assert checked_look(answer)["info"] != RECORDED[LIAR]["info"]
-    judge(answer, with_page=True)
+    assert checked_state(answer)["info"] != RECORDED[LIAR]["info"]
+    evaluate(answer, with_page=True)
 
 
 def _is_taken(name: str, text: str) -> bool:
@@ -280,8 +280,8 @@ def _is_taken(name: str, text: str) -> bool:
 def test_what_the_checker_refuses_is_refused_by_both_and_names_the_member() -> None:
     answer = poisoned(("info", "process", "pid"), [1])
     words = "the answer of etcd_peer_probe has info.process.pid as a list, an integer is wanted"
-    refusal = judge(answer)
-    assert refusal is not None and words in refusal
+    failure = evaluate(answer)
+    assert failure is not None and words in failure
     proof = proved({**RECORDED, LIAR: answer})
     assert proof["members"][1]["probed"] is False and words in proof["members"][1]["problem"]
     assert proof["verdict"] == "partly_proved"
@@ -289,23 +289,23 @@ def test_what_the_checker_refuses_is_refused_by_both_and_names_the_member() -> N
 
 @pytest.mark.parametrize("answer", [None, [], "x", 5, {}, {"info": {}}, {"probes": [], "info": 1}, deep(100_000)])
 def test_no_answer_at_all(answer: t.Any) -> None:
-    refusal = judge(answer)
-    assert refusal is not None and "etcd-2 is no result" in refusal
+    failure = evaluate(answer)
+    assert failure is not None and "etcd-2 is no result" in failure
 
 
 def test_a_judge_that_can_not_make_sense_of_a_good_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     """No such answer is known; should there be one, it is told of its member, and the others are proved."""
 
-    def stumbles(judge: t.Callable[..., t.Any], which: int) -> t.Callable[..., t.Any]:
-        def judged(*arguments: t.Any) -> t.Any:
+    def stumbles(evaluate: t.Callable[..., t.Any], which: int) -> t.Callable[..., t.Any]:
+        def evaluated(*arguments: t.Any) -> t.Any:
             found = getattr(arguments[which], "infos", arguments[which])
             if LIAR in found:
                 raise KeyError("peer_trusted_ca_file")
-            return judge(*arguments)
+            return evaluate(*arguments)
 
-        return judged
+        return evaluated
 
-    monkeypatch.setattr(etcd_peer_proof, "judge", stumbles(etcd_peer_proof.judge, 1))
+    monkeypatch.setattr(etcd_peer_proof, "judge", stumbles(etcd_peer_proof.evaluate, 1))
     monkeypatch.setattr(etcd_cluster_check, "check_cluster", stumbles(etcd_cluster_check.check_cluster, 0))
     words = "what it answered makes no sense (KeyError: 'peer_trusted_ca_file')"
     with pytest.raises(RingfenceError) as caught:
@@ -363,4 +363,4 @@ def _drawn(draw: st.DrawFn, kind: Kind, recorded: t.Any) -> t.Any:
 @settings(max_examples=100, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(answers())
 def test_any_mixture_of_them(answer: dict[str, t.Any]) -> None:
-    judge(answer)
+    evaluate(answer)

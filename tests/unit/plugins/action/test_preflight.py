@@ -164,8 +164,8 @@ def test_a_wrong_value_is_refused_by_its_variable(
     wrong = {}
     for host, (name, _value, words, _beside) in HOSTS.items():
         line = lines[0][host]
-        is_told = PREFIX + name in line and words in line
-        if not is_told or "\n" in line or "Traceback" in line or lines[1][host] != line:
+        is_reported = PREFIX + name in line and words in line
+        if not is_reported or "\n" in line or "Traceback" in line or lines[1][host] != line:
             wrong[f"{name}: {words}"] = (line, lines[1][host])
     assert wrong == {}
     assert not (play.folder / "ca").exists()

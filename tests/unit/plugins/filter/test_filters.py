@@ -208,15 +208,15 @@ def test_a_list_of_patterns_is_one_too() -> None:
     ],
 )
 def test_a_play_without_hosts_is_told_with_the_groups_that_there_are(pattern: str, words: str) -> None:
-    told = etcd_unmatched(pattern, GROUPS, EVERYBODY)
-    assert words in told and "\n" not in told
-    assert "empty (0 hosts), quorum_a (2 hosts), quorum_b (1 host)" in told
-    assert "etcd_peer_tls_hosts" in told and "ungrouped" not in told
+    reported = etcd_unmatched(pattern, GROUPS, EVERYBODY)
+    assert words in reported and "\n" not in reported
+    assert "empty (0 hosts), quorum_a (2 hosts), quorum_b (1 host)" in reported
+    assert "etcd_peer_tls_hosts" in reported and "ungrouped" not in reported
 
 
 def test_a_limit_that_leaves_none_is_told_as_that() -> None:
-    told = etcd_unmatched("quorum_a", GROUPS, ["web-1"], "web-1")
-    assert told == "--limit web-1 leaves none of the hosts of 'quorum_a' (etcd-1, etcd-2): mend it, or leave it out"
+    reported = etcd_unmatched("quorum_a", GROUPS, ["web-1"], "web-1")
+    assert reported == "--limit web-1 leaves none of the hosts of 'quorum_a' (etcd-1, etcd-2): mend it, or leave it out"
 
 
 def test_an_inventory_without_hosts_is_told_as_that() -> None:
@@ -226,8 +226,8 @@ def test_an_inventory_without_hosts_is_told_as_that() -> None:
 
 
 def test_of_many_groups_not_all_are_named() -> None:
-    told = etcd_unmatched("etcd", {"all": ["a"], **{f"group_{number:02}": ["a"] for number in range(40)}}, ["a"])
-    assert "group_11 (1 host) and 28 more" in told and "group_12" not in told
+    reported = etcd_unmatched("etcd", {"all": ["a"], **{f"group_{number:02}": ["a"] for number in range(40)}}, ["a"])
+    assert "group_11 (1 host) and 28 more" in reported and "group_12" not in reported
 
 
 def test_a_pattern_that_can_not_be_read_is_one_line() -> None:

@@ -76,7 +76,7 @@ class Host:
         monkeypatch.setattr(manager, "show", lambda unit: self.properties)
         monkeypatch.setattr(manager, "inherited_environment", lambda: self.inherited)
         monkeypatch.setattr(manager, "process_facts", lambda pid: self.process)
-        monkeypatch.setattr(service, "running_etcd", lambda path, pid, told: {"pid": pid, **self.other})
+        monkeypatch.setattr(service, "running_etcd", lambda path, pid, reported: {"pid": pid, **self.other})
         monkeypatch.setattr(manager, "verify_unit", self._verify)
         monkeypatch.setattr(manager, "journal_tail", lambda unit: f"the end of {unit}'s log")
         for name in ("daemon_reload", "enable", "stop", "restart_no_block"):

@@ -54,8 +54,8 @@ def test_any_text_of_a_unit(text: str, from_files: dict[str, str]) -> None:
     for section in parse_unit(text).values():
         assert all("\n" not in key + value for key, value in section)
     assert all(isinstance(word, str) for word in exec_command(text, from_files))
-    told = deployed_from_text(text, from_files)
-    assert told is None or set(told) == set(deployed_from_arguments([]))
+    reported = deployed_from_text(text, from_files)
+    assert reported is None or set(reported) == set(deployed_from_arguments([]))
     assert configuration_hash_of(text) is None or len(configuration_hash_of(text) or "") == 64
     assert isinstance(configuration_hash_is_valid(text), bool)
     try:
@@ -87,10 +87,10 @@ def test_any_command_line_of_a_unit(value: str, environment: dict[str, str]) -> 
 @example(["etcd", "--"], {})
 @example(["etcd", "--=x", "-=", "---"], {"ETCD_": "x", "ETCD__": "x"})
 def test_any_arguments_of_a_process(argv: list[str], environment: dict[str, str]) -> None:
-    told = deployed_from_arguments(argv, environment)
-    assert all(isinstance(value, str) and value is not None for value in told["flags"].values())
-    assert told["files"].keys() == deployed_from_arguments([])["files"].keys()
-    assert all("\n" not in warning["code"] for warning in told["warnings"])
+    reported = deployed_from_arguments(argv, environment)
+    assert all(isinstance(value, str) and value is not None for value in reported["flags"].values())
+    assert reported["files"].keys() == deployed_from_arguments([])["files"].keys()
+    assert all("\n" not in warning["code"] for warning in reported["warnings"])
 
 
 _METRIC = 'etcd_network_active_peers{Local="1",Remote="2"} '
@@ -112,13 +112,13 @@ def test_any_text_of_metrics(text: str) -> None:
     assert all(isinstance(count, int) for count in parse_active_peers(text).values())
 
 
-def answered(content: bytes) -> handshake.Meeting:
+def answered(content: bytes) -> handshake.ProbeResult:
     """What a call makes of an answer, over a real connection."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
         theirs.sendall(content)
         theirs.shutdown(socket.SHUT_WR)
-        base = handshake.Meeting(handshake.REFUSED, None, "", tls="TLSv1.3")
+        base = handshake.ProbeResult(handshake.REFUSED, None, "", tls="TLSv1.3")
         return handshake._ask(t.cast("t.Any", ours), base, time.monotonic() + 10, patient=False)
 
 
@@ -135,7 +135,7 @@ def answered(content: bytes) -> handshake.Meeting:
 @example(b"HTTP/1.1 " + b"1" * 30000 + b"\r\n")
 @example(b"HTTP/\x1b[31m 200 OK\r\n")
 def test_only_an_answer_of_http_is_one(content: bytes) -> None:
-    met = answered(content)
+    state = answered(content)
     is_http = re.match(rb"HTTP/1\.[01] [1-5][0-9]{2}( [^\r]*)?\r\n", content) is not None
-    assert (met.outcome == handshake.ACCEPTED) == is_http
-    assert met.text.isprintable() and met.text.isascii() and len(met.text) < 100
+    assert (state.outcome == handshake.ACCEPTED) == is_http
+    assert state.text.isprintable() and state.text.isascii() and len(state.text) < 100

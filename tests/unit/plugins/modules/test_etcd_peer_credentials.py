@@ -83,7 +83,7 @@ def test_check_run_check_run(pki: pathlib.Path, base: pathlib.Path) -> None:
     after = snapshot(base)
     for check_mode in (True, False):
         answer = put(pki, check_mode=check_mode, **ALL)
-        assert not answer["changed"] and answer["reasons"] == {} and answer["kept"] == {} and answer["notes"] == []
+        assert not answer["changed"] and answer["reasons"] == {} and answer["backups"] == {} and answer["notes"] == []
         assert answer["diff"] == {"before": {}, "after": {}}
     assert snapshot(base) == after
     assert answer["paths"] == {
@@ -130,7 +130,7 @@ def test_only_a_renewed_certificate(pki: pathlib.Path) -> None:
     put(pki, **ALL)
     key = os.lstat(pki / "etcd-1.key").st_ino
     answer = put(pki, certificate_content=RENEWED.pem)
-    assert answer["reasons"] == {"certificate": ["content"]} and answer["kept"] == {}
+    assert answer["reasons"] == {"certificate": ["content"]} and answer["backups"] == {}
     assert (pki / "etcd-1.crt").read_text() == RENEWED.pem
     assert os.lstat(pki / "etcd-1.key").st_ino == key
 
@@ -138,24 +138,27 @@ def test_only_a_renewed_certificate(pki: pathlib.Path) -> None:
 def test_a_replaced_key_is_kept(pki: pathlib.Path) -> None:
     put(pki, **ALL)
     new: Args = {"certificate_content": REPLACED.pem, "private_key_content": REPLACED.key_pem}
-    kept = {str(pki / "etcd-1.key"): str(pki / "etcd-1.key.replaced")}
+    backups = {str(pki / "etcd-1.key"): str(pki / "etcd-1.key.replaced")}
     predicted = put(pki, check_mode=True, **new)
-    assert predicted["kept"] == kept and sorted(os.listdir(pki)) == ["ca.crt", "etcd-1.crt", "etcd-1.key"]
+    assert predicted["backups"] == backups and sorted(os.listdir(pki)) == ["ca.crt", "etcd-1.crt", "etcd-1.key"]
     answer = put(pki, **new)
-    assert answer["kept"] == kept and answer["reasons"] == {"private_key": ["content"], "certificate": ["content"]}
-    for told in (predicted, answer):
-        assert told["kept_not_after"] == LEAF_END
+    assert answer["backups"] == backups and answer["reasons"] == {
+        "private_key": ["content"],
+        "certificate": ["content"],
+    }
+    for reported in (predicted, answer):
+        assert reported["backup_not_after"] == LEAF_END
         # Newer versions of ansible-core put more round a warning than its text.
-        line = json.dumps(told["warnings"])
+        line = json.dumps(reported["warnings"])
         assert (
-            len(told["warnings"]) == 1
+            len(reported["warnings"]) == 1
             and f"is kept as {pki}/etcd-1.key.replaced" in line
             and f"valid until {LEAF_END}" in line
         )
     assert (pki / "etcd-1.key.replaced").read_text() == LEAF.key_pem
     assert stat.S_IMODE(os.lstat(pki / "etcd-1.key.replaced").st_mode) == 0o600
     quiet = put(pki, **new)
-    assert not quiet["changed"] and quiet["kept_not_after"] is None and "warnings" not in quiet
+    assert not quiet["changed"] and quiet["backup_not_after"] is None and "warnings" not in quiet
 
 
 def test_of_replaced_keys_the_last_one_is_kept(pki: pathlib.Path) -> None:
@@ -165,7 +168,7 @@ def test_of_replaced_keys_the_last_one_is_kept(pki: pathlib.Path) -> None:
     # The key's own certificate is not beside it, so nobody knows until when it is valid.
     (pki / "etcd-1.crt").write_text(LEAF.pem)
     answer = put(pki, certificate_content=third.pem, private_key_content=third.key_pem)
-    assert answer["kept_not_after"] is None and "not known here" in json.dumps(answer["warnings"])
+    assert answer["backup_not_after"] is None and "not known here" in json.dumps(answer["warnings"])
     assert sorted(os.listdir(pki)) == ["ca.crt", "etcd-1.crt", "etcd-1.key", "etcd-1.key.replaced"]
     assert (pki / "etcd-1.key.replaced").read_text() == REPLACED.key_pem
 
@@ -288,11 +291,11 @@ def test_pending_on_an_empty_host(pki: pathlib.Path, base: pathlib.Path, given: 
 def test_pending_counts_as_new_content(pki: pathlib.Path) -> None:
     put(pki, **ALL)
     answer = put(pki, check_mode=True, pending=["certificate"])
-    assert answer["reasons"] == {"certificate": ["content"]} and answer["kept"] == {}
+    assert answer["reasons"] == {"certificate": ["content"]} and answer["backups"] == {}
     (pki / "etcd-1.key").chmod(0o644)
     answer = put(pki, check_mode=True, pending=["certificate", "private_key"])
     assert answer["reasons"] == {"private_key": ["content", "mode"], "certificate": ["content"]}
-    assert answer["kept"] == {str(pki / "etcd-1.key"): str(pki / "etcd-1.key.replaced")}
+    assert answer["backups"] == {str(pki / "etcd-1.key"): str(pki / "etcd-1.key.replaced")}
 
 
 def test_pending_does_not_look_at_the_file_that_goes(pki: pathlib.Path) -> None:

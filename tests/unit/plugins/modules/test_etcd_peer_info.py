@@ -266,8 +266,8 @@ class Host:
         monkeypatch.setattr(_peer_info, "UNIT_FOLDERS", (str(folder / "etc"), str(folder / "lib")))
         monkeypatch.setattr(_peer_info, "running_etcd", self.running_etcd)
 
-    def running_etcd(self, unit_path: str | None, pid: int, told: t.Any) -> dict[str, t.Any]:
-        self.asked.append((unit_path, pid, told))
+    def running_etcd(self, unit_path: str | None, pid: int, reported: t.Any) -> dict[str, t.Any]:
+        self.asked.append((unit_path, pid, reported))
         return {"unit_path": unit_path, "running": True}
 
     def unit(self, text: str, where: str = "etc/etcd.service") -> str:
@@ -339,10 +339,10 @@ def test_drop_ins_count(host: Host) -> None:
 def test_environment_files_count(host: Host) -> None:
     host.unit(DEBIAN.format(data="/x", file=f"{host.folder}/%p"))
     (host.folder / "etcd").write_text("ETCD_PEER_TRUSTED_CA_FILE='/my ssl/ca.pem'\nDAEMON_ARGS='--debug --name n'\n")
-    told = host.info()["unit"]["settings"]
-    assert told["files"]["peer_trusted_ca_file"] == "/my ssl/ca.pem" and told["flags"]["debug"] == "true"
+    reported = host.info()["unit"]["settings"]
+    assert reported["files"]["peer_trusted_ca_file"] == "/my ssl/ca.pem" and reported["flags"]["debug"] == "true"
     # Of the name that is given twice the next start dies.
-    assert [warning["code"] for warning in told["warnings"]] == ["told_twice"]
+    assert [warning["code"] for warning in reported["warnings"]] == ["set_twice"]
 
 
 @pytest.mark.parametrize(
@@ -411,8 +411,8 @@ def test_a_package_that_was_just_installed(host: Host) -> None:
         "/usr/bin/etcd", ETCD_DATA_DIR=str(data), ETCD_LISTEN_CLIENT_URLS="https://10.0.0.1:2379,http://127.0.0.1:2379"
     )
     assert host.info()["other_etcd"] == {"unit_path": path, "running": True}
-    ((unit_path, pid, told),) = host.asked
-    assert (unit_path, pid, told.data_dir) == (path, 4711, str(data))
+    ((unit_path, pid, reported),) = host.asked
+    assert (unit_path, pid, reported.data_dir) == (path, 4711, str(data))
 
 
 def test_its_process_is_still_there_under_our_unit(host: Host) -> None:
@@ -475,17 +475,17 @@ def test_who_is_in_the_way_is_looked_for_on_request(host: Host, monkeypatch: pyt
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"https://127.0.0.1:{server.getsockname()[1]}"
 
-        def look(urls: list[str] | None, folder: str = "etc") -> list[str]:
+        def gather(urls: list[str] | None, folder: str = "etc") -> list[str]:
             where = str(host.folder / folder)
             found = peer_info(str(host.folder), "a", "root", "/none", "etcd.service", "/none", where, listen_urls=urls)[
                 "in_the_way"
             ]
             return [place for one in found for place in one["listens"]]
 
-        assert look([url]) == [url[len("https://") :]]
-        assert look(["https://127.0.0.2:1"]) == [] and look(None) == []
+        assert gather([url]) == [url[len("https://") :]]
+        assert gather(["https://127.0.0.2:1"]) == [] and gather(None) == []
         # Who starts a unit that systemd does not read is not known, and nor is what is in its way.
-        assert look([url], "elsewhere") == []
+        assert gather([url], "elsewhere") == []
 
 
 def test_problems_do_not_fail(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,14 +62,14 @@ def has_a_key(answer: t.Mapping[str, t.Any]) -> bool:
 def test_check_run_check_run_changes_nothing_and_tells_the_same(tmp_path: pathlib.Path, port: int) -> None:
     args = arguments(tmp_path, port)
     before = {path.name: os.lstat(path) for path in tmp_path.iterdir()}
-    told = []
+    reported = []
     for check_mode in (True, False, True, False):
         # Not by a fork: in this process there are the server's threads.
         answer = run_module("etcd_peer_probe", args, check_mode=check_mode, fresh=True)
         assert answer["changed"] is False and answer["problem"] is None and answer["_stderr"] == ""
         assert not has_a_key(answer)
-        told.append([(probe["case"], probe["to"], probe["outcome"], probe["reason"]) for probe in answer["probes"]])
-    assert told == 4 * [
+        reported.append([(probe["case"], probe["to"], probe["outcome"], probe["reason"]) for probe in answer["probes"]])
+    assert reported == 4 * [
         [
             ("member", "etcd-2", "accepted", None),
             ("stranger", "etcd-2", "accepted", None),

@@ -81,7 +81,7 @@ def test_written_check_run_check_run(tmp_path: pathlib.Path) -> None:
     assert [answer["changed"] for answer in answers] == [True, True, False, False]
     assert answers[0] == answers[1] and answers[2] == answers[3]
     assert answers[0]["actions"] == ["make_data_directory", "write_unit"] and not answers[0]["started"]
-    assert "running" not in answers[0] and "restart_due" not in answers[0]
+    assert "running" not in answers[0] and "restart_pending" not in answers[0]
     assert (tmp_path / "etcd.service").read_text() == arguments["content"]
 
 
@@ -139,7 +139,7 @@ def test_present_check_run_check_run(host: Host, args: dict[str, t.Any], tmp_pat
     for check_mode in (True, False):
         answer = run_module("etcd_peer_service", args, check_mode=check_mode)
         assert not answer["changed"] and not answer["started"] and answer["running"]
-        assert answer["actions"] == answer["restart_due"] == answer["diff"] == []
+        assert answer["actions"] == answer["restart_pending"] == answer["diff"] == []
 
 
 def test_present_warns_of_a_user_that_the_play_makes(host: Host, args: dict[str, t.Any]) -> None:
@@ -155,7 +155,7 @@ def test_check_mode_asks_nobody(state: str, changed: bool, host: Host, args: dic
     answer = run_module("etcd_peer_service", {**args, "state": state, "endpoints": ENDPOINTS}, check_mode=True)
     assert answer["changed"] is changed and answer["running"] and "members" not in answer
     assert answer["actions"] == (["restart"] if changed else [])
-    assert [reason["code"] for reason in answer["restart_due"]] == ["unit_changed"]
+    assert [reason["code"] for reason in answer["restart_pending"]] == ["unit_changed"]
 
 
 @pytest.fixture
@@ -188,7 +188,7 @@ def test_healthy_tells_the_members(host: Host, args: dict[str, t.Any], gateway: 
         "started": False,
         "members": [{"name": "etcd-1", "member_id": "ff", "is_learner": False}],
         "running": True,
-        "restart_due": [],
+        "restart_pending": [],
     }
 
 
@@ -206,9 +206,9 @@ def test_restarted_if_due_and_once(
     ]
     assert host.calls == ["restart_no_block etcd.service"]
     assert [answer["changed"] for answer in answers] == [True, False]
-    assert [reason["code"] for reason in answers[0]["restart_due"]] == ["unit_changed", "trust_bundle_changed"]
+    assert [reason["code"] for reason in answers[0]["restart_pending"]] == ["unit_changed", "trust_bundle_changed"]
     assert answers[0]["actions"] == ["restart"] and answers[0]["running"]
-    assert answers[1] == {"changed": False, "actions": [], "started": False, "running": True, "restart_due": []}
+    assert answers[1] == {"changed": False, "actions": [], "started": False, "running": True, "restart_pending": []}
 
 
 def test_a_trust_bundle_that_another_run_has_restarted_for(

@@ -16,7 +16,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members im
     Member,
     make_members,
 )
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.evaluate import Question, judge
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.evaluate import Question, evaluate
 
 NOW = datetime(2026, 11, 24, 8, 30, tzinfo=timezone.utc)
 CASES = ("member", "stranger", "unknown_ca", "no_certificate")
@@ -112,7 +112,7 @@ def _settings(member: Member, members: t.Sequence[Member]) -> dict[str, t.Any]:
 
 def _info(member: Member, members: t.Sequence[Member]) -> dict[str, t.Any]:
     pki = "/etc/etcd/pki"
-    told = _settings(member, members)
+    reported = _settings(member, members)
     return {
         "etcd": {"binary": "/usr/bin/etcd", "found": True, "version": "3.5.16", "problem": None},
         "user": {"name": "etcd", "exists": True, "module_user": "root", "may_own": True},
@@ -131,7 +131,7 @@ def _info(member: Member, members: t.Sequence[Member]) -> dict[str, t.Any]:
         "unit": {
             "name": "etcd.service",
             "path": "/etc/systemd/system/etcd.service",
-            "settings": copy.deepcopy(told),
+            "settings": copy.deepcopy(reported),
             "problem": None,
         },
         "process": {
@@ -140,7 +140,7 @@ def _info(member: Member, members: t.Sequence[Member]) -> dict[str, t.Any]:
             "version": "3.5.16",
             "active_state": "active",
             "newer_files": [],
-            "settings": told,
+            "settings": reported,
             "problem": None,
         },
     }
@@ -171,7 +171,7 @@ def sound(members: t.Sequence[Member]) -> Results:
     return found
 
 
-def meet(
+def probe_port(
     results: Results, source: str, target: str, case: str, outcome: str, reason: str | None, **more: t.Any
 ) -> None:
     """Change what one member met at another."""
@@ -188,7 +188,7 @@ def question(**more: t.Any) -> Question:
 def proof_of(
     members: t.Sequence[Member], results: Results, absent: t.Mapping[str, str] | None = None, **more: t.Any
 ) -> dict[str, t.Any]:
-    return judge(members, results, absent or {}, question(**more))
+    return evaluate(members, results, absent or {}, question(**more))
 
 
 def with_faults(size: int) -> dict[str, t.Any]:
@@ -199,10 +199,10 @@ def with_faults(size: int) -> dict[str, t.Any]:
     first, second, third = names[:3]
     for source in names:
         if source != second:
-            meet(results, source, second, "stranger", "accepted", None, text="HTTP 200")
+            probe_port(results, source, second, "stranger", "accepted", None, text="HTTP 200")
     results[second]["info"]["process"]["settings"]["allowed_common_names"] = []
     results[third]["info"]["process"]["settings"]["allowed_common_names"].remove(members[0].common_name)
-    meet(results, first, third, "member", "refused", "common_name", inferred=True)
+    probe_port(results, first, third, "member", "refused", "common_name", inferred=True)
     results[first]["info"]["credentials"]["certificate"].update(not_after=at(9), days_left=9)
     if size > 4:
         expired = {"not_before": at(-370), "not_after": at(-5), "days_left": -5}
@@ -210,16 +210,16 @@ def with_faults(size: int) -> dict[str, t.Any]:
         for source in names:
             if source != names[3]:
                 text = "alert: certificate expired"
-                meet(results, source, names[3], "member", "refused", "server_expired", text=text)
-                meet(results, names[3], source, "member", "refused", "expired", text=text)
+                probe_port(results, source, names[3], "member", "refused", "server_expired", text=text)
+                probe_port(results, names[3], source, "member", "refused", "expired", text=text)
         for source in names[:4]:
-            meet(results, source, names[4], "member", "timed_out", "connect", text="no connection in 5 s")
+            probe_port(results, source, names[4], "member", "timed_out", "connect", text="no connection in 5 s")
         del results[names[4]]
     return proof_of(
         members, results, {names[-1 if size < 5 else 4]: "Failed to connect to the host via ssh: timed out"}
     )
 
 
-def judged() -> dict[str, dict[str, t.Any]]:
+def evaluated() -> dict[str, dict[str, t.Any]]:
     """Proofs by the judge itself, by name."""
     return {f"judged-{size}": with_faults(size) for size in (3, 5, 7, 50)}

@@ -26,7 +26,7 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._answers import (
     schema_from,
     shown,
 )
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._looks import PROBE
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._states import PROBE
 
 RETURN = """
 running:

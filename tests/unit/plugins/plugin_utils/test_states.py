@@ -13,7 +13,11 @@ from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 from ansible.vars.hostvars import HostVars
 from ansible.vars.manager import VariableManager
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._looks import folders_of_others, registered_looks, unusable
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._states import (
+    folders_of_others,
+    registered_states,
+    unusable,
+)
 
 MEMBERS = [{"name": f"member-{number}", "host": f"etcd-{number}"} for number in (1, 2, 3)]
 ALL = ("etcd-1", "etcd-2", "etcd-3")
@@ -31,43 +35,43 @@ class Play:
     def register(self, host: str, **values: t.Any) -> None:
         self.manager.set_nonpersistent_facts(host, values)
 
-    def looks(
+    def states(
         self, batch: t.Sequence[str] = ALL, members: t.Sequence[t.Mapping[str, t.Any]] = MEMBERS
     ) -> dict[str, t.Any]:
-        return registered_looks({"ansible_play_batch": batch, "hostvars": self.hostvars}, members, "met")
+        return registered_states({"ansible_play_batch": batch, "hostvars": self.hostvars}, members, "state")
 
 
 @pytest.fixture
 def play() -> Play:
     found = Play()
     for host in ALL:
-        found.register(host, met={"on": host}, other={"on": "another"})
+        found.register(host, state={"on": host}, other={"on": "another"})
     return found
 
 
 def test_by_the_members_names(play: Play) -> None:
-    assert play.looks() == {f"member-{number}": {"on": f"etcd-{number}"} for number in (1, 2, 3)}
+    assert play.states() == {f"member-{number}": {"on": f"etcd-{number}"} for number in (1, 2, 3)}
 
 
 def test_only_hosts_of_this_batch(play: Play) -> None:
-    assert list(play.looks(batch=["etcd-3", "etcd-1"])) == ["member-1", "member-3"]
-    assert play.looks(batch=[]) == {}
-    assert registered_looks({"hostvars": play.hostvars}, MEMBERS, "met") == {}
+    assert list(play.states(batch=["etcd-3", "etcd-1"])) == ["member-1", "member-3"]
+    assert play.states(batch=[]) == {}
+    assert registered_states({"hostvars": play.hostvars}, MEMBERS, "state") == {}
 
 
 def test_a_host_of_the_batch_that_has_registered_nothing_is_there_as_such() -> None:
     play = Play()
-    play.register("etcd-2", met={"on": "etcd-2"})
-    assert play.looks() == {"member-1": None, "member-2": {"on": "etcd-2"}, "member-3": None}
+    play.register("etcd-2", state={"on": "etcd-2"})
+    assert play.states() == {"member-1": None, "member-2": {"on": "etcd-2"}, "member-3": None}
 
 
 def test_members_whose_hosts_nobody_knows(play: Play) -> None:
     others: list[dict[str, t.Any]] = [{"name": "member-4", "host": "etcd-4"}, {"name": "member-5"}, {}]
-    assert list(play.looks(members=[*MEMBERS, *others])) == ["member-1", "member-2", "member-3"]
+    assert list(play.states(members=[*MEMBERS, *others])) == ["member-1", "member-2", "member-3"]
 
 
 def test_a_member_without_a_name_is_for_who_judges_to_refuse(play: Play) -> None:
-    assert play.looks(members=[{"host": "etcd-1"}]) == {None: {"on": "etcd-1"}}
+    assert play.states(members=[{"host": "etcd-1"}]) == {None: {"on": "etcd-1"}}
 
 
 class Tagged(str):
@@ -77,8 +81,8 @@ class Tagged(str):
 def test_what_a_host_gave_is_taken_as_it_is(play: Play) -> None:
     """Text of a host is never a template, whatever it looks like; and it comes as plain values."""
     said = {"msg": "{{ lookup('pipe', 'id') }}", "list": ["{{ 1 + 1 }}", Tagged("x"), 2, None, True]}
-    play.register("etcd-1", met=said)
-    found = play.looks()["member-1"]
+    play.register("etcd-1", state=said)
+    found = play.states()["member-1"]
     assert found == said
     assert [type(value) for value in (found, found["msg"], found["list"], found["list"][1])] == [dict, str, list, str]
 
@@ -87,21 +91,21 @@ def test_what_is_too_deep_is_told_of_its_host_alone(play: Play) -> None:
     value: t.Any = 1
     for _level in range(100_000):
         value = [value]
-    play.register("etcd-2", met={"on": value})
-    found = play.looks()
+    play.register("etcd-2", state={"on": value})
+    found = play.states()
     assert found["member-1"] == {"on": "etcd-1"} and found["member-3"] == {"on": "etcd-3"}
     assert found["member-2"] == {"msg": "what it answered is too deep to be read"}
 
 
-def judge(looks: t.Mapping[str, t.Any]) -> None:
+def evaluate(states: t.Mapping[str, t.Any]) -> None:
     """Counts on numbers, and on two that add up to less than ten."""
-    assert isinstance(looks, dict)
-    if sum(look["number"] for look in looks.values()) > 9:
+    assert isinstance(states, dict)
+    if sum(state["number"] for state in states.values()) > 9:
         raise ValueError("more than\nnine")
 
 
 @pytest.mark.parametrize(
-    ("looks", "blamed"),
+    ("states", "blamed"),
     [
         ({"a": {"number": 1}, "b": {"number": 2}}, {}),
         ({"a": {"number": 1}, "b": {}, "c": {"number": 2}}, {"b": "KeyError"}),
@@ -111,8 +115,8 @@ def judge(looks: t.Mapping[str, t.Any]) -> None:
         ({"a": {"number": 5}, "b": {"number": 4}, "c": {"number": 3}}, {"c": "ValueError"}),
     ],
 )
-def test_who_can_not_be_judged_is_found(looks: dict[str, t.Any], blamed: dict[str, str]) -> None:
-    found = unusable(looks, judge)
+def test_who_can_not_be_judged_is_found(states: dict[str, t.Any], blamed: dict[str, str]) -> None:
+    found = unusable(states, evaluate)
     assert set(found) == set(blamed)
     for name, kind in blamed.items():
         assert found[name].startswith(f"what it answered makes no sense ({kind}: ") and "\n" not in found[name]
@@ -120,18 +124,18 @@ def test_who_can_not_be_judged_is_found(looks: dict[str, t.Any], blamed: dict[st
 
 def test_other_mistakes_are_not_put_down_to_a_host() -> None:
     with pytest.raises(AssertionError):
-        unusable({"a": {}}, lambda looks: judge(t.cast("dict[str, t.Any]", None)))
+        unusable({"a": {}}, lambda states: evaluate(t.cast("dict[str, t.Any]", None)))
 
 
 def test_the_folders_of_other_clusters_in_the_same_run() -> None:
     play = Play()
     number = {"info": {"folder": "ab"}}
-    play.register("etcd-1", met=number, __etcd_peer_tls_settings={"cluster_name": "blue"})
-    play.register("etcd-2", met=number, __etcd_peer_tls_settings={"cluster_name": "green"})
-    play.register("etcd-3", met={"failed": True}, __etcd_peer_tls_settings={"cluster_name": "green"})
+    play.register("etcd-1", state=number, __etcd_peer_tls_settings={"cluster_name": "blue"})
+    play.register("etcd-2", state=number, __etcd_peer_tls_settings={"cluster_name": "green"})
+    play.register("etcd-3", state={"failed": True}, __etcd_peer_tls_settings={"cluster_name": "green"})
     known = {"ansible_play_batch": ALL, "hostvars": play.hostvars}
-    assert folders_of_others(known, MEMBERS[:1], "met") == {"etcd-2": ("green", "ab")}
-    assert folders_of_others(known, MEMBERS, "met") == {}
+    assert folders_of_others(known, MEMBERS[:1], "state") == {"etcd-2": ("green", "ab")}
+    assert folders_of_others(known, MEMBERS, "state") == {}
     # What is no text is nobody's folder.
-    play.register("etcd-2", met={"info": {"folder": ["ab"]}})
-    assert folders_of_others(known, MEMBERS[:1], "met") == {}
+    play.register("etcd-2", state={"info": {"folder": ["ab"]}})
+    assert folders_of_others(known, MEMBERS[:1], "state") == {}

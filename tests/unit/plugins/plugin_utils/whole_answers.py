@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._answers import Kind
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._looks import PROBE
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._states import PROBE
 
 _EMPTY: dict[str, t.Any] = {"str": "", "int": 0, "bool": False, "float": 0.0}
 
@@ -28,7 +28,7 @@ def whole(kinds: t.Mapping[str, Kind], some: t.Mapping[str, t.Any]) -> dict[str,
     return {**{name: _whole(kinds[name], found) if name in kinds else found for name, found in some.items()}, **lacking}
 
 
-def whole_look(some: t.Any) -> t.Any:
+def whole_state(some: t.Any) -> t.Any:
     """A result of etcd_peer_probe; what has no credentials in its ``info`` is none and stays as it is."""
     info = some.get("info") if isinstance(some, dict) else None
     if not isinstance(info, dict) or "credentials" not in info:
@@ -41,8 +41,8 @@ def whole_look(some: t.Any) -> t.Any:
     return found
 
 
-def whole_looks(some: t.Any) -> t.Any:
-    return {name: whole_look(look) for name, look in some.items()} if isinstance(some, dict) else some
+def whole_states(some: t.Any) -> t.Any:
+    return {name: whole_state(state) for name, state in some.items()} if isinstance(some, dict) else some
 
 
 def _whole(kind: Kind, found: t.Any) -> t.Any:

@@ -20,11 +20,15 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members im
     Member,
     make_members,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.pending_changes import Found, Wanted, cluster_due
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.pending_changes import (
+    Found,
+    Wanted,
+    cluster_pending_changes,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import (
     Cluster,
     Question,
-    is_install_due,
+    is_install_pending,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki import profile as rules
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import certificate_factory as factory
@@ -66,7 +70,7 @@ class Case:
     def __init__(self, ca: factory.Authority = CA, **changes: t.Any) -> None:
         self.infos: dict[str, t.Any] = {member.name: info(member, ca, **changes) for member in MEMBERS}
         self.wanted = Wanted()
-        self.found = Found(authority=pem(ca), hosts_due={member.name: [] for member in MEMBERS})
+        self.found = Found(authority=pem(ca), hosts_pending={member.name: [] for member in MEMBERS})
         self.members: t.Sequence[Member] = MEMBERS
 
     @property
@@ -82,14 +86,14 @@ class Case:
     def find(self, **changes: t.Any) -> None:
         self.found = replace(self.found, **changes)
 
-    def due(self) -> list[pending_changes.Due]:
+    def pending(self) -> list[pending_changes.PendingChange]:
         cluster = Cluster(self.members, self.infos, Question("blue"))
-        found = cluster_due(cluster, self.wanted, self.found, NOW)
+        found = cluster_pending_changes(cluster, self.wanted, self.found, NOW)
         assert all(one["text"] and "\n" not in one["text"] for one in found)
         return found
 
 
-def codes(found: t.Iterable[pending_changes.Due]) -> Codes:
+def codes(found: t.Iterable[pending_changes.PendingChange]) -> Codes:
     return [(one["member"], one["part"], one["code"]) for one in found]
 
 
@@ -138,21 +142,21 @@ CASES: dict[str, tuple[t.Callable[[Case], None], Codes]] = {
     ),
     # the CA
     "no CA": (lambda case: case.find(authority=None), [(None, "ca", "missing")]),
-    "no CA, and why": (lambda case: case.find(authority=None, authority_due=[CA_REASON]), [(None, "ca", "mode")]),
-    "a drift of the CA": (lambda case: case.find(authority_due=[CA_REASON]), [(None, "ca", "mode")]),
+    "no CA, and why": (lambda case: case.find(authority=None, authority_pending=[CA_REASON]), [(None, "ca", "mode")]),
+    "a drift of the CA": (lambda case: case.find(authority_pending=[CA_REASON]), [(None, "ca", "mode")]),
     "white space round the CA": (lambda case: case.find(authority=f"\n{pem(CA)}\n\n"), []),
     "a CA that can't be read": (
         all_of(lambda case: case.find(authority="rubbish"), with_rubbish),
         both("certificate", "crypto"),
     ),
     # what the hosts say
-    "a host that was not asked": (lambda case: case.find(hosts_due={"etcd-1": []}), second("host", "not_asked")),
+    "a host that was not asked": (lambda case: case.find(hosts_pending={"etcd-1": []}), second("host", "not_asked")),
     "a host that was not asked what is due": (
-        lambda case: case.find(hosts_due={"etcd-1": [], "etcd-2": None}),
+        lambda case: case.find(hosts_pending={"etcd-1": [], "etcd-2": None}),
         second("host", "not_asked"),
     ),
     "something on a host": (
-        lambda case: case.find(hosts_due={"etcd-1": [], "etcd-2": [HOST_REASON, HOST_REASON]}),
+        lambda case: case.find(hosts_pending={"etcd-1": [], "etcd-2": [HOST_REASON, HOST_REASON]}),
         second("service", "start") * 2,
     ),
     # the certificates
@@ -217,40 +221,40 @@ def test_each_reason(name: str) -> None:
     change, expected = CASES[name]
     case = Case()
     change(case)
-    assert codes(case.due()) == expected
+    assert codes(case.pending()) == expected
 
 
 def test_a_ca_that_is_not_there_says_so_once_and_asks_for_no_certificate() -> None:
     case = Case()
     case.find(authority=None)
     case.credentials("certificate", pem=None)
-    (due,) = case.due()
-    assert due["text"] == "there is no CA certificate at hand"
+    (pending,) = case.pending()
+    assert pending["text"] == "there is no CA certificate at hand"
 
 
 def test_a_certificate_that_ends_with_its_ca_is_told_though_none_can_be_issued() -> None:
     """Who issues has a warning for it, so the run has to go there."""
     case = Case(ENDING, not_after=NOW + 10 * DAY)
-    assert codes(case.due()) == both("certificate", "ca_ends_soon")
+    assert codes(case.pending()) == both("certificate", "ca_ends_soon")
     case = Case(factory.authority(not_after=NOW + 40 * DAY), not_after=NOW + 40 * DAY)
-    assert case.due() == []
+    assert case.pending() == []
 
 
 def test_a_certificate_that_is_due_ends_with_its_ca_and_is_told_once() -> None:
     case = Case(ENDING, not_after=NOW + 10 * DAY)
     case.want(new_keys=True)
-    assert codes(case.due()) == both("certificate", "new_key_requested")
+    assert codes(case.pending()) == both("certificate", "new_key_requested")
 
 
 def test_the_order_is_the_ca_then_member_by_member() -> None:
     case = Case()
     case.want(install="package", new_keys=True)
-    case.find(authority_due=[CA_REASON, CA_REASON], hosts_due={"etcd-1": None, "etcd-2": [HOST_REASON]})
+    case.find(authority_pending=[CA_REASON, CA_REASON], hosts_pending={"etcd-1": None, "etcd-2": [HOST_REASON]})
     for one in case.infos.values():
         one["etcd"].update(found=False, version=None)
         one["credentials"]["ca"]["pem"] = None
     each = [("ca", "content"), ("certificate", "new_key_requested")]
-    assert codes(case.due()) == [
+    assert codes(case.pending()) == [
         (None, "ca", "mode"),
         (None, "ca", "mode"),
         ("etcd-1", "etcd", "install"),
@@ -264,8 +268,8 @@ def test_the_order_is_the_ca_then_member_by_member() -> None:
 
 def test_reasons_come_with_the_words_of_who_found_them() -> None:
     case = Case()
-    case.find(authority_due=[CA_REASON], hosts_due={"etcd-1": [], "etcd-2": [HOST_REASON]})
-    assert case.due() == [
+    case.find(authority_pending=[CA_REASON], hosts_pending={"etcd-1": [], "etcd-2": [HOST_REASON]})
+    assert case.pending() == [
         {"member": None, "part": "ca", **CA_REASON},
         {"member": "etcd-2", **HOST_REASON},
     ]
@@ -274,19 +278,19 @@ def test_reasons_come_with_the_words_of_who_found_them() -> None:
 def test_a_host_that_was_left_out_has_nothing_due() -> None:
     """With --limit a run is for the hosts that it names; whether that is allowed, the guards say."""
     case = Case()
-    case.find(hosts_due={"etcd-1": []})
+    case.find(hosts_pending={"etcd-1": []})
     del case.infos["etcd-2"]
-    assert case.due() == []
+    assert case.pending() == []
 
 
 def test_a_cluster_that_nobody_looked_at_is_not_settled() -> None:
     case = Case()
     case.infos.clear()
-    assert codes(case.due()) == [(None, "host", "not_asked")]
+    assert codes(case.pending()) == [(None, "host", "not_asked")]
 
 
 @pytest.mark.parametrize(
-    ("is_found", "version", "install", "archive", "due"),
+    ("is_found", "version", "install", "archive", "pending"),
     [
         (True, "3.5.16", "none", "", False),
         (False, None, "none", "etcd-v3.6.1-linux-amd64.tar.gz", False),
@@ -306,9 +310,9 @@ def test_a_cluster_that_nobody_looked_at_is_not_settled() -> None:
     ],
 )
 def test_when_etcd_is_to_be_installed(
-    is_found: bool, version: str | None, install: str, archive: str, due: bool
+    is_found: bool, version: str | None, install: str, archive: str, pending: bool
 ) -> None:
-    assert is_install_due(is_found, version, install, archive) is due
+    assert is_install_pending(is_found, version, install, archive) is pending
 
 
 @pytest.mark.parametrize(("version", "words"), [(None, "(found: none)"), ("3.5.16", "(found: 3.5.16)")])
@@ -316,7 +320,7 @@ def test_the_version_that_is_there_is_said(version: str | None, words: str) -> N
     case = Case()
     case.want(install="archive", archive="etcd-v3.6.1-linux-amd64.tar.gz")
     case.second["etcd"].update(found=version is not None, version=version)
-    assert case.due()[-1]["text"] == f"etcd is to be installed {words}"
+    assert case.pending()[-1]["text"] == f"etcd is to be installed {words}"
 
 
 def test_neither_cryptography_nor_ansible_is_loaded() -> None:

@@ -52,7 +52,7 @@ def bare() -> dict[str, t.Any]:
 def deployed(number: int, everyone: t.Sequence[Member]) -> dict[str, t.Any]:
     """What it says of a host that this role deployed and that runs."""
     info = bare()
-    told = {
+    reported = {
         "allowed_common_names": allowed_common_names(everyone),
         "initial_cluster": {member.name: member.peer_url for member in everyone},
         "flags": {"initial-cluster-token": "blue"},
@@ -65,11 +65,11 @@ def deployed(number: int, everyone: t.Sequence[Member]) -> dict[str, t.Any]:
     info["credentials"]["ca"].update(state="file", certificates=[{"fingerprint": CA_PRINT}])
     info["credentials"]["certificate"].update(state="file", pem="PEM", common_name=everyone[number - 1].common_name)
     info["credentials"]["private_key"].update(state="file", matches_certificate=True)
-    info["unit"] = {"managed": True, "settings": copy.deepcopy(told), "drop_ins": []}
+    info["unit"] = {"managed": True, "settings": copy.deepcopy(reported), "drop_ins": []}
     info["process"] = {
         "running": True,
         "configuration_hash": "c" * 64,
-        "settings": copy.deepcopy(told),
+        "settings": copy.deepcopy(reported),
         "version": "3.5.16",
     }
     info["data"].update(exists=True, member_id=str(number), cluster_id="cc", formed=True)
@@ -98,11 +98,11 @@ def member_list(everyone: t.Sequence[Member]) -> list[dict[str, t.Any]]:
     ]
 
 
-def look(info: dict[str, t.Any], live: list[dict[str, t.Any]] | None) -> dict[str, t.Any]:
+def state(info: dict[str, t.Any], live: list[dict[str, t.Any]] | None) -> dict[str, t.Any]:
     """The result of etcd_peer_probe, as far as guards read it."""
     return {
         "info": info,
-        "due": [],
+        "pending": [],
         "unit_problem": None,
         "unit_overrides": [],
         "live_members": live,
@@ -115,8 +115,8 @@ def look(info: dict[str, t.Any], live: list[dict[str, t.Any]] | None) -> dict[st
 def living(count: int = 3, **more: t.Any) -> guards.Cluster:
     everyone = members(count)
     infos = {member.name: deployed(number, everyone) for number, member in enumerate(everyone, 1)}
-    looks = {name: look(info, member_list(everyone)) for name, info in infos.items()}
-    return guards.Cluster(everyone, infos, question(batch=list(infos), play=list(infos), **more), looks)
+    states = {name: state(info, member_list(everyone)) for name, info in infos.items()}
+    return guards.Cluster(everyone, infos, question(batch=list(infos), play=list(infos), **more), states)
 
 
 def fresh(count: int = 3, **more: t.Any) -> guards.Cluster:
@@ -126,9 +126,9 @@ def fresh(count: int = 3, **more: t.Any) -> guards.Cluster:
 
 
 def codes(cluster: guards.Cluster) -> list[str]:
-    refusals = guards.check_cluster(cluster)
-    assert all("\n" not in refusal.text and refusal.text for refusal in refusals)
-    return [refusal.code for refusal in refusals]
+    failures = guards.check_cluster(cluster)
+    assert all("\n" not in failure.text and failure.text for failure in failures)
+    return [failure.code for failure in failures]
 
 
 def test_an_ordinary_user_works_for_nobody_else() -> None:
@@ -142,8 +142,8 @@ def test_an_ordinary_user_works_for_nobody_else() -> None:
 
 
 def only_text(cluster: guards.Cluster) -> str:
-    (refusal,) = guards.check_cluster(cluster)
-    return refusal.text
+    (failure,) = guards.check_cluster(cluster)
+    return failure.text
 
 
 def test_bare_hosts_and_a_living_cluster_may_go_on() -> None:
@@ -296,7 +296,7 @@ def test_names_that_the_authority_may_not_sign() -> None:
     assert codes(fresh(authority=maker.authority("free").pem)) == []
     constrained = fresh(authority=maker.authority("ours", constraints=permitted).pem)
     assert codes(constrained) == ["name_constraints"] * 3
-    assert all("etcd_peer_tls_loopback_sans: false" in refusal.text for refusal in guards.check_cluster(constrained))
+    assert all("etcd_peer_tls_loopback_sans: false" in failure.text for failure in guards.check_cluster(constrained))
     without = [
         dataclasses.replace(member, dns_names=member.dns_names[:1], ip_addresses=member.ip_addresses[:1])
         for member in constrained.members
@@ -526,9 +526,9 @@ def test_a_living_etcd_is_never_moved_away_from_under_itself() -> None:
     info["unit"].update(name="etcd.service")
 
     def first(code: str, **more: t.Any) -> str:
-        refusals = guards.check_cluster(guards.Cluster(cluster.members, cluster.infos, question(**more)))
-        assert [refusal.code for refusal in refusals if refusal.code != "join_not_prepared"] == [code]
-        return refusals[0].text
+        failures = guards.check_cluster(guards.Cluster(cluster.members, cluster.infos, question(**more)))
+        assert [failure.code for failure in failures if failure.code != "join_not_prepared"] == [code]
+        return failures[0].text
 
     text = first("data_of_another_cluster")
     assert ": move it away" in text and "starts empty either way" in text
@@ -613,8 +613,8 @@ def test_one_host_on_which_it_can_not_be_started_stops_all() -> None:
     infos = dict(cluster.infos)
     for name in ("etcd-1", "etcd-3"):
         infos[name] = guard_values.with_program(infos[name], {"failed": True, "msg": "is a program\nfor aarch64"})
-    refusals = guards.check_cluster(guards.Cluster(cluster.members, infos, question()))
-    assert [(refusal.code, refusal.text) for refusal in refusals] == [
+    failures = guards.check_cluster(guards.Cluster(cluster.members, infos, question()))
+    assert [(failure.code, failure.text) for failure in failures] == [
         ("program_unusable", "member etcd-1, etcd-3: is a program for aarch64")
     ]
 

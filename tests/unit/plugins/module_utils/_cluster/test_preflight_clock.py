@@ -29,10 +29,10 @@ def cluster(here: datetime | None = HERE, **times: str | None) -> guards.Cluster
 
 
 def refused(found: guards.Cluster) -> list[str]:
-    refusals = guards.check_cluster(found)
-    assert {refusal.code for refusal in refusals} <= {"clock"}
-    assert refusals == list(guards.refuse_wrong_clock(found))
-    return [refusal.text for refusal in refusals]
+    failures = guards.check_cluster(found)
+    assert {failure.code for failure in failures} <= {"clock"}
+    assert failures == list(guards.refuse_wrong_clock(found))
+    return [failure.text for failure in failures]
 
 
 @pytest.mark.parametrize(

@@ -21,24 +21,24 @@ from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils._cluster
 UNIT_CHANGED = [{"part": "service", "code": "unit_changed", "text": "x"}]
 
 
-def look_of(cluster: guards.Cluster, name: str) -> t.Any:
-    return cluster.looks[name]
+def state_of(cluster: guards.Cluster, name: str) -> t.Any:
+    return cluster.states[name]
 
 
 def without(cluster: guards.Cluster, *names: str, limited: bool = False) -> guards.Cluster:
     """Members of which there is no look: failed or unreachable, or left out by --limit."""
     infos = {name: info for name, info in cluster.infos.items() if name not in names}
-    looks = {name: look for name, look in cluster.looks.items() if name not in names}
+    states = {name: state for name, state in cluster.states.items() if name not in names}
     play = [name for name in cluster.question.play if not limited or name not in names]
     question = dataclasses.replace(cluster.question, batch=list(infos), play=play)
-    return dataclasses.replace(cluster, infos=infos, looks=looks, question=question)
+    return dataclasses.replace(cluster, infos=infos, states=states, question=question)
 
 
 def test_no_unit_is_written_for_a_restart_that_waits_for_a_host_that_is_gone() -> None:
     cluster = without(living(), "etcd-3")
     assert codes(cluster) == []
-    look_of(cluster, "etcd-1")["due"] = UNIT_CHANGED
-    look_of(cluster, "etcd-2")["due"] = [{"part": "credentials", "code": "content", "text": "renewed"}]
+    state_of(cluster, "etcd-1")["pending"] = UNIT_CHANGED
+    state_of(cluster, "etcd-2")["pending"] = [{"part": "credentials", "code": "content", "text": "renewed"}]
     assert codes(cluster) == ["hosts_missing"]
     text = only_text(cluster)
     assert "a restart is due on etcd-1, and etcd-3 can't be seen in this run" in text and "--limit" in text
@@ -46,7 +46,7 @@ def test_no_unit_is_written_for_a_restart_that_waits_for_a_host_that_is_gone() -
 
 def test_a_host_that_the_user_left_out_is_the_users_word() -> None:
     cluster = without(living(), "etcd-3", limited=True)
-    look_of(cluster, "etcd-1")["due"] = UNIT_CHANGED
+    state_of(cluster, "etcd-1")["pending"] = UNIT_CHANGED
     assert codes(cluster) == []
 
 
@@ -94,7 +94,7 @@ def test_a_masked_unit_is_told_once_and_before_anything_is_installed() -> None:
     cluster = living(install="package")
     for name in ("etcd-1", "etcd-2"):
         cluster.infos[name]["unit"]["obstacle"] = "etcd.service is masked: systemctl unmask etcd.service"
-        look_of(cluster, name)["unit_problem"] = "/etc/systemd/system/etcd.service is not a regular file"
+        state_of(cluster, name)["unit_problem"] = "/etc/systemd/system/etcd.service is not a regular file"
     cluster.infos["etcd-1"]["etcd"].update(found=False, version=None)  # type: ignore[index]
     assert codes(cluster) == ["unit_in_the_way"]
     assert only_text(cluster) == "member etcd-1, etcd-2: etcd.service is masked: systemctl unmask etcd.service"

@@ -18,18 +18,18 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members im
     Member,
     make_members,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_running import restarts_due
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_running import pending_restarts
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils._cluster.test_preflight import (
     bare,
     codes,
     deployed,
     fresh,
     living,
-    look,
     member_list,
     members,
     only_text,
     question,
+    state,
 )
 
 NAMES = ["etcd-1", "etcd-2", "etcd-3"]
@@ -55,15 +55,15 @@ def info(cluster: guards.Cluster, name: str) -> t.Any:
     return cluster.infos[name]
 
 
-def told(cluster: guards.Cluster, name: str) -> t.Any:
-    return cluster.looks[name]
+def reported(cluster: guards.Cluster, name: str) -> t.Any:
+    return cluster.states[name]
 
 
 def silent(cluster: guards.Cluster) -> guards.Cluster:
     """All etcds are off: their data and units are there, and nobody tells anything."""
     for name in cluster.infos:
         info(cluster, name)["process"] = {"running": False, "configuration_hash": None, "settings": None}
-        told(cluster, name).update(live_members=None, live_members_problem="connection refused", live_alarms=None)
+        reported(cluster, name).update(live_members=None, live_members_problem="connection refused", live_alarms=None)
     return cluster
 
 
@@ -71,7 +71,7 @@ def without_data(cluster: guards.Cluster, name: str) -> guards.Cluster:
     info(cluster, name)["data"] = {"directory": "/var/lib/etcd/blue", "exists": False, "formed": None, "problem": None}
     info(cluster, name)["process"] = {"running": False, "configuration_hash": None, "settings": None}
     start = {"part": "service", "code": "start", "text": "etcd.service: start"}
-    told(cluster, name).update(live_members=None, live_members_problem=None, due=[start])
+    reported(cluster, name).update(live_members=None, live_members_problem=None, pending=[start])
     return cluster
 
 
@@ -98,13 +98,13 @@ def test_a_member_s_peer_url_is_the_listed_one(everyone: list[Member], words: st
 def test_http_is_another_peer_url() -> None:
     cluster = living()
     for name in NAMES:
-        told(cluster, name)["live_members"][0]["peer_urls"] = ["http://10.0.0.1:2380"]
+        reported(cluster, name)["live_members"][0]["peer_urls"] = ["http://10.0.0.1:2380"]
     assert "etcd-1 from http://10.0.0.1:2380 in" in only_text(cluster)
 
 
 def test_one_member_that_tells_another_list_is_enough() -> None:
     cluster = living()
-    told(cluster, "etcd-2")["live_members"][2]["peer_urls"] = ["https://10.0.0.66:2380"]
+    reported(cluster, "etcd-2")["live_members"][2]["peer_urls"] = ["https://10.0.0.66:2380"]
     assert "etcd-3 from https://10.0.0.66:2380 in the member list that etcd-2 tells" in only_text(cluster)
 
 
@@ -113,7 +113,7 @@ def test_a_url_that_was_changed_by_hand_is_rolled_out() -> None:
     cluster = living()
     everyone = others(peer_port=2390)
     for name in NAMES:
-        told(cluster, name)["live_members"] = member_list(everyone)
+        reported(cluster, name)["live_members"] = member_list(everyone)
     assert codes(edited(cluster, everyone)) == []
 
 
@@ -143,10 +143,10 @@ def test_who_is_to_leave_is_removed_before() -> None:
 def test_a_name_with_a_dot_is_not_hidden_by_a_part_of_it() -> None:
     cluster = living()
     for name in NAMES:
-        told(cluster, name)["live_members"][2]["name"] = "etcd.c"
+        reported(cluster, name)["live_members"][2]["name"] = "etcd.c"
         info(cluster, name)["unit"]["settings"]["allowed_common_names"][2] = "etcd.c.example.com"
         info(cluster, name)["process"]["settings"]["allowed_common_names"][2] = "etcd.c.example.com"
-    del cluster.looks["etcd-3"], cluster.infos["etcd-3"]  # type: ignore[attr-defined]
+    del cluster.states["etcd-3"], cluster.infos["etcd-3"]  # type: ignore[attr-defined]
     assert codes(edited(cluster, members(2))) == ["name_would_be_lost"]
     assert codes(edited(cluster, members(2), removed=["etcd"])) == ["member_not_in_inventory"]
     assert codes(edited(cluster, members(2), removed=["etcd.c"])) == ["removed_is_a_member"]
@@ -155,11 +155,11 @@ def test_a_name_with_a_dot_is_not_hidden_by_a_part_of_it() -> None:
 def test_who_was_removed_may_leave() -> None:
     cluster = living()
     for name in NAMES:
-        told(cluster, name)["live_members"] = member_list(members(2))
-    del cluster.looks["etcd-3"], cluster.infos["etcd-3"]  # type: ignore[attr-defined]
+        reported(cluster, name)["live_members"] = member_list(members(2))
+    del cluster.states["etcd-3"], cluster.infos["etcd-3"]  # type: ignore[attr-defined]
     assert codes(edited(cluster, members(2), removed=["etcd-3"])) == []
     # One that tells that it is there still is enough.
-    told(cluster, "etcd-2")["live_members"] = member_list(members(3))
+    reported(cluster, "etcd-2")["live_members"] = member_list(members(3))
     assert codes(edited(cluster, members(2), removed=["etcd-3"])) == ["removed_is_a_member"]
 
 
@@ -172,7 +172,7 @@ def test_a_member_that_the_inventory_does_not_know() -> None:
     """With one common name for all, no list of names tells that one is missing."""
     cluster = living()
     for name in NAMES:
-        told(cluster, name)["live_members"] = member_list(members(4))
+        reported(cluster, name)["live_members"] = member_list(members(4))
     assert codes(cluster) == ["member_not_in_inventory"]
     assert "member etcd-4 (4) is in the member list that etcd-1 tells" in only_text(cluster)
 
@@ -180,8 +180,8 @@ def test_a_member_that_the_inventory_does_not_know() -> None:
 def test_a_member_that_was_removed_and_is_in_the_inventory() -> None:
     cluster = living()
     for name in NAMES[:2]:
-        told(cluster, name)["live_members"] = member_list(members(2))
-    told(cluster, "etcd-3").update(live_members=None)
+        reported(cluster, name)["live_members"] = member_list(members(2))
+    reported(cluster, "etcd-3").update(live_members=None)
     assert codes(cluster) == ["member_not_listed"]
     assert "is that of member 3, which is not in the member list that etcd-1 tells" in only_text(cluster)
 
@@ -189,7 +189,7 @@ def test_a_member_that_was_removed_and_is_in_the_inventory() -> None:
 def test_a_member_keeps_its_name() -> None:
     everyone = others(etcd_2={"name": "etcd-two", "common_name": "etcd-2.example.com"})
     cluster = living()
-    for where in (cluster.infos, cluster.looks):
+    for where in (cluster.infos, cluster.states):
         where["etcd-two"] = where.pop("etcd-2")  # type: ignore[attr-defined,index]
     assert codes(edited(cluster, everyone)) == ["member_renamed"]
     assert "call it etcd-2 (etcd_peer_tls_name)" in only_text(edited(cluster, everyone))
@@ -214,10 +214,10 @@ def test_a_member_that_missed_the_first_start_may_follow() -> None:
     """Listed by those that formed the cluster with it, and never seen: nobody knows a client URL of it."""
     cluster = without_data(living(), "etcd-3")
     for name in NAMES[:2]:
-        told(cluster, name)["live_members"][2]["client_urls"] = []
+        reported(cluster, name)["live_members"][2]["client_urls"] = []
     assert codes(cluster) == []
     # That one says so is not enough.
-    told(cluster, "etcd-2")["live_members"][2]["client_urls"] = ["https://10.0.0.3:2379"]
+    reported(cluster, "etcd-2")["live_members"][2]["client_urls"] = ["https://10.0.0.3:2379"]
     assert codes(cluster) == ["data_lost"]
 
 
@@ -277,11 +277,11 @@ def test_the_steps_name_the_marker_where_it_is_to_go() -> None:
     assert "[etcd-3], rm /etc/etcd/pki/etcd-3.formed there, and add it anew" in text
     # Listed as one that never ran, which its host knows better: its unit would not be started.
     for name in NAMES[:2]:
-        told(cluster, name)["live_members"][2]["client_urls"] = []
+        reported(cluster, name)["live_members"][2]["client_urls"] = []
     assert codes(cluster) == ["data_lost"]
     # Removed, and added anew: the last step that is left.
     for name in NAMES[:2]:
-        told(cluster, name)["live_members"][2].update(name="", client_urls=[])
+        reported(cluster, name)["live_members"][2].update(name="", client_urls=[])
     assert codes(cluster) == ["join_not_prepared"]
     assert "etcdctl member add, rm /etc/etcd/pki/etcd-3.formed there, and start it by hand" in only_text(cluster)
 
@@ -289,7 +289,7 @@ def test_the_steps_name_the_marker_where_it_is_to_go() -> None:
 def test_data_of_a_member_that_was_removed_goes_with_its_marker() -> None:
     cluster = marked(living(), "etcd-3")
     for name in NAMES:
-        told(cluster, name)["live_members"][2]["member_id"] = "9"
+        reported(cluster, name)["live_members"][2]["member_id"] = "9"
     assert "move the data away (to join anew also /etc/etcd/pki/etcd-3.formed" in only_text(cluster)
 
 
@@ -301,7 +301,7 @@ def test_no_new_ca_for_a_host_that_has_a_marker_alone() -> None:
 def test_a_first_start_that_was_broken_off_is_finished() -> None:
     """etcd-1 runs and waits for the others: it tells nothing, and its data is that of no cluster yet."""
     cluster = without_data(without_data(living(), "etcd-2"), "etcd-3")
-    told(cluster, "etcd-1").update(live_members=None)
+    reported(cluster, "etcd-1").update(live_members=None)
     info(cluster, "etcd-1")["data"]["formed"] = False
     assert codes(cluster) == []
 
@@ -321,11 +321,11 @@ def test_an_empty_member_alone_in_a_run() -> None:
     assert codes(alone) == ["start_not_seen"] and "etcd-1, etcd-2 can't be seen" in only_text(alone)
     # Where systemd is left alone, a host or an image may be made ready by itself.
     written = [{"part": "service", "code": code, "text": code} for code in ("make_data_directory", "write_unit")]
-    assert codes(dataclasses.replace(alone, looks={"etcd-3": {"due": written}})) == []
+    assert codes(dataclasses.replace(alone, states={"etcd-3": {"pending": written}})) == []
     failed = [{"part": "service", "code": "service", "text": "systemctl failed"}]
-    assert codes(dataclasses.replace(alone, looks={"etcd-3": {"due": failed}})) == ["start_not_seen"]
+    assert codes(dataclasses.replace(alone, states={"etcd-3": {"pending": failed}})) == ["start_not_seen"]
     with_data = living()
-    for where in (with_data.infos, with_data.looks):
+    for where in (with_data.infos, with_data.states):
         del where["etcd-1"], where["etcd-2"]  # type: ignore[attr-defined]
     assert codes(with_data) == []
 
@@ -340,16 +340,16 @@ def with_a_fourth(live: t.Sequence[dict[str, t.Any]]) -> guards.Cluster:
     everyone = members(4)
     infos: dict[str, t.Any] = {one.name: deployed(number, everyone[:3]) for number, one in enumerate(everyone[:3], 1)}
     infos["etcd-4"] = bare()
-    looks = {name: look(one, None if name == "etcd-4" else copy.deepcopy([*live])) for name, one in infos.items()}
-    looks["etcd-4"]["due"] = [{"part": "service", "code": "start", "text": "etcd.service: start"}]
-    return guards.Cluster(everyone, infos, question(batch=list(infos), play=list(infos)), looks)
+    states = {name: state(one, None if name == "etcd-4" else copy.deepcopy([*live])) for name, one in infos.items()}
+    states["etcd-4"]["pending"] = [{"part": "service", "code": "start", "text": "etcd.service: start"}]
+    return guards.Cluster(everyone, infos, question(batch=list(infos), play=list(infos)), states)
 
 
 def test_a_new_member_does_not_join_a_living_cluster_unasked() -> None:
     cluster = with_a_fourth(member_list(members(3)))
     assert codes(cluster) == ["join_not_prepared"] and "not in the member list that etcd-1" in only_text(cluster)
     # Without it in the run, the others allow its name.
-    for where in (cluster.infos, cluster.looks):
+    for where in (cluster.infos, cluster.states):
         del where["etcd-4"]  # type: ignore[attr-defined]
     assert codes(cluster) == []
 
@@ -366,7 +366,7 @@ def test_a_member_that_was_added_and_not_started() -> None:
 def test_a_new_member_and_nobody_tells_the_list() -> None:
     cluster = with_a_fourth([])
     for name in NAMES:
-        told(cluster, name)["live_members"] = None
+        reported(cluster, name)["live_members"] = None
     assert codes(cluster) == ["join_not_prepared"] and "none of those that it was formed with" in only_text(cluster)
 
 
@@ -375,12 +375,12 @@ def test_a_new_member_and_nobody_tells_the_list() -> None:
 
 @pytest.mark.parametrize("changes", [{"domain": "example.org"}, {"identity": "shared"}])
 def test_common_names_that_the_running_members_do_not_allow(changes: dict[str, t.Any]) -> None:
-    leaving = [f"{name}.example.com" for name in NAMES]
-    cluster = edited(living(), others(**changes), removed=leaving)
+    removed = [f"{name}.example.com" for name in NAMES]
+    cluster = edited(living(), others(**changes), removed=removed)
     assert codes(cluster) == ["common_name_differs"]
     assert "(etcd-1 from etcd-1.example.com to " in only_text(cluster)
     # What is off is started with all of it at once, where all are in the run.
-    assert "common_name_differs" not in codes(edited(silent(living()), others(**changes), removed=leaving))
+    assert "common_name_differs" not in codes(edited(silent(living()), others(**changes), removed=removed))
 
 
 def test_the_common_name_of_one_member() -> None:
@@ -437,7 +437,7 @@ def test_a_member_stays_in_its_folders(settings: dict[str, t.Any], words: str) -
         # Each host is asked for the folder that is wanted there.
         info(cluster, name)["data"]["directory"] = meant.data_dir
     found = guards.check_cluster(edited(cluster, members(), flag_settings=meant))
-    assert [refusal.code for refusal in found] == ["data_moved"] * 3 and words in found[0].text
+    assert [failure.code for failure in found] == ["data_moved"] * 3 and words in found[0].text
 
 
 def test_data_that_was_moved_while_its_etcd_was_off() -> None:
@@ -456,8 +456,8 @@ def test_each_member_may_have_a_folder_of_its_own() -> None:
     """As with the host's name in it: the settings at hand are those of one host."""
     cluster = living()
     for name in NAMES:
-        for told in (info(cluster, name)["unit"]["settings"], info(cluster, name)["process"]["settings"]):
-            told["data_dir"] = f"/srv/{name}"
+        for reported in (info(cluster, name)["unit"]["settings"], info(cluster, name)["process"]["settings"]):
+            reported["data_dir"] = f"/srv/{name}"
         info(cluster, name)["data"]["directory"] = f"/srv/{name}"
     meant = dataclasses.replace(SETTINGS, data_dir="/srv/etcd-1")
     assert codes(edited(cluster, members(), flag_settings=meant)) == []
@@ -467,15 +467,15 @@ def test_each_member_is_held_against_its_own_settings() -> None:
     """Settings may differ from host to host: those of one member refuse nothing of another, and miss nothing."""
     cluster = living()
     log = info(cluster, "etcd-2")
-    for told in (log["unit"]["settings"], log["process"]["settings"]):
-        told["flags"]["wal-dir"] = "/srv/wal"
-        told["files"]["trusted_ca_file"] = "/c/ca.crt"
+    for reported in (log["unit"]["settings"], log["process"]["settings"]):
+        reported["flags"]["wal-dir"] = "/srv/wal"
+        reported["files"]["trusted_ca_file"] = "/c/ca.crt"
     pair = {f"client_{kind}_file": f"/c/own.{kind}" for kind in ("cert", "key")}
     own = dataclasses.replace(SETTINGS, client_ca_file="/c/ca.crt", extra_flags={"wal-dir": "/srv/wal"}, **pair)
     assert codes(edited(cluster, members(), flag_settings=SETTINGS, own_flag_settings={"etcd-2": own})) == []
     # Meant for the wrong one of them: both are told.
     found = guards.check_cluster(edited(cluster, members(), flag_settings=SETTINGS, own_flag_settings={"etcd-3": own}))
-    assert [refusal.code for refusal in found] == ["data_moved", "data_moved", "client_side_differs"]
+    assert [failure.code for failure in found] == ["data_moved", "data_moved", "client_side_differs"]
     assert "etcd-2" in found[0].text and "etcd-3" in found[1].text
     assert "(etcd-2 from client CA /c/ca.crt to that of the peers; etcd-3 from client CA of the peers" in found[2].text
 
@@ -503,7 +503,7 @@ def test_what_makes_another_member_of_the_unit_is_named_with_its_hosts() -> None
     cluster = living()
     assert codes(cluster) == []
     for name in ("etcd-1", "etcd-3"):
-        told(cluster, name)["unit_overrides"] = ["/etc/x.conf gives etcd --peer-auto-tls=true"]
+        reported(cluster, name)["unit_overrides"] = ["/etc/x.conf gives etcd --peer-auto-tls=true"]
     text = only_text(cluster)
     assert text.startswith("member etcd-1, etcd-3: /etc/x.conf gives etcd --peer-auto-tls=true, other than the role's")
 
@@ -518,14 +518,14 @@ def test_a_logger_that_only_etcd_3_4_has() -> None:
     found = guards.check_cluster(
         edited(cluster, members(), flag_settings=SETTINGS, own_flag_settings=own, identity="shared")
     )
-    assert "flags" not in [refusal.code for refusal in found]
+    assert "flags" not in [failure.code for failure in found]
 
 
 def test_a_larger_quota_is_rolled_out_under_the_alarm() -> None:
     cluster = living()
     for name in NAMES:
-        told(cluster, name)["live_alarms"] = [{"member_id": "1", "alarm": "NOSPACE"}]
-        told(cluster, name)["due"] = [{"part": "service", "code": "unit_changed", "text": "changed"}]
+        reported(cluster, name)["live_alarms"] = [{"member_id": "1", "alarm": "NOSPACE"}]
+        reported(cluster, name)["pending"] = [{"part": "service", "code": "unit_changed", "text": "changed"}]
     larger = dataclasses.replace(SETTINGS, extra_flags={"quota-backend-bytes": 4294967296})
     assert codes(edited(cluster, members(), flag_settings=larger)) == []
     assert codes(edited(cluster, members(), flag_settings=SETTINGS)) == ["restart_alarm_nospace"]
@@ -533,7 +533,7 @@ def test_a_larger_quota_is_rolled_out_under_the_alarm() -> None:
     own = {"etcd-3": SETTINGS}
     assert codes(edited(cluster, members(), flag_settings=larger, own_flag_settings=own)) == ["restart_alarm_nospace"]
     for name in NAMES:
-        told(cluster, name)["live_alarms"] = [{"member_id": "1", "alarm": "CORRUPT"}]
+        reported(cluster, name)["live_alarms"] = [{"member_id": "1", "alarm": "CORRUPT"}]
     assert codes(edited(cluster, members(), flag_settings=larger)) == ["restart_alarm_corrupt"]
 
 
@@ -555,7 +555,7 @@ def test_what_is_started_is_what_runs_or_a_later_patch_of_it(starts: str, words:
     cluster = living()
     info(cluster, "etcd-2")["etcd"]["version"] = starts
     found = guards.check_cluster(dataclasses.replace(cluster, question=question(identity="shared")))
-    assert [refusal.code for refusal in found] == ([] if words is None else ["version_change"])
+    assert [failure.code for failure in found] == ([] if words is None else ["version_change"])
     assert words is None or words in found[0].text
 
 
@@ -582,7 +582,7 @@ def test_a_member_that_is_off_comes_back_as_the_others_run() -> None:
         "settings": None,
         "version": None,
     }
-    told(cluster, "etcd-3").update(live_members=None)
+    reported(cluster, "etcd-3").update(live_members=None)
     info(cluster, "etcd-3")["etcd"]["version"] = "3.6.16"
     assert "member etcd-3: its etcd is not 3.5.16, as etcd-1 runs, and 3.6.16 would be started" in only_text(cluster)
 
@@ -598,7 +598,7 @@ def test_a_version_that_nobody_tells_is_none(version: t.Any) -> None:
 def test_a_unit_that_one_host_does_not_take_is_written_on_none() -> None:
     cluster = living()
     for name in NAMES[1:]:
-        told(cluster, name)["unit_problem"] = "/usr/bin/etcd does not take its arguments: -x"
+        reported(cluster, name)["unit_problem"] = "/usr/bin/etcd does not take its arguments: -x"
     assert only_text(cluster) == "member etcd-2, etcd-3: /usr/bin/etcd does not take its arguments: -x"
     info(cluster, "etcd-2")["etcd"]["version"] = None
     assert codes(cluster) == ["binary_unusable", "unit_not_taken"]
@@ -612,21 +612,21 @@ def test_a_unit_that_one_host_does_not_take_is_written_on_none() -> None:
 # Restarts that could not be guarded -----------------------------------------------------------------------------------
 
 
-def due_on(cluster: guards.Cluster, *names: str, code: str = "unit_changed") -> guards.Cluster:
+def pending_on(cluster: guards.Cluster, *names: str, code: str = "unit_changed") -> guards.Cluster:
     for name in names:
-        told(cluster, name)["due"] = [{"part": "service", "code": code, "text": code}]
+        reported(cluster, name)["pending"] = [{"part": "service", "code": code, "text": code}]
     return cluster
 
 
 @pytest.mark.parametrize("code", ["unit_changed", "flags_differ", "trust_bundle_changed", "binary_replaced"])
 def test_what_means_a_restart(code: str) -> None:
-    assert restarts_due(due_on(living(), "etcd-2", code=code)) == ["etcd-2"]
+    assert pending_restarts(pending_on(living(), "etcd-2", code=code)) == ["etcd-2"]
 
 
 def test_what_means_none() -> None:
-    cluster = due_on(living(), *NAMES, code="repair_data_directory")
-    assert restarts_due(cluster) == []
-    assert restarts_due(due_on(silent(living()), *NAMES)) == []
+    cluster = pending_on(living(), *NAMES, code="repair_data_directory")
+    assert pending_restarts(cluster) == []
+    assert pending_restarts(pending_on(silent(living()), *NAMES)) == []
 
 
 @pytest.mark.parametrize(
@@ -641,25 +641,27 @@ def test_what_means_none() -> None:
 def test_a_restart_that_nobody_could_guard_is_not_begun(obstacle: str, words: str) -> None:
     cluster = living()
     for name in NAMES:
-        told(cluster, name).update(live_members=None, live_obstacle=obstacle, live_members_problem="HTTP 400: no\nno")
+        reported(cluster, name).update(
+            live_members=None, live_obstacle=obstacle, live_members_problem="HTTP 400: no\nno"
+        )
     # Certificates are renewed all the same.
     assert codes(cluster) == []
-    text = only_text(due_on(cluster, "etcd-2"))
+    text = only_text(pending_on(cluster, "etcd-2"))
     assert text.startswith("member etcd-1, etcd-2, etcd-3: its etcd") and words in text
     assert "(a restart is due on etcd-2; the member says: HTTP 400: no no)" in text
     assert codes(edited(cluster, members(), force_restart=True)) == []
 
 
 def test_http_at_other_urls_is_an_obstacle_too() -> None:
-    cluster = due_on(living(), "etcd-2")
+    cluster = pending_on(living(), "etcd-2")
     info(cluster, "etcd-1")["process"]["settings"]["flags"]["listen-client-http-urls"] = "http://127.0.0.1:9"
-    told(cluster, "etcd-1").update(live_members=None)
+    reported(cluster, "etcd-1").update(live_members=None)
     assert codes(cluster) == ["restart_gateway"]
 
 
 def test_client_files_that_do_not_fit_any_more() -> None:
-    cluster = due_on(living(), "etcd-2")
-    told(cluster, "etcd-2").update(live_members=None, live_obstacle="tls", live_members_problem="TLS: unknown ca")
+    cluster = pending_on(living(), "etcd-2")
+    reported(cluster, "etcd-2").update(live_members=None, live_obstacle="tls", live_members_problem="TLS: unknown ca")
     # The peers' own are made sound by the run itself.
     assert codes(edited(cluster, members(), flag_settings=SETTINGS)) == []
     files = {f"client_{kind}_file": f"/c/{kind}" for kind in ("ca", "cert", "key")}
@@ -673,18 +675,18 @@ def test_client_files_that_do_not_fit_any_more() -> None:
 def test_an_alarm_is_named_with_its_remedy(alarm: str, words: str) -> None:
     cluster = living()
     for name in NAMES:
-        told(cluster, name)["live_alarms"] = [{"member_id": "2", "alarm": alarm}]
+        reported(cluster, name)["live_alarms"] = [{"member_id": "2", "alarm": alarm}]
     assert codes(cluster) == []
     (warning,) = [one for one in guards.cluster_warnings(cluster) if "alarm" in one]
     assert warning.startswith(f"alarm {alarm} of etcd-2: ") and words in warning
-    text = only_text(due_on(cluster, "etcd-1"))
+    text = only_text(pending_on(cluster, "etcd-1"))
     assert text.startswith(f"alarm {alarm} of etcd-2: no member is restarted") and words in text
     assert codes(edited(cluster, members(), force_restart=True)) == []
 
 
 def test_what_a_host_tells_is_one_line() -> None:
     cluster = living()
-    told(cluster, "etcd-1")["live_members"][1]["peer_urls"] = ["https://x\n\x1b[31mred", "y" * 9000]
-    told(cluster, "etcd-2")["live_members"][0].update(name="evil\r\nname", member_id="9\n")
+    reported(cluster, "etcd-1")["live_members"][1]["peer_urls"] = ["https://x\n\x1b[31mred", "y" * 9000]
+    reported(cluster, "etcd-2")["live_members"][0].update(name="evil\r\nname", member_id="9\n")
     assert codes(cluster) == ["peer_url_differs", "member_not_in_inventory", "member_not_listed"]
-    assert all(len(refusal.text) < 5000 and refusal.text.isprintable() for refusal in guards.check_cluster(cluster))
+    assert all(len(failure.text) < 5000 and failure.text.isprintable() for failure in guards.check_cluster(cluster))

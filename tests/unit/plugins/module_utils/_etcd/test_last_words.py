@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 SAID: dict[str, dict[str, list[str]]] = json.loads(pathlib.Path(__file__).with_name("last_words.json").read_text())
 
-TOLD = {
+REPORTED = {
     "unknown flag": r"flag provided but not defined: -no-such-flag",
     "bad value": r'invalid value "fast" for flag -heartbeat-interval: parse error',
     "bad boolean": r'invalid boolean value "maybe" for -peer-client-cert-auth: parse error',
@@ -48,12 +48,12 @@ CASES = [(version, case) for version in sorted(SAID) for case in sorted(SAID[ver
 @pytest.mark.parametrize(("version", "case"), CASES)
 def test_the_cause_in_etcds_own_words(version: str, case: str) -> None:
     cause = cause_of(SAID[version][case])
-    assert cause is not None and re.fullmatch(TOLD[case], cause), cause
+    assert cause is not None and re.fullmatch(REPORTED[case], cause), cause
     assert "goroutine" not in cause and "stacktrace" not in cause and ".go:" not in cause
 
 
 def test_every_case_was_produced() -> None:
-    assert {case for cases in SAID.values() for case in cases} == set(TOLD)
+    assert {case for cases in SAID.values() for case in cases} == set(REPORTED)
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.skipif(not BINARIES, reason="RINGFENCE_ETCD names no et
 if BINARIES or t.TYPE_CHECKING:
     from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.etcd_cluster import EtcdCluster
 
-DUE: list[Reason] = [{"code": "unit_changed", "text": "changed"}]
+PENDING: list[Reason] = [{"code": "unit_changed", "text": "changed"}]
 
 
 @pytest.fixture(scope="module", params=BINARIES, ids=[os.path.basename(path) for path in BINARIES])
@@ -52,7 +52,7 @@ def wait_until_linked(cluster: EtcdCluster) -> None:
     problem: object = None
     while time.monotonic() < deadline:
         try:
-            view = _restart.look(client, _restart.Cluster("m1", cluster.client_urls), with_me=True)
+            view = _restart.gather_view(client, _restart.Cluster("m1", cluster.client_urls), with_me=True)
             assert view.me is not None
             problem = [
                 reason
@@ -231,12 +231,12 @@ def test_three_runs_at_once_restart_one_after_the_other(cluster: EtcdCluster) ->
                 units[name],
                 _restart.Cluster(name, cluster.client_urls),
                 client_of(cluster),
-                lambda: DUE if not units[name].restarted_at else [],
+                lambda: PENDING if not units[name].restarted_at else [],
                 wait_seconds=120,
                 timeout_seconds=60,
             )
             spans.append((units[name].restarted_at[0], time.monotonic()))
-            assert reasons == DUE
+            assert reasons == PENDING
         except BaseException as exc:
             problems.append(exc)
 
@@ -263,7 +263,7 @@ def test_no_restart_while_another_member_is_down(cluster: EtcdCluster) -> None:
                 unit,
                 _restart.Cluster("m1", cluster.client_urls),
                 client_of(cluster),
-                lambda: DUE,
+                lambda: PENDING,
                 wait_seconds=3,
                 timeout_seconds=10,
             )
@@ -274,7 +274,7 @@ def test_no_restart_while_another_member_is_down(cluster: EtcdCluster) -> None:
                 unit,
                 _restart.Cluster("m1", partial),
                 client_of(cluster),
-                lambda: DUE,
+                lambda: PENDING,
                 wait_seconds=0,
                 timeout_seconds=10,
             )
@@ -297,7 +297,7 @@ def test_a_member_that_does_not_come_back_stops_the_rest(cluster: EtcdCluster) -
                 broken,
                 _restart.Cluster("m1", cluster.client_urls),
                 client_of(cluster),
-                lambda: DUE,
+                lambda: PENDING,
                 wait_seconds=30,
                 timeout_seconds=4,
             )
@@ -307,7 +307,7 @@ def test_a_member_that_does_not_come_back_stops_the_rest(cluster: EtcdCluster) -
                 next_one,
                 _restart.Cluster("m2", cluster.client_urls),
                 client_of(cluster),
-                lambda: DUE,
+                lambda: PENDING,
                 wait_seconds=2,
                 timeout_seconds=4,
             )
@@ -335,7 +335,7 @@ def test_an_added_member_that_has_not_started_counts(cluster: EtcdCluster) -> No
     url = cluster.client_urls["m1"]
     answer = call_until_taken(client, url, "/v3/cluster/member/add", {"peerURLs": ["https://127.0.0.1:1"]})
     try:
-        view = _restart.look(client, _restart.Cluster("m1", cluster.client_urls), with_me=False)
+        view = _restart.gather_view(client, _restart.Cluster("m1", cluster.client_urls), with_me=False)
         reasons = _restart.may_restart("m1", view.others)
         assert [reason["code"] for reason in reasons] == ["member_not_started"]
     finally:
@@ -350,7 +350,10 @@ def test_one_member_alone(request: pytest.FixtureRequest, tmp_path: pathlib.Path
         unit = ProcessUnit(cluster, "m1")
         members = _restart.Cluster("m1", cluster.client_urls)
         _restart.wait_healthy(unit, members, client, 30)
-        assert _restart.restart_guarded(unit, members, client, lambda: DUE, wait_seconds=0, timeout_seconds=30) == DUE
+        assert (
+            _restart.restart_guarded(unit, members, client, lambda: PENDING, wait_seconds=0, timeout_seconds=30)
+            == PENDING
+        )
         assert len(unit.restarted_at) == 1
     finally:
         cluster.stop()
@@ -444,15 +447,15 @@ def test_a_roll_under_role_based_access_control(binary: str, tmp_path: pathlib.P
             members = _restart.Cluster(name, cluster.client_urls)
             # Each with a client of its own, as each host has, and with one whose token is of before the restarts.
             for each in (client(), one):
-                due = _restart.restart_guarded(
+                pending = _restart.restart_guarded(
                     unit,
                     members,
                     each,
-                    lambda unit=unit: [] if unit.restarted_at else DUE,
+                    lambda unit=unit: [] if unit.restarted_at else PENDING,
                     wait_seconds=30,
                     timeout_seconds=60,
                 )
-                assert due == ([] if each is one else DUE)
+                assert pending == ([] if each is one else PENDING)
             view = _restart.wait_healthy(unit, members, one, 30)
             assert view.me is not None and len(view.others) == 2
         assert all(cluster.pid(name) != before[name] for name in cluster.names)
@@ -474,7 +477,7 @@ def test_a_roll_under_role_based_access_control(binary: str, tmp_path: pathlib.P
         # The pair opens client ports alone.
         content = [pathlib.Path(path).read_bytes() for path in pair]
         peer = cluster.peer_urls["m1"].rpartition(":")[2]
-        met = handshake.meet(handshake.client_context(None, *content), "127.0.0.1", int(peer), 5.0)
+        met = handshake.probe_port(handshake.client_context(None, *content), "127.0.0.1", int(peer), 5.0)
         assert met.outcome == handshake.REFUSED
     finally:
         cluster.stop()

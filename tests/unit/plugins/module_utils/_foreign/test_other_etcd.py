@@ -20,7 +20,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.foreign im
     why_not_replaced,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._foreign import other_etcd
-from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.told import Told
+from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.settings_in_effect import SettingsInEffect
 from ansible_collections.ringfence.etcd.plugins.module_utils._node import processes
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certificate_maker import issue
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.gateway_server import GatewayServer, running
@@ -53,12 +53,12 @@ def server(data: pathlib.Path) -> t.Iterator[GatewayServer]:
         yield made
 
 
-def look(told: Told | None = None) -> dict[str, t.Any]:
-    return dict(other_etcd.running_etcd("/u", os.getpid(), told))
+def gather(settings: SettingsInEffect | None = None) -> dict[str, t.Any]:
+    return dict(other_etcd.running_etcd("/u", os.getpid(), settings))
 
 
 def test_one_that_is_empty_and_alone(server: GatewayServer, data: pathlib.Path) -> None:
-    found = look()
+    found = gather()
     assert found == {
         "unit_path": "/u",
         "running": True,
@@ -99,33 +99,33 @@ TWO = [*ALONE, {"ID": "5", "peerURLs": ["http://10.0.0.2:2380"]}]
 )
 def test_what_it_answers(server: GatewayServer, path: str, answer: tuple[int, t.Any], why: str | None) -> None:
     server.answers[path] = answer
-    found = why_not_replaced(look())
+    found = why_not_replaced(gather())
     assert found == why if why is None else why in str(found)
 
 
 def test_its_own_client_port_is_asked_first(server: GatewayServer, data: pathlib.Path) -> None:
     with running() as peer:
-        told = Told(listen_client_urls=(server.url, "http://[::1", "unix://x:1"))
-        places = other_etcd._client_ports(os.getpid(), processes.open_files(os.getpid()) or (), told)
-        assert places[0] == ("127.0.0.1", server.server_address[1])
-        assert ("127.0.0.1", peer.server_address[1]) in places
-        assert why_not_replaced(look()) is None
+        settings = SettingsInEffect(listen_client_urls=(server.url, "http://[::1", "unix://x:1"))
+        addresses = other_etcd._client_ports(os.getpid(), processes.open_files(os.getpid()) or (), settings)
+        assert addresses[0] == ("127.0.0.1", server.server_address[1])
+        assert ("127.0.0.1", peer.server_address[1]) in addresses
+        assert why_not_replaced(gather()) is None
 
 
 def test_one_that_listens_nowhere(data: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "listeners", list)
-    assert "listens at no port" in str(why_not_replaced(look()))
+    assert "listens at no port" in str(why_not_replaced(gather()))
 
     def fail() -> t.Any:
         raise PermissionError("no")
 
     monkeypatch.setattr(processes, "listeners", fail)
-    assert look()["key_count"] is None and why_not_replaced(look()) is not None
+    assert gather()["key_count"] is None and why_not_replaced(gather()) is not None
 
 
 def test_asking_has_an_end(server: GatewayServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(other_etcd, "_ASKING_SECONDS", -1.0)
-    assert "did not answer in time" in str(why_not_replaced(look())) and server.asked == []
+    assert "did not answer in time" in str(why_not_replaced(gather())) and server.asked == []
 
 
 @contextlib.contextmanager
@@ -153,8 +153,8 @@ def test_tls_as_far_as_its_own_files_allow(
     with tls_server(tmp_path, client_auth) as (_server, files):
         if missing:
             files[missing] = None
-        monkeypatch.setattr(other_etcd, "_told_by", lambda pid: Told(files=files))
-        found = look()
+        monkeypatch.setattr(other_etcd, "_settings_of", lambda pid: SettingsInEffect(files=files))
+        found = gather()
     # Without the pair there is nothing to show; without the CA the server's own certificate stands for it.
     counted = missing in (None, "trusted_ca_file") or not client_auth
     assert found["key_count"] == (0 if counted else None), found
@@ -163,23 +163,25 @@ def test_tls_as_far_as_its_own_files_allow(
 
 def test_files_that_can_not_be_used_are_passed_over(tmp_path: pathlib.Path) -> None:
     (tmp_path / "ca").write_text("rubbish")
-    told = Told(files={"trusted_ca_file": str(tmp_path / "ca"), "cert_file": "/none", "key_file": "/none"})
-    assert other_etcd._contexts(told) == [None]
+    settings = SettingsInEffect(
+        files={"trusted_ca_file": str(tmp_path / "ca"), "cert_file": "/none", "key_file": "/none"}
+    )
+    assert other_etcd._contexts(settings) == [None]
 
 
 def test_a_process_without_a_data_folder_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "together_with", lambda pid: [pid])
     monkeypatch.setattr(processes, "open_files", lambda pid: [])
-    assert "no data folder of etcd open" in str(why_not_replaced(look()))
+    assert "no data folder of etcd open" in str(why_not_replaced(gather()))
     monkeypatch.setattr(processes, "open_files", lambda pid: None)
-    assert "can't be seen" in str(why_not_replaced(look()))
+    assert "can't be seen" in str(why_not_replaced(gather()))
 
 
 def test_several_in_one_unit_are_unknown(data: pathlib.Path) -> None:
     other = data.parent / "b"
     (other / "member" / "snap").mkdir(parents=True)
     with (other / "member" / "snap" / "db").open("w"):
-        assert f"several data folders open ({other}, {data})" in str(why_not_replaced(look()))
+        assert f"several data folders open ({other}, {data})" in str(why_not_replaced(gather()))
 
 
 def test_behind_a_wrapper_it_is_another_process(server: GatewayServer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,57 +194,59 @@ def test_behind_a_wrapper_it_is_another_process(server: GatewayServer, monkeypat
 
 def test_a_unit_that_was_changed_since_names_other_data(server: GatewayServer, data: pathlib.Path) -> None:
     other = data.parent / "other"
-    told = Told(data_dir=str(other), wal_dir=str(data.parent / "wal"))
-    assert why_not_replaced(look(told)) is None
+    settings = SettingsInEffect(data_dir=str(other), wal_dir=str(data.parent / "wal"))
+    assert why_not_replaced(gather(settings)) is None
     (other / "member").mkdir(parents=True)
-    assert f"its unit now names {other}, where there is data too" in str(why_not_replaced(look(told)))
+    assert f"its unit now names {other}, where there is data too" in str(why_not_replaced(gather(settings)))
     shutil.rmtree(other)
     (data.parent / "wal").mkdir()
     (data.parent / "wal" / "0-0.wal").write_text("")
-    assert "/wal, where there is data" in str(why_not_replaced(look(told)))
-    assert why_not_replaced(look(Told(data_dir=f"{data}/"))) is None
-    assert why_not_replaced(look(Told(problem="a script"))) is None
+    assert "/wal, where there is data" in str(why_not_replaced(gather(settings)))
+    assert why_not_replaced(gather(SettingsInEffect(data_dir=f"{data}/"))) is None
+    assert why_not_replaced(gather(SettingsInEffect(problem="a script"))) is None
 
 
-def stopped(told: Told) -> dict[str, t.Any]:
-    return dict(other_etcd.stopped_etcd("/u", told))
+def stopped(settings: SettingsInEffect) -> dict[str, t.Any]:
+    return dict(other_etcd.stopped_etcd("/u", settings))
 
 
 def test_a_stopped_one(tmp_path: pathlib.Path) -> None:
     folder, wal = tmp_path / "d", tmp_path / "w"
-    told = Told(program="/none/etcd", data_dir=str(folder), wal_dir=str(wal))
+    settings = SettingsInEffect(program="/none/etcd", data_dir=str(folder), wal_dir=str(wal))
     for make in (lambda: None, folder.mkdir, wal.mkdir):
         make()
-        found = stopped(told)
+        found = stopped(settings)
         assert (found["has_data"], found["key_count"], found["members"]) == (False, 0, [])
         assert why_not_replaced(found) is None
     (wal / "0000000000000000-0000000000000000.wal").write_text("rubbish")
-    found = stopped(told)
+    found = stopped(settings)
     assert (found["has_data"], found["key_count"], found["cluster_id"]) == (True, None, None)
     assert why_not_replaced(found) == "is stopped, so that its keys can't be counted"
     (wal / "0000000000000000-0000000000000000.wal").unlink()
     (folder / "member").mkdir()
-    assert why_not_replaced(stopped(told)) == "is stopped, so that its keys can't be counted"
+    assert why_not_replaced(stopped(settings)) == "is stopped, so that its keys can't be counted"
 
 
 def test_a_stopped_one_that_is_not_known(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "can't be told to be empty (a reason)" in str(why_not_replaced(stopped(Told(problem="a reason"))))
-    assert "not known" in str(why_not_replaced(stopped(Told())))
+    assert "can't be told to be empty (a reason)" in str(
+        why_not_replaced(stopped(SettingsInEffect(problem="a reason")))
+    )
+    assert "not known" in str(why_not_replaced(stopped(SettingsInEffect())))
     script = tmp_path / "etcd"
     script.write_text("#!/bin/sh\n")
-    told = Told(program=str(script), data_dir=str(tmp_path / "d"))
-    assert f"{script} is a script" in str(why_not_replaced(stopped(told)))
+    settings = SettingsInEffect(program=str(script), data_dir=str(tmp_path / "d"))
+    assert f"{script} is a script" in str(why_not_replaced(stopped(settings)))
     shutil.copy("/bin/true", script)
-    assert why_not_replaced(stopped(told)) is None
+    assert why_not_replaced(stopped(settings)) is None
     script.unlink()
     script.mkdir()
-    assert str(script) in str(why_not_replaced(stopped(told)))
+    assert str(script) in str(why_not_replaced(stopped(settings)))
 
     def fail(_path: str) -> t.Any:
         raise PermissionError(13, "no")
 
     monkeypatch.setattr(os, "scandir", fail)
-    assert "can't be looked into" in str(why_not_replaced(stopped(Told(data_dir=str(tmp_path)))))
+    assert "can't be looked into" in str(why_not_replaced(stopped(SettingsInEffect(data_dir=str(tmp_path)))))
 
 
 def test_what_can_not_be_told_at_all() -> None:

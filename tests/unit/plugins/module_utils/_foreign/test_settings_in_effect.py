@@ -9,8 +9,12 @@ import typing as t
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import FileError
-from ansible_collections.ringfence.etcd.plugins.module_utils._foreign import told as _etcd_told
-from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.told import Told, starts_etcd, told_by_process
+from ansible_collections.ringfence.etcd.plugins.module_utils._foreign import settings_in_effect as _settings_in_effect
+from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.settings_in_effect import (
+    SettingsInEffect,
+    settings_of_process,
+    starts_etcd,
+)
 
 YAML = "name: n\ndata-dir: /from/yaml\nlisten-client-urls: http://10.0.0.1:2379\nlog-outputs: [stderr]\n"
 FILES = {
@@ -34,8 +38,8 @@ def read(path: str) -> bytes | None:
     return FILES.get(path)
 
 
-def told(lines: str, unit: str = "etcd.service") -> Told:
-    return _etcd_told.told_by_unit(f"[Service]\n{lines}\n", unit, "host-1", read)
+def settings(lines: str, unit: str = "etcd.service") -> SettingsInEffect:
+    return _settings_in_effect.settings_of_unit(f"[Service]\n{lines}\n", unit, "host-1", read)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +79,7 @@ def told(lines: str, unit: str = "etcd.service") -> Told:
     ],
 )
 def test_the_folder_that_a_unit_names(lines: str, data_dir: str | None) -> None:
-    found = told(lines)
+    found = settings(lines)
     assert found.data_dir == data_dir and (found.problem is None) == (data_dir is not None), found
 
 
@@ -117,31 +121,31 @@ def test_the_folder_that_a_unit_names(lines: str, data_dir: str | None) -> None:
     ],
 )
 def test_what_is_not_known_is_no_folder(lines: str, problem: str) -> None:
-    found = told(lines)
+    found = settings(lines)
     assert found.data_dir is None and problem in str(found.problem), found
     assert "\n" not in str(found.problem)
 
 
 def test_an_instance_of_a_template() -> None:
     line = "ExecStart=/usr/bin/etcd --data-dir=/srv/%p/%i/%I"
-    assert told(line, "etcd@blue.service").data_dir == "/srv/etcd/blue/blue"
-    assert "%I" in str(told(line, "etcd@a-b.service").problem)
+    assert settings(line, "etcd@blue.service").data_dir == "/srv/etcd/blue/blue"
+    assert "%I" in str(settings(line, "etcd@a-b.service").problem)
 
 
 def test_folders_urls_and_files() -> None:
-    found = told("WorkingDirectory=/srv\nExecStart=/usr/bin/etcd --config-file=/etc/log.yml")
+    found = settings("WorkingDirectory=/srv\nExecStart=/usr/bin/etcd --config-file=/etc/log.yml")
     assert found.folders == ("/from/yaml", "/log") and found.program == "/usr/bin/etcd"
     assert found.files["peer_cert_file"] == "/srv/p.crt" and found.files["cert_file"] is None
     assert found.listen_client_urls == ("http://10.0.0.1:2379",)
     assert found.listen_peer_urls == ("http://localhost:2380",)
-    flags = told("ExecStart=/usr/bin/etcd --data-dir=/d --wal-dir=/w --cert-file=/c.crt")
+    flags = settings("ExecStart=/usr/bin/etcd --data-dir=/d --wal-dir=/w --cert-file=/c.crt")
     assert flags.folders == ("/d", "/w") and flags.files["cert_file"] == "/c.crt"
 
 
 def test_a_process_counts_from_its_own_folder() -> None:
     argv, environment = ["etcd"], {"ETCD_DATA_DIR": "data"}
-    assert told_by_process(argv, environment, "/srv", read).data_dir == "/srv/data"
-    assert "relative" in str(told_by_process(argv, environment, None, read).problem)
+    assert settings_of_process(argv, environment, "/srv", read).data_dir == "/srv/data"
+    assert "relative" in str(settings_of_process(argv, environment, None, read).problem)
 
 
 @pytest.mark.parametrize(
@@ -181,6 +185,6 @@ def test_a_unit_of_anything_ends_in_a_folder_or_a_reason() -> None:
     random.seed(13)
     for _round in range(2000):
         text = "".join(random.choices(_PIECES, k=random.randint(1, 12)))
-        found: t.Any = told(text)
+        found: t.Any = settings(text)
         assert (found.data_dir is None) == (found.problem is not None)
         assert found.data_dir is None or found.data_dir.startswith("/")

@@ -61,32 +61,32 @@ def snapshot(folder: Path) -> dict[str, t.Any]:
     return found
 
 
-def look(folder: Path, **changes: t.Any) -> dict[str, t.Any]:
+def gather(folder: Path, **changes: t.Any) -> dict[str, t.Any]:
     """The look at the CA; that it changes nothing is checked as well."""
     before = snapshot(folder.parent)
-    found = stranger.look_at_ca(params(folder, **changes), NOW)
+    found = stranger.gather_ca(params(folder, **changes), NOW)
     assert snapshot(folder.parent) == before
-    assert found is not None and all(one["text"] and "\n" not in one["text"] for one in found["due"])
+    assert found is not None and all(one["text"] and "\n" not in one["text"] for one in found["pending"])
     return found
 
 
 def test_without_a_folder_there_is_nothing_to_look_at() -> None:
-    assert stranger.look_at_ca(params(None), NOW) is None
+    assert stranger.gather_ca(params(None), NOW) is None
 
 
 def test_all_well(folder: Path) -> None:
-    assert look(folder) == {"certificate": CA.pem.decode(), "due": []}
+    assert gather(folder) == {"certificate": CA.pem.decode(), "pending": []}
 
 
 @pytest.mark.parametrize(("passphrase", "codes"), [("short", ["missing", "input"]), ("long enough", ["missing"])])
 def test_what_stands_against_a_new_one(folder: Path, passphrase: str, codes: list[str]) -> None:
     """Told by the look, before anything is installed. A key that is there keeps its passphrase, however short."""
     remove("ca.crt", "ca.key")(folder)
-    due = look(folder, ca_private_key_passphrase=passphrase)["due"]
-    assert [one["code"] for one in due] == codes
-    assert codes == ["missing"] or "etcd_peer_tls_ca_passphrase) is too short for a new CA key" in due[1]["text"]
+    pending = gather(folder, ca_private_key_passphrase=passphrase)["pending"]
+    assert [one["code"] for one in pending] == codes
+    assert codes == ["missing"] or "etcd_peer_tls_ca_passphrase) is too short for a new CA key" in pending[1]["text"]
     put(folder, CA.pem, keys.private_key_pem(CA.key, "short"))
-    assert look(folder, ca_private_key_passphrase="short")["due"] == []
+    assert gather(folder, ca_private_key_passphrase="short")["pending"] == []
 
 
 def remove(*names: str) -> Act:
@@ -170,29 +170,32 @@ def wanted(folder: Path, options: t.Mapping[str, t.Any]) -> ca.WantedCa:
 def test_what_is_due(name: str, folder: Path) -> None:
     act, options, usable, code, words = CASES[name]
     act(folder)
-    found = look(folder, **options)
+    found = gather(folder, **options)
     assert found["certificate"] == (CA.pem.decode() if usable else None)
-    (due,) = found["due"]
-    assert due["code"] == code and words in due["text"]
+    (pending,) = found["pending"]
+    assert pending["code"] == code and words in pending["text"]
     # It is what etcd_ca would change, or fail with.
     try:
         plan = ca.plan_ca(wanted(folder, options), NOW)
     except RingfenceError as exc:
-        assert ("missing" if exc.details.get("is_missing") else exc.problem, str(exc)) == (due["code"], due["text"])
+        assert ("missing" if exc.details.get("is_missing") else exc.problem, str(exc)) == (
+            pending["code"],
+            pending["text"],
+        )
     else:
         ca.apply_ca(plan, NOW)
-        assert plan.changed and look(folder, **options) == {"certificate": CA.pem.decode(), "due": []}
+        assert plan.changed and gather(folder, **options) == {"certificate": CA.pem.decode(), "pending": []}
 
 
 def test_a_key_that_is_encrypted_with_its_passphrase(folder: Path) -> None:
     put(folder, CA.pem, keys.private_key_pem(CA.key, PASSPHRASE))
-    assert look(folder, ca_private_key_passphrase=PASSPHRASE) == {"certificate": CA.pem.decode(), "due": []}
+    assert gather(folder, ca_private_key_passphrase=PASSPHRASE) == {"certificate": CA.pem.decode(), "pending": []}
 
 
 def test_all_that_is_due_is_told(folder: Path) -> None:
     for name, bits in ((".", 0o755), ("ca.key", 0o640), ("ca.crt", 0o666)):
         (folder / name).chmod(bits)
-    assert [one["code"] for one in look(folder)["due"]] == ["mode"] * 3
+    assert [one["code"] for one in gather(folder)["pending"]] == ["mode"] * 3
 
 
 # Together with the strangers ------------------------------------------------------------------------------------------
@@ -205,7 +208,7 @@ def test_to_look_and_make_none(hidden: bool, folder: Path) -> None:
         "members": [],
         "common_name": None,
         "problem": "none was asked for",
-        "ca": {"certificate": CA.pem.decode(), "due": []},
+        "ca": {"certificate": CA.pem.decode(), "pending": []},
     }
     # Not even the members are looked at.
     assert stranger.run(params(None, make=False, members=[{}]), NOW, hidden)["ca"] is None
@@ -213,7 +216,7 @@ def test_to_look_and_make_none(hidden: bool, folder: Path) -> None:
 
 def test_strangers_of_the_ca_in_a_folder(folder: Path) -> None:
     found = stranger.run(params(folder), NOW, True)
-    assert found["problem"] is None and found["ca"] == {"certificate": CA.pem.decode(), "due": []}
+    assert found["problem"] is None and found["ca"] == {"certificate": CA.pem.decode(), "pending": []}
     (made,) = found["members"]
     assert certificates.load_certificate(made["stranger_certificate"].encode(), "it").issuer == (CA.certificate.subject)
     assert set(made) == {
@@ -240,7 +243,7 @@ def test_a_ca_that_can_not_be_used_is_said_twice_and_fails_nothing(name: str, pr
     act(folder)
     found = stranger.run(params(folder, **options), NOW, True)
     assert problem in found["problem"] and found["common_name"] is None
-    assert found["ca"]["certificate"] is None and len(found["ca"]["due"]) == 1
+    assert found["ca"]["certificate"] is None and len(found["ca"]["pending"]) == 1
     assert set(found["members"][0]) == {"name", "unknown_ca_certificate", "unknown_ca_private_key"}
 
 
@@ -249,7 +252,7 @@ def test_a_drift_of_the_ca_does_not_keep_strangers_from_being_made(name: str, fo
     act, options, *_others = CASES[name]
     act(folder)
     found = stranger.run(params(folder, **options), NOW, True)
-    assert found["problem"] is None and len(found["ca"]["due"]) == 1
+    assert found["problem"] is None and len(found["ca"]["pending"]) == 1
     assert "stranger_certificate" in found["members"][0]
 
 
@@ -273,7 +276,7 @@ def test_the_module(check_mode: bool, folder: Path) -> None:
     before = snapshot(folder)
     arguments = {"make": False, "members": [], "ca_directory": str(folder)}
     answer = run_module("etcd_peer_stranger", arguments, check_mode=check_mode)
-    assert not answer["changed"] and answer["ca"] == {"certificate": CA.pem.decode(), "due": []}
+    assert not answer["changed"] and answer["ca"] == {"certificate": CA.pem.decode(), "pending": []}
     assert snapshot(folder) == before
 
 

@@ -113,10 +113,10 @@ class Node:
             str(self.pki), self.unit, self.managed, found["ca"]["pem"], found["certificate"]["pem"]
         )
 
-    def due(self) -> Codes:
+    def pending(self) -> Codes:
         """What is due; that nothing was changed for it, and nobody told anything, is checked as well."""
         before, calls = self.snapshot(), list(self.host.calls)
-        found = pending_changes.host_due(self.wanted())
+        found = pending_changes.host_pending_changes(self.wanted())
         assert self.snapshot() == before and self.host.calls == calls
         assert all(one["text"] and "\n" not in one["text"] for one in found)
         return [(one["part"], one["code"]) for one in found]
@@ -136,7 +136,7 @@ class Node:
             plan = self._service_plan("ca" in credentials.reasons, check_new_text=True)
         except RingfenceError:
             return True
-        return bool(credentials.changed or plan.changed or plan.restart_due)
+        return bool(credentials.changed or plan.changed or plan.restart_pending)
 
     def _service_plan(self, trust_bundle_changed: bool, check_new_text: bool) -> service.Plan:
         if self.managed:
@@ -212,7 +212,7 @@ def leftover(node: Node) -> None:
     (node.pki / ".ca.crt.ringfence-new").write_text("x")
 
 
-def told(**properties: str) -> t.Callable[[Node], None]:
+def reported(**properties: str) -> t.Callable[[Node], None]:
     return lambda node: node.host.properties.update(properties)
 
 
@@ -231,7 +231,7 @@ def hashed(configuration_hash: str | None) -> t.Callable[[Node], None]:
 
 def never_ready(node: Node) -> None:
     hashed("0" * 64)(node)
-    told(ActiveState="activating")(node)
+    reported(ActiveState="activating")(node)
 
 
 def other_etcd(node: Node) -> None:
@@ -309,9 +309,9 @@ FILES: dict[str, tuple[t.Callable[[Node], None], Codes]] = {
     "a text that is no unit": (text_without_hash, [("service", "input")]),
 }
 MANAGED: dict[str, tuple[t.Callable[[Node], None], Codes]] = {
-    "disabled": (told(UnitFileState="disabled"), [("service", "enable")]),
+    "disabled": (reported(UnitFileState="disabled"), [("service", "enable")]),
     "stopped": (stopped, [("service", "start")]),
-    "not read again": (told(NeedDaemonReload="yes"), [("service", "daemon_reload")]),
+    "not read again": (reported(NeedDaemonReload="yes"), [("service", "daemon_reload")]),
     "a process with another hash": (hashed("0" * 64), [("service", "unit_changed")]),
     "a process without a hash": (hashed(None), [("service", "unit_changed")]),
     "never ready": (never_ready, [("service", "start")]),
@@ -340,14 +340,14 @@ def test_a_drift_is_due_exactly_where_the_modules_would_act(
     drift, codes = {**DRIFTS, "nothing": (nothing, [])}[name]
     drift(node)
     expected = codes + READ_AGAIN.get(name, []) if managed else [] if name in MANAGED else codes
-    assert node.due() == expected
+    assert node.pending() == expected
     assert node.acts() is bool(expected)
 
 
 @pytest.mark.parametrize("name", [name for name in DRIFTS if name not in ("a text that is no unit", "no folder")])
 def test_after_a_run_nothing_is_due(name: str, node: Node) -> None:
     DRIFTS[name][0](node)
-    assert node.due() != []
+    assert node.pending() != []
     node.host.complaint = None
     if name == "a process on other data":
         # Refused, not repaired: whoever stops it has moved the data before.
@@ -357,7 +357,7 @@ def test_after_a_run_nothing_is_due(name: str, node: Node) -> None:
             while os.readlink(f"/proc/{process.pid}/exe") != str(node.program):
                 time.sleep(0.01)
             node.run(process.pid)
-            assert node.due() == [] and not node.acts()
+            assert node.pending() == [] and not node.acts()
         finally:
             process.kill()
 
@@ -369,21 +369,21 @@ def test_what_says_the_same_is_no_drift(node: Node, path: str) -> None:
     file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n") + b"# ours\r\n")
     # A bundle that is newer than the process is another matter.
     os.utime(file, ns=(written.st_atime_ns, written.st_mtime_ns))
-    assert node.due() == [] and not node.acts()
+    assert node.pending() == [] and not node.acts()
 
 
 def test_several_drifts_are_all_told_the_credentials_first(node: Node) -> None:
     for drift in ("mode of the key", "a key in the bundle", "mode of the data", "disabled"):
         DRIFTS[drift][0](node)
     (node.pki / ".etcd-1.key.ringfence-new").write_text("x")
-    assert node.due() == [
+    assert node.pending() == [
         ("credentials", "content"),
         ("credentials", "mode"),
         ("credentials", "leftover"),
         ("service", "repair_data_directory"),
         ("service", "enable"),
     ]
-    texts = [one["text"] for one in pending_changes.host_due(node.wanted())]
+    texts = [one["text"] for one in pending_changes.host_pending_changes(node.wanted())]
     assert texts == [
         f"{node.pki}/ca.crt: content",
         f"{node.pki}/etcd-1.key: mode",
@@ -399,14 +399,14 @@ def test_an_empty_host(open_folder: pathlib.Path, host: Host) -> None:
     node.text = node.hashed()
     actions = ["make_data_directory", "write_unit", "daemon_reload", "enable", "start"]
     need_root()
-    assert node.due() == [("credentials", "crypto"), *(("service", action) for action in actions)]
+    assert node.pending() == [("credentials", "crypto"), *(("service", action) for action in actions)]
 
 
 def test_a_user_that_is_still_to_be_made(node: Node) -> None:
     """It is no error in a look that the run would make the user first."""
     wanted = node.wanted()
     nobody = replace(wanted, unit=replace(wanted.unit, owner="ringfence-no-such-user", group="ringfence-no-such-group"))
-    found = pending_changes.host_due(nobody)
+    found = pending_changes.host_pending_changes(nobody)
     assert [(one["part"], one["code"]) for one in found][:2] == [("credentials", "group"), ("credentials", "owner")]
     with pytest.raises(RingfenceError, match="user ringfence-no-such-user does not exist"):
         _peer_credentials.plan_credentials(replace(node.request(), owner="ringfence-no-such-user"))
@@ -415,13 +415,15 @@ def test_a_user_that_is_still_to_be_made(node: Node) -> None:
 def test_a_ca_beside_the_own_one_is_for_the_judge_of_the_cluster_to_see(node: Node) -> None:
     """A host can't know which CA is meant; the judge compares the bundle with the CA's certificate."""
     write("pki/ca.crt", CA.pem + OTHER_CA.pem)(node)
-    assert node.due() == []
+    assert node.pending() == []
 
 
 def test_a_name_that_the_text_gives(node: Node) -> None:
     """Without a name there is none to look for files by."""
     wanted = node.wanted()
-    (first, *_others) = pending_changes.host_due(replace(wanted, unit=replace(wanted.unit, member_name=None)))
+    (first, *_others) = pending_changes.host_pending_changes(
+        replace(wanted, unit=replace(wanted.unit, member_name=None))
+    )
     assert (first["part"], first["code"]) == ("credentials", "input")
 
 
@@ -478,7 +480,7 @@ def test_whom_it_calls(call: str, is_running: bool, called: bool, node: Node, mo
     assert node.snapshot() == before and node.host.calls == []
     assert found["time"] == found["info"]["time"] == NOW.strftime("%Y-%m-%dT%H:%M:%SZ")
     assert found["info"]["process"]["running"] is is_running
-    assert [one["code"] for one in found["due"]] == ([] if is_running else ["start"])
+    assert [one["code"] for one in found["pending"]] == ([] if is_running else ["start"])
     if called:
         assert found["called"] and found["live_members_problem"] == "no client URL was given"
         assert [(probe["to"], probe["case"]) for probe in found["probes"]] == [
@@ -492,17 +494,17 @@ def test_whom_it_calls(call: str, is_running: bool, called: bool, node: Node, mo
 
 
 def test_nobody_asks_what_is_due_without_a_unit(node: Node) -> None:
-    assert peers.probe_node(params(node, call="never", unit_content=None), NOW)["due"] is None
+    assert peers.probe_node(params(node, call="never", unit_content=None), NOW)["pending"] is None
 
 
 def test_a_unit_is_wanted_where_systemd_looks_unless_another_folder_is_named(
     node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = [peers.probe_node(params(node, call="never", unit_directory=None), NOW)["due"]]
+    found = [peers.probe_node(params(node, call="never", unit_directory=None), NOW)["pending"]]
     assert service.WantedUnit.unit_directory == "/etc/systemd/system"
     monkeypatch.setattr(service.WantedUnit, "unit_directory", str(node.folder))
-    found.append(peers.probe_node(params(node, call="never", unit_directory=None), NOW)["due"])
-    assert [[one["code"] for one in due] for due in found] == [["write_unit", "daemon_reload"], []]
+    found.append(peers.probe_node(params(node, call="never", unit_directory=None), NOW)["pending"])
+    assert [[one["code"] for one in pending] for pending in found] == [["write_unit", "daemon_reload"], []]
 
 
 @pytest.mark.parametrize(("manage_service", "codes"), [(True, ["content", "start"]), (False, ["content"])])
@@ -512,7 +514,7 @@ def test_the_files_that_are_there_are_compared_as_they_are_written(
     add("pki/ca.crt", STRANGE.key_pem)(node)
     stopped(node)
     found = peers.probe_node(params(node, call="never", manage_service=manage_service), NOW)
-    assert [one["code"] for one in found["due"]] == codes
+    assert [one["code"] for one in found["pending"]] == codes
 
 
 def test_bad_input_is_said_before_anybody_looks(node: Node) -> None:

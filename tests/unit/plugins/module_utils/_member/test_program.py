@@ -65,7 +65,7 @@ def test_what_was_tried_waits_beside(place: _program.Place, tmp_path: pathlib.Pa
     assert (again.staged, again.changed) == (True, False)
     assert _program.exchange(place) == ["etcdctl", "etcd"]
     assert listing(place) == ["etcd", "etcd.replaced", "etcdctl", "etcdctl.replaced"]
-    assert content(place.binary) == tiny_etcd("3.5.35") and content(place.kept("etcd")) == tiny_etcd("3.5.15")
+    assert content(place.binary) == tiny_etcd("3.5.35") and content(place.backup("etcd")) == tiny_etcd("3.5.15")
     assert _program.exchange(place) == []
     after = try_it(place, made)
     assert (after.staged, after.changed, after.version_before) == (False, False, "3.5.35")
@@ -76,7 +76,7 @@ def test_the_last_one_is_kept(place: _program.Place, tmp_path: pathlib.Path) -> 
     for version in ("3.5.34", "3.5.35"):
         try_it(place, release(tmp_path / version, version))
         _program.exchange(place)
-    assert content(place.kept("etcd")) == tiny_etcd("3.5.34")
+    assert content(place.backup("etcd")) == tiny_etcd("3.5.34")
     assert listing(place) == ["etcd", "etcd.replaced", "etcdctl", "etcdctl.replaced"]
 
 
@@ -92,7 +92,7 @@ def test_all_three_programs(place: _program.Place, tmp_path: pathlib.Path) -> No
     try_it(place, release(tmp_path / "archive", "3.6.16", etcdutl=b"the third"))
     _program.exchange(place)
     assert content(place.path("etcdutl")) == b"the third"
-    assert not os.path.exists(place.kept("etcdutl"))
+    assert not os.path.exists(place.backup("etcdutl"))
 
 
 def test_tools_alone_wait_for_nobody(place: _program.Place, tmp_path: pathlib.Path) -> None:

@@ -30,7 +30,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._member.restart imp
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import Reason
 
-DUE: list[Reason] = [{"code": "unit_changed", "text": "changed"}]
+PENDING: list[Reason] = [{"code": "unit_changed", "text": "changed"}]
 CLUSTER = Cluster("a", {"a": "http://a", "b": "http://b", "c": "http://c"})
 
 
@@ -204,11 +204,11 @@ class FakeUnit:
 
 
 def run(
-    client: FakeClient, unit: FakeUnit, still_due: t.Callable[[], list[Reason]] = lambda: DUE, **other: t.Any
+    client: FakeClient, unit: FakeUnit, still_pending: t.Callable[[], list[Reason]] = lambda: PENDING, **other: t.Any
 ) -> list[Reason]:
     options: dict[str, t.Any] = {"wait_seconds": 10, "timeout_seconds": 20, **other}
     cluster = options.pop("cluster", CLUSTER)
-    return restart_guarded(unit, cluster, client, still_due, clock=unit.clock, **options)
+    return restart_guarded(unit, cluster, client, still_pending, clock=unit.clock, **options)
 
 
 @pytest.fixture
@@ -222,7 +222,7 @@ def unit(client: FakeClient) -> FakeUnit:
 
 
 def test_a_restart_under_the_lock(client: FakeClient, unit: FakeUnit) -> None:
-    assert run(client, unit) == DUE
+    assert run(client, unit) == PENDING
     assert (unit.restarts, unit.lock_was_held, client.held) == ([0.0], [True], False)
     assert unit.clock.now() == 3.0
 
@@ -236,13 +236,13 @@ def test_nothing_due_asks_nobody(client: FakeClient, unit: FakeUnit) -> None:
 def test_it_waits_for_its_turn(client: FakeClient, unit: FakeUnit) -> None:
     client.held = True
     unit.clock.events[4.0] = lambda: client.lease_revoke("http://b", 1)
-    assert run(client, unit) == DUE
+    assert run(client, unit) == PENDING
     assert unit.restarts == [4.0]
 
 
 def test_somebody_else_has_restarted_it_meanwhile(client: FakeClient, unit: FakeUnit) -> None:
     client.held = True
-    answers = [DUE, []]
+    answers = [PENDING, []]
     assert run(client, unit, lambda: answers.pop(0)) == []
     assert not unit.restarts
 
@@ -271,7 +271,7 @@ def test_refused_after_waiting(
     with pytest.raises(RefusedError, match=text) as caught:
         run(client, unit)
     assert "waited 10 seconds" in str(caught.value)
-    assert caught.value.details["restart_due"] == DUE
+    assert caught.value.details["restart_pending"] == PENDING
     assert not unit.restarts
     assert client.held is was_held
     assert unit.clock.now() == 10.0
@@ -301,7 +301,10 @@ def test_what_no_waiting_takes_away_is_told_at_once(kind: str, words: str, clien
     with pytest.raises(RefusedError, match=words) as caught:
         run(client, unit)
     assert "bring the others back" not in str(caught.value) and "waited" not in str(caught.value)
-    assert caught.value.details["reasons"][0]["code"] == f"api_{kind}" and caught.value.details["restart_due"] == DUE
+    assert (
+        caught.value.details["reasons"][0]["code"] == f"api_{kind}"
+        and caught.value.details["restart_pending"] == PENDING
+    )
     assert not unit.restarts and unit.clock.now() == 0.0
 
 
@@ -364,7 +367,7 @@ def test_certificates_that_do_not_fit_are_waited_for(client: FakeClient, unit: F
         return fine(url)
 
     client.member_list = refused  # type: ignore[method-assign]
-    assert run(client, unit) == DUE and unit.restarts == [4.0]
+    assert run(client, unit) == PENDING and unit.restarts == [4.0]
 
 
 def test_what_changed_before_the_lock_was_taken_is_seen(client: FakeClient, unit: FakeUnit) -> None:
@@ -416,14 +419,14 @@ def test_healthy_and_not_linked_is_not_back(client: FakeClient, unit: FakeUnit) 
 
 def test_force_asks_nobody(client: FakeClient, unit: FakeUnit) -> None:
     client.down = {"b", "c"}
-    assert run(client, unit, force=True) == DUE
+    assert run(client, unit, force=True) == PENDING
     assert unit.lock_was_held == [False]
 
 
 @pytest.mark.parametrize("down", [set(), {"a"}])
 def test_one_member_alone_needs_no_lock(down: set[str], client: FakeClient, unit: FakeUnit) -> None:
     client.names, client.down = ["a"], down
-    assert run(client, unit, cluster=Cluster("a", {"a": "http://a"})) == DUE
+    assert run(client, unit, cluster=Cluster("a", {"a": "http://a"})) == PENDING
     assert unit.lock_was_held == [False]
 
 
@@ -471,7 +474,7 @@ def test_a_lock_survives_a_member_that_is_down(client: FakeClient) -> None:
 
 
 def test_a_restart_that_is_no_longer_due_under_the_lock(client: FakeClient, unit: FakeUnit) -> None:
-    answers = [DUE, []]
+    answers = [PENDING, []]
     assert run(client, unit, lambda: answers.pop(0)) == []
     assert not unit.restarts and not client.held
 
@@ -545,7 +548,7 @@ def test_the_clock_goes_on() -> None:
 def test_a_restart_that_brings_more_space_goes_on_under_the_alarm() -> None:
     client, clock = NoSpace(), FakeClock()
     unit = FakeUnit(client, clock)
-    assert run(client, unit, more_space=lambda: True) == DUE
+    assert run(client, unit, more_space=lambda: True) == PENDING
     # Once more it was looked at all others, a second later: there is no lock to hold.
     assert unit.restarts == [1.0] and unit.lock_was_held == [False]
 
@@ -576,7 +579,7 @@ def test_without_the_alarm_the_lock_is_held_as_ever() -> None:
     client, clock = NoSpace(), FakeClock()
     client.lock_error = None
     unit = FakeUnit(client, clock)
-    assert run(client, unit, more_space=lambda: True) == DUE and unit.lock_was_held == [True]
+    assert run(client, unit, more_space=lambda: True) == PENDING and unit.lock_was_held == [True]
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def test_from_nothing(host: Host, tmp_path: pathlib.Path) -> None:
     plan = service.plan_present(wanted, False, False)
     assert plan.actions == checked.actions
     assert plan.actions == ("make_data_directory", "write_unit", "daemon_reload", "enable", "start")
-    assert plan.changed and plan.starts and plan.running and not plan.restart_due
+    assert plan.changed and plan.starts and plan.running and not plan.restart_pending
     assert plan.diff[-1]["before"] == "" and plan.diff[-1]["after"].endswith(wanted.text)
     host.calls.clear()
     service.apply_plan(plan)
@@ -75,12 +75,12 @@ def test_a_running_member_is_never_restarted(host: Host, deployed: service.Wante
     changed = wanted_unit(tmp_path, text=text_of(deployed.data_dir, " --snapshot-count=5000"))
     plan = service.plan_present(changed, False, False)
     assert plan.actions == ("write_unit", "daemon_reload")
-    assert [reason["code"] for reason in plan.restart_due] == ["unit_changed"]
+    assert [reason["code"] for reason in plan.restart_pending] == ["unit_changed"]
     service.apply_plan(plan)
     # From the process, not from what this run did: a run that ends here is finished by the next.
     again = service.plan_present(changed, False, False)
-    assert not again.changed and again.restart_due == plan.restart_due
-    assert service.restart_due_now("etcd.service", str(tmp_path), False) == list(plan.restart_due)
+    assert not again.changed and again.restart_pending == plan.restart_pending
+    assert service.restart_pending_now("etcd.service", str(tmp_path), False) == list(plan.restart_pending)
 
 
 def test_a_process_with_other_arguments_than_the_unit(host: Host, deployed: service.WantedUnit) -> None:
@@ -89,30 +89,32 @@ def test_a_process_with_other_arguments_than_the_unit(host: Host, deployed: serv
     argv = [*host.process["argv"], "--peer-cert-allowed-cn=anybody"]
     host.process = t.cast(manager.ProcessFacts, {**host.process, "argv": argv})
     plan = service.plan_present(deployed, False, False)
-    assert [reason["code"] for reason in plan.restart_due] == ["flags_differ"] and not plan.changed
-    due = service.restart_due_now(deployed.name, deployed.unit_directory, False)
-    assert [reason["code"] for reason in due] == ["flags_differ"]
+    assert [reason["code"] for reason in plan.restart_pending] == ["flags_differ"] and not plan.changed
+    pending = service.restart_pending_now(deployed.name, deployed.unit_directory, False)
+    assert [reason["code"] for reason in pending] == ["flags_differ"]
     # As long as it is there, the next start would take it too.
     drop_in = pathlib.Path(deployed.unit_directory) / "open.conf"
     drop_in.write_text("[Service]\nExecStart=\nExecStart=" + " ".join(argv))
     host.properties["DropInPaths"] = str(drop_in)
-    assert service.plan_present(deployed, False, False).restart_due == ()
+    assert service.plan_present(deployed, False, False).restart_pending == ()
     # Gone, and systemd has not been told.
     drop_in.unlink()
-    assert [reason["code"] for reason in service.plan_present(deployed, False, False).restart_due] == ["flags_differ"]
+    assert [reason["code"] for reason in service.plan_present(deployed, False, False).restart_pending] == [
+        "flags_differ"
+    ]
     # What a script starts may have more.
     host.process["argv"][0] = "/opt/etcd/etcd"
-    assert service.plan_present(deployed, False, False).restart_due == ()
+    assert service.plan_present(deployed, False, False).restart_pending == ()
 
 
 def test_a_process_with_other_variables_than_the_unit(host: Host, deployed: service.WantedUnit) -> None:
     """Of a drop-in, an environment file or systemd's own: etcd takes them for flags."""
     assert host.process is not None
     host.process["environment"] = {"ETCD_PEER_CERT_ALLOWED_HOSTNAME": "anybody"}
-    due = service.restart_due_now(deployed.name, deployed.unit_directory, False)
-    assert [reason["code"] for reason in due] == ["flags_differ"]
+    pending = service.restart_pending_now(deployed.name, deployed.unit_directory, False)
+    assert [reason["code"] for reason in pending] == ["flags_differ"]
     host.inherited = {"ETCD_PEER_CERT_ALLOWED_HOSTNAME": "anybody"}
-    assert service.restart_due_now(deployed.name, deployed.unit_directory, False) == []
+    assert service.restart_pending_now(deployed.name, deployed.unit_directory, False) == []
 
 
 def test_whether_a_restart_brings_a_larger_quota(host: Host, deployed: service.WantedUnit) -> None:
@@ -175,7 +177,7 @@ def test_a_program_that_was_exchanged_is_tried_with_the_unit_that_is_there(
 
 def test_a_changed_trust_bundle(host: Host, deployed: service.WantedUnit) -> None:
     plan = service.plan_present(deployed, True, False)
-    assert [reason["code"] for reason in plan.restart_due] == ["trust_bundle_changed"]
+    assert [reason["code"] for reason in plan.restart_pending] == ["trust_bundle_changed"]
     assert not plan.changed
 
 
@@ -207,7 +209,7 @@ def test_another_etcd_of_that_name_is_stopped(host: Host, tmp_path: pathlib.Path
         "stop_other_etcd",
         "start",
     )
-    assert plan.running and not plan.restart_due
+    assert plan.running and not plan.restart_pending
     service.apply_plan(plan)
     assert host.calls[-2:] == ["stop etcd.service", "restart_no_block etcd.service"]
 
@@ -242,7 +244,7 @@ FOREIGN = "[Service]\nExecStart=/usr/bin/etcd --config-file=/etc/etcd.yml\n"
 def test_a_unit_that_is_not_ours_is_kept(host: Host, tmp_path: pathlib.Path, written: bool) -> None:
     need_root()
     wanted = wanted_unit(tmp_path)
-    unit, kept = tmp_path / "etcd.service", tmp_path / "etcd.service.replaced"
+    unit, backup = tmp_path / "etcd.service", tmp_path / "etcd.service.replaced"
 
     def plan() -> service.Plan:
         return service.plan_written(wanted, False) if written else service.plan_present(wanted, False, False)
@@ -250,27 +252,27 @@ def test_a_unit_that_is_not_ours_is_kept(host: Host, tmp_path: pathlib.Path, wri
     unit.write_bytes(FOREIGN.encode() + b"# \xff\n")
     unit.chmod(0o600)
     found = plan()
-    assert found.kept_unit == str(kept) and found.actions[:3] == (
+    assert found.unit_backup == str(backup) and found.actions[:3] == (
         "make_data_directory",
         "keep_other_unit",
         "write_unit",
     )
-    assert (found.diff[-1]["after_header"], found.diff[-1]["after"]) == (str(kept), f"# kept from {unit}\n")
-    assert not kept.exists()
+    assert (found.diff[-1]["after_header"], found.diff[-1]["after"]) == (str(backup), f"# kept from {unit}\n")
+    assert not backup.exists()
     service.apply_plan(found)
-    assert kept.read_bytes() == FOREIGN.encode() + b"# \xff\n" and kept.stat().st_mode & 0o777 == 0o600
+    assert backup.read_bytes() == FOREIGN.encode() + b"# \xff\n" and backup.stat().st_mode & 0o777 == 0o600
     assert unit.read_text() == wanted.text
     # Our own text is in the next run's inventory: it is not kept.
     unit.write_text(wanted.text + "# mine\n")
-    assert plan().kept_unit is None
+    assert plan().unit_backup is None
     # The same one again is kept already, another one beside it.
-    unit.write_bytes(kept.read_bytes())
-    assert plan().kept_unit is None and "keep_other_unit" not in plan().actions
+    unit.write_bytes(backup.read_bytes())
+    assert plan().unit_backup is None and "keep_other_unit" not in plan().actions
     unit.write_text(FOREIGN)
     found = plan()
-    assert found.kept_unit == f"{kept}-2"
+    assert found.unit_backup == f"{backup}-2"
     service.apply_plan(found)
-    assert (tmp_path / "etcd.service.replaced-2").read_text() == FOREIGN and b"\xff" in kept.read_bytes()
+    assert (tmp_path / "etcd.service.replaced-2").read_text() == FOREIGN and b"\xff" in backup.read_bytes()
 
 
 def test_the_folder_that_is_open_counts(tmp_path: pathlib.Path) -> None:
@@ -287,7 +289,7 @@ def test_an_etcd_without_seal_on_the_same_data_is_restarted_under_guard(host: Ho
     host.runs(None, wanted.data_dir)
     plan = service.plan_present(wanted, False, False)
     assert "start" not in plan.actions and "stop_other_etcd" not in plan.actions
-    assert [reason["code"] for reason in plan.restart_due] == ["unit_changed"]
+    assert [reason["code"] for reason in plan.restart_pending] == ["unit_changed"]
 
 
 def test_a_running_member_keeps_its_data(host: Host, tmp_path: pathlib.Path) -> None:
@@ -427,11 +429,11 @@ def test_the_name_in_the_text_counts_where_none_is_given(tmp_path: pathlib.Path)
 
 
 def test_restart_due_without_a_process_or_a_unit(host: Host, tmp_path: pathlib.Path) -> None:
-    assert service.restart_due_now("etcd.service", str(tmp_path), True) == []
+    assert service.restart_pending_now("etcd.service", str(tmp_path), True) == []
     host.runs(None, "/var/lib/etcd/default")
-    assert service.restart_due_now("etcd.service", str(tmp_path), True) == []
+    assert service.restart_pending_now("etcd.service", str(tmp_path), True) == []
     # A package's own etcd is not this member.
-    assert service.restart_due_now("etcd.service", str(tmp_path), True, text_of("/data")) == []
+    assert service.restart_pending_now("etcd.service", str(tmp_path), True, text_of("/data")) == []
 
 
 def test_the_settings_of_a_process_come_from_its_environment_too() -> None:
@@ -521,14 +523,14 @@ def test_a_running_members_program_waits_for_its_turn(
     host.runs(configuration_hash_of(staged.text), staged.data_dir)
     for check_mode in (True, False):
         plan = service.plan_present(staged, False, check_mode)
-        assert (plan.actions, [reason["code"] for reason in plan.restart_due]) == ((), ["program_staged"])
+        assert (plan.actions, [reason["code"] for reason in plan.restart_pending]) == ((), ["program_staged"])
     assert names(staged) == [".etcd.ringfence-new", "etcd"]
 
-    def due(**other: t.Any) -> list[str]:
-        reasons = service.restart_due_now(staged.name, staged.unit_directory, False, **other)
+    def pending(**other: t.Any) -> list[str]:
+        reasons = service.restart_pending_now(staged.name, staged.unit_directory, False, **other)
         return [reason["code"] for reason in reasons]
 
-    assert due(program_staged=True) == ["program_staged"] and due() == []
+    assert pending(program_staged=True) == ["program_staged"] and pending() == []
     unit = service.SystemdUnit(staged.name, staged.unit_directory, program_staged=True)
     assert unit.way_back() is None
     unit.restart()
@@ -543,8 +545,8 @@ def test_a_running_members_program_waits_for_its_turn(
     unit.restart()
     assert f"'mv {binary}.replaced {binary} && systemctl restart etcd.service'" in str(unit.way_back())
     # Somebody else's run has done it meanwhile; in check mode nothing was staged, and the caller knows.
-    assert due(program_staged=True) == []
-    assert due(program_staged=True, check_mode=True) == ["program_staged"]
+    assert pending(program_staged=True) == []
+    assert pending(program_staged=True, check_mode=True) == ["program_staged"]
 
 
 def test_without_being_told_nobody_takes_what_lies_there(host: Host, staged: service.WantedUnit) -> None:
@@ -553,7 +555,7 @@ def test_without_being_told_nobody_takes_what_lies_there(host: Host, staged: ser
     assert "exchange_program" not in plan.actions
     service.apply_plan(plan)
     host.runs(configuration_hash_of(staged.text), staged.data_dir)
-    assert service.plan_present(untold, False, False).restart_due == ()
+    assert service.plan_present(untold, False, False).restart_pending == ()
     service.SystemdUnit(staged.name, staged.unit_directory).restart()
     assert names(staged) == [".etcd.ringfence-new", "etcd"]
 

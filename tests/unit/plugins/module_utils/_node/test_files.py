@@ -21,12 +21,12 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import 
     WantedDirectory,
     WantedFile,
     apply_changes,
+    backup_path,
     check_may_give,
     describe,
     gid_of,
     group_name,
     has_leftover,
-    kept_path,
     missing_parents,
     owner_name,
     plan_directory,
@@ -670,7 +670,7 @@ def test_a_failing_rename_leaves_nothing_staged(tmp_path: pathlib.Path) -> None:
 def test_the_last_replaced_key_is_kept(tmp_path: pathlib.Path) -> None:
     path = str(tmp_path / "m.key")
     for number, content in enumerate((b"one", b"two", b"three")):
-        expected = {} if number == 0 else {path: kept_path(path)}
+        expected = {} if number == 0 else {path: backup_path(path)}
         assert apply_changes([plan_file(WantedFile(path, 0o600, content))], keep_replaced=[path]) == expected
     assert (tmp_path / "m.key").read_bytes() == b"three"
     assert (tmp_path / "m.key.replaced").read_bytes() == b"two"
@@ -682,7 +682,9 @@ def test_a_link_under_the_kept_name_is_replaced_and_not_followed(tmp_path: pathl
     path, victim = write(tmp_path / "m.key", b"one", 0o600), write(tmp_path / "victim", b"v")
     (tmp_path / "m.key.replaced").symlink_to("victim")
     (tmp_path / ".m.key.replaced.ringfence-new").symlink_to("victim")
-    assert apply_changes([plan_file(WantedFile(path, 0o600, b"two"))], keep_replaced=[path]) == {path: kept_path(path)}
+    assert apply_changes([plan_file(WantedFile(path, 0o600, b"two"))], keep_replaced=[path]) == {
+        path: backup_path(path)
+    }
     assert (tmp_path / "m.key.replaced").read_bytes() == b"one" and not (tmp_path / "m.key.replaced").is_symlink()
     assert pathlib.Path(victim).read_bytes() == b"v"
     assert sorted(os.listdir(tmp_path)) == ["m.key", "m.key.replaced", "victim"]

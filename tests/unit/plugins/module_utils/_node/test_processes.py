@@ -154,8 +154,8 @@ def test_control_groups_of_both_generations(
     real_open = open
 
     def fake(path: str, *args: str, **options: str) -> object:
-        told = str(tmp_path / "cgroup") if path == "/proc/1/cgroup" else path
-        return real_open(told, *args, **options)  # type: ignore[call-overload]
+        reported = str(tmp_path / "cgroup") if path == "/proc/1/cgroup" else path
+        return real_open(reported, *args, **options)  # type: ignore[call-overload]
 
     monkeypatch.setattr("builtins.open", fake)
     assert processes.control_group(1) == group

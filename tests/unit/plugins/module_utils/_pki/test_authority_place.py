@@ -25,13 +25,15 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._pki import authori
         (["awx", "job_id"], {}, None),
     ],
 )
-def test_who_throws_the_controller_away(variables: list[str], environment: dict[str, str], told: str | None) -> None:
-    assert place.thrown_away_by(variables, environment) == told
+def test_who_throws_the_controller_away(
+    variables: list[str], environment: dict[str, str], reported: str | None
+) -> None:
+    assert place.thrown_away_by(variables, environment) == reported
     line = place.why_lost_with_controller(variables, environment)
-    if told is None:
+    if reported is None:
         assert line is None
     else:
-        assert line is not None and told in line and "\n" not in line
+        assert line is not None and reported in line and "\n" not in line
         for way_out in ("ca_host", "ca_certificate", "ca_private_key", "ca_on_ephemeral_controller: true"):
             assert f"etcd_peer_tls_{way_out}" in line
 

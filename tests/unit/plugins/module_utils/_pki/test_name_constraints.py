@@ -66,7 +66,7 @@ def test_a_kind_that_etcd_does_not_know_is_refused() -> None:
 
 
 # The constraints, names that they let in, names that they do not.
-JUDGED: dict[str, tuple[x509.NameConstraints, list[str], list[str]]] = {
+EVALUATED: dict[str, tuple[x509.NameConstraints, list[str], list[str]]] = {
     "a domain and a network": (
         EXAMPLE,
         ["example.com", "etcd-1.example.com", "a.b.EXAMPLE.com", "*.example.com", "10.0.0.1", "10.255.255.255"],
@@ -97,9 +97,9 @@ def forbidden(value: NameConstraints, names: t.Iterable[str]) -> list[str]:
     return sorted(forbidden_names([value], dns_names, addresses))
 
 
-@pytest.mark.parametrize("name", JUDGED)
+@pytest.mark.parametrize("name", EVALUATED)
 def test_they_are_judged(name: str) -> None:
-    value, good, bad = JUDGED[name]
+    value, good, bad = EVALUATED[name]
     assert forbidden(constraints(value), [*good, *bad]) == sorted(bad)
 
 

@@ -24,9 +24,9 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._probe.handshake im
     REFUSED,
     TIMED_OUT,
     UNREACHABLE,
-    Meeting,
+    ProbeResult,
     client_context,
-    meet,
+    probe_port,
 )
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import certificate_factory as factory
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import peer_port as ports
@@ -58,20 +58,20 @@ def context_of(pair: Issued | None = CLIENT, trusted: Issued | None = CA) -> ssl
     return client_context(authorities, pair.pem.encode(), pair.key_pem.encode())
 
 
-def meet_with(
+def probe_with(
     handler: ports.Handler,
     context: ssl.SSLContext | None = None,
     host: str = HOST,
     timeout_seconds: float = PLENTY_SECONDS,
     address: str = HOST,
-) -> Meeting:
+) -> ProbeResult:
     with ports.listening(handler, address) as port:
-        return meet(context or context_of(), host, port, timeout_seconds)
+        return probe_port(context or context_of(), host, port, timeout_seconds)
 
 
-def told(meeting: Meeting) -> tuple[str, str | None]:
-    assert meeting.text and "\n" not in meeting.text and "_ssl.c" not in meeting.text
-    return meeting.outcome, meeting.reason
+def outcome_of(result: ProbeResult) -> tuple[str, str | None]:
+    assert result.text and "\n" not in result.text and "_ssl.c" not in result.text
+    return result.outcome, result.reason
 
 
 @pytest.fixture(params=VERSIONS, ids=["TLS 1.2", "TLS 1.3"])
@@ -84,17 +84,17 @@ def version(request: pytest.FixtureRequest) -> ssl.TLSVersion:
 
 @pytest.mark.parametrize(("name", "tls"), list(zip(VERSIONS, ("TLSv1.2", "TLSv1.3"))), ids=["TLS 1.2", "TLS 1.3"])
 def test_accepted(name: ssl.TLSVersion, tls: str) -> None:
-    meeting = meet_with(ports.speaks_tls(ports.server_context(SERVER, CA, name)))
-    assert told(meeting) == (ACCEPTED, None)
-    assert (meeting.text, meeting.alert, meeting.tls, meeting.source) == ("HTTP 200", None, tls, HOST)
-    assert meeting.cipher is not None and re.fullmatch(r"[A-Z0-9_-]{10,}", meeting.cipher)
-    assert meeting.server == der_of(SERVER.certificate)
+    result = probe_with(ports.speaks_tls(ports.server_context(SERVER, CA, name)))
+    assert outcome_of(result) == (ACCEPTED, None)
+    assert (result.text, result.alert, result.tls, result.source) == ("HTTP 200", None, tls, HOST)
+    assert result.cipher is not None and re.fullmatch(r"[A-Z0-9_-]{10,}", result.cipher)
+    assert result.server == der_of(SERVER.certificate)
 
 
 def test_any_status_of_http_is_an_answer() -> None:
     answer = b"HTTP/1.0 404 Not Found\r\n\r\n"
-    meeting = meet_with(ports.speaks_tls(ports.server_context(SERVER, CA), answer))
-    assert (*told(meeting), meeting.text) == (ACCEPTED, None, "HTTP 404")
+    result = probe_with(ports.speaks_tls(ports.server_context(SERVER, CA), answer))
+    assert (*outcome_of(result), result.text) == (ACCEPTED, None, "HTTP 404")
 
 
 def test_an_answer_that_comes_in_pieces() -> None:
@@ -110,32 +110,32 @@ def test_an_answer_that_comes_in_pieces() -> None:
             # Never closed by this side: the status line is enough.
             ports.drain(connection)
 
-    meeting = meet_with(handle)
-    assert (*told(meeting), meeting.text) == (ACCEPTED, None, "HTTP 200")
+    result = probe_with(handle)
+    assert (*outcome_of(result), result.text) == (ACCEPTED, None, "HTTP 200")
 
 
 @pytest.mark.usefixtures("impatient")
 def test_accepted_at_the_second_try() -> None:
     """A member that was just restarted breaks one connection and takes the next."""
     context = ports.server_context(SERVER, CA)
-    meeting = meet_with(ports.in_turn(ports.resets_after_request(context), ports.speaks_tls(context)))
-    assert told(meeting) == (ACCEPTED, None)
+    result = probe_with(ports.in_turn(ports.resets_after_request(context), ports.speaks_tls(context)))
+    assert outcome_of(result) == (ACCEPTED, None)
 
 
 def test_who_only_looks_trusts_every_server() -> None:
     server = issue("etcd-1", OTHER_CA, names=("10.0.0.1",))
-    meeting = meet_with(ports.speaks_tls(ports.server_context(server, CA)), context_of(trusted=None))
-    assert told(meeting) == (ACCEPTED, None) and meeting.server == der_of(server.certificate)
+    result = probe_with(ports.speaks_tls(ports.server_context(server, CA)), context_of(trusted=None))
+    assert outcome_of(result) == (ACCEPTED, None) and result.server == der_of(server.certificate)
 
 
 def test_a_bundle_s_certificate_is_trusted_without_its_own_issuer() -> None:
     root = issue("root", is_ca=True)
     middle = issue("middle", root, is_ca=True)
     server = issue("etcd-1", middle)
-    meeting = meet_with(
+    result = probe_with(
         ports.speaks_tls(ports.server_context(server, None)), client_context([der_of(middle.certificate)])
     )
-    assert told(meeting) == (ACCEPTED, None)
+    assert outcome_of(result) == (ACCEPTED, None)
 
 
 def test_an_old_and_a_new_authority_of_one_name() -> None:
@@ -145,7 +145,7 @@ def test_an_old_and_a_new_authority_of_one_name() -> None:
     key = factory.key_of("ecdsa-p256")
     for authority in authorities:
         server = Issued(x509.load_pem_x509_certificate(factory.member_pem(authority)), key)
-        assert told(meet_with(ports.speaks_tls(ports.server_context(server, None)), context)) == (ACCEPTED, None)
+        assert outcome_of(probe_with(ports.speaks_tls(ports.server_context(server, None)), context)) == (ACCEPTED, None)
 
 
 def test_an_address_of_ip_version_6() -> None:
@@ -154,8 +154,8 @@ def test_an_address_of_ip_version_6() -> None:
             trial.bind(("::1", 0))
     except OSError:
         pytest.skip("this machine has no ::1")
-    meeting = meet_with(ports.speaks_tls(ports.server_context(SERVER, CA)), host="::1", address="::1")
-    assert told(meeting) == (ACCEPTED, None) and meeting.source == "::1"
+    result = probe_with(ports.speaks_tls(ports.server_context(SERVER, CA)), host="::1", address="::1")
+    assert outcome_of(result) == (ACCEPTED, None) and result.source == "::1"
 
 
 # Refused by the member that was called ---------------------------------------------------------------------------
@@ -178,12 +178,12 @@ def test_an_address_of_ip_version_6() -> None:
     ids=["CA of the same name", "unknown CA", "expired", "not yet valid", "server only"],
 )
 def test_an_alert_says_why(pair: Issued, reason: str, alert: str, version: ssl.TLSVersion) -> None:
-    meeting = meet_with(ports.speaks_tls(ports.server_context(SERVER, CA, version)), context_of(pair))
+    result = probe_with(ports.speaks_tls(ports.server_context(SERVER, CA, version)), context_of(pair))
     # A signature that does not verify is told by either of two alerts.
-    if pair.certificate.issuer == CA.certificate.subject and meeting.alert == "decrypt error":
+    if pair.certificate.issuer == CA.certificate.subject and result.alert == "decrypt error":
         reason, alert = "alert", "decrypt error"
-    assert told(meeting) == (REFUSED, reason)
-    assert (meeting.alert, meeting.text) == (alert, f"TLS alert: {alert}")
+    assert outcome_of(result) == (REFUSED, reason)
+    assert (result.alert, result.text) == (alert, f"TLS alert: {alert}")
 
 
 @pytest.mark.parametrize(
@@ -195,11 +195,11 @@ def test_an_alert_says_why(pair: Issued, reason: str, alert: str, version: ssl.T
     ids=["TLS 1.2", "TLS 1.3"],
 )
 def test_no_certificate(name: ssl.TLSVersion, reason: str, alert: str) -> None:
-    meeting = meet_with(ports.speaks_tls(ports.server_context(SERVER, CA, name)), context_of(None))
-    assert told(meeting) == (REFUSED, reason) and meeting.alert == alert
+    result = probe_with(ports.speaks_tls(ports.server_context(SERVER, CA, name)), context_of(None))
+    assert outcome_of(result) == (REFUSED, reason) and result.alert == alert
     # In TLS 1.2 no handshake came about, so nothing of the server is known.
     is_known = name == ssl.TLSVersion.TLSv1_3
-    assert (meeting.server is not None, meeting.tls is not None, meeting.cipher is not None) == (is_known,) * 3
+    assert (result.server is not None, result.tls is not None, result.cipher is not None) == (is_known,) * 3
 
 
 @pytest.mark.parametrize(
@@ -216,9 +216,9 @@ def test_no_certificate(name: ssl.TLSVersion, reason: str, alert: str) -> None:
     ],
 )
 def test_alerts_by_their_number(description: int, alert: str, reason: str) -> None:
-    meeting = meet_with(ports.alerts(description))
-    assert told(meeting) == (REFUSED, reason)
-    assert (meeting.alert, meeting.text, meeting.tls) == (alert, f"TLS alert: {alert}", None)
+    result = probe_with(ports.alerts(description))
+    assert outcome_of(result) == (REFUSED, reason)
+    assert (result.alert, result.text, result.tls) == (alert, f"TLS alert: {alert}", None)
 
 
 @pytest.mark.parametrize("finish", ["close", "close_notify"])
@@ -231,10 +231,10 @@ def test_a_clean_close_after_the_handshake(finish: str, version: ssl.TLSVersion)
             connection.unwrap()
 
     handler = ports.closes_after_handshake(context) if finish == "close" else handle
-    meeting = meet_with(handler)
-    assert told(meeting) == (REFUSED, "closed")
-    assert meeting.text == "the connection was closed after the handshake, with no alert" and meeting.alert is None
-    assert meeting.server == der_of(SERVER.certificate) and meeting.tls is not None
+    result = probe_with(handler)
+    assert outcome_of(result) == (REFUSED, "closed")
+    assert result.text == "the connection was closed after the handshake, with no alert" and result.alert is None
+    assert result.server == der_of(SERVER.certificate) and result.tls is not None
 
 
 @pytest.mark.usefixtures("impatient")
@@ -249,23 +249,23 @@ def test_a_close_after_the_request() -> None:
             connection.shutdown(socket.SHUT_WR)
             ports.drain(connection)
 
-    assert told(meet_with(handle)) == (REFUSED, "closed")
+    assert outcome_of(probe_with(handle)) == (REFUSED, "closed")
 
 
 @pytest.mark.usefixtures("impatient")
 def test_a_reset_after_the_handshake(version: ssl.TLSVersion) -> None:
-    meeting = meet_with(ports.resets_after_request(ports.server_context(SERVER, CA, version)))
+    result = probe_with(ports.resets_after_request(ports.server_context(SERVER, CA, version)))
     # Python's ssl module takes a reset for an end of file from 3.10 to 3.12.
-    assert meeting.outcome == REFUSED and told(meeting)[1] in ("reset", "closed")
-    assert meeting.tls is not None and meeting.server == der_of(SERVER.certificate)
+    assert result.outcome == REFUSED and outcome_of(result)[1] in ("reset", "closed")
+    assert result.tls is not None and result.server == der_of(SERVER.certificate)
 
 
 def test_where_a_reset_overtook_the_alert_it_calls_again() -> None:
     context = ports.server_context(SERVER, CA, ssl.TLSVersion.TLSv1_3)
     lenient = ports.server_context(SERVER, None, ssl.TLSVersion.TLSv1_3)
     handler = ports.in_turn(ports.resets_after_request(lenient), ports.speaks_tls(context))
-    meeting = meet_with(handler, context_of(issue("etcd-2", issue("another CA", is_ca=True))))
-    assert told(meeting) == (REFUSED, "unknown_authority")
+    result = probe_with(handler, context_of(issue("etcd-2", issue("another CA", is_ca=True))))
+    assert outcome_of(result) == (REFUSED, "unknown_authority")
 
 
 def closes_late(context: ssl.SSLContext, wrote_early: list[bool]) -> ports.Handler:
@@ -291,7 +291,7 @@ def test_a_refusal_that_takes_its_time_is_waited_for() -> None:
     context = ports.server_context(SERVER, CA)
     wrote_early: list[bool] = []
     handler = ports.in_turn(ports.resets_after_request(context), closes_late(context, wrote_early))
-    assert told(meet_with(handler)) == (REFUSED, "closed")
+    assert outcome_of(probe_with(handler)) == (REFUSED, "closed")
     assert not wrote_early
 
 
@@ -313,15 +313,15 @@ def test_what_was_refused_first_is_told_where_the_second_call_finds_nobody() -> 
 
         thread = threading.Thread(target=serve_once)
         thread.start()
-        meeting = meet(context_of(), HOST, port, PLENTY_SECONDS)
+        result = probe_port(context_of(), HOST, port, PLENTY_SECONDS)
         thread.join()
-    assert told(meeting) == (REFUSED, "alert") and meeting.alert == "bad certificate"
+    assert outcome_of(result) == (REFUSED, "alert") and result.alert == "bad certificate"
 
 
 # Where a refusal is expected -------------------------------------------------------------------------------------
 
 
-def meet_as_a_stranger(*handlers: ports.Handler) -> tuple[Meeting, int]:
+def meet_as_a_stranger(*handlers: ports.Handler) -> tuple[ProbeResult, int]:
     """What a caller with a foreign certificate meets at the handlers, and how often it called."""
     calls: list[bool] = []
     serve = ports.in_turn(*handlers)
@@ -332,46 +332,46 @@ def meet_as_a_stranger(*handlers: ports.Handler) -> tuple[Meeting, int]:
 
     context = context_of(issue("stranger", OTHER_CA), None)
     with ports.listening(handle) as port:
-        meeting = meet(context, HOST, port, PLENTY_SECONDS, expect_refusal=True)
-    return meeting, len(calls)
+        result = probe_port(context, HOST, port, PLENTY_SECONDS, expect_refusal=True)
+    return result, len(calls)
 
 
 def test_who_expects_a_refusal_hears_the_alert_in_one_call(version: ssl.TLSVersion) -> None:
     context = ports.server_context(SERVER, CA, version)
-    meeting, calls = meet_as_a_stranger(ports.speaks_tls(context))
+    result, calls = meet_as_a_stranger(ports.speaks_tls(context))
     # A signature that does not verify is told by either of two alerts.
     reasons = {"unknown ca": "unknown_authority", "decrypt error": "alert"}
-    assert meeting.alert in reasons and told(meeting) == (REFUSED, reasons[meeting.alert])
+    assert result.alert in reasons and outcome_of(result) == (REFUSED, reasons[result.alert])
     assert calls == 1
     # With TLS 1.2 the server refuses in the handshake, before which nothing is known of it.
-    assert (meeting.server is None) == (version == ssl.TLSVersion.TLSv1_2)
+    assert (result.server is None) == (version == ssl.TLSVersion.TLSv1_2)
 
 
 def test_who_expects_a_refusal_hears_the_close_in_one_call(version: ssl.TLSVersion) -> None:
     lenient = ports.server_context(SERVER, None, version)
-    meeting, calls = meet_as_a_stranger(ports.closes_after_handshake(lenient))
-    assert (told(meeting), calls) == ((REFUSED, "closed"), 1)
+    result, calls = meet_as_a_stranger(ports.closes_after_handshake(lenient))
+    assert (outcome_of(result), calls) == ((REFUSED, "closed"), 1)
 
 
 def test_who_expects_a_refusal_writes_nothing_before_it_has_come() -> None:
     """So that no reset overtakes the alert."""
     wrote_early: list[bool] = []
-    meeting, calls = meet_as_a_stranger(closes_late(ports.server_context(SERVER, None), wrote_early))
-    assert (told(meeting), calls, wrote_early) == ((REFUSED, "closed"), 1, [])
+    result, calls = meet_as_a_stranger(closes_late(ports.server_context(SERVER, None), wrote_early))
+    assert (outcome_of(result), calls, wrote_early) == ((REFUSED, "closed"), 1, [])
 
 
 @pytest.mark.usefixtures("impatient")
 def test_who_expects_a_refusal_and_hears_none_asks_all_the_same() -> None:
     """A fence that is open is found open."""
-    meeting, calls = meet_as_a_stranger(ports.speaks_tls(ports.server_context(SERVER, None)))
-    assert (*told(meeting), meeting.text, calls) == (ACCEPTED, None, "HTTP 200", 1)
+    result, calls = meet_as_a_stranger(ports.speaks_tls(ports.server_context(SERVER, None)))
+    assert (*outcome_of(result), result.text, calls) == (ACCEPTED, None, "HTTP 200", 1)
 
 
 def test_who_expects_a_refusal_and_is_cut_off_calls_again() -> None:
     """A connection that breaks in the handshake is no refusal: what counts is the next one."""
     context = ports.server_context(SERVER, CA, ssl.TLSVersion.TLSv1_3)
-    meeting, calls = meet_as_a_stranger(ports.resets_at_hello, ports.speaks_tls(context))
-    assert meeting.outcome == REFUSED and meeting.alert in ("unknown ca", "decrypt error")
+    result, calls = meet_as_a_stranger(ports.resets_at_hello, ports.speaks_tls(context))
+    assert result.outcome == REFUSED and result.alert in ("unknown ca", "decrypt error")
     assert calls == 2
 
 
@@ -408,46 +408,46 @@ def test_who_expects_a_refusal_and_is_cut_off_calls_again() -> None:
     ],
 )
 def test_a_server_that_is_not_trusted(server: Issued, reason: str, words: str, version: ssl.TLSVersion) -> None:
-    meeting = meet_with(ports.speaks_tls(ports.server_context(server, CA, version, demands=False)))
-    assert told(meeting) == (REFUSED, reason)
-    assert re.match(f"the certificate that it serves is refused: .*{words}", meeting.text), meeting.text
+    result = probe_with(ports.speaks_tls(ports.server_context(server, CA, version, demands=False)))
+    assert outcome_of(result) == (REFUSED, reason)
+    assert re.match(f"the certificate that it serves is refused: .*{words}", result.text), result.text
     # What it shows to somebody who only looks is told all the same.
-    assert meeting.server == der_of(server.certificate)
-    assert meeting.tls is not None and meeting.cipher is not None
+    assert result.server == der_of(server.certificate)
+    assert result.tls is not None and result.cipher is not None
 
 
 def test_a_name_that_the_server_does_not_have() -> None:
     # Its common name is none of its names: Go does not look there either.
     for server in (issue("localhost", CA, names=("10.0.0.1",)), issue("localhost", CA, names=())):
-        meeting = meet_with(ports.speaks_tls(ports.server_context(server, CA)), host="localhost")
-        assert told(meeting) == (REFUSED, "server_name")
+        result = probe_with(ports.speaks_tls(ports.server_context(server, CA)), host="localhost")
+        assert outcome_of(result) == (REFUSED, "server_name")
     server = issue("etcd-1", CA, names=("localhost",))
-    assert meet_with(ports.speaks_tls(ports.server_context(server, CA)), host="localhost").outcome == ACCEPTED
+    assert probe_with(ports.speaks_tls(ports.server_context(server, CA)), host="localhost").outcome == ACCEPTED
 
 
 def test_another_fault_of_the_server_keeps_openssl_s_words() -> None:
     """A leaf that has signed a leaf."""
     server = issue("etcd-1", CLIENT)
     context = client_context([der_of(one.certificate) for one in (CA, CLIENT)])
-    meeting = meet_with(ports.speaks_tls(ports.server_context(server, None)), context)
-    assert told(meeting) == (REFUSED, "server_other")
-    assert meeting.text == "the certificate that it serves is refused: invalid ca certificate"
+    result = probe_with(ports.speaks_tls(ports.server_context(server, None)), context)
+    assert outcome_of(result) == (REFUSED, "server_other")
+    assert result.text == "the certificate that it serves is refused: invalid ca certificate"
 
 
 def test_a_server_that_is_not_trusted_and_then_gone_is_told_without_its_certificate() -> None:
     server = ports.server_context(issue("etcd-1", OTHER_CA), None)
     handler = ports.in_turn(ports.speaks_tls(server), ports.speaks_tls(server), ports.closes_at_hello)
-    meeting = meet_with(handler)
-    assert told(meeting) == (REFUSED, "server_unknown_authority")
-    assert (meeting.server, meeting.tls) == (None, None)
+    result = probe_with(handler)
+    assert outcome_of(result) == (REFUSED, "server_unknown_authority")
+    assert (result.server, result.tls) == (None, None)
 
 
 # Broken, or something else ---------------------------------------------------------------------------------------
 
 
 def test_a_reset_during_the_handshake() -> None:
-    meeting = meet_with(ports.resets_at_hello)
-    assert (*told(meeting), meeting.text, meeting.tls) == (REFUSED, "reset", "the connection was reset", None)
+    result = probe_with(ports.resets_at_hello)
+    assert (*outcome_of(result), result.text, result.tls) == (REFUSED, "reset", "the connection was reset", None)
 
 
 def test_a_reset_before_the_handshake(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -470,7 +470,7 @@ def test_a_reset_before_the_handshake(monkeypatch: pytest.MonkeyPatch) -> None:
 
     may_reset = threading.Semaphore(0)
     monkeypatch.setattr(handshake, "_connect", connect_and_wait)
-    assert told(meet_with(handle)) == (REFUSED, "reset")
+    assert outcome_of(probe_with(handle)) == (REFUSED, "reset")
 
 
 def test_a_reset_while_it_connects(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -480,28 +480,28 @@ def test_a_reset_while_it_connects(monkeypatch: pytest.MonkeyPatch) -> None:
         raise ConnectionResetError(104, "Connection reset by peer")
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
-    meeting = meet(context_of(), HOST, 2380, PLENTY_SECONDS)
-    assert (*told(meeting), meeting.text) == (REFUSED, "reset", "the connection was reset")
+    result = probe_port(context_of(), HOST, 2380, PLENTY_SECONDS)
+    assert (*outcome_of(result), result.text) == (REFUSED, "reset", "the connection was reset")
 
 
 def test_a_server_that_resets_whatever_comes() -> None:
-    assert told(meet_with(ports.reset)) == (REFUSED, "reset")
+    assert outcome_of(probe_with(ports.reset)) == (REFUSED, "reset")
 
 
 @pytest.mark.parametrize(
     "handler", [ports.closes_at_hello, ports.says(b"\x15\x03\x03\x00\x02\x01\x00")], ids=["close", "close_notify"]
 )
 def test_a_close_during_the_handshake(handler: ports.Handler) -> None:
-    meeting = meet_with(handler)
-    assert (*told(meeting), meeting.text) == (REFUSED, "closed", "it closed during the handshake")
-    assert (meeting.tls, meeting.server) == (None, None)
+    result = probe_with(handler)
+    assert (*outcome_of(result), result.text) == (REFUSED, "closed", "it closed during the handshake")
+    assert (result.tls, result.server) == (None, None)
 
 
 @pytest.mark.parametrize("context", [context_of(), context_of(None, None)], ids=["member", "no certificate"])
 def test_plain_http(context: ssl.SSLContext) -> None:
     with running() as server:
-        meeting = meet(context, HOST, server.server_address[1], PLENTY_SECONDS)
-    assert (*told(meeting), meeting.text) == (REFUSED, "not_tls", "it speaks plain HTTP: no TLS at this port")
+        result = probe_port(context, HOST, server.server_address[1], PLENTY_SECONDS)
+    assert (*outcome_of(result), result.text) == (REFUSED, "not_tls", "it speaks plain HTTP: no TLS at this port")
     assert server.asked == [("/version", None)]
 
 
@@ -512,17 +512,17 @@ def test_plain_http_that_closes_at_what_it_does_not_understand() -> None:
         plain.shutdown(socket.SHUT_WR)
         ports.drain(plain)
 
-    assert told(meet_with(handle)) == (REFUSED, "not_tls")
+    assert outcome_of(probe_with(handle)) == (REFUSED, "not_tls")
 
 
 def test_something_that_speaks_neither() -> None:
-    meeting = meet_with(ports.says(b"SSH-2.0-OpenSSH_9.2\r\n"))
-    assert told(meeting) == (REFUSED, "other") and meeting.text.startswith("TLS: ") and meeting.alert is None
+    result = probe_with(ports.says(b"SSH-2.0-OpenSSH_9.2\r\n"))
+    assert outcome_of(result) == (REFUSED, "other") and result.text.startswith("TLS: ") and result.alert is None
 
 
 def test_something_that_breaks_when_it_is_asked_in_plain() -> None:
-    meeting = meet_with(ports.in_turn(ports.says(b"SSH-2.0\r\n"), ports.resets_at_hello))
-    assert meeting.outcome == REFUSED and meeting.reason in ("other", "reset")
+    result = probe_with(ports.in_turn(ports.says(b"SSH-2.0\r\n"), ports.resets_at_hello))
+    assert result.outcome == REFUSED and result.reason in ("other", "reset")
 
 
 def test_tls_that_speaks_first() -> None:
@@ -534,7 +534,7 @@ def test_tls_that_speaks_first() -> None:
             connection.sendall(b"220 mail.example.com ESMTP\r\n")
             ports.drain(connection)
 
-    assert told(meet_with(handle)) == (REFUSED, "other")
+    assert outcome_of(probe_with(handle)) == (REFUSED, "other")
 
 
 @pytest.mark.parametrize(
@@ -542,8 +542,8 @@ def test_tls_that_speaks_first() -> None:
 )
 @pytest.mark.usefixtures("impatient")
 def test_tls_that_does_not_speak_http(answer: bytes) -> None:
-    meeting = meet_with(ports.speaks_tls(ports.server_context(SERVER, CA), answer))
-    assert (*told(meeting), meeting.text) == (
+    result = probe_with(ports.speaks_tls(ports.server_context(SERVER, CA), answer))
+    assert (*outcome_of(result), result.text) == (
         REFUSED,
         "other",
         "something answered that does not speak HTTP: no etcd",
@@ -552,8 +552,8 @@ def test_tls_that_does_not_speak_http(answer: bytes) -> None:
 
 def test_another_error_keeps_the_system_s_words() -> None:
     """What no server can be made to cause on loopback."""
-    base = Meeting(REFUSED, None, "")
-    found = handshake._told(base, OSError(113, "No route to host"), HOST, ports.CLOSED_PORT, 0.0)
+    base = ProbeResult(REFUSED, None, "")
+    found = handshake._after(base, OSError(113, "No route to host"), HOST, ports.CLOSED_PORT, 0.0)
     assert (found.outcome, found.reason, found.text) == (REFUSED, "other", "no route to host")
 
 
@@ -562,14 +562,14 @@ def test_another_error_keeps_the_system_s_words() -> None:
 
 def test_a_closed_port() -> None:
     port = ports.CLOSED_PORT
-    meeting = meet(context_of(), HOST, port, PLENTY_SECONDS)
-    assert (*told(meeting), meeting.text) == (UNREACHABLE, "port_closed", f"nothing listens at port {port}")
-    assert (meeting.tls, meeting.server, meeting.source) == (None, None, None)
+    result = probe_port(context_of(), HOST, port, PLENTY_SECONDS)
+    assert (*outcome_of(result), result.text) == (UNREACHABLE, "port_closed", f"nothing listens at port {port}")
+    assert (result.tls, result.server, result.source) == (None, None, None)
 
 
 def test_a_network_that_is_not_reached() -> None:
     # No connection can be made to a group of hosts, on any machine.
-    assert told(meet(context_of(), "255.255.255.255", 2380, PLENTY_SECONDS)) == (UNREACHABLE, "network")
+    assert outcome_of(probe_port(context_of(), "255.255.255.255", 2380, PLENTY_SECONDS)) == (UNREACHABLE, "network")
 
 
 @pytest.mark.parametrize(
@@ -579,9 +579,9 @@ def test_a_network_that_is_not_reached() -> None:
     ids=["no interface", "empty label", "long label"],
 )
 def test_a_name_that_does_not_resolve(host: str) -> None:
-    meeting = meet(context_of(), host, 2380, PLENTY_SECONDS)
-    assert told(meeting) == (UNREACHABLE, "name_unknown")
-    assert re.fullmatch(f"{host} can't be resolved on the dialing host: [a-z].*", meeting.text)
+    result = probe_port(context_of(), host, 2380, PLENTY_SECONDS)
+    assert outcome_of(result) == (UNREACHABLE, "name_unknown")
+    assert re.fullmatch(f"{host} can't be resolved on the dialing host: [a-z].*", result.text)
 
 
 def test_the_first_address_that_takes_a_connection_counts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -595,13 +595,13 @@ def test_the_first_address_that_takes_a_connection_counts(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(socket, "getaddrinfo", both)
     server = issue("etcd-1", CA, names=("etcd-1.example.com",))
-    meeting = meet_with(ports.speaks_tls(ports.server_context(server, CA)), host="etcd-1.example.com")
-    assert told(meeting) == (ACCEPTED, None)
+    result = probe_with(ports.speaks_tls(ports.server_context(server, CA)), host="etcd-1.example.com")
+    assert outcome_of(result) == (ACCEPTED, None)
 
 
 def test_no_time_left_to_connect() -> None:
-    meeting = meet_with(ports.hangs, timeout_seconds=0)
-    assert (*told(meeting), meeting.text) == (TIMED_OUT, "connect", "no answer to the attempt to connect")
+    result = probe_with(ports.hangs, timeout_seconds=0)
+    assert (*outcome_of(result), result.text) == (TIMED_OUT, "connect", "no answer to the attempt to connect")
 
 
 @pytest.mark.parametrize(
@@ -615,9 +615,9 @@ def test_no_time_left_to_connect() -> None:
 )
 def test_a_server_that_never_answers_ends_in_its_time(handler: ports.Handler, seconds: float, what: str) -> None:
     started = time.monotonic()
-    meeting = meet_with(handler, timeout_seconds=seconds)
+    result = probe_with(handler, timeout_seconds=seconds)
     assert time.monotonic() - started < PLENTY_SECONDS
-    assert (*told(meeting), meeting.text) == (
+    assert (*outcome_of(result), result.text) == (
         TIMED_OUT,
         "answer",
         f"it takes connections and leaves {what} unanswered",
@@ -627,8 +627,8 @@ def test_a_server_that_never_answers_ends_in_its_time(handler: ports.Handler, se
 def test_nobody_takes_the_connection_from_the_kernel() -> None:
     """A process that hangs as a whole: its listener takes connections and nobody serves them."""
     with socket.create_server((HOST, 0)) as silent:
-        meeting = meet(context_of(), HOST, silent.getsockname()[1], 0.5)
-    assert told(meeting) == (TIMED_OUT, "answer")
+        result = probe_port(context_of(), HOST, silent.getsockname()[1], 0.5)
+    assert outcome_of(result) == (TIMED_OUT, "answer")
 
 
 # What is brought along -------------------------------------------------------------------------------------------

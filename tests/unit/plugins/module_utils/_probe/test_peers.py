@@ -19,7 +19,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._probe.handshake im
     REFUSED,
     TIMED_OUT,
     UNREACHABLE,
-    Meeting,
+    ProbeResult,
     client_context,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._probe.peers import (
@@ -117,9 +117,9 @@ def test_only_strangers_expect_a_refusal(monkeypatch: pytest.MonkeyPatch) -> Non
     calls: list[bool] = []
     serve = ports.speaks_tls(ports.server_context(SERVER, CA))
 
-    def watched(*arguments: t.Any, expect_refusal: bool) -> Meeting:
+    def watched(*arguments: t.Any, expect_refusal: bool) -> ProbeResult:
         expected.append(expect_refusal)
-        return handshake.meet(*arguments, expect_refusal=expect_refusal)
+        return handshake.probe_port(*arguments, expect_refusal=expect_refusal)
 
     def handle(plain: t.Any) -> None:
         calls.append(True)
@@ -170,10 +170,10 @@ def test_a_name_service_that_hangs_holds_nobody_up(monkeypatch: pytest.MonkeyPat
     """Python can't end a resolution: the thread is left behind, and the others' results are there."""
     answered = threading.Event()
 
-    def hang(context: t.Any, host: str, port: int, timeout_seconds: float, **more: t.Any) -> Meeting:
+    def hang(context: t.Any, host: str, port: int, timeout_seconds: float, **more: t.Any) -> ProbeResult:
         if host == "etcd-2.example.com":
             answered.wait(PLENTY_SECONDS)
-        return handshake.meet(context, host, port, timeout_seconds, **more)
+        return handshake.probe_port(context, host, port, timeout_seconds, **more)
 
     monkeypatch.setattr(peers, "meet", hang)
     targets = [

@@ -20,7 +20,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._probe.handshake im
     ACCEPTED,
     REFUSED,
     client_context,
-    meet,
+    probe_port,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._probe.peers import (
     MEMBER,
@@ -152,8 +152,8 @@ def test_strangers_as_the_module_makes_them(cluster: EtcdCluster) -> None:
         certificate, key = (made[f"{case}_{kind}"].encode() for kind in ("certificate", "private_key"))
         who = Caller(case, client_context(None, certificate, key), read_certificates(certificate)[0])
         for target in targets(cluster):
-            found = explain(who, meet(who.context, target.host, target.port, PLENTY_SECONDS), now)
-            assert (found.meeting.outcome, found.meeting.reason) == (REFUSED, reason), found
+            found = explain(who, probe_port(who.context, target.host, target.port, PLENTY_SECONDS), now)
+            assert (found.result.outcome, found.result.reason) == (REFUSED, reason), found
 
 
 def test_who_trusts_another_ca_refuses_the_member(cluster: EtcdCluster) -> None:
@@ -161,9 +161,9 @@ def test_who_trusts_another_ca_refuses_the_member(cluster: EtcdCluster) -> None:
     pair = MEMBERS["m1"]
     context = client_context([der_of(other.certificate)], pair.pem.encode(), pair.key_pem.encode())
     target = targets(cluster)[1]
-    meeting = meet(context, target.host, target.port, PLENTY_SECONDS)
-    assert (meeting.outcome, meeting.reason) == (REFUSED, "server_unknown_authority")
-    assert meeting.server == read_certificates(certificate_pem(MEMBERS["m2"].certificate))[0].der
+    result = probe_port(context, target.host, target.port, PLENTY_SECONDS)
+    assert (result.outcome, result.reason) == (REFUSED, "server_unknown_authority")
+    assert result.server == read_certificates(certificate_pem(MEMBERS["m2"].certificate))[0].der
 
 
 def test_a_member_that_is_gone(cluster: EtcdCluster) -> None:

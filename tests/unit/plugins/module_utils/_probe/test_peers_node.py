@@ -22,7 +22,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._probe.handshake im
     REFUSED,
     TIMED_OUT,
     UNREACHABLE,
-    Meeting,
+    ProbeResult,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._probe.peers import (
     MEMBER,
@@ -159,8 +159,8 @@ def test_the_served_certificate_is_told_by_the_first_call_that_saw_it(node: Node
         assert cases(answer) == {NO_CERTIFICATE: (REFUSED, "no_certificate")}
         assert answer["probes"][0]["server"]["common_name"] == "etcd-2.example.com"
     garbage = [{"to": "etcd-2", "server": b"garbage"}, {"to": "etcd-2", "server": der_of(SERVER.certificate)}]
-    told = peers._served_once(garbage, NOW)
-    assert told[0]["server"] is None and told[1]["server"]["common_name"] == "etcd-2.example.com"
+    shown = peers._served_once(garbage, NOW)
+    assert shown[0]["server"] is None and shown[1]["server"]["common_name"] == "etcd-2.example.com"
 
 
 def test_a_node_calls_with_the_files_that_its_process_was_told_of(node: Node, port: int) -> None:
@@ -190,25 +190,25 @@ def test_a_proof_is_given_the_files_of_the_process(node: Node, port: int) -> Non
         f"--peer-key-file={node.folder}/etcd-1.key",
         f"--peer-trusted-ca-file={node.put('both.crt', both)}",
     )
-    told = node.probe(port)["process_credentials"]
-    assert {kind: facts["path"] for kind, facts in told.items()} == {
+    shown = node.probe(port)["process_credentials"]
+    assert {kind: facts["path"] for kind, facts in shown.items()} == {
         "ca": f"{node.folder}/both.crt",
         "certificate": f"{node.folder}/other.crt",
         "private_key": f"{node.folder}/etcd-1.key",
     }
-    assert [one["common_name"] for one in told["ca"]["certificates"]] == ["etcd peer CA", "other CA"]
-    assert told["certificate"]["common_name"] == "etcd-2.example.com"
-    assert told["private_key"]["matches_certificate"] is False
+    assert [one["common_name"] for one in shown["ca"]["certificates"]] == ["etcd peer CA", "other CA"]
+    assert shown["certificate"]["common_name"] == "etcd-2.example.com"
+    assert shown["private_key"]["matches_certificate"] is False
     # As RETURN documents it, and nothing that is secret.
     documented = yaml.safe_load(etcd_peer_probe.RETURN)["process_credentials"]["contains"]
-    for kind, facts in told.items():
+    for kind, facts in shown.items():
         assert set(facts) == set(documented[kind]["contains"])
-    assert set(told["ca"]["certificates"][0]) == set(documented["ca"]["contains"]["certificates"]["contains"])
+    assert set(shown["ca"]["certificates"][0]) == set(documented["ca"]["contains"]["certificates"]["contains"])
     # What can't be read is a problem, and no reason to look elsewhere.
     node.runs(f"--peer-trusted-ca-file={node.folder}/none.crt", f"--peer-cert-file={node.put('x.crt', b'x')}")
-    told = node.probe(port)["process_credentials"]
-    assert (told["ca"]["state"], told["ca"]["certificates"]) == ("absent", [])
-    assert told["certificate"]["fingerprint"] is None and "x.crt" in told["certificate"]["problem"]
+    shown = node.probe(port)["process_credentials"]
+    assert (shown["ca"]["state"], shown["ca"]["certificates"]) == ("absent", [])
+    assert shown["certificate"]["fingerprint"] is None and "x.crt" in shown["certificate"]["problem"]
 
 
 def test_a_relative_path_counts_from_the_folder_of_the_process(
@@ -290,9 +290,9 @@ def test_nothing_is_forked_once_there_are_threads(node: Node, monkeypatch: pytes
         assert threading.active_count() <= threads_before
         return fork()
 
-    def hang(context: t.Any, host: str, port: int, timeout_seconds: float, **more: t.Any) -> Meeting:
+    def hang(context: t.Any, host: str, port: int, timeout_seconds: float, **more: t.Any) -> ProbeResult:
         answered.wait(PLENTY_SECONDS)
-        return Meeting(TIMED_OUT, "resolve", "")
+        return ProbeResult(TIMED_OUT, "resolve", "")
 
     answered = threading.Event()
     monkeypatch.setattr(os, "fork", watched)

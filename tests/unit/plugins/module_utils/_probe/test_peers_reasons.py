@@ -17,7 +17,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._probe.handshake im
     REFUSED,
     TIMED_OUT,
     UNREACHABLE,
-    Meeting,
+    ProbeResult,
     client_context,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._probe.peers import (
@@ -47,27 +47,27 @@ def caller(case: str = MEMBER, pair: Issued | None = OWN, **knows: t.Any) -> Cal
     return Caller(case, client_context(None), certificate, **knows)
 
 
-def alert(words: str, reason: str = "alert", **other: t.Any) -> Meeting:
-    return Meeting(REFUSED, reason, f"TLS alert: {words}", alert=words, **other)
+def alert(words: str, reason: str = "alert", **other: t.Any) -> ProbeResult:
+    return ProbeResult(REFUSED, reason, f"TLS alert: {words}", alert=words, **other)
 
 
-def explained(who: Caller, meeting: Meeting) -> tuple[str, str | None, str, bool]:
-    found = explain(who, meeting, NOW)
-    assert found.meeting == replace(
-        meeting, outcome=found.meeting.outcome, reason=found.meeting.reason, text=found.meeting.text
+def explained(who: Caller, result: ProbeResult) -> tuple[str, str | None, str, bool]:
+    found = explain(who, result, NOW)
+    assert found.result == replace(
+        result, outcome=found.result.outcome, reason=found.result.reason, text=found.result.text
     )
-    return found.meeting.outcome, found.meeting.reason, found.meeting.text, found.inferred
+    return found.result.outcome, found.result.reason, found.result.text, found.inferred
 
 
 BAD = alert("bad certificate")
-CLOSED = Meeting(REFUSED, "closed", "the connection was closed", tls="TLSv1.3", source="127.0.0.1")
+CLOSED = ProbeResult(REFUSED, "closed", "the connection was closed", tls="TLSv1.3", source="127.0.0.1")
 OWN_CA = (read_certificate(der_of(CA.certificate)),)
 ANOTHER_CA = (read_certificate(der_of(OTHER_CA.certificate)),)
 SERVER_ONLY = issue("etcd-1.example.com", CA, extended_key_usages=[ExtendedKeyUsageOID.SERVER_AUTH])
 
 
 @pytest.mark.parametrize(
-    ("who", "meeting", "reason", "text"),
+    ("who", "result", "reason", "text"),
     [
         (caller(), BAD, "common_name", "the common name etcd-1.example.com is not allowed there (TLS alert: bad"),
         (caller(STRANGER), BAD, "common_name", "the common name etcd-1.example.com is not allowed there"),
@@ -145,17 +145,17 @@ SERVER_ONLY = issue("etcd-1.example.com", CA, extended_key_usages=[ExtendedKeyUs
         ),
     ],
 )
-def test_a_reason_that_is_worked_out(who: Caller, meeting: Meeting, reason: str, text: str) -> None:
-    outcome, found, line, inferred = explained(who, meeting)
+def test_a_reason_that_is_worked_out(who: Caller, result: ProbeResult, reason: str, text: str) -> None:
+    outcome, found, line, inferred = explained(who, result)
     assert (outcome, found, inferred) == (REFUSED, reason, True)
     assert line.startswith(text) and line.endswith(")") and "\n" not in line
 
 
 @pytest.mark.parametrize(
-    ("who", "meeting"),
+    ("who", "result"),
     [
-        (caller(), Meeting(UNREACHABLE, "port_closed", "nothing listens")),
-        (caller(), Meeting(TIMED_OUT, "answer", "no answer")),
+        (caller(), ProbeResult(UNREACHABLE, "port_closed", "nothing listens")),
+        (caller(), ProbeResult(TIMED_OUT, "answer", "no answer")),
         (caller(), alert("unknown ca", "unknown_authority")),
         (caller(), alert("certificate expired", "expired")),
         (caller(UNKNOWN_CA), alert("unknown ca", "unknown_authority")),
@@ -166,21 +166,21 @@ def test_a_reason_that_is_worked_out(who: Caller, meeting: Meeting, reason: str,
         (caller(revoked=frozenset({"01"})), CLOSED),
         # Before a handshake a close says nothing of a certificate.
         (caller(), replace(CLOSED, tls=None, source="10.0.0.9")),
-        (caller(), Meeting(REFUSED, "not_tls", "it speaks plain HTTP")),
-        (caller(), Meeting(REFUSED, "server_expired", "the certificate that it serves is refused")),
+        (caller(), ProbeResult(REFUSED, "not_tls", "it speaks plain HTTP")),
+        (caller(), ProbeResult(REFUSED, "server_expired", "the certificate that it serves is refused")),
     ],
 )
-def test_what_says_all_there_is_is_left_as_it_was(who: Caller, meeting: Meeting) -> None:
-    assert explained(who, meeting) == (meeting.outcome, meeting.reason, meeting.text, False)
+def test_what_says_all_there_is_is_left_as_it_was(who: Caller, result: ProbeResult) -> None:
+    assert explained(who, result) == (result.outcome, result.reason, result.text, False)
 
 
 @pytest.mark.parametrize(
-    "meeting", [alert("certificate required", "no_certificate"), alert("handshake failure")], ids=["1.3", "1.2"]
+    "result", [alert("certificate required", "no_certificate"), alert("handshake failure")], ids=["1.3", "1.2"]
 )
-def test_no_certificate_is_told_the_same_in_both_versions_of_tls(meeting: Meeting) -> None:
-    outcome, reason, text, inferred = explained(caller(NO_CERTIFICATE, None), meeting)
+def test_no_certificate_is_told_the_same_in_both_versions_of_tls(result: ProbeResult) -> None:
+    outcome, reason, text, inferred = explained(caller(NO_CERTIFICATE, None), result)
     assert (outcome, reason, inferred) == (REFUSED, "no_certificate", False)
-    assert text == f"it demands a certificate (TLS alert: {meeting.alert})"
+    assert text == f"it demands a certificate (TLS alert: {result.alert})"
 
 
 def test_no_certificate_is_inferred_where_one_alert_says_everything() -> None:
@@ -189,11 +189,11 @@ def test_no_certificate_is_inferred_where_one_alert_says_everything() -> None:
     assert text == "it demands a certificate (TLS alert: bad certificate)"
 
 
-SERVED = Meeting(ACCEPTED, None, "HTTP 200", server=der_of(SERVER.certificate))
+SERVED = ProbeResult(ACCEPTED, None, "HTTP 200", server=der_of(SERVER.certificate))
 
 
 @pytest.mark.parametrize(
-    ("who", "meeting"),
+    ("who", "result"),
     [
         (caller(), SERVED),
         (caller(allowed_common_names=("etcd-1.example.com", "etcd-2.example.com")), SERVED),
@@ -208,8 +208,8 @@ SERVED = Meeting(ACCEPTED, None, "HTTP 200", server=der_of(SERVER.certificate))
         (caller(allowed_common_names=("a",)), replace(SERVED, server=b"garbage")),
     ],
 )
-def test_accepted_is_accepted(who: Caller, meeting: Meeting) -> None:
-    assert explained(who, meeting) == (ACCEPTED, None, "HTTP 200", False)
+def test_accepted_is_accepted(who: Caller, result: ProbeResult) -> None:
+    assert explained(who, result) == (ACCEPTED, None, "HTTP 200", False)
 
 
 def test_a_member_s_own_list_counts_when_it_dials() -> None:
@@ -222,6 +222,6 @@ def test_the_clock_is_the_caller_s() -> None:
     """``now`` comes from outside, for the facts and for the reasons."""
     later = NOW + datetime.timedelta(days=2)
     who = caller(pair=issue("a", CA, not_before=NOW + DAY))
-    meeting = alert("certificate expired", "expired")
-    assert explain(who, meeting, NOW).meeting.reason == "not_yet_valid"
-    assert explain(who, meeting, later).meeting.reason == "expired"
+    result = alert("certificate expired", "expired")
+    assert explain(who, result, NOW).result.reason == "not_yet_valid"
+    assert explain(who, result, later).result.reason == "expired"

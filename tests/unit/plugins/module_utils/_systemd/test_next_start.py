@@ -15,7 +15,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.next_start
     next_start,
     overrides,
     parse_inherited,
-    told_at_start,
+    settings_at_start,
 )
 
 UNIT = """[Service]
@@ -40,11 +40,11 @@ def drop_in(tmp_path: pathlib.Path) -> t.Callable[..., list[str]]:
 def test_a_process_is_held_against_all_that_its_next_start_is_told(drop_in: t.Callable[..., list[str]]) -> None:
     start = next_start(UNIT, "etcd.service", [])
     assert start is not None and start.argv == tuple(ARGV)
-    assert start.is_told_the_same(ARGV, {**ENVIRONMENT, "ETCD_EMPTY": ""})
-    assert not start.is_told_the_same([*ARGV, "--max-wals=9"], ENVIRONMENT)
-    assert not start.is_told_the_same(ARGV, {}) and not start.is_told_the_same(ARGV, {**ENVIRONMENT, "ETCD_DEBUG": "1"})
+    assert start.is_in_effect(ARGV, {**ENVIRONMENT, "ETCD_EMPTY": ""})
+    assert not start.is_in_effect([*ARGV, "--max-wals=9"], ENVIRONMENT)
+    assert not start.is_in_effect(ARGV, {}) and not start.is_in_effect(ARGV, {**ENVIRONMENT, "ETCD_DEBUG": "1"})
     # What a script starts may have more of both.
-    assert start.is_told_the_same(["/opt/etcd", "--max-wals=9"], {})
+    assert start.is_in_effect(["/opt/etcd", "--max-wals=9"], {})
     more = next_start(UNIT, "etcd.service", drop_in("Environment=ETCD_SNAPSHOT_COUNT=5"))
     assert more is not None and more.environment == {**ENVIRONMENT, "ETCD_SNAPSHOT_COUNT": "5"}
     # Gone from the disk, whatever systemd has read.
@@ -53,7 +53,7 @@ def test_a_process_is_held_against_all_that_its_next_start_is_told(drop_in: t.Ca
 
 def test_systemd_s_own_variables_come_first_and_may_be_taken_away() -> None:
     inherited = {"ETCD_CONFIG_FILE": "/x", "ETCD_TLS_MIN_VERSION": "TLS1.2", "ETCD_SNAPSHOT_COUNT": "7", "LANG": "C"}
-    start = told_at_start(UNIT, None, inherited)
+    start = settings_at_start(UNIT, None, inherited)
     assert start is not None and start.environment == {**ENVIRONMENT, "ETCD_SNAPSHOT_COUNT": "7"}
 
 

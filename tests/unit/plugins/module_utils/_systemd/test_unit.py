@@ -10,7 +10,7 @@ import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.config import parse_environment
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
-    TOLD_TWICE,
+    SET_TWICE,
     configuration_hash_is_valid,
     configuration_hash_of,
     deployed_from_arguments,
@@ -280,10 +280,10 @@ def test_common_names_and_warnings(words: list[str], names: list[str], codes: li
 @pytest.mark.parametrize("value", ["1", "t", "T", "TRUE", "true", "True"])
 def test_what_etcd_takes_for_true(value: str) -> None:
     assert is_true(value)
-    told = deployed_from_arguments(["etcd"], {"ETCD_PEER_CLIENT_CERT_AUTH": value})
-    assert is_true(told["flags"]["peer-client-cert-auth"])
-    told = deployed_from_arguments(["etcd", f"-peer-skip-client-san-verification={value}"])
-    assert [warning["code"] for warning in told["warnings"]] == ["address_check_off"]
+    reported = deployed_from_arguments(["etcd"], {"ETCD_PEER_CLIENT_CERT_AUTH": value})
+    assert is_true(reported["flags"]["peer-client-cert-auth"])
+    reported = deployed_from_arguments(["etcd", f"-peer-skip-client-san-verification={value}"])
+    assert [warning["code"] for warning in reported["warnings"]] == ["address_check_off"]
 
 
 @pytest.mark.parametrize("value", ["0", "f", "F", "FALSE", "false", "False", "", "yes", "tRUE", None])
@@ -302,15 +302,17 @@ def test_what_etcd_does_not_take_for_true(value: str | None) -> None:
     ],
 )
 def test_a_boolean_flag_as_go_reads_it(words: list[str], value: str) -> None:
-    told = deployed_from_arguments(["etcd", *words])
-    assert told["flags"]["peer-client-cert-auth"] == value and told["member_name"] == "default"
+    reported = deployed_from_arguments(["etcd", *words])
+    assert reported["flags"]["peer-client-cert-auth"] == value and reported["member_name"] == "default"
 
 
 def test_what_is_told_twice_ends_etcd() -> None:
-    told = deployed_from_arguments(["etcd", "--name=a"], {"ETCD_NAME": "a", "ETCD_DATA_DIR": "/d", "ETCD_DEBUG": ""})
-    (warning,) = told["warnings"]
-    assert warning["code"] == TOLD_TWICE and warning["text"].startswith("ETCD_NAME stands beside --name: etcd ends")
-    assert told["member_name"] == "a"
+    reported = deployed_from_arguments(
+        ["etcd", "--name=a"], {"ETCD_NAME": "a", "ETCD_DATA_DIR": "/d", "ETCD_DEBUG": ""}
+    )
+    (warning,) = reported["warnings"]
+    assert warning["code"] == SET_TWICE and warning["text"].startswith("ETCD_NAME stands beside --name: etcd ends")
+    assert reported["member_name"] == "a"
 
 
 # Environment files --------------------------------------------------------------------------------------------------
@@ -353,18 +355,20 @@ def test_environment_files() -> None:
 
 def test_variables_of_files_win_and_are_put_into_the_command() -> None:
     text = "[Service]\nEnvironment=ETCD_NAME=a X=--debug\nExecStart=/usr/bin/etcd $ARGS --data-dir=${D}/$$x $X $NONE\n"
-    told = deployed_from_text(text, {"ETCD_NAME": "b", "ARGS": "--auto-tls --quota-backend-bytes 5", "D": "/v/my data"})
-    assert told is not None
+    reported = deployed_from_text(
+        text, {"ETCD_NAME": "b", "ARGS": "--auto-tls --quota-backend-bytes 5", "D": "/v/my data"}
+    )
+    assert reported is not None
     flags = {"auto-tls": "true", "quota-backend-bytes": "5", "data-dir": "/v/my data/$x", "debug": "true", "name": "b"}
-    assert told["flags"] == flags
+    assert reported["flags"] == flags
 
 
 def test_variables_that_the_unit_takes_away() -> None:
     text = "[Service]\nUnsetEnvironment=X\nUnsetEnvironment=\n"
     text += "UnsetEnvironment=ETCD_CONFIG_FILE ETCD_NAME=a\nExecStart=/e\n"
     for name, kept in (("a", {}), ("b", {"name": "b"})):
-        told = deployed_from_text(text, {"ETCD_CONFIG_FILE": "/x", "ETCD_NAME": name})
-        assert told is not None and told["flags"] == kept
+        reported = deployed_from_text(text, {"ETCD_CONFIG_FILE": "/x", "ETCD_NAME": name})
+        assert reported is not None and reported["flags"] == kept
 
 
 def test_seal() -> None:

@@ -34,7 +34,7 @@ BUNDLE = "info.credentials.ca"
 def entries(results: Results, **question: t.Any) -> list[checks.Entry]:
     thresholds = checks.Thresholds(**question.pop("thresholds", {}))
     members = question.pop("members", MEMBERS)
-    return checks.judge_checks(checks.Evidence(members, results, question.pop("identity", "list"), thresholds))
+    return checks.evaluate_checks(checks.Evidence(members, results, question.pop("identity", "list"), thresholds))
 
 
 def bad(results: Results, **question: t.Any) -> dict[tuple[str, str | None], tuple[str, str]]:
@@ -63,7 +63,7 @@ def test_a_sound_cluster_is_ok_and_each_check_is_shown() -> None:
     seen = {entry["check"] for entry in found}
     # Said only where there is something to say: no flag to warn of, the key fits, there is a certificate.
     assert documented() - seen == {
-        *("flags", "private_key", "certificate", "looked_at"),
+        *("flags", "private_key", "certificate", "state_gathered"),
         *("revocation_list", "alarms"),
     }
 
@@ -78,8 +78,8 @@ def test_the_documents_name_the_checks_that_there_are() -> None:
     text = (pathlib.Path(module.__file__).parents[2] / "docs" / "proof.md").read_text(encoding="utf-8")
     table = text.split("## What is compared")[1].split("## ")[0]
     named = {name for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)}
-    assert named == documented() - {"certificate", "looked_at"}
-    assert {check for _title, _put, check, *_rest in FAULTS} == documented() - {"looked_at"}
+    assert named == documented() - {"certificate", "state_gathered"}
+    assert {check for _title, _put, check, *_rest in FAULTS} == documented() - {"state_gathered"}
 
 
 _OTHER_CA = authority("other CA")
@@ -191,7 +191,7 @@ FAULTS: list[tuple[str, dict[str, t.Any], str, str, str]] = [
         {
             "info.unit.settings": {
                 "flags": _FLAGS,
-                "warnings": [{"code": "told_twice", "text": "ETCD_NAME beside --name"}],
+                "warnings": [{"code": "set_twice", "text": "ETCD_NAME beside --name"}],
             }
         },
         "next_start",
@@ -631,9 +631,9 @@ def test_a_ca_that_is_not_valid_yet_is_named_once() -> None:
 
 def test_the_files_of_the_process_count_and_not_those_of_a_deployment() -> None:
     results = sound(MEMBERS)
-    told = copy.deepcopy(results["etcd-2"]["info"]["credentials"])
-    told["ca"].update(path="/ssl/both.pem", certificates=[authority(), authority("other CA")])
-    results["etcd-2"]["process_credentials"] = told
+    reported = copy.deepcopy(results["etcd-2"]["info"]["credentials"])
+    reported["ca"].update(path="/ssl/both.pem", certificates=[authority(), authority("other CA")])
+    results["etcd-2"]["process_credentials"] = reported
     found = bad(results)
     assert set(found) == {("trust_bundle", "etcd-2")}
     assert found["trust_bundle", "etcd-2"][1].startswith("/ssl/both.pem also trusts other CA")

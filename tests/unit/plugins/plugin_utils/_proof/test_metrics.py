@@ -17,10 +17,10 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors impo
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof import metrics
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.metrics import proof_metrics
 from ansible_collections.ringfence.etcd.tests.unit.plugins.plugin_utils import proof_samples as made
-from ansible_collections.ringfence.etcd.tests.unit.plugins.plugin_utils.proof_evidence import judged
+from ansible_collections.ringfence.etcd.tests.unit.plugins.plugin_utils.proof_evidence import evaluated
 
 RULES = pathlib.Path(metrics.__file__).parents[3] / "docs" / "prometheus-rules.yml"
-PROOFS = {**made.samples(), **judged()}
+PROOFS = {**made.samples(), **evaluated()}
 NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 # A line of https://prometheus.io/docs/instrumenting/exposition_formats/, with labels as this collection writes them.
 SAMPLE = re.compile(

@@ -14,11 +14,11 @@ import typing as t
 import pytest
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.page import proof_page
 from ansible_collections.ringfence.etcd.tests.unit.plugins.plugin_utils import proof_samples as made
-from ansible_collections.ringfence.etcd.tests.unit.plugins.plugin_utils.proof_evidence import at, judged
+from ansible_collections.ringfence.etcd.tests.unit.plugins.plugin_utils.proof_evidence import at, evaluated
 
 # Of the largest one that is well and one that is not: a page of them takes its time.
 PROOFS = {
-    name: one for name, one in {**made.samples(), **judged()}.items() if name not in ("failed-50", "not-probed-50")
+    name: one for name, one in {**made.samples(), **evaluated()}.items() if name not in ("failed-50", "not-probed-50")
 }
 VOID = {"meta", "br", "wbr"}
 Attributes = dict[str, str]

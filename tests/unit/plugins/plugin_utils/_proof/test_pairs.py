@@ -15,7 +15,7 @@ from ansible_collections.ringfence.etcd.tests.unit.plugins.plugin_utils.proof_ev
     Results,
     authority,
     fingerprint,
-    meet,
+    probe_port,
     some_members,
     sound,
 )
@@ -24,15 +24,17 @@ MEMBERS = some_members()
 Pair = dict[str, t.Any]
 
 
-def judged(
+def evaluated(
     results: Results, absent: t.Mapping[str, str] | None = None, because: pairs.Lack | None = None
 ) -> list[Pair]:
-    return pairs.judge_pairs(MEMBERS, results, absent or {}, because)
+    return pairs.evaluate_pairs(MEMBERS, results, absent or {}, because)
 
 
 def one(results: Results, source: str, target: str, case: str, absent: t.Mapping[str, str] | None = None) -> Pair:
     (found,) = [
-        pair for pair in judged(results, absent) if (pair["from"], pair["to"], pair["case"]) == (source, target, case)
+        pair
+        for pair in evaluated(results, absent)
+        if (pair["from"], pair["to"], pair["case"]) == (source, target, case)
     ]
     return found
 
@@ -40,7 +42,7 @@ def one(results: Results, source: str, target: str, case: str, absent: t.Mapping
 @pytest.mark.parametrize("count", [1, 2, 3, 7])
 def test_each_ordered_pair_is_there_once_in_each_case(count: int) -> None:
     members = some_members(count)
-    found = pairs.judge_pairs(members, sound(members), {}, None)
+    found = pairs.evaluate_pairs(members, sound(members), {}, None)
     names = [member.name for member in members]
     wanted = {(a, b, case) for a in names for b in names for case in CASES if a != b or count == 1}
     assert {(pair["from"], pair["to"], pair["case"]) for pair in found} == wanted
@@ -83,23 +85,23 @@ def test_each_ordered_pair_is_there_once_in_each_case(count: int) -> None:
 )
 def test_the_verdict_of_a_call(case: str, outcome: str, reason: str | None, verdict: str) -> None:
     results = sound(MEMBERS)
-    meet(results, "etcd-1", "etcd-2", case, outcome, reason)
+    probe_port(results, "etcd-1", "etcd-2", case, outcome, reason)
     found = one(results, "etcd-1", "etcd-2", case)
     assert (found["verdict"], found["outcome"], found["reason"]) == (verdict, outcome, reason)
-    assert sum(pair["verdict"] != "ok" for pair in judged(results)) == (verdict != "ok")
+    assert sum(pair["verdict"] != "ok" for pair in evaluated(results)) == (verdict != "ok")
 
 
 def test_a_host_without_a_result_did_not_call_and_the_others_called_it() -> None:
     results = sound(MEMBERS)
     del results["etcd-3"]
-    found = judged(results, {"etcd-3": "unreachable by SSH"})
+    found = evaluated(results, {"etcd-3": "unreachable by SSH"})
     for pair in found:
         if pair["from"] == "etcd-3":
             assert (pair["verdict"], pair["outcome"], pair["reason"]) == ("unproved", "not_probed", "host_not_in_run")
             assert pair["text"] == "unreachable by SSH" and pair["tls"] is None
         else:
             assert pair["verdict"] == "ok"
-    assert judged(results)[-1]["text"] == "its host is not in this run (--limit), or failed before"
+    assert evaluated(results)[-1]["text"] == "its host is not in this run (--limit), or failed before"
 
 
 @pytest.mark.parametrize(
@@ -114,17 +116,17 @@ def test_a_host_without_a_result_did_not_call_and_the_others_called_it() -> None
 def test_a_host_that_is_away_is_not_the_fence_s_fault(outcome: str, reason: str, verdict: str) -> None:
     results = sound(MEMBERS)
     del results["etcd-3"]
-    meet(results, "etcd-1", "etcd-3", "member", outcome, reason)
+    probe_port(results, "etcd-1", "etcd-3", "member", outcome, reason)
     assert one(results, "etcd-1", "etcd-3", "member")["verdict"] == verdict
     present = sound(MEMBERS)
-    meet(present, "etcd-1", "etcd-3", "member", outcome, reason)
+    probe_port(present, "etcd-1", "etcd-3", "member", outcome, reason)
     assert one(present, "etcd-1", "etcd-3", "member")["verdict"] == "failed"
 
 
 def test_a_stranger_let_in_by_an_absent_host_is_still_a_failure() -> None:
     results = sound(MEMBERS)
     del results["etcd-3"]
-    meet(results, "etcd-1", "etcd-3", "stranger", "accepted", None)
+    probe_port(results, "etcd-1", "etcd-3", "stranger", "accepted", None)
     assert one(results, "etcd-1", "etcd-3", "stranger")["verdict"] == "failed"
 
 
@@ -148,7 +150,7 @@ def test_a_stranger_that_could_not_be_made(because: pairs.Lack | None, text: str
     results = sound(MEMBERS)
     for result in results.values():
         result["probes"] = [probe for probe in result["probes"] if probe["case"] != "stranger"]
-    found = [pair for pair in judged(results, because=because) if pair["case"] == "stranger"]
+    found = [pair for pair in evaluated(results, because=because) if pair["case"] == "stranger"]
     assert len(found) == 6
     for pair in found:
         assert (pair["verdict"], pair["reason"], pair["text"]) == ("unproved", "no_ca_key", text)
@@ -196,7 +198,7 @@ def test_why_there_is_no_stranger(answer: dict[str, t.Any], reason: str | None, 
 
 def test_a_name_that_is_not_in_the_called_one_s_list() -> None:
     results = sound(MEMBERS)
-    meet(results, "etcd-1", "etcd-2", "member", "refused", "common_name", inferred=True)
+    probe_port(results, "etcd-1", "etcd-2", "member", "refused", "common_name", inferred=True)
     results["etcd-2"]["info"]["process"]["settings"]["allowed_common_names"].remove("etcd-1.example.com")
     found = one(results, "etcd-1", "etcd-2", "member")
     assert (found["reason"], found["text"]) == ("common_name", "the running list has no etcd-1.example.com")
@@ -204,7 +206,7 @@ def test_a_name_that_is_not_in_the_called_one_s_list() -> None:
 
 def test_the_name_in_the_certificate_is_the_one_that_counts() -> None:
     results = sound(MEMBERS)
-    meet(results, "etcd-1", "etcd-2", "member", "refused", "common_name", inferred=True)
+    probe_port(results, "etcd-1", "etcd-2", "member", "refused", "common_name", inferred=True)
     results["etcd-1"]["info"]["credentials"]["certificate"]["common_name"] = "old.example.com"
     assert one(results, "etcd-1", "etcd-2", "member")["text"] == "the running list has no old.example.com"
     results["etcd-1"]["info"]["credentials"]["certificate"]["common_name"] = None
@@ -213,7 +215,7 @@ def test_the_name_in_the_certificate_is_the_one_that_counts() -> None:
 
 def test_a_ca_that_the_called_one_does_not_trust() -> None:
     results = sound(MEMBERS)
-    meet(results, "etcd-1", "etcd-2", "member", "refused", "common_name", inferred=True)
+    probe_port(results, "etcd-1", "etcd-2", "member", "refused", "common_name", inferred=True)
     results["etcd-2"]["info"]["credentials"]["ca"]["certificates"] = [authority("other CA")]
     found = one(results, "etcd-1", "etcd-2", "member")
     assert found["reason"] == "unknown_authority"
@@ -222,7 +224,7 @@ def test_a_ca_that_the_called_one_does_not_trust() -> None:
 
 def test_no_more_is_said_than_is_known() -> None:
     results = sound(MEMBERS)
-    meet(results, "etcd-1", "etcd-2", "member", "refused", "common_name", inferred=True, text="as told")
+    probe_port(results, "etcd-1", "etcd-2", "member", "refused", "common_name", inferred=True, text="as told")
     found = one(results, "etcd-1", "etcd-2", "member")
     assert (found["reason"], found["verdict"]) == ("alert", "failed")
     assert found["text"] == "the certificate is refused, and the running list has etcd-1.example.com"
@@ -235,7 +237,7 @@ def test_no_more_is_said_than_is_known() -> None:
 @pytest.mark.parametrize("reason", ["closed", "address"])
 def test_a_serial_number_on_the_called_one_s_revocation_list(reason: str) -> None:
     results = sound(MEMBERS)
-    meet(results, "etcd-1", "etcd-2", "member", "refused", reason, inferred=reason == "address", text="as told")
+    probe_port(results, "etcd-1", "etcd-2", "member", "refused", reason, inferred=reason == "address", text="as told")
     assert one(results, "etcd-1", "etcd-2", "member")["reason"] == reason
     serial = fingerprint("etcd-1")[:40]
     results["etcd-2"]["revoked"] = [serial]
@@ -247,8 +249,8 @@ def test_a_serial_number_on_the_called_one_s_revocation_list(reason: str) -> Non
 def test_what_was_seen_is_left_as_it_is() -> None:
     results = sound(MEMBERS)
     results["etcd-2"]["info"]["process"]["settings"]["allowed_common_names"] = []
-    meet(results, "etcd-1", "etcd-2", "member", "refused", "expired", text="seen")
+    probe_port(results, "etcd-1", "etcd-2", "member", "refused", "expired", text="seen")
     assert one(results, "etcd-1", "etcd-2", "member")["text"] == "seen"
     # A stranger's reason is not sharpened by what is known of the member.
-    meet(results, "etcd-1", "etcd-2", "stranger", "refused", "common_name", inferred=True, text="as told")
+    probe_port(results, "etcd-1", "etcd-2", "stranger", "refused", "common_name", inferred=True, text="as told")
     assert one(results, "etcd-1", "etcd-2", "stranger")["text"] == "as told"

@@ -12,14 +12,14 @@ import pytest
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof import table
 from ansible_collections.ringfence.etcd.tests.unit.plugins.plugin_utils import proof_samples as made
 from ansible_collections.ringfence.etcd.tests.unit.plugins.plugin_utils.proof_evidence import (
-    judged,
-    meet,
+    evaluated,
+    probe_port,
     proof_of,
     some_members,
     sound,
 )
 
-PROOFS = {**made.samples(), **judged(), **{f"{size}-members": made.make_proof(size) for size in range(8, 14)}}
+PROOFS = {**made.samples(), **evaluated(), **{f"{size}-members": made.make_proof(size) for size in range(8, 14)}}
 PROOFS["cut"] = made.make_proof(9, "a-name-of-23-characte-{}")
 PROOFS["long-50"] = made.long_names(50)
 PROOFS["away-long"] = made.not_probed(50)
@@ -177,7 +177,7 @@ def test_who_refuses_all_that_called_is_not_unproved_for_a_host_that_is_away() -
     del results["etcd-3"]
     for source in ("etcd-1", "etcd-2"):
         for case in ("member", "stranger", "unknown_ca", "no_certificate"):
-            meet(results, source, "etcd-3", case, "timed_out", "connect")
+            probe_port(results, source, "etcd-3", case, "timed_out", "connect")
     lines = table.proof_table(proof_of(members, results, {"etcd-3": "unreachable"}))
     assert lines[0].startswith("blue: PARTLY PROVED")
     for case in ("stranger", "unknown CA", "no certificate"):

@@ -93,7 +93,7 @@ def test_dates_are_judged_as_the_checks_do(begins: int, ends: int, leaf: str, ca
     ],
 )
 def test_a_finding_names_whom_it_is_about_once(subject: str, text: str, line: str) -> None:
-    assert "".join(views.told({"subject": subject, "text": text})) == line
+    assert "".join(views.split_finding({"subject": subject, "text": text})) == line
 
 
 def test_a_certificate_may_have_no_common_name() -> None:
