@@ -61,7 +61,7 @@ def fence(run: Run) -> dict[str, list[str]]:
 
 @pytest.mark.parametrize("playbook", ["site", "verify"])
 @pytest.mark.parametrize(
-    ("pattern", "words", "told"),
+    ("pattern", "words", "reported"),
     [
         ("etdc", (), "the pattern 'etdc' matches no host; the inventory's groups are etcd (3 hosts)"),
         ("etdc", ("--check",), "the pattern 'etdc' matches no host"),

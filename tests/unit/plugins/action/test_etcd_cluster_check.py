@@ -195,7 +195,7 @@ def test_what_is_due_keeps_it_from_being_settled(states: States) -> None:
     assert result["pending"][0]["text"] == "ca.key has mode 0644"
 
 
-@pytest.mark.parametrize("told", [{"pending": None}, {}])
+@pytest.mark.parametrize("reported", [{"pending": None}, {}])
 def test_a_host_that_was_not_asked_keeps_it_from_being_settled(reported: dict[str, t.Any], states: States) -> None:
     del states["etcd-3"]["pending"]
     states["etcd-3"].update(reported)
@@ -232,7 +232,7 @@ def test_without_a_look_nothing_is_settled() -> None:
 
 
 def test_a_first_start_in_batches(states: States) -> None:
-    """The names in looks are the batch; those of the whole play come with serial."""
+    """The names in states are the batch; those of the whole play come with serial."""
     for one in states.values():
         one["info"].update(data={"exists": False}, unit={"managed": False}, process={"running": False})
         one.update(live_members=None, pending=[{"part": "service", "code": "start", "text": "etcd.service: start"}])
@@ -416,8 +416,8 @@ def test_flags_that_can_not_be_are_refused_for_all_members_once(states: States) 
         ({"settings": {}}, "settings cluster_name, data_dir, credentials_directory are empty or missing"),
         ({"settings": {**SETTINGS, "data_dir": ""}}, "settings data_dir are empty or missing"),
         ({"ca_certificate": "rubbish"}, "etcd_peer_tls_ca_certificate is no PEM certificate"),
-        ({"states": None}, "one of the following is required: looks, looks_variable"),
-        ({"states_variable": "state"}, "parameters are mutually exclusive: looks|looks_variable"),
+        ({"states": None}, "one of the following is required: states, states_variable"),
+        ({"states_variable": "state"}, "parameters are mutually exclusive: states|states_variable"),
         ({"programs": {}, "programs_variable": "tried"}, "mutually exclusive: programs|programs_variable"),
         ({"identity": "both"}, "value of identity must be one of"),
         ({"install": "source"}, "value of install must be one of"),
@@ -454,7 +454,7 @@ def test_a_look_at_nobody_is_no_look(states: States) -> None:
 
 
 class HostVars:
-    """The hosts' variables as they were registered; the real ones are in test_looks.py."""
+    """The hosts' variables as they were registered; the real ones are in test_states.py."""
 
     def __init__(self, **values: t.Any) -> None:
         self.values = values
@@ -469,7 +469,7 @@ def task_vars(states: States, *batch: str) -> dict[str, t.Any]:
     return {"ansible_play_batch": list(batch), "hostvars": HostVars(**registered)}
 
 
-def test_looks_may_be_read_from_the_hosts(states: States) -> None:
+def test_states_may_be_read_from_the_hosts(states: States) -> None:
     names = [member.name for member in MEMBERS]
     result = evaluated(None, states_variable="state", task_vars=task_vars(states, *names))
     given = evaluated(states)

@@ -45,10 +45,10 @@ def run(check_mode: bool = False, task_vars: dict[str, t.Any] | None = None, **a
     given: dict[str, t.Any] = {
         "cluster_name": "blue",
         "members": [member_as_dict(member) for member in MEMBERS],
-        "results": sound(MEMBERS),
+        "states": sound(MEMBERS),
         **arguments,
     }
-    given["results"] = whole_states(given["results"])
+    given["states"] = whole_states(given["states"])
     return run_action(action.ActionModule, given, task_vars, action.ActionModule._display, check_mode=check_mode)
 
 
@@ -56,7 +56,7 @@ def test_results_are_read_as_the_hosts_have_registered_them() -> None:
     registered = {member.host: {"state": whole_state(sound(MEMBERS)[member.name])} for member in MEMBERS}
     hostvars = mock.Mock(raw_get=registered.__getitem__)
     task_vars = {"hostvars": hostvars, "ansible_play_batch": list(registered)}
-    found = run(task_vars=task_vars, results=None, results_variable="state")["proof"]
+    found = run(task_vars=task_vars, states=None, states_variable="state")["proof"]
     assert found["verdict"] == "proved" and found["pairs"] == run()["proof"]["pairs"]
 
 
@@ -99,7 +99,7 @@ def test_the_table_may_be_left_out(shown: list[str]) -> None:
 def test_a_failed_proof_is_no_failed_task() -> None:
     results = sound(MEMBERS)
     probe_port(results, "etcd-1", "etcd-2", "stranger", "accepted", None)
-    result = run(results=results)
+    result = run(states=results)
     assert "failed" not in result and result["proof"]["verdict"] == "failed"
 
 
@@ -109,11 +109,11 @@ def test_options_reach_the_judge() -> None:
         result["probes"] = [probe for probe in result["probes"] if probe["case"] != "stranger"]
     days = {"renew_before_days": 5, "warn_days": 400, "fail_days": 1, "authority_warn_days": 7}
     proof = run(
-        results=results, stranger={"common_name": None, "problem": "there is no key"}, identity="shared", **days
+        states=results, stranger={"common_name": None, "problem": "there is no key"}, identity="shared", **days
     )["proof"]
     assert proof["thresholds"] == days and proof["identity"] == "shared"
     assert {pair["text"] for pair in proof["pairs"] if pair["case"] == "stranger"} == {"there is no key"}
-    proof = run(results=results, stranger={"common_name": "a", "problem": None})["proof"]
+    proof = run(states=results, stranger={"common_name": "a", "problem": None})["proof"]
     assert {pair["text"] for pair in proof["pairs"] if pair["case"] == "stranger"} == {"no such certificate was made"}
 
 
@@ -128,7 +128,7 @@ def test_options_reach_the_judge() -> None:
     ],
 )
 def test_a_host_without_an_answer(found: t.Any, said: str) -> None:
-    proof = run(results={**sound(MEMBERS), "etcd-3": found})["proof"]
+    proof = run(states={**sound(MEMBERS), "etcd-3": found})["proof"]
     assert proof["verdict"] == "partly_proved"
     assert (proof["members"][2]["probed"], proof["members"][2]["problem"]) == (False, said)
 
@@ -144,10 +144,10 @@ def test_a_host_without_an_answer(found: t.Any, said: str) -> None:
 )
 def test_only_a_host_that_is_away_can_be_gone_on_without(found: t.Any, passed: bool) -> None:
     results = {**sound(MEMBERS), "etcd-3": found}
-    assert run(results=results)["proof"]["passed"] is False
-    assert run(results=results, without=["absent_hosts"])["proof"]["passed"] is passed
+    assert run(states=results)["proof"]["passed"] is False
+    assert run(states=results, without=["absent_hosts"])["proof"]["passed"] is passed
     del results["etcd-3"]
-    assert run(results=results, without=["absent_hosts"])["proof"]["passed"] is True
+    assert run(states=results, without=["absent_hosts"])["proof"]["passed"] is True
 
 
 # -- reports ---------------------------------------------------------------------------------------------------------
@@ -204,7 +204,7 @@ def test_text_that_is_no_unicode_ends_no_report(tmp_path: pathlib.Path) -> None:
     results: Results = sound(MEMBERS)
     results["etcd-1"]["unreadable_files"] = [{"path": "/\udcff", "text": "/\udcff is not readable"}]
     paths = paths_in(tmp_path)
-    proof = run(results=results, **paths)["proof"]
+    proof = run(states=results, **paths)["proof"]
     assert json.loads(pathlib.Path(paths["json_path"]).read_text(encoding="utf-8")) == proof
     assert "/\\udcff is not readable" in pathlib.Path(paths["html_path"]).read_text(encoding="utf-8")
 
@@ -245,7 +245,7 @@ def test_a_key_that_lacks_is_told_of_its_member_and_the_others_are_proved() -> N
     results = sound(MEMBERS)
     results["etcd-2"] = whole_state(results["etcd-2"])
     results["etcd-2"]["probes"][1]["text"] = ["HTTP 200"]
-    proof = run(results=results)["proof"]
+    proof = run(states=results)["proof"]
     assert [member["probed"] for member in proof["members"]] == [True, False, True]
     assert proof["members"][1]["problem"] == (
         "the answer of etcd_peer_probe has probes[1].text as a list, a text is wanted: look at this host's Python and "

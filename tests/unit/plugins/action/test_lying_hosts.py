@@ -119,7 +119,7 @@ PLAYBOOK: list[dict[str, t.Any]] = [
                 },
                 "vars": {
                     "came_of_it": {
-                        "state": "{{ met }}",
+                        "state": "{{ state }}",
                         "group": "{{ group }}",
                         "facts": "{{ ansible_facts }}",
                         "settings": "{{ hostvars[inventory_hostname] | dict2items | map(attribute='key') | list }}",

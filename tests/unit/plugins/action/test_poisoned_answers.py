@@ -147,7 +147,7 @@ def drawn(states: t.Mapping[str, t.Any], with_page: bool = False) -> t.Any:
     given = {
         **{name: option.get("default") for name, option in etcd_peer_proof._ARGUMENTS.items()},
         "members": [member_as_dict(member) for member in MEMBERS],
-        "results": states,
+        "states": states,
         "cluster_name": "etcd",
         "identity": "list",
         "renew_before_days": 30,

@@ -12,7 +12,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._pki import authori
 
 
 @pytest.mark.parametrize(
-    ("variables", "environment", "told"),
+    ("variables", "environment", "reported"),
     [
         (["awx_job_id"], {}, "AWX (variable awx_job_id)"),
         (["x", "tower_job_id"], {}, "AWX (variable tower_job_id)"),
