@@ -66,7 +66,7 @@ _ARGUMENTS: dict[str, t.Any] = {
     "archive_sha256": {"type": "str", "default": ""},
     "overrule_distribution_etcd": {"type": "bool", "default": False},
     "force_restart": {"type": "bool", "default": False},
-    "ca_certificate": {"type": "str"},
+    "ca_certificate_content": {"type": "str"},
     "ca": {"type": "dict"},
     "ca_host": {"type": "str"},
     "ca_on_ephemeral_controller": {"type": "bool", "default": False},
@@ -113,7 +113,7 @@ def _lost_because(given: dict[str, t.Any], task_vars: dict[str, t.Any]) -> str:
     """Why a CA that is to be made in this run would be lost; empty where none is, or it would not."""
     ca = given["ca"] or {}
     is_due = not ca.get("certificate") and any(reason.get("code") == MISSING for reason in ca.get("pending", ()))
-    if not is_due or given["ca_certificate"] or given["ca_host"] is None or given["ca_on_ephemeral_controller"]:
+    if not is_due or given["ca_certificate_content"] or given["ca_host"] is None or given["ca_on_ephemeral_controller"]:
         return ""
     known = task_vars["hostvars"]
     # Not .get: hostvars of ansible-core 2.16 give an undefined value for a host that is not in the inventory.
@@ -146,7 +146,7 @@ def _verdict(
     now: datetime.datetime,
 ) -> dict[str, t.Any]:
     authority = given["ca"] or {}
-    at_hand = given["ca_certificate"] or authority.get("certificate")
+    at_hand = given["ca_certificate_content"] or authority.get("certificate")
     question = Question(
         cluster_name=given["cluster_name"],
         identity=given["identity"],
@@ -159,7 +159,7 @@ def _verdict(
         archive_sha256=given["archive_sha256"] or "",
         overrule_distribution_etcd=given["overrule_distribution_etcd"],
         force_restart=given["force_restart"],
-        ca_certificate=given["ca_certificate"] or None,
+        ca_certificate=given["ca_certificate_content"] or None,
         authority=at_hand,
         authority_problem="" if at_hand else _problem_of(authority),
         new_authority_lost_because=lost_because,

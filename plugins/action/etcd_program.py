@@ -52,7 +52,7 @@ class ActionModule(CheckedAction):
         path = os.path.expanduser(given["archive"])
         if not os.path.isabs(path):
             path = self._loader.path_dwim(path)
-        copied = self._checked_copy(path, given["sha256"])
+        copied = self._checked_copy(path, given["archive_sha256"])
         try:
             # The name says which archive it was, and the module tells by it.
             name = re.sub(r"[^A-Za-z0-9._-]", "_", os.path.basename(path))

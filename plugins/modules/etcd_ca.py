@@ -32,24 +32,24 @@ attributes:
   idempotent:
     support: full
 options:
-  directory:
+  ca_directory:
     description:
       - The folder of the CA, made if missing. It holds C(ca.key), C(ca.crt) and a lock file, and has mode V(0700).
       - Back it up. A lost CA key can't be made again, and a new CA has to be rolled out to every member.
     type: path
     required: true
-  common_name:
+  ca_common_name:
     description:
       - The common name of the CA, 1 to 64 characters. One beyond ASCII counts as two to four.
     type: str
     default: etcd peer CA
-  key_type:
+  ca_key_type:
     description:
       - The type of the CA's key.
     type: str
     default: ecdsa-p256
     choices: [ecdsa-p256, ecdsa-p384, rsa-2048, rsa-3072, rsa-4096, ed25519]
-  passphrase:
+  ca_private_key_passphrase:
     description:
       - Encrypts the CA's key on disk (PKCS#8), or opens the encrypted key that is there. At least 8 characters for a
         new key.
@@ -97,13 +97,13 @@ seealso:
 EXAMPLES = r"""
 - name: Keep the peer CA on the controller
   ringfence.etcd.etcd_ca:
-    directory: /srv/etcd-ca
-    passphrase: "{{ vault_etcd_ca_passphrase }}"
+    ca_directory: /srv/etcd-ca
+    ca_private_key_passphrase: "{{ vault_etcd_ca_passphrase }}"
   delegate_to: localhost
 
 - name: Never make a new CA while the nodes trust one
   ringfence.etcd.etcd_ca:
-    directory: /srv/etcd-ca
+    ca_directory: /srv/etcd-ca
     trusted_fingerprints:
       - 5f1c6d4c5a2f6b2f1f0c3f1f9f4e5c2e0b6f5a6e4f1d7c8b9a0e1f2d3c4b5a69
 """
@@ -195,10 +195,10 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import
 
 def argument_spec() -> dict[str, t.Any]:
     return {
-        "directory": {"type": "path", "required": True},
-        "common_name": {"type": "str", "default": "etcd peer CA"},
-        "key_type": {"type": "str", "default": "ecdsa-p256", "choices": list(KEY_TYPES), "no_log": False},
-        "passphrase": {"type": "str", "no_log": True},
+        "ca_directory": {"type": "path", "required": True},
+        "ca_common_name": {"type": "str", "default": "etcd peer CA"},
+        "ca_key_type": {"type": "str", "default": "ecdsa-p256", "choices": list(KEY_TYPES), "no_log": False},
+        "ca_private_key_passphrase": {"type": "str", "no_log": True},
         "validity_days": {"type": "int", "default": 3650},
         "backdate_minutes": {"type": "int", "default": 60},
         "owner": {"type": "str"},
@@ -211,12 +211,12 @@ def argument_spec() -> dict[str, t.Any]:
 
 def wanted_ca(params: dict[str, t.Any]) -> ca.WantedCa:
     return ca.WantedCa(
-        directory=params["directory"],
-        common_name=params["common_name"],
-        key_type=params["key_type"],
+        directory=params["ca_directory"],
+        common_name=params["ca_common_name"],
+        key_type=params["ca_key_type"],
         validity_days=params["validity_days"],
         backdate_minutes=params["backdate_minutes"],
-        passphrase=params["passphrase"],
+        passphrase=params["ca_private_key_passphrase"],
         uid=None if params["owner"] is None else uid_of(params["owner"]),
         gid=None if params["group"] is None else gid_of(params["group"]),
         trusted_fingerprints=tuple(params["trusted_fingerprints"]),

@@ -96,7 +96,7 @@ options:
     description: Whether a restart that is due is to happen also where it can't be guarded, which is refused otherwise.
     type: bool
     default: false
-  ca_certificate:
+  ca_certificate_content:
     description: The CA certificate (PEM) where it is given as content.
     type: str
   ca:

@@ -66,7 +66,7 @@ options:
     description: Mode of the folder, in octal digits. Only root may write there.
     type: str
     default: '0755'
-  ca_content:
+  ca_certificate_content:
     description:
       - The trust bundle, one or more CA certificates in PEM.
       - Without it the file that is there is kept.
@@ -81,7 +81,7 @@ options:
       - The member's private key in PEM, not encrypted.
       - Without it the file that is there is kept.
     type: str
-  pending:
+  pending_content:
     description:
       - Files whose content will come in the real run and does not exist in check mode, such as a certificate that
         M(ringfence.etcd.etcd_peer_certificates) would issue. They count as changed.
@@ -99,7 +99,7 @@ EXAMPLES = r"""
 - name: Put the member's files in place
   ringfence.etcd.etcd_peer_credentials:
     name: etcd-1
-    ca_content: "{{ lookup('ansible.builtin.file', 'pki/ca.crt') }}"
+    ca_certificate_content: "{{ lookup('ansible.builtin.file', 'pki/ca.crt') }}"
     certificate_content: "{{ lookup('ansible.builtin.file', 'pki/etcd-1.crt') }}"
     private_key_content: "{{ lookup('ansible.builtin.file', 'pki/etcd-1.key') }}"
 
@@ -215,10 +215,10 @@ def main() -> t.NoReturn:
             "owner": {"type": "str", "default": "etcd"},
             "group": {"type": "str", "default": "etcd"},
             "directory_mode": {"type": "str", "default": "0755"},
-            "ca_content": {"type": "str"},
+            "ca_certificate_content": {"type": "str"},
             "certificate_content": {"type": "str"},
             "private_key_content": {"type": "str", "no_log": True},
-            "pending": {
+            "pending_content": {
                 "type": "list",
                 "elements": "str",
                 "choices": ["ca", "certificate", "private_key"],
@@ -229,7 +229,7 @@ def main() -> t.NoReturn:
     )
     params = dict(module.params)
     # What is public may have a key pasted behind it, and up to ansible-core 2.18 an answer repeats its arguments.
-    module.params.update(ca_content=None, certificate_content=None)
+    module.params.update(ca_certificate_content=None, certificate_content=None)
     try:
         plan = plan_credentials(
             Request(
@@ -238,10 +238,10 @@ def main() -> t.NoReturn:
                 owner=params["owner"],
                 group=params["group"],
                 directory_mode=octal_mode(params["directory_mode"]),
-                ca_content=params["ca_content"],
+                ca_certificate_content=params["ca_certificate_content"],
                 certificate_content=params["certificate_content"],
                 private_key_content=params["private_key_content"],
-                pending=frozenset(params["pending"]),
+                pending_content=frozenset(params["pending_content"]),
                 check_mode=module.check_mode,
             )
         )

@@ -34,7 +34,7 @@ options:
     description: The name of the member that this host is.
     type: str
     required: true
-  targets:
+  members:
     description:
       - The members of the cluster, this one among them, as P(ringfence.etcd.etcd_members#filter) gives them. Of each,
         C(name) and C(peer_url) are looked at.
@@ -126,7 +126,7 @@ EXAMPLES = r"""
 - name: Call the others as a member and without a certificate
   ringfence.etcd.etcd_peer_probe:
     name: etcd-1
-    targets:
+    members:
       - {name: etcd-1, peer_url: 'https://10.0.0.1:2380'}
       - {name: etcd-2, peer_url: 'https://10.0.0.2:2380'}
       - {name: etcd-3, peer_url: 'https://10.0.0.3:2380'}
@@ -511,7 +511,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._probe.peers import
 def argument_spec() -> dict[str, t.Any]:
     return {
         "name": {"type": "str", "required": True},
-        "targets": {"type": "list", "elements": "dict", "required": True},
+        "members": {"type": "list", "elements": "dict", "required": True},
         # Not in a list of dictionaries: a module's log shows such a list with its secrets, escaped and so not found.
         "stranger_certificate": {"type": "str"},
         "stranger_private_key": {"type": "str", "no_log": True},

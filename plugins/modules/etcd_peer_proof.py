@@ -86,7 +86,7 @@ options:
     description: A certificate or CA with fewer days left is a failure.
     type: int
     default: 0
-  authority_warn_days:
+  ca_warn_days:
     description: A CA with fewer days left is a warning.
     type: int
     default: 90

@@ -46,7 +46,7 @@ options:
       - V(written) makes sure that the unit's file and the data folder are in place, and no more. The text is checked as
         for V(present), and its flags by this host's etcd, but not by systemd. Nothing is enabled, started or
         restarted, so a restart that becomes due is the caller's to see to.
-      - V(healthy) waits until the member is healthy and connected with all members of O(endpoints) in both
+      - V(healthy) waits until the member is healthy and connected with all members of O(members) in both
         directions. It changes nothing but what O(directory) is for.
       - V(restarted) restarts the member if a restart is due, under the guard. Where the alarm C(NOSPACE) is raised that
         is done only if the restart brings a larger C(--quota-backend-bytes), and without the lock, which etcd does
@@ -66,15 +66,15 @@ options:
       - The unit's file belongs to root, or to the user that the module runs as where that is not root.
     type: path
     default: /etc/systemd/system
-  content:
+  unit_content:
     description:
       - Text of the unit, with its configuration hash.
       - Required for O(state=present) and O(state=written). For O(state=restarted) and O(state=healthy) it may be given
         so that check mode can compare with the unit that is going to be deployed.
     type: str
-  member_name:
+  name:
     description:
-      - Name of the member on this host, as in its flag C(--name) and in O(endpoints).
+      - Name of the member on this host, as in its flag C(--name) and in O(members).
       - Required for O(state=healthy) and O(state=restarted). With O(state=present) and O(state=written) the unit is
         refused if it names another.
     type: str
@@ -107,34 +107,34 @@ options:
       - Whether O(state=present) starts the unit if it does not run.
       - Another etcd that runs under the same unit name, without a configuration hash and on another data folder (as the
         one that Debian's package starts), is stopped first. Its data is not touched. That is refused unless its keys
-        were counted as none and it is the only member of its cluster, or O(overrule_other_etcd) is given.
+        were counted as none and it is the only member of its cluster, or O(overrule_distribution_etcd) is given.
     type: bool
     default: true
-  overrule_other_etcd:
+  overrule_distribution_etcd:
     description:
       - Whether another etcd under the same unit name is stopped although it has keys or other members, or although
         nobody can tell.
       - Its data stays where it is and is not used, so that this member starts empty.
     type: bool
     default: false
-  endpoints:
+  members:
     description:
       - All members, this one included. Each has a V(name) and a V(client_url) that this host can reach. Other keys are
         not looked at, so that members made by P(ringfence.etcd.etcd_members#filter) can be given as they are.
       - Required for O(state=healthy) and O(state=restarted).
     type: list
     elements: dict
-  ca_file:
+  client_ca_file:
     description:
       - File with the trust bundle for the members' client URLs. Without it they must be C(http).
     type: path
-  cert_file:
+  client_cert_file:
     description:
       - File with the client certificate that is shown to the members.
     type: path
-  key_file:
+  client_key_file:
     description:
-      - File with the private key of O(cert_file).
+      - File with the private key of O(client_cert_file).
     type: path
   trust_bundle_changed:
     description:
@@ -162,7 +162,7 @@ options:
         being restarted.
     type: int
     default: 300
-  force:
+  force_restart:
     description:
       - Restart without asking for the other members' health and without the lock, and wait only for the new process.
       - For a cluster that has lost its quorum and gets it back only by a restart. In a healthy cluster it can cost
@@ -179,40 +179,40 @@ EXAMPLES = r"""
 - name: Deploy the unit and start a member that is stopped
   ringfence.etcd.etcd_peer_service:
     state: present
-    member_name: etcd-1
+    name: etcd-1
     data_dir: /var/lib/etcd/etcd-1
-    content: "{{ hashed_unit }}"
+    unit_content: "{{ hashed_unit }}"
   register: service
 
 - name: Put unit and data folder into an image, or where another supervisor starts etcd
   ringfence.etcd.etcd_peer_service:
     state: written
-    member_name: etcd-1
+    name: etcd-1
     unit_directory: /srv/etcd/etcd-1
     data_dir: /srv/etcd/etcd-1/data
     owner: etcd
-    content: "{{ hashed_unit }}"
+    unit_content: "{{ hashed_unit }}"
 
 - name: Wait for the cluster
   ringfence.etcd.etcd_peer_service:
     state: healthy
-    member_name: etcd-1
-    endpoints: &endpoints
+    name: etcd-1
+    members: &members
       - {name: etcd-1, client_url: "https://10.0.0.1:2379"}
       - {name: etcd-2, client_url: "https://10.0.0.2:2379"}
       - {name: etcd-3, client_url: "https://10.0.0.3:2379"}
-    ca_file: /etc/etcd/pki/ca.crt
-    cert_file: /etc/etcd/pki/etcd-1.crt
-    key_file: /etc/etcd/pki/etcd-1.key
+    client_ca_file: /etc/etcd/pki/ca.crt
+    client_cert_file: /etc/etcd/pki/etcd-1.crt
+    client_key_file: /etc/etcd/pki/etcd-1.key
 
 - name: Restart the member if that is due, one member of the cluster at a time
   ringfence.etcd.etcd_peer_service:
     state: restarted
-    member_name: etcd-1
-    endpoints: *endpoints
-    ca_file: /etc/etcd/pki/ca.crt
-    cert_file: /etc/etcd/pki/etcd-1.crt
-    key_file: /etc/etcd/pki/etcd-1.key
+    name: etcd-1
+    members: *members
+    client_ca_file: /etc/etcd/pki/ca.crt
+    client_cert_file: /etc/etcd/pki/etcd-1.crt
+    client_key_file: /etc/etcd/pki/etcd-1.key
 """
 
 RETURN = r"""
@@ -329,32 +329,32 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "state": {"type": "str", "choices": ["present", "written", "healthy", "restarted"], "default": "present"},
     "unit": {"type": "str", "default": "etcd.service"},
     "unit_directory": {"type": "path", "default": "/etc/systemd/system"},
-    "content": {"type": "str"},
-    "member_name": {"type": "str"},
+    "unit_content": {"type": "str"},
+    "name": {"type": "str"},
     "data_dir": {"type": "path"},
     "directory": {"type": "path"},
     "owner": {"type": "str", "default": "etcd"},
     "group": {"type": "str", "default": "etcd"},
     "start": {"type": "bool", "default": True},
-    "overrule_other_etcd": {"type": "bool", "default": False},
-    "endpoints": {"type": "list", "elements": "dict"},
-    "ca_file": {"type": "path"},
-    "cert_file": {"type": "path"},
+    "overrule_distribution_etcd": {"type": "bool", "default": False},
+    "members": {"type": "list", "elements": "dict"},
+    "client_ca_file": {"type": "path"},
+    "client_cert_file": {"type": "path"},
     # A path, not a key.
-    "key_file": {"type": "path", "no_log": False},
+    "client_key_file": {"type": "path", "no_log": False},
     "trust_bundle_changed": {"type": "bool", "default": False},
     "program_staged": {"type": "bool", "default": False},
     "timeout_seconds": {"type": "int", "default": 120},
     "wait_seconds": {"type": "int", "default": 300},
-    "force": {"type": "bool", "default": False},
+    "force_restart": {"type": "bool", "default": False},
     **ARGUMENTS,
 }
 
 REQUIRED_IF = [
-    ("state", "present", ["content", "data_dir"]),
-    ("state", "written", ["content", "data_dir"]),
-    ("state", "healthy", ["endpoints", "member_name"]),
-    ("state", "restarted", ["endpoints", "member_name"]),
+    ("state", "present", ["unit_content", "data_dir"]),
+    ("state", "written", ["unit_content", "data_dir"]),
+    ("state", "healthy", ["members", "name"]),
+    ("state", "restarted", ["members", "name"]),
 ]
 
 
@@ -371,29 +371,29 @@ def check_arguments(params: t.Mapping[str, t.Any]) -> None:
 def cluster_of(params: t.Mapping[str, t.Any]) -> restart.Cluster:
     """The members by name; InputError where one is named twice or this one is missing."""
     urls: dict[str, str] = {}
-    for endpoint in params["endpoints"]:
-        name, url = endpoint.get("name"), endpoint.get("client_url")
+    for member in params["members"]:
+        name, url = member.get("name"), member.get("client_url")
         if not isinstance(name, str) or not name or not isinstance(url, str) or not url:
             raise InputError(
-                f"endpoints: the entry with name {name!r} and client_url {url!r} needs both, as text", member=str(name)
+                f"members: the entry with name {name!r} and client_url {url!r} needs both, as text", member=str(name)
             )
         if name in urls:
-            raise InputError(f"endpoints: the member {name} is there twice", member=name)
+            raise InputError(f"members: the member {name} is there twice", member=name)
         check_url(url)
         urls[name] = url.rstrip("/")
-    if params["member_name"] not in urls:
+    if params["name"] not in urls:
         raise InputError(
-            f"endpoints: this host's member {params['member_name']} is not among {', '.join(urls) or 'them'}",
-            member=params["member_name"],
+            f"members: this host's member {params['name']} is not among {', '.join(urls) or 'them'}",
+            member=params["name"],
         )
-    return restart.Cluster(params["member_name"], urls)
+    return restart.Cluster(params["name"], urls)
 
 
 def wanted_unit(params: t.Mapping[str, t.Any]) -> service.WantedUnit:
     return service.WantedUnit(
         name=params["unit"],
-        text=params["content"],
-        member_name=params["member_name"],
+        text=params["unit_content"],
+        member_name=params["name"],
         data_dir=params["data_dir"],
         owner=params["owner"],
         group=params["group"],
@@ -401,7 +401,7 @@ def wanted_unit(params: t.Mapping[str, t.Any]) -> service.WantedUnit:
         directory=params["directory"],
         start=params["start"],
         program_staged=params["program_staged"],
-        overrule_other_etcd=params["overrule_other_etcd"],
+        overrule_distribution_etcd=params["overrule_distribution_etcd"],
     )
 
 
@@ -455,7 +455,7 @@ def ensure_restarted(
             params["unit"],
             params["unit_directory"],
             params["trust_bundle_changed"],
-            params["content"],
+            params["unit_content"],
             params["program_staged"],
             check_mode=True,
         )
@@ -467,7 +467,7 @@ def ensure_restarted(
             still_pending,
             wait_seconds=params["wait_seconds"],
             timeout_seconds=params["timeout_seconds"],
-            force=params["force"],
+            force=params["force_restart"],
             more_space=lambda: service.brings_more_space(params["unit"], params["unit_directory"]),
         )
     return {
@@ -496,7 +496,7 @@ def wait_healthy(params: t.Mapping[str, t.Any], check_mode: bool, access: ApiAcc
         ]
     result.update(
         service.mark_formed(
-            params["unit"], params["unit_directory"], params["directory"], params["content"], check_mode
+            params["unit"], params["unit_directory"], params["directory"], params["unit_content"], check_mode
         )
     )
     pending = service.restart_pending_now(params["unit"], params["unit_directory"], params["trust_bundle_changed"])
@@ -504,15 +504,15 @@ def wait_healthy(params: t.Mapping[str, t.Any], check_mode: bool, access: ApiAcc
 
 
 def client_for(params: t.Mapping[str, t.Any], access: ApiAccess) -> Client:
-    return client_of(params["ca_file"], params["cert_file"], params["key_file"], access)
+    return client_of(params["client_ca_file"], params["client_cert_file"], params["client_key_file"], access)
 
 
 def main() -> t.NoReturn:
     module = AnsibleModule(
         argument_spec=ARGUMENT_SPEC,
         required_if=REQUIRED_IF,
-        required_together=[("cert_file", "key_file"), *REQUIRED_TOGETHER],
-        required_by={"cert_file": ["ca_file"]},
+        required_together=[("client_cert_file", "client_key_file"), *REQUIRED_TOGETHER],
+        required_by={"client_cert_file": ["client_ca_file"]},
         supports_check_mode=True,
     )
     access = take_access(module)

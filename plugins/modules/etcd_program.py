@@ -43,7 +43,7 @@ options:
     type: str
     choices: [staged, absent]
     default: staged
-  binary:
+  etcd_binary:
     description:
       - Path of etcd's program, as in the unit. C(etcdctl) and C(etcdutl) are put into the same folder, which is made
         where it is missing.
@@ -57,7 +57,7 @@ options:
       - A relative path counts from the playbook's folder.
       - Required for O(state=staged).
     type: str
-  sha256:
+  archive_sha256:
     description:
       - The archive's SHA-256, 64 hexadecimal digits. No other archive leaves the controller or is unpacked.
       - Required for O(state=staged).
@@ -77,22 +77,22 @@ EXAMPLES = r"""
 - name: Try the new etcd on each host
   ringfence.etcd.etcd_program:
     archive: files/etcd-v3.6.16-linux-amd64.tar.gz
-    sha256: "{{ etcd_archive_sha256 }}"
+    archive_sha256: "{{ etcd_archive_sha256 }}"
     unit_content: "{{ hashed_unit }}"
   register: program
 
 - name: Exchange it and restart, one member of the cluster at a time
   ringfence.etcd.etcd_peer_service:
     state: restarted
-    member_name: etcd-1
+    name: etcd-1
     program_staged: "{{ program.staged }}"
-    endpoints:
+    members:
       - {name: etcd-1, client_url: "https://10.0.0.1:2379"}
       - {name: etcd-2, client_url: "https://10.0.0.2:2379"}
       - {name: etcd-3, client_url: "https://10.0.0.3:2379"}
-    ca_file: /etc/etcd/pki/ca.crt
-    cert_file: /etc/etcd/pki/etcd-1.crt
-    key_file: /etc/etcd/pki/etcd-1.key
+    client_ca_file: /etc/etcd/pki/ca.crt
+    client_cert_file: /etc/etcd/pki/etcd-1.crt
+    client_key_file: /etc/etcd/pki/etcd-1.key
 """
 
 RETURN = r"""
@@ -166,21 +166,23 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import 
 def argument_spec() -> dict[str, t.Any]:
     return {
         "state": {"type": "str", "choices": ["staged", "absent"], "default": "staged"},
-        "binary": {"type": "path", "default": "/usr/local/bin/etcd"},
+        "etcd_binary": {"type": "path", "default": "/usr/local/bin/etcd"},
         "archive": {"type": "str"},
-        "sha256": {"type": "str"},
+        "archive_sha256": {"type": "str"},
         "unit_content": {"type": "str"},
         "timeout_seconds": {"type": "int", "default": 60},
     }
 
 
-REQUIRED_IF = [("state", "staged", ["archive", "sha256"])]
+REQUIRED_IF = [("state", "staged", ["archive", "archive_sha256"])]
 
 
 def check_arguments(params: t.Mapping[str, t.Any]) -> None:
     """What the argument spec can't say."""
-    if not is_sha256(params["sha256"]):
-        raise InputError(f"sha256: {params['sha256']!r} is no SHA-256: 64 hexadecimal digits are needed")
+    if not is_sha256(params["archive_sha256"]):
+        raise InputError(
+            f"archive_sha256: {params['archive_sha256']!r} is no SHA-256: 64 hexadecimal digits are needed"
+        )
     check_range("timeout_seconds", params["timeout_seconds"], *TIMEOUT_SECONDS)
 
 
@@ -204,18 +206,18 @@ def fetched(module: AnsibleModule, url: str) -> str:
 def run(module: AnsibleModule) -> tuple[dict[str, t.Any], tuple[str, ...]]:
     params = module.params
     if params["state"] == "absent":
-        removed = _program.remove_staged(_program.Place(params["binary"]), module.check_mode)
+        removed = _program.remove_staged(_program.Place(params["etcd_binary"]), module.check_mode)
         gone = [
             {"before_header": path, "after_header": path, "before": "# state: file\n", "after": ""} for path in removed
         ]
         return {"changed": bool(removed), "staged": False, "diff": gone}, ()
     check_arguments(params)
-    _program.check_place(_program.Place(params["binary"]))
+    _program.check_place(_program.Place(params["etcd_binary"]))
     archive = params["archive"]
     tried = _program.try_archive(
         fetched(module, archive) if is_url(archive) else archive,
-        params["sha256"],
-        params["binary"],
+        params["archive_sha256"],
+        params["etcd_binary"],
         params["unit_content"],
         scratch=module.tmpdir if module.check_mode else None,
         name=os.path.basename(shown_url(archive)),

@@ -32,9 +32,9 @@ def refuse_half_a_cluster(cluster: Cluster) -> t.Iterator[PreflightFailure]:
         yield PreflightFailure(
             "hosts_missing",
             f"cluster {cluster.question.cluster_name}: a restart is due on {', '.join(pending)}, and "
-            f"{', '.join(missing)} can't be seen in this run (unreachable, failed, or in another batch of serial): no member is restarted "
-            "before all hosts of the run have their files, so nothing is written: mend that host, leave it out with "
-            "--limit, or take serial out of the play",
+            f"{', '.join(missing)} can't be seen in this run (unreachable, failed, or in another batch of serial): no "
+            "member is restarted before all hosts of the run have their files, so nothing is written: mend that host, "
+            "leave it out with --limit, or take serial out of the play",
         )
 
 

@@ -274,7 +274,7 @@ def _plan_new(wanted: WantedCa, trusted: tuple[str, ...], now: datetime) -> CaPl
             "the right one",
             is_missing=True,
         )
-    check_new_passphrase(wanted.passphrase, "passphrase")
+    check_new_passphrase(wanted.passphrase, "ca_private_key_passphrase")
     first, last = validity_from(now, wanted.validity_days, wanted.backdate_minutes)
     changes, reasons = _file_changes(wanted, b"", b"")
     made = Reason(MISSING, f"there is no CA in {wanted.directory}: a key and a certificate are made")
@@ -291,17 +291,19 @@ def _checked_ca(
     All differences are named at once.
     """
     where = f"the CA's certificate {wanted.certificate_path}"
-    key = keys.load_private_key(key_pem, f"the CA's private key {wanted.key_path}", wanted.passphrase, "passphrase")
+    key = keys.load_private_key(
+        key_pem, f"the CA's private key {wanted.key_path}", wanted.passphrase, "ca_private_key_passphrase"
+    )
     chain = read_authority(certificate_pem, where, key, wanted.key_path)
     certificate = loaded(chain[0], where)
     public_key = certificate.public_key()
     differences = []
     found_name = ", ".join(certificates.common_names(certificate.subject))
     if found_name != wanted.common_name:
-        differences.append(f"its common name is '{found_name}', common_name asks for '{wanted.common_name}'")
+        differences.append(f"its common name is '{found_name}', ca_common_name asks for '{wanted.common_name}'")
     found_type = keys.key_type_of(public_key)
     if found_type != wanted.key_type:
-        differences.append(f"its key is {found_type}, key_type asks for {wanted.key_type}")
+        differences.append(f"its key is {found_type}, ca_key_type asks for {wanted.key_type}")
     for one in chain:
         whose = "" if one is chain[0] else f"its parent {described(one)}: "
         differences.extend(f"{whose}{problem}" for problem in validity_problems(one, now))

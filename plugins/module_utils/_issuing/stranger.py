@@ -121,7 +121,7 @@ def gather_ca(params: t.Mapping[str, t.Any], now: datetime) -> dict[str, t.Any] 
 def _why_none_is_made(passphrase: str | None) -> list[dict[str, str]]:
     """What stands against a CA that is missing, so that it is told before etcd is installed."""
     try:
-        ca.check_new_passphrase(passphrase, "passphrase (etcd_peer_tls_ca_passphrase)")
+        ca.check_new_passphrase(passphrase, "ca_private_key_passphrase (etcd_peer_tls_ca_passphrase)")
     except InputError as exc:
         return [{"code": exc.problem, "text": str(exc)}]
     return []

@@ -75,22 +75,22 @@ CA, CERTIFICATE, PRIVATE_KEY = "ca", "certificate", "private_key"
 # The order in which the files are renamed: who finds the certificate finds its key and the trust bundle too.
 FILES = (CA, PRIVATE_KEY, CERTIFICATE)
 _TITLES = {CA: "trust bundle", PRIVATE_KEY: "private key", CERTIFICATE: "certificate"}
-_ARGUMENTS = {CA: "ca_content", PRIVATE_KEY: "private_key_content", CERTIFICATE: "certificate_content"}
+_ARGUMENTS = {CA: "ca_certificate_content", PRIVATE_KEY: "private_key_content", CERTIFICATE: "certificate_content"}
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked for. Content of None keeps the file that is there; ``pending`` names content that comes later."""
+    """What is asked for. Content of None keeps the file that is there; ``pending_content`` names what comes later."""
 
     directory: str
     name: str
     owner: str
     group: str
     directory_mode: int
-    ca_content: str | None = field(default=None, repr=False)
+    ca_certificate_content: str | None = field(default=None, repr=False)
     certificate_content: str | None = field(default=None, repr=False)
     private_key_content: str | None = field(default=None, repr=False)
-    pending: frozenset[str] = frozenset()
+    pending_content: frozenset[str] = frozenset()
     check_mode: bool = False
 
 
@@ -200,10 +200,10 @@ def apply_credentials(plan: Plan) -> dict[str, str]:
 def _check_input(request: Request) -> None:
     checked_path(request.directory, "directory")
     checked_member_name(request.name, "name:")
-    if not request.check_mode and request.pending:
+    if not request.check_mode and request.pending_content:
         raise InputError(
-            f"pending: {', '.join(sorted(request.pending))} stands for content that is not there yet, which only check"
-            " mode can do without: give the content"
+            f"pending_content: {', '.join(sorted(request.pending_content))} stands for content that is not there "
+            "yet, which only check mode can do without: give the content"
         )
     if not 0 <= request.directory_mode <= 0o7777:
         raise InputError(f"directory_mode: {request.directory_mode:o} is no mode: write it like '0755'")
@@ -235,7 +235,7 @@ def _ids(request: Request, notes: list[str]) -> _Ids:
 
 def _given(request: Request) -> dict[str, bytes]:
     contents = {
-        CA: request.ca_content,
+        CA: request.ca_certificate_content,
         CERTIFICATE: request.certificate_content,
         PRIVATE_KEY: request.private_key_content,
     }
@@ -274,7 +274,7 @@ def _materials(request: Request, paths: dict[str, str], given: dict[str, bytes])
     for kind in (CA, CERTIFICATE, PRIVATE_KEY):
         if kind in given:
             materials[kind] = Material(_ARGUMENTS[kind], given[kind])
-        elif kind not in request.pending:
+        elif kind not in request.pending_content:
             content = read_file(paths[kind])
             if content is None:
                 missing.append(kind)
@@ -358,7 +358,7 @@ def _with_pending(
     change: Change | None, wanted: WantedFile, kind: str, request: Request, given: dict[str, bytes]
 ) -> Change | None:
     """Content that the real run will have is a change, though nobody can say what is in it."""
-    if kind not in request.pending or kind in given:
+    if kind not in request.pending_content or kind in given:
         return change
     if change is None:
         found = describe(wanted.path)

@@ -67,7 +67,7 @@ def _pending_credentials(wanted: WantedHost) -> t.Iterator[PendingChange]:
         owner=unit.owner,
         group=unit.group,
         directory_mode=_DIRECTORY_MODE,
-        ca_content=wanted.trust_bundle,
+        ca_certificate_content=wanted.trust_bundle,
         certificate_content=wanted.certificate,
         check_mode=True,
     )

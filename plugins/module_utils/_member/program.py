@@ -256,7 +256,7 @@ def _tried(stream: t.IO[bytes], name: str, place: Place, unit_content: str | Non
 
 def check_place(place: Place) -> None:
     """FileError where a program can't be put: what is there is no program of etcd's, but something of the user's."""
-    checked_program_path(place.binary, "binary")
+    checked_program_path(place.binary, "etcd_binary")
     if trial.is_mounted_noexec(place.folder):
         raise FileError(
             f"{place.folder} is on a file system that is mounted noexec: etcd can't be started from there; choose "

@@ -91,7 +91,7 @@ class WantedUnit:
     # Another program waits beside the unit's one (etcd_program), or would in check mode.
     program_staged: bool = False
     # Whether another etcd under the unit's name is stopped although there is something to lose with it.
-    overrule_other_etcd: bool = False
+    overrule_distribution_etcd: bool = False
 
     @property
     def path(self) -> str:
@@ -456,15 +456,15 @@ def _refuse_obstacle(wanted: WantedUnit, properties: t.Mapping[str, str]) -> Non
 
 def _refuse_living_etcd(found: Found, wanted: WantedUnit) -> None:
     """Another etcd under this unit's name is stopped only where it was counted to be empty, now and not a while ago."""
-    if found.process is None or wanted.overrule_other_etcd or not is_other_etcd(found, wanted.data_dir):
+    if found.process is None or wanted.overrule_distribution_etcd or not is_other_etcd(found, wanted.data_dir):
         return
     other = running_etcd(None, found.process["pid"], None)
     why = why_not_replaced(other)
     if why is not None:
         raise RefusedError(
             f"{wanted.name} runs an etcd that is not this collection's (pid {other['pid']}, data in "
-            f"{where_its_data_is(other)}), which {why}: save what you need of it; with overrule_other_etcd it is "
-            "stopped, its data stays there and is not used, and the new member starts empty",
+            f"{where_its_data_is(other)}), which {why}: save what you need of it; with overrule_distribution_etcd it "
+            "is stopped, its data stays there and is not used, and the new member starts empty",
             unit=wanted.name,
         )
 

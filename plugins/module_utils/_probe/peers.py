@@ -282,11 +282,11 @@ def probe_node(
     """The whole answer of ``etcd_peer_probe`` from its options."""
     timeout_seconds: float = params["timeout_seconds"]
     check_range("timeout_seconds", timeout_seconds, *PROBE_SECONDS)
-    members = [target_of(str(given.get("name")), str(given.get("peer_url"))) for given in params["targets"]]
+    members = [target_of(str(given.get("name")), str(given.get("peer_url"))) for given in params["members"]]
     names = [member.name for member in members]
     if params["name"] not in names:
         listed = ", ".join(names) or "none"
-        raise InputError(f"name: {params['name']} is not among targets ({listed}): list all members, this one too")
+        raise InputError(f"name: {params['name']} is not among members ({listed}): list all members, this one too")
     # Alone it calls itself: a fence round one member is a fence as well.
     targets = [member for member in members if member.name != params["name"]] or members
     planned = _planned(params)
@@ -324,7 +324,7 @@ def probe_node(
     }
     if params["unit_content"] is not None:
         wanted = _wanted(params, info)
-        found.update(due=host_pending_changes(wanted), unit_problem=unit_problem(wanted, info["process"]["pid"]))
+        found.update(pending=host_pending_changes(wanted), unit_problem=unit_problem(wanted, info["process"]["pid"]))
         found["unit_overrides"] = unit_overrides(wanted)
     if found["called"]:
         found.update(_probed(params, targets, info, now))

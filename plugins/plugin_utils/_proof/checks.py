@@ -55,7 +55,7 @@ class Thresholds:
 
     warn_days: int = 14
     fail_days: int = 0
-    authority_warn_days: int = 90
+    ca_warn_days: int = 90
 
 
 @dataclass(frozen=True)
@@ -448,8 +448,8 @@ def _authority_days(evidence: Evidence) -> t.Iterator[Entry]:
                 verdict, text = FAILED, f"{label} is not valid before {authority['not_before']}"
             elif authority["days_left"] < limits.fail_days:
                 verdict, text = FAILED, f"{text}: fewer than {limits.fail_days}"
-            elif authority["days_left"] < limits.authority_warn_days:
-                verdict, text = WARNING, f"{text}: fewer than {limits.authority_warn_days}"
+            elif authority["days_left"] < limits.ca_warn_days:
+                verdict, text = WARNING, f"{text}: fewer than {limits.ca_warn_days}"
             remedy = "" if verdict == OK else "plan a new CA: all members have to trust both before the old one ends"
             yield _entry("authority_days", None, verdict, text, remedy)
 

@@ -333,7 +333,7 @@ def _timelines(proof: Proof) -> list[_Values]:
     missing = [member["name"] for member in proof["members"] if not member["certificate"]]
     limits = proof["thresholds"]
     return [
-        _timeline("ca", "CA certificates", authorities, [], limits["authority_warn_days"], proof),
+        _timeline("ca", "CA certificates", authorities, [], limits["ca_warn_days"], proof),
         _timeline("leaves", "Peer certificates of the members", leaves, missing, limits["renew_before_days"], proof),
     ]
 

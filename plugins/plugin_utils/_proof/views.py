@@ -109,7 +109,7 @@ def life_verdict(certificate: t.Mapping[str, t.Any], proof: Proof, is_authority:
     # Times of the document are of one form, so that they compare as text.
     if not certificate["not_before"] <= proof["time"] <= certificate["not_after"] or days < limits["fail_days"]:
         return "failed"
-    return "warning" if days < limits["authority_warn_days" if is_authority else "warn_days"] else "ok"
+    return "warning" if days < limits["ca_warn_days" if is_authority else "warn_days"] else "ok"
 
 
 def common_name_of(certificate: t.Mapping[str, t.Any], key: str = "common_name") -> str:

@@ -52,7 +52,7 @@ def make_authority(controller: Controller, folder: Path) -> None:
     """A CA made by the module itself, as on a fresh controller."""
     *enter, playbook = controller.program
     ansible, python = (str(Path(playbook).with_name(name)) for name in ("ansible", "python"))
-    line = [*enter, ansible, "localhost", "-m", "ringfence.etcd.etcd_ca", "-a", f"directory={folder}"]
+    line = [*enter, ansible, "localhost", "-m", "ringfence.etcd.etcd_ca", "-a", f"ca_directory={folder}"]
     subprocess.run(
         [*line, "-e", f"ansible_python_interpreter={python}"],
         check=True,

@@ -107,7 +107,7 @@ def test_options_reach_the_judge() -> None:
     results = sound(MEMBERS)
     for result in results.values():
         result["probes"] = [probe for probe in result["probes"] if probe["case"] != "stranger"]
-    days = {"renew_before_days": 5, "warn_days": 400, "fail_days": 1, "authority_warn_days": 7}
+    days = {"renew_before_days": 5, "warn_days": 400, "fail_days": 1, "ca_warn_days": 7}
     proof = run(
         states=results, stranger={"common_name": None, "problem": "there is no key"}, identity="shared", **days
     )["proof"]

@@ -63,15 +63,19 @@ def run(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, **given: t.Any)
 def test_the_archive_is_sent_and_the_module_told(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, sha256 = release(tmp_path / "etcd v3.5.35.tar.gz", "3.5.35")
     for given in (path, "etcd v3.5.35.tar.gz"):
-        result, sent = run(tmp_path, monkeypatch, archive=given, sha256=sha256, binary="~/bin/etcd")
+        result, sent = run(tmp_path, monkeypatch, archive=given, archive_sha256=sha256, etcd_binary="~/bin/etcd")
         assert result["changed"] is True
         assert sent.files == {"/remote/etcd_v3.5.35.tar.gz": pathlib.Path(path).read_bytes()}
         # A path of the host is not for the controller to expand.
-        assert sent.module == {"archive": "/remote/etcd_v3.5.35.tar.gz", "sha256": sha256, "binary": "~/bin/etcd"}
+        assert sent.module == {
+            "archive": "/remote/etcd_v3.5.35.tar.gz",
+            "archive_sha256": sha256,
+            "etcd_binary": "~/bin/etcd",
+        }
 
 
 def test_a_url_is_the_hosts_to_fetch(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    given = {"archive": "https://host/etcd.tar.gz", "sha256": "a" * 64}
+    given = {"archive": "https://host/etcd.tar.gz", "archive_sha256": "a" * 64}
     _result, sent = run(tmp_path, monkeypatch, **given)
     assert sent.module == given and not sent.files
     _result, sent = run(tmp_path, monkeypatch, state="absent")
@@ -90,7 +94,7 @@ EMPTY = hashlib.sha256(b"").hexdigest()
         ("/dev/null", EMPTY, "is not a regular file"),
         ("pipe", EMPTY, "is not a regular file"),
         ("secret", EMPTY, "has the SHA-256"),
-        ("secret", "", "sha256: '' is no SHA-256"),
+        ("secret", "", "archive_sha256: '' is no SHA-256"),
         ("file:///etc/shadow", EMPTY, "archive: file:// is not known"),
         ("", EMPTY, "is a directory"),
     ],
@@ -101,7 +105,7 @@ def test_nothing_else_leaves_the_controller(
     (tmp_path / "secret").write_text("the CA's key")
     (tmp_path / "link").symlink_to(tmp_path)
     os.mkfifo(tmp_path / "pipe")
-    result, sent = run(tmp_path, monkeypatch, archive=archive, sha256=sha256)
+    result, sent = run(tmp_path, monkeypatch, archive=archive, archive_sha256=sha256)
     assert result["failed"] is True and words in result["msg"] and "\n" not in result["msg"]
     assert not sent.files and sent.module is None
 

@@ -153,7 +153,7 @@ def drawn(states: t.Mapping[str, t.Any], with_page: bool = False) -> t.Any:
         "renew_before_days": 30,
         "warn_days": 14,
         "fail_days": 0,
-        "authority_warn_days": 90,
+        "ca_warn_days": 90,
         "metrics_path": "/m",
         "json_path": "/j",
         # To draw it takes four times as long as all else.
@@ -305,7 +305,7 @@ def test_a_judge_that_can_not_make_sense_of_a_good_answer(monkeypatch: pytest.Mo
 
         return evaluated
 
-    monkeypatch.setattr(etcd_peer_proof, "judge", stumbles(etcd_peer_proof.evaluate, 1))
+    monkeypatch.setattr(etcd_peer_proof, "evaluate", stumbles(etcd_peer_proof.evaluate, 1))
     monkeypatch.setattr(etcd_cluster_check, "check_cluster", stumbles(etcd_cluster_check.check_cluster, 0))
     words = "what it answered makes no sense (KeyError: 'peer_trusted_ca_file')"
     with pytest.raises(RingfenceError) as caught:

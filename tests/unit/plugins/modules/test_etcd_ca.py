@@ -61,7 +61,7 @@ def modes(folder: Path) -> dict[str, str]:
 
 def test_check_run_check_run(tmp_path: Path) -> None:
     folder = tmp_path / "not" / "yet" / "there"
-    args = {"directory": str(folder)}
+    args = {"ca_directory": str(folder)}
     answers = []
     for check_mode in (True, False, True, False):
         before = snapshot(tmp_path)
@@ -95,12 +95,12 @@ def test_every_key_type_is_idempotent(key_type: str, tmp_path: Path) -> None:
 
 
 def test_passphrase_encrypts_the_key_and_is_never_told(tmp_path: Path) -> None:
-    args = {"directory": str(tmp_path / "ca"), "passphrase": PASSPHRASE}
+    args = {"ca_directory": str(tmp_path / "ca"), "ca_private_key_passphrase": PASSPHRASE}
     answers = [run_module("etcd_ca", args), run_module("etcd_ca", args)]
     assert [answer["changed"] for answer in answers] == [True, False]
     assert (tmp_path / "ca" / "ca.key").read_bytes().startswith(b"-----BEGIN ENCRYPTED PRIVATE KEY-----")
-    wrong = run_module("etcd_ca", {**args, "passphrase": "another one altogether"})
-    assert wrong["failed"] and "the passphrase in passphrase is wrong" in wrong["msg"]
+    wrong = run_module("etcd_ca", {**args, "ca_private_key_passphrase": "another one altogether"})
+    assert wrong["failed"] and "the passphrase in ca_private_key_passphrase is wrong" in wrong["msg"]
     assert PASSPHRASE not in str([*answers, wrong]) and "another one altogether" not in str(wrong)
 
 
@@ -156,9 +156,15 @@ REFUSALS: list[tuple[str, bytes | None, bytes | None, dict[str, t.Any], str]] = 
         GOOD.key_pem,
         GOOD.pem,
         {"common_name": "b"},
-        "its common name is 'etcd peer CA', common_name asks for 'b'",
+        "its common name is 'etcd peer CA', ca_common_name asks for 'b'",
     ),
-    ("key type", GOOD.key_pem, GOOD.pem, {"key_type": "ed25519"}, "its key is ecdsa-p256, key_type asks for ed25519"),
+    (
+        "key type",
+        GOOD.key_pem,
+        GOOD.pem,
+        {"key_type": "ed25519"},
+        "its key is ecdsa-p256, ca_key_type asks for ed25519",
+    ),
     ("expired", EXPIRED.key_pem, EXPIRED.pem, {}, "it expired at"),
     ("not yet valid", LATER.key_pem, LATER.pem, {}, "it is valid only from"),
     ("no CA", GOOD.key_pem, factory.not_a_ca_pem(GOOD.key), {}, "is not a CA certificate"),
@@ -175,14 +181,20 @@ REFUSALS: list[tuple[str, bytes | None, bytes | None, dict[str, t.Any], str]] = 
     ("a key among certificates", GOOD.key_pem, GOOD.pem + GOOD.key_pem, {}, "ca.crt holds a private key"),
     ("two certificates", GOOD.key_pem, GOOD.pem + OTHER.pem, {}, "did not sign 'etcd peer CA'"),
     ("no passphrase", ENCRYPTED, GOOD.pem, {}, "is encrypted and no passphrase was given"),
-    ("wrong passphrase", ENCRYPTED, GOOD.pem, {"passphrase": "wrong"}, "the passphrase in passphrase is wrong"),
+    (
+        "wrong passphrase",
+        ENCRYPTED,
+        GOOD.pem,
+        {"passphrase": "wrong"},
+        "the passphrase in ca_private_key_passphrase is wrong",
+    ),
     ("needless passphrase", GOOD.key_pem, GOOD.pem, {"passphrase": PASSPHRASE}, "is not encrypted, but a passphrase"),
     ("trust another", GOOD.key_pem, GOOD.pem, {"trusted_fingerprints": ("ab" * 32,)}, "the nodes trust CA abab"),
     ("trust, none here", None, None, {"trusted_fingerprints": ("ab" * 32,)}, "a new CA is never made next to"),
     ("bad fingerprint", None, None, {"trusted_fingerprints": ("xy",)}, "'xy' is no SHA-256 fingerprint"),
     ("no creation", None, None, {"create": False, "create_refused_because": "nodes run"}, "was refused: nodes run;"),
     ("short passphrase", None, None, {"passphrase": "short"}, "at least 8 characters"),
-    ("empty passphrase", None, None, {"passphrase": ""}, "passphrase is empty"),
+    ("empty passphrase", None, None, {"passphrase": ""}, "ca_private_key_passphrase is empty"),
     ("long passphrase", None, None, {"passphrase": "ä" * 600}, "longer than 1023 bytes"),
     ("long common name", None, None, {"common_name": "x" * 65}, "has 65 characters"),
     ("no validity", None, None, {"validity_days": 0}, "validity_days is 0"),
@@ -214,14 +226,14 @@ def test_all_differences_are_told_at_once(tmp_path: Path) -> None:
     put(tmp_path / "ca", EXPIRED.key_pem, EXPIRED.pem)
     with pytest.raises(RingfenceError) as caught:
         ensure(tmp_path / "ca", common_name="b", key_type="rsa-2048")
-    for part in ("common name", "key_type asks for rsa-2048", "it expired"):
+    for part in ("common name", "ca_key_type asks for rsa-2048", "it expired"):
         assert part in str(caught.value)
 
 
 def test_failure_of_the_module_is_structured(tmp_path: Path) -> None:
-    answer = run_module("etcd_ca", {"directory": str(tmp_path / "ca"), "create": False}, check_mode=True)
+    answer = run_module("etcd_ca", {"ca_directory": str(tmp_path / "ca"), "create": False}, check_mode=True)
     assert answer["failed"] and answer["problem"] == "refused"
-    unknown = run_module("etcd_ca", {"directory": str(tmp_path / "ca"), "owner": "no-such-user"})
+    unknown = run_module("etcd_ca", {"ca_directory": str(tmp_path / "ca"), "owner": "no-such-user"})
     assert unknown["problem"] == "file" and "user no-such-user does not exist" in unknown["msg"]
     assert not (tmp_path / "ca").exists()
 
@@ -348,7 +360,7 @@ def test_library_missing_is_one_line(tmp_path: Path) -> None:
     paths = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("PYTHONPATH", paths)
-        answer = run_module("etcd_ca", {"directory": str(tmp_path / "ca")}, fresh=True)
+        answer = run_module("etcd_ca", {"ca_directory": str(tmp_path / "ca")}, fresh=True)
     assert answer["failed"] and "Failed to import the required Python library (cryptography >= 36.0)" in answer["msg"]
 
 
@@ -370,7 +382,7 @@ def test_an_ordinary_user_has_a_ca_of_its_own(open_folder: Path) -> None:
 
 def test_a_library_that_is_too_old_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cryptography.__version__", "35.0.2")
-    answer = run_module("etcd_ca", {"directory": str(tmp_path / "ca")})
+    answer = run_module("etcd_ca", {"ca_directory": str(tmp_path / "ca")})
     assert answer["failed"] and "\n" not in answer["msg"] and os.listdir(tmp_path) == []
     assert answer["msg"].startswith("cryptography >= 36.0 is needed") and "has version 35.0.2: upgrade" in answer["msg"]
 

@@ -40,7 +40,7 @@ LEAF_END = iso_time(read_certificates(LEAF.pem)[0].not_after)
 RENEWED = issue("etcd-1.example.com", CA, key=LEAF.key)
 REPLACED = issue("etcd-1.example.com", CA)
 Args = dict[str, t.Any]
-ALL: Args = {"ca_content": CA.pem, "certificate_content": LEAF.pem, "private_key_content": LEAF.key_pem}
+ALL: Args = {"ca_certificate_content": CA.pem, "certificate_content": LEAF.pem, "private_key_content": LEAF.key_pem}
 
 
 @pytest.fixture
@@ -275,12 +275,12 @@ def test_what_a_killed_run_left_goes(pki: pathlib.Path) -> None:
     ("given", "pending"),
     [
         ({}, ["ca", "certificate", "private_key"]),
-        ({"ca_content": CA.pem}, ["certificate", "private_key"]),
+        ({"ca_certificate_content": CA.pem}, ["certificate", "private_key"]),
         ({"certificate_content": LEAF.pem, "private_key_content": LEAF.key_pem}, ["ca"]),
     ],
 )
 def test_pending_on_an_empty_host(pki: pathlib.Path, base: pathlib.Path, given: Args, pending: list[str]) -> None:
-    answer = put(pki, check_mode=True, pending=pending, **given)
+    answer = put(pki, check_mode=True, pending_content=pending, **given)
     assert answer["reasons"] == {name: ["missing"] for name in ("directory", "ca", "private_key", "certificate")}
     assert os.listdir(base) == []
     for kind, path in (("ca", "ca.crt"), ("certificate", "etcd-1.crt")):
@@ -290,10 +290,10 @@ def test_pending_on_an_empty_host(pki: pathlib.Path, base: pathlib.Path, given: 
 
 def test_pending_counts_as_new_content(pki: pathlib.Path) -> None:
     put(pki, **ALL)
-    answer = put(pki, check_mode=True, pending=["certificate"])
+    answer = put(pki, check_mode=True, pending_content=["certificate"])
     assert answer["reasons"] == {"certificate": ["content"]} and answer["backups"] == {}
     (pki / "etcd-1.key").chmod(0o644)
-    answer = put(pki, check_mode=True, pending=["certificate", "private_key"])
+    answer = put(pki, check_mode=True, pending_content=["certificate", "private_key"])
     assert answer["reasons"] == {"private_key": ["content", "mode"], "certificate": ["content"]}
     assert answer["backups"] == {str(pki / "etcd-1.key"): str(pki / "etcd-1.key.replaced")}
 
@@ -301,7 +301,7 @@ def test_pending_counts_as_new_content(pki: pathlib.Path) -> None:
 def test_pending_does_not_look_at_the_file_that_goes(pki: pathlib.Path) -> None:
     put(pki, **ALL)
     (pki / "etcd-1.crt").write_text("broken")
-    assert put(pki, check_mode=True, pending=["certificate"])["reasons"] == {"certificate": ["content"]}
+    assert put(pki, check_mode=True, pending_content=["certificate"])["reasons"] == {"certificate": ["content"]}
 
 
 @as_root
@@ -338,7 +338,11 @@ BAD: dict[str, tuple[Args, str, str]] = {
     "name going up": ({"name": ".."}, "input", "name: '..' can't be a file's name"),
     "name of the CA": ({"name": "ca"}, "input", "name: 'ca' can't be a file's name"),
     "empty name": ({"name": ""}, "input", "name: '' can't be a file's name"),
-    "pending in a run": ({"pending": ["ca"]}, "input", "pending: ca stands for content that is not there yet"),
+    "pending in a run": (
+        {"pending_content": ["ca"]},
+        "input",
+        "pending_content: ca stands for content that is not there yet",
+    ),
     "no mode": ({"directory_mode": "rwx"}, "input", "directory_mode: rwx is no mode in octal digits"),
     "mode as a number": ({"directory_mode": 493}, "input", "directory_mode: 493 is no mode in octal digits"),
     "mode with too many digits": ({"directory_mode": "10755"}, "input", "directory_mode: 10755 is no mode: write it"),
@@ -347,7 +351,11 @@ BAD: dict[str, tuple[Args, str, str]] = {
         "input",
         "directory_mode: 0777 lets others than root put files",
     ),
-    "other CA": ({"ca_content": OTHER_CA.pem}, "crypto", "an authority that is not in ca_content"),
+    "other CA": (
+        {"ca_certificate_content": OTHER_CA.pem},
+        "crypto",
+        "an authority that is not in ca_certificate_content",
+    ),
     "key of another certificate": (
         {"private_key_content": REPLACED.key_pem},
         "crypto",
@@ -357,9 +365,9 @@ BAD: dict[str, tuple[Args, str, str]] = {
     "empty key": ({"private_key_content": ""}, "crypto", "private_key_content is empty"),
     "broken certificate": ({"certificate_content": LEAF.pem[:200]}, "crypto", "certificate_content is broken PEM"),
     "the CA's key behind the CA": (
-        {"ca_content": CA.pem + CA.key_pem},
+        {"ca_certificate_content": CA.pem + CA.key_pem},
         "crypto",
-        "ca_content holds a private key (PRIVATE KEY) among its certificates",
+        "ca_certificate_content holds a private key (PRIVATE KEY) among its certificates",
     ),
     "the key behind the certificate": (
         {"certificate_content": LEAF.pem + LEAF.key_pem},
@@ -367,16 +375,16 @@ BAD: dict[str, tuple[Args, str, str]] = {
         "certificate_content holds a private key (PRIVATE KEY) among its certificates",
     ),
     "another block behind the CA": (
-        {"ca_content": CA.pem + CA.pem.replace(" CERT", " X509 CERT")},
+        {"ca_certificate_content": CA.pem + CA.pem.replace(" CERT", " X509 CERT")},
         "crypto",
-        "ca_content holds a block X509 CERTIFICATE, which etcd would not read",
+        "ca_certificate_content holds a block X509 CERTIFICATE, which etcd would not read",
     ),
     "a CA that is indented": (
-        {"ca_content": CA.pem + OTHER_CA.pem.replace("-----BEGIN", "  -----BEGIN")},
+        {"ca_certificate_content": CA.pem + OTHER_CA.pem.replace("-----BEGIN", "  -----BEGIN")},
         "crypto",
-        "ca_content is broken PEM: a line has more on it than its -----BEGIN",
+        "ca_certificate_content is broken PEM: a line has more on it than its -----BEGIN",
     ),
-    "empty CA": ({"ca_content": ""}, "crypto", "ca_content is empty"),
+    "empty CA": ({"ca_certificate_content": ""}, "crypto", "ca_certificate_content is empty"),
     "expired": (
         {"certificate_content": issue("e", CA, key=LEAF.key, not_before=NOW - 2 * DAY, not_after=NOW - DAY).pem},
         "crypto",
@@ -402,7 +410,7 @@ def test_refused_before_anything_is_written(
 
 @pytest.mark.parametrize("missing", range(1, 8))
 def test_every_combination_of_missing_files(pki: pathlib.Path, base: pathlib.Path, missing: int) -> None:
-    names = ("ca_content", "certificate_content", "private_key_content")
+    names = ("ca_certificate_content", "certificate_content", "private_key_content")
     paths = ("ca.crt", "etcd-1.crt", "etcd-1.key")
     given = {name: ALL[name] for number, name in enumerate(names) if not missing >> number & 1}
     answer = put(pki, **given)
@@ -425,7 +433,7 @@ def test_every_combination_of_missing_files(pki: pathlib.Path, base: pathlib.Pat
             {"private_key_content": REPLACED.key_pem},
             "in private_key_content does not belong to the certificate in {}/etcd-1.crt",
         ),
-        ({"ca_content": OTHER_CA.pem}, "certificate in {}/etcd-1.crt (etcd-1.example.com, serial number "),
+        ({"ca_certificate_content": OTHER_CA.pem}, "certificate in {}/etcd-1.crt (etcd-1.example.com, serial number "),
     ],
 )
 def test_what_is_given_must_fit_what_is_kept(pki: pathlib.Path, given: Args, line: str) -> None:
@@ -442,11 +450,11 @@ def test_check_mode_refuses_the_same(pki: pathlib.Path) -> None:
 
 def test_pending_still_checks_what_is_known(pki: pathlib.Path) -> None:
     put(pki, **ALL)
-    answer = put(pki, check_mode=True, pending=["ca"], certificate_content=REPLACED.pem)
+    answer = put(pki, check_mode=True, pending_content=["ca"], certificate_content=REPLACED.pem)
     assert answer["failed"] and "does not belong" in answer["msg"]
-    answer = put(pki, check_mode=True, pending=["certificate", "private_key"], ca_content=LEAF.pem)
+    answer = put(pki, check_mode=True, pending_content=["certificate", "private_key"], ca_certificate_content=LEAF.pem)
     assert answer["failed"] and "no CA certificate" in answer["msg"]
-    answer = put(pki, check_mode=True, pending=["private_key"], certificate_content=CA.pem)
+    answer = put(pki, check_mode=True, pending_content=["private_key"], certificate_content=CA.pem)
     assert answer["failed"] and "a CA's certificate: the member's own is wanted" in answer["msg"]
 
 
@@ -486,7 +494,9 @@ def test_a_link_in_a_files_place_is_refused(pki: pathlib.Path) -> None:
 
 def test_another_kind_of_key(pki: pathlib.Path) -> None:
     leaf = issue("etcd-1", CA, key=new_key("ed25519"))
-    assert put(pki, ca_content=CA.pem, certificate_content=leaf.pem, private_key_content=leaf.key_pem)["changed"]
+    assert put(pki, ca_certificate_content=CA.pem, certificate_content=leaf.pem, private_key_content=leaf.key_pem)[
+        "changed"
+    ]
 
 
 def access_list(*entries: tuple[int, int, int]) -> bytes:

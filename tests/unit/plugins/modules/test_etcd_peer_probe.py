@@ -37,7 +37,7 @@ def arguments(folder: pathlib.Path, port: int, **changes: t.Any) -> dict[str, t.
         (folder / name).chmod(0o644)
     return {
         "name": "etcd-1",
-        "targets": [
+        "members": [
             {"name": "etcd-1", "peer_url": f"https://127.0.0.1:{ports.CLOSED_PORT}"},
             {"name": "etcd-2", "peer_url": f"https://127.0.0.1:{port}"},
         ],
@@ -136,9 +136,9 @@ def test_a_user_and_a_password_are_given_together(tmp_path: pathlib.Path, missin
 @pytest.mark.parametrize(
     ("changes", "line"),
     [
-        ({"name": "etcd-9"}, "name: etcd-9 is not among targets (etcd-1, etcd-2)"),
-        ({"targets": []}, "name: etcd-1 is not among targets (none)"),
-        ({"targets": [{"name": "etcd-1", "peer_url": "x"}]}, "member etcd-1: peer URL 'x' is none: write it like"),
+        ({"name": "etcd-9"}, "name: etcd-9 is not among members (etcd-1, etcd-2)"),
+        ({"members": []}, "name: etcd-1 is not among members (none)"),
+        ({"members": [{"name": "etcd-1", "peer_url": "x"}]}, "member etcd-1: peer URL 'x' is none: write it like"),
         ({"timeout_seconds": 0.1}, "timeout_seconds is 0.1: give 0.5 to 60"),
         ({"stranger_certificate": "x"}, "stranger_certificate holds no PEM certificate"),
         ({"unknown_ca_private_key": "x"}, "the certificate and its key can't be used for TLS: "),

@@ -24,20 +24,20 @@ from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.systemd_
 )
 from ansible_collections.ringfence.etcd.tests.unit.plugins.modules.module_runner import run_module
 
-PRESENT = {"content": "[Service]\n", "data_dir": "/var/lib/etcd"}
+PRESENT = {"unit_content": "[Service]\n", "data_dir": "/var/lib/etcd"}
 ENDPOINTS = [{"name": "etcd-1", "client_url": "https://10.0.0.1:2379", "peer_url": "not looked at"}]
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({}, "state is present but all of the following are missing: content, data_dir"),
-        ({"state": "written"}, "state is written but all of the following are missing: content, data_dir"),
+        ({}, "state is present but all of the following are missing: unit_content, data_dir"),
+        ({"state": "written"}, "state is written but all of the following are missing: unit_content, data_dir"),
         ({**PRESENT, "state": "written"}, "carries no configuration hash"),
-        ({"state": "healthy"}, "state is healthy but all of the following are missing: endpoints, member_name"),
-        ({"state": "restarted", "member_name": "a"}, "missing: endpoints"),
-        ({**PRESENT, "cert_file": "/x"}, "key_file"),
-        ({**PRESENT, "cert_file": "/x", "key_file": "/y"}, "ca_file"),
+        ({"state": "healthy"}, "state is healthy but all of the following are missing: members, name"),
+        ({"state": "restarted", "name": "a"}, "missing: members"),
+        ({**PRESENT, "client_cert_file": "/x"}, "client_key_file"),
+        ({**PRESENT, "client_cert_file": "/x", "client_key_file": "/y"}, "client_ca_file"),
         ({**PRESENT, "unit": "etcd"}, "unit: 'etcd' is no service's name"),
         ({**PRESENT, "unit": "../etcd.service"}, "is no service's name"),
         ({**PRESENT, "data_dir": "etcd"}, "data_dir: etcd is not an absolute path"),
@@ -53,9 +53,7 @@ def test_bad_input_has_one_line(arguments: dict[str, t.Any], message: str) -> No
 
 @pytest.mark.skipif(os.path.isdir("/run/systemd/system"), reason="systemd runs here")
 @pytest.mark.parametrize("check_mode", [False, True])
-@pytest.mark.parametrize(
-    "arguments", [PRESENT, {"state": "restarted", "member_name": "etcd-1", "endpoints": ENDPOINTS}]
-)
+@pytest.mark.parametrize("arguments", [PRESENT, {"state": "restarted", "name": "etcd-1", "members": ENDPOINTS}])
 def test_without_systemd(arguments: dict[str, t.Any], check_mode: bool) -> None:
     answer = run_module("etcd_peer_service", arguments, check_mode=check_mode)
     assert answer["problem"] == "service"
@@ -70,23 +68,23 @@ def test_written_check_run_check_run(tmp_path: pathlib.Path) -> None:
     )
     arguments = {
         "state": "written",
-        "content": with_configuration_hash(unit),
+        "unit_content": with_configuration_hash(unit),
         "data_dir": data_dir,
         "owner": str(os.geteuid()),
         "group": str(os.getegid()),
         "unit_directory": str(tmp_path),
-        "member_name": "etcd-1",
+        "name": "etcd-1",
     }
     answers = [run_module("etcd_peer_service", arguments, check_mode=check) for check in (True, False, True, False)]
     assert [answer["changed"] for answer in answers] == [True, True, False, False]
     assert answers[0] == answers[1] and answers[2] == answers[3]
     assert answers[0]["actions"] == ["make_data_directory", "write_unit"] and not answers[0]["started"]
     assert "running" not in answers[0] and "restart_pending" not in answers[0]
-    assert (tmp_path / "etcd.service").read_text() == arguments["content"]
+    assert (tmp_path / "etcd.service").read_text() == arguments["unit_content"]
 
 
 @pytest.mark.parametrize(
-    ("endpoints", "message"),
+    ("members", "message"),
     [
         ([], "this host's member etcd-1 is not among them"),
         ([{"name": "etcd-2", "client_url": "https://10.0.0.2:2379"}], "not among etcd-2"),
@@ -96,13 +94,13 @@ def test_written_check_run_check_run(tmp_path: pathlib.Path) -> None:
         ([{"name": "etcd-1", "client_url": "10.0.0.1:2379"}], "must look like https://<address>:<port>"),
     ],
 )
-def test_endpoints(endpoints: list[dict[str, t.Any]], message: str) -> None:
+def test_members(members: list[dict[str, t.Any]], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        etcd_peer_service.cluster_of({"member_name": "etcd-1", "endpoints": endpoints})
+        etcd_peer_service.cluster_of({"name": "etcd-1", "members": members})
 
 
 def test_members_may_carry_more() -> None:
-    cluster = etcd_peer_service.cluster_of({"member_name": "etcd-1", "endpoints": ENDPOINTS})
+    cluster = etcd_peer_service.cluster_of({"name": "etcd-1", "members": ENDPOINTS})
     assert cluster.client_urls == {"etcd-1": "https://10.0.0.1:2379"}
     assert cluster.others == []
 
@@ -117,8 +115,8 @@ def args(tmp_path: pathlib.Path) -> dict[str, t.Any]:
     """Arguments for a unit in a folder of the test's."""
     wanted = wanted_unit(tmp_path)
     return {
-        "content": wanted.text,
-        "member_name": "etcd-1",
+        "unit_content": wanted.text,
+        "name": "etcd-1",
         "data_dir": wanted.data_dir,
         "owner": wanted.owner,
         "group": wanted.group,
@@ -135,7 +133,7 @@ def test_present_check_run_check_run(host: Host, args: dict[str, t.Any], tmp_pat
         assert answer["changed"] and answer["actions"] == actions and answer["started"] and answer["running"]
         assert [part["after_header"] for part in answer["diff"]] == [args["data_dir"], f"{tmp_path}/etcd.service"]
     assert sorted(os.listdir(tmp_path)) == ["data", "etcd.service"]
-    host.runs(configuration_hash_of(args["content"]), args["data_dir"])
+    host.runs(configuration_hash_of(args["unit_content"]), args["data_dir"])
     for check_mode in (True, False):
         answer = run_module("etcd_peer_service", args, check_mode=check_mode)
         assert not answer["changed"] and not answer["started"] and answer["running"]
@@ -152,7 +150,7 @@ def test_check_mode_asks_nobody(state: str, changed: bool, host: Host, args: dic
     need_root()
     run_module("etcd_peer_service", args)
     host.runs("0" * 64, args["data_dir"])
-    answer = run_module("etcd_peer_service", {**args, "state": state, "endpoints": ENDPOINTS}, check_mode=True)
+    answer = run_module("etcd_peer_service", {**args, "state": state, "members": ENDPOINTS}, check_mode=True)
     assert answer["changed"] is changed and answer["running"] and "members" not in answer
     assert answer["actions"] == (["restart"] if changed else [])
     assert [reason["code"] for reason in answer["restart_pending"]] == ["unit_changed"]
@@ -175,7 +173,7 @@ def gateway() -> t.Iterator[GatewayServer]:
 def params(args: dict[str, t.Any], gateway: GatewayServer, **changes: t.Any) -> dict[str, t.Any]:
     """What Ansible makes of the arguments."""
     defaults = {name: option.get("default") for name, option in etcd_peer_service.ARGUMENT_SPEC.items()}
-    given = {"endpoints": [{"name": "etcd-1", "client_url": gateway.url}], "timeout_seconds": 5, "wait_seconds": 0}
+    given = {"members": [{"name": "etcd-1", "client_url": gateway.url}], "timeout_seconds": 5, "wait_seconds": 0}
     return {**defaults, **args, **given, **changes}
 
 
@@ -196,12 +194,14 @@ def test_healthy_tells_the_members(host: Host, args: dict[str, t.Any], gateway: 
 def test_restarted_if_due_and_once(
     force: bool, host: Host, args: dict[str, t.Any], gateway: GatewayServer, tmp_path: pathlib.Path
 ) -> None:
-    (tmp_path / "etcd.service").write_text(args["content"])
-    configuration_hash = configuration_hash_of(args["content"])
+    (tmp_path / "etcd.service").write_text(args["unit_content"])
+    configuration_hash = configuration_hash_of(args["unit_content"])
     host.runs("0" * 64, args["data_dir"])
     host.restarts_to = process(configuration_hash, args["data_dir"], pid=2)
     answers = [
-        etcd_peer_service.ensure_restarted(params(args, gateway, force=force, trust_bundle_changed=changed), False)
+        etcd_peer_service.ensure_restarted(
+            params(args, gateway, force_restart=force, trust_bundle_changed=changed), False
+        )
         for changed in (True, False)
     ]
     assert host.calls == ["restart_no_block etcd.service"]
@@ -215,8 +215,8 @@ def test_a_trust_bundle_that_another_run_has_restarted_for(
     host: Host, args: dict[str, t.Any], gateway: GatewayServer, tmp_path: pathlib.Path
 ) -> None:
     """What the caller says of the trust bundle is over with the process that ran when the caller said it."""
-    (tmp_path / "etcd.service").write_text(args["content"])
-    configuration_hash = configuration_hash_of(args["content"])
+    (tmp_path / "etcd.service").write_text(args["unit_content"])
+    configuration_hash = configuration_hash_of(args["unit_content"])
     host.runs(configuration_hash, args["data_dir"])
     listed = gateway.answers["/v3/cluster/member/list"][1]
 

@@ -19,7 +19,7 @@ from ansible_collections.ringfence.etcd.tests.unit.plugins.modules.module_runner
 def run(
     folder: pathlib.Path, archive: str, sha256: str, check_mode: bool = False, fresh: bool = False, **other: t.Any
 ) -> dict[str, t.Any]:
-    arguments = {"binary": str(folder / "bin" / "etcd"), "archive": archive, "sha256": sha256, **other}
+    arguments = {"etcd_binary": str(folder / "bin" / "etcd"), "archive": archive, "archive_sha256": sha256, **other}
     return run_module("etcd_program", arguments, check_mode=check_mode, fresh=fresh)
 
 
@@ -42,7 +42,7 @@ def test_check_run_check_run(tmp_path: pathlib.Path) -> None:
     assert found == [["etcd"], waiting, waiting, waiting]
     for check_mode, changed, left in ((True, True, waiting), (False, True, ["etcd"]), (False, False, ["etcd"])):
         answer = run_module(
-            "etcd_program", {"state": "absent", "binary": str(tmp_path / "bin" / "etcd")}, check_mode=check_mode
+            "etcd_program", {"state": "absent", "etcd_binary": str(tmp_path / "bin" / "etcd")}, check_mode=check_mode
         )
         assert (answer["changed"], answer["staged"], names(tmp_path)) == (changed, False, left)
 
@@ -50,23 +50,23 @@ def test_check_run_check_run(tmp_path: pathlib.Path) -> None:
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ({"sha256": "abc"}, "sha256: 'abc' is no SHA-256"),
-        ({"sha256": ""}, "sha256: '' is no SHA-256"),
+        ({"archive_sha256": "abc"}, "archive_sha256: 'abc' is no SHA-256"),
+        ({"archive_sha256": ""}, "archive_sha256: '' is no SHA-256"),
         ({"timeout_seconds": 0}, "timeout_seconds is 0: give 1 to 86400"),
-        ({"binary": "/usr/local/bin/etcdctl"}, "is no path for etcd's program"),
+        ({"etcd_binary": "/usr/local/bin/etcdctl"}, "is no path for etcd's program"),
         ({"archive": "/nonexistent.tar.gz"}, "nonexistent.tar.gz does not exist: nothing was installed"),
         ({"archive": "/"}, "is a directory"),
     ],
 )
 def test_wrong_options(wrong: dict[str, t.Any], words: str, tmp_path: pathlib.Path) -> None:
     path, sha256 = release(tmp_path / "archive", "3.5.35")
-    answer = run(tmp_path, **{"archive": path, "sha256": sha256, **wrong})
+    answer = run(tmp_path, **{"archive": path, "archive_sha256": sha256, **wrong})
     assert answer["failed"] and words in answer["msg"] and "\n" not in answer["msg"]
     assert not (tmp_path / "bin").exists()
 
 
 def test_nothing_to_try(tmp_path: pathlib.Path) -> None:
-    answer = run_module("etcd_program", {"binary": str(tmp_path / "etcd")})
+    answer = run_module("etcd_program", {"etcd_binary": str(tmp_path / "etcd")})
     assert answer["failed"] and "archive, sha256" in answer["msg"]
 
 

@@ -64,7 +64,7 @@ def make_proof(size: int, name: str = "etcd-{}") -> Proof:
         "passed": False,
         "without": [],
         "summary": "",
-        "thresholds": {"warn_days": 14, "fail_days": 0, "authority_warn_days": 90, "renew_before_days": 30},
+        "thresholds": {"warn_days": 14, "fail_days": 0, "ca_warn_days": 90, "renew_before_days": 30},
         "members": [
             {
                 "name": member,

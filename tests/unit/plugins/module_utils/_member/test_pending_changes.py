@@ -91,7 +91,7 @@ class Node:
     def request(self, **contents: str | None) -> _peer_credentials.Request:
         """What a run asks of etcd_peer_credentials here; content of its own as the role gives it."""
         given: dict[str, t.Any] = {
-            "ca_content": CA.pem,
+            "ca_certificate_content": CA.pem,
             "certificate_content": LEAF.pem,
             "private_key_content": LEAF.key_pem,
             **contents,
@@ -438,7 +438,7 @@ def params(node: Node, **changes: t.Any) -> dict[str, t.Any]:
         **defaults,
         "name": "etcd-1",
         # Nobody listens at port 1.
-        "targets": [{"name": name, "peer_url": "https://127.0.0.1:1"} for name in ("etcd-1", "etcd-2")],
+        "members": [{"name": name, "peer_url": "https://127.0.0.1:1"} for name in ("etcd-1", "etcd-2")],
         "directory": str(node.pki),
         "owner": unit.owner,
         "group": unit.group,
@@ -518,7 +518,7 @@ def test_the_files_that_are_there_are_compared_as_they_are_written(
 
 
 def test_bad_input_is_said_before_anybody_looks(node: Node) -> None:
-    with pytest.raises(InputError, match="etcd-3 is not among targets"):
+    with pytest.raises(InputError, match="etcd-3 is not among members"):
         peers.probe_node(params(node, call="never", name="etcd-3"), NOW)
 
 

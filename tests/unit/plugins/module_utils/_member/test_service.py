@@ -231,9 +231,9 @@ def test_a_living_one_is_stopped_on_request_only(
     for check_mode in (True, False):
         with pytest.raises(RefusedError, match=why) as caught:
             service.plan_present(wanted_unit(tmp_path), False, check_mode)
-    assert "data in /var/lib/pg" in str(caught.value) and "overrule_other_etcd" in str(caught.value)
+    assert "data in /var/lib/pg" in str(caught.value) and "overrule_distribution_etcd" in str(caught.value)
     assert list(tmp_path.iterdir()) == []
-    plan = service.plan_present(wanted_unit(tmp_path, overrule_other_etcd=True), False, False)
+    plan = service.plan_present(wanted_unit(tmp_path, overrule_distribution_etcd=True), False, False)
     assert "stop_other_etcd" in plan.actions
 
 

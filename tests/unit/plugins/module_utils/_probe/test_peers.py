@@ -126,7 +126,7 @@ def test_only_strangers_expect_a_refusal(monkeypatch: pytest.MonkeyPatch) -> Non
         serve(plain)
 
     monkeypatch.setattr(peers, "_THREADS", 1)
-    monkeypatch.setattr(peers, "meet", watched)
+    monkeypatch.setattr(peers, "probe_port", watched)
     foreign = issue("stranger", issue("another CA", is_ca=True))
     context = client_context(None, foreign.pem.encode(), foreign.key_pem.encode())
     callers = [
@@ -175,7 +175,7 @@ def test_a_name_service_that_hangs_holds_nobody_up(monkeypatch: pytest.MonkeyPat
             answered.wait(PLENTY_SECONDS)
         return handshake.probe_port(context, host, port, timeout_seconds, **more)
 
-    monkeypatch.setattr(peers, "meet", hang)
+    monkeypatch.setattr(peers, "probe_port", hang)
     targets = [
         target_of("etcd-2", "https://etcd-2.example.com:2380"),
         target_of("etcd-3", f"https://127.0.0.1:{ports.CLOSED_PORT}"),

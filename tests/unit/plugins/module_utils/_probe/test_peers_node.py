@@ -88,7 +88,7 @@ class Node:
         params = {name: option.get("default") for name, option in argument_spec().items()}
         given: dict[str, t.Any] = {
             "name": "etcd-1",
-            "targets": [
+            "members": [
                 {"name": "etcd-1", "peer_url": f"https://127.0.0.1:{ports.CLOSED_PORT}"},
                 {"name": "etcd-2", "peer_url": f"https://127.0.0.1:{port}"},
             ],
@@ -296,7 +296,7 @@ def test_nothing_is_forked_once_there_are_threads(node: Node, monkeypatch: pytes
 
     answered = threading.Event()
     monkeypatch.setattr(os, "fork", watched)
-    monkeypatch.setattr(peers, "meet", hang)
+    monkeypatch.setattr(peers, "probe_port", hang)
     try:
         answer = node.probe(ports.CLOSED_PORT, timeout_seconds=0.5, owner="64123")
     finally:
@@ -361,13 +361,13 @@ def test_a_member_alone_calls_itself(node: Node, port: int) -> None:
     [
         ({"timeout_seconds": 0.4}, "timeout_seconds is 0.4: give 0.5 to 60"),
         ({"timeout_seconds": 60.5}, "timeout_seconds is 60.5: give 0.5 to 60"),
-        ({"targets": []}, "name: etcd-1 is not among targets (none): list all members, this one too"),
+        ({"members": []}, "name: etcd-1 is not among members (none): list all members, this one too"),
         (
             {"name": "etcd-9"},
-            "name: etcd-9 is not among targets (etcd-1, etcd-2): list all members, this one too",
+            "name: etcd-9 is not among members (etcd-1, etcd-2): list all members, this one too",
         ),
         (
-            {"targets": [{"name": "etcd-1"}]},
+            {"members": [{"name": "etcd-1"}]},
             "member etcd-1: peer URL 'None' is none: write it like https://10.0.0.1:2380",
         ),
         ({"directory": "pki"}, "directory: pki is not an absolute path: write it from / on"),

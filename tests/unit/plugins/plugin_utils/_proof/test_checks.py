@@ -603,7 +603,7 @@ def test_a_certificate_that_nobody_was_shown_is_not_compared() -> None:
     [(-3, "failed", "has expired"), (1, "failed", "fewer than 2"), (2, "warning", "fewer than 5"), (5, None, "")],
 )
 def test_days_are_compared_with_the_thresholds(days_left: int, verdict: str | None, words: str) -> None:
-    limits = {"warn_days": 5, "fail_days": 2, "authority_warn_days": 5}
+    limits = {"warn_days": 5, "fail_days": 2, "ca_warn_days": 5}
     results = sound(MEMBERS)
     ends = certificate("x", -10, days_left)
     put(results, "etcd-2", f"{CERTIFICATE}.not_after", ends["not_after"])

@@ -58,7 +58,7 @@ def test_a_sound_cluster_is_proved() -> None:
     assert proof["thresholds"] == {
         "warn_days": 21,
         "fail_days": 1,
-        "authority_warn_days": 60,
+        "ca_warn_days": 60,
         "renew_before_days": 40,
     }
     assert [member["verdict"] for member in proof["members"]] == ["ok"] * 3

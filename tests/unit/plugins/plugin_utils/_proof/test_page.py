@@ -331,7 +331,7 @@ def test_the_last_days_of_a_ca_are_those_in_which_it_is_warned_of() -> None:
     proof = made.make_proof(3)
     rects = bars(proof, "ca").rects["etcd peer CA"]
     assert percent(rects["renew"]["width"]) / percent(rects["life"]["width"]) == pytest.approx(90 / 3650, abs=0.002)
-    proof["thresholds"]["authority_warn_days"] = 365000
+    proof["thresholds"]["ca_warn_days"] = 365000
     rects = bars(proof, "ca").rects["etcd peer CA"]
     assert rects["renew"]["width"] == rects["life"]["width"]
 

@@ -14,7 +14,7 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof import views
 from ansible_collections.ringfence.etcd.tests.unit.plugins.plugin_utils.proof_evidence import at, certificate
 from ansible_collections.ringfence.etcd.tests.unit.plugins.plugin_utils.proof_samples import HOSTILE, make_proof
 
-LIMITS = {"warn_days": 14, "fail_days": 2, "authority_warn_days": 90}
+LIMITS = {"warn_days": 14, "fail_days": 2, "ca_warn_days": 90}
 
 
 @pytest.mark.parametrize(
