@@ -122,5 +122,5 @@ def test_what_was_summed_is_what_is_sent(tmp_path: pathlib.Path, monkeypatch: py
         pathlib.Path(path).write_text("the CA's key")
 
     monkeypatch.setattr(action, "check_sum", check_and_exchange)
-    _result, sent = run(tmp_path, monkeypatch, archive=path, sha256=sha256)
+    _result, sent = run(tmp_path, monkeypatch, archive=path, archive_sha256=sha256)
     assert list(sent.files.values()) == [meant]

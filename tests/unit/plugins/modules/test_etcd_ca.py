@@ -194,7 +194,7 @@ REFUSALS: list[tuple[str, bytes | None, bytes | None, dict[str, t.Any], str]] = 
     ("bad fingerprint", None, None, {"trusted_fingerprints": ("xy",)}, "'xy' is no SHA-256 fingerprint"),
     ("no creation", None, None, {"create": False, "create_refused_because": "nodes run"}, "was refused: nodes run;"),
     ("short passphrase", None, None, {"passphrase": "short"}, "at least 8 characters"),
-    ("empty passphrase", None, None, {"passphrase": ""}, "ca_private_key_passphrase is empty"),
+    ("empty passphrase", None, None, {"passphrase": ""}, "passphrase is empty"),
     ("long passphrase", None, None, {"passphrase": "ä" * 600}, "longer than 1023 bytes"),
     ("long common name", None, None, {"common_name": "x" * 65}, "has 65 characters"),
     ("no validity", None, None, {"validity_days": 0}, "validity_days is 0"),
