@@ -352,7 +352,7 @@ def test_a_revocation_list_that_this_etcd_does_not_read(
 
 
 def test_a_member_alone_calls_itself(node: Node, port: int) -> None:
-    answer = node.probe(port, targets=[{"name": "etcd-1", "peer_url": f"https://127.0.0.1:{port}"}])
+    answer = node.probe(port, members=[{"name": "etcd-1", "peer_url": f"https://127.0.0.1:{port}"}])
     assert {probe["to"] for probe in answer["probes"]} == {"etcd-1"} and cases(answer)[MEMBER] == (ACCEPTED, None)
 
 
