@@ -74,7 +74,9 @@ def test_a_link_leads_somewhere(page: pathlib.Path) -> None:
 def _known_variables() -> frozenset[str]:
     specs = yaml.safe_load(_text(ROLE / "meta" / "argument_specs.yml"))["argument_specs"]
     # A variable of the playbooks, and what the role registers.
-    return frozenset({"etcd_peer_tls_hosts", "etcd_peer_tls_proof"}.union(*(spec["options"] for spec in specs.values())))
+    return frozenset(
+        {"etcd_peer_tls_hosts", "etcd_peer_tls_proof"}.union(*(spec["options"] for spec in specs.values()))
+    )
 
 
 @pytest.mark.parametrize("path", TEXTS, ids=_ids(TEXTS))
