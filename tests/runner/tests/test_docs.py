@@ -110,6 +110,14 @@ def test_a_target_of_make_exists(page: pathlib.Path) -> None:
     assert named - targets == set()
 
 
+def test_the_page_of_the_proof_has_every_check() -> None:
+    table = _text(CHECKOUT / "docs" / "proof.md").partition("\n| check |")[2].partition("\n\n")[0]
+    cells = re.findall(r"^\| ([^|]+) \|", table, re.MULTILINE)
+    documented = _text(CHECKOUT / "plugins" / "modules" / "etcd_peer_proof.py").partition("        check:\n")[2]
+    wanted = re.findall(r"V\((\w+)\)", documented.partition("          type:")[0])
+    assert wanted and sorted(re.findall(r"`(\w+)`", " ".join(cells))) == sorted(wanted)
+
+
 def test_the_readme_quotes_refusals_as_they_are() -> None:
     section = _text(CHECKOUT / "README.md").partition("\n## Refusals")[2].partition("\n## ")[0]
     quoted = re.findall(r"^\| `([^`]+)` \|", section, re.MULTILINE)
