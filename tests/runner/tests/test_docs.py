@@ -101,6 +101,16 @@ def test_a_file_of_the_architecture_exists() -> None:
         assert any(path.match(name) for path in PATHS), name
 
 
+def test_a_name_of_the_architecture_is_one_of_the_code() -> None:
+    """Functions, tables, variables: what has an underscore or capitals in it."""
+    names = set(re.findall(r"`(\w*[A-Z_]\w*)`", _text(CHECKOUT / "docs" / "architecture.md")))
+    # A metric of etcd's own.
+    names -= {"process_start_time_seconds"}
+    kinds = (".py", ".yml", ".j2", ".cfg", ".toml")
+    words = {word for path in PATHS if path.suffix in kinds for word in re.findall(r"\w+", _text(path))}
+    assert names and names - words == set()
+
+
 @pytest.mark.parametrize("page", PAGES, ids=_ids(PAGES))
 def test_a_target_of_make_exists(page: pathlib.Path) -> None:
     targets = set(re.findall(r"^([a-z-]+):", _text(CHECKOUT / "Makefile"), re.MULTILINE))
