@@ -265,7 +265,7 @@ def _findings(
     excused: _Excused,
 ) -> list[dict[str, t.Any]]:
     """What is not well, worst first, each said once."""
-    # Of a host that is away the check looked_at tells.
+    # The check state_gathered reports a host that is away.
     bad = [pair for pair in pairs if pair["verdict"] != OK and pair["reason"] != "host_not_in_run"]
     kinds = [_kind(pair, excused.pair(pair)) for pair in bad]
     shared = Counter((end, pair[end], kind) for pair, kind in zip(bad, kinds) for end in ("from", "to"))
