@@ -15,8 +15,8 @@ class ModuleDocFragment:
 options:
   api_user:
     description:
-      - User of etcd's RBAC with which its API is asked. One without a role is enough. Where RBAC is off, nobody is
-        asked for it.
+      - User of etcd's RBAC as which the module asks its API. A user without a role is enough. Where RBAC is off, the
+        module does not use it.
     type: str
   api_password:
     description: Password of O(api_user).

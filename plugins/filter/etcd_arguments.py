@@ -6,16 +6,15 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: etcd_arguments
-short_description: Give the command line of an etcd member
+short_description: Make the command line of an etcd member
 version_added: 0.1.0
 author:
   - ringfence.etcd contributors (@ringfence)
 description:
-  - Gives the arguments of one member's etcd, peer TLS flags and the full list of allowed common names included. Every
-    version from 3.4 on takes them; whether it reads the list as a list is checked by
-    M(ringfence.etcd.etcd_cluster_check).
-  - Fails where an extra flag, or a variable of the unit's, would set a flag of the role's, take the fence down, or have
-    a value with which etcd does not start.
+  - Returns the arguments of one member's etcd, with the peer TLS flags and the full list of allowed common names. Every
+    version from 3.4 on takes them. M(ringfence.etcd.etcd_cluster_check) checks whether a version reads the list as one.
+  - Fails where an extra flag, or a variable of the unit's, would set a flag of the role's, let strangers in, or have a
+    value with which etcd does not start.
 options:
   _input:
     description: The member's name.
@@ -28,10 +27,10 @@ options:
     required: true
   settings:
     description:
-      - C(cluster_name), C(data_dir) and C(credentials_directory); optionally C(identity), C(client_tls),
-        C(client_port),
+      - C(cluster_name), C(data_dir) and C(credentials_directory); optionally C(identity), C(client_tls), C(client_port),
         C(client_ca_file), C(client_cert_file), C(client_key_file), C(listen_loopback), C(min_tls_version),
-        C(extra_flags), and C(unit_settings), what the unit gets beside it, which must not tell etcd otherwise.
+        C(extra_flags), and C(unit_settings). The last are settings that the unit gets beside this, which must not set
+        the same of etcd otherwise.
     type: dict
     required: true
 """

@@ -13,8 +13,8 @@ author:
 description:
   - Turns host names, or dictionaries, into the members of one etcd cluster, with the common name, URLs and subject
     alternative names that each has.
-  - The result is sorted by name (C(etcd-2) before C(etcd-10)) and depends on what is given alone. Variables of hosts
-    are not read, since a host can set them by its facts. The role reads its own with M(ringfence.etcd.etcd_settings).
+  - The result is sorted by name (C(etcd-2) before C(etcd-10)) and depends only on the input. Variables of hosts are not
+    read, since a host can set them by its facts. The role reads its own with M(ringfence.etcd.etcd_settings).
   - Fails where two members share a name, host, common name or address, where a common name is over 64 characters or
     has a comma, where an address is neither an IP address nor a DNS name, and where there is no member.
 options:
@@ -31,8 +31,8 @@ options:
     type: str
     required: true
   domain:
-    description: DNS domain of the members that have none of their own; the common name is C(<name>.<domain>), or the
-      name alone.
+    description: DNS domain of the members that have none of their own. The common name is C(<name>.<domain>), or only
+      the name.
     type: str
   identity:
     description: V(list) for a common name of its own for each member, V(shared) for one common name for all.
@@ -40,7 +40,7 @@ options:
     choices: [list, shared]
     default: list
   shared_common_name:
-    description: The one common name with O(identity=shared). Defaults to C(<cluster_name>.peers).
+    description: The common name of all members with O(identity=shared). Defaults to C(<cluster_name>.peers).
     type: str
   peer_port:
     description: Port of the peer URLs.

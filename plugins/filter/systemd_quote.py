@@ -25,9 +25,8 @@ options:
       - V(word) for a setting that takes words, such as C(ReadWritePaths=) or C(Environment=).
       - V(plain) for a setting that knows no quotes, such as C(User=) or C(Description=).
       - V(glob) for the part of such a setting's path that stands before a pattern, as in C(AssertPathExistsGlob=).
-      - V(raw) for text that is systemd's syntax already, such as an extra setting of the user's with C(%) specifiers;
-        it is
-        only refused where it holds a line break or another control character.
+      - V(raw) for text that is systemd's syntax already, such as an extra setting of the user's with C(%) specifiers.
+        It is only refused where it holds a line break or another control character.
     type: str
     choices: [argument, program, word, plain, glob, raw]
     default: argument

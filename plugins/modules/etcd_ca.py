@@ -8,14 +8,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: etcd_ca
-short_description: Keep the certificate authority of an etcd cluster's peer TLS
+short_description: Create or check the certificate authority of an etcd cluster's peer TLS
 version_added: 0.1.0
 description:
   - Makes the key and the self-signed certificate of a peer CA in a folder, once, and keeps owner and mode of its
     files.
   - It never replaces a CA. Where the one that is there differs from what is asked (common name, key type, expired,
     not a CA, unreadable, wrong passphrase, the key of another certificate), the module fails, says what differs and
-    touches nothing.
+    changes nothing.
   - The certificate is CA:TRUE with path length 0, may sign certificates and CRLs only, and has a random serial
     number.
   - An interrupted creation is finished by the next run. Two runs at once on one folder wait for each other.
@@ -51,13 +51,13 @@ options:
     choices: [ecdsa-p256, ecdsa-p384, rsa-2048, rsa-3072, rsa-4096, ed25519]
   ca_private_key_passphrase:
     description:
-      - Encrypts the CA's key on disk (PKCS#8), or opens the encrypted key that is there. At least 8 characters for a
-        new key.
+      - The passphrase that encrypts the CA's key on disk (PKCS#8), or opens the encrypted key that is there. A new key
+        needs at least 8 characters.
       - The passphrase of a present key is never changed.
     type: str
   validity_days:
     description:
-      - How long a new CA certificate is valid, 1 to 36500 days. Not compared with a present one.
+      - How long a new CA certificate is valid, 1 to 36500 days. A present one is not compared with it.
     type: int
     default: 3650
   backdate_minutes:
@@ -87,7 +87,7 @@ options:
     default: true
   create_refused_because:
     description:
-      - Why O(create=false), put into the error's line.
+      - Why O(create=false) was given. The error's line has it.
     type: str
     default: ''
 seealso:

@@ -7,18 +7,19 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: etcd_cluster_check
-short_description: Say whether a run may change an etcd cluster, and what there is to do
+short_description: Check whether a run may change an etcd cluster, and list the pending changes
 version_added: 0.1.0
 description:
-  - Looks at a whole cluster, the members that are wanted beside what M(ringfence.etcd.etcd_peer_probe) found on each
-    host, and gives every reason not to go on, before anything is changed, and all that is due.
-  - It refuses where a common name would leave the list of allowed ones unasked, where the hosts trust different CAs,
-    where etcd's version would lock every peer out, where a data folder is another cluster's, where a host's clock is
-    wrong, and so on.
-  - Of a cluster that lives, it refuses what would cut a member off, with the member list that the running ones tell. So
-    it is with another peer URL, client port, common name, data folder or minor version of etcd, with a member that has
-    lost its data, or that is to leave and was not removed yet.
-  - Runs on the controller and asks no host for anything. It does not fail for what it finds; look at RV(failures).
+  - Compares the members that are wanted with the state that M(ringfence.etcd.etcd_peer_probe) gathered on each host,
+    for the whole cluster. It returns every reason not to go on, and all pending changes, before anything is changed.
+  - A preflight check fails where a common name would leave the list of allowed ones unasked, where the hosts trust
+    different CAs, where etcd's version would lock every peer out, where a data folder is another cluster's, where a
+    host's clock is wrong, and so on.
+  - For a cluster that runs, a preflight check fails where a change would cut a member off, judged by the member list
+    that the running members report. Such a change is another peer URL, client port, common name, data folder or minor
+    version of etcd, a member that has lost its data, or one that is to leave and was not removed yet.
+  - The module runs on the controller and asks no host for anything. It does not fail for what it finds, but returns
+    it in RV(failures).
 author:
   - ringfence.etcd contributors (@ringfence)
 extends_documentation_fragment:
@@ -31,8 +32,7 @@ options:
     elements: dict
     required: true
   states:
-    description: By a member's name, the result of M(ringfence.etcd.etcd_peer_probe) on its host, for the hosts in this
-      run.
+    description: The result of M(ringfence.etcd.etcd_peer_probe) by member's name, for the hosts in this run.
     type: dict
   states_variable:
     description:
@@ -41,8 +41,8 @@ options:
     type: str
   programs:
     description:
-      - By a member's name, the result of M(ringfence.etcd.etcd_program) on its host. The version that was tried is
-        judged in place of the one that is there, and one that can't be started there is refused.
+      - The result of M(ringfence.etcd.etcd_program) by member's name. The version that was tried is checked in place of
+        the one that is there, and one that can't be started there is refused.
     type: dict
   programs_variable:
     description: In place of O(programs), the name of the variable under which each host has registered that result.
@@ -52,7 +52,7 @@ options:
     type: str
     required: true
   identity:
-    description: V(list) or V(shared).
+    description: Whether each member has a common name of its own (V(list)) or all have one (V(shared)).
     type: str
     choices: [list, shared]
     default: list
@@ -62,24 +62,24 @@ options:
     elements: str
     default: []
   removed:
-    description: Common names, or members' names, that the user says are to go.
+    description: Common names, or names, of the members that the user has removed.
     type: list
     elements: str
     default: []
   members_are_said:
     description:
-      - Whether the user said that O(members) are all, by their number or by a list. Otherwise a cluster of one is not
+      - Whether the user has said how many members there are, or has listed them. Otherwise a cluster of one is not
         formed, because a slice of a job looks like one.
     type: bool
     default: true
   install:
-    description: Whether etcd is to be installed in this run, so that a missing binary is no reason to refuse, and from
-      what.
+    description: From what this run installs etcd. With V(package) or V(archive) a missing binary is no reason to
+      refuse.
     type: str
     choices: [none, package, archive]
     default: none
   archive:
-    description: The release archive; another version than the one in its name is due to be installed.
+    description: The release archive. A host with another version than the one in its name gets it installed.
     type: str
     default: ""
   archive_sha256:
@@ -88,12 +88,12 @@ options:
     default: ""
   overrule_distribution_etcd:
     description:
-      - Whether to override an etcd under the same unit name that is not this collection's and has keys or other
-        members, or of which nobody can tell. Its data stays where it is and is not used.
+      - Whether to replace an etcd under the same unit name that is not this collection's, where it has keys or other
+        members, or where nobody can tell. Its data stays where it is and is not used.
     type: bool
     default: false
   force_restart:
-    description: Whether a restart that is due is to happen also where it can't be guarded, which is refused otherwise.
+    description: Whether to allow a restart that can't be guarded, which is refused otherwise.
     type: bool
     default: false
   ca_certificate_content:
@@ -103,11 +103,11 @@ options:
     description: The CA in a folder, the return value C(ca) of M(ringfence.etcd.etcd_peer_stranger).
     type: dict
   ca_host:
-    description: The host that holds the CA. Where it is a controller that is thrown away after the job (AWX, or a CI
-      job that says so), a CA is not made there. Not looked at where this is not given.
+    description: The host that holds the CA. No CA is made on a controller that is thrown away after the job (AWX, or a
+      CI job that says so). Without this option that is not checked.
     type: str
   ca_on_ephemeral_controller:
-    description: Whether a CA may be made there all the same, as its folder outlives the job.
+    description: Whether a CA may be made there all the same, because its folder outlives the job.
     type: bool
     default: false
   settings:
@@ -123,11 +123,11 @@ options:
     description:
       - In place of O(own_settings), the name of the variable under which each host has registered the result of
         M(ringfence.etcd.etcd_settings).
-      - A member whose own settings were refused there is a refusal of the whole cluster; else the others would go on
-        without it, as if the user had left it out.
+      - A member whose own settings were refused there makes the check of the whole cluster fail. Else the others would
+        go on without it, as if the user had left it out.
     type: str
   key_type:
-    description: The kind of key that the members ought to have.
+    description: The kind of key that the members should have.
     type: str
     choices: [ecdsa-p256, ecdsa-p384, rsa-2048, rsa-3072, rsa-4096, ed25519]
     default: ecdsa-p256
@@ -136,11 +136,11 @@ options:
     type: int
     default: 365
   renew_before_days:
-    description: A certificate that ends in fewer days is due.
+    description: A certificate that ends in fewer days is to be renewed.
     type: int
     default: 30
   new_keys:
-    description: Whether every member is to get a new key.
+    description: Whether every member gets a new key.
     type: bool
     default: false
 seealso:
@@ -149,7 +149,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Look at the cluster as a whole
+- name: Check the cluster as a whole
   ringfence.etcd.etcd_cluster_check:
     members: "{{ groups['etcd'] | ringfence.etcd.etcd_members(cluster_name='etcd') }}"
     states: {etcd-1: "{{ state }}"}
@@ -165,7 +165,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 in_sync:
-  description: Whether the run may end here, with nothing refused and nothing due.
+  description: Whether the cluster is in sync. There is no preflight failure and no pending change then.
   returned: success
   type: bool
 failures:
@@ -174,14 +174,14 @@ failures:
   type: list
   elements: dict
 notes:
-  description: What is allowed and still worth a line; also shown as warnings.
+  description: Warnings about what is allowed and still worth a line. They are also shown.
   returned: success
   type: list
   elements: str
 pending:
   description:
-    - All that there is to do, each with C(member) (none for the cluster), C(part), C(code) and C(text). Empty where
-      CA, hosts and processes are as they should be.
+    - The pending changes, each with C(member) (none for the cluster), C(part), C(code) and C(text). Empty where CA,
+      hosts and processes are as they should be.
   returned: success
   type: list
   elements: dict
@@ -195,7 +195,7 @@ no_new_ca_because:
   returned: success
   type: str
 requests:
-  description: The members as M(ringfence.etcd.etcd_peer_certificates) takes them, those in O(states) alone.
+  description: The members as M(ringfence.etcd.etcd_peer_certificates) takes them, only those in O(states).
   returned: success
   type: list
   elements: dict

@@ -10,10 +10,10 @@ module: etcd_node_task
 short_description: Run a module of Ansible's own on a host of an etcd cluster, and take no facts from it
 version_added: 0.1.0
 description:
-  - What a module answers is what the host's Python prints. Ansible makes variables of some of it, so that a host that
-    was broken into could change the settings of the run for all of them.
-  - Runs the module as a task of its own would, and gives back whether something was changed or failed, its message, its
-    warnings and its diff. All else that the host says is dropped.
+  - A module's answer is what the host's Python prints. Ansible makes variables of some of it, so that a host that was
+    broken into could change the settings of the run for all hosts.
+  - This runs the module as a task of its own would, and returns whether something was changed or failed, its message,
+    its warnings and its diff. All else in the host's answer is dropped.
 author:
   - ringfence.etcd contributors (@ringfence)
 extends_documentation_fragment:

@@ -15,8 +15,8 @@ description:
     is a reason. The reasons are returned.
   - A renewal keeps the member's key, so that one file changes. A new key is made on request, or where the present one
     is missing, does not fit or is of another type.
-  - A certificate never outlives its CA, has the subject's common name alone, subject alternative names, and the
-    extended key usages C(serverAuth) and C(clientAuth), both of which etcd's peer TLS needs.
+  - A certificate never outlives its CA. Its subject has only a common name. It has subject alternative names, and
+    the extended key usages C(serverAuth) and C(clientAuth), both of which etcd's peer TLS needs.
   - The CA's private key is needed only when something is issued, and never in check mode.
   - Runs where the CA is. Without O(directory) it writes nothing to disk, and the current certificates are given in
     O(members).
@@ -29,7 +29,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - Issues nothing. The certificate of a member that is due is V(null).
+      - Issues nothing. A certificate that would be issued is V(null).
   diff_mode:
     support: full
     details:
@@ -109,14 +109,15 @@ options:
     type: str
   decide_only:
     description:
-      - Only decide which certificates are due, and why, and issue none. Needs neither the CA's key nor C(no_log), so
-        that
-        the reasons can be shown. RV(members[].issued) and RV(members[].new_key) say what a call without it would do.
+      - Whether to only decide which certificates are to be issued, and why, and to issue none. This needs neither the
+        CA's key nor C(no_log), so that the task can show the reasons. RV(members[].issued) and RV(members[].new_key)
+        say what a call without it would do.
     type: bool
     default: false
   ca_pending:
     description:
-      - Only in check mode. The CA is made in the same run, so there is none yet, and every member is due.
+      - Only for check mode. The CA is made in the same run, so that there is none yet and every certificate would be
+        issued.
     type: bool
     default: false
   directory:
@@ -228,8 +229,7 @@ members:
           type: str
     certificate:
       description: >-
-        The member's certificate as PEM, the new one or the present one. V(null) in check mode where it is
-        due.
+        The member's certificate as PEM, the new one or the present one. V(null) in check mode where it would be issued.
       type: str
     private_key:
       description:
@@ -241,10 +241,11 @@ members:
       description: Whether a new key was made, or would be in check mode.
       type: bool
     fingerprint:
-      description: SHA-256 fingerprint of the certificate, lower-case hex. V(null) in check mode where it is due.
+      description: SHA-256 fingerprint of the certificate, lower-case hex. V(null) in check mode where it would be
+        issued.
       type: str
     serial_number:
-      description: Serial number of the certificate, lower-case hex. V(null) in check mode where it is due.
+      description: Serial number of the certificate, lower-case hex. V(null) in check mode where it would be issued.
       type: str
     not_before:
       description: Begin of the validity, in UTC.

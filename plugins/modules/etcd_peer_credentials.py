@@ -12,8 +12,7 @@ module: etcd_peer_credentials
 short_description: Put trust bundle, certificate and private key of an etcd member on its host
 version_added: 0.1.0
 description:
-  - Writes C(ca.crt), C(<name>.crt) and C(<name>.key) as one unit, after all of them were checked as they are going to
-    be.
+  - Writes C(ca.crt), C(<name>.crt) and C(<name>.key) together, after checking all three as they are going to be.
   - The private key must belong to the certificate and not be encrypted. A mutual TLS handshake with the trust bundle
     must succeed, so the certificate chains to it, is valid now and has both extended key usages. The user that etcd
     runs as must be able to read all three files along the whole path.

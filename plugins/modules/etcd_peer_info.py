@@ -9,14 +9,14 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: etcd_peer_info
-short_description: Tell what a host of an etcd cluster has
+short_description: Gather the state of a host of an etcd cluster
 version_added: 0.1.0
 description:
-  - Tells etcd's version, the member's three files, what the deployed unit and the running process were told, and which
-    member of which cluster the data folder belongs to.
-  - Changes nothing, and gives public parts only. The private key's bytes stay on the host.
-  - What can't be read or makes no sense is told in C(problem) beside it and does not fail the module, so that it also
-    serves an empty host, and an ordinary user as far as permissions allow. Only O(fail_days) does, where it is given.
+  - Returns etcd's version, the member's three files, the settings of the deployed unit and of the running process, and
+    which member of which cluster the data folder belongs to.
+  - Changes nothing, and returns public parts only. The private key's bytes stay on the host.
+  - Where something can't be read or makes no sense, C(problem) beside it says so, and the module does not fail. So it
+    also works on an empty host, and for an ordinary user as far as permissions allow. Only O(fail_days) fails it.
   - Needs nothing but Python on the host.
 author:
   - ringfence.etcd contributors (@ringfence)
@@ -47,7 +47,7 @@ options:
   unit_directory:
     description:
       - Folder of the unit's file, as for M(ringfence.etcd.etcd_peer_service).
-      - Where systemd does not read this folder, it is not asked, and RV(process) tells of none.
+      - Where systemd does not read this folder, it is not asked, and RV(process) has none.
       - Without it the unit is looked for where systemd does.
     type: path
   data_dir:
@@ -62,19 +62,20 @@ options:
     type: path
   listen_urls:
     description:
-      - URLs at which the member is going to listen. Who else has one of their ports, or the data folder, is told in
-        RV(in_the_way).
-      - Without it nobody is looked for.
+      - URLs at which the member is going to listen. RV(in_the_way) lists who else has one of their ports, or the data
+        folder.
+      - Without it RV(in_the_way) is empty.
     type: list
     elements: str
   warn_days:
     description:
-      - Warns of the member's certificate and of each CA in its trust bundle that has fewer whole days left.
-      - Without it nothing is warned of.
+      - The module warns of the member's certificate and of each CA in its trust bundle that has fewer whole days left.
+      - Without it there are no such warnings.
     type: int
   fail_days:
     description:
-      - Fails, with the same results, where one of them has fewer whole days left. V(0) fails once one has expired.
+      - The module fails, with the same results, where one of them has fewer whole days left. V(0) fails once one has
+        expired.
       - Without it no date fails the module.
     type: int
 seealso:
@@ -82,7 +83,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Look at the host
+- name: Gather the state of the host
   ringfence.etcd.etcd_peer_info:
     name: etcd-1
     data_dir: /var/lib/etcd/etcd-1
@@ -122,14 +123,13 @@ etcd:
       returned: always
       sample: true
     version:
-      description: The version that it says it is; null where it can not be told.
+      description: The version that it prints; null where it is not known.
       type: str
       returned: always
       sample: '3.5.16'
     problem:
       description: >-
-        One line that says what can't be read or makes no sense, with the way out; null where nothing is
-        wrong.
+        One line that says what can't be read or makes no sense, with the way out; null where nothing is wrong.
       type: str
       returned: always
 user:
@@ -173,7 +173,7 @@ credentials:
           returned: always
           sample: /etc/etcd/pki/ca.crt
         state:
-          description: V(absent), V(file), V(directory), V(link), V(other), or V(unknown) where it can't be looked at.
+          description: V(absent), V(file), V(directory), V(link), V(other), or V(unknown) where it can't be seen.
           type: str
           returned: always
           sample: file
@@ -194,8 +194,7 @@ credentials:
           sample: '0644'
         problem:
           description: >-
-            One line that says what can't be read or makes no sense, with the way out; null where
-            nothing is wrong.
+            One line that says what can't be read or makes no sense, with the way out; null where nothing is wrong.
           type: str
           returned: always
         pem:
@@ -288,7 +287,7 @@ credentials:
           returned: always
           sample: /etc/etcd/pki/etcd-1.crt
         state:
-          description: V(absent), V(file), V(directory), V(link), V(other), or V(unknown) where it can't be looked at.
+          description: V(absent), V(file), V(directory), V(link), V(other), or V(unknown) where it can't be seen.
           type: str
           returned: always
           sample: file
@@ -309,8 +308,7 @@ credentials:
           sample: '0644'
         problem:
           description: >-
-            One line that says what can't be read or makes no sense, with the way out; null where
-            nothing is wrong.
+            One line that says what can't be read or makes no sense, with the way out; null where nothing is wrong.
           type: str
           returned: always
         pem:
@@ -399,7 +397,7 @@ credentials:
           returned: always
           sample: /etc/etcd/pki/etcd-1.key
         state:
-          description: V(absent), V(file), V(directory), V(link), V(other), or V(unknown) where it can't be looked at.
+          description: V(absent), V(file), V(directory), V(link), V(other), or V(unknown) where it can't be seen.
           type: str
           returned: always
           sample: file
@@ -420,8 +418,7 @@ credentials:
           sample: '0644'
         problem:
           description: >-
-            One line that says what can't be read or makes no sense, with the way out; null where
-            nothing is wrong.
+            One line that says what can't be read or makes no sense, with the way out; null where nothing is wrong.
           type: str
           returned: always
         matches_certificate:
@@ -479,7 +476,7 @@ unit:
       type: str
       returned: always
     settings:
-      description: What etcd is told by the unit and its drop-ins; null where that is nothing.
+      description: The settings of etcd in the unit and its drop-ins; null where there are none.
       type: dict
       returned: always
       contains:
@@ -541,8 +538,8 @@ unit:
           sample: ['https://10.0.0.1:2379']
         files:
           description: >-
-            Certificates, keys, trust bundles and revocation lists by the flag that names them; null
-            where it is not given.
+            Certificates, keys, trust bundles and revocation lists by the flag that names them; null where it is not
+            given.
           type: dict
           returned: always
           sample: {peer_cert_file: /etc/etcd/pki/etcd-1.crt}
@@ -568,8 +565,7 @@ unit:
               returned: always
     problem:
       description: >-
-        One line that says what can't be read or makes no sense, with the way out; null where nothing is
-        wrong.
+        One line that says what can't be read or makes no sense, with the way out; null where nothing is wrong.
       type: str
       returned: always
 process:
@@ -606,27 +602,26 @@ process:
       sample: 3.5.16
     configuration_hash:
       description: >-
-        The configuration hash of the unit that it was started with; a restart is due where it differs from
+        The configuration hash of the unit that it was started with. A restart is pending where it differs from
         RV(unit.configuration_hash). It is null where there is none.
       type: str
       returned: always
       sample: 9f86d081884c7d65
     newer_files:
       description: >-
-        Trust bundles that were written after the process had started; etcd reads them at start only, so a restart is
-        due.
+        Trust bundles that were written after the process had started. etcd reads them at start only, so that a restart
+        is pending.
       type: list
       elements: str
       returned: always
       sample: []
     settings:
-      description: What it was told, in the form of RV(unit.settings); null where none runs.
+      description: Its settings, in the form of RV(unit.settings); null where none runs.
       type: dict
       returned: always
     problem:
       description: >-
-        One line that says what can't be read or makes no sense, with the way out; null where nothing is
-        wrong.
+        One line that says what can't be read or makes no sense, with the way out; null where nothing is wrong.
       type: str
       returned: always
 data:
@@ -657,19 +652,18 @@ data:
     formed:
       description: >-
         Whether its cluster has ever had a leader; false where the member still waits for its first quorum, null where
-        there is no data or where that can't be told.
+        there is no data or where that is not known.
       type: bool
       returned: always
       sample: true
     problem:
       description: >-
-        One line that says what can't be read or makes no sense, with the way out; null where nothing is
-        wrong.
+        One line that says what can't be read or makes no sense, with the way out; null where nothing is wrong.
       type: str
       returned: always
 formed_marker:
   description: >-
-    The file beside the credentials that says that this member has had data. With it the member's unit is not started
+    The file beside the credentials that marks a member that has had data. With it the member's unit is not started
     without its data, see O(ringfence.etcd.etcd_peer_service#module:directory).
   type: dict
   returned: always
@@ -726,19 +720,19 @@ other_etcd:
       returned: always
       sample: /var/lib/etcd/default
     has_data:
-      description: Whether the folder holds data; null where that can't be told.
+      description: Whether the folder holds data; null where that is not known.
       type: bool
       returned: always
       sample: true
     key_count:
-      description: How many keys it holds; null where that can not be told.
+      description: How many keys it holds; null where that is not known.
       type: int
       returned: always
       sample: 0
     members:
       description: >-
         The members of its cluster as it lists them, at most 100, by name or, before their first start, peer URL; null
-        where that can't be told, none where there is no data.
+        where that is not known, none where there is no data.
       type: list
       elements: str
       returned: always
@@ -750,19 +744,19 @@ other_etcd:
       sample: cdf818194e3a8c32
     problem:
       description: >-
-        One line that says why it can't be told whether there is anything to lose; null where that can be told.
+        One line that says why it is not known whether there is anything to lose; null where it is known.
       type: str
       returned: always
 folder:
   description: >-
     A number of O(directory) that no other folder has, so that two hosts of an inventory that are one machine are seen;
-    null where it can't be told.
+    null where it is not known.
   type: str
   returned: always
 folder_users:
   description: >-
     Other units and processes of an etcd that have certificates in O(directory), at most 20; looked for by
-    M(ringfence.etcd.etcd_peer_probe) where it is asked what is due.
+    M(ringfence.etcd.etcd_peer_probe) where it is asked for pending changes.
   type: list
   elements: dict
   returned: always
@@ -793,7 +787,7 @@ in_the_way:
     what:
       description: >-
         V(process) for one that has a port or the data folder, V(unit) for a unit that is stopped and would take it, or
-        V(unknown) where it can't be told who is there.
+        V(unknown) where nobody can see who is there.
       type: str
       returned: always
       sample: process
@@ -844,7 +838,7 @@ in_the_way:
       returned: always
       sample: false
     problem:
-      description: One line that says what can't be told; null where nothing is unknown.
+      description: One line that says what is not known; null where nothing is unknown.
       type: str
       returned: always
 """

@@ -9,19 +9,19 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: etcd_peer_probe
-short_description: Call the other members of an etcd cluster at their peer ports, as a member and as a stranger
+short_description: Probe the other members of an etcd cluster at their peer ports, as a member and as a stranger
 version_added: 0.1.0
 description:
-  - Runs on a member, calls every other member's peer URL, and tells for each what a real peer would meet.
+  - Runs on a member, calls every other member's peer URL, and returns for each what a real peer would get.
     V(accepted) is an HTTP answer on the peer port, nothing less, since in TLS 1.3 the handshake is over before the
-    server has looked at the client's certificate.
+    server has checked the client's certificate.
   - It calls with the member's own certificate, with none, and with those of strangers where given. The first has to
-    be accepted, the others refused; M(ringfence.etcd.etcd_peer_proof) says whether it is so in the whole cluster.
-  - Several causes look the same on the wire. Where a reason was worked out from the certificates and lists at hand, it
-    is marked as inferred.
-  - Also tells what M(ringfence.etcd.etcd_peer_info) tells, and with O(unit_content) what a deployment would change, so
-    that one look at a host is all that a run without changes takes.
-  - Changes nothing. As an ordinary user, what can't be read is told in a C(problem) and the rest is done.
+    be accepted, the others refused. M(ringfence.etcd.etcd_peer_proof) evaluates this for the whole cluster.
+  - Several causes look the same on the wire. A reason that was worked out from the certificates and lists at hand is
+    marked as inferred.
+  - It also returns what M(ringfence.etcd.etcd_peer_info) returns, and with O(unit_content) the pending changes. So a
+    run without changes needs one call of this module for each host.
+  - Changes nothing. As an ordinary user it returns what can't be read in a C(problem), and does the rest.
   - Needs nothing but Python on the host.
 author:
   - ringfence.etcd contributors (@ringfence)
@@ -36,30 +36,30 @@ options:
     required: true
   members:
     description:
-      - The members of the cluster, this one among them, as P(ringfence.etcd.etcd_members#filter) gives them. Of each,
-        C(name) and C(peer_url) are looked at.
+      - The members of the cluster, this one among them, as P(ringfence.etcd.etcd_members#filter) gives them. The module
+        reads C(name) and C(peer_url) of each.
       - It calls all the others; where there are none, itself.
     type: list
     elements: dict
     required: true
   stranger_certificate:
     description:
-      - A certificate that has to be refused for its common name alone, made by M(ringfence.etcd.etcd_peer_stranger) for
-        this member. Used from memory, on no disk.
+      - A certificate that has to be refused for its common name only, made by M(ringfence.etcd.etcd_peer_stranger) for
+        this member. It is used from memory and is on no disk.
     type: str
   stranger_private_key:
     description: The private key of O(stranger_certificate).
     type: str
   unknown_ca_certificate:
-    description: A certificate that has to be refused for its issuer alone, made by the same module.
+    description: A certificate that has to be refused for its issuer only, made by the same module.
     type: str
   unknown_ca_private_key:
     description: The private key of O(unknown_ca_certificate).
     type: str
   client_url:
     description:
-      - This member's client URL, at which the live list of members is asked for, with the three files below. Of a
-        process that runs, the URL and the files that it was started with count instead.
+      - This member's client URL, at which the module asks for the live member list, with the three files below. Where a
+        process runs, the URL and the files that it was started with count instead.
     type: str
   client_ca_file:
     description: Trust bundle for O(client_url), a path on the host.
@@ -72,8 +72,8 @@ options:
     type: path
   call:
     description:
-      - Whether to call the other members. With V(running) only where this host's own member runs, so that a cluster
-        that is not there yet is not waited for.
+      - Whether to call the other members. V(running) calls them only where this host's own member runs, so that the
+        module does not wait for a cluster that is not there yet.
     type: str
     choices: [always, running, never]
     default: always
@@ -106,14 +106,14 @@ options:
     type: path
   unit_content:
     description:
-      - The text that the unit ought to have, with its configuration hash. With it, RV(pending) is told.
+      - The text that the unit should have, with its configuration hash. With it RV(pending) is returned.
     type: str
   group:
     description: Group that etcd runs as, for RV(pending).
     type: str
     default: etcd
   manage_service:
-    description: Whether systemd ought to have the unit enabled and started, for RV(pending).
+    description: Whether systemd should have the unit enabled and started, for RV(pending).
     type: bool
     default: true
 seealso:
@@ -150,8 +150,7 @@ time:
   type: str
   sample: '2026-11-24T09:00:00Z'
 called:
-  description: Whether it called the others, which O(call) says. Otherwise what comes of
-    calls is empty.
+  description: Whether it called the others, as O(call) says. Otherwise the results of calls are empty.
   returned: success
   type: bool
   sample: true
@@ -185,7 +184,7 @@ probes:
           V(no_certificate).
         - The caller refused V(server_unknown_authority), V(server_expired), V(server_not_yet_valid), V(server_name),
           V(server_key_usage), V(server_common_name) or V(server_other).
-        - There was no TLS, V(not_tls), or V(closed), V(reset), V(alert), V(other) without a cause that could be told.
+        - There was no TLS, V(not_tls), or V(closed), V(reset), V(alert), V(other) without a known cause.
         - No connection, V(name_unknown), V(port_closed), V(network); no answer in time, V(connect), V(answer),
           V(resolve).
       type: str
@@ -238,15 +237,15 @@ revoked:
   sample: []
 revocation_list_problem:
   description:
-    - Why the revocation list that the process was told of can't be used, so that etcd refuses every new connection;
+    - Why the revocation list in the process's settings can't be used, so that etcd refuses every new connection;
       V(null) where it can, or where there is none.
   returned: success
   type: str
   sample: null
 process_credentials:
   description:
-    - The files that the running process was told of, where they are others than those in O(directory); V(null) where
-      they are the same, or where nothing runs. What is proved is proved of these.
+    - The files in the running process's settings, where they are others than those in O(directory); V(null) where they
+      are the same, or where nothing runs. A proof is about these.
   returned: success
   type: dict
   contains:

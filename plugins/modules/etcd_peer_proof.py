@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: etcd_peer_proof
-short_description: Say whether the fence round an etcd cluster stands
+short_description: Prove that the members of an etcd cluster accept each other and refuse strangers
 version_added: 0.1.0
 description:
   - Judges what M(ringfence.etcd.etcd_peer_probe) met on the members of one cluster. Every member has to be accepted by
@@ -43,7 +43,7 @@ options:
     required: true
   states:
     description:
-      - By a member's name, the result of M(ringfence.etcd.etcd_peer_probe) on its host.
+      - The result of M(ringfence.etcd.etcd_peer_probe) by member's name.
       - A member whose result is missing, is that of a failed task or can't be used, counts as not proved.
     type: dict
   states_variable:
@@ -62,20 +62,20 @@ options:
     default: list
   stranger:
     description:
-      - What M(ringfence.etcd.etcd_peer_stranger) answered, failed or not, without its C(members). Where no certificate
-        could be made to try as a stranger it says why.
+      - The result of M(ringfence.etcd.etcd_peer_stranger), failed or not, without its C(members). It says why where no
+        stranger's certificate could be made.
     type: dict
   without:
     description:
-      - What may stay unproved without RV(proof.passed) becoming false. It is said all the same.
-      - V(absent_hosts), members whose hosts are left out by C(--limit) or unreachable; V(strangers), for
-        which no certificate could be made; V(root), what an ordinary user can't see on a host.
+      - What may stay unproved without RV(proof.passed) becoming false. The proof reports it all the same.
+      - V(absent_hosts) stands for members whose hosts are left out by C(--limit) or unreachable, V(strangers) for
+        strangers that could not be made, V(root) for what an ordinary user can't see on a host.
     type: list
     elements: str
     choices: [absent_hosts, strangers, root]
     default: []
   renew_before_days:
-    description: From how many days left on the role renews a certificate; drawn on the page.
+    description: With how many days left the role renews a certificate. The page shows it.
     type: int
     default: 30
   warn_days:
@@ -91,7 +91,7 @@ options:
     type: int
     default: 90
   html_path:
-    description: File on the controller for a page for people, in one file that needs nothing from outside.
+    description: File on the controller for the proof as a page for people. It needs nothing from outside.
     type: str
   json_path:
     description: File on the controller for RV(proof) as JSON.
@@ -122,7 +122,7 @@ EXAMPLES = r"""
   register: found
   run_once: true
 
-- name: Stop where it does not stand
+- name: Stop where the fence does not stand
   ansible.builtin.assert:
     that: found.proof.passed
 """
@@ -146,7 +146,7 @@ proof:
       type: str
       sample: '2026-11-24T09:00:00Z'
     identity:
-      description: V(list) or V(shared).
+      description: Whether each member has a common name of its own (V(list)) or all have one (V(shared)).
       type: str
       sample: list
     verdict:
@@ -229,7 +229,7 @@ proof:
           type: str
           sample: TLS_AES_128_GCM_SHA256
     checks:
-      description: What was compared, each entry with its verdict; C(member) is null where it is about all.
+      description: What was compared, each entry with its verdict. C(member) is null where it is about all members.
       type: list
       elements: dict
       contains:
@@ -258,8 +258,8 @@ proof:
           type: str
     findings:
       description:
-        - What is not well, worst first, each said once, with C(code), C(subject), C(text), C(remedy), and C(fails),
-          whether it keeps RV(proof.passed) from being true.
+        - What is not well, worst first, each finding once, with C(code), C(subject), C(text), C(remedy), and C(fails),
+          which says whether it keeps RV(proof.passed) from being true.
       type: list
       elements: dict
 table:

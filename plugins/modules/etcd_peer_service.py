@@ -10,15 +10,15 @@ module: etcd_peer_service
 short_description: Deploy, start and safely restart an etcd member's systemd unit
 version_added: 0.1.0
 description:
-  - Puts a member's systemd unit in place, starts a member that is stopped, restarts a member only under a guard.
-  - Whether a restart is due is read from the running process. The unit carries a configuration hash, which is a line
-    C(Environment=RINGFENCE_CONFIGURATION_HASH=) with the SHA-256 of the text, and a process with another hash was
-    started from an older unit. A run that was interrupted is so finished by the next one.
+  - Puts a member's systemd unit in place, starts a member that is stopped, and restarts a member only under a guard.
+  - The running process shows whether a restart is pending. The unit carries a configuration hash, which is a line
+    C(Environment=RINGFENCE_CONFIGURATION_HASH=) with the SHA-256 of the text. A process with another hash was started
+    from an older unit. So the next run finishes one that was interrupted.
   - O(state=present) never restarts a member that runs. What a restart is due for is returned as RV(restart_pending). A
     member that has not joined a quorum since its start, and was started from an older unit, is started anew.
   - O(state=written) is for hosts whose systemd is not to be asked, such as an image that is being built, or a member
     that another supervisor starts from what the unit says. It needs neither systemd nor root.
-  - O(state=restarted) restarts the member if a restart is due, while all other members are healthy and connected
+  - O(state=restarted) restarts the member if a restart is pending, while all other members are healthy and connected
     with each other, and while it holds a lock that exists once in the cluster. It ends when the member is back and
     connected with all others in both directions. No order of hosts, C(serial) or number of forks gets past this.
   - The lock is a lease with a fixed ID. It writes no key and ends by itself when the run is killed.
@@ -45,12 +45,12 @@ options:
         exists, and that the unit is started if it was not. It does not wait until the member is healthy.
       - V(written) makes sure that the unit's file and the data folder are in place, and no more. The text is checked as
         for V(present), and its flags by this host's etcd, but not by systemd. Nothing is enabled, started or
-        restarted, so a restart that becomes due is the caller's to see to.
+        restarted, so that the caller has to see to a restart that becomes necessary.
       - V(healthy) waits until the member is healthy and connected with all members of O(members) in both
         directions. It changes nothing but what O(directory) is for.
-      - V(restarted) restarts the member if a restart is due, under the guard. Where the alarm C(NOSPACE) is raised that
-        is done only if the restart brings a larger C(--quota-backend-bytes), and without the lock, which etcd does
-        not grant then, so let no two hosts of a cluster do it at the same time (C(throttle)).
+      - V(restarted) restarts the member if a restart is pending, under the guard. Where the alarm C(NOSPACE) is raised
+        it does so only if the restart brings a larger C(--quota-backend-bytes), and without the lock, which etcd does
+        not grant then. Let no two hosts of a cluster do it at the same time (C(throttle)).
     type: str
     choices: [present, written, healthy, restarted]
     default: present
@@ -120,7 +120,7 @@ options:
   members:
     description:
       - All members, this one included. Each has a V(name) and a V(client_url) that this host can reach. Other keys are
-        not looked at, so that members made by P(ringfence.etcd.etcd_members#filter) can be given as they are.
+        ignored, so that members made by P(ringfence.etcd.etcd_members#filter) can be given as they are.
       - Required for O(state=healthy) and O(state=restarted).
     type: list
     elements: dict
@@ -138,8 +138,9 @@ options:
     type: path
   trust_bundle_changed:
     description:
-      - Whether the caller has changed the trust bundle in this run. etcd reads it at start only, so a restart is due.
-      - Without it a restart is due as well if the file of a trust bundle is newer than the process.
+      - Whether the caller has changed the trust bundle in this run. etcd reads it at start only, so that a restart is
+        pending.
+      - Without it a restart is pending as well if the file of a trust bundle is newer than the process.
     type: bool
     default: false
   program_staged:
@@ -147,7 +148,7 @@ options:
       - Whether M(ringfence.etcd.etcd_program) has staged another program beside the one that the unit starts.
       - It is tried once more with the unit's flags, and put in place just before this module starts the unit, or
         restarts it under the guard. O(state=present) leaves a member that runs alone, and returns that a restart is
-        due. O(state=written) puts it in place at once, since it starts nothing.
+        pending. O(state=written) puts it in place at once, since it starts nothing.
       - The program that was there is kept beside it with the ending C(.replaced).
     type: bool
     default: false
@@ -164,7 +165,8 @@ options:
     default: 300
   force_restart:
     description:
-      - Restart without asking for the other members' health and without the lock, and wait only for the new process.
+      - Whether to restart without asking for the other members' health and without the lock, and to wait only for the
+        new process.
       - For a cluster that has lost its quorum and gets it back only by a restart. In a healthy cluster it can cost
         the quorum.
     type: bool
@@ -205,7 +207,7 @@ EXAMPLES = r"""
     client_cert_file: /etc/etcd/pki/etcd-1.crt
     client_key_file: /etc/etcd/pki/etcd-1.key
 
-- name: Restart the member if that is due, one member of the cluster at a time
+- name: Restart the member if a restart is pending, one member of the cluster at a time
   ringfence.etcd.etcd_peer_service:
     state: restarted
     name: etcd-1
@@ -220,8 +222,7 @@ actions:
   description:
     - What was done, or would be done in check mode, in this order. Any of V(make_unit_directory),
       V(make_data_directory), V(repair_data_directory), V(keep_other_unit), V(write_unit), V(repair_unit_attributes),
-      V(mark_formed), V(daemon_reload), V(enable), V(stop_other_etcd), V(exchange_program), V(start),
-      V(restart).
+      V(mark_formed), V(daemon_reload), V(enable), V(stop_other_etcd), V(exchange_program), V(start), V(restart).
   returned: success
   type: list
   elements: str

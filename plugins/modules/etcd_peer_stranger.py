@@ -11,15 +11,15 @@ module: etcd_peer_stranger
 short_description: Make certificates that an etcd cluster has to refuse
 version_added: 0.1.0
 description:
-  - Makes, for each member, a certificate of the members' own CA that is good in all but the common name, which no list
-    has, and one of an unknown CA of the same name that is good in all but the issuer. M(ringfence.etcd.etcd_peer_probe)
-    calls with them.
-  - With O(client_pair) also, for calls to etcd's API under RBAC, a client certificate without a common name.
-  - They and their keys exist in this module's memory and in its result alone, and are valid for minutes. The task must
-    have C(no_log=true); without it the module refuses.
+  - Makes two certificates for each member, with which M(ringfence.etcd.etcd_peer_probe) calls. One is of the members'
+    own CA, and good in all but the common name, which no list has. One is of an unknown CA of the same name, and good
+    in all but the issuer.
+  - With O(client_pair) it also makes a client certificate without a common name, for calls to etcd's API under RBAC.
+  - The certificates and their keys exist only in this module's memory and in its result, and are valid for minutes
+    (the client certificate for a day). The task must have C(no_log=true); without it the module refuses.
   - Where the CA's private key is not at hand, the first kind is not made, and RV(problem) says why.
-  - With O(ca_directory) it also tells whether that CA is as M(ringfence.etcd.etcd_ca) would leave it, so that one look
-    at the CA's host is all that a run without changes takes.
+  - With O(ca_directory) it also returns whether that CA is as M(ringfence.etcd.etcd_ca) would leave it. So a run
+    without changes needs one call of this module.
   - Runs where the CA is and writes nothing. Where that is the controller, no process is started for it.
 author:
   - ringfence.etcd contributors (@ringfence)
@@ -34,14 +34,14 @@ attributes:
       - Every run makes new ones. Nothing is changed by it.
 options:
   make:
-    description: Whether to make strangers. With V(false), and without O(client_pair), it only looks at
+    description: Whether to make strangers. With V(false), and without O(client_pair), the module only reads
       O(ca_directory), and needs no C(no_log).
     type: bool
     default: true
   client_pair:
     description:
-      - Whether to make a client certificate without a common name, too, for each member's calls to etcd's API where
-        RBAC is on. It is valid for a day, for clientAuth alone, and a peer port with a list refuses it.
+      - Whether to make a client certificate without a common name too, for each member's calls to etcd's API where RBAC
+        is on. It is valid for a day, for clientAuth only, and a peer port with a list refuses it.
     type: bool
     default: false
   ca_directory:
@@ -50,18 +50,18 @@ options:
         O(ca_private_key_path).
     type: path
   ca_common_name:
-    description: The common name that the CA in O(ca_directory) ought to have.
+    description: The common name that the CA in O(ca_directory) should have.
     type: str
     default: etcd peer CA
   ca_key_type:
-    description: The kind of key that the CA in O(ca_directory) ought to have.
+    description: The kind of key that the CA in O(ca_directory) should have.
     type: str
     choices: [ecdsa-p256, ecdsa-p384, rsa-2048, rsa-3072, rsa-4096, ed25519]
     default: ecdsa-p256
   members:
     description:
-      - The members from whose hosts the calls will come, as P(ringfence.etcd.etcd_members#filter) gives them. Of each,
-        C(name), C(common_name), C(dns_names) and C(ip_addresses) are looked at.
+      - The members from whose hosts the calls will come, as P(ringfence.etcd.etcd_members#filter) gives them. The
+        module reads C(name), C(common_name), C(dns_names) and C(ip_addresses) of each.
     type: list
     elements: dict
     required: true

@@ -12,13 +12,13 @@ version_added: 0.1.0
 description:
   - Brings a release archive of etcd to the host, unpacks its programs beside those in place, and runs its C(etcd) with
     C(--version), and with all flags of the unit that is going to start it. So a program for another machine, or one
-    that does not know a flag, is told before any member is stopped.
+    that does not know a flag, is found before any member is stopped.
   - Puts no C(etcd) in place. What was tried waits under the name C(.etcd.ringfence-new) in the same folder, until
     M(ringfence.etcd.etcd_peer_service) with O(ringfence.etcd.etcd_peer_service#module:program_staged=true) exchanges
     it just before it starts or restarts the member.
-  - Of the archive C(etcd), C(etcdctl) and C(etcdutl) are taken, the latter two where it has them, and nothing else is
-    unpacked. An archive that holds links, devices or paths out of it is refused.
-  - What a run that was killed has left is taken away, also by O(state=absent).
+  - It unpacks C(etcd) from the archive, and C(etcdctl) and C(etcdutl) where it has them, and nothing else. An archive
+    that holds links, devices or paths out of it is refused.
+  - It removes what a run that was killed has left, also with O(state=absent).
   - A program that is the one in place is not staged. Where C(etcd) is the one in place, the other two are put in place
     at once.
 extends_documentation_fragment:
@@ -38,8 +38,8 @@ author:
 options:
   state:
     description:
-      - V(staged) tries what the archive holds, and has it wait for its turn.
-      - V(absent) takes away what waits, for where it is not to be started after all.
+      - V(staged) tries the archive's program, and leaves it beside the one in place.
+      - V(absent) removes a program that waits, where it is not to be started after all.
     type: str
     choices: [staged, absent]
     default: staged

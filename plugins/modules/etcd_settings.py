@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: etcd_settings
-short_description: Read what the user wants of an etcd cluster, and nothing that a host said
+short_description: Read the user's settings of an etcd cluster, and nothing that a host answered
 version_added: 0.1.0
 author:
   - ringfence.etcd contributors (@ringfence)

@@ -129,7 +129,7 @@ def test_the_page_of_the_proof_has_every_check() -> None:
 
 
 def test_the_readme_quotes_refusals_as_they_are() -> None:
-    section = _text(CHECKOUT / "README.md").partition("\n## Refusals")[2].partition("\n## ")[0]
+    section = _text(CHECKOUT / "README.md").partition("\n## When a run refuses\n")[2].partition("\n## ")[0]
     quoted = re.findall(r"^\| `([^`]+)` \|", section, re.MULTILINE)
     assert len(quoted) > 5
     said = [text for path in (CHECKOUT / "plugins").rglob("*.py") for text in _strings(path)]
