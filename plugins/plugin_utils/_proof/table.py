@@ -43,6 +43,9 @@ _NAMES = 3
 # How many lines of detail.
 _DETAILS = 40
 
+# The one word in the table that a reader may not know.
+_STRANGER = "stranger: a valid certificate of the members' own CA, with a common name that is not allowed"
+
 _Pairs = t.Mapping[PairKey, Pair]
 
 
@@ -90,7 +93,8 @@ def _matrix(proof: Proof, pairs: _Pairs) -> list[str]:
     if len(lines[rule]) > WIDTH:
         return []
     legend = [f"{sign} {text}" for sign, text in _SIGN_TEXTS.items() if sign in signs]
-    return ["", *lines, *([", ".join(legend)] if legend else []), *_cut_names(shown if columns is not shown else [])]
+    explained = [*([", ".join(legend)] if legend else []), _STRANGER]
+    return ["", *lines, *explained, *_cut_names(shown if columns is not shown else [])]
 
 
 def _cut_names(shown: t.Sequence[str]) -> list[str]:
@@ -139,7 +143,7 @@ def _member_lines(proof: Proof, pairs: _Pairs) -> list[str]:
                 _days(member, proof),
             ]
         )
-    lines = ["", *_aligned(table), "accepted by, accepts: as a member; the next three columns: refused"]
+    lines = ["", *_aligned(table), "accepted by, accepts: as a member; the next three columns: refused", _STRANGER]
     return lines + _cut_names([_ascii(name) for name in names]) + _details(pairs)
 
 

@@ -400,6 +400,12 @@ def test_what_has_no_date_is_said() -> None:
     assert "None was read." in proof_page(proof)
 
 
+def test_what_a_stranger_is_and_what_refuses_it_is_said_once() -> None:
+    page = page_of("ok-3")
+    said = [page.text(number) for number in page.named("p") if "A stranger has " in page.text(number)]
+    assert len(said) == 1 and "not allowed. The fence, which has to refuse it" in said[0]
+
+
 # -- the facts -------------------------------------------------------------------------------------------------------
 
 

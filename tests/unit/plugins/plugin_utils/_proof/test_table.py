@@ -59,6 +59,7 @@ def test_all_is_well() -> None:
         "unknown CA      refused  refused  refused",
         "no certificate  refused  refused  refused",
         "days left       355      355      355",
+        "stranger: a valid certificate of the members' own CA, with a common name that is not allowed",
         "CA etcd peer CA (4b650e5c): 3640 days left",
     ]
 
