@@ -85,6 +85,14 @@ options:
           - Whether the member gets a new key and certificate even if the present ones are good.
         type: bool
         default: false
+      host: &unused
+        description:
+          - Not used. Taken so that members made by P(ringfence.etcd.etcd_members#filter) can be given as they are.
+        type: str
+      address: *unused
+      listen_address: *unused
+      peer_url: *unused
+      client_url: *unused
   ca_certificate_path:
     description:
       - The file with the CA's certificate, and those of its parents if it has any, in any order.
@@ -297,6 +305,8 @@ def argument_spec() -> dict[str, t.Any]:
         "certificate": {"type": "str"},
         "private_key_matches": {"type": "bool", "no_log": False},
         "new_key": {"type": "bool", "default": False, "no_log": False},
+        # What etcd_members gives beside it.
+        **{key: {"type": "str"} for key in ("host", "address", "listen_address", "peer_url", "client_url")},
     }
     return {
         "members": {"type": "list", "elements": "dict", "required": True, "options": member},

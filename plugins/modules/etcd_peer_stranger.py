@@ -127,11 +127,11 @@ members:
       description: Its private key as PEM PKCS#8. A secret.
       type: str
       returned: with O(make)
-    client_certificate:
+    api_certificate:
       description: A client certificate without a common name as PEM; absent where the CA's key is not at hand.
       type: str
       returned: with O(client_pair)
-    client_private_key:
+    api_private_key:
       description: Its private key as PEM PKCS#8. A secret; absent where the CA's key is not at hand.
       type: str
       returned: with O(client_pair)

@@ -40,7 +40,7 @@ if t.TYPE_CHECKING:  # pragma: no cover
 
 STRANGER = "stranger"
 UNKNOWN_CA = "unknown_ca"
-CLIENT = "client"
+CLIENT = "api"
 
 _KEY_TYPE = "ecdsa-p256"
 # Nodes whose clock lags must take it for valid, or they would refuse it for the wrong reason.

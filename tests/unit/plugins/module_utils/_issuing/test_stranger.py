@@ -118,20 +118,20 @@ def test_a_client_pair_has_no_name_and_serves_nobody() -> None:
         assert leaf.common_name is None and leaf.extended_key_usage == ("clientAuth",) and not leaf.is_ca
         assert list(leaf.dns_names) == member["dns_names"] and list(leaf.ip_addresses) == member["ip_addresses"]
         assert (leaf.not_before, leaf.not_after) == (NOW - timedelta(hours=1), NOW + DAY)
-        certificate = x509.load_pem_x509_certificate(entry["client_certificate"].encode())
+        certificate = x509.load_pem_x509_certificate(entry["api_certificate"].encode())
         assert len(certificate.subject) == 0
         # They are all that says whose it is (RFC 5280, 4.1.2.6).
         assert certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).critical
         assert certificate.issuer == x509.load_pem_x509_certificate(CA.pem).subject
-        key = serialization.load_pem_private_key(entry["client_private_key"].encode(), None)
+        key = serialization.load_pem_private_key(entry["api_private_key"].encode(), None)
         # Public keys of cryptography 36 can't be compared.
         assert public_pem(key.public_key()) == public_pem(certificate.public_key())
-    assert len({entry["client_private_key"] for entry in result["members"]}) == 2
+    assert len({entry["api_private_key"] for entry in result["members"]}) == 2
 
 
 def test_a_client_pair_alone() -> None:
     result = made(client_pair=True, make=False)
-    assert [set(entry) for entry in result["members"]] == [{"name", "client_certificate", "client_private_key"}] * 2
+    assert [set(entry) for entry in result["members"]] == [{"name", "api_certificate", "api_private_key"}] * 2
     assert (result["common_name"], result["problem"]) == (None, "none was asked for")
     with pytest.raises(RefusedError, match="set no_log to true"):
         run(params(client_pair=True, make=False), NOW, result_is_hidden=False)
