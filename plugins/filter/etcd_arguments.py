@@ -36,11 +36,15 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Show the flags of etcd-1
-  ansible.builtin.debug:
-    msg: "{{ 'etcd-1' | ringfence.etcd.etcd_arguments(members, settings) }}"
+# With the list that the filter etcd_members has made.
+- name: Make the flags of this host's member
+  ansible.builtin.set_fact:
+    arguments: "{{ inventory_hostname | ringfence.etcd.etcd_arguments(members, settings) }}"
   vars:
-    settings: {cluster_name: etcd, data_dir: /var/lib/etcd/etcd-1, credentials_directory: /etc/etcd/pki}
+    settings:
+      cluster_name: etcd
+      data_dir: "/var/lib/etcd/{{ inventory_hostname }}"
+      credentials_directory: /etc/etcd/pki
 """
 
 RETURN = r"""

@@ -61,15 +61,15 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Show the members of the group etcd, whose hosts are called by their DNS names
-  ansible.builtin.debug:
-    msg: "{{ groups['etcd'] | ringfence.etcd.etcd_members(cluster_name='etcd', domain='example.com') }}"
+- name: Make the list of the members, whose hosts are called by their names
+  ansible.builtin.set_fact:
+    members: "{{ groups['etcd'] | ringfence.etcd.etcd_members(cluster_name='etcd') }}"
 
-- name: Members by address
+- name: Show members that are called by their addresses
   ansible.builtin.debug:
     msg: >-
       {{ [{'name': 'etcd-1', 'address': '10.0.0.1'}, {'name': 'etcd-2', 'address': '10.0.0.2'}]
-         | ringfence.etcd.etcd_members(cluster_name='etcd') }}
+         | ringfence.etcd.etcd_members(cluster_name='etcd', domain='example.com') }}
 """
 
 RETURN = r"""

@@ -29,9 +29,27 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Render the unit
+# With the flags that the filter etcd_arguments has made.
+- name: Make the unit
   ansible.builtin.set_fact:
-    unit: "{{ lookup('ansible.builtin.template', 'etcd.service.j2') | ringfence.etcd.hashed_unit(arguments) }}"
+    unit: "{{ text | ringfence.etcd.hashed_unit(arguments) }}"
+  vars:
+    text: |
+      [Unit]
+      Description=etcd
+      Wants=network-online.target
+      After=network-online.target
+
+      [Service]
+      Type=notify
+      User=etcd
+      Environment=RINGFENCE_CONFIGURATION_HASH=
+      Environment=ETCD_TLS_MIN_VERSION=TLS1.3
+      ExecStart=/usr/bin/etcd {{ arguments | map('ringfence.etcd.systemd_quote') | join(' ') }}
+      Restart=always
+
+      [Install]
+      WantedBy=multi-user.target
 """
 
 RETURN = r"""

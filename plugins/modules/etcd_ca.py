@@ -95,17 +95,21 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Keep the peer CA on the controller
+- name: Make the peer CA beside the playbook, or check the one that is there
   ringfence.etcd.etcd_ca:
-    ca_directory: /srv/etcd-ca
+    ca_directory: "{{ playbook_dir }}/ca"
     ca_private_key_passphrase: "{{ vault_etcd_ca_passphrase }}"
   delegate_to: localhost
+  run_once: true
+  register: ca
 
 - name: Never make a new CA while the nodes trust one
   ringfence.etcd.etcd_ca:
-    ca_directory: /srv/etcd-ca
-    trusted_fingerprints:
-      - 5f1c6d4c5a2f6b2f1f0c3f1f9f4e5c2e0b6f5a6e4f1d7c8b9a0e1f2d3c4b5a69
+    ca_directory: "{{ playbook_dir }}/ca"
+    ca_private_key_passphrase: "{{ vault_etcd_ca_passphrase }}"
+    trusted_fingerprints: ["{{ ca.fingerprint }}"]
+  delegate_to: localhost
+  run_once: true
 """
 
 RETURN = r"""

@@ -149,18 +149,27 @@ seealso:
 """
 
 EXAMPLES = r"""
+# With what etcd_peer_probe was registered as on each host, and the list that the filter etcd_members has made.
 - name: Check the cluster as a whole
   ringfence.etcd.etcd_cluster_check:
-    members: "{{ groups['etcd'] | ringfence.etcd.etcd_members(cluster_name='etcd') }}"
-    states: {etcd-1: "{{ state }}"}
+    members: "{{ members }}"
+    states_variable: state
     cluster_name: etcd
-    settings: {cluster_name: etcd, data_dir: /var/lib/etcd/etcd, credentials_directory: /etc/etcd/pki}
+    settings:
+      cluster_name: etcd
+      data_dir: /var/lib/etcd/etcd-1
+      credentials_directory: /etc/etcd/pki
+    own_settings:
+      etcd-2: {cluster_name: etcd, data_dir: /var/lib/etcd/etcd-2, credentials_directory: /etc/etcd/pki}
+      etcd-3: {cluster_name: etcd, data_dir: /var/lib/etcd/etcd-3, credentials_directory: /etc/etcd/pki}
+  run_once: true
   register: check
 
 - name: Refuse what could lose a member, a CA or a quorum
   ansible.builtin.fail:
     msg: "{{ check.failures | map(attribute='text') | join('; ') }}"
   when: check.failures | length > 0
+  run_once: true
 """
 
 RETURN = r"""

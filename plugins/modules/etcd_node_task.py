@@ -50,6 +50,15 @@ EXAMPLES = r"""
     arguments:
       name: etcd
       system: true
+
+- name: Make the user that etcd runs as
+  ringfence.etcd.etcd_node_task:
+    module: ansible.builtin.user
+    arguments:
+      name: etcd
+      group: etcd
+      system: true
+      create_home: false
 """
 
 RETURN = r"""

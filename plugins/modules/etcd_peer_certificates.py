@@ -179,33 +179,43 @@ seealso:
 """
 
 EXAMPLES = r"""
+# With the CA of etcd_ca and the list that the filter etcd_members has made.
+- name: Say which certificates are to be issued, and why
+  ringfence.etcd.etcd_peer_certificates:
+    ca_certificate_path: "{{ playbook_dir }}/ca/ca.crt"
+    directory: "{{ playbook_dir }}/peers"
+    members: "{{ members }}"
+    decide_only: true
+  delegate_to: localhost
+  run_once: true
+
 - name: Keep certificates and keys in a folder, to carry them by hand
   ringfence.etcd.etcd_peer_certificates:
-    ca_certificate_path: /srv/etcd-ca/ca.crt
-    ca_private_key_path: /srv/etcd-ca/ca.key
-    directory: /srv/etcd-peers
-    members:
-      - name: etcd-1
-        common_name: etcd-1.example.com
-        dns_names: [etcd-1.example.com, localhost]
-        ip_addresses: [10.0.0.1, 127.0.0.1, '::1']
-      - name: etcd-2
-        common_name: etcd-2.example.com
-        dns_names: [etcd-2.example.com, localhost]
-        ip_addresses: [10.0.0.2, 127.0.0.1, '::1']
-
-- name: Issue what is due with a CA key from a vault, no file anywhere
-  ringfence.etcd.etcd_peer_certificates:
-    ca_certificate_content: "{{ etcd_ca_certificate }}"
-    ca_private_key_content: "{{ vault_etcd_ca_key }}"
-    members:
-      - name: etcd-1
-        common_name: etcd-1.example.com
-        ip_addresses: [10.0.0.1]
-        certificate: "{{ current_certificate }}"
-        private_key_matches: true
-  no_log: true
+    ca_certificate_path: "{{ playbook_dir }}/ca/ca.crt"
+    ca_private_key_path: "{{ playbook_dir }}/ca/ca.key"
+    ca_private_key_passphrase: "{{ vault_etcd_ca_passphrase }}"
+    directory: "{{ playbook_dir }}/peers"
+    members: "{{ members }}"
+  delegate_to: localhost
+  run_once: true
   register: issued
+
+- name: Issue what is due with the CA's key as content, from a vault for example
+  ringfence.etcd.etcd_peer_certificates:
+    ca_certificate_content: "{{ ca.certificate }}"
+    ca_private_key_content: "{{ lookup('ansible.builtin.file', playbook_dir ~ '/ca/ca.key') }}"
+    ca_private_key_passphrase: "{{ vault_etcd_ca_passphrase }}"
+    members:
+      - name: etcd-1
+        common_name: etcd-1
+        dns_names: [etcd-1, localhost]
+        ip_addresses: [127.0.0.1, '::1']
+        certificate: "{{ issued.members[0].certificate }}"
+        private_key_matches: true
+  delegate_to: localhost
+  run_once: true
+  no_log: true
+  register: renewed
 """
 
 RETURN = r"""

@@ -95,21 +95,25 @@ seealso:
 """
 
 EXAMPLES = r"""
+# With what etcd_ca and etcd_peer_certificates have made beside the playbook.
 - name: Put the member's files in place
   ringfence.etcd.etcd_peer_credentials:
-    name: etcd-1
-    ca_certificate_content: "{{ lookup('ansible.builtin.file', 'pki/ca.crt') }}"
-    certificate_content: "{{ lookup('ansible.builtin.file', 'pki/etcd-1.crt') }}"
-    private_key_content: "{{ lookup('ansible.builtin.file', 'pki/etcd-1.key') }}"
+    name: "{{ inventory_hostname }}"
+    ca_certificate_content: "{{ lookup('ansible.builtin.file', playbook_dir ~ '/ca/ca.crt') }}"
+    certificate_content: "{{ lookup('ansible.builtin.file', files ~ '.crt') }}"
+    private_key_content: "{{ lookup('ansible.builtin.file', files ~ '.key') }}"
+  vars:
+    files: "{{ playbook_dir }}/peers/{{ inventory_hostname }}"
 
 - name: Put a renewed certificate in place, for the key that is there
   ringfence.etcd.etcd_peer_credentials:
     name: etcd-1
     certificate_content: "{{ renewed.members[0].certificate }}"
+  when: inventory_hostname == 'etcd-1'
 
 - name: Check the files that are there, repair owner and mode
   ringfence.etcd.etcd_peer_credentials:
-    name: etcd-1
+    name: "{{ inventory_hostname }}"
 """
 
 RETURN = r"""

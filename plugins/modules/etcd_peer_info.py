@@ -85,13 +85,13 @@ seealso:
 EXAMPLES = r"""
 - name: Gather the state of the host
   ringfence.etcd.etcd_peer_info:
-    name: etcd-1
-    data_dir: /var/lib/etcd/etcd-1
+    name: "{{ inventory_hostname }}"
+    data_dir: "/var/lib/etcd/{{ inventory_hostname }}"
   register: node
 
-- name: Be a monitor
+- name: Fail where a certificate ends soon
   ringfence.etcd.etcd_peer_info:
-    name: etcd-1
+    name: "{{ inventory_hostname }}"
     warn_days: 30
     fail_days: 7
 

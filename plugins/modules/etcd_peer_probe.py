@@ -123,19 +123,30 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Call the others as a member and without a certificate
+# With the list that the filter etcd_members has made.
+- name: Probe the other members as a member and without a certificate
   ringfence.etcd.etcd_peer_probe:
-    name: etcd-1
-    members:
-      - {name: etcd-1, peer_url: 'https://10.0.0.1:2380'}
-      - {name: etcd-2, peer_url: 'https://10.0.0.2:2380'}
-      - {name: etcd-3, peer_url: 'https://10.0.0.3:2380'}
+    name: "{{ inventory_hostname }}"
+    members: "{{ members }}"
   register: state
 
 - name: Name the members that do not let this one in
   ansible.builtin.debug:
     msg: "{{ item.to }}: {{ item.text }}"
   loop: "{{ state.probes | selectattr('case', 'eq', 'member') | rejectattr('outcome', 'eq', 'accepted') }}"
+
+# With what etcd_peer_stranger has made.
+- name: Probe them with the test certificates too
+  ringfence.etcd.etcd_peer_probe:
+    name: "{{ inventory_hostname }}"
+    members: "{{ members }}"
+    stranger_certificate: "{{ own.stranger_certificate }}"
+    stranger_private_key: "{{ own.stranger_private_key }}"
+    unknown_ca_certificate: "{{ own.unknown_ca_certificate }}"
+    unknown_ca_private_key: "{{ own.unknown_ca_private_key }}"
+  register: state
+  vars:
+    own: "{{ strangers.members | selectattr('name', 'eq', inventory_hostname) | first }}"
 """
 
 RETURN = r"""

@@ -110,21 +110,21 @@ seealso:
 """
 
 EXAMPLES = r"""
+# With what etcd_peer_probe was registered as on each host, and the list that the filter etcd_members has made.
 - name: Prove the fence
   ringfence.etcd.etcd_peer_proof:
     cluster_name: etcd
     members: "{{ members }}"
-    states:
-      etcd-1: "{{ hostvars['etcd-1'].state }}"
-      etcd-2: "{{ hostvars['etcd-2'].state }}"
-      etcd-3: "{{ hostvars['etcd-3'].state }}"
-    html_path: reports/etcd.html
-  register: found
+    states_variable: state
+    stranger: "{{ strangers | combine({'members': []}) }}"
+    html_path: "{{ playbook_dir }}/reports/etcd.html"
   run_once: true
+  register: found
 
-- name: Stop where the fence does not stand
+- name: Stop where it does not stand
   ansible.builtin.assert:
     that: found.proof.passed
+  run_once: true
 """
 
 RETURN = r"""

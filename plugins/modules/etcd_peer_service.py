@@ -178,43 +178,39 @@ seealso:
 """
 
 EXAMPLES = r"""
+# With the unit that the filter hashed_unit, and the list that the filter etcd_members has made.
 - name: Deploy the unit and start a member that is stopped
   ringfence.etcd.etcd_peer_service:
     state: present
-    name: etcd-1
-    data_dir: /var/lib/etcd/etcd-1
-    unit_content: "{{ hashed_unit }}"
-  register: service
+    name: "{{ inventory_hostname }}"
+    data_dir: "/var/lib/etcd/{{ inventory_hostname }}"
+    unit_content: "{{ unit }}"
 
 - name: Put unit and data folder into an image, or where another supervisor starts etcd
   ringfence.etcd.etcd_peer_service:
     state: written
-    name: etcd-1
-    unit_directory: /srv/etcd/etcd-1
-    data_dir: /srv/etcd/etcd-1/data
-    owner: etcd
-    unit_content: "{{ hashed_unit }}"
+    name: "{{ inventory_hostname }}"
+    unit_directory: /srv/etcd
+    data_dir: "/var/lib/etcd/{{ inventory_hostname }}"
+    unit_content: "{{ unit }}"
 
 - name: Wait for the cluster
   ringfence.etcd.etcd_peer_service:
     state: healthy
-    name: etcd-1
-    members: &members
-      - {name: etcd-1, client_url: "https://10.0.0.1:2379"}
-      - {name: etcd-2, client_url: "https://10.0.0.2:2379"}
-      - {name: etcd-3, client_url: "https://10.0.0.3:2379"}
+    name: "{{ inventory_hostname }}"
+    members: "{{ members }}"
     client_ca_file: /etc/etcd/pki/ca.crt
-    client_cert_file: /etc/etcd/pki/etcd-1.crt
-    client_key_file: /etc/etcd/pki/etcd-1.key
+    client_cert_file: "/etc/etcd/pki/{{ inventory_hostname }}.crt"
+    client_key_file: "/etc/etcd/pki/{{ inventory_hostname }}.key"
 
-- name: Restart the member if a restart is pending, one member of the cluster at a time
+- name: Restart the member if that is due, one member of the cluster at a time
   ringfence.etcd.etcd_peer_service:
     state: restarted
-    name: etcd-1
-    members: *members
+    name: "{{ inventory_hostname }}"
+    members: "{{ members }}"
     client_ca_file: /etc/etcd/pki/ca.crt
-    client_cert_file: /etc/etcd/pki/etcd-1.crt
-    client_key_file: /etc/etcd/pki/etcd-1.key
+    client_cert_file: "/etc/etcd/pki/{{ inventory_hostname }}.crt"
+    client_key_file: "/etc/etcd/pki/{{ inventory_hostname }}.key"
 """
 
 RETURN = r"""

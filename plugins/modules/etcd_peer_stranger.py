@@ -90,15 +90,17 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Make strangers for two members
+# With the CA of etcd_ca and the list that the filter etcd_members has made.
+- name: Issue test certificates that have to be refused, for each member
   ringfence.etcd.etcd_peer_stranger:
-    ca_certificate_path: /srv/etcd-ca/ca.crt
-    ca_private_key_path: /srv/etcd-ca/ca.key
-    members:
-      - {name: etcd-1, common_name: etcd-1.example.com, dns_names: [], ip_addresses: [10.0.0.1]}
-      - {name: etcd-2, common_name: etcd-2.example.com, dns_names: [], ip_addresses: [10.0.0.2]}
+    ca_certificate_path: "{{ playbook_dir }}/ca/ca.crt"
+    ca_private_key_path: "{{ playbook_dir }}/ca/ca.key"
+    ca_private_key_passphrase: "{{ vault_etcd_ca_passphrase }}"
+    members: "{{ members }}"
+  delegate_to: localhost
+  run_once: true
   no_log: true
-  register: made
+  register: strangers
 """
 
 RETURN = r"""

@@ -74,25 +74,29 @@ seealso:
 """
 
 EXAMPLES = r"""
+# With the unit that the filter hashed_unit, and the list that the filter etcd_members has made.
 - name: Try the new etcd on each host
   ringfence.etcd.etcd_program:
-    archive: files/etcd-v3.6.16-linux-amd64.tar.gz
+    etcd_binary: /usr/bin/etcd
+    archive: files/etcd-v3.5.16-linux-amd64.tar.gz
     archive_sha256: "{{ etcd_archive_sha256 }}"
-    unit_content: "{{ hashed_unit }}"
+    unit_content: "{{ unit }}"
   register: program
 
 - name: Exchange it and restart, one member of the cluster at a time
   ringfence.etcd.etcd_peer_service:
     state: restarted
-    name: etcd-1
+    name: "{{ inventory_hostname }}"
     program_staged: "{{ program.staged }}"
-    members:
-      - {name: etcd-1, client_url: "https://10.0.0.1:2379"}
-      - {name: etcd-2, client_url: "https://10.0.0.2:2379"}
-      - {name: etcd-3, client_url: "https://10.0.0.3:2379"}
+    members: "{{ members }}"
     client_ca_file: /etc/etcd/pki/ca.crt
-    client_cert_file: /etc/etcd/pki/etcd-1.crt
-    client_key_file: /etc/etcd/pki/etcd-1.key
+    client_cert_file: "/etc/etcd/pki/{{ inventory_hostname }}.crt"
+    client_key_file: "/etc/etcd/pki/{{ inventory_hostname }}.key"
+
+- name: Take away what was tried and is not to be started after all
+  ringfence.etcd.etcd_program:
+    state: absent
+    etcd_binary: /usr/bin/etcd
 """
 
 RETURN = r"""
