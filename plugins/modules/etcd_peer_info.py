@@ -22,39 +22,9 @@ author:
   - ringfence.etcd contributors (@ringfence)
 extends_documentation_fragment:
   - ringfence.etcd.attributes
+  - ringfence.etcd.member_host
   - ringfence.etcd.attributes.info_module
 options:
-  directory:
-    description: Folder of the member's files.
-    type: path
-    default: /etc/etcd/pki
-  name:
-    description: The member's name, which is the name of its files.
-    type: str
-    required: true
-  owner:
-    description: User that etcd runs as.
-    type: str
-    default: etcd
-  etcd_binary:
-    description: etcd's program. It is started with C(--version).
-    type: path
-    default: /usr/bin/etcd
-  unit:
-    description: Name of the systemd unit.
-    type: str
-    default: etcd.service
-  unit_directory:
-    description:
-      - Folder of the unit's file, as for M(ringfence.etcd.etcd_peer_service).
-      - Where systemd does not read this folder, it is not asked, and RV(process) has none.
-      - Without it the unit is looked for where systemd does.
-    type: path
-  data_dir:
-    description:
-      - etcd's data folder.
-      - Without it, the one that the deployed unit names.
-    type: path
   wal_dir:
     description:
       - Folder of etcd's log, where it is not in the data folder.

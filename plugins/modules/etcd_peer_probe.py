@@ -27,13 +27,10 @@ author:
   - ringfence.etcd contributors (@ringfence)
 extends_documentation_fragment:
   - ringfence.etcd.attributes
+  - ringfence.etcd.member_host
   - ringfence.etcd.api_access
   - ringfence.etcd.attributes.info_module
 options:
-  name:
-    description: The name of the member that this host is.
-    type: str
-    required: true
   members:
     description:
       - The members of the cluster, this one among them, as P(ringfence.etcd.etcd_members#filter) gives them. The module
@@ -81,32 +78,10 @@ options:
     description: How long one call may take, from V(0.5) to V(60.0) seconds.
     type: float
     default: 5.0
-  directory:
-    description: Folder of the member's files.
-    type: path
-    default: /etc/etcd/pki
-  owner:
-    description: User that etcd runs as, who must be able to read its files.
-    type: str
-    default: etcd
-  etcd_binary:
-    description: etcd's program. It is started with C(--version).
-    type: path
-    default: /usr/bin/etcd
-  unit:
-    description: Name of the systemd unit.
-    type: str
-    default: etcd.service
-  unit_directory:
-    description: Folder of the unit's file, as for M(ringfence.etcd.etcd_peer_info).
-    type: path
-  data_dir:
-    description:
-      - etcd's data folder. Without it, the one that the deployed unit names. Required with O(unit_content).
-    type: path
   unit_content:
     description:
       - The text that the unit should have, with its configuration hash. With it RV(pending) is returned.
+      - O(data_dir) is required with it.
     type: str
   group:
     description: Group that etcd runs as, for RV(pending).
@@ -255,154 +230,11 @@ revocation_list_problem:
   sample: null
 process_credentials:
   description:
-    - The files in the running process's settings, where they are others than those in O(directory); V(null) where they
-      are the same, or where nothing runs. A proof is about these.
+    - The files in the running process's settings, where they are others than those in O(directory), in the form of the
+      return value C(credentials) of M(ringfence.etcd.etcd_peer_info); V(null) where they are the same, or where nothing
+      runs. A proof is about these.
   returned: success
   type: dict
-  contains:
-    ca:
-      description: The trust bundle.
-      type: dict
-      contains:
-        path:
-          description: The file.
-          type: str
-          sample: /etc/ssl/etcd/ca.pem
-        state:
-          description: V(file), V(absent), V(directory), V(link), V(other), or V(unknown) where it can't be seen.
-          type: str
-          sample: file
-        problem:
-          description: Why it can't be read or used, V(null) where it can.
-          type: str
-          sample: null
-        certificates:
-          description: Each of its certificates.
-          type: list
-          elements: dict
-          contains:
-            common_name:
-              description: The subject's common name, V(null) where it has none.
-              type: str
-              sample: etcd-1.example.com
-            issuer_common_name:
-              description: The issuer's common name, V(null) where it has none.
-              type: str
-              sample: etcd peer CA
-            serial_number:
-              description: The serial number, in hexadecimal digits.
-              type: str
-              sample: 2c5e1f
-            fingerprint:
-              description: SHA-256 of the certificate, in lower-case hexadecimal digits.
-              type: str
-              sample: 9f86d081884c7d65
-            not_before:
-              description: When it begins to be valid, in UTC.
-              type: str
-              sample: '2026-11-23T22:54:00Z'
-            not_after:
-              description: When it ends, in UTC.
-              type: str
-              sample: '2027-11-23T22:54:00Z'
-            days_left:
-              description: Whole days until it ends, negative once it has.
-              type: int
-              sample: 364
-            dns_names:
-              description: DNS names among the subject alternative names.
-              type: list
-              elements: str
-              sample: [etcd-1.example.com]
-            ip_addresses:
-              description: IP addresses among the subject alternative names.
-              type: list
-              elements: str
-              sample: [10.0.0.1]
-            extended_key_usage:
-              description: The extended key usages, V(null) without the extension.
-              type: list
-              elements: str
-              sample: [serverAuth, clientAuth]
-    certificate:
-      description: The member's certificate.
-      type: dict
-      contains:
-        path:
-          description: The file.
-          type: str
-          sample: /etc/ssl/etcd/member.pem
-        state:
-          description: V(file), V(absent), V(directory), V(link), V(other), or V(unknown) where it can't be seen.
-          type: str
-          sample: file
-        problem:
-          description: Why it can't be read or used, V(null) where it can.
-          type: str
-          sample: null
-        common_name:
-          description: The subject's common name, V(null) where it has none.
-          type: str
-          sample: etcd-1.example.com
-        issuer_common_name:
-          description: The issuer's common name, V(null) where it has none.
-          type: str
-          sample: etcd peer CA
-        serial_number:
-          description: The serial number, in hexadecimal digits. V(null) where there is none.
-          type: str
-          sample: 2c5e1f
-        fingerprint:
-          description: SHA-256 of the certificate, in lower-case hexadecimal digits. V(null) where there is none.
-          type: str
-          sample: 9f86d081884c7d65
-        not_before:
-          description: When it begins to be valid, in UTC. V(null) where there is none.
-          type: str
-          sample: '2026-11-23T22:54:00Z'
-        not_after:
-          description: When it ends, in UTC. V(null) where there is none.
-          type: str
-          sample: '2027-11-23T22:54:00Z'
-        days_left:
-          description: Whole days until it ends, negative once it has. V(null) where there is none.
-          type: int
-          sample: 364
-        dns_names:
-          description: DNS names among the subject alternative names.
-          type: list
-          elements: str
-          sample: [etcd-1.example.com]
-        ip_addresses:
-          description: IP addresses among the subject alternative names.
-          type: list
-          elements: str
-          sample: [10.0.0.1]
-        extended_key_usage:
-          description: The extended key usages, V(null) without the extension.
-          type: list
-          elements: str
-          sample: [serverAuth, clientAuth]
-    private_key:
-      description: The member's private key.
-      type: dict
-      contains:
-        path:
-          description: The file.
-          type: str
-          sample: /etc/ssl/etcd/member-key.pem
-        state:
-          description: V(file), V(absent), V(directory), V(link), V(other), or V(unknown) where it can't be seen.
-          type: str
-          sample: file
-        problem:
-          description: Why it can't be read or used, V(null) where it can.
-          type: str
-          sample: null
-        matches_certificate:
-          description: Whether it is the certificate's, V(null) where that is not known.
-          type: bool
-          sample: true
 live_members:
   description:
     - The members as the cluster lists them, asked at this host's own member wherever it runs or has data, whether or

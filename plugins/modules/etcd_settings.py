@@ -23,7 +23,7 @@ description:
     later. A variable that begins with C(etcd_peer_tls_) and is none of the role's is refused, with the nearest name.
   - Values are taken as surveys, command lines and vaults give them. An empty answer is the default, C("true") is true,
     a list may be a text with commas or lines, a dictionary a text in JSON.
-  - Runs on the controller, inside the role only. No host is spoken to.
+  - Runs on the controller. No host is spoken to. Outside of the role, the defaults are the role's too.
 options:
   keys_travel:
     description:
@@ -52,7 +52,7 @@ seealso:
 EXAMPLES = r"""
 - name: Read the settings and make the list of members
   ringfence.etcd.etcd_settings:
-  register: settings
+  register: wanted
 """
 
 RETURN = r"""

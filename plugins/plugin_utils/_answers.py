@@ -36,6 +36,7 @@ _MAX_DETAILS_DEPTH, _MAX_DIFF, _MAX_WARNINGS, _MAX_LINE = 6, 256 * 1024, 20, 200
 # Where RETURN says in words that a dictionary has the form of another one: the keys are the same.
 _SAME_AS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("etcd_peer_probe", "info"): ("etcd_peer_info",),
+    ("etcd_peer_probe", "process_credentials"): ("etcd_peer_info", "credentials"),
     ("etcd_peer_probe", "probes", "server"): ("etcd_peer_info", "credentials", "ca", "certificates"),
     ("etcd_peer_info", "process", "settings"): ("etcd_peer_info", "unit", "settings"),
 }

@@ -14,10 +14,14 @@ Note that this plugin util is PRIVATE to the collection. It can have breaking ch
 from __future__ import annotations
 
 import contextlib
+import pathlib
 import typing as t
 
 from ansible.errors import AnsibleError
+from ansible.parsing.dataloader import DataLoader
 
+# For a play that asks without the role.
+_DEFAULTS = pathlib.Path(__file__).parents[2] / "roles" / "etcd_peer_tls" / "defaults" / "main.yml"
 # Facts of these names could be meant for nothing but this role.
 _OWN_PREFIXES = ("etcd_peer_tls_", "__etcd_peer_tls_")
 _FACT_PREFIX = "ansible_"
@@ -55,7 +59,10 @@ class UserVariables:  # pragma: no cover
 
     def defaults(self) -> dict[str, t.Any]:
         """The role's own defaults, templates as they stand."""
-        found: dict[str, t.Any] = self._task._role.get_default_vars(dep_chain=self._task.get_dep_chain())
+        role = self._task._role
+        found: dict[str, t.Any] = (
+            _defaults_in_file() if role is None else role.get_default_vars(dep_chain=self._task.get_dep_chain())
+        )
         return found
 
     def has_facts(self, host: str) -> bool:
@@ -78,6 +85,15 @@ class UserVariables:  # pragma: no cover
 
     def _facts(self, host: str) -> t.Mapping[str, t.Any]:
         return _facts_in(self._manager._fact_cache, host)
+
+
+def _defaults_in_file() -> t.Any:  # pragma: no cover
+    load: t.Any = DataLoader().load_from_file
+    try:
+        return load(str(_DEFAULTS), trusted_as_template=True)
+    except TypeError:
+        # Up to ansible-core 2.18 every text is a template.
+        return load(str(_DEFAULTS))
 
 
 class _FactsByTheirNames:  # pragma: no cover

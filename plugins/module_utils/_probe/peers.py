@@ -75,21 +75,6 @@ _AMBIGUOUS_ALERTS = ("bad certificate", "certificate unknown", "unsupported cert
 _THREADS = 32
 # From here on a revocation list in PEM has every caller refused (tried on 3.6.16 and 3.7.3).
 _FIRST_WITH_DER_ALONE = (3, 6, 0)
-# What is told of the files of a process.
-_FILE_FACTS = ("path", "state", "problem")
-# What is told of a certificate, wherever it is told.
-CERTIFICATE_FACTS = (
-    "common_name",
-    "issuer_common_name",
-    "serial_number",
-    "fingerprint",
-    "not_before",
-    "not_after",
-    "days_left",
-    "dns_names",
-    "ip_addresses",
-    "extended_key_usage",
-)
 
 
 @dataclass(frozen=True)
@@ -426,18 +411,7 @@ def process_credentials(info: t.Mapping[str, t.Any], now: datetime.datetime) -> 
     paths, deployed = _paths_in_effect(info), info["credentials"]
     if all(paths[kind] == deployed[kind]["path"] for kind in paths):
         return None
-    found = files_facts(paths, now)
-    bundle, leaf, private_key = found["ca"], found["certificate"], found["private_key"]
-    certificates = [_only(authority, CERTIFICATE_FACTS) for authority in bundle["certificates"]]
-    return {
-        "ca": {**_only(bundle, _FILE_FACTS), "certificates": certificates},
-        "certificate": _only(leaf, (*_FILE_FACTS, *CERTIFICATE_FACTS)),
-        "private_key": _only(private_key, (*_FILE_FACTS, "matches_certificate")),
-    }
-
-
-def _only(facts: t.Mapping[str, t.Any], keys: t.Sequence[str]) -> dict[str, t.Any]:
-    return {key: facts[key] for key in keys}
+    return files_facts(paths, now)
 
 
 def _paths_in_effect(info: t.Mapping[str, t.Any]) -> dict[str, str]:
@@ -536,7 +510,6 @@ def unreadable_files(info: t.Mapping[str, t.Any], owner: str) -> list[dict[str, 
 
 
 __all__ = (
-    "CERTIFICATE_FACTS",
     "MEMBER",
     "NO_CERTIFICATE",
     "STRANGER",

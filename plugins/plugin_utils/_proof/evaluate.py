@@ -16,7 +16,6 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import Member
-from ansible_collections.ringfence.etcd.plugins.module_utils._probe.peers import CERTIFICATE_FACTS
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.checks import (
     Entry,
     Evidence,
@@ -109,6 +108,18 @@ _PAIR_REMEDIES = {
 _STRANGER_REMEDIES = {"expired": _SET_CLOCKS}
 
 
+# What the document says of a member's certificate.
+_CERTIFICATE_FACTS = (
+    "common_name",
+    "issuer_common_name",
+    "serial_number",
+    "fingerprint",
+    "not_before",
+    "not_after",
+    "days_left",
+    "dns_names",
+    "ip_addresses",
+)
 # Verdict, case, outcome, reason, text, whether the run was told to go on without.
 _Kind = tuple[str, str, str, str, str, bool]
 
@@ -229,7 +240,7 @@ def _member(
         "problem": (result or {}).get("problem") if result is not None else absent.get(member.name),
         "etcd_version": None if result is None else running_version(result["info"]),
         "certificate": (
-            {key: found[key] for key in CERTIFICATE_FACTS if key != "extended_key_usage"}
+            {key: found[key] for key in _CERTIFICATE_FACTS}
             if found is not None and found["fingerprint"] is not None
             else None
         ),

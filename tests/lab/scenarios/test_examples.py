@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The EXAMPLES of all modules and filters, as they stand: one story, in order, on hosts that have etcd's program alone."""
+"""The EXAMPLES of all modules and filters, as they stand: one story, in order, on hosts with nothing but etcd."""
 
 from __future__ import annotations
 

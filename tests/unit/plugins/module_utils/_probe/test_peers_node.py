@@ -32,7 +32,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._probe.peers import
     probe_node,
     unreadable_files,
 )
-from ansible_collections.ringfence.etcd.plugins.modules import etcd_peer_probe
+from ansible_collections.ringfence.etcd.plugins.modules import etcd_peer_info
 from ansible_collections.ringfence.etcd.plugins.modules.etcd_peer_probe import argument_spec
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import peer_port as ports
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certificate_maker import (
@@ -200,7 +200,7 @@ def test_a_proof_is_given_the_files_of_the_process(node: Node, port: int) -> Non
     assert shown["certificate"]["common_name"] == "etcd-2.example.com"
     assert shown["private_key"]["matches_certificate"] is False
     # As RETURN documents it, and nothing that is secret.
-    documented = yaml.safe_load(etcd_peer_probe.RETURN)["process_credentials"]["contains"]
+    documented = yaml.safe_load(etcd_peer_info.RETURN)["credentials"]["contains"]
     for kind, facts in shown.items():
         assert set(facts) == set(documented[kind]["contains"])
     assert set(shown["ca"]["certificates"][0]) == set(documented["ca"]["contains"]["certificates"]["contains"])
