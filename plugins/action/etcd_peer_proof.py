@@ -43,7 +43,7 @@ _ARGUMENTS: dict[str, t.Any] = {
 
 
 class ActionModule(OneLineAction):
-    """Judge what the members met, show it, write it down."""
+    """Evaluate the probes, show the proof, write it down."""
 
     _requires_connection = False
 

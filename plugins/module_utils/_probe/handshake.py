@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One call at an etcd member's peer port: what a peer with these credentials would meet there.
+"""One call at an etcd member's peer port: what a peer with these credentials would get there.
 
 In TLS 1.3 the client's handshake is over before the server has looked at the client's certificate, so a handshake says
 nothing: accepted is who got an HTTP answer. Standard library only; no private key touches a disk.

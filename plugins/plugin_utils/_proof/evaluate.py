@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The proof: from what every member met to one verdict, with a reason for each part of it.
+"""The proof: from the probes of all members to one verdict, with a reason for each part of it.
 
 Pure. The document that comes out is documented in ``etcd_peer_proof``; table, page and metrics are drawn from it.
 

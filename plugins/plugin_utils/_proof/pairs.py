@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Who met what at whose peer port, judged: members have to be accepted, strangers refused, each for the right reason.
+"""Each probe evaluated: members have to be accepted, strangers refused, each for the right reason.
 
 Pure. A probe knows its own host alone; here both ends are known, so a reason that it inferred can be made sharper.
 

@@ -88,7 +88,7 @@ def story(controller: Controller, lab: Lab) -> Path:
 
 def test_the_examples_run_as_they_stand(controller: Controller, story: Path) -> None:
     controller.bare(*TRIO)
-    controller.on_each(TRIO, "userdel etcd; groupdel etcd; rm -rf /srv/etcd; true")
+    controller.on_each(TRIO, "userdel etcd; groupdel etcd; rm -rf /srv/etcd /var/lib/etcd; true")
     archive = story.parent / "files" / f"{RELEASE}.tar.gz"
     given = {**SECRETS, "etcd_archive_sha256": hashlib.sha256(archive.read_bytes()).hexdigest()}
     inventory = controller.inventory({"etcd": TRIO})

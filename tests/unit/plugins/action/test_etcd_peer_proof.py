@@ -21,7 +21,7 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import mem
 from ansible_collections.ringfence.etcd.tests.unit.plugins.action.action_runner import run_action
 from ansible_collections.ringfence.etcd.tests.unit.plugins.plugin_utils.proof_evidence import (
     Results,
-    probe_port,
+    set_probe,
     some_members,
     sound,
 )
@@ -98,7 +98,7 @@ def test_the_table_may_be_left_out(shown: list[str]) -> None:
 
 def test_a_failed_proof_is_no_failed_task() -> None:
     results = sound(MEMBERS)
-    probe_port(results, "etcd-1", "etcd-2", "stranger", "accepted", None)
+    set_probe(results, "etcd-1", "etcd-2", "stranger", "accepted", None)
     result = run(states=results)
     assert "failed" not in result and result["proof"]["verdict"] == "failed"
 

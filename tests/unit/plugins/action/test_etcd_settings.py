@@ -58,6 +58,15 @@ def test_settings_of_members_count_wherever_they_stand(play: SettingsPlay, place
     assert "etcd-3.internal" in third["dns_names"]
 
 
+def test_a_play_without_the_role_has_its_defaults_too(play: SettingsPlay) -> None:
+    """As EXAMPLES have it: the module is documented, so it does not end in an error of Python's there."""
+    path = "{{ playbook_dir }}/{{ inventory_hostname }}.json"
+    kept = {"ansible.builtin.copy": {"dest": path, "content": "{{ found | to_json }}"}}
+    tasks = [{"ringfence.etcd.etcd_settings": {}, "register": "found"}, kept]
+    given = {"etcd_peer_tls_domain": "example.com"}
+    assert play.run(group_variables=given, play={"tasks": tasks}) == play.run(group_variables=given)
+
+
 def test_facts_set_nothing(play: SettingsPlay) -> None:
     """Neither a fact of a name that another setting is made of, nor one that looks like a connection's."""
     facts = {"site_domain": "evil.example", "ansible_host": "10.6.6.6", "ansible_ssh_host": "10.6.6.6"}

@@ -171,7 +171,7 @@ def sound(members: t.Sequence[Member]) -> Results:
     return found
 
 
-def probe_port(
+def set_probe(
     results: Results, source: str, target: str, case: str, outcome: str, reason: str | None, **more: t.Any
 ) -> None:
     """Change what one member met at another."""
@@ -199,10 +199,10 @@ def with_faults(size: int) -> dict[str, t.Any]:
     first, second, third = names[:3]
     for source in names:
         if source != second:
-            probe_port(results, source, second, "stranger", "accepted", None, text="HTTP 200")
+            set_probe(results, source, second, "stranger", "accepted", None, text="HTTP 200")
     results[second]["info"]["process"]["settings"]["allowed_common_names"] = []
     results[third]["info"]["process"]["settings"]["allowed_common_names"].remove(members[0].common_name)
-    probe_port(results, first, third, "member", "refused", "common_name", inferred=True)
+    set_probe(results, first, third, "member", "refused", "common_name", inferred=True)
     results[first]["info"]["credentials"]["certificate"].update(not_after=at(9), days_left=9)
     if size > 4:
         expired = {"not_before": at(-370), "not_after": at(-5), "days_left": -5}
@@ -210,10 +210,10 @@ def with_faults(size: int) -> dict[str, t.Any]:
         for source in names:
             if source != names[3]:
                 text = "alert: certificate expired"
-                probe_port(results, source, names[3], "member", "refused", "server_expired", text=text)
-                probe_port(results, names[3], source, "member", "refused", "expired", text=text)
+                set_probe(results, source, names[3], "member", "refused", "server_expired", text=text)
+                set_probe(results, names[3], source, "member", "refused", "expired", text=text)
         for source in names[:4]:
-            probe_port(results, source, names[4], "member", "timed_out", "connect", text="no connection in 5 s")
+            set_probe(results, source, names[4], "member", "timed_out", "connect", text="no connection in 5 s")
         del results[names[4]]
     return proof_of(
         members, results, {names[-1 if size < 5 else 4]: "Failed to connect to the host via ssh: timed out"}

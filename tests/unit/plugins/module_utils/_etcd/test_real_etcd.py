@@ -477,7 +477,7 @@ def test_a_roll_under_role_based_access_control(binary: str, tmp_path: pathlib.P
         # The pair opens client ports alone.
         content = [pathlib.Path(path).read_bytes() for path in pair]
         peer = cluster.peer_urls["m1"].rpartition(":")[2]
-        met = handshake.probe_port(handshake.client_context(None, *content), "127.0.0.1", int(peer), 5.0)
-        assert met.outcome == handshake.REFUSED
+        result = handshake.probe_port(handshake.client_context(None, *content), "127.0.0.1", int(peer), 5.0)
+        assert result.outcome == handshake.REFUSED
     finally:
         cluster.stop()

@@ -16,8 +16,8 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.page import 
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.pairs import Lack
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.table import proof_table
 from ansible_collections.ringfence.etcd.tests.unit.plugins.plugin_utils.proof_evidence import (
-    probe_port,
     proof_of,
+    set_probe,
     some_members,
     sound,
 )
@@ -98,8 +98,8 @@ def a_proof(called: t.Sequence[str], said: t.Sequence[str]) -> dict[str, t.Any]:
     ]
     results = sound(members)
     first, second, third = called
-    probe_port(results, first, second, "member", "refused", said[0], text=said[1])
-    probe_port(results, second, first, "stranger", "accepted", None, text=said[2])
+    set_probe(results, first, second, "member", "refused", said[0], text=said[1])
+    set_probe(results, second, first, "stranger", "accepted", None, text=said[2])
     results[second]["problem"] = said[3]
     results[second].update(live_members=None, live_members_problem=said[4])
     results[second]["unreadable_files"] = [{"path": said[0], "text": said[5]}]

@@ -21,8 +21,8 @@ from ansible_collections.ringfence.etcd.tests.unit.plugins.plugin_utils.proof_ev
     at,
     authority,
     fingerprint,
-    probe_port,
     proof_of,
+    set_probe,
     some_members,
     sound,
 )
@@ -101,7 +101,7 @@ def test_a_stranger_let_in_fails_and_is_the_first_thing_said() -> None:
     results = sound(MEMBERS)
     results["etcd-3"]["info"]["process"]["newer_files"] = ["/etc/etcd/pki/ca.crt"]
     for source in ("etcd-1", "etcd-3"):
-        probe_port(results, source, "etcd-2", "stranger", "accepted", None, text="HTTP 200")
+        set_probe(results, source, "etcd-2", "stranger", "accepted", None, text="HTTP 200")
     proof = proof_of(MEMBERS, results)
     assert proof["verdict"] == "failed"
     assert proof["summary"].endswith("16 of 18 of strangers refused, 2 LET IN")
@@ -123,7 +123,7 @@ def test_a_stranger_let_in_fails_and_is_the_first_thing_said() -> None:
 )
 def test_the_others_who_must_not_get_in(case: str, words: str) -> None:
     results = sound(MEMBERS)
-    probe_port(results, "etcd-1", "etcd-2", case, "accepted", None)
+    set_probe(results, "etcd-1", "etcd-2", case, "accepted", None)
     proof = proof_of(MEMBERS, results)
     assert proof["verdict"] == "failed" and words in finding(proof, f"{case}_accepted")["text"]
 
@@ -131,7 +131,7 @@ def test_the_others_who_must_not_get_in(case: str, words: str) -> None:
 def test_a_refusal_for_another_reason_proves_nothing() -> None:
     results = sound(MEMBERS)
     for source, target in (("etcd-1", "etcd-2"), ("etcd-2", "etcd-1"), ("etcd-3", "etcd-1")):
-        probe_port(results, source, target, "stranger", "refused", "expired", text="alert: certificate expired")
+        set_probe(results, source, target, "stranger", "refused", "expired", text="alert: certificate expired")
     proof = proof_of(MEMBERS, results)
     assert proof["verdict"] == "partly_proved"
     said = finding(proof, "stranger_unproved")
@@ -143,7 +143,7 @@ def test_a_refusal_for_another_reason_proves_nothing() -> None:
 
 def test_a_failed_pair_is_the_finding_of_both() -> None:
     results = sound(MEMBERS)
-    probe_port(results, "etcd-1", "etcd-2", "member", "refused", "closed", text="closed without a word")
+    set_probe(results, "etcd-1", "etcd-2", "member", "refused", "closed", text="closed without a word")
     proof = proof_of(MEMBERS, results)
     assert proof["verdict"] == "failed"
     assert [member["verdict"] for member in proof["members"]] == ["failed", "failed", "ok"]
@@ -162,7 +162,7 @@ def test_a_failed_pair_is_the_finding_of_both() -> None:
 def test_one_line_for_all_who_meet_the_same(outcome: str, reason: str, line: str) -> None:
     results = sound(MEMBERS)
     for source in ("etcd-1", "etcd-3"):
-        probe_port(results, source, "etcd-2", "member", outcome, reason, text="why")
+        set_probe(results, source, "etcd-2", "member", outcome, reason, text="why")
     said = finding(proof_of(MEMBERS, results), f"member_{outcome}")
     assert (said["text"], said["subject"]) == (line, "etcd-2")
 
@@ -178,7 +178,7 @@ def test_one_line_for_all_who_meet_the_same(outcome: str, reason: str, line: str
 def test_one_line_for_one_whom_all_others_refuse(outcome: str, reason: str, line: str) -> None:
     results = sound(MEMBERS)
     for target in ("etcd-2", "etcd-3"):
-        probe_port(results, "etcd-1", target, "member", outcome, reason, text="why")
+        set_probe(results, "etcd-1", target, "member", outcome, reason, text="why")
     said = finding(proof_of(MEMBERS, results), f"member_{outcome}")
     assert (said["text"], said["subject"]) == (line, "etcd-1")
 
@@ -186,7 +186,7 @@ def test_one_line_for_one_whom_all_others_refuse(outcome: str, reason: str, line
 def test_a_member_that_nobody_s_list_has_is_one_finding() -> None:
     results = sound(MEMBERS)
     for target in ("etcd-2", "etcd-3"):
-        probe_port(results, "etcd-1", target, "member", "refused", "common_name", inferred=True)
+        set_probe(results, "etcd-1", target, "member", "refused", "common_name", inferred=True)
         results[target]["info"]["process"]["settings"]["allowed_common_names"].remove("etcd-1.example.com")
     proof = proof_of(MEMBERS, results)
     assert [(found["code"], found["subject"]) for found in proof["findings"]] == [
@@ -199,7 +199,7 @@ def test_many_who_meet_the_same_are_counted() -> None:
     members = some_members(50)
     results = sound(members)
     for source in list(results)[1:]:
-        probe_port(results, source, "etcd-1", "member", "unreachable", "port_closed", text="why")
+        set_probe(results, source, "etcd-1", "member", "unreachable", "port_closed", text="why")
     said = finding(proof_of(members, results), "member_unreachable")
     assert said["text"] == "all 49 others can't reach etcd-1: why"
     for probe in results["etcd-50"]["probes"]:
@@ -315,7 +315,7 @@ def absent(results: Results) -> Results:
     del results["etcd-3"]
     for source in ("etcd-1", "etcd-2"):
         for case in CASES:
-            probe_port(results, source, "etcd-3", case, "unreachable", "network", text="no route to host")
+            set_probe(results, source, "etcd-3", case, "unreachable", "network", text="no route to host")
     return results
 
 
@@ -353,12 +353,12 @@ def test_a_run_may_be_told_what_to_go_on_without(change: t.Callable[[Results], R
 def test_no_excuse_covers_a_failure() -> None:
     everything = ["absent_hosts", "strangers", "root"]
     results = absent(sound(MEMBERS))
-    probe_port(results, "etcd-1", "etcd-3", "stranger", "accepted", None)
+    set_probe(results, "etcd-1", "etcd-3", "stranger", "accepted", None)
     assert proof_of(MEMBERS, results, without=everything, away=["etcd-3"])["passed"] is False
     # Nor what was tried and shows nothing: an answer in time, or a refusal for the reason that was to be shown.
     for outcome, reason in (("timed_out", "answer"), ("refused", "expired")):
         results = sound(MEMBERS)
-        probe_port(results, "etcd-1", "etcd-2", "stranger", outcome, reason)
+        set_probe(results, "etcd-1", "etcd-2", "stranger", outcome, reason)
         assert proof_of(MEMBERS, results, without=everything)["passed"] is False
     results = sound(MEMBERS)
     results["etcd-1"].update(live_members=None, live_members_problem="HTTP 503")
@@ -392,8 +392,8 @@ def documented_reasons() -> list[str]:
 def test_every_reason_has_a_way_out(reason: str) -> None:
     assert len(documented_reasons()) > 20
     results = sound(MEMBERS)
-    probe_port(results, "etcd-1", "etcd-2", "member", "refused", reason)
-    probe_port(results, "etcd-1", "etcd-3", "stranger", "timed_out", reason)
+    set_probe(results, "etcd-1", "etcd-2", "member", "refused", reason)
+    set_probe(results, "etcd-1", "etcd-3", "stranger", "timed_out", reason)
     proof = proof_of(MEMBERS, results)
     assert finding(proof, "member_refused")["remedy"]
     assert finding(proof, "stranger_accepted" if reason == "not_tls" else "stranger_unproved")["remedy"]

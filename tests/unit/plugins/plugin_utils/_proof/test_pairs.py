@@ -15,7 +15,7 @@ from ansible_collections.ringfence.etcd.tests.unit.plugins.plugin_utils.proof_ev
     Results,
     authority,
     fingerprint,
-    probe_port,
+    set_probe,
     some_members,
     sound,
 )
@@ -85,7 +85,7 @@ def test_each_ordered_pair_is_there_once_in_each_case(count: int) -> None:
 )
 def test_the_verdict_of_a_call(case: str, outcome: str, reason: str | None, verdict: str) -> None:
     results = sound(MEMBERS)
-    probe_port(results, "etcd-1", "etcd-2", case, outcome, reason)
+    set_probe(results, "etcd-1", "etcd-2", case, outcome, reason)
     found = one(results, "etcd-1", "etcd-2", case)
     assert (found["verdict"], found["outcome"], found["reason"]) == (verdict, outcome, reason)
     assert sum(pair["verdict"] != "ok" for pair in evaluated(results)) == (verdict != "ok")
@@ -116,17 +116,17 @@ def test_a_host_without_a_result_did_not_call_and_the_others_called_it() -> None
 def test_a_host_that_is_away_is_not_the_fence_s_fault(outcome: str, reason: str, verdict: str) -> None:
     results = sound(MEMBERS)
     del results["etcd-3"]
-    probe_port(results, "etcd-1", "etcd-3", "member", outcome, reason)
+    set_probe(results, "etcd-1", "etcd-3", "member", outcome, reason)
     assert one(results, "etcd-1", "etcd-3", "member")["verdict"] == verdict
     present = sound(MEMBERS)
-    probe_port(present, "etcd-1", "etcd-3", "member", outcome, reason)
+    set_probe(present, "etcd-1", "etcd-3", "member", outcome, reason)
     assert one(present, "etcd-1", "etcd-3", "member")["verdict"] == "failed"
 
 
 def test_a_stranger_let_in_by_an_absent_host_is_still_a_failure() -> None:
     results = sound(MEMBERS)
     del results["etcd-3"]
-    probe_port(results, "etcd-1", "etcd-3", "stranger", "accepted", None)
+    set_probe(results, "etcd-1", "etcd-3", "stranger", "accepted", None)
     assert one(results, "etcd-1", "etcd-3", "stranger")["verdict"] == "failed"
 
 
@@ -198,7 +198,7 @@ def test_why_there_is_no_stranger(answer: dict[str, t.Any], reason: str | None, 
 
 def test_a_name_that_is_not_in_the_called_one_s_list() -> None:
     results = sound(MEMBERS)
-    probe_port(results, "etcd-1", "etcd-2", "member", "refused", "common_name", inferred=True)
+    set_probe(results, "etcd-1", "etcd-2", "member", "refused", "common_name", inferred=True)
     results["etcd-2"]["info"]["process"]["settings"]["allowed_common_names"].remove("etcd-1.example.com")
     found = one(results, "etcd-1", "etcd-2", "member")
     assert (found["reason"], found["text"]) == ("common_name", "the running list has no etcd-1.example.com")
@@ -206,7 +206,7 @@ def test_a_name_that_is_not_in_the_called_one_s_list() -> None:
 
 def test_the_name_in_the_certificate_is_the_one_that_counts() -> None:
     results = sound(MEMBERS)
-    probe_port(results, "etcd-1", "etcd-2", "member", "refused", "common_name", inferred=True)
+    set_probe(results, "etcd-1", "etcd-2", "member", "refused", "common_name", inferred=True)
     results["etcd-1"]["info"]["credentials"]["certificate"]["common_name"] = "old.example.com"
     assert one(results, "etcd-1", "etcd-2", "member")["text"] == "the running list has no old.example.com"
     results["etcd-1"]["info"]["credentials"]["certificate"]["common_name"] = None
@@ -215,7 +215,7 @@ def test_the_name_in_the_certificate_is_the_one_that_counts() -> None:
 
 def test_a_ca_that_the_called_one_does_not_trust() -> None:
     results = sound(MEMBERS)
-    probe_port(results, "etcd-1", "etcd-2", "member", "refused", "common_name", inferred=True)
+    set_probe(results, "etcd-1", "etcd-2", "member", "refused", "common_name", inferred=True)
     results["etcd-2"]["info"]["credentials"]["ca"]["certificates"] = [authority("other CA")]
     found = one(results, "etcd-1", "etcd-2", "member")
     assert found["reason"] == "unknown_authority"
@@ -224,7 +224,7 @@ def test_a_ca_that_the_called_one_does_not_trust() -> None:
 
 def test_no_more_is_said_than_is_known() -> None:
     results = sound(MEMBERS)
-    probe_port(results, "etcd-1", "etcd-2", "member", "refused", "common_name", inferred=True, text="as told")
+    set_probe(results, "etcd-1", "etcd-2", "member", "refused", "common_name", inferred=True, text="as told")
     found = one(results, "etcd-1", "etcd-2", "member")
     assert (found["reason"], found["verdict"]) == ("alert", "failed")
     assert found["text"] == "the certificate is refused, and the running list has etcd-1.example.com"
@@ -237,7 +237,7 @@ def test_no_more_is_said_than_is_known() -> None:
 @pytest.mark.parametrize("reason", ["closed", "address"])
 def test_a_serial_number_on_the_called_one_s_revocation_list(reason: str) -> None:
     results = sound(MEMBERS)
-    probe_port(results, "etcd-1", "etcd-2", "member", "refused", reason, inferred=reason == "address", text="as told")
+    set_probe(results, "etcd-1", "etcd-2", "member", "refused", reason, inferred=reason == "address", text="as told")
     assert one(results, "etcd-1", "etcd-2", "member")["reason"] == reason
     serial = fingerprint("etcd-1")[:40]
     results["etcd-2"]["revoked"] = [serial]
@@ -249,8 +249,8 @@ def test_a_serial_number_on_the_called_one_s_revocation_list(reason: str) -> Non
 def test_what_was_seen_is_left_as_it_is() -> None:
     results = sound(MEMBERS)
     results["etcd-2"]["info"]["process"]["settings"]["allowed_common_names"] = []
-    probe_port(results, "etcd-1", "etcd-2", "member", "refused", "expired", text="seen")
+    set_probe(results, "etcd-1", "etcd-2", "member", "refused", "expired", text="seen")
     assert one(results, "etcd-1", "etcd-2", "member")["text"] == "seen"
     # A stranger's reason is not sharpened by what is known of the member.
-    probe_port(results, "etcd-1", "etcd-2", "stranger", "refused", "common_name", inferred=True, text="as told")
+    set_probe(results, "etcd-1", "etcd-2", "stranger", "refused", "common_name", inferred=True, text="as told")
     assert one(results, "etcd-1", "etcd-2", "stranger")["text"] == "as told"

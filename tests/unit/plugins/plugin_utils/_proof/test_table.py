@@ -13,8 +13,8 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof import table
 from ansible_collections.ringfence.etcd.tests.unit.plugins.plugin_utils import proof_samples as made
 from ansible_collections.ringfence.etcd.tests.unit.plugins.plugin_utils.proof_evidence import (
     evaluated,
-    probe_port,
     proof_of,
+    set_probe,
     some_members,
     sound,
 )
@@ -178,7 +178,7 @@ def test_who_refuses_all_that_called_is_not_unproved_for_a_host_that_is_away() -
     del results["etcd-3"]
     for source in ("etcd-1", "etcd-2"):
         for case in ("member", "stranger", "unknown_ca", "no_certificate"):
-            probe_port(results, source, "etcd-3", case, "timed_out", "connect")
+            set_probe(results, source, "etcd-3", case, "timed_out", "connect")
     lines = table.proof_table(proof_of(members, results, {"etcd-3": "unreachable"}))
     assert lines[0].startswith("blue: PARTLY PROVED")
     for case in ("stranger", "unknown CA", "no certificate"):
