@@ -9,8 +9,8 @@ module: etcd_peer_proof
 short_description: Prove that the members of an etcd cluster accept each other and refuse strangers
 version_added: 0.1.0
 description:
-  - Evaluates what M(ringfence.etcd.etcd_peer_probe) found on the members of one cluster. Every member has to be accepted
-    by every other, every stranger refused, and for the right reason.
+  - Evaluates what M(ringfence.etcd.etcd_peer_probe) found on the members of one cluster. Every member has to be
+    accepted by every other, every stranger refused, and for the right reason.
   - Compares what must be equal on all members (trust bundle, the allowed common names of the running process, identity)
     and what must fit (certificate and member, subject alternative names and peer URL, the live list of members and the
     members named, the certificate that is served and the one on disk).
