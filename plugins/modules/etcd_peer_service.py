@@ -306,11 +306,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules
     checked_path,
     checked_unit_name,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import (
-    Client,
-    check_url,
-    client_of,
-)
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import Client, check_url, client_of
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_access import (
     ARGUMENTS,
     NO_ACCESS,

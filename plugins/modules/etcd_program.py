@@ -164,7 +164,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules
     shown_url,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._member import program as _program
-from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import os_error
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import os_error
 
 
 def argument_spec() -> dict[str, t.Any]:

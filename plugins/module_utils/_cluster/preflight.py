@@ -15,12 +15,7 @@ from __future__ import annotations
 import datetime
 import typing as t
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import (
-    allowed_common_names,
-    check_identity,
-    etcd_flags,
-    parse_version,
-)
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import allowed_common_names, etcd_flags
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_foreign import (
     FOREIGN_GUARDS,
     overruled_warnings,
@@ -41,6 +36,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import deployed as _deployed
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import has_data as _has_data
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import is_managed as _is_managed
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.versions import check_identity, parse_version
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules import (
     why_no_archive,

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import Version, flag_value, parse_version
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import flag_value
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import Member
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.obstacles import (
     ALARM_REMEDIES,
@@ -37,6 +37,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_
     running_members,
     version_to_start,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.versions import Version, parse_version
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError
 
 # What is due on a host that means its running process is going to be restarted.

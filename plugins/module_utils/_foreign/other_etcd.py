@@ -26,7 +26,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.settings_i
     settings_of_process,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._node import processes
-from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import describe, os_error, read_file
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import describe, os_error, read_file
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.manager import process_facts
 
 _ANSWER_SECONDS = 3.0

@@ -24,7 +24,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors impo
     RefusedError,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules import BACKDATE_MINUTES, check_range
-from ansible_collections.ringfence.etcd.plugins.module_utils._node import files
+from ansible_collections.ringfence.etcd.plugins.module_utils._node import files, paths
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import open_folder
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki import certificates, keys
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.authority import loaded, read_authority
@@ -115,13 +115,13 @@ def plan_ca(wanted: WantedCa, now: datetime) -> CaPlan:
     """What has to be done; any error here means that nothing was touched."""
     check_wanted(wanted)
     trusted = tuple(dict.fromkeys(normalized_fingerprint(value) for value in wanted.trusted_fingerprints))
-    key_pem = files.read_file(wanted.key_path)
-    certificate_pem = files.read_file(wanted.certificate_path)
+    key_pem = paths.read_file(wanted.key_path)
+    certificate_pem = paths.read_file(wanted.certificate_path)
     if key_pem is None and certificate_pem is None:
         return _plan_new(wanted, trusted, now)
     finishing = False
     if certificate_pem is None:
-        certificate_pem = files.read_file(files.staged_path(wanted.certificate_path))
+        certificate_pem = paths.read_file(files.staged_path(wanted.certificate_path))
         finishing = certificate_pem is not None
         if certificate_pem is None:
             raise CryptoError(
@@ -203,7 +203,7 @@ def locked(directory: str) -> t.Iterator[None]:
                 os.fchown(descriptor, folder.st_uid, folder.st_gid)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         except OSError as exc:
-            raise files.os_error("lock", path, exc) from exc
+            raise paths.os_error("lock", path, exc) from exc
         yield
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import CryptoError, InputError, RefusedError
-from ansible_collections.ringfence.etcd.plugins.module_utils._node import files
+from ansible_collections.ringfence.etcd.plugins.module_utils._node import files, paths
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki import certificates, keys, renewal
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki import profile as rules
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.authority import loaded, read_authority
@@ -183,7 +183,7 @@ def _decide(request: Request, member: Member, authority: Authority | None, now: 
     content, matches, problem = member.certificate, member.private_key_matches, ""
     paths = _paths(request, member.profile.name)
     if paths is not None:
-        content = files.read_file(paths[0])
+        content = paths.read_file(paths[0])
     found: x509.Certificate | None = None
     facts, reasons = renewal.present_certificate(member.profile, content)
     if facts is not None and content is not None:
@@ -224,7 +224,7 @@ def _paths(request: Request, name: str) -> tuple[str, str] | None:
 def _key_matches(path: str, certificate: x509.Certificate) -> tuple[bool | None, str]:
     """Whether the key file belongs to the certificate (None: no such file), and a better line where it can't be"
     " read."""
-    pem = files.read_file(path)
+    pem = paths.read_file(path)
     if pem is None:
         return None, ""
     try:

@@ -27,7 +27,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.peer_certi
     plan_issue,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.result import result_of
-from ansible_collections.ringfence.etcd.plugins.module_utils._node import files
+from ansible_collections.ringfence.etcd.plugins.module_utils._node import files, paths
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki import certificates
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki import profile as rules
 
@@ -123,7 +123,7 @@ def _authority_from(params: t.Mapping[str, t.Any], now: datetime) -> Authority:
         return load_authority(content.encode("utf-8"), "the CA certificate in ca_certificate_content", now)
     if path is None:
         raise InputError("the CA is not given: set ca_certificate_path or ca_certificate_content")
-    pem = files.read_file(path)
+    pem = paths.read_file(path)
     if pem is None:
         raise InputError(f"there is no CA certificate {path}: make the CA first with etcd_ca, or name the right path")
     return load_authority(pem, f"the CA certificate {path}", now)
@@ -143,7 +143,7 @@ def _issuer_from(params: t.Mapping[str, t.Any], plan: Plan) -> certificates.Issu
             f"certificates are due ({plan.due_text}): give the CA's private key with ca_private_key_path or"
             " ca_private_key_content"
         )
-    pem = files.read_file(path)
+    pem = paths.read_file(path)
     if pem is None:
         raise InputError(
             f"certificates are due ({plan.due_text}), and there is no CA private key {path}: name the right path"

@@ -31,7 +31,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.peer_certi
     load_authority,
     load_issuer,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._node import files
+from ansible_collections.ringfence.etcd.plugins.module_utils._node import paths
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki import certificates, keys
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki import profile as rules
 
@@ -165,7 +165,7 @@ def _content(params: t.Mapping[str, t.Any], option: str, what: str) -> tuple[byt
         return content.encode("utf-8"), f"{what} in {option}_content"
     if path is None:
         raise InputError(f"{what} is not given: set {option}_path or {option}_content")
-    found = files.read_file(path)
+    found = paths.read_file(path)
     if found is None:
         raise InputError(f"there is no {path}, where {what} should be")
     return found, f"{what} {path}"

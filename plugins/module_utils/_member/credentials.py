@@ -28,6 +28,13 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules
     checked_member_name,
     checked_path,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._member.credential_files import (
+    CA,
+    CERTIFICATE,
+    FILES,
+    PRIVATE_KEY,
+    credential_paths,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.access import (
     Attributes,
     Identity,
@@ -43,16 +50,15 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import 
     apply_changes,
     backup_path,
     check_may_give,
-    describe,
     gid_of,
     has_leftover,
     missing_parents,
     plan_directory,
     plan_file,
-    read_file,
     remove_leftover,
     uid_of,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import describe, read_file
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.tls_check import (
     Material,
     check_certificate,
@@ -71,9 +77,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._pki.der import (
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.pem import CERTIFICATE_LABEL, is_read_by_all, pem_text
 
-CA, CERTIFICATE, PRIVATE_KEY = "ca", "certificate", "private_key"
-# The order in which the files are renamed: who finds the certificate finds its key and the trust bundle too.
-FILES = (CA, PRIVATE_KEY, CERTIFICATE)
 _TITLES = {CA: "trust bundle", PRIVATE_KEY: "private key", CERTIFICATE: "certificate"}
 _ARGUMENTS = {CA: "ca_certificate_content", PRIVATE_KEY: "private_key_content", CERTIFICATE: "certificate_content"}
 
@@ -122,15 +125,6 @@ class _Ids:
     root_gid: int | None
     owner_uid: int | None
     owner_gid: int | None
-
-
-def credential_paths(directory: str, name: str) -> dict[str, str]:
-    """Where a member's three files lie."""
-    return {
-        CA: os.path.join(directory, "ca.crt"),
-        CERTIFICATE: os.path.join(directory, f"{name}.crt"),
-        PRIVATE_KEY: os.path.join(directory, f"{name}.key"),
-    }
 
 
 def plan_credentials(request: Request) -> Plan:
@@ -437,14 +431,9 @@ def _fingerprints(content: bytes | None) -> list[str]:
 
 
 __all__ = (
-    "CA",
-    "CERTIFICATE",
-    "FILES",
-    "PRIVATE_KEY",
     "Plan",
     "Request",
     "apply_credentials",
     "backup_note",
-    "credential_paths",
     "plan_credentials",
 )

@@ -25,7 +25,8 @@ from dataclasses import dataclass
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.wal import read_identity, was_formed
-from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import Change, WantedFile, plan_file, read_file
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import Change, WantedFile, plan_file
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import read_file
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
     glob_value,
     parse_unit,

@@ -34,15 +34,19 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.other_etcd
     unknown_etcd,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.settings_in_effect import settings_of_unit
-from ansible_collections.ringfence.etcd.plugins.module_utils._member.credentials import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._member.credential_files import (
     CA,
     CERTIFICATE,
     PRIVATE_KEY,
     credential_paths,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.formed import marker_facts
-from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import describe, owner_name, read_file
-from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import real_path
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import (
+    describe,
+    owner_name,
+    read_file,
+    real_path,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.tls_check import Material, private_key_fits
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.der import (
     certificate_facts,

@@ -30,13 +30,12 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._etcd import trial
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import (
     WantedDirectory,
     apply_changes,
-    describe,
-    os_error,
     plan_directory,
     put_in_place,
     staged_path,
     write_program,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import describe, os_error
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import exec_command
 
 ETCD = "etcd"

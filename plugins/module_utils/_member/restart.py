@@ -28,9 +28,9 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import (
     Client,
     Health,
     LiveMember,
-    Lock,
     LockHeldError,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.restart_lock import RestartLock
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import Reason
 
 _PAUSE_SECONDS = 1.0
@@ -261,7 +261,7 @@ def restart_guarded(
     timeout_seconds: float,
     force: bool = False,
     clock: Clock = _CLOCK,
-    lock: Lock | None = None,
+    lock: RestartLock | None = None,
     more_space: t.Callable[[], bool] = lambda: False,
 ) -> list[Reason]:
     """Restart this member once it may, and wait until it is back; gives the reasons for which it was restarted.
@@ -276,7 +276,7 @@ def restart_guarded(
         unit.restart()
         _wait_for_process(unit, timeout_seconds, clock)
         return pending
-    lock = lock or Lock(client, cluster.urls_others_first, clock=clock.now)
+    lock = lock or RestartLock(client, cluster.urls_others_first, clock=clock.now)
     deadline = clock.now() + wait_seconds
     while pending:
         tolerated = NO_SPACE if more_space() else None
@@ -315,7 +315,7 @@ def restart_guarded(
 
 
 def _take_turn(
-    cluster: Cluster, client: Client, lock: Lock, clock: Clock, tolerated: str | None = None
+    cluster: Cluster, client: Client, lock: RestartLock, clock: Clock, tolerated: str | None = None
 ) -> list[Reason]:
     """Why it is not this member's turn; where it is, the lock is held (a cluster of one member needs none).
 

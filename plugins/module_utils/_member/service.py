@@ -40,13 +40,12 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import 
     WantedFile,
     apply_changes,
     check_may_give,
-    describe,
     gid_of,
     plan_directory,
     plan_file,
-    read_file,
     uid_of,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import describe, read_file
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import manager
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.next_start import (
     NextStart,
@@ -477,7 +476,7 @@ def _check_flags(wanted: WantedUnit, check_mode: bool) -> None:
     if _is_staged(program, wanted.program_staged, check_mode):
         # What is going to be started is asked, and not what it takes the place of.
         program = _program.Place(program).staged(_program.ETCD)
-    manager.check_arguments(program, arguments)
+    trial.check_arguments(program, arguments)
 
 
 def _program_of(text: str | None) -> str | None:
@@ -498,7 +497,7 @@ def _exchange(text: str) -> str | None:
     if not program or not _program.is_staged(program):
         return None
     place = _program.Place(program)
-    manager.check_arguments(place.staged(_program.ETCD), arguments)
+    trial.check_arguments(place.staged(_program.ETCD), arguments)
     _program.exchange(place)
     return program
 

@@ -24,7 +24,7 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import FileError
-from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import group_name, owner_name
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import group_name, owner_name
 
 _READ, _SEARCH = 4, 1
 _LINK_LIMIT = 40

@@ -23,7 +23,7 @@ import typing as t
 import urllib.parse
 from dataclasses import dataclass, replace
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import parse_version
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.versions import parse_version
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules import (
     PROBE_SECONDS,
@@ -45,7 +45,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._member.pending_cha
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.service import WantedUnit
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.access import find_barrier, identity_of
-from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import read_file
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import read_file
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.tls_check import Material, check_pair
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.der import (
     Certificate,

@@ -11,16 +11,18 @@ import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import (
     FlagSettings,
     allowed_common_names,
-    check_identity,
     etcd_flags,
     flag_value,
-    parse_version,
-    understands_list,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import (
     ClusterSettings,
     Member,
     make_members,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.versions import (
+    check_identity,
+    parse_version,
+    understands_list,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RefusedError
 

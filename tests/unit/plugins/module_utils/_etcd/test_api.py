@@ -13,7 +13,7 @@ import typing as t
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import CryptoError, FileError, InputError
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd import api
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd import api, restart_lock
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certificate_maker import Issued, issue, key_pem
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.gateway_server import GatewayServer, running
 
@@ -187,7 +187,7 @@ def test_count_keys(answer: dict[str, t.Any], count: int, server: GatewayServer)
 
 
 def test_the_lock_is_one_number_that_etcd_takes() -> None:
-    assert 0 < api.RESTART_LEASE_ID < 2**63
+    assert 0 < restart_lock.RESTART_LEASE_ID < 2**63
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ import typing as t
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster import obstacles
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RefusedError, ServiceError
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd import api, api_access, wal
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd import api, api_access, restart_lock, wal
 from ansible_collections.ringfence.etcd.plugins.module_utils._member import restart as _restart
 from ansible_collections.ringfence.etcd.plugins.module_utils._probe import handshake
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import Reason
@@ -141,8 +141,8 @@ def test_a_proxy_of_the_environment_is_not_used(cluster: EtcdCluster, monkeypatc
 
 def test_the_lock_has_one_holder(cluster: EtcdCluster) -> None:
     client = client_of(cluster)
-    first = api.Lock(client, [cluster.client_urls["m1"]])
-    second = api.Lock(client, [cluster.client_urls["m3"]])
+    first = restart_lock.RestartLock(client, [cluster.client_urls["m1"]])
+    second = restart_lock.RestartLock(client, [cluster.client_urls["m3"]])
     assert not first.is_held()
     first.acquire()
     assert first.is_held() and first.keep()
@@ -165,7 +165,7 @@ def test_many_at_once_one_gets_it(cluster: EtcdCluster) -> None:
     outcomes: list[str] = []
 
     def attempt(url: str) -> None:
-        lock = api.Lock(client, [url], lease_id=4711)
+        lock = restart_lock.RestartLock(client, [url], lease_id=4711)
         try:
             lock.acquire()
             outcomes.append("held")
@@ -184,8 +184,8 @@ def test_many_at_once_one_gets_it(cluster: EtcdCluster) -> None:
 def test_a_lock_that_nobody_keeps_ends(cluster: EtcdCluster) -> None:
     client = client_of(cluster)
     urls = list(cluster.client_urls.values())
-    lost = api.Lock(client, urls, ttl_seconds=2)
-    other = api.Lock(client, urls, ttl_seconds=2)
+    lost = restart_lock.RestartLock(client, urls, ttl_seconds=2)
+    other = restart_lock.RestartLock(client, urls, ttl_seconds=2)
     lost.acquire()
     started = time.monotonic()
     while True:
@@ -199,21 +199,21 @@ def test_a_lock_that_nobody_keeps_ends(cluster: EtcdCluster) -> None:
     # The first holder knows that it may be another's, and leaves it alone.
     assert not lost.keep()
     lost.release()
-    assert client.lease_keep_alive(urls[0], api.RESTART_LEASE_ID)
+    assert client.lease_keep_alive(urls[0], restart_lock.RESTART_LEASE_ID)
     other.release()
-    assert not client.lease_keep_alive(urls[0], api.RESTART_LEASE_ID)
+    assert not client.lease_keep_alive(urls[0], restart_lock.RESTART_LEASE_ID)
 
 
 def test_a_kept_lock_outlives_its_time(cluster: EtcdCluster) -> None:
     client = client_of(cluster)
     urls = list(cluster.client_urls.values())
-    lock = api.Lock(client, urls, ttl_seconds=2)
+    lock = restart_lock.RestartLock(client, urls, ttl_seconds=2)
     lock.acquire()
     end = time.monotonic() + 5
     while time.monotonic() < end:
         assert lock.keep()
         with pytest.raises(api.LockHeldError):
-            api.Lock(client, urls).acquire()
+            restart_lock.RestartLock(client, urls).acquire()
         time.sleep(0.3)
     lock.release()
 
@@ -280,7 +280,7 @@ def test_no_restart_while_another_member_is_down(cluster: EtcdCluster) -> None:
             )
         assert not unit.restarted_at
         # Nothing was left behind: the lock is free.
-        lock = api.Lock(client_of(cluster), [cluster.client_urls["m1"]])
+        lock = restart_lock.RestartLock(client_of(cluster), [cluster.client_urls["m1"]])
         lock.acquire()
         lock.release()
     finally:
@@ -395,7 +395,7 @@ def test_alarms_and_role_based_access_control_are_told(binary: str, tmp_path: pa
         client._call(url, "/v3/maintenance/alarm", raised)
         assert client.status(url).alarms == (api.Alarm(status.member_id, "NOSPACE"),)
         with pytest.raises(api.ApiError) as caught:
-            api.Lock(client, [url]).acquire()
+            restart_lock.RestartLock(client, [url]).acquire()
         assert obstacles.alarm_in(str(caught.value)) == "NOSPACE"
         assert not client.health(url).healthy
         client._call(url, "/v3/maintenance/alarm", {**raised, "action": "DEACTIVATE"})
@@ -412,7 +412,7 @@ def test_alarms_and_role_based_access_control_are_told(binary: str, tmp_path: pa
         nameless = api.client_context(cluster.ca_file, str(tmp_path / "nameless.crt"), cluster.key_file)
         allowed = api.Client(nameless)
         assert [member.name for member in allowed.member_list(url)] == ["m1"]
-        lock = api.Lock(allowed, [url])
+        lock = restart_lock.RestartLock(allowed, [url])
         lock.acquire()
         lock.release()
     finally:
@@ -459,9 +459,9 @@ def test_a_roll_under_role_based_access_control(binary: str, tmp_path: pathlib.P
             view = _restart.wait_healthy(unit, members, one, 30)
             assert view.me is not None and len(view.others) == 2
         assert all(cluster.pid(name) != before[name] for name in cluster.names)
-        lock = api.Lock(one, [url])
+        lock = restart_lock.RestartLock(one, [url])
         lock.acquire()
-        assert lock.is_held() and one.lease_keep_alive(url, api.RESTART_LEASE_ID)
+        assert lock.is_held() and one.lease_keep_alive(url, restart_lock.RESTART_LEASE_ID)
         lock.release()
         with pytest.raises(api.ApiError, match="etcdctl user grant-role ringfence root") as caught:
             one.count_keys(url)

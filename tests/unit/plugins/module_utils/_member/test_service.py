@@ -18,6 +18,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors impo
     RefusedError,
     ServiceError,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd import trial
 from ansible_collections.ringfence.etcd.plugins.module_utils._member import service
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.commands import run_command
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import manager
@@ -165,7 +166,7 @@ def test_a_program_that_was_exchanged_is_tried_with_the_unit_that_is_there(
     host: Host, deployed: service.WantedUnit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(manager, "check_arguments", lambda program, arguments: asked.append(program))
+    monkeypatch.setattr(trial, "check_arguments", lambda program, arguments: asked.append(program))
     service.check_new_program(deployed, True, 1)
     assert asked == []
     monkeypatch.setattr(manager, "program_was_replaced", lambda facts, program: True)

@@ -329,25 +329,3 @@ def test_last_words(
 ) -> None:
     journal(monkeypatch, *lines, InvocationID=current, NRestarts=restarts)
     assert manager.last_words("etcd.service") == cause
-
-
-@pytest.mark.parametrize(
-    ("script", "words"),
-    [
-        ("exit 0", None),
-        ("echo 'flag provided but not defined: -x' >&2; echo Usage: >&2; exit 2", "not defined: -x"),
-        ("exit 1", "exit status 1"),
-        ("kill -SEGV $$", "ended by signal 11"),
-    ],
-)
-def test_check_arguments(tmp_path: pathlib.Path, script: str, words: str | None) -> None:
-    program = tmp_path / "etcd"
-    program.write_text(f'#!/bin/sh\n[ "$3" = --version ] || exit 9\n{script}\n')
-    program.chmod(0o755)
-    if words is None:
-        manager.check_arguments(str(program), ["--a=1", "--x=2"])
-        manager.check_arguments(str(tmp_path / "missing"), ["--x"])
-        return
-    with pytest.raises(ServiceError) as caught:
-        manager.check_arguments(str(program), ["--a=1", "--x=2"])
-    assert words in str(caught.value) and "\n" not in str(caught.value)
