@@ -17,8 +17,8 @@ from dataclasses import dataclass
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.credentials import Request, plan_credentials
-from ansible_collections.ringfence.etcd.plugins.module_utils._member.service import (
-    WantedUnit,
+from ansible_collections.ringfence.etcd.plugins.module_utils._member.member_unit import WantedUnit
+from ansible_collections.ringfence.etcd.plugins.module_utils._member.unit_plan import (
     check_new_program,
     plan_present,
     plan_written,

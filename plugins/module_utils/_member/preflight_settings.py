@@ -22,7 +22,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members im
 from ansible_collections.ringfence.etcd.plugins.module_utils._common import input_rules as rules
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_access import check_access_settings
-from ansible_collections.ringfence.etcd.plugins.module_utils._member.service import WantedUnit, check_unit_text
+from ansible_collections.ringfence.etcd.plugins.module_utils._member.member_unit import WantedUnit, check_unit_text
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.certificate_facts import certificate_facts
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import (
     check_authority_options,
