@@ -306,6 +306,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules
     checked_path,
     checked_unit_name,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.reasons import Reason
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import Client, check_url, client_of
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_access import (
     ARGUMENTS,
@@ -322,7 +323,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._member import (
     unit_plan,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.manager import require_systemd
-from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import Reason
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
     "state": {"type": "str", "choices": ["present", "written", "healthy", "restarted"], "default": "present"},
@@ -367,7 +367,7 @@ def check_arguments(params: t.Mapping[str, t.Any]) -> None:
     check_range("wait_seconds", params["wait_seconds"], *WAIT_SECONDS)
 
 
-def cluster_of(params: t.Mapping[str, t.Any]) -> restart.Cluster:
+def cluster_of(params: t.Mapping[str, t.Any]) -> restart.ClusterUrls:
     """The members by name; InputError where one is named twice or this one is missing."""
     urls: dict[str, str] = {}
     for member in params["members"]:
@@ -385,7 +385,7 @@ def cluster_of(params: t.Mapping[str, t.Any]) -> restart.Cluster:
             f"members: this host's member {params['name']} is not among {', '.join(urls) or 'them'}",
             member=params["name"],
         )
-    return restart.Cluster(params["name"], urls)
+    return restart.ClusterUrls(params["name"], urls)
 
 
 def wanted_unit(params: t.Mapping[str, t.Any]) -> member_unit.WantedUnit:

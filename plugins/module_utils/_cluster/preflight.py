@@ -28,14 +28,12 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import (
     Cluster,
-    Info,
     PreflightFailure,
-    Question,
+    deployed,
+    has_data,
+    is_managed,
     version_to_start,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import deployed as _deployed
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import has_data as _has_data
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import is_managed as _is_managed
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.versions import check_identity, parse_version
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules import (
@@ -149,7 +147,7 @@ def refuse_flags(cluster: Cluster) -> t.Iterator[PreflightFailure]:
 def refuse_other_cluster(cluster: Cluster) -> t.Iterator[PreflightFailure]:
     """The unit that is deployed belongs to the cluster that is meant."""
     for member, info in cluster.inspected():
-        for settings in _deployed(info):
+        for settings in deployed(info):
             token = (settings.get("flags") or {}).get("initial-cluster-token")
             if token is not None and token != cluster.question.cluster_name:
                 yield PreflightFailure(
@@ -166,8 +164,8 @@ def refuse_lost_name(cluster: Cluster) -> t.Iterator[PreflightFailure]:
     wanted = set(allowed_common_names(cluster.members))
     lost: dict[str, list[str]] = {}
     for member, info in cluster.inspected():
-        deployed = {name for settings in _deployed(info) for name in settings.get("allowed_common_names") or ()}
-        for name in sorted(deployed - wanted):
+        named = {name for settings in deployed(info) for name in settings.get("allowed_common_names") or ()}
+        for name in sorted(named - wanted):
             if not any(name == removed or name.startswith(f"{removed}.") for removed in cluster.question.removed):
                 lost.setdefault(name, []).append(member.name)
     for name, holders in lost.items():
@@ -263,7 +261,7 @@ def why_no_new_authority(cluster: Cluster) -> str | None:
         authority = ((info.get("credentials") or {}).get("ca")) or {}
         if authority.get("state", "absent") != "absent":
             return f"{member.name} has {authority.get('path')} already: bring the CA that it came from"
-        if _has_data(info) or _is_managed(info) or (info.get("formed_marker") or {}).get("exists"):
+        if has_data(info) or is_managed(info) or (info.get("formed_marker") or {}).get("exists"):
             return f"{member.name} has been deployed already: bring the CA that its certificate came from"
     return None
 
@@ -273,7 +271,7 @@ def refuse_unsaid_cluster_of_one(cluster: Cluster) -> t.Iterator[PreflightFailur
     if len(cluster.members) > 1 or cluster.question.members_are_said:
         return
     for member, info in cluster.inspected():
-        if not _has_data(info) and not _is_managed(info):
+        if not has_data(info) and not is_managed(info):
             yield PreflightFailure(
                 "cluster_of_one",
                 f"cluster {cluster.question.cluster_name}: the inventory gives one member, {member.name}, and a "
@@ -285,7 +283,7 @@ def refuse_unsaid_cluster_of_one(cluster: Cluster) -> t.Iterator[PreflightFailur
 
 def refuse_first_start_in_batches(cluster: Cluster) -> t.Iterator[PreflightFailure]:
     """etcd's first start blocks until a quorum is there: with ``serial`` the first batch would wait for ever."""
-    if any(_has_data(info) for _member, info in cluster.inspected()) or not cluster.infos:
+    if any(has_data(info) for _member, info in cluster.inspected()) or not cluster.infos:
         return
     later = [name for name in cluster.question.play if name not in cluster.question.batch]
     if later and len(cluster.infos) < cluster.quorum():
@@ -342,7 +340,7 @@ def cluster_warnings(cluster: Cluster) -> list[str]:
             warnings.append(
                 f"member {member.name}: drop-ins change the unit that this role renders: {', '.join(drop_ins)}"
             )
-        for settings in _deployed(info):
+        for settings in deployed(info):
             warnings.extend(f"member {member.name}: {warning['text']}" for warning in settings.get("warnings") or ())
     warnings.extend(live_warnings(cluster))
     return list(dict.fromkeys(warnings))
@@ -373,10 +371,6 @@ def _short(fingerprint: str) -> str:
 
 
 __all__ = (
-    "Cluster",
-    "Info",
-    "PreflightFailure",
-    "Question",
     "certificate_requests",
     "check_cluster",
     "cluster_warnings",

@@ -34,6 +34,8 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._node.memory import
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import os_error, read_file
 
 REQUEST_SECONDS = 5.0
+# For what is asked in passing, of a member that may well be down.
+GLANCE_SECONDS = 3.0
 _ANSWER_BYTES = 16 * 1024 * 1024
 
 # gRPC status codes in the gateway's answers.
@@ -521,6 +523,7 @@ def _hex(value: t.Any) -> str:
 __all__ = (
     "AUTH",
     "GATEWAY",
+    "GLANCE_SECONDS",
     "REQUEST_SECONDS",
     "RIGHT",
     "TLS",

@@ -19,7 +19,12 @@ import typing as t
 import urllib.parse
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import ApiError, Client, client_context
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import (
+    GLANCE_SECONDS,
+    ApiError,
+    Client,
+    client_context,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.wal import read_identity
 from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.settings_in_effect import (
     SettingsInEffect,
@@ -29,7 +34,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._node import proces
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import describe, os_error, read_file
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.manager import process_facts
 
-_ANSWER_SECONDS = 3.0
 # For all questions at all ports together.
 _ASKING_SECONDS = 20.0
 # Names that are told; more members than this no etcd has.
@@ -182,7 +186,7 @@ def _answers(found: OtherEtcd, addresses: t.Sequence[tuple[str, int]], settings:
 
 
 def _answer(found: OtherEtcd, url: str, context: ssl.SSLContext | None) -> None:
-    client = Client(context, _ANSWER_SECONDS)
+    client = Client(context, GLANCE_SECONDS)
     status = client.status(url)
     if not int(status.cluster_id, 16) or not int(status.member_id, 16):
         raise ApiError(f"{url}: not etcd's answer", url=url)

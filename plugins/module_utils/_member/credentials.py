@@ -82,7 +82,7 @@ _ARGUMENTS = {CA: "ca_certificate_content", PRIVATE_KEY: "private_key_content", 
 
 
 @dataclass(frozen=True)
-class Request:
+class WantedCredentials:
     """What is asked for. Content of None keeps the file that is there; ``pending_content`` names what comes later."""
 
     directory: str
@@ -98,7 +98,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Plan:
+class CredentialsPlan:
     """What is going to happen; nothing has happened yet."""
 
     paths: dict[str, str]
@@ -127,7 +127,7 @@ class _Ids:
     owner_gid: int | None
 
 
-def plan_credentials(request: Request) -> Plan:
+def plan_credentials(request: WantedCredentials) -> CredentialsPlan:
     """All checks and the plan; RingfenceError with one line where something does not fit."""
     _check_input(request)
     paths = credential_paths(request.directory, request.name)
@@ -164,7 +164,7 @@ def plan_credentials(request: Request) -> Plan:
     key_change = changes.get(PRIVATE_KEY)
     replaces_key = key_change is not None and "content" in key_change.reasons
     before, after = _difference(paths, changes, materials)
-    return Plan(
+    return CredentialsPlan(
         paths={"directory": request.directory, **paths},
         changes=tuple(changes.values()),
         leftovers=leftovers,
@@ -178,7 +178,7 @@ def plan_credentials(request: Request) -> Plan:
     )
 
 
-def apply_credentials(plan: Plan) -> dict[str, str]:
+def apply_credentials(plan: CredentialsPlan) -> dict[str, str]:
     """Carry the plan out; gives back which file is kept where. FileError where the owner still can't read all three."""
     for path in plan.leftovers:
         remove_leftover(path)
@@ -191,7 +191,7 @@ def apply_credentials(plan: Plan) -> dict[str, str]:
     return backups
 
 
-def _check_input(request: Request) -> None:
+def _check_input(request: WantedCredentials) -> None:
     checked_path(request.directory, "directory")
     checked_member_name(request.name, "name:")
     if not request.check_mode and request.pending_content:
@@ -207,7 +207,7 @@ def _check_input(request: Request) -> None:
         )
 
 
-def _ids(request: Request, notes: list[str]) -> _Ids:
+def _ids(request: WantedCredentials, notes: list[str]) -> _Ids:
     def known(find: t.Callable[[str], int], name: str, kind: str) -> int | None:
         try:
             return find(name)
@@ -227,7 +227,7 @@ def _ids(request: Request, notes: list[str]) -> _Ids:
     return ids
 
 
-def _given(request: Request) -> dict[str, bytes]:
+def _given(request: WantedCredentials) -> dict[str, bytes]:
     contents = {
         CA: request.ca_certificate_content,
         CERTIFICATE: request.certificate_content,
@@ -261,7 +261,7 @@ def _ders(kind: str, material: Material) -> list[tuple[str, bytes]]:
     return [(CERTIFICATE_LABEL, certificate.der) for certificate in read_public(material)]
 
 
-def _materials(request: Request, paths: dict[str, str], given: dict[str, bytes]) -> dict[str, Material]:
+def _materials(request: WantedCredentials, paths: dict[str, str], given: dict[str, bytes]) -> dict[str, Material]:
     """What each file is going to hold, as far as it is known: what was given, else what is there."""
     materials: dict[str, Material] = {}
     missing: list[str] = []
@@ -319,7 +319,7 @@ def _end_of_present(paths: dict[str, str]) -> str | None:
         return None
 
 
-def backup_note(plan: Plan) -> str | None:
+def backup_note(plan: CredentialsPlan) -> str | None:
     """What to know of a key that is kept when it is replaced; None where none is."""
     for path in plan.backups.values():
         until = f"valid until {plan.backup_not_after}" if plan.backup_not_after else "not known here"
@@ -331,7 +331,7 @@ def backup_note(plan: Plan) -> str | None:
 
 
 def _with_names(
-    change: Change | None, wanted: WantedDirectory | WantedFile, request: Request, ids: _Ids
+    change: Change | None, wanted: WantedDirectory | WantedFile, request: WantedCredentials, ids: _Ids
 ) -> Change | None:
     """In check mode a user that does not exist yet has no number to plan with: put its name into the change."""
     names: dict[str, str] = {}
@@ -349,7 +349,7 @@ def _with_names(
 
 
 def _with_pending(
-    change: Change | None, wanted: WantedFile, kind: str, request: Request, given: dict[str, bytes]
+    change: Change | None, wanted: WantedFile, kind: str, request: WantedCredentials, given: dict[str, bytes]
 ) -> Change | None:
     """Content that the real run will have is a change, though nobody can say what is in it."""
     if kind not in request.pending_content or kind in given:
@@ -362,7 +362,9 @@ def _with_pending(
     return dataclasses.replace(change, reasons=("content", *change.reasons))
 
 
-def _check_access(request: Request, paths: dict[str, str], planned: dict[str, Change | None], reader: Identity) -> None:
+def _check_access(
+    request: WantedCredentials, paths: dict[str, str], planned: dict[str, Change | None], reader: Identity
+) -> None:
     """The owner must get to each file along the whole path, as it is going to be."""
     folder = os.path.realpath(request.directory)
     attributes = {parent: Attributes(os.geteuid(), os.getegid(), NEW_PARENT_MODE) for parent in missing_parents(folder)}
@@ -431,8 +433,8 @@ def _fingerprints(content: bytes | None) -> list[str]:
 
 
 __all__ = (
-    "Plan",
-    "Request",
+    "CredentialsPlan",
+    "WantedCredentials",
     "apply_credentials",
     "backup_note",
     "plan_credentials",

@@ -26,7 +26,11 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._etcd import trial
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.live import Entrance, entrance_of, running_version
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.wal import read_identity, was_formed
 from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.folder_users import folder_identity, folder_users
-from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.in_the_way import InTheWay, Wanted, in_the_way
+from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.in_the_way import (
+    InTheWay,
+    MemberNeeds,
+    in_the_way,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.other_etcd import (
     OtherEtcd,
     running_etcd,
@@ -140,7 +144,7 @@ def peer_info(
     is_systemds = unit_directory is None or _is_read_by_systemd(unit_directory)
     rivals: list[InTheWay] = []
     if listen_urls is not None and is_systemds:
-        wanted = Wanted(unit, data_dir, tuple(listen_urls), (*UNIT_FOLDERS, *_GENERATED_FOLDERS))
+        wanted = MemberNeeds(unit, data_dir, tuple(listen_urls), (*UNIT_FOLDERS, *_GENERATED_FOLDERS))
         rivals = in_the_way(wanted, service["process"]["pid"] or 0)
     return {
         "time": iso_time(now),

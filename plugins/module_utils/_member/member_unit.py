@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.formed import (
-    Place,
+    MemberPlace,
     check_asserts,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
@@ -49,7 +49,7 @@ class WantedUnit:
         return os.path.join(self.unit_directory, self.name)
 
     @property
-    def place(self) -> Place | None:
+    def place(self) -> MemberPlace | None:
         """Where the unit's member has its marker and its log, by the text."""
         return place_of(self.text, self.directory)
 
@@ -96,12 +96,14 @@ def check_unit_text(wanted: WantedUnit) -> None:
         check_asserts(wanted.text, wanted.name, wanted.place)
 
 
-def place_of(text: str | None, directory: str | None) -> Place | None:
+def place_of(text: str | None, directory: str | None) -> MemberPlace | None:
     """Where the member of a unit\'s text has its marker and its log; None where that is not known or not asked."""
     deployed = deployed_from_text(text) if text is not None and directory is not None else None
     if deployed is None or directory is None:
         return None
-    return Place(directory, deployed["member_name"], deployed["data_dir"], deployed["flags"].get("wal-dir") or None)
+    return MemberPlace(
+        directory, deployed["member_name"], deployed["data_dir"], deployed["flags"].get("wal-dir") or None
+    )
 
 
 __all__ = (

@@ -17,6 +17,12 @@ import typing as t
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.versions import parse_version
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules import PROBE_SECONDS, check_range
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.probe_cases import (
+    MEMBER,
+    NO_CERTIFICATE,
+    STRANGER,
+    UNKNOWN_CA,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_access import NO_ACCESS, ApiAccess
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.live import (
     NOT_ASKED,
@@ -46,10 +52,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._probe.handshake im
     client_context,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._probe.peers import (
-    MEMBER,
-    NO_CERTIFICATE,
-    STRANGER,
-    UNKNOWN_CA,
     Caller,
     Target,
     probe_all,

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.reasons import Reason
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.program_exchange import is_exchange_pending
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.running_unit import FoundUnit, find, is_other_etcd
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import manager
@@ -23,7 +24,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.next_start
     next_start,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
-    Reason,
     configuration_hash_of,
     deployed_from_text,
 )

@@ -18,6 +18,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors impo
     FileError,
     RefusedError,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.reasons import Reason
 from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.other_etcd import running_etcd
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.formed import marker_diff, plan_marker
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.member_unit import (
@@ -58,7 +59,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import 
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import manager
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
     Deployed,
-    Reason,
     configuration_hash_of,
     deployed_from_text,
     exec_command,

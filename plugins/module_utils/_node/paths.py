@@ -26,7 +26,8 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors impo
 # Linux: a descriptor of what is there that opens nothing. A device or a pipe does not notice it.
 _O_PATH = getattr(os, "O_PATH", 0)
 _FOLDER_FLAGS = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | _O_PATH
-_LINK_LIMIT = 40
+# As the kernel has it.
+LINK_LIMIT = 40
 
 # What a file that is read whole may have, and how many entries a folder may have whose names are read.
 READ_LIMIT_BYTES = 1024 * 1024
@@ -155,7 +156,7 @@ class _Walk:
                 path=where,
             )
         self._links += 1
-        if self._links > _LINK_LIMIT:
+        if self._links > LINK_LIMIT:
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
         target = os.readlink(part, dir_fd=folder.descriptor)
         self.left.pop()
@@ -294,6 +295,7 @@ def describe(path: str) -> dict[str, t.Any]:
 
 
 __all__ = (
+    "LINK_LIMIT",
     "NAMES_LIMIT",
     "READ_LIMIT_BYTES",
     "Folder",

@@ -22,6 +22,10 @@ import urllib.parse
 from dataclasses import dataclass, replace
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RingfenceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.probe_cases import (
+    MEMBER,
+    UNKNOWN_CA,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.der import (
     Certificate,
     iso_time,
@@ -34,14 +38,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._probe.handshake im
     ProbeResult,
     probe_port,
 )
-
-MEMBER = "member"
-
-STRANGER = "stranger"
-
-NO_CERTIFICATE = "no_certificate"
-
-UNKNOWN_CA = "unknown_ca"
 
 # etcd's Go says bad certificate for each of these; TLS 1.2 says handshake failure where there is no certificate.
 _AMBIGUOUS_ALERTS = ("bad certificate", "certificate unknown", "unsupported certificate")
@@ -231,10 +227,6 @@ def _reported(caller: Caller, target: Target, explained: Explained) -> dict[str,
 
 
 __all__ = (
-    "MEMBER",
-    "NO_CERTIFICATE",
-    "STRANGER",
-    "UNKNOWN_CA",
     "Caller",
     "Explained",
     "Target",

@@ -19,8 +19,10 @@ from datetime import datetime, timedelta, timezone
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.views import (
     CASE_NAMES,
     FENCE_CASES,
+    FENCE_SIGNS,
+    SIGNS,
     Pair,
-    PairKey,
+    Pairs,
     Proof,
     common_name_of,
     cut_middle,
@@ -38,8 +40,7 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.views import
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-_Values = dict[str, t.Any]
-_Pairs = t.Mapping[PairKey, Pair]
+_Drawn = dict[str, t.Any]
 
 _TEMPLATE = pathlib.Path(__file__).with_name("page.html.j2")
 # Up to so many members: width and height of a cell. The sizes fit windows, and beyond the last the page scrolls.
@@ -55,8 +56,6 @@ _WORDS_OF_ROWS = 112
 _LABEL = 20
 # As many findings are as high as a matrix with what stands round it.
 _SHORT_LIST = 8
-_SIGNS = {"ok": "ok", "warning": "ok*", "unproved": "??", "failed": "NO"}
-_FENCE_WORDS = {"ok": "refused", "warning": "refused*", "unproved": "unproved", "failed": "ACCEPTED"}
 _RESULTS = {"ok": "all refused", "warning": "refused with a warning", "unproved": "not proved", "failed": "ACCEPTED"}
 
 
@@ -93,7 +92,7 @@ def _shown(value: object) -> object:
 # -- the top -----------------------------------------------------------------------------------------------------------
 
 
-def _headline(proof: Proof, pairs: _Pairs) -> str:
+def _headline(proof: Proof, pairs: Pairs) -> str:
     if proof["verdict"] == "proved":
         return "Proved: the fence stands"
     if proof["verdict"] != "failed":
@@ -103,7 +102,7 @@ def _headline(proof: Proof, pairs: _Pairs) -> str:
     return "Failed: not all is as it must be"
 
 
-def _tiles(proof: Proof, pairs: _Pairs) -> list[_Values]:
+def _tiles(proof: Proof, pairs: Pairs) -> list[_Drawn]:
     tiles = []
     for case in CASE_NAMES:
         verdicts = [known_verdict(pair["verdict"]) for (_from, _to, its), pair in pairs.items() if its == case]
@@ -131,7 +130,7 @@ def _tiles(proof: Proof, pairs: _Pairs) -> list[_Values]:
     return tiles
 
 
-def _findings(proof: Proof) -> list[_Values]:
+def _findings(proof: Proof) -> list[_Drawn]:
     everybody = ", ".join(member_names(proof))
     return [
         {
@@ -153,7 +152,7 @@ def _title(text: str) -> str:
 # -- the matrix --------------------------------------------------------------------------------------------------------
 
 
-def _matrix(proof: Proof, pairs: _Pairs) -> _Values:
+def _matrix(proof: Proof, pairs: Pairs) -> _Drawn:
     names = member_names(proof)
     width, height = next((size[1:] for size in _CELLS if len(names) <= size[0]), _SMALLEST_CELL)
     labels = _labels(names)
@@ -243,9 +242,9 @@ def _labels(names: t.Sequence[str]) -> list[str]:
     return [f"{number} {cut_middle(name, _LABEL - 3, '…')}" for number, name in enumerate(shown, 1)]
 
 
-def _cell(pair: Pair, width: int) -> _Values:
+def _cell(pair: Pair, width: int) -> _Drawn:
     verdict = known_verdict(pair["verdict"])
-    word = _SIGNS[verdict]
+    word = SIGNS[verdict]
     if width >= _WORDS and verdict in ("failed", "unproved"):
         word = "unproved" if pair["outcome"] == "not_probed" else pair["outcome"].replace("_", " ")
     return {"pair": pair, "verdict": verdict, "word": word, "title": _pair_title(pair)}
@@ -261,19 +260,19 @@ def _pair_title(pair: Pair) -> str:
     return "; ".join(parts)
 
 
-def _fence_cell(pairs: _Pairs, target: str, names: t.Sequence[str], case: str, width: int) -> _Values:
+def _fence_cell(pairs: Pairs, target: str, names: t.Sequence[str], case: str, width: int) -> _Drawn:
     """One case of one target: the worst of all diallers, and a mark for each of them."""
     dialled = [pairs[dialler, target, case] for dialler in diallers_of(target, names)]
     verdict = worst(pair["verdict"] for pair in fence_pairs(pairs, target, names, case))
     step = (width - 6) / len(dialled)
-    word = _FENCE_WORDS[verdict]
+    word = FENCE_SIGNS[verdict]
     good = sum(known_verdict(pair["verdict"]) in ("ok", "warning") for pair in dialled)
     result = "all refused that called" if verdict == "ok" and good < len(dialled) else _RESULTS[verdict]
     return {
         "target": target,
         "case": case,
         "verdict": verdict,
-        "word": word if width >= _WORDS else _SIGNS[verdict],
+        "word": word if width >= _WORDS else SIGNS[verdict],
         "title": f"{CASE_NAMES[case]} to {target}: {result}; refused {good} of {len(dialled)} attempts",
         "marks": [
             {
@@ -289,7 +288,7 @@ def _fence_cell(pairs: _Pairs, target: str, names: t.Sequence[str], case: str, w
     }
 
 
-def _matrix_summary(pairs: _Pairs, size: int) -> str:
+def _matrix_summary(pairs: Pairs, size: int) -> str:
     parts = [f"Matrix of {size} members"]
     for case, name in CASE_NAMES.items():
         verdicts = [known_verdict(pair["verdict"]) for (_from, _to, its), pair in pairs.items() if its == case]
@@ -311,7 +310,7 @@ _TICKS = 5
 _REACH = timedelta(days=36500)
 
 
-def _timelines(proof: Proof) -> list[_Values]:
+def _timelines(proof: Proof) -> list[_Drawn]:
     """CA certificates and leaves have a scale each: ten years and one year can't be read on one."""
     labels = dict(zip(member_names(proof), _labels(member_names(proof))))
     authorities = [
@@ -338,7 +337,7 @@ def _timelines(proof: Proof) -> list[_Values]:
     ]
 
 
-def _bar(certificate: t.Mapping[str, t.Any], label: str, name: str) -> _Values:
+def _bar(certificate: t.Mapping[str, t.Any], label: str, name: str) -> _Drawn:
     return {
         "label": cut_middle(one_line(label), _LABEL, "…"),
         "name": name,
@@ -348,7 +347,7 @@ def _bar(certificate: t.Mapping[str, t.Any], label: str, name: str) -> _Values:
     }
 
 
-def _timeline(key: str, title: str, bars: list[_Values], missing: list[str], last_days: int, proof: Proof) -> _Values:
+def _timeline(key: str, title: str, bars: list[_Drawn], missing: list[str], last_days: int, proof: Proof) -> _Drawn:
     now = instant(proof["time"])
     last = min(timedelta(days=last_days), _REACH)
     window = _window(bars, now)
@@ -370,8 +369,8 @@ def _back(when: datetime, span: timedelta) -> datetime:
 
 
 def _timeline_part(
-    title: str, bars: list[_Values], window: tuple[datetime, datetime], now: datetime, last: timedelta
-) -> _Values:
+    title: str, bars: list[_Drawn], window: tuple[datetime, datetime], now: datetime, last: timedelta
+) -> _Drawn:
     start, end = window
 
     def at(when: datetime) -> float:
@@ -453,7 +452,7 @@ def _anchor(x: float) -> str:
 # -- the facts ---------------------------------------------------------------------------------------------------------
 
 
-def _members(proof: Proof, pairs: _Pairs) -> list[_Values]:
+def _members(proof: Proof, pairs: Pairs) -> list[_Drawn]:
     members = []
     for number, member in enumerate(proof["members"], 1):
         versions = {
@@ -472,7 +471,7 @@ def _members(proof: Proof, pairs: _Pairs) -> list[_Values]:
     return members
 
 
-def _authorities(proof: Proof) -> list[_Values]:
+def _authorities(proof: Proof) -> list[_Drawn]:
     return [
         {
             **authority,

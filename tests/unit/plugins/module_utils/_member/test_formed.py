@@ -26,8 +26,8 @@ LOG = "0000000000000000-0000000000000000.wal"
 IDS = ("369d757121400e25", "81be773e1c3069aa")
 
 
-def place(folder: pathlib.Path, wal_dir: str | None = None) -> formed.Place:
-    return formed.Place(str(folder / "pki"), "etcd-1", str(folder / "data"), wal_dir)
+def place(folder: pathlib.Path, wal_dir: str | None = None) -> formed.MemberPlace:
+    return formed.MemberPlace(str(folder / "pki"), "etcd-1", str(folder / "data"), wal_dir)
 
 
 def form(folder: pathlib.Path, content: bytes = FORMED) -> None:
@@ -35,13 +35,13 @@ def form(folder: pathlib.Path, content: bytes = FORMED) -> None:
     (folder / "data" / "member" / "snap").mkdir(exist_ok=True)
 
 
-def restarts(where: formed.Place) -> bool:
+def restarts(where: formed.MemberPlace) -> bool:
     """What systemd runs before each start of the process, with the arguments as it reads them."""
     _key, value = formed.wanted_condition(where)
     return subprocess.run(exec_arguments(value), check=False).returncode == 0
 
 
-def starts(where: formed.Place) -> bool:
+def starts(where: formed.MemberPlace) -> bool:
     """systemd's own word on the two asserts."""
     program = shutil.which("systemd-analyze")
     if program is None:
@@ -60,7 +60,7 @@ def test_systemd_starts_no_member_that_has_lost_its_data(tmp_path: pathlib.Path,
     """Whatever the folder is called: nothing of its name is a pattern, or a specifier."""
     folder = tmp_path / name
     log = folder if apart else folder / "member" / "wal"
-    where = formed.Place(str(tmp_path / f"pki {name}"), "etcd-1", str(folder), str(folder) if apart else None)
+    where = formed.MemberPlace(str(tmp_path / f"pki {name}"), "etcd-1", str(folder), str(folder) if apart else None)
     marker = pathlib.Path(where.marker)
     marker.parent.mkdir()
     assert starts(where) and restarts(where)

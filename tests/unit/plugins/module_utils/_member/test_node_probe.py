@@ -14,6 +14,12 @@ import typing as t
 import pytest
 import yaml
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import CryptoError, InputError
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.probe_cases import (
+    MEMBER,
+    NO_CERTIFICATE,
+    STRANGER,
+    UNKNOWN_CA,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._member import info, node_probe
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.node_probe import probe_node, unreadable_files
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.der import read_certificate
@@ -24,12 +30,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._probe.handshake im
     TIMED_OUT,
     UNREACHABLE,
     ProbeResult,
-)
-from ansible_collections.ringfence.etcd.plugins.module_utils._probe.peers import (
-    MEMBER,
-    NO_CERTIFICATE,
-    STRANGER,
-    UNKNOWN_CA,
 )
 from ansible_collections.ringfence.etcd.plugins.modules import etcd_peer_info
 from ansible_collections.ringfence.etcd.plugins.modules.etcd_peer_probe import argument_spec

@@ -9,6 +9,7 @@ import typing as t
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.obstacles import is_larger_quota
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RefusedError, ServiceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.reasons import Reason
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import (
     ApiError,
     Client,
@@ -19,7 +20,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import (
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.restart_lock import RestartLock
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.restart import (
     Clock,
-    Cluster,
+    ClusterUrls,
     MemberHealth,
     health_of,
     is_back,
@@ -28,10 +29,9 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._member.restart imp
     restart_guarded,
     wait_healthy,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import Reason
 
 PENDING: list[Reason] = [{"code": "unit_changed", "text": "changed"}]
-CLUSTER = Cluster("a", {"a": "http://a", "b": "http://b", "c": "http://c"})
+CLUSTER = ClusterUrls("a", {"a": "http://a", "b": "http://b", "c": "http://c"})
 
 
 def member(name: str, *peers: str, **other: t.Any) -> MemberHealth:
@@ -426,14 +426,14 @@ def test_force_asks_nobody(client: FakeClient, unit: FakeUnit) -> None:
 @pytest.mark.parametrize("down", [set(), {"a"}])
 def test_one_member_alone_needs_no_lock(down: set[str], client: FakeClient, unit: FakeUnit) -> None:
     client.names, client.down = ["a"], down
-    assert run(client, unit, cluster=Cluster("a", {"a": "http://a"})) == PENDING
+    assert run(client, unit, cluster=ClusterUrls("a", {"a": "http://a"})) == PENDING
     assert unit.lock_was_held == [False]
 
 
 def test_a_partial_list_hides_no_member(client: FakeClient, unit: FakeUnit) -> None:
     client.down.add("c")
     with pytest.raises(RefusedError, match="c is not healthy"):
-        run(client, unit, cluster=Cluster("a", {"a": "http://a", "b": "http://b"}))
+        run(client, unit, cluster=ClusterUrls("a", {"a": "http://a", "b": "http://b"}))
 
 
 def test_wait_healthy_wants_every_named_member(client: FakeClient, unit: FakeUnit) -> None:
