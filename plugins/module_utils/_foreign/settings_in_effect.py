@@ -19,11 +19,8 @@ import typing as t
 from dataclasses import dataclass, field, replace
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.config import (
-    Values,
-    parse_config,
-    parse_environment,
-)
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.config import Values, parse_config
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.environment_file import parse_environment
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
     deployed_from_arguments,
     exec_arguments,

@@ -10,6 +10,7 @@ Note that this module util is PRIVATE to the collection. It can have breaking ch
 from __future__ import annotations
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.obstacles import is_larger_quota
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.last_words import cause_of
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.pending_restart import start_of
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.program_exchange import (
     ETCD,
@@ -89,7 +90,7 @@ class SystemdUnit:
         return manager.show(self._name).get("ActiveState") == "failed"
 
     def cause(self) -> str | None:
-        return manager.last_words(self._name)
+        return manager.last_words(self._name, cause_of)
 
     def journal_tail(self) -> str:
         return manager.journal_tail(self._name)

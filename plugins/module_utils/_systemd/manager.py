@@ -21,7 +21,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors impo
     FileError,
     ServiceError,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.last_words import cause_of
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.commands import Done, run_command
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import open_regular, os_error, read_head
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
@@ -140,10 +139,11 @@ def stop(unit: str) -> None:
     _systemctl("stop", "--", unit, timeout_seconds=_STOP_SECONDS)
 
 
-def last_words(unit: str) -> str | None:
+def last_words(unit: str, cause_of: t.Callable[[t.Sequence[str]], str | None]) -> str | None:
     """Why the unit's process does not run, by what it wrote since it was last told to start; None where it wrote none.
 
-    systemd restarts it by itself, each time under a new invocation: the latest attempt that tells a reason counts.
+    ``cause_of``: the reason that the lines of one attempt tell. systemd restarts the process by itself, each time under
+    a new invocation: the latest attempt that tells a reason counts.
     """
     try:
         properties = show(unit)

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.own_flags import OWN_FLAGS, harmless
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import FileError, RingfenceError
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.config import parse_environment
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import list_names, read_file
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.environment_file import parse_environment
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
     SET_TWICE,
     Deployed,

@@ -15,6 +15,7 @@ import typing as t
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import FileError, ServiceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.last_words import cause_of
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.commands import Done
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import manager
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.ordinary_user import ordinary_user
@@ -328,4 +329,4 @@ def test_last_words(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     journal(monkeypatch, *lines, InvocationID=current, NRestarts=restarts)
-    assert manager.last_words("etcd.service") == cause
+    assert manager.last_words("etcd.service", cause_of) == cause
