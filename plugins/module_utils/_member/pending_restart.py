@@ -12,11 +12,14 @@ Note that this module util is PRIVATE to the collection. It can have breaking ch
 
 from __future__ import annotations
 
-import typing as t
-
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.reasons import Reason
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.program_exchange import is_exchange_pending
-from ansible_collections.ringfence.etcd.plugins.module_utils._member.running_unit import FoundUnit, find, is_other_etcd
+from ansible_collections.ringfence.etcd.plugins.module_utils._member.running_unit import (
+    FoundUnit,
+    find,
+    is_other_etcd,
+    newer_files,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import manager
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.next_start import (
     NextStart,
@@ -91,12 +94,8 @@ def start_of(found: FoundUnit, unit: str, text: str) -> NextStart | None:
 
 
 def trust_bundle_is_newer(found: FoundUnit) -> bool:
-    """Whether a file that etcd reads at start only is newer than its process: a run may have been killed in between."""
-    if found.settings is None:
-        return False
-    files = found.settings["files"]
-    paths = {files["peer_trusted_ca_file"], files["trusted_ca_file"]} - {None}
-    return any(manager.written_after_start(t.cast(str, path), found.properties) for path in paths)
+    """Whether a trust bundle is newer than the process: a run may have been killed in between."""
+    return found.settings is not None and bool(newer_files(found.settings, found.properties))
 
 
 __all__ = (

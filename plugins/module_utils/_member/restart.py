@@ -293,25 +293,25 @@ def restart_guarded(
             lock.release()
             return pending
         lock.release()
-        lasting = [reason for reason in against if reason["code"] in _LASTING]
-        if lasting:
-            raise RefusedError(
-                f"{cluster.me} is not restarted: {'; '.join(dict.fromkeys(reason['text'] for reason in lasting))}",
-                member=cluster.me,
-                reasons=against,
-                restart_pending=pending,
-            )
-        if clock.now() >= deadline:
-            raise RefusedError(
-                f"{cluster.me} is not restarted: {'; '.join(reason['text'] for reason in against)} "
-                f"(waited {wait_seconds:g} seconds): bring the others back first, then run again",
-                member=cluster.me,
-                reasons=against,
-                restart_pending=pending,
-            )
+        _refuse_unless_waiting_helps(cluster.me, against, pending, wait_seconds, clock.now() >= deadline)
         clock.sleep(_PAUSE_SECONDS)
         pending = still_pending()
     return pending
+
+
+def _refuse_unless_waiting_helps(
+    me: str, against: list[Reason], pending: list[Reason], wait_seconds: float, is_over: bool
+) -> None:
+    """RefusedError for what no waiting takes away, and where the time to wait is over."""
+    lasting = [reason["text"] for reason in against if reason["code"] in _LASTING]
+    if lasting:
+        why = "; ".join(dict.fromkeys(lasting))
+    elif is_over:
+        texts = "; ".join(reason["text"] for reason in against)
+        why = f"{texts} (waited {wait_seconds:g} seconds): bring the others back first, then run again"
+    else:
+        return
+    raise RefusedError(f"{me} is not restarted: {why}", member=me, reasons=against, restart_pending=pending)
 
 
 def _take_turn(

@@ -88,9 +88,17 @@ def is_other_etcd(found: FoundUnit, data_dir: str) -> bool:
     return os.path.realpath(found.settings["data_dir"]) != os.path.realpath(data_dir)
 
 
+def newer_files(settings: Deployed, properties: t.Mapping[str, str]) -> list[str]:
+    """Of the files that etcd reads at its start only, those that are newer than its process."""
+    files = settings["files"]
+    paths = (files["peer_trusted_ca_file"], files["trusted_ca_file"])
+    return sorted({path for path in paths if path and manager.written_after_start(path, properties)})
+
+
 __all__ = (
     "FoundUnit",
     "find",
     "is_other_etcd",
+    "newer_files",
     "text_at",
 )

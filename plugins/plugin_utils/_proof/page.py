@@ -152,6 +152,22 @@ def _title(text: str) -> str:
 # -- the matrix --------------------------------------------------------------------------------------------------------
 
 
+class _Grid(t.NamedTuple):
+    """Where the rows and cells of a matrix are, in pixels."""
+
+    width: int
+    height: int
+    top: int
+    fence_top: int
+    fence_height: int
+
+    def cell(self, row: int, column: int) -> _Drawn:
+        return {"x": column * self.width, "y": self.top + row * self.height}
+
+    def fence_cell(self, row: int, column: int) -> _Drawn:
+        return {"x": column * self.width, "y": self.fence_top + row * self.fence_height}
+
+
 def _matrix(proof: Proof, pairs: Pairs) -> _Drawn:
     names = member_names(proof)
     width, height = next((size[1:] for size in _CELLS if len(names) <= size[0]), _SMALLEST_CELL)
@@ -159,41 +175,17 @@ def _matrix(proof: Proof, pairs: Pairs) -> _Drawn:
     longest = max(_pixels(label) for label in labels)
     is_turned = longest > width - 4
     top = round(longest) + 12 if is_turned else 26
-    fence_height = height + 8
-    fence_top = top + len(names) * height + 16
-
+    grid = _Grid(width, height, top, fence_top=top + len(names) * height + 16, fence_height=height + 8)
     # Whoever is at fault is marked, and not each that meets him: of fifty all meet him.
     blamed = {name: worst(["ok", *found]) for name, found in _blamed(proof).items()}
-
-    rows = []
-    cells = []
-    for row, dialler in enumerate(names):
-        rows.append(
-            {
-                "y": top + row * height + height // 2,
-                "label": labels[row],
-                "name": dialler,
-                "verdict": blamed[dialler],
-            }
-        )
-        for column, target in enumerate(names):
-            pair = pairs.get((dialler, target, "member"))
-            cells.append(
-                {"x": column * width, "y": top + row * height, **(_cell(pair, width) if pair else {"pair": None})}
-            )
-    for row, case in enumerate(FENCE_CASES):
-        label = CASE_NAMES[case]
-        rows.append(
-            {"y": fence_top + row * fence_height + fence_height // 2, "label": label, "name": label, "verdict": "ok"}
-        )
     return {
         "width": len(names) * width + 2,
-        "height": fence_top + len(FENCE_CASES) * fence_height + 2,
+        "height": grid.fence_top + len(FENCE_CASES) * grid.fence_height + 2,
         "label_width": round(max(longest, _WORDS_OF_ROWS)) + 14,
         "cell_width": width,
         "cell_height": height,
-        "fence_height": fence_height,
-        "fence_top": fence_top,
+        "fence_height": grid.fence_height,
+        "fence_top": grid.fence_top,
         "top": top,
         "is_turned": is_turned,
         # Small enough to stand beside the findings; the fewer, the larger.
@@ -208,15 +200,32 @@ def _matrix(proof: Proof, pairs: Pairs) -> _Drawn:
             {"x": column * width + width / 2, "label": label, "name": name, "verdict": blamed[name]}
             for column, (label, name) in enumerate(zip(labels, names))
         ],
-        "rows": rows,
-        "cells": cells,
+        "rows": _rows(grid, labels, names, blamed),
+        "cells": [
+            {**grid.cell(row, column), **(_cell(pair, width) if pair else {"pair": None})}
+            for row, dialler in enumerate(names)
+            for column, pair in enumerate(pairs.get((dialler, target, "member")) for target in names)
+        ],
         "fence": [
-            {"x": column * width, "y": fence_top + row * fence_height, **_fence_cell(pairs, target, names, case, width)}
+            {**grid.fence_cell(row, column), **_fence_cell(pairs, target, names, case, width)}
             for row, case in enumerate(FENCE_CASES)
             for column, target in enumerate(names)
         ],
         "summary": _matrix_summary(pairs, len(names)),
     }
+
+
+def _rows(grid: _Grid, labels: t.Sequence[str], names: t.Sequence[str], blamed: t.Mapping[str, str]) -> list[_Drawn]:
+    """What stands before each row: the members, then those who have to be refused."""
+    members = [
+        {"y": grid.cell(row, 0)["y"] + grid.height // 2, "label": label, "name": name, "verdict": blamed[name]}
+        for row, (label, name) in enumerate(zip(labels, names))
+    ]
+    strangers = [
+        {"y": grid.fence_cell(row, 0)["y"] + grid.fence_height // 2, "label": label, "name": label, "verdict": "ok"}
+        for row, label in enumerate(CASE_NAMES[case] for case in FENCE_CASES)
+    ]
+    return members + strangers
 
 
 def _blamed(proof: Proof) -> dict[str, list[str]]:
