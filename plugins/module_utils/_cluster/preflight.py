@@ -17,13 +17,13 @@ import typing as t
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import allowed_common_names, etcd_flags
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_foreign import (
-    FOREIGN_GUARDS,
+    FOREIGN_CHECKS,
     overruled_warnings,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_going_on import GOING_ON_GUARDS
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_membership import MEMBERSHIP_GUARDS
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_going_on import GOING_ON_CHECKS
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_membership import MEMBERSHIP_CHECKS
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_running import (
-    RUNNING_GUARDS,
+    RUNNING_CHECKS,
     live_warnings,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import (
@@ -295,7 +295,7 @@ def refuse_first_start_in_batches(cluster: Cluster) -> t.Iterator[PreflightFailu
         )
 
 
-_GUARDS: tuple[t.Callable[[Cluster], t.Iterator[PreflightFailure]], ...] = (
+_CHECKS: tuple[t.Callable[[Cluster], t.Iterator[PreflightFailure]], ...] = (
     refuse_archive_without_sum,
     refuse_missing_binary,
     refuse_untried_program,
@@ -310,10 +310,10 @@ _GUARDS: tuple[t.Callable[[Cluster], t.Iterator[PreflightFailure]], ...] = (
     refuse_forbidden_names,
     refuse_unusable_authority,
     refuse_authority_to_be_lost,
-    *FOREIGN_GUARDS,
-    *RUNNING_GUARDS,
-    *MEMBERSHIP_GUARDS,
-    *GOING_ON_GUARDS,
+    *FOREIGN_CHECKS,
+    *RUNNING_CHECKS,
+    *MEMBERSHIP_CHECKS,
+    *GOING_ON_CHECKS,
     refuse_unsaid_cluster_of_one,
     refuse_first_start_in_batches,
 )
@@ -321,7 +321,7 @@ _GUARDS: tuple[t.Callable[[Cluster], t.Iterator[PreflightFailure]], ...] = (
 
 def check_cluster(cluster: Cluster) -> list[PreflightFailure]:
     """All refusals, in the guards' order; an empty list means that the run may go on."""
-    return [failure for guard in _GUARDS for failure in guard(cluster)]
+    return [failure for check in _CHECKS for failure in check(cluster)]
 
 
 def cluster_warnings(cluster: Cluster) -> list[str]:

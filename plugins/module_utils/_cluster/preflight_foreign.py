@@ -275,10 +275,10 @@ def overruled_warnings(cluster: Cluster) -> list[str]:
     ]
 
 
-FOREIGN_GUARDS: tuple[t.Callable[[Cluster], t.Iterator[PreflightFailure]], ...] = (
+FOREIGN_CHECKS: tuple[t.Callable[[Cluster], t.Iterator[PreflightFailure]], ...] = (
     refuse_distribution_etcd,
     refuse_in_the_way,
     refuse_foreign_data,
 )
 
-__all__ = ("FOREIGN_GUARDS", "overruled_warnings")
+__all__ = ("FOREIGN_CHECKS", "overruled_warnings")

@@ -336,7 +336,7 @@ def live_warnings(cluster: Cluster) -> list[str]:
     ]
 
 
-RUNNING_GUARDS: tuple[t.Callable[[Cluster], t.Iterator[PreflightFailure]], ...] = (
+RUNNING_CHECKS: tuple[t.Callable[[Cluster], t.Iterator[PreflightFailure]], ...] = (
     refuse_other_minor_version,
     refuse_unit_in_the_way,
     refuse_unit_that_is_not_taken,
@@ -348,4 +348,4 @@ RUNNING_GUARDS: tuple[t.Callable[[Cluster], t.Iterator[PreflightFailure]], ...] 
     refuse_blind_restart,
 )
 
-__all__ = ("RUNNING_GUARDS", "live_warnings", "pending_restarts", "raised_alarms")
+__all__ = ("RUNNING_CHECKS", "live_warnings", "pending_restarts", "raised_alarms")

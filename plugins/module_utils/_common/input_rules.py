@@ -4,7 +4,7 @@
 
 """What a user may write as a name, a path or a number: one validator for each kind. Pure.
 
-The preflight on the controller and the modules on their hosts ask the same functions. Each gives the value back, or
+The input validation on the controller and the modules on their hosts ask the same functions. Each gives the value back, or
 raises InputError with one line that begins with ``what``: the option, or whose it is.
 
 Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
