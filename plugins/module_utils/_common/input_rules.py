@@ -4,8 +4,8 @@
 
 """What a user may write as a name, a path or a number: one validator for each kind. Pure.
 
-The input validation on the controller and the modules on their hosts ask the same functions. Each gives the value back, or
-raises InputError with one line that begins with ``what``: the option, or whose it is.
+The input validation on the controller and the modules on their hosts ask the same functions. Each gives the value back,
+or raises InputError with one line that begins with ``what``: the option, or whose it is.
 
 Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 """
