@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules import IPAddress
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.wal import read_identity
-from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.other_etcd import program_problem
+from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.other_etcd import is_same_path, program_problem
 from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.settings_in_effect import (
     SettingsInEffect,
     settings_of_unit,
@@ -216,7 +216,7 @@ def _unit(name: str, properties: t.Mapping[str, str], path: str, wanted: MemberN
     if problem is not None:
         return {**one, "problem": problem} if enabled else None
     one["data_dir"] = settings.data_dir
-    one["uses_data"] = any(_is_same(folder, wanted.data_dir) for folder in settings.folders)
+    one["uses_data"] = any(is_same_path(folder, wanted.data_dir) for folder in settings.folders)
     one["listens"] = _wanted_twice(settings, wanted)
     return one if one["uses_data"] or (enabled and one["listens"]) else None
 
@@ -275,10 +275,6 @@ def _names_in(folder: str) -> list[str]:
 def _text(path: str) -> str:
     content = read_file(path)
     return "" if content is None else content.decode("utf-8", "replace")
-
-
-def _is_same(path: str, other: str | None) -> bool:
-    return other is not None and os.path.realpath(path) == os.path.realpath(other)
 
 
 def _address(url: str) -> tuple[IPAddress | None, int | None]:

@@ -82,7 +82,9 @@ def running_etcd(unit_path: str | None, pid: int, unit_settings: SettingsInEffec
     _answers(found, _client_ports(etcd, files[etcd] or (), settings), settings)
     if found["problem"] is None and unit_settings is not None:
         named = [
-            path for path in unit_settings.folders if not _is_same(path, found["data_dir"]) and path != settings.wal_dir
+            path
+            for path in unit_settings.folders
+            if not is_same_path(path, found["data_dir"]) and path != settings.wal_dir
         ]
         others = [path for path in named if _holds_data(path) is not False]
         if others:
@@ -250,8 +252,16 @@ def _holds_data(folder: str) -> bool | None:
         return None
 
 
-def _is_same(path: str, other: str | None) -> bool:
+def is_same_path(path: str, other: str | None) -> bool:
+    """Whether two paths lead to the same place, which need not exist."""
     return other is not None and os.path.realpath(path) == os.path.realpath(other)
 
 
-__all__ = ("OtherEtcd", "program_problem", "running_etcd", "stopped_etcd", "unknown_etcd")
+__all__ = (
+    "OtherEtcd",
+    "is_same_path",
+    "program_problem",
+    "running_etcd",
+    "stopped_etcd",
+    "unknown_etcd",
+)

@@ -26,6 +26,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors impo
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules import BACKDATE_MINUTES, check_range
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.reasons import Reason
 from ansible_collections.ringfence.etcd.plugins.module_utils._node import files
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import new_folders
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import open_folder, os_error, read_file
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki import certificates, keys
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.authority import loaded, read_authority
@@ -221,13 +222,6 @@ def describe_certificate(certificate: x509.Certificate, now: datetime) -> dict[s
     }
 
 
-def new_folders(paths: t.Iterable[str]) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
-    """Before and after of folders that are made on the way to another one."""
-    paths = tuple(paths)
-    made = {"state": "directory", "mode": f"{files.NEW_PARENT_MODE:04o}"}
-    return {path: {"state": "absent"} for path in paths}, dict.fromkeys(paths, made)
-
-
 def result_of(plan: CaPlan, now: datetime) -> dict[str, t.Any]:
     """The module's answer. A CA that is still to be made has no certificate, serial number or fingerprint yet."""
     planned = {
@@ -357,7 +351,6 @@ __all__ = (
     "check_wanted",
     "describe_certificate",
     "locked",
-    "new_folders",
     "normalized_fingerprint",
     "plan_ca",
     "result_of",

@@ -12,12 +12,12 @@ from __future__ import annotations
 import typing as t
 from datetime import datetime
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.ca import new_folders
 from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.peer_certificates import (
     Decision,
     Issued,
     IssuePlan,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import new_folders
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki import certificates
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki import profile as rules
 

@@ -23,7 +23,9 @@ import pwd
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import FileError
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import (
+    FileError,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import (
     READ_LIMIT_BYTES,
     describe,
@@ -461,6 +463,13 @@ def _sync_directory(path: str, folder: int) -> None:
         raise os_error("flush folder", path, exc) from exc
 
 
+def new_folders(paths: t.Iterable[str]) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
+    """Before and after of folders that are made on the way to another one."""
+    paths = tuple(paths)
+    made = {"state": "directory", "mode": f"{NEW_PARENT_MODE:04o}"}
+    return {path: {"state": "absent"} for path in paths}, dict.fromkeys(paths, made)
+
+
 __all__ = (
     "NEW_PARENT_MODE",
     "PROGRAM_MODE",
@@ -473,11 +482,10 @@ __all__ = (
     "gid_of",
     "has_leftover",
     "missing_parents",
-    "os_error",
+    "new_folders",
     "plan_directory",
     "plan_file",
     "put_in_place",
-    "read_file",
     "remove_leftover",
     "staged_path",
     "uid_of",
