@@ -40,7 +40,7 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.views import
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-_Drawn = dict[str, t.Any]
+_Shapes = dict[str, t.Any]
 
 _TEMPLATE = pathlib.Path(__file__).with_name("page.html.j2")
 # Up to so many members: width and height of a cell. The sizes fit windows, and beyond the last the page scrolls.
@@ -102,7 +102,7 @@ def _headline(proof: Proof, pairs: Pairs) -> str:
     return "Failed: not all is as it must be"
 
 
-def _tiles(proof: Proof, pairs: Pairs) -> list[_Drawn]:
+def _tiles(proof: Proof, pairs: Pairs) -> list[_Shapes]:
     tiles = []
     for case in CASE_NAMES:
         verdicts = [known_verdict(pair["verdict"]) for (_from, _to, its), pair in pairs.items() if its == case]
@@ -130,7 +130,7 @@ def _tiles(proof: Proof, pairs: Pairs) -> list[_Drawn]:
     return tiles
 
 
-def _findings(proof: Proof) -> list[_Drawn]:
+def _findings(proof: Proof) -> list[_Shapes]:
     everybody = ", ".join(member_names(proof))
     return [
         {
@@ -161,14 +161,14 @@ class _Grid(t.NamedTuple):
     fence_top: int
     fence_height: int
 
-    def cell(self, row: int, column: int) -> _Drawn:
+    def cell(self, row: int, column: int) -> _Shapes:
         return {"x": column * self.width, "y": self.top + row * self.height}
 
-    def fence_cell(self, row: int, column: int) -> _Drawn:
+    def fence_cell(self, row: int, column: int) -> _Shapes:
         return {"x": column * self.width, "y": self.fence_top + row * self.fence_height}
 
 
-def _matrix(proof: Proof, pairs: Pairs) -> _Drawn:
+def _matrix(proof: Proof, pairs: Pairs) -> _Shapes:
     names = member_names(proof)
     width, height = next((size[1:] for size in _CELLS if len(names) <= size[0]), _SMALLEST_CELL)
     labels = _labels(names)
@@ -215,7 +215,7 @@ def _matrix(proof: Proof, pairs: Pairs) -> _Drawn:
     }
 
 
-def _rows(grid: _Grid, labels: t.Sequence[str], names: t.Sequence[str], blamed: t.Mapping[str, str]) -> list[_Drawn]:
+def _rows(grid: _Grid, labels: t.Sequence[str], names: t.Sequence[str], blamed: t.Mapping[str, str]) -> list[_Shapes]:
     """What stands before each row: the members, then those who have to be refused."""
     members = [
         {"y": grid.cell(row, 0)["y"] + grid.height // 2, "label": label, "name": name, "verdict": blamed[name]}
@@ -251,7 +251,7 @@ def _labels(names: t.Sequence[str]) -> list[str]:
     return [f"{number} {cut_middle(name, _LABEL - 3, '…')}" for number, name in enumerate(shown, 1)]
 
 
-def _cell(pair: Pair, width: int) -> _Drawn:
+def _cell(pair: Pair, width: int) -> _Shapes:
     verdict = known_verdict(pair["verdict"])
     word = SIGNS[verdict]
     if width >= _WORDS and verdict in ("failed", "unproved"):
@@ -269,7 +269,7 @@ def _pair_title(pair: Pair) -> str:
     return "; ".join(parts)
 
 
-def _fence_cell(pairs: Pairs, target: str, names: t.Sequence[str], case: str, width: int) -> _Drawn:
+def _fence_cell(pairs: Pairs, target: str, names: t.Sequence[str], case: str, width: int) -> _Shapes:
     """One case of one target: the worst of all diallers, and a mark for each of them."""
     dialled = [pairs[dialler, target, case] for dialler in diallers_of(target, names)]
     verdict = worst(pair["verdict"] for pair in fence_pairs(pairs, target, names, case))
@@ -319,7 +319,7 @@ _TICKS = 5
 _REACH = timedelta(days=36500)
 
 
-def _timelines(proof: Proof) -> list[_Drawn]:
+def _timelines(proof: Proof) -> list[_Shapes]:
     """CA certificates and leaves have a scale each: ten years and one year can't be read on one."""
     labels = dict(zip(member_names(proof), _labels(member_names(proof))))
     authorities = [
@@ -346,7 +346,7 @@ def _timelines(proof: Proof) -> list[_Drawn]:
     ]
 
 
-def _bar(certificate: t.Mapping[str, t.Any], label: str, name: str) -> _Drawn:
+def _bar(certificate: t.Mapping[str, t.Any], label: str, name: str) -> _Shapes:
     return {
         "label": cut_middle(one_line(label), _LABEL, "…"),
         "name": name,
@@ -356,7 +356,7 @@ def _bar(certificate: t.Mapping[str, t.Any], label: str, name: str) -> _Drawn:
     }
 
 
-def _timeline(key: str, title: str, bars: list[_Drawn], missing: list[str], last_days: int, proof: Proof) -> _Drawn:
+def _timeline(key: str, title: str, bars: list[_Shapes], missing: list[str], last_days: int, proof: Proof) -> _Shapes:
     now = instant(proof["time"])
     last = min(timedelta(days=last_days), _REACH)
     window = _window(bars, now)
@@ -378,8 +378,8 @@ def _back(when: datetime, span: timedelta) -> datetime:
 
 
 def _timeline_part(
-    title: str, bars: list[_Drawn], window: tuple[datetime, datetime], now: datetime, last: timedelta
-) -> _Drawn:
+    title: str, bars: list[_Shapes], window: tuple[datetime, datetime], now: datetime, last: timedelta
+) -> _Shapes:
     start, end = window
 
     def at(when: datetime) -> float:
@@ -461,7 +461,7 @@ def _anchor(x: float) -> str:
 # -- the facts ---------------------------------------------------------------------------------------------------------
 
 
-def _members(proof: Proof, pairs: Pairs) -> list[_Drawn]:
+def _members(proof: Proof, pairs: Pairs) -> list[_Shapes]:
     members = []
     for number, member in enumerate(proof["members"], 1):
         versions = {
@@ -480,7 +480,7 @@ def _members(proof: Proof, pairs: Pairs) -> list[_Drawn]:
     return members
 
 
-def _authorities(proof: Proof) -> list[_Drawn]:
+def _authorities(proof: Proof) -> list[_Shapes]:
     return [
         {
             **authority,
