@@ -13,7 +13,7 @@ import typing as t
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import CryptoError, FileError, InputError
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd import api, restart_lock
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd import api
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certificate_maker import Issued, issue, key_pem
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.gateway_server import GatewayServer, running
 
@@ -184,10 +184,6 @@ def test_count_keys(answer: dict[str, t.Any], count: int, server: GatewayServer)
     server.answers["/v3/kv/range"] = (200, answer)
     assert CLIENT.count_keys(server.url) == count
     assert server.asked[0][1]["serializable"] is True
-
-
-def test_the_lock_is_one_number_that_etcd_takes() -> None:
-    assert 0 < restart_lock.RESTART_LEASE_ID < 2**63
 
 
 @pytest.mark.parametrize(
