@@ -16,20 +16,22 @@ import typing as t
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import Member
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.pending_changes import (
-    Found,
-    Wanted,
+    FoundPending,
+    WantedCluster,
     cluster_pending_changes,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight import (
-    Cluster,
-    Question,
     certificate_requests,
     check_cluster,
     cluster_warnings,
     common_fingerprints,
     why_no_new_authority,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import with_program
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import (
+    Cluster,
+    PreflightQuestion,
+    with_program,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.authority_place import (
     is_on_controller,
@@ -147,7 +149,7 @@ def _verdict(
 ) -> dict[str, t.Any]:
     authority = given["ca"] or {}
     at_hand = given["ca_certificate_content"] or authority.get("certificate")
-    question = Question(
+    question = PreflightQuestion(
         cluster_name=given["cluster_name"],
         identity=given["identity"],
         batch=list(states),
@@ -171,7 +173,7 @@ def _verdict(
     programs = given["programs"] or {}
     infos = {name: with_program(state["info"], _result(programs.get(name))) for name, state in states.items()}
     cluster = Cluster(members, infos, question, states)
-    wanted = Wanted(
+    wanted = WantedCluster(
         key_type=given["key_type"],
         validity_days=given["validity_days"],
         renew_before_days=given["renew_before_days"],
@@ -179,7 +181,7 @@ def _verdict(
         install=given["install"],
         archive=given["archive"] or "",
     )
-    found = Found(
+    found = FoundPending(
         authority=at_hand,
         authority_pending=authority.get("pending", ()),
         hosts_pending={name: state.get("pending") for name, state in states.items()},

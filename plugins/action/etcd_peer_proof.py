@@ -16,7 +16,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors impo
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._actions import OneLineAction
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._answers import AnswerError
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import member_from
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.evaluate import Question, Thresholds, evaluate
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.evaluate import ProofQuestion, Thresholds, evaluate
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.metrics import proof_metrics
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.page import proof_page
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.pairs import WITHOUT, why_no_stranger
@@ -90,7 +90,7 @@ def _evaluated(given: dict[str, t.Any]) -> _Drawn:
         except AnswerError as exc:
             absent[name] = str(exc)
     now = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0, tzinfo=None).isoformat() + "Z"
-    question = Question(
+    question = ProofQuestion(
         cluster_name=given["cluster_name"],
         time=now,
         identity=given["identity"],

@@ -17,7 +17,7 @@ import typing as t
 
 from ansible import constants
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules import checked_archive, is_url
-from ansible_collections.ringfence.etcd.plugins.module_utils._member.program import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._member.program_archive import (
     check_sum,
     copy_and_sum,
     opened_archive,

@@ -16,15 +16,15 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members im
     make_members,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RefusedError
-from ansible_collections.ringfence.etcd.plugins.module_utils._member.preflight_settings import (
-    Asked,
-    check_settings,
-    flag_settings_of,
-)
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.authority import checked_authority
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.authority_place import checked_ca_host
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._actions import OneLineAction
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import member_as_dict, plain
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._input_validation import (
+    Asked,
+    check_settings,
+    flag_settings_of,
+)
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._member_entries import (
     MEMBER_OPTIONS,
     checked_entry,

@@ -195,7 +195,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RingfenceError, fail_with
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.credentials import (
-    Request,
+    WantedCredentials,
     apply_credentials,
     backup_note,
     plan_credentials,
@@ -235,7 +235,7 @@ def main() -> t.NoReturn:
     module.params.update(ca_certificate_content=None, certificate_content=None)
     try:
         plan = plan_credentials(
-            Request(
+            WantedCredentials(
                 directory=params["directory"],
                 name=params["name"],
                 owner=params["owner"],

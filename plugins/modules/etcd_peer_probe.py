@@ -347,7 +347,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_access im
     REQUIRED_TOGETHER,
     take_access,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._probe.peers import probe_node
+from ansible_collections.ringfence.etcd.plugins.module_utils._member.node_probe import probe_node
 
 
 def argument_spec() -> dict[str, t.Any]:

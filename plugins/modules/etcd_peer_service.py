@@ -306,11 +306,8 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules
     checked_path,
     checked_unit_name,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import (
-    Client,
-    check_url,
-    client_of,
-)
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.reasons import Reason
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import Client, check_url, client_of
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_access import (
     ARGUMENTS,
     NO_ACCESS,
@@ -318,9 +315,14 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_access im
     ApiAccess,
     take_access,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._member import restart, service
+from ansible_collections.ringfence.etcd.plugins.module_utils._member import (
+    member_unit,
+    pending_restart,
+    restart,
+    restart_unit,
+    unit_plan,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.manager import require_systemd
-from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import Reason
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
     "state": {"type": "str", "choices": ["present", "written", "healthy", "restarted"], "default": "present"},
@@ -365,7 +367,7 @@ def check_arguments(params: t.Mapping[str, t.Any]) -> None:
     check_range("wait_seconds", params["wait_seconds"], *WAIT_SECONDS)
 
 
-def cluster_of(params: t.Mapping[str, t.Any]) -> restart.Cluster:
+def cluster_of(params: t.Mapping[str, t.Any]) -> restart.ClusterUrls:
     """The members by name; InputError where one is named twice or this one is missing."""
     urls: dict[str, str] = {}
     for member in params["members"]:
@@ -383,11 +385,11 @@ def cluster_of(params: t.Mapping[str, t.Any]) -> restart.Cluster:
             f"members: this host's member {params['name']} is not among {', '.join(urls) or 'them'}",
             member=params["name"],
         )
-    return restart.Cluster(params["name"], urls)
+    return restart.ClusterUrls(params["name"], urls)
 
 
-def wanted_unit(params: t.Mapping[str, t.Any]) -> service.WantedUnit:
-    return service.WantedUnit(
+def wanted_unit(params: t.Mapping[str, t.Any]) -> member_unit.WantedUnit:
+    return member_unit.WantedUnit(
         name=params["unit"],
         text=params["unit_content"],
         member_name=params["name"],
@@ -403,9 +405,9 @@ def wanted_unit(params: t.Mapping[str, t.Any]) -> service.WantedUnit:
 
 
 def ensure_written(params: t.Mapping[str, t.Any], check_mode: bool) -> tuple[dict[str, t.Any], tuple[str, ...]]:
-    plan = service.plan_written(wanted_unit(params), check_mode)
+    plan = unit_plan.plan_written(wanted_unit(params), check_mode)
     if not check_mode:
-        service.apply_plan(plan)
+        unit_plan.apply_plan(plan)
     result = {
         "changed": plan.changed,
         "actions": list(plan.actions),
@@ -417,9 +419,9 @@ def ensure_written(params: t.Mapping[str, t.Any], check_mode: bool) -> tuple[dic
 
 
 def ensure_present(params: t.Mapping[str, t.Any], check_mode: bool) -> tuple[dict[str, t.Any], tuple[str, ...]]:
-    plan = service.plan_present(wanted_unit(params), params["trust_bundle_changed"], check_mode)
+    plan = unit_plan.plan_present(wanted_unit(params), params["trust_bundle_changed"], check_mode)
     if not check_mode:
-        service.apply_plan(plan)
+        unit_plan.apply_plan(plan)
     result = {
         "changed": plan.changed,
         "actions": list(plan.actions),
@@ -437,18 +439,18 @@ def ensure_restarted(
 ) -> dict[str, t.Any]:
     cluster = cluster_of(params)
 
-    unit = service.SystemdUnit(params["unit"], params["unit_directory"], params["program_staged"])
+    unit = restart_unit.SystemdUnit(params["unit"], params["unit_directory"], params["program_staged"])
     first_pid = unit.pid()
 
     def still_pending() -> list[Reason]:
         # What the caller says of the trust bundle holds for the process that ran then.
         stale = params["trust_bundle_changed"] and unit.pid() == first_pid
-        return service.restart_pending_now(
+        return pending_restart.restart_pending_now(
             params["unit"], params["unit_directory"], stale, program_staged=params["program_staged"]
         )
 
     if check_mode:
-        pending = service.restart_pending_now(
+        pending = pending_restart.restart_pending_now(
             params["unit"],
             params["unit_directory"],
             params["trust_bundle_changed"],
@@ -465,7 +467,7 @@ def ensure_restarted(
             wait_seconds=params["wait_seconds"],
             timeout_seconds=params["timeout_seconds"],
             force=params["force_restart"],
-            more_space=lambda: service.brings_more_space(params["unit"], params["unit_directory"]),
+            more_space=lambda: restart_unit.brings_more_space(params["unit"], params["unit_directory"]),
         )
     return {
         "changed": bool(pending),
@@ -483,7 +485,7 @@ def _restart_actions(pending: t.Sequence[Reason]) -> list[str]:
 
 def wait_healthy(params: t.Mapping[str, t.Any], check_mode: bool, access: ApiAccess = NO_ACCESS) -> dict[str, t.Any]:
     cluster = cluster_of(params)
-    unit = service.SystemdUnit(params["unit"], params["unit_directory"])
+    unit = restart_unit.SystemdUnit(params["unit"], params["unit_directory"])
     result: dict[str, t.Any] = {"started": False}
     if not check_mode:
         view = restart.wait_healthy(unit, cluster, client_for(params, access), params["timeout_seconds"])
@@ -492,11 +494,13 @@ def wait_healthy(params: t.Mapping[str, t.Any], check_mode: bool, access: ApiAcc
             for member in sorted(filter(None, (view.me, *view.others)), key=lambda member: member.name)
         ]
     result.update(
-        service.mark_formed(
+        unit_plan.mark_formed(
             params["unit"], params["unit_directory"], params["directory"], params["unit_content"], check_mode
         )
     )
-    pending = service.restart_pending_now(params["unit"], params["unit_directory"], params["trust_bundle_changed"])
+    pending = pending_restart.restart_pending_now(
+        params["unit"], params["unit_directory"], params["trust_bundle_changed"]
+    )
     return {**result, "running": unit.pid() is not None, "restart_pending": pending}
 
 

@@ -163,8 +163,8 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules
     is_url,
     shown_url,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._member import program as _program
-from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import os_error
+from ansible_collections.ringfence.etcd.plugins.module_utils._member import program_archive, program_exchange
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import os_error
 
 
 def argument_spec() -> dict[str, t.Any]:
@@ -201,7 +201,7 @@ def fetched(module: AnsibleModule, url: str) -> str:
     path = os.path.join(module.tmpdir, "archive")
     try:
         with open(path, "wb") as stream:
-            _program.copy_and_sum(response, stream, shown)
+            program_archive.copy_and_sum(response, stream, shown)
     except OSError as exc:
         raise os_error("fetch", shown, exc) from exc
     return path
@@ -210,15 +210,15 @@ def fetched(module: AnsibleModule, url: str) -> str:
 def run(module: AnsibleModule) -> tuple[dict[str, t.Any], tuple[str, ...]]:
     params = module.params
     if params["state"] == "absent":
-        removed = _program.remove_staged(_program.Place(params["etcd_binary"]), module.check_mode)
+        removed = program_archive.remove_staged(program_exchange.ProgramPlace(params["etcd_binary"]), module.check_mode)
         gone = [
             {"before_header": path, "after_header": path, "before": "# state: file\n", "after": ""} for path in removed
         ]
         return {"changed": bool(removed), "staged": False, "diff": gone}, ()
     check_arguments(params)
-    _program.check_place(_program.Place(params["etcd_binary"]))
+    program_archive.check_place(program_exchange.ProgramPlace(params["etcd_binary"]))
     archive = params["archive"]
-    tried = _program.try_archive(
+    tried = program_archive.try_archive(
         fetched(module, archive) if is_url(archive) else archive,
         params["archive_sha256"],
         params["etcd_binary"],

@@ -142,7 +142,7 @@ def checked_answer(schema: Schema, answer: t.Any) -> dict[str, t.Any]:
     """
     if not isinstance(answer, Mapping):
         raise AnswerError(f"is {_type_of(answer)}, a dictionary is wanted")
-    walk = _Walk()
+    walk = _Rebuilding()
     common = _common(answer, walk)
     if not common.get("failed"):
         return {**walk.fields(schema.fields, answer, ""), **common}
@@ -174,7 +174,7 @@ def printable(schema: Schema, printed: str) -> str:
     return json.dumps(kept) if kept.keys() != answer.keys() or _NOISE & kept.keys() else printed
 
 
-def _common(answer: t.Mapping[str, t.Any], walk: _Walk) -> dict[str, t.Any]:
+def _common(answer: t.Mapping[str, t.Any], walk: _Rebuilding) -> dict[str, t.Any]:
     """What Ansible itself makes of an answer, the harmless part."""
     found: dict[str, t.Any] = {"changed": walk.value(_TRUTH, answer.get("changed", False), "changed")}
     warnings = [line for line in map(_warning_text, _listed(answer.get("warnings"))[:_MAX_WARNINGS]) if line]
@@ -193,7 +193,7 @@ def _common(answer: t.Mapping[str, t.Any], walk: _Walk) -> dict[str, t.Any]:
     return found
 
 
-class _Walk:
+class _Rebuilding:
     """One answer's rebuilding, which may take so many characters in all."""
 
     def __init__(self) -> None:
@@ -349,7 +349,7 @@ def _warning_text(warning: t.Any) -> str:
     return one_line(warning if isinstance(warning, str) else getattr(getattr(warning, "event", None), "msg", None))
 
 
-def _checked_diff(diff: t.Any, walk: _Walk) -> t.Any:
+def _checked_diff(diff: t.Any, walk: _Rebuilding) -> t.Any:
     """A diff as Ansible shows it, None where it is none or too long: it is shown, and nothing hangs on it."""
     entries = [diff] if isinstance(diff, Mapping) else _listed(diff)[:100]
     made = []

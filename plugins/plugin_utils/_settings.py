@@ -19,8 +19,9 @@ import typing as t
 from ansible.module_utils.common import validation
 from ansible.module_utils.common.yaml import yaml_load
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError
-from ansible_collections.ringfence.etcd.plugins.module_utils._member.preflight_settings import PREFIX
 
+# Of all variables of the role.
+PREFIX = "etcd_peer_tls_"
 # These never stand in a result, a message or a log.
 SECRETS = ("api_password", "ca_passphrase", "ca_private_key")
 
@@ -163,4 +164,12 @@ _CONVERTERS: dict[str, t.Callable[[t.Any], t.Any]] = {
     "str": _text,
 }
 
-__all__ = ("OPTIONS", "OPTIONS_OF", "PREFIX", "SECRETS", "check_names", "converted", "is_blank")
+__all__ = (
+    "OPTIONS",
+    "OPTIONS_OF",
+    "PREFIX",
+    "SECRETS",
+    "check_names",
+    "converted",
+    "is_blank",
+)

@@ -98,10 +98,10 @@ FAULTS = (
     ),
     Fault(
         "a member stopped for a program that does not take its flags",
-        "plugins/module_utils/_member/service.py",
-        "manager.check_arguments(place.staged(_program.ETCD), arguments)\n",
+        "plugins/module_utils/_member/program_exchange.py",
+        "trial.check_arguments(place.staged(ETCD), arguments)\n",
         "\n",
-        "tests/unit/plugins/module_utils/_member/test_service.py::test_what_does_not_take_the_flags_stops_nobody",
+        "tests/unit/plugins/module_utils/_member/test_program_exchange.py::test_what_does_not_take_the_flags_stops_nobody",
     ),
 )
 

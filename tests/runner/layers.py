@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import pathlib
 import typing as t
 
@@ -18,11 +19,9 @@ LAYERS = (
     ("action", "filter", "doc_fragments"),
     ("plugin_utils",),
     ("plugin_utils/_proof", "modules"),
-    ("module_utils/_probe",),
     ("module_utils/_member",),
     ("module_utils/_foreign",),
-    ("module_utils/_systemd",),
-    ("module_utils/_etcd", "module_utils/_issuing"),
+    ("module_utils/_etcd", "module_utils/_systemd", "module_utils/_probe", "module_utils/_issuing"),
     ("module_utils/_cluster", "module_utils/_node"),
     ("module_utils/_pki", "module_utils/_systemd/unit"),
     ("module_utils/_common",),
@@ -30,10 +29,24 @@ LAYERS = (
 _ROWS = {folder.replace("/", "."): row for row, folders in enumerate(LAYERS) for folder in folders}
 
 
-def problems(plugins: pathlib.Path) -> list[str]:
-    """What is wrong in a folder ``plugins``, a line each."""
+def graph_of(plugins: pathlib.Path) -> dict[str, list[str]]:
+    """Which file of a folder ``plugins`` imports which others."""
     files = {".".join(path.relative_to(plugins).with_suffix("").parts): path for path in sorted(plugins.rglob("*.py"))}
-    graph = {name: sorted(_imports(name, path, files.keys())) for name, path in files.items()}
+    return {name: sorted(_imports(name, path, files.keys())) for name, path in files.items()}
+
+
+def longest_chain(graph: t.Mapping[str, t.Sequence[str]]) -> tuple[str, ...]:
+    """The files of the longest way down, the upper one first; only of a graph without a circle."""
+
+    @functools.cache
+    def below(name: str) -> tuple[str, ...]:
+        return (name, *max((below(target) for target in graph[name]), key=len, default=()))
+
+    return max((below(name) for name in graph), key=len, default=())
+
+
+def problems(graph: t.Mapping[str, t.Sequence[str]]) -> list[str]:
+    """What is wrong in such a graph, a line each."""
     found = [f"{name} lies in no layer: give it one of runner/layers.py" for name in graph if _folder(name) is None]
     for name, targets in graph.items():
         for target in targets:

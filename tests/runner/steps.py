@@ -184,12 +184,15 @@ class Plan:
 
     def _layers(self, log: Log) -> str:
         plugins = stage(self.places, "layers") / "plugins"
-        found = layers.problems(plugins)
+        graph = layers.graph_of(plugins)
+        found = layers.problems(graph)
         for line in found:
             log.line(line)
         if found:
             raise StepFailed(f"{found[0]} ({len(found)} in all)" if len(found) > 1 else found[0])
-        return f"{len(list(plugins.rglob('*.py')))} files"
+        chain = layers.longest_chain(graph)
+        log.line(f"the longest chain: {' -> '.join(chain)}")
+        return f"{len(graph)} files, the longest chain has {len(chain)}"
 
     def _ansible_lint(self, log: Log) -> None:
         root = stage(self.places, "ansible-lint")

@@ -19,18 +19,13 @@ from dataclasses import dataclass, field
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flag_values import why_not_started
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import Member
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.own_flags import harmless, what_it_breaks
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.unit_settings import (
     UNIT_SETTINGS,
     set_by_variables,
     variable_of,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RefusedError
-
-Version = tuple[int, int, int]
-
-# etcd PR 18160 (v3.5.15) and PR 18015 (v3.6.0): before, the flag is one common name, compared whole.
-FIRST_VERSION_WITH_LIST: Version = (3, 5, 15)
-OLDEST_VERSION: Version = (3, 4, 0)
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError
 
 # From 3.4.25 and 3.5.8 on etcd can be asked for TLS 1.3 alone. The unit does it by ETCD_TLS_MIN_VERSION, so that it is
 # the same for every etcd: one that does not know the flag would not start with it, but only says so of the variable.
@@ -44,60 +39,6 @@ _TLS_1_2_SUITES = (
     "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
 )
 
-# Flags that would take the fence down, or make etcd ignore it, wherever they come from.
-_FENCE_BREAKERS = {
-    "config-file": "etcd would ignore every flag, the fence's too",
-    "peer-auto-tls": "peers would trust self-signed certificates",
-    "peer-cert-allowed-hostname": "etcd refuses to start with both an allowed hostname and an allowed common name",
-    "peer-skip-client-san-verification": "a stolen certificate would work from any address",
-    "experimental-peer-skip-client-san-verification": "a stolen certificate would work from any address",
-    "force-new-cluster": "the other members would be dropped",
-}
-# Flags without which nobody could tell whether a member may be restarted, or with which it would be no member at all.
-_NEED_BREAKERS = {
-    "listen-client-http-urls": "members are asked at their client URLs before each restart, and would answer there no "
-    "more",
-    "enable-grpc-gateway": "members are asked by the gateway before each restart, and would answer no more",
-    "client-cert-allowed-hostname": "members ask each other with their own certificates before each restart, and would "
-    "be refused",
-    "discovery": "etcd refuses to start with both a discovery and the members that the role names",
-    "discovery-endpoints": "etcd refuses to start with both a discovery and the members that the role names",
-    "discovery-srv": "etcd refuses to start with both a discovery and the members that the role names",
-    "discovery-token": "etcd refuses to start with both a discovery and the members that the role names",
-    "proxy": "etcd would be a proxy and no member",
-    "unsafe-no-fsync": "a power cut would lose writes that were acknowledged",
-    "help": "etcd would print its help and end",
-    "h": "etcd would print its help and end",
-    "version": "etcd would print its version and end",
-}
-# Flags that are the role's own: those that it renders, but for what a user may give as an extra one, and the breakers.
-OWN_FLAGS = frozenset(
-    (
-        "name",
-        "data-dir",
-        "wal-dir",
-        "initial-cluster",
-        "initial-cluster-token",
-        "initial-advertise-peer-urls",
-        "listen-peer-urls",
-        "peer-cert-file",
-        "peer-key-file",
-        "peer-trusted-ca-file",
-        "peer-client-cert-auth",
-        "peer-cert-allowed-cn",
-        "advertise-client-urls",
-        "listen-client-urls",
-        "cert-file",
-        "key-file",
-        "trusted-ca-file",
-        "client-cert-auth",
-        *_FENCE_BREAKERS,
-        *_NEED_BREAKERS,
-    )
-)
-# Go's strconv.ParseBool, as text and as the booleans of YAML.
-_GO_TRUE = frozenset(("1", "t", "T", "true", "TRUE", "True"))
-_GO_FALSE = frozenset(("0", "f", "F", "false", "FALSE", "False"))
 _FLAG_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
@@ -119,32 +60,6 @@ class FlagSettings:
     extra_flags: t.Mapping[str, t.Any] = field(default_factory=dict)
     # Section, key, value or values: what the unit gets beside what is rendered.
     unit_settings: t.Mapping[str, t.Any] = field(default_factory=dict)
-
-
-def parse_version(text: str) -> Version:
-    """``3.5.16`` (also with a leading v or a suffix such as ``-rc.1`` or ``+git``) as numbers; InputError otherwise."""
-    match = re.match(r"v?(\d+)\.(\d+)\.(\d+)(?:[-+].*)?$", text.strip())
-    if match is None:
-        raise InputError(f"{text!r} is no etcd version: something like 3.5.16 is wanted")
-    return int(match[1]), int(match[2]), int(match[3])
-
-
-def understands_list(version: Version) -> bool:
-    """Whether --peer-cert-allowed-cn is a comma-separated list in this version."""
-    return version >= FIRST_VERSION_WITH_LIST
-
-
-def check_identity(version: Version, identity: str, member_name: str) -> None:
-    """RefusedError where this version of etcd would lock every peer out with the identity that is asked for."""
-    found = ".".join(map(str, version))
-    if version < OLDEST_VERSION:
-        raise RefusedError(f"member {member_name} has etcd {found}: 3.4 or newer is wanted: upgrade etcd")
-    if identity == "list" and not understands_list(version):
-        raise RefusedError(
-            f"member {member_name} has etcd {found}, which takes one allowed common name and compares it whole: a list "
-            "would lock every peer out; upgrade etcd to 3.5.15 or newer, or set etcd_peer_tls_identity: shared (all "
-            "members carry one common name)"
-        )
 
 
 def allowed_common_names(members: t.Sequence[Member]) -> list[str]:
@@ -193,7 +108,7 @@ def etcd_flags(member: Member, members: t.Sequence[Member], settings: FlagSettin
     flags += _extra_flags(settings.extra_flags, {name for name, _value in flags})
     by_variable = set_by_variables(settings.unit_settings, dict(flags))
     for name, value in by_variable.items():
-        broken = _what_it_breaks(name, value)
+        broken = what_it_breaks(name, value)
         if broken is not None and not harmless(name, value):
             raise InputError(f"{UNIT_SETTINGS}: Environment={variable_of(name)} is refused: {broken}: leave it out")
     wrong = why_not_started({**dict(flags), **by_variable})
@@ -260,7 +175,7 @@ def _extra_flags(extra: t.Mapping[str, t.Any], rendered: t.Container[str]) -> li
     for name, value in sorted(extra.items()):
         if not _FLAG_NAME.fullmatch(name):
             raise InputError(f"etcd_peer_tls_extra_flags: {name!r} is no flag's name: write it without dashes in front")
-        broken = _what_it_breaks(name, flag_value(name, value))
+        broken = what_it_breaks(name, flag_value(name, value))
         if broken is not None:
             raise InputError(f"etcd_peer_tls_extra_flags: --{name} is refused: {broken}: leave it out")
         if name in rendered:
@@ -270,20 +185,6 @@ def _extra_flags(extra: t.Mapping[str, t.Any], rendered: t.Container[str]) -> li
             )
         flags.append((name, flag_value(name, value)))
     return flags
-
-
-def _what_it_breaks(name: str, value: str) -> str | None:
-    """What a flag would take away from the fence or from the role; None where nothing."""
-    if name == "enable-grpc-gateway" and value in _GO_TRUE:
-        return None
-    return _FENCE_BREAKERS.get(name) or _NEED_BREAKERS.get(name)
-
-
-def harmless(name: str, value: str | None) -> bool:
-    """Whether one of the breakers has a value with which it breaks nothing: what is not given, or switched off."""
-    if name == "enable-grpc-gateway":
-        return value is None or value in _GO_TRUE
-    return name in (*_FENCE_BREAKERS, *_NEED_BREAKERS) and value in (None, "", *_GO_FALSE)
 
 
 def flag_value(name: str, value: t.Any) -> str:
@@ -298,16 +199,9 @@ def flag_value(name: str, value: t.Any) -> str:
 
 
 __all__ = (
-    "FIRST_VERSION_WITH_LIST",
-    "OWN_FLAGS",
     "TLS_VERSIONS",
     "FlagSettings",
-    "Version",
     "allowed_common_names",
-    "check_identity",
     "etcd_flags",
     "flag_value",
-    "harmless",
-    "parse_version",
-    "understands_list",
 )

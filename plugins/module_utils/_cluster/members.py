@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules import (
+    IPAddress,
     checked_common_name,
     checked_dns_name,
     checked_member_name,
@@ -29,8 +30,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules
 _LOOPBACK_NAME = "localhost"
 _LOOPBACK_ADDRESSES = ("127.0.0.1", "::1")
 _LOOPBACK = {_LOOPBACK_NAME, *_LOOPBACK_ADDRESSES}
-
-IPAddress = t.Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
 
 
 @dataclass(frozen=True)

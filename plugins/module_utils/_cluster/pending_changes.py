@@ -23,6 +23,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_
     is_install_pending,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.reasons import Reason
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki import profile as rules
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.certificate_facts import (
     certificate_facts,
@@ -47,7 +48,7 @@ class PendingChange(t.TypedDict):
 
 
 @dataclass(frozen=True)
-class Wanted:
+class WantedCluster:
     """What the certificates should be, and whether etcd is to be installed (``none``, ``package``, ``archive``)."""
 
     key_type: str = "ecdsa-p256"
@@ -59,7 +60,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundPending:
     """What was found beside the facts of each host: the CA, and what each host's own look said is due there.
 
     ``authority``: the CA's certificate (PEM), None where there is none to use. ``authority_due``: reasons, each with
@@ -72,7 +73,7 @@ class Found:
 
 
 def cluster_pending_changes(
-    cluster: Cluster, wanted: Wanted, found: Found, now: datetime.datetime
+    cluster: Cluster, wanted: WantedCluster, found: FoundPending, now: datetime.datetime
 ) -> list[PendingChange]:
     """All that is to be done, the CA first, then member by member."""
     pending = [_pending(None, CA, reason["code"], reason["text"]) for reason in found.authority_pending]
@@ -93,7 +94,7 @@ def cluster_pending_changes(
     return pending
 
 
-def _pending_install(member: Member, info: Info, wanted: Wanted) -> t.Iterator[PendingChange]:
+def _pending_install(member: Member, info: Info, wanted: WantedCluster) -> t.Iterator[PendingChange]:
     etcd = info["etcd"]
     # What was tried already waits for its turn.
     if not etcd.get("staged") and is_install_pending(etcd["found"], etcd["version"], wanted.install, wanted.archive):
@@ -101,7 +102,7 @@ def _pending_install(member: Member, info: Info, wanted: Wanted) -> t.Iterator[P
 
 
 def _pending_certificate(
-    member: Member, info: Info, wanted: Wanted, authority: str, now: datetime.datetime
+    member: Member, info: Info, wanted: WantedCluster, authority: str, now: datetime.datetime
 ) -> t.Iterator[PendingChange]:
     credentials = info["credentials"]
     if not _is_same_bundle(credentials["ca"]["pem"], authority):
@@ -126,11 +127,13 @@ def _pending_certificate(
         )
         if not reasons and rules.is_due(certificate_facts(pem.encode(), certificate_name(profile)), renewal, now):
             # Nothing is to be issued, but who issues has a warning to give: the CA itself ends soon.
-            reasons = [rules.Reason("ca_ends_soon", "the certificate ends with the CA and can't be renewed for longer")]
+            reasons = [
+                Reason(code="ca_ends_soon", text="the certificate ends with the CA and can't be renewed for longer")
+            ]
     except RingfenceError as exc:
-        reasons = [rules.Reason(exc.problem, str(exc))]
+        reasons = [Reason(code=exc.problem, text=str(exc))]
     for reason in reasons:
-        yield _pending(member.name, CERTIFICATE, reason.code, reason.text)
+        yield _pending(member.name, CERTIFICATE, reason["code"], reason["text"])
 
 
 def _is_same_bundle(pem: str | None, authority: str) -> bool:
@@ -149,4 +152,13 @@ def _pending(member: str | None, part: str, code: str, text: str) -> PendingChan
     return {"member": member, "part": part, "code": code, "text": text}
 
 
-__all__ = ("CA", "CERTIFICATE", "ETCD", "HOST", "Found", "PendingChange", "Wanted", "cluster_pending_changes")
+__all__ = (
+    "CA",
+    "CERTIFICATE",
+    "ETCD",
+    "HOST",
+    "FoundPending",
+    "PendingChange",
+    "WantedCluster",
+    "cluster_pending_changes",
+)

@@ -15,32 +15,26 @@ from __future__ import annotations
 import datetime
 import typing as t
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import (
-    allowed_common_names,
-    check_identity,
-    etcd_flags,
-    parse_version,
-)
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import allowed_common_names, etcd_flags
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_foreign import (
-    FOREIGN_GUARDS,
+    FOREIGN_CHECKS,
     overruled_warnings,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_going_on import GOING_ON_GUARDS
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_membership import MEMBERSHIP_GUARDS
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_going_on import GOING_ON_CHECKS
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_membership import MEMBERSHIP_CHECKS
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_running import (
-    RUNNING_GUARDS,
+    RUNNING_CHECKS,
     live_warnings,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import (
     Cluster,
-    Info,
     PreflightFailure,
-    Question,
+    deployed,
+    has_data,
+    is_managed,
     version_to_start,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import deployed as _deployed
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import has_data as _has_data
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import is_managed as _is_managed
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.versions import check_identity, parse_version
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules import (
     why_no_archive,
@@ -153,7 +147,7 @@ def refuse_flags(cluster: Cluster) -> t.Iterator[PreflightFailure]:
 def refuse_other_cluster(cluster: Cluster) -> t.Iterator[PreflightFailure]:
     """The unit that is deployed belongs to the cluster that is meant."""
     for member, info in cluster.inspected():
-        for settings in _deployed(info):
+        for settings in deployed(info):
             token = (settings.get("flags") or {}).get("initial-cluster-token")
             if token is not None and token != cluster.question.cluster_name:
                 yield PreflightFailure(
@@ -170,8 +164,8 @@ def refuse_lost_name(cluster: Cluster) -> t.Iterator[PreflightFailure]:
     wanted = set(allowed_common_names(cluster.members))
     lost: dict[str, list[str]] = {}
     for member, info in cluster.inspected():
-        deployed = {name for settings in _deployed(info) for name in settings.get("allowed_common_names") or ()}
-        for name in sorted(deployed - wanted):
+        named = {name for settings in deployed(info) for name in settings.get("allowed_common_names") or ()}
+        for name in sorted(named - wanted):
             if not any(name == removed or name.startswith(f"{removed}.") for removed in cluster.question.removed):
                 lost.setdefault(name, []).append(member.name)
     for name, holders in lost.items():
@@ -267,7 +261,7 @@ def why_no_new_authority(cluster: Cluster) -> str | None:
         authority = ((info.get("credentials") or {}).get("ca")) or {}
         if authority.get("state", "absent") != "absent":
             return f"{member.name} has {authority.get('path')} already: bring the CA that it came from"
-        if _has_data(info) or _is_managed(info) or (info.get("formed_marker") or {}).get("exists"):
+        if has_data(info) or is_managed(info) or (info.get("formed_marker") or {}).get("exists"):
             return f"{member.name} has been deployed already: bring the CA that its certificate came from"
     return None
 
@@ -277,7 +271,7 @@ def refuse_unsaid_cluster_of_one(cluster: Cluster) -> t.Iterator[PreflightFailur
     if len(cluster.members) > 1 or cluster.question.members_are_said:
         return
     for member, info in cluster.inspected():
-        if not _has_data(info) and not _is_managed(info):
+        if not has_data(info) and not is_managed(info):
             yield PreflightFailure(
                 "cluster_of_one",
                 f"cluster {cluster.question.cluster_name}: the inventory gives one member, {member.name}, and a "
@@ -289,7 +283,7 @@ def refuse_unsaid_cluster_of_one(cluster: Cluster) -> t.Iterator[PreflightFailur
 
 def refuse_first_start_in_batches(cluster: Cluster) -> t.Iterator[PreflightFailure]:
     """etcd's first start blocks until a quorum is there: with ``serial`` the first batch would wait for ever."""
-    if any(_has_data(info) for _member, info in cluster.inspected()) or not cluster.infos:
+    if any(has_data(info) for _member, info in cluster.inspected()) or not cluster.infos:
         return
     later = [name for name in cluster.question.play if name not in cluster.question.batch]
     if later and len(cluster.infos) < cluster.quorum():
@@ -301,7 +295,7 @@ def refuse_first_start_in_batches(cluster: Cluster) -> t.Iterator[PreflightFailu
         )
 
 
-_GUARDS: tuple[t.Callable[[Cluster], t.Iterator[PreflightFailure]], ...] = (
+_CHECKS: tuple[t.Callable[[Cluster], t.Iterator[PreflightFailure]], ...] = (
     refuse_archive_without_sum,
     refuse_missing_binary,
     refuse_untried_program,
@@ -316,10 +310,10 @@ _GUARDS: tuple[t.Callable[[Cluster], t.Iterator[PreflightFailure]], ...] = (
     refuse_forbidden_names,
     refuse_unusable_authority,
     refuse_authority_to_be_lost,
-    *FOREIGN_GUARDS,
-    *RUNNING_GUARDS,
-    *MEMBERSHIP_GUARDS,
-    *GOING_ON_GUARDS,
+    *FOREIGN_CHECKS,
+    *RUNNING_CHECKS,
+    *MEMBERSHIP_CHECKS,
+    *GOING_ON_CHECKS,
     refuse_unsaid_cluster_of_one,
     refuse_first_start_in_batches,
 )
@@ -327,7 +321,7 @@ _GUARDS: tuple[t.Callable[[Cluster], t.Iterator[PreflightFailure]], ...] = (
 
 def check_cluster(cluster: Cluster) -> list[PreflightFailure]:
     """All refusals, in the guards' order; an empty list means that the run may go on."""
-    return [failure for guard in _GUARDS for failure in guard(cluster)]
+    return [failure for check in _CHECKS for failure in check(cluster)]
 
 
 def cluster_warnings(cluster: Cluster) -> list[str]:
@@ -346,7 +340,7 @@ def cluster_warnings(cluster: Cluster) -> list[str]:
             warnings.append(
                 f"member {member.name}: drop-ins change the unit that this role renders: {', '.join(drop_ins)}"
             )
-        for settings in _deployed(info):
+        for settings in deployed(info):
             warnings.extend(f"member {member.name}: {warning['text']}" for warning in settings.get("warnings") or ())
     warnings.extend(live_warnings(cluster))
     return list(dict.fromkeys(warnings))
@@ -377,10 +371,6 @@ def _short(fingerprint: str) -> str:
 
 
 __all__ = (
-    "Cluster",
-    "Info",
-    "PreflightFailure",
-    "Question",
     "certificate_requests",
     "check_cluster",
     "cluster_warnings",

@@ -154,10 +154,7 @@ def _failure_of(entries: t.Sequence[tuple[str, Info]], own_unit: t.Any) -> Prefl
             "in_the_way_unknown",
             f"{who}: who has the member's ports can't be told ({one.get('problem')}): run as root (become: true)",
         )
-    stop = f"systemctl disable{'' if one.get('what') == 'unit' else ' --now'} {unit}"
-    if not str(unit).endswith(".service"):
-        # A container, or a session: systemd only knows that it is there.
-        stop = "where it was started"
+    stop = _how_it_is_stopped(one)
     if one.get("uses_data") and one.get("managed"):
         return PreflightFailure(
             "unit_renamed",
@@ -166,35 +163,9 @@ def _failure_of(entries: t.Sequence[tuple[str, Info]], own_unit: t.Any) -> Prefl
                 f"set etcd_peer_tls_unit: {unit} as it was, a run does not rename a unit" if unit else f"stop it {stop}"
             ),
         )
-    count = len(names)
-    kind = (
-        f"is one of {count} members of a cluster that this role did not deploy (data in {folder})"
-        if count > 1 and one.get("cluster_id") and not one.get("managed")
-        else f"is an etcd with data in {folder}"
-        if folder
-        else None
-    )
-    fate = (
-        f"it {kind}, and a run does not take it over: leave the host out, or save what you need of it and {{}} "
-        f"({stop}); a new cluster starts empty"
-        if kind
-        else f"{{}} if it is not needed ({stop})"
-    )
+    fate = _what_becomes_of_it(one, len(names), stop)
     if one.get("what") == "unit":
-        if one.get("problem"):
-            return PreflightFailure(
-                "unit_unknown",
-                f"{who}: {unit} is stopped and enabled, and whether it would use the member's ports and data folder at "
-                f"the next boot can't be told ({one['problem']}): disable it ({stop})",
-            )
-        wants = " and ".join(
-            [f"runs on {folder}"] * bool(one.get("uses_data")) + [f"listens at {addresses}"] * bool(addresses)
-        )
-        return PreflightFailure(
-            "unit_in_the_way",
-            f"{who}: {unit} is stopped and enabled: at the next boot it {wants}, as the member does, and which of the "
-            f"two comes first is chance: {fate.format('disable it')}",
-        )
+        return _failure_of_unit(who, one, addresses, stop, fate)
     if one.get("uses_data"):
         return PreflightFailure(
             "data_in_use",
@@ -205,6 +176,48 @@ def _failure_of(entries: t.Sequence[tuple[str, Info]], own_unit: t.Any) -> Prefl
         "port_in_use",
         f"{who}: {user} listens at {addresses}, where the member is to listen: {fate.format('stop it')}; or leave it "
         "and give the member other ports (etcd_peer_tls_peer_port, etcd_peer_tls_client_port)",
+    )
+
+
+def _how_it_is_stopped(one: Info) -> str:
+    """The command that keeps an etcd in the way from running."""
+    if not str(one.get("unit")).endswith(".service"):
+        # A container, or a session: systemd only knows that it is there.
+        return "where it was started"
+    return f"systemctl disable{'' if one.get('what') == 'unit' else ' --now'} {one.get('unit')}"
+
+
+def _what_becomes_of_it(one: Info, count: int, stop: str) -> str:
+    """The way out for whoever has an etcd in the way; ``{}`` in it stands for how it is got out of the way."""
+    folder = one.get("data_dir")
+    if count > 1 and one.get("cluster_id") and not one.get("managed"):
+        kind = f"is one of {count} members of a cluster that this role did not deploy (data in {folder})"
+    elif folder:
+        kind = f"is an etcd with data in {folder}"
+    else:
+        return f"{{}} if it is not needed ({stop})"
+    return (
+        f"it {kind}, and a run does not take it over: leave the host out, or save what you need of it and {{}} "
+        f"({stop}); a new cluster starts empty"
+    )
+
+
+def _failure_of_unit(who: str, one: Info, addresses: str, stop: str, fate: str) -> PreflightFailure:
+    """The refusal for a unit that is stopped, and comes back at the next boot."""
+    unit = one.get("unit")
+    if one.get("problem"):
+        return PreflightFailure(
+            "unit_unknown",
+            f"{who}: {unit} is stopped and enabled, and whether it would use the member's ports and data folder at "
+            f"the next boot can't be told ({one['problem']}): disable it ({stop})",
+        )
+    wants = " and ".join(
+        [f"runs on {one.get('data_dir')}"] * bool(one.get("uses_data")) + [f"listens at {addresses}"] * bool(addresses)
+    )
+    return PreflightFailure(
+        "unit_in_the_way",
+        f"{who}: {unit} is stopped and enabled: at the next boot it {wants}, as the member does, and which of the "
+        f"two comes first is chance: {fate.format('disable it')}",
     )
 
 
@@ -262,10 +275,10 @@ def overruled_warnings(cluster: Cluster) -> list[str]:
     ]
 
 
-FOREIGN_GUARDS: tuple[t.Callable[[Cluster], t.Iterator[PreflightFailure]], ...] = (
+FOREIGN_CHECKS: tuple[t.Callable[[Cluster], t.Iterator[PreflightFailure]], ...] = (
     refuse_distribution_etcd,
     refuse_in_the_way,
     refuse_foreign_data,
 )
 
-__all__ = ("FOREIGN_GUARDS", "overruled_warnings")
+__all__ = ("FOREIGN_CHECKS", "overruled_warnings")

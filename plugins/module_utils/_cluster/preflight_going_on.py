@@ -74,9 +74,9 @@ def _shared(name: str, folder: str, why: str) -> PreflightFailure:
     )
 
 
-GOING_ON_GUARDS: tuple[t.Callable[[Cluster], t.Iterator[PreflightFailure]], ...] = (
+GOING_ON_CHECKS: tuple[t.Callable[[Cluster], t.Iterator[PreflightFailure]], ...] = (
     refuse_half_a_cluster,
     refuse_shared_folder,
 )
 
-__all__ = ("GOING_ON_GUARDS",)
+__all__ = ("GOING_ON_CHECKS",)

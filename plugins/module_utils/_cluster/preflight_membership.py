@@ -332,11 +332,11 @@ def _without_data_nor_list(cluster: Cluster, member: Member) -> t.Iterator[Prefl
         )
 
 
-MEMBERSHIP_GUARDS: tuple[t.Callable[[Cluster], t.Iterator[PreflightFailure]], ...] = (
+MEMBERSHIP_CHECKS: tuple[t.Callable[[Cluster], t.Iterator[PreflightFailure]], ...] = (
     refuse_other_peer_url,
     refuse_other_members,
     refuse_unseen_removed,
     refuse_start_without_data,
 )
 
-__all__ = ("MEMBERSHIP_GUARDS",)
+__all__ = ("MEMBERSHIP_CHECKS",)

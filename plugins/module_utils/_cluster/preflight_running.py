@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import Version, flag_value, parse_version
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import flag_value
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import Member
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.obstacles import (
     ALARM_REMEDIES,
@@ -37,6 +37,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_
     running_members,
     version_to_start,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.versions import Version, parse_version
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError
 
 # What is due on a host that means its running process is going to be restarted.
@@ -335,7 +336,7 @@ def live_warnings(cluster: Cluster) -> list[str]:
     ]
 
 
-RUNNING_GUARDS: tuple[t.Callable[[Cluster], t.Iterator[PreflightFailure]], ...] = (
+RUNNING_CHECKS: tuple[t.Callable[[Cluster], t.Iterator[PreflightFailure]], ...] = (
     refuse_other_minor_version,
     refuse_unit_in_the_way,
     refuse_unit_that_is_not_taken,
@@ -347,4 +348,4 @@ RUNNING_GUARDS: tuple[t.Callable[[Cluster], t.Iterator[PreflightFailure]], ...] 
     refuse_blind_restart,
 )
 
-__all__ = ("RUNNING_GUARDS", "live_warnings", "pending_restarts", "raised_alarms")
+__all__ = ("RUNNING_CHECKS", "live_warnings", "pending_restarts", "raised_alarms")

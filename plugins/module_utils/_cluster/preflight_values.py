@@ -34,7 +34,7 @@ class PreflightFailure:
 
 
 @dataclass(frozen=True)
-class Question:
+class PreflightQuestion:
     """What a run is asked to do with a cluster, beside the members and the findings.
 
     ``batch``: names of the members in this batch; ``play``: of those in the whole play (more than the batch with
@@ -81,7 +81,7 @@ class Cluster:
 
     members: t.Sequence[Member]
     infos: t.Mapping[str, Info]
-    question: Question
+    question: PreflightQuestion
     states: t.Mapping[str, t.Mapping[str, t.Any]] = field(default_factory=dict)
 
     def inspected(self) -> t.Iterator[tuple[Member, Info]]:
@@ -135,7 +135,7 @@ def archive_versions(install: str, archive: str) -> list[str]:
     return _ARCHIVE_VERSION.findall(archive) if install == "archive" else []
 
 
-def version_to_start(question: Question, info: Info) -> str | None:
+def version_to_start(question: PreflightQuestion, info: Info) -> str | None:
     """The version that the next start on a host will run: what is about to be installed, not what it replaces."""
     etcd = info.get("etcd") or {}
     version: str | None = etcd.get("version")
@@ -223,7 +223,7 @@ __all__ = (
     "Info",
     "Listed",
     "PreflightFailure",
-    "Question",
+    "PreflightQuestion",
     "archive_versions",
     "change_text",
     "deployed",

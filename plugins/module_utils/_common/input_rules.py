@@ -4,19 +4,22 @@
 
 """What a user may write as a name, a path or a number: one validator for each kind. Pure.
 
-The preflight on the controller and the modules on their hosts ask the same functions. Each gives the value back, or
-raises InputError with one line that begins with ``what``: the option, or whose it is.
+The input validation on the controller and the modules on their hosts ask the same functions. Each gives the value back,
+or raises InputError with one line that begins with ``what``: the option, or whose it is.
 
 Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 """
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 import typing as t
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError
+
+IPAddress = t.Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
 
 # RFC 5280 appendix A.1: ub-common-name.
 COMMON_NAME_LIMIT = 64
@@ -194,6 +197,7 @@ __all__ = (
     "TIMEOUT_SECONDS",
     "VALIDITY_DAYS",
     "WAIT_SECONDS",
+    "IPAddress",
     "check_range",
     "checked_account",
     "checked_archive",

@@ -13,13 +13,11 @@ Note that this module util is PRIVATE to the collection. It can have breaking ch
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import http.client
 import json
 import re
 import socket
 import ssl
-import time
 import typing as t
 import urllib.parse
 from dataclasses import dataclass
@@ -32,10 +30,12 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors impo
     ServiceError,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_access import NO_ACCESS, ApiAccess
-from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import os_error, read_file
-from ansible_collections.ringfence.etcd.plugins.module_utils._node.tls_check import in_memory
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.memory import PARTIAL_CHAIN, in_memory
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import os_error, read_file
 
 REQUEST_SECONDS = 5.0
+# For what is asked in passing, of a member that may well be down.
+GLANCE_SECONDS = 3.0
 _ANSWER_BYTES = 16 * 1024 * 1024
 
 # gRPC status codes in the gateway's answers.
@@ -59,11 +59,6 @@ _ALARM = re.compile(r"memberID:\s*(\d{1,20})\b.{0,40}?alarm:\s*([A-Z]+)")
 
 _ACTIVE_PEER = re.compile(r"^etcd_network_active_peers\{([^}]*)\}\s+([0-9.eE+-]+)\s*$", re.MULTILINE)
 _LABEL = re.compile(r'([A-Za-z_]+)="([^"]*)"')
-
-# The lock "one restart at a time": a lease with this id is there at most once in a cluster, writes no key and ends by
-# itself when its holder is gone. 63 bits, as etcd's ids are signed; never 0, which would let etcd choose.
-RESTART_LEASE_ID = int.from_bytes(hashlib.sha256(b"ringfence.etcd: one restart at a time").digest()[:8], "big") >> 1
-RESTART_LEASE_SECONDS = 45
 
 
 class ApiError(ServiceError):
@@ -143,7 +138,7 @@ def _context(ca_file: str, authorities: bytes, pair: tuple[str, bytes, bytes] | 
     """A context that trusts the CA file's content; ``pair``: what it is called in a message, certificate and key."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     # As Go does it: every certificate of the bundle is trusted, self-signed or not.
-    context.verify_flags |= 0x80000  # X509_V_FLAG_PARTIAL_CHAIN; the ssl module names it only from Python 3.10 on
+    context.verify_flags |= PARTIAL_CHAIN
     path = ca_file
     try:
         with in_memory(authorities) as authority:
@@ -445,83 +440,6 @@ class Client:
         return headers
 
 
-class Lock:
-    """The cluster's restart lock, held by whoever made the lease.
-
-    A holder that could not renew it in time must take it for lost and not touch it: it may be another's by then, and
-    nothing in etcd tells two holders of one id apart.
-    """
-
-    def __init__(
-        self,
-        client: Client,
-        urls: t.Sequence[str],
-        lease_id: int = RESTART_LEASE_ID,
-        ttl_seconds: int = RESTART_LEASE_SECONDS,
-        clock: t.Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._client = client
-        self._urls = tuple(urls)
-        self._lease_id = lease_id
-        self._ttl_seconds = ttl_seconds
-        self._clock = clock
-        self._sure_until: float | None = None
-
-    def acquire(self) -> None:
-        """Take the lock by the first URL that answers; LockHeldError or ApiError where that can't be."""
-        problem: ApiError | None = None
-        for url in self._urls:
-            asked = self._clock()
-            try:
-                self._client.lease_grant(url, self._lease_id, self._ttl_seconds)
-            except ApiError as exc:
-                problem = problem or exc
-                continue
-            self._sure_until = asked + self._ttl_seconds
-            return
-        raise problem or ApiError("no member's client URL was given")
-
-    def is_held(self) -> bool:
-        """Whether the lock is surely still this run's."""
-        return self._sure_until is not None and self._clock() < self._sure_until
-
-    def keep(self) -> bool:
-        """Renew the lock when a third of its time is over; whether it is still held."""
-        if not self.is_held():
-            self._sure_until = None
-            return False
-        if t.cast(float, self._sure_until) - self._clock() > self._ttl_seconds * 2 / 3:
-            return True
-        for url in self._urls:
-            asked = self._clock()
-            try:
-                if not self._client.lease_keep_alive(url, self._lease_id):
-                    self._sure_until = None
-                    return False
-            except ApiError:
-                continue
-            # Only an answer that came in time counts: the lease may have ended and been taken while this one waited.
-            if not self.is_held():
-                break
-            self._sure_until = asked + self._ttl_seconds
-            return True
-        if not self.is_held():
-            self._sure_until = None
-        return self._sure_until is not None
-
-    def release(self) -> None:
-        """Give the lock back where it is surely held; where etcd can't be asked, it ends by itself."""
-        for url in self._urls:
-            if not self.is_held():
-                break
-            try:
-                self._client.lease_revoke(url, self._lease_id)
-                break
-            except ApiError:
-                continue
-        self._sure_until = None
-
-
 def check_url(url: str) -> None:
     """InputError where a text is no client URL."""
     _split_url(url)
@@ -605,9 +523,8 @@ def _hex(value: t.Any) -> str:
 __all__ = (
     "AUTH",
     "GATEWAY",
+    "GLANCE_SECONDS",
     "REQUEST_SECONDS",
-    "RESTART_LEASE_ID",
-    "RESTART_LEASE_SECONDS",
     "RIGHT",
     "TLS",
     "USER",
@@ -616,7 +533,6 @@ __all__ = (
     "Client",
     "Health",
     "LiveMember",
-    "Lock",
     "LockHeldError",
     "Status",
     "check_url",

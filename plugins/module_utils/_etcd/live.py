@@ -16,10 +16,13 @@ import typing as t
 from dataclasses import dataclass, replace
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import ApiError, Client, client_of
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import (
+    GLANCE_SECONDS,
+    ApiError,
+    Client,
+    client_of,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_access import NO_ACCESS, ApiAccess
-
-_ANSWER_SECONDS = 3.0
 
 # What is told of a member that was not asked.
 NOT_ASKED: t.Mapping[str, t.Any] = {
@@ -42,7 +45,7 @@ class Entrance:
     access: ApiAccess = NO_ACCESS
 
     def client(self) -> Client:
-        return client_of(self.ca_file, self.cert_file, self.key_file, self.access, _ANSWER_SECONDS)
+        return client_of(self.ca_file, self.cert_file, self.key_file, self.access, GLANCE_SECONDS)
 
 
 def entrance_of(settings: t.Mapping[str, t.Any] | None, otherwise: Entrance) -> Entrance:

@@ -19,7 +19,7 @@ import typing as t
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import FileError, ServiceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.last_words import cause_of
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.commands import Done, run_command
-from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import os_error
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import os_error
 
 _VERSION = re.compile(r"^etcd Version: (\d+\.\d+\.\d+\S*)\s*$", re.MULTILINE)
 # The first start of a program of 25 MB comes from the disk.
@@ -80,7 +80,12 @@ def etcd_version(program: str, timeout_seconds: float = TRIAL_SECONDS) -> str:
 
 
 def check_arguments(program: str, arguments: t.Sequence[str]) -> None:
-    """ServiceError unless this etcd takes every flag and value; FileError where it can't be run."""
+    """ServiceError unless this etcd takes every flag and value; FileError where it can't be run.
+
+    Nothing where there is none yet.
+    """
+    if not os.path.lexists(program):
+        return
     done = _run(program, arguments, TRIAL_SECONDS)
     if done.returncode:
         # A signal has no words of its own.

@@ -23,7 +23,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.settings_i
     starts_etcd,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._node import processes
-from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import read_file
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import read_file
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import manager
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
     deployed_from_arguments,

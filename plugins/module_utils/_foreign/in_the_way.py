@@ -20,15 +20,16 @@ import urllib.parse
 from dataclasses import dataclass
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules import IPAddress
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.wal import read_identity
-from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.other_etcd import program_problem
+from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.other_etcd import is_same_path, program_problem
 from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.settings_in_effect import (
     SettingsInEffect,
     settings_of_unit,
     starts_etcd,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._node import processes
-from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import read_file
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import read_file
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import manager
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
     configuration_hash_of,
@@ -65,7 +66,7 @@ class InTheWay(t.TypedDict):
 
 
 @dataclass(frozen=True)
-class Wanted:
+class MemberNeeds:
     """What the member is going to use. ``unit``: its own name. ``folders``: where units are looked for."""
 
     unit: str
@@ -73,7 +74,7 @@ class Wanted:
     listen_urls: tuple[str, ...]
     folders: tuple[str, ...]
 
-    def addresses(self) -> list[tuple[processes.IPAddress, int, str]]:
+    def addresses(self) -> list[tuple[IPAddress, int, str]]:
         """Address, port, and how both are written, for each URL whose host is an address."""
         found = []
         for url in self.listen_urls:
@@ -83,7 +84,7 @@ class Wanted:
         return found
 
 
-def in_the_way(wanted: Wanted, main_pid: int) -> list[InTheWay]:
+def in_the_way(wanted: MemberNeeds, main_pid: int) -> list[InTheWay]:
     """Everybody but the unit's own processes. ``main_pid``: the unit's main process, 0 where none runs."""
     own = processes.together_with(main_pid) if main_pid else []
     try:
@@ -112,7 +113,7 @@ def _nobody(what: str) -> InTheWay:
 # Processes ------------------------------------------------------------------------------------------------------------
 
 
-def _processes_in_the_way(wanted: Wanted, own: t.Sequence[int]) -> list[InTheWay]:
+def _processes_in_the_way(wanted: MemberNeeds, own: t.Sequence[int]) -> list[InTheWay]:
     taken: dict[int, list[str]] = {}
     own_sockets = {inode for pid in own for inode in processes.socket_inodes(processes.open_files(pid) or ())}
     for listener in processes.listeners():
@@ -174,7 +175,7 @@ def _is_hashed(pid: int) -> bool:
 # Units ----------------------------------------------------------------------------------------------------------------
 
 
-def _units_in_the_way(wanted: Wanted) -> list[InTheWay]:
+def _units_in_the_way(wanted: MemberNeeds) -> list[InTheWay]:
     """Units of an etcd that do not run now: those that do were found by what they have open."""
     if not manager.is_available():
         return []
@@ -194,7 +195,7 @@ def _units_in_the_way(wanted: Wanted) -> list[InTheWay]:
     return found
 
 
-def _unit(name: str, properties: t.Mapping[str, str], path: str, wanted: Wanted) -> InTheWay | None:
+def _unit(name: str, properties: t.Mapping[str, str], path: str, wanted: MemberNeeds) -> InTheWay | None:
     enabled = properties.get("UnitFileState") in _STARTED_AT_BOOT
     one: InTheWay = {**_nobody("unit"), "unit": name, "enabled": enabled}
     try:
@@ -215,12 +216,12 @@ def _unit(name: str, properties: t.Mapping[str, str], path: str, wanted: Wanted)
     if problem is not None:
         return {**one, "problem": problem} if enabled else None
     one["data_dir"] = settings.data_dir
-    one["uses_data"] = any(_is_same(folder, wanted.data_dir) for folder in settings.folders)
+    one["uses_data"] = any(is_same_path(folder, wanted.data_dir) for folder in settings.folders)
     one["listens"] = _wanted_twice(settings, wanted)
     return one if one["uses_data"] or (enabled and one["listens"]) else None
 
 
-def _wanted_twice(settings: SettingsInEffect, wanted: Wanted) -> list[str]:
+def _wanted_twice(settings: SettingsInEffect, wanted: MemberNeeds) -> list[str]:
     """The member's places that another's URLs take as well. A name for a host may be any address."""
     found = set()
     for url in (*settings.listen_peer_urls, *settings.listen_client_urls):
@@ -233,7 +234,7 @@ def _wanted_twice(settings: SettingsInEffect, wanted: Wanted) -> list[str]:
     return sorted(found)
 
 
-def _units_of_etcd(wanted: Wanted) -> list[str]:
+def _units_of_etcd(wanted: MemberNeeds) -> list[str]:
     """Names of units that are called after etcd, or start it; each of a template's instances that systemd starts."""
     files: dict[str, str] = {}
     started: set[str] = set()
@@ -276,11 +277,7 @@ def _text(path: str) -> str:
     return "" if content is None else content.decode("utf-8", "replace")
 
 
-def _is_same(path: str, other: str | None) -> bool:
-    return other is not None and os.path.realpath(path) == os.path.realpath(other)
-
-
-def _address(url: str) -> tuple[processes.IPAddress | None, int | None]:
+def _address(url: str) -> tuple[IPAddress | None, int | None]:
     """Address and port of a URL; no address where its host is a name."""
     try:
         parts = urllib.parse.urlsplit(url)
@@ -295,4 +292,4 @@ def _address(url: str) -> tuple[processes.IPAddress | None, int | None]:
         return None, port
 
 
-__all__ = ("InTheWay", "Wanted", "in_the_way")
+__all__ = ("InTheWay", "MemberNeeds", "in_the_way")

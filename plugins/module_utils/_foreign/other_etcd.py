@@ -19,17 +19,21 @@ import typing as t
 import urllib.parse
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import ApiError, Client, client_context
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import (
+    GLANCE_SECONDS,
+    ApiError,
+    Client,
+    client_context,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.wal import read_identity
 from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.settings_in_effect import (
     SettingsInEffect,
     settings_of_process,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._node import processes
-from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import describe, os_error, read_file
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import describe, os_error, read_file
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.manager import process_facts
 
-_ANSWER_SECONDS = 3.0
 # For all questions at all ports together.
 _ASKING_SECONDS = 20.0
 # Names that are told; more members than this no etcd has.
@@ -78,7 +82,9 @@ def running_etcd(unit_path: str | None, pid: int, unit_settings: SettingsInEffec
     _answers(found, _client_ports(etcd, files[etcd] or (), settings), settings)
     if found["problem"] is None and unit_settings is not None:
         named = [
-            path for path in unit_settings.folders if not _is_same(path, found["data_dir"]) and path != settings.wal_dir
+            path
+            for path in unit_settings.folders
+            if not is_same_path(path, found["data_dir"]) and path != settings.wal_dir
         ]
         others = [path for path in named if _holds_data(path) is not False]
         if others:
@@ -182,7 +188,7 @@ def _answers(found: OtherEtcd, addresses: t.Sequence[tuple[str, int]], settings:
 
 
 def _answer(found: OtherEtcd, url: str, context: ssl.SSLContext | None) -> None:
-    client = Client(context, _ANSWER_SECONDS)
+    client = Client(context, GLANCE_SECONDS)
     status = client.status(url)
     if not int(status.cluster_id, 16) or not int(status.member_id, 16):
         raise ApiError(f"{url}: not etcd's answer", url=url)
@@ -246,8 +252,16 @@ def _holds_data(folder: str) -> bool | None:
         return None
 
 
-def _is_same(path: str, other: str | None) -> bool:
+def is_same_path(path: str, other: str | None) -> bool:
+    """Whether two paths lead to the same place, which need not exist."""
     return other is not None and os.path.realpath(path) == os.path.realpath(other)
 
 
-__all__ = ("OtherEtcd", "program_problem", "running_etcd", "stopped_etcd", "unknown_etcd")
+__all__ = (
+    "OtherEtcd",
+    "is_same_path",
+    "program_problem",
+    "running_etcd",
+    "stopped_etcd",
+    "unknown_etcd",
+)

@@ -19,11 +19,8 @@ import typing as t
 from dataclasses import dataclass, field, replace
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.config import (
-    Values,
-    parse_config,
-    parse_environment,
-)
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.config import Values, parse_config
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.environment_file import parse_environment
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
     deployed_from_arguments,
     exec_arguments,
@@ -65,7 +62,7 @@ _FILES = (
 )
 
 
-class Reader(t.Protocol):
+class FileReader(t.Protocol):
     """How a file of the host is read: None where there is none, RingfenceError where it can't be read."""
 
     def __call__(self, path: str) -> bytes | None:
@@ -94,7 +91,7 @@ class _Unknown(Exception):
     """Why something can't be known, in a few words that follow a colon."""
 
 
-def settings_of_unit(text: str, unit: str, host: str, read: Reader) -> SettingsInEffect:
+def settings_of_unit(text: str, unit: str, host: str, read: FileReader) -> SettingsInEffect:
     """What a unit (its drop-ins behind it) would start an etcd with. ``host``: the host's name, for %H."""
     try:
         lines = parse_unit(text).get("Service", [])
@@ -106,7 +103,7 @@ def settings_of_unit(text: str, unit: str, host: str, read: Reader) -> SettingsI
 
 
 def settings_of_process(
-    argv: t.Sequence[str], environment: t.Mapping[str, str], folder: str | None, read: Reader
+    argv: t.Sequence[str], environment: t.Mapping[str, str], folder: str | None, read: FileReader
 ) -> SettingsInEffect:
     """What a running etcd was started with. ``folder``: its working directory."""
     try:
@@ -128,7 +125,7 @@ def is_etcd(path: str) -> bool:
 
 
 def _settings_of(
-    argv: t.Sequence[str], environment: t.Mapping[str, str], folder: str | None, read: Reader
+    argv: t.Sequence[str], environment: t.Mapping[str, str], folder: str | None, read: FileReader
 ) -> SettingsInEffect:
     if len(argv) > 1 and not argv[1].startswith("-"):
         raise _Unknown(f"it runs as etcd {argv[1]}, which is no member")
@@ -147,7 +144,7 @@ def _settings_of(
     )
 
 
-def _settings_of_config(path: str, folder: str | None, read: Reader) -> SettingsInEffect:
+def _settings_of_config(path: str, folder: str | None, read: FileReader) -> SettingsInEffect:
     content = _read(path, read)
     if content is None:
         raise _Unknown(f"its configuration file {path} does not exist")
@@ -190,7 +187,7 @@ def _below(folder: str | None, path: str) -> str:
     return os.path.normpath(os.path.join(folder, path))
 
 
-def _read(path: str, read: Reader) -> bytes | None:
+def _read(path: str, read: FileReader) -> bytes | None:
     try:
         return read(path)
     except RingfenceError as exc:
@@ -200,7 +197,7 @@ def _read(path: str, read: Reader) -> bytes | None:
 # A unit ---------------------------------------------------------------------------------------------------------------
 
 
-def _unit_environment(lines: t.Sequence[tuple[str, str]], unit: str, host: str, read: Reader) -> dict[str, str]:
+def _unit_environment(lines: t.Sequence[tuple[str, str]], unit: str, host: str, read: FileReader) -> dict[str, str]:
     """The variables that systemd gives to the unit's program: what files say comes last."""
     own: dict[str, str] = {}
     paths: list[str] = []
@@ -227,7 +224,7 @@ def _unit_environment(lines: t.Sequence[tuple[str, str]], unit: str, host: str, 
     return own
 
 
-def _environment_file(path: str, read: Reader) -> dict[str, str]:
+def _environment_file(path: str, read: FileReader) -> dict[str, str]:
     optional, path = path.startswith("-"), path.lstrip("-")
     if not os.path.isabs(path) or re.search(r"[*?\[]", path):
         raise _Unknown(f"its environment file {path} is a pattern")
@@ -376,4 +373,4 @@ def _shell_words(command: str, environment: t.Mapping[str, str]) -> list[str]:
         raise _Unknown("it is started by a shell's command with an open quote") from None
 
 
-__all__ = ("Reader", "SettingsInEffect", "is_etcd", "settings_of_process", "settings_of_unit", "starts_etcd")
+__all__ = ("FileReader", "SettingsInEffect", "is_etcd", "settings_of_process", "settings_of_unit", "starts_etcd")

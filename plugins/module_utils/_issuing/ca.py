@@ -24,15 +24,16 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors impo
     RefusedError,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules import BACKDATE_MINUTES, check_range
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.reasons import Reason
 from ansible_collections.ringfence.etcd.plugins.module_utils._node import files
-from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import open_folder
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import new_folders
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import open_folder, os_error, read_file
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki import certificates, keys
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.authority import loaded, read_authority
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.authority_chain import described, validity_problems
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.given_pem import written_certificate
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import (
     MISSING,
-    Reason,
     check_authority_options,
     days_left,
     iso_time,
@@ -115,13 +116,13 @@ def plan_ca(wanted: WantedCa, now: datetime) -> CaPlan:
     """What has to be done; any error here means that nothing was touched."""
     check_wanted(wanted)
     trusted = tuple(dict.fromkeys(normalized_fingerprint(value) for value in wanted.trusted_fingerprints))
-    key_pem = files.read_file(wanted.key_path)
-    certificate_pem = files.read_file(wanted.certificate_path)
+    key_pem = read_file(wanted.key_path)
+    certificate_pem = read_file(wanted.certificate_path)
     if key_pem is None and certificate_pem is None:
         return _plan_new(wanted, trusted, now)
     finishing = False
     if certificate_pem is None:
-        certificate_pem = files.read_file(files.staged_path(wanted.certificate_path))
+        certificate_pem = read_file(files.staged_path(wanted.certificate_path))
         finishing = certificate_pem is not None
         if certificate_pem is None:
             raise CryptoError(
@@ -203,7 +204,7 @@ def locked(directory: str) -> t.Iterator[None]:
                 os.fchown(descriptor, folder.st_uid, folder.st_gid)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         except OSError as exc:
-            raise files.os_error("lock", path, exc) from exc
+            raise os_error("lock", path, exc) from exc
         yield
 
 
@@ -219,13 +220,6 @@ def describe_certificate(certificate: x509.Certificate, now: datetime) -> dict[s
         "not_after": iso_time(end),
         "days_left": days_left(end, now),
     }
-
-
-def new_folders(paths: t.Iterable[str]) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
-    """Before and after of folders that are made on the way to another one."""
-    paths = tuple(paths)
-    made = {"state": "directory", "mode": f"{files.NEW_PARENT_MODE:04o}"}
-    return {path: {"state": "absent"} for path in paths}, dict.fromkeys(paths, made)
 
 
 def result_of(plan: CaPlan, now: datetime) -> dict[str, t.Any]:
@@ -248,7 +242,7 @@ def result_of(plan: CaPlan, now: datetime) -> dict[str, t.Any]:
     parents_before, parents_after = new_folders(plan.new_parents)
     return {
         "changed": plan.changed,
-        "reasons": [reason.as_dict() for reason in plan.reasons],
+        "reasons": list(plan.reasons),
         "certificate": plan.bundle or None,
         **public,
         "certificate_path": plan.wanted.certificate_path,
@@ -277,8 +271,8 @@ def _plan_new(wanted: WantedCa, trusted: tuple[str, ...], now: datetime) -> CaPl
     check_new_passphrase(wanted.passphrase, "ca_private_key_passphrase")
     first, last = validity_from(now, wanted.validity_days, wanted.backdate_minutes)
     changes, reasons = _file_changes(wanted, b"", b"")
-    made = Reason(MISSING, f"there is no CA in {wanted.directory}: a key and a certificate are made")
-    reasons = (made, *(reason for reason in reasons if reason.code != MISSING))
+    made = Reason(code=MISSING, text=f"there is no CA in {wanted.directory}: a key and a certificate are made")
+    reasons = (made, *(reason for reason in reasons if reason["code"] != MISSING))
     parents = tuple(files.missing_parents(os.path.realpath(wanted.directory)))
     return CaPlan(wanted, None, True, reasons, changes, first, last, new_parents=parents)
 
@@ -343,9 +337,11 @@ def _file_changes(
 def _change_reasons(change: files.Change) -> t.Iterator[Reason]:
     for code in change.reasons:
         if code in ("owner", "group", "mode"):
-            yield Reason(code, f"{change.path} has {code} {change.before[code]}, {change.after[code]} is wanted")
+            yield Reason(
+                code=code, text=f"{change.path} has {code} {change.before[code]}, {change.after[code]} is wanted"
+            )
         else:
-            yield Reason(code, f"{change.path} is {'missing' if code == 'missing' else 'different'}")
+            yield Reason(code=code, text=f"{change.path} is {'missing' if code == 'missing' else 'different'}")
 
 
 __all__ = (
@@ -355,7 +351,6 @@ __all__ = (
     "check_wanted",
     "describe_certificate",
     "locked",
-    "new_folders",
     "normalized_fingerprint",
     "plan_ca",
     "result_of",

@@ -15,20 +15,21 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import CryptoError, InputError, RefusedError
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.reasons import Reason
 from ansible_collections.ringfence.etcd.plugins.module_utils._node import files
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import read_file
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki import certificates, keys, renewal
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki import profile as rules
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.authority import loaded, read_authority
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.authority_chain import why_not_now
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.certificate_facts import issuer_facts
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import Reason
 
 if t.TYPE_CHECKING:  # pragma: no cover
     from cryptography import x509
 
 
 @dataclass(frozen=True)
-class Member:
+class RequestedMember:
     """A member as the user names it: the certificate it must have, and what it has now."""
 
     profile: rules.PeerProfile
@@ -39,10 +40,10 @@ class Member:
 
 
 @dataclass(frozen=True)
-class Request:
+class IssueRequest:
     """One call: all members of a cluster, and how long their certificates live."""
 
-    members: tuple[Member, ...]
+    members: tuple[RequestedMember, ...]
     rules: rules.RenewalRules
     directory: str | None = None
     uid: int | None = None
@@ -63,7 +64,7 @@ class Authority:
 class Decision:
     """What becomes of one member: ``reasons`` empty and no file changes mean that nothing is done."""
 
-    member: Member
+    member: RequestedMember
     reasons: tuple[Reason, ...]
     new_key: bool
     found: x509.Certificate | None
@@ -80,8 +81,8 @@ class Decision:
 
 
 @dataclass(frozen=True)
-class Plan:
-    request: Request
+class IssuePlan:
+    request: IssueRequest
     authority: Authority | None  # None: the CA is still to be made (check mode)
     decisions: tuple[Decision, ...]
     not_before: datetime
@@ -102,7 +103,7 @@ class Plan:
     def due_text(self) -> str:
         """Who is due and why, for a message."""
         return "; ".join(
-            f"{decision.name}: {', '.join(reason.code for reason in decision.reasons)}" for decision in self.due
+            f"{decision.name}: {', '.join(reason['code'] for reason in decision.reasons)}" for decision in self.due
         )
 
     @property
@@ -148,7 +149,7 @@ def load_issuer(authority: Authority, key_pem: bytes, what: str, passphrase: str
     return certificates.Issuer(authority.certificate, key)
 
 
-def plan_issue(request: Request, authority: Authority | None, now: datetime) -> Plan:
+def plan_issue(request: IssueRequest, authority: Authority | None, now: datetime) -> IssuePlan:
     """Decide for every member. Without an authority (the CA is made in this same run) every member is due."""
     rules.checked_profiles(
         [member.profile for member in request.members], None if authority is None else authority.common_name
@@ -161,10 +162,10 @@ def plan_issue(request: Request, authority: Authority | None, now: datetime) -> 
     facts = None if authority is None else authority.facts
     first, last = rules.validity(request.rules, facts, now)
     warnings = tuple(_warnings(request, facts, decisions, now))
-    return Plan(request, authority, decisions, first, last, warnings, change, parents)
+    return IssuePlan(request, authority, decisions, first, last, warnings, change, parents)
 
 
-def apply_issue(plan: Plan, issuer: certificates.Issuer | None) -> dict[str, Issued]:
+def apply_issue(plan: IssuePlan, issuer: certificates.Issuer | None) -> dict[str, Issued]:
     """Issue what is due and write what has a directory, member by member; gives back what was issued by name."""
     if plan.due and issuer is None:
         raise InputError(f"certificates are due ({plan.due_text}), but the CA's private key was not given")
@@ -177,13 +178,13 @@ def apply_issue(plan: Plan, issuer: certificates.Issuer | None) -> dict[str, Iss
     return issued
 
 
-def _decide(request: Request, member: Member, authority: Authority | None, now: datetime) -> Decision:
+def _decide(request: IssueRequest, member: RequestedMember, authority: Authority | None, now: datetime) -> Decision:
     """One member: read what it has, compare, and say why it is issued. ``request.directory`` wins over the member's"
     " data."""
     content, matches, problem = member.certificate, member.private_key_matches, ""
     paths = _paths(request, member.profile.name)
     if paths is not None:
-        content = files.read_file(paths[0])
+        content = read_file(paths[0])
     found: x509.Certificate | None = None
     facts, reasons = renewal.present_certificate(member.profile, content)
     if facts is not None and content is not None:
@@ -199,7 +200,9 @@ def _decide(request: Request, member: Member, authority: Authority | None, now: 
         reasons = renewal.certificate_reasons(member.profile, facts, signed, issuer, request.rules, now)
         reasons.extend(rules.key_reasons(matches, member.new_key))
         if problem:
-            reasons = [Reason(r.code, problem) if r.code == "private_key_mismatch" else r for r in reasons]
+            reasons = [
+                Reason(code=r["code"], text=problem) if r["code"] == "private_key_mismatch" else r for r in reasons
+            ]
     new_key = rules.needs_new_key(reasons)
     changes: tuple[files.Change, ...] = ()
     if paths is not None:
@@ -207,7 +210,7 @@ def _decide(request: Request, member: Member, authority: Authority | None, now: 
     return Decision(member, tuple(reasons), new_key, found, facts, changes)
 
 
-def _check_names(request: Request, authority: Authority) -> None:
+def _check_names(request: IssueRequest, authority: Authority) -> None:
     """InputError where a member's names are outside of the CA's name constraints."""
     for profile in (member.profile for member in request.members):
         why = rules.why_names_forbidden(profile.name, profile.dns_names, profile.ip_addresses, authority.facts)
@@ -215,7 +218,7 @@ def _check_names(request: Request, authority: Authority) -> None:
             raise InputError(why, member=profile.name)
 
 
-def _paths(request: Request, name: str) -> tuple[str, str] | None:
+def _paths(request: IssueRequest, name: str) -> tuple[str, str] | None:
     if request.directory is None:
         return None
     return os.path.join(request.directory, f"{name}.crt"), os.path.join(request.directory, f"{name}.key")
@@ -224,7 +227,7 @@ def _paths(request: Request, name: str) -> tuple[str, str] | None:
 def _key_matches(path: str, certificate: x509.Certificate) -> tuple[bool | None, str]:
     """Whether the key file belongs to the certificate (None: no such file), and a better line where it can't be"
     " read."""
-    pem = files.read_file(path)
+    pem = read_file(path)
     if pem is None:
         return None, ""
     try:
@@ -235,7 +238,7 @@ def _key_matches(path: str, certificate: x509.Certificate) -> tuple[bool | None,
     return keys.public_key_bytes(key.public_key()) == keys.public_key_bytes(public_key), ""
 
 
-def missing_directory(request: Request) -> files.Change | None:
+def missing_directory(request: IssueRequest) -> files.Change | None:
     """The folder is made where it is missing. A present one keeps its mode: it may hold more than our files."""
     directory = t.cast(str, request.directory)
     if os.path.isdir(directory):
@@ -244,7 +247,7 @@ def missing_directory(request: Request) -> files.Change | None:
 
 
 def _wanted_files(
-    request: Request, paths: tuple[str, str], certificate: bytes | None, key: bytes | None
+    request: IssueRequest, paths: tuple[str, str], certificate: bytes | None, key: bytes | None
 ) -> tuple[files.WantedFile, files.WantedFile]:
     """The key before the certificate: a run that dies between the two leaves a mismatch, which the next one repairs."""
     return (
@@ -253,14 +256,14 @@ def _wanted_files(
     )
 
 
-def _file_changes(request: Request, paths: tuple[str, str], due: bool, new_key: bool) -> tuple[files.Change, ...]:
+def _file_changes(request: IssueRequest, paths: tuple[str, str], due: bool, new_key: bool) -> tuple[files.Change, ...]:
     """What happens to a member's files; planned with empty content where the real one is not made yet."""
     placeholder = b"" if due else None
     planned = _wanted_files(request, paths, placeholder, placeholder if new_key else None)
     return tuple(change for change in map(files.plan_file, planned) if change is not None)
 
 
-def _issue(plan: Plan, decision: Decision, issuer: certificates.Issuer) -> Issued:
+def _issue(plan: IssuePlan, decision: Decision, issuer: certificates.Issuer) -> Issued:
     profile = decision.member.profile
     key: keys.PrivateKey | None = None
     if decision.new_key or decision.found is None:
@@ -280,7 +283,7 @@ def _issue(plan: Plan, decision: Decision, issuer: certificates.Issuer) -> Issue
 
 
 def _warnings(
-    request: Request, issuer: rules.IssuerFacts | None, decisions: t.Sequence[Decision], now: datetime
+    request: IssueRequest, issuer: rules.IssuerFacts | None, decisions: t.Sequence[Decision], now: datetime
 ) -> t.Iterator[str]:
     """One line where the CA's own end is the limit, so that the certificates can't be renewed for long."""
     if issuer is None:
@@ -307,10 +310,10 @@ def _warnings(
 __all__ = (
     "Authority",
     "Decision",
+    "IssuePlan",
+    "IssueRequest",
     "Issued",
-    "Member",
-    "Plan",
-    "Request",
+    "RequestedMember",
     "apply_issue",
     "load_authority",
     "load_issuer",

@@ -18,9 +18,9 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors impo
 from ansible_collections.ringfence.etcd.plugins.module_utils._issuing import ca
 from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.peer_certificates import (
     Authority,
-    Member,
-    Plan,
-    Request,
+    IssuePlan,
+    IssueRequest,
+    RequestedMember,
     apply_issue,
     load_authority,
     load_issuer,
@@ -28,11 +28,12 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.peer_certi
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.result import result_of
 from ansible_collections.ringfence.etcd.plugins.module_utils._node import files
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import read_file
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki import certificates
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki import profile as rules
 
 
-def request_from(params: t.Mapping[str, t.Any]) -> Request:
+def request_from(params: t.Mapping[str, t.Any]) -> IssueRequest:
     """The request in a module's parameters, checked; InputError names the option or the member."""
     directory: str | None = params["directory"]
     owner, group = params["owner"], params["group"]
@@ -50,9 +51,11 @@ def request_from(params: t.Mapping[str, t.Any]) -> Request:
             name, given["common_name"], given["dns_names"], given["ip_addresses"], params["key_type"]
         )
         present = None if given["certificate"] is None else given["certificate"].encode("utf-8")
-        members.append(Member(profile, present, given["private_key_matches"], given["new_key"] or params["new_keys"]))
+        members.append(
+            RequestedMember(profile, present, given["private_key_matches"], given["new_key"] or params["new_keys"])
+        )
     _refuse_names_of_others([member.profile for member in members])
-    return Request(
+    return IssueRequest(
         tuple(members),
         rules.renewal_rules(params["validity_days"], params["renew_before_days"], params["backdate_minutes"]),
         directory,
@@ -123,13 +126,13 @@ def _authority_from(params: t.Mapping[str, t.Any], now: datetime) -> Authority:
         return load_authority(content.encode("utf-8"), "the CA certificate in ca_certificate_content", now)
     if path is None:
         raise InputError("the CA is not given: set ca_certificate_path or ca_certificate_content")
-    pem = files.read_file(path)
+    pem = read_file(path)
     if pem is None:
         raise InputError(f"there is no CA certificate {path}: make the CA first with etcd_ca, or name the right path")
     return load_authority(pem, f"the CA certificate {path}", now)
 
 
-def _issuer_from(params: t.Mapping[str, t.Any], plan: Plan) -> certificates.Issuer | None:
+def _issuer_from(params: t.Mapping[str, t.Any], plan: IssuePlan) -> certificates.Issuer | None:
     """The CA's key is read only where something is due."""
     path, content = params["ca_private_key_path"], params["ca_private_key_content"]
     if not plan.due or plan.authority is None:
@@ -143,7 +146,7 @@ def _issuer_from(params: t.Mapping[str, t.Any], plan: Plan) -> certificates.Issu
             f"certificates are due ({plan.due_text}): give the CA's private key with ca_private_key_path or"
             " ca_private_key_content"
         )
-    pem = files.read_file(path)
+    pem = read_file(path)
     if pem is None:
         raise InputError(
             f"certificates are due ({plan.due_text}), and there is no CA private key {path}: name the right path"

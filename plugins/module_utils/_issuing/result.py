@@ -12,20 +12,24 @@ from __future__ import annotations
 import typing as t
 from datetime import datetime
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.ca import new_folders
-from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.peer_certificates import Decision, Issued, Plan
+from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.peer_certificates import (
+    Decision,
+    Issued,
+    IssuePlan,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import new_folders
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki import certificates
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki import profile as rules
 
 
-def result_of(plan: Plan, issued: t.Mapping[str, Issued], now: datetime, with_diff: bool) -> dict[str, t.Any]:
+def result_of(plan: IssuePlan, issued: t.Mapping[str, Issued], now: datetime, with_diff: bool) -> dict[str, t.Any]:
     """The module's answer; with a thousand members, half of it would be a diff that nobody asked for."""
     members = [_member_result(plan, decision, issued.get(decision.name), now) for decision in plan.decisions]
     answer: dict[str, t.Any] = {"changed": plan.changed, "members": members}
     return {**answer, "diff": _diff(plan)} if with_diff else answer
 
 
-def _diff(plan: Plan) -> dict[str, t.Any]:
+def _diff(plan: IssuePlan) -> dict[str, t.Any]:
     """The same with and without check mode: nothing in it is known only after issuing."""
     folders = {} if plan.directory_change is None else {plan.directory_change.path: plan.directory_change}
     parents_before, parents_after = new_folders(plan.new_parents)
@@ -42,13 +46,13 @@ def _diff(plan: Plan) -> dict[str, t.Any]:
     }
 
 
-def _member_result(plan: Plan, decision: Decision, issued: Issued | None, now: datetime) -> dict[str, t.Any]:
+def _member_result(plan: IssuePlan, decision: Decision, issued: Issued | None, now: datetime) -> dict[str, t.Any]:
     profile, facts = decision.member.profile, decision.found_facts
     result: dict[str, t.Any] = {
         "name": profile.name,
         "issued": decision.due,
         "new_key": decision.due and decision.new_key,
-        "reasons": [reason.as_dict() for reason in decision.reasons],
+        "reasons": list(decision.reasons),
         "common_name": profile.common_name,
         "dns_names": list(profile.dns_names),
         "ip_addresses": list(profile.ip_addresses),
@@ -77,7 +81,7 @@ def _before(decision: Decision) -> dict[str, t.Any]:
     return {"certificate": certificate, "files": {change.path: change.before for change in decision.changes}}
 
 
-def _after(plan: Plan, decision: Decision) -> dict[str, t.Any]:
+def _after(plan: IssuePlan, decision: Decision) -> dict[str, t.Any]:
     """What will be there."""
     profile, facts = decision.member.profile, decision.found_facts
     after: dict[str, t.Any] = {"files": {change.path: change.after for change in decision.changes}}
@@ -97,7 +101,7 @@ def _after(plan: Plan, decision: Decision) -> dict[str, t.Any]:
         "not_after": rules.iso_time(plan.not_after),
     }
     after["new_key"] = decision.new_key
-    after["reasons"] = [reason.text for reason in decision.reasons]
+    after["reasons"] = [reason["text"] for reason in decision.reasons]
     return after
 
 

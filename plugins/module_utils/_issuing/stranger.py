@@ -25,21 +25,20 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors impo
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules import (
     check_range,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.probe_cases import STRANGER, UNKNOWN_CA
 from ansible_collections.ringfence.etcd.plugins.module_utils._issuing import ca
 from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.peer_certificates import (
     Authority,
     load_authority,
     load_issuer,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._node import files
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import read_file
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki import certificates, keys
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki import profile as rules
 
 if t.TYPE_CHECKING:  # pragma: no cover
     from cryptography import x509
 
-STRANGER = "stranger"
-UNKNOWN_CA = "unknown_ca"
 CLIENT = "api"
 
 _KEY_TYPE = "ecdsa-p256"
@@ -115,7 +114,7 @@ def gather_ca(params: t.Mapping[str, t.Any], now: datetime) -> dict[str, t.Any] 
             pending += _why_none_is_made(wanted.passphrase)
         return {"certificate": None, "pending": pending}
     # A plan that makes none, as create is False, has the certificate of the one that is there.
-    return {"certificate": plan.bundle, "pending": [reason.as_dict() for reason in plan.reasons]}
+    return {"certificate": plan.bundle, "pending": list(plan.reasons)}
 
 
 def _why_none_is_made(passphrase: str | None) -> list[dict[str, str]]:
@@ -165,7 +164,7 @@ def _content(params: t.Mapping[str, t.Any], option: str, what: str) -> tuple[byt
         return content.encode("utf-8"), f"{what} in {option}_content"
     if path is None:
         raise InputError(f"{what} is not given: set {option}_path or {option}_content")
-    found = files.read_file(path)
+    found = read_file(path)
     if found is None:
         raise InputError(f"there is no {path}, where {what} should be")
     return found, f"{what} {path}"
@@ -192,4 +191,8 @@ def _made(
     }
 
 
-__all__ = ("CLIENT", "STRANGER", "UNKNOWN_CA", "gather_ca", "run")
+__all__ = (
+    "CLIENT",
+    "gather_ca",
+    "run",
+)

@@ -28,6 +28,13 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules
     checked_member_name,
     checked_path,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._member.credential_files import (
+    CA,
+    CERTIFICATE,
+    FILES,
+    PRIVATE_KEY,
+    credential_paths,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.access import (
     Attributes,
     Identity,
@@ -43,16 +50,15 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import 
     apply_changes,
     backup_path,
     check_may_give,
-    describe,
     gid_of,
     has_leftover,
     missing_parents,
     plan_directory,
     plan_file,
-    read_file,
     remove_leftover,
     uid_of,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import describe, read_file
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.tls_check import (
     Material,
     check_certificate,
@@ -71,15 +77,12 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._pki.der import (
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.pem import CERTIFICATE_LABEL, is_read_by_all, pem_text
 
-CA, CERTIFICATE, PRIVATE_KEY = "ca", "certificate", "private_key"
-# The order in which the files are renamed: who finds the certificate finds its key and the trust bundle too.
-FILES = (CA, PRIVATE_KEY, CERTIFICATE)
 _TITLES = {CA: "trust bundle", PRIVATE_KEY: "private key", CERTIFICATE: "certificate"}
 _ARGUMENTS = {CA: "ca_certificate_content", PRIVATE_KEY: "private_key_content", CERTIFICATE: "certificate_content"}
 
 
 @dataclass(frozen=True)
-class Request:
+class WantedCredentials:
     """What is asked for. Content of None keeps the file that is there; ``pending_content`` names what comes later."""
 
     directory: str
@@ -95,7 +98,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Plan:
+class CredentialsPlan:
     """What is going to happen; nothing has happened yet."""
 
     paths: dict[str, str]
@@ -124,16 +127,7 @@ class _Ids:
     owner_gid: int | None
 
 
-def credential_paths(directory: str, name: str) -> dict[str, str]:
-    """Where a member's three files lie."""
-    return {
-        CA: os.path.join(directory, "ca.crt"),
-        CERTIFICATE: os.path.join(directory, f"{name}.crt"),
-        PRIVATE_KEY: os.path.join(directory, f"{name}.key"),
-    }
-
-
-def plan_credentials(request: Request) -> Plan:
+def plan_credentials(request: WantedCredentials) -> CredentialsPlan:
     """All checks and the plan; RingfenceError with one line where something does not fit."""
     _check_input(request)
     paths = credential_paths(request.directory, request.name)
@@ -170,7 +164,7 @@ def plan_credentials(request: Request) -> Plan:
     key_change = changes.get(PRIVATE_KEY)
     replaces_key = key_change is not None and "content" in key_change.reasons
     before, after = _difference(paths, changes, materials)
-    return Plan(
+    return CredentialsPlan(
         paths={"directory": request.directory, **paths},
         changes=tuple(changes.values()),
         leftovers=leftovers,
@@ -184,7 +178,7 @@ def plan_credentials(request: Request) -> Plan:
     )
 
 
-def apply_credentials(plan: Plan) -> dict[str, str]:
+def apply_credentials(plan: CredentialsPlan) -> dict[str, str]:
     """Carry the plan out; gives back which file is kept where. FileError where the owner still can't read all three."""
     for path in plan.leftovers:
         remove_leftover(path)
@@ -197,7 +191,7 @@ def apply_credentials(plan: Plan) -> dict[str, str]:
     return backups
 
 
-def _check_input(request: Request) -> None:
+def _check_input(request: WantedCredentials) -> None:
     checked_path(request.directory, "directory")
     checked_member_name(request.name, "name:")
     if not request.check_mode and request.pending_content:
@@ -213,7 +207,7 @@ def _check_input(request: Request) -> None:
         )
 
 
-def _ids(request: Request, notes: list[str]) -> _Ids:
+def _ids(request: WantedCredentials, notes: list[str]) -> _Ids:
     def known(find: t.Callable[[str], int], name: str, kind: str) -> int | None:
         try:
             return find(name)
@@ -233,7 +227,7 @@ def _ids(request: Request, notes: list[str]) -> _Ids:
     return ids
 
 
-def _given(request: Request) -> dict[str, bytes]:
+def _given(request: WantedCredentials) -> dict[str, bytes]:
     contents = {
         CA: request.ca_certificate_content,
         CERTIFICATE: request.certificate_content,
@@ -267,7 +261,7 @@ def _ders(kind: str, material: Material) -> list[tuple[str, bytes]]:
     return [(CERTIFICATE_LABEL, certificate.der) for certificate in read_public(material)]
 
 
-def _materials(request: Request, paths: dict[str, str], given: dict[str, bytes]) -> dict[str, Material]:
+def _materials(request: WantedCredentials, paths: dict[str, str], given: dict[str, bytes]) -> dict[str, Material]:
     """What each file is going to hold, as far as it is known: what was given, else what is there."""
     materials: dict[str, Material] = {}
     missing: list[str] = []
@@ -325,7 +319,7 @@ def _end_of_present(paths: dict[str, str]) -> str | None:
         return None
 
 
-def backup_note(plan: Plan) -> str | None:
+def backup_note(plan: CredentialsPlan) -> str | None:
     """What to know of a key that is kept when it is replaced; None where none is."""
     for path in plan.backups.values():
         until = f"valid until {plan.backup_not_after}" if plan.backup_not_after else "not known here"
@@ -337,7 +331,7 @@ def backup_note(plan: Plan) -> str | None:
 
 
 def _with_names(
-    change: Change | None, wanted: WantedDirectory | WantedFile, request: Request, ids: _Ids
+    change: Change | None, wanted: WantedDirectory | WantedFile, request: WantedCredentials, ids: _Ids
 ) -> Change | None:
     """In check mode a user that does not exist yet has no number to plan with: put its name into the change."""
     names: dict[str, str] = {}
@@ -355,7 +349,7 @@ def _with_names(
 
 
 def _with_pending(
-    change: Change | None, wanted: WantedFile, kind: str, request: Request, given: dict[str, bytes]
+    change: Change | None, wanted: WantedFile, kind: str, request: WantedCredentials, given: dict[str, bytes]
 ) -> Change | None:
     """Content that the real run will have is a change, though nobody can say what is in it."""
     if kind not in request.pending_content or kind in given:
@@ -368,7 +362,9 @@ def _with_pending(
     return dataclasses.replace(change, reasons=("content", *change.reasons))
 
 
-def _check_access(request: Request, paths: dict[str, str], planned: dict[str, Change | None], reader: Identity) -> None:
+def _check_access(
+    request: WantedCredentials, paths: dict[str, str], planned: dict[str, Change | None], reader: Identity
+) -> None:
     """The owner must get to each file along the whole path, as it is going to be."""
     folder = os.path.realpath(request.directory)
     attributes = {parent: Attributes(os.geteuid(), os.getegid(), NEW_PARENT_MODE) for parent in missing_parents(folder)}
@@ -437,14 +433,9 @@ def _fingerprints(content: bytes | None) -> list[str]:
 
 
 __all__ = (
-    "CA",
-    "CERTIFICATE",
-    "FILES",
-    "PRIVATE_KEY",
-    "Plan",
-    "Request",
+    "CredentialsPlan",
+    "WantedCredentials",
     "apply_credentials",
     "backup_note",
-    "credential_paths",
     "plan_credentials",
 )

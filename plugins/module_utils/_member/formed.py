@@ -25,7 +25,8 @@ from dataclasses import dataclass
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.wal import read_identity, was_formed
-from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import Change, WantedFile, plan_file, read_file
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import Change, WantedFile, plan_file
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import read_file
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
     glob_value,
     parse_unit,
@@ -40,7 +41,7 @@ _HEX = re.compile(r"[0-9a-f]{1,16}")
 
 
 @dataclass(frozen=True)
-class Place:
+class MemberPlace:
     """Where a member's marker, data and log are. ``wal_dir``: None for the log's usual folder."""
 
     directory: str
@@ -65,7 +66,7 @@ def marker_path(directory: str, name: str) -> str:
 # Pure -----------------------------------------------------------------------------------------------------------------
 
 
-def wanted_asserts(place: Place) -> tuple[tuple[str, str], tuple[str, str]]:
+def wanted_asserts(place: MemberPlace) -> tuple[tuple[str, str], tuple[str, str]]:
     """The two settings of [Unit] of which one has to hold: no marker yet, or a log, as etcd itself looks for one."""
     return (
         ("AssertPathExists", f"|!{plain_value(place.marker)}"),
@@ -73,7 +74,7 @@ def wanted_asserts(place: Place) -> tuple[tuple[str, str], tuple[str, str]]:
     )
 
 
-def wanted_condition(place: Place) -> tuple[str, str]:
+def wanted_condition(place: MemberPlace) -> tuple[str, str]:
     """The setting of [Service] that holds at every start, also where systemd restarts what has died."""
     return (
         "ExecCondition",
@@ -81,7 +82,7 @@ def wanted_condition(place: Place) -> tuple[str, str]:
     )
 
 
-def check_asserts(text: str, unit: str, place: Place) -> None:
+def check_asserts(text: str, unit: str, place: MemberPlace) -> None:
     """InputError unless the text has the asserts and the condition, and nothing that takes them back."""
     sections = parse_unit(text)
     wanted = (*wanted_asserts(place), wanted_condition(place))
@@ -142,7 +143,7 @@ def marker_facts(directory: str, name: str) -> dict[str, t.Any]:
     return facts
 
 
-def plan_marker(place: Place, will_form: bool = False) -> Change | None:
+def plan_marker(place: MemberPlace, will_form: bool = False) -> Change | None:
     """What makes the marker tell of the data that is there; None where it does, or where no cluster was formed yet.
 
     ``will_form``: in check mode, where the run itself would form the cluster.
@@ -176,7 +177,7 @@ def marker_diff(change: Change | None) -> t.Iterator[dict[str, str]]:
 
 
 __all__ = (
-    "Place",
+    "MemberPlace",
     "check_asserts",
     "marker_diff",
     "marker_facts",

@@ -26,7 +26,11 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._etcd import trial
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.live import Entrance, entrance_of, running_version
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.wal import read_identity, was_formed
 from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.folder_users import folder_identity, folder_users
-from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.in_the_way import InTheWay, Wanted, in_the_way
+from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.in_the_way import (
+    InTheWay,
+    MemberNeeds,
+    in_the_way,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.other_etcd import (
     OtherEtcd,
     running_etcd,
@@ -34,15 +38,20 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.other_etcd
     unknown_etcd,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.settings_in_effect import settings_of_unit
-from ansible_collections.ringfence.etcd.plugins.module_utils._member.credentials import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._member.credential_files import (
     CA,
     CERTIFICATE,
     PRIVATE_KEY,
     credential_paths,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.formed import marker_facts
-from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import describe, owner_name, read_file
-from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import real_path
+from ansible_collections.ringfence.etcd.plugins.module_utils._member.running_unit import newer_files
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import (
+    describe,
+    owner_name,
+    read_file,
+    real_path,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.tls_check import Material, private_key_fits
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.der import (
     certificate_facts,
@@ -56,7 +65,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.manager im
     process_facts,
     runs_from,
     show,
-    written_after_start,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.next_start import (
     UNIT_FOLDERS,
@@ -136,7 +144,7 @@ def peer_info(
     is_systemds = unit_directory is None or _is_read_by_systemd(unit_directory)
     rivals: list[InTheWay] = []
     if listen_urls is not None and is_systemds:
-        wanted = Wanted(unit, data_dir, tuple(listen_urls), (*UNIT_FOLDERS, *_GENERATED_FOLDERS))
+        wanted = MemberNeeds(unit, data_dir, tuple(listen_urls), (*UNIT_FOLDERS, *_GENERATED_FOLDERS))
         rivals = in_the_way(wanted, service["process"]["pid"] or 0)
     return {
         "time": iso_time(now),
@@ -285,41 +293,41 @@ def data_facts(directory: str | None, wal_dir: str | None = None) -> dict[str, t
 def _service_facts(unit: str, unit_directory: str | None) -> tuple[dict[str, t.Any], OtherEtcd | None]:
     """The unit as deployed, the process that runs, and the etcd of somebody else under the same name, if any."""
     # A unit of that name that systemd knows is another one than a file where systemd does not look.
-    elsewhere = unit_directory is not None and not _is_read_by_systemd(unit_directory)
-    service: dict[str, t.Any] = {
-        "unit": {
-            "name": unit,
-            "path": None,
-            "exists": False,
-            "managed": False,
-            "configuration_hash": None,
-            "configuration_hash_valid": None,
-            "drop_ins": [],
-            "settings": None,
-            "obstacle": None,
-            "problem": None,
-        },
-        "process": {
-            "running": False,
-            "pid": None,
-            "active_state": None,
-            "sub_state": None,
-            "version": None,
-            "configuration_hash": None,
-            "settings": None,
-            "newer_files": [],
-            "problem": None,
-        },
-    }
-    facts, unasked = service["unit"], None
+    elsewhere = unit_directory if unit_directory is not None and not _is_read_by_systemd(unit_directory) else None
+    unasked = None
     try:
         properties = {} if elsewhere else show(unit)
     except RingfenceError as exc:
-        properties, facts["problem"], unasked = {}, str(exc), str(exc)
-    facts["drop_ins"] = [path for path in drop_in_paths(unit, properties) if os.path.lexists(path)]
-    facts["obstacle"] = unit_obstacle(unit, unit_directory or UNIT_FOLDERS[0], properties)
-    folders = (t.cast(str, unit_directory),) if elsewhere else UNIT_FOLDERS
-    facts["path"] = properties.get("FragmentPath") or _unit_path(unit, folders)
+        properties, unasked = {}, str(exc)
+    facts, text = _unit_facts(unit, unit_directory, elsewhere, properties, unasked)
+    process, started = _process_facts(properties)
+    service = {"unit": facts, "process": process}
+    if unasked is not None:
+        # What systemd does not tell may be anything.
+        return service, unknown_etcd(facts["path"], unasked)
+    return service, _other(unit, facts, process, started, text)
+
+
+def _unit_facts(
+    unit: str,
+    unit_directory: str | None,
+    elsewhere: str | None,
+    properties: t.Mapping[str, str],
+    problem: str | None,
+) -> tuple[dict[str, t.Any], str]:
+    """The unit as deployed, and its text with its drop-ins. ``elsewhere``: a folder that systemd does not read."""
+    facts: dict[str, t.Any] = {
+        "name": unit,
+        "path": properties.get("FragmentPath") or _unit_path(unit, (elsewhere,) if elsewhere else UNIT_FOLDERS),
+        "exists": False,
+        "managed": False,
+        "configuration_hash": None,
+        "configuration_hash_valid": None,
+        "drop_ins": [path for path in drop_in_paths(unit, properties) if os.path.lexists(path)],
+        "settings": None,
+        "obstacle": unit_obstacle(unit, unit_directory or UNIT_FOLDERS[0], properties),
+        "problem": problem,
+    }
     text = ""
     try:
         text = text_of([facts["path"]]) if facts["path"] else ""
@@ -334,30 +342,40 @@ def _service_facts(unit: str, unit_directory: str | None) -> tuple[dict[str, t.A
             facts["settings"] = deployed_from_text(text, from_environment_files(text, unit), inherited)
     except RingfenceError as exc:
         facts["problem"] = str(exc)
+    return facts, text
 
-    process, started = service["process"], None
-    process["active_state"] = properties.get("ActiveState")
-    process["sub_state"] = properties.get("SubState")
+
+def _process_facts(properties: t.Mapping[str, str]) -> tuple[dict[str, t.Any], ProcessFacts | None]:
+    """The unit's process, and what it was started with; None where none runs, or it can't be looked at."""
+    process: dict[str, t.Any] = {
+        "running": False,
+        "pid": None,
+        "active_state": properties.get("ActiveState"),
+        "sub_state": properties.get("SubState"),
+        "version": None,
+        "configuration_hash": None,
+        "settings": None,
+        "newer_files": [],
+        "problem": None,
+    }
     pid = main_pid(properties)
-    if pid:
-        try:
-            started = process_facts(pid)
-        except RingfenceError as exc:
-            process.update(running=True, pid=pid, problem=str(exc))
+    if not pid:
+        return process, None
+    try:
+        started = process_facts(pid)
+    except RingfenceError as exc:
+        process.update(running=True, pid=pid, problem=str(exc))
+        return process, None
     if started is not None:
+        settings = deployed_from_arguments(started["argv"], started["environment"])
         process.update(
             running=True,
             pid=pid,
             configuration_hash=started["environ_hash"],
-            settings=deployed_from_arguments(started["argv"], started["environment"]),
+            settings=settings,
+            newer_files=newer_files(settings, properties),
         )
-        files = process["settings"]["files"]
-        read_at_start = {files["peer_trusted_ca_file"], files["trusted_ca_file"]} - {None}
-        process["newer_files"] = sorted(path for path in read_at_start if written_after_start(path, properties))
-    if unasked is not None:
-        # What systemd does not tell may be anything.
-        return service, unknown_etcd(facts["path"], unasked)
-    return service, _other(unit, facts, process, started, text)
+    return process, started
 
 
 def _other(

@@ -16,9 +16,12 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
-from ansible_collections.ringfence.etcd.plugins.module_utils._member.credentials import Request, plan_credentials
-from ansible_collections.ringfence.etcd.plugins.module_utils._member.service import (
-    WantedUnit,
+from ansible_collections.ringfence.etcd.plugins.module_utils._member.credentials import (
+    WantedCredentials,
+    plan_credentials,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._member.member_unit import WantedUnit
+from ansible_collections.ringfence.etcd.plugins.module_utils._member.unit_plan import (
     check_new_program,
     plan_present,
     plan_written,
@@ -31,7 +34,7 @@ CREDENTIALS, SERVICE = "credentials", "service"
 _DIRECTORY_MODE = 0o755
 
 
-class PendingChange(t.TypedDict):
+class PendingHostChange(t.TypedDict):
     """One thing that is not as it should be: in which part, a code for machines, a line for people."""
 
     part: str
@@ -54,14 +57,14 @@ class WantedHost:
     certificate: str | None = None
 
 
-def host_pending_changes(wanted: WantedHost) -> list[PendingChange]:
+def host_pending_changes(wanted: WantedHost) -> list[PendingHostChange]:
     """What a run would change here, or what it would fail with; nothing is changed. Empty where all is as it should."""
     return [*_pending_credentials(wanted), *_pending_service(wanted)]
 
 
-def _pending_credentials(wanted: WantedHost) -> t.Iterator[PendingChange]:
+def _pending_credentials(wanted: WantedHost) -> t.Iterator[PendingHostChange]:
     unit = wanted.unit
-    request = Request(
+    request = WantedCredentials(
         directory=wanted.directory,
         name=unit.member_name or "",
         owner=unit.owner,
@@ -81,7 +84,7 @@ def _pending_credentials(wanted: WantedHost) -> t.Iterator[PendingChange]:
             yield _pending(CREDENTIALS, code, f"{plan.paths[kind]}: {code}")
 
 
-def _pending_service(wanted: WantedHost) -> t.Iterator[PendingChange]:
+def _pending_service(wanted: WantedHost) -> t.Iterator[PendingHostChange]:
     try:
         # What systemd and etcd say of a new text is told apart from what is due: it keeps the whole run from going on.
         plan = (
@@ -122,14 +125,14 @@ def unit_problem(wanted: WantedHost, pid: int | None) -> str | None:
     return None
 
 
-def _pending(part: str, code: str, text: str) -> PendingChange:
+def _pending(part: str, code: str, text: str) -> PendingHostChange:
     return {"part": part, "code": code, "text": text}
 
 
 __all__ = (
     "CREDENTIALS",
     "SERVICE",
-    "PendingChange",
+    "PendingHostChange",
     "WantedHost",
     "host_pending_changes",
     "unit_overrides",

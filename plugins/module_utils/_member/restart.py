@@ -23,15 +23,15 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.obstacles 
     alarm_in,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RefusedError, ServiceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.reasons import Reason
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import (
     ApiError,
     Client,
     Health,
     LiveMember,
-    Lock,
     LockHeldError,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import Reason
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.restart_lock import RestartLock
 
 _PAUSE_SECONDS = 1.0
 
@@ -54,7 +54,7 @@ class MemberHealth:
 
 
 @dataclass(frozen=True)
-class Cluster:
+class ClusterUrls:
     """The members as the user names them: name → client URL, and which of them is this node's."""
 
     me: str
@@ -216,7 +216,7 @@ class View:
 
 def gather_view(
     client: Client,
-    cluster: Cluster,
+    cluster: ClusterUrls,
     with_me: bool,
     between: t.Callable[[], object] = lambda: None,
     tolerated: str | None = None,
@@ -253,7 +253,7 @@ _CLOCK = Clock()
 
 def restart_guarded(
     unit: Unit,
-    cluster: Cluster,
+    cluster: ClusterUrls,
     client: Client,
     still_pending: t.Callable[[], list[Reason]],
     *,
@@ -261,7 +261,7 @@ def restart_guarded(
     timeout_seconds: float,
     force: bool = False,
     clock: Clock = _CLOCK,
-    lock: Lock | None = None,
+    lock: RestartLock | None = None,
     more_space: t.Callable[[], bool] = lambda: False,
 ) -> list[Reason]:
     """Restart this member once it may, and wait until it is back; gives the reasons for which it was restarted.
@@ -276,7 +276,7 @@ def restart_guarded(
         unit.restart()
         _wait_for_process(unit, timeout_seconds, clock)
         return pending
-    lock = lock or Lock(client, cluster.urls_others_first, clock=clock.now)
+    lock = lock or RestartLock(client, cluster.urls_others_first, clock=clock.now)
     deadline = clock.now() + wait_seconds
     while pending:
         tolerated = NO_SPACE if more_space() else None
@@ -293,29 +293,29 @@ def restart_guarded(
             lock.release()
             return pending
         lock.release()
-        lasting = [reason for reason in against if reason["code"] in _LASTING]
-        if lasting:
-            raise RefusedError(
-                f"{cluster.me} is not restarted: {'; '.join(dict.fromkeys(reason['text'] for reason in lasting))}",
-                member=cluster.me,
-                reasons=against,
-                restart_pending=pending,
-            )
-        if clock.now() >= deadline:
-            raise RefusedError(
-                f"{cluster.me} is not restarted: {'; '.join(reason['text'] for reason in against)} "
-                f"(waited {wait_seconds:g} seconds): bring the others back first, then run again",
-                member=cluster.me,
-                reasons=against,
-                restart_pending=pending,
-            )
+        _refuse_unless_waiting_helps(cluster.me, against, pending, wait_seconds, clock.now() >= deadline)
         clock.sleep(_PAUSE_SECONDS)
         pending = still_pending()
     return pending
 
 
+def _refuse_unless_waiting_helps(
+    me: str, against: list[Reason], pending: list[Reason], wait_seconds: float, is_over: bool
+) -> None:
+    """RefusedError for what no waiting takes away, and where the time to wait is over."""
+    lasting = [reason["text"] for reason in against if reason["code"] in _LASTING]
+    if lasting:
+        why = "; ".join(dict.fromkeys(lasting))
+    elif is_over:
+        texts = "; ".join(reason["text"] for reason in against)
+        why = f"{texts} (waited {wait_seconds:g} seconds): bring the others back first, then run again"
+    else:
+        return
+    raise RefusedError(f"{me} is not restarted: {why}", member=me, reasons=against, restart_pending=pending)
+
+
 def _take_turn(
-    cluster: Cluster, client: Client, lock: Lock, clock: Clock, tolerated: str | None = None
+    cluster: ClusterUrls, client: Client, lock: RestartLock, clock: Clock, tolerated: str | None = None
 ) -> list[Reason]:
     """Why it is not this member's turn; where it is, the lock is held (a cluster of one member needs none).
 
@@ -346,7 +346,7 @@ def _take_turn(
     return against
 
 
-def _turn_without_lock(cluster: Cluster, client: Client, clock: Clock, tolerated: str) -> list[Reason]:
+def _turn_without_lock(cluster: ClusterUrls, client: Client, clock: Clock, tolerated: str) -> list[Reason]:
     """Why it is not this member's turn where etcd takes no write, and so gives no lock.
 
     Two runs at once could then restart two members in the same moment: until one of them is back nobody could read.
@@ -360,7 +360,7 @@ def _turn_without_lock(cluster: Cluster, client: Client, clock: Clock, tolerated
 
 
 def _why_not(
-    cluster: Cluster,
+    cluster: ClusterUrls,
     client: Client,
     between: t.Callable[[], object] = lambda: None,
     tolerated: str | None = None,
@@ -384,7 +384,7 @@ def _why_not(
 
 def wait_until_back(
     unit: Unit,
-    cluster: Cluster,
+    cluster: ClusterUrls,
     client: Client,
     timeout_seconds: float,
     *,
@@ -408,7 +408,7 @@ def wait_until_back(
 
 
 def wait_healthy(
-    unit: Unit, cluster: Cluster, client: Client, timeout_seconds: float, *, clock: Clock = _CLOCK
+    unit: Unit, cluster: ClusterUrls, client: Client, timeout_seconds: float, *, clock: Clock = _CLOCK
 ) -> View:
     """After a start: wait until every member that the user named is in the cluster and this one is linked with all."""
     return wait_until_back(unit, cluster, client, timeout_seconds, clock=clock, expect=frozenset(cluster.client_urls))
@@ -416,7 +416,7 @@ def wait_healthy(
 
 def _what_is_missing(
     unit: Unit,
-    cluster: Cluster,
+    cluster: ClusterUrls,
     client: Client,
     between: t.Callable[[], object],
     expect: t.Collection[str],
@@ -441,7 +441,7 @@ def _what_is_missing(
     return reasons + (is_back(view.me, view.others) if view.me is not None else []), view
 
 
-def _who_is_unwell(client: Client, cluster: Cluster, between: t.Callable[[], object]) -> list[Reason]:
+def _who_is_unwell(client: Client, cluster: ClusterUrls, between: t.Callable[[], object]) -> list[Reason]:
     """Who of those that the user names is not healthy by its own account, which no RBAC keeps back."""
     unwell = []
     for name, url in sorted(cluster.client_urls.items()):
@@ -483,7 +483,7 @@ def _give_up_if(
 
 __all__ = (
     "Clock",
-    "Cluster",
+    "ClusterUrls",
     "MemberHealth",
     "Unit",
     "View",

@@ -24,10 +24,9 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import FileError
-from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import group_name, owner_name
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import LINK_LIMIT, group_name, owner_name
 
 _READ, _SEARCH = 4, 1
-_LINK_LIMIT = 40
 # The child belongs to the user that is asked about, who could stop it, and the run with it.
 _CHILD_SECONDS = 20.0
 
@@ -177,7 +176,7 @@ def _walk(path: str, identity: Identity, planned: t.Mapping[str, Attributes], as
             current = following
             continue
         links += 1
-        if links > _LINK_LIMIT:
+        if links > LINK_LIMIT:
             return Barrier(following, "missing", f"{following} is a symbolic link that leads in a circle")
         if target.startswith("/"):
             current = "/"

@@ -20,16 +20,20 @@ import grp
 import hashlib
 import os
 import pwd
-import stat
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import FileError
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import (
+    FileError,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import (
     READ_LIMIT_BYTES,
+    describe,
+    group_name,
     open_folder,
     open_regular,
     os_error,
+    owner_name,
     read_file,
     real_path,
 )
@@ -125,39 +129,6 @@ def check_may_give(owner: str, uid: int | None, group: str, gid: int | None) -> 
             f"(become: true), or name {group_name(os.getegid())}",
             group=group,
         )
-
-
-def owner_name(uid: int) -> str:
-    """The user's name, or the number as text where no user has it."""
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
-
-
-def group_name(gid: int) -> str:
-    """The group's name, or the number as text where no group has it."""
-    try:
-        return grp.getgrgid(gid).gr_name
-    except KeyError:
-        return str(gid)
-
-
-def describe(path: str) -> dict[str, t.Any]:
-    """What is at a path: ``state`` (absent, file, directory, link, other), then ``owner``, ``group`` and ``mode``."""
-    try:
-        info = os.lstat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return {"state": "absent"}
-    except OSError as exc:
-        raise os_error("look at", path, exc) from exc
-    kinds = ((stat.S_ISREG, "file"), (stat.S_ISDIR, "directory"), (stat.S_ISLNK, "link"))
-    return {
-        "state": next((name for test, name in kinds if test(info.st_mode)), "other"),
-        "owner": owner_name(info.st_uid),
-        "group": group_name(info.st_gid),
-        "mode": f"{stat.S_IMODE(info.st_mode):04o}",
-    }
 
 
 def plan_directory(wanted: WantedDirectory) -> Change | None:
@@ -492,6 +463,13 @@ def _sync_directory(path: str, folder: int) -> None:
         raise os_error("flush folder", path, exc) from exc
 
 
+def new_folders(paths: t.Iterable[str]) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
+    """Before and after of folders that are made on the way to another one."""
+    paths = tuple(paths)
+    made = {"state": "directory", "mode": f"{NEW_PARENT_MODE:04o}"}
+    return {path: {"state": "absent"} for path in paths}, dict.fromkeys(paths, made)
+
+
 __all__ = (
     "NEW_PARENT_MODE",
     "PROGRAM_MODE",
@@ -501,17 +479,13 @@ __all__ = (
     "apply_changes",
     "backup_path",
     "check_may_give",
-    "describe",
     "gid_of",
-    "group_name",
     "has_leftover",
     "missing_parents",
-    "os_error",
-    "owner_name",
+    "new_folders",
     "plan_directory",
     "plan_file",
     "put_in_place",
-    "read_file",
     "remove_leftover",
     "staged_path",
     "uid_of",

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import grp
 import os
 import pwd
 import stat
@@ -25,7 +26,8 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors impo
 # Linux: a descriptor of what is there that opens nothing. A device or a pipe does not notice it.
 _O_PATH = getattr(os, "O_PATH", 0)
 _FOLDER_FLAGS = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | _O_PATH
-_LINK_LIMIT = 40
+# As the kernel has it.
+LINK_LIMIT = 40
 
 # What a file that is read whole may have, and how many entries a folder may have whose names are read.
 READ_LIMIT_BYTES = 1024 * 1024
@@ -142,9 +144,9 @@ class _Walk:
         link = os.stat(part, dir_fd=folder.descriptor, follow_symlinks=False)
         problem = None
         if not _is_trusted(link.st_uid):
-            problem = f"belongs to {_user(link.st_uid)}"
+            problem = f"belongs to {owner_name(link.st_uid)}"
         elif not _is_trusted(holder.st_uid):
-            problem = f"lies in a folder of {_user(holder.st_uid)}"
+            problem = f"lies in a folder of {owner_name(holder.st_uid)}"
         elif holder.st_mode & 0o022:
             problem = f"lies in a folder that others may write ({stat.S_IMODE(holder.st_mode):04o})"
         if problem is not None:
@@ -154,7 +156,7 @@ class _Walk:
                 path=where,
             )
         self._links += 1
-        if self._links > _LINK_LIMIT:
+        if self._links > LINK_LIMIT:
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
         target = os.readlink(part, dir_fd=folder.descriptor)
         self.left.pop()
@@ -175,13 +177,6 @@ def _components(path: str) -> list[str]:
 
 def _is_trusted(uid: int) -> bool:
     return uid in (0, os.geteuid())
-
-
-def _user(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
 
 
 # What is read -------------------------------------------------------------------------------------------------------
@@ -266,15 +261,52 @@ def list_names(path: str, limit: int = NAMES_LIMIT) -> list[str] | None:
     return sorted(names)
 
 
+def owner_name(uid: int) -> str:
+    """The user's name, or the number as text where no user has it."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def group_name(gid: int) -> str:
+    """The group's name, or the number as text where no group has it."""
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return str(gid)
+
+
+def describe(path: str) -> dict[str, t.Any]:
+    """What is at a path: ``state`` (absent, file, directory, link, other), then ``owner``, ``group`` and ``mode``."""
+    try:
+        info = os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return {"state": "absent"}
+    except OSError as exc:
+        raise os_error("look at", path, exc) from exc
+    kinds = ((stat.S_ISREG, "file"), (stat.S_ISDIR, "directory"), (stat.S_ISLNK, "link"))
+    return {
+        "state": next((name for test, name in kinds if test(info.st_mode)), "other"),
+        "owner": owner_name(info.st_uid),
+        "group": group_name(info.st_gid),
+        "mode": f"{stat.S_IMODE(info.st_mode):04o}",
+    }
+
+
 __all__ = (
+    "LINK_LIMIT",
     "NAMES_LIMIT",
     "READ_LIMIT_BYTES",
     "Folder",
     "Maker",
+    "describe",
+    "group_name",
     "list_names",
     "open_folder",
     "open_regular",
     "os_error",
+    "owner_name",
     "read_file",
     "read_head",
     "real_path",

@@ -18,6 +18,8 @@ import sys
 import typing as t
 from dataclasses import dataclass
 
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules import IPAddress
+
 # What etcd has open, and locked, as long as it runs (etcd 3.0 to 3.7).
 _DATABASE = "/member/snap/db"
 _DELETED = " (deleted)"
@@ -26,8 +28,6 @@ _LISTENS = "0A"
 # More than any host has; a bound on what is read.
 _LINES = 1_000_000
 _UNIT = re.compile(r"[^/]+\.(?:service|scope)")
-
-IPAddress = t.Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
 
 
 @dataclass(frozen=True)

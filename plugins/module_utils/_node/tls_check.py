@@ -12,21 +12,16 @@ Note that this module util is PRIVATE to the collection. It can have breaking ch
 
 from __future__ import annotations
 
-import contextlib
 import datetime
-import os
 import ssl
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import CryptoError, FileError
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import CryptoError
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.memory import PARTIAL_CHAIN, in_memory
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.der import Certificate, iso_time, read_certificates
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.go_x509 import why_go_refuses
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.pem import CERTIFICATE_LABEL, PemBlock, split_pem
-
-# A bundle's certificate is trusted even where its own issuer is not in the bundle, as Go does it.
-# (ssl.VERIFY_X509PARTIAL_CHAIN has a name only from Python 3.10 on.)
-PARTIAL_CHAIN = 0x80000
 
 # How OpenSSL says that a key belongs to another certificate: the last two where the kinds of key differ.
 _MISFITS = ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED", "NO_PRIVATE_KEY_ASSIGNED")
@@ -230,24 +225,6 @@ def _load_pair(
     return True
 
 
-@contextlib.contextmanager
-def in_memory(content: bytes) -> t.Iterator[str]:
-    """A path under which OpenSSL reads the content from memory; it is gone with the block."""
-    try:
-        descriptor = os.memfd_create("ringfence", os.MFD_CLOEXEC)
-    except (AttributeError, OSError) as exc:
-        # A temporary file instead would put a private key on a disk: rather no check at all.
-        raise FileError(
-            f"no anonymous file in memory (memfd_create) on this host, keys can't be checked: {exc}"
-        ) from None
-    try:
-        with open(descriptor, "wb", closefd=False) as stream:
-            stream.write(content)
-        yield f"/proc/self/fd/{descriptor}"
-    finally:
-        os.close(descriptor)
-
-
 def _shake_hands(server_context: ssl.SSLContext, client_context: ssl.SSLContext) -> None:
     """One mutual handshake in memory; SSLError where one of the two ends refuses the other."""
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -345,14 +322,12 @@ def _now() -> datetime.datetime:
 
 
 __all__ = (
-    "PARTIAL_CHAIN",
     "Material",
     "check_certificate",
     "check_credentials",
     "check_pair",
     "check_private_key",
     "check_trust_bundle",
-    "in_memory",
     "private_key_block",
     "private_key_fits",
     "read_public",

@@ -26,6 +26,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules
     checked_dns_name,
     checked_member_name,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.reasons import Reason
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.name_constraints import (
     NameConstraints,
     forbidden_names,
@@ -50,17 +51,6 @@ _ONLY_NUMBERS = re.compile(r"[0-9.]+")
 _NEW_KEY_CODES = frozenset(
     {"missing", "unreadable", "key_type", "private_key_missing", "private_key_mismatch", "new_key_requested"}
 )
-
-
-@dataclass(frozen=True)
-class Reason:
-    """Why something is done or refused: a code for machines and a line for people."""
-
-    code: str
-    text: str
-
-    def as_dict(self) -> dict[str, str]:
-        return {"code": self.code, "text": self.text}
 
 
 @dataclass(frozen=True)
@@ -263,7 +253,7 @@ def reasons_to_issue(
     reasons: list[Reason] = []
 
     def add(code: str, text: str) -> None:
-        reasons.append(Reason(code, text))
+        reasons.append(Reason(code=code, text=text))
 
     if not signed_by_issuer:
         add("other_ca", f"the certificate is not signed by the CA {issuer.label}")
@@ -297,15 +287,15 @@ def _time_reasons(
 ) -> t.Iterator[Reason]:
     end = iso_time(found.not_after)
     if found.not_after <= now:
-        yield Reason("expired", f"the certificate expired at {end}")
+        yield Reason(code="expired", text=f"the certificate expired at {end}")
     elif is_due(found, rules, now) and not ends_with_issuer(found, issuer):
         yield Reason(
-            "expires_soon",
-            f"the certificate expires at {end}, in {days_left(found.not_after, now)} days; it is renewed"
+            code="expires_soon",
+            text=f"the certificate expires at {end}, in {days_left(found.not_after, now)} days; it is renewed"
             f" {rules.renew_before_days} days before",
         )
     if found.not_before > now:
-        yield Reason("not_yet_valid", f"the certificate is valid only from {iso_time(found.not_before)}")
+        yield Reason(code="not_yet_valid", text=f"the certificate is valid only from {iso_time(found.not_before)}")
 
 
 def is_due(found: CertificateFacts, rules: RenewalRules, now: datetime) -> bool:
@@ -322,17 +312,19 @@ def key_reasons(private_key_matches: bool | None, new_key_requested: bool) -> li
     """Why a member with a readable certificate needs a new key, apart from the certificate itself."""
     reasons = []
     if private_key_matches is None:
-        reasons.append(Reason("private_key_missing", "the member has no private key for its certificate"))
+        reasons.append(Reason(code="private_key_missing", text="the member has no private key for its certificate"))
     elif not private_key_matches:
-        reasons.append(Reason("private_key_mismatch", "the member's private key does not belong to its certificate"))
+        reasons.append(
+            Reason(code="private_key_mismatch", text="the member's private key does not belong to its certificate")
+        )
     if new_key_requested:
-        reasons.append(Reason("new_key_requested", "a new key was asked for"))
+        reasons.append(Reason(code="new_key_requested", text="a new key was asked for"))
     return reasons
 
 
 def needs_new_key(reasons: t.Iterable[Reason]) -> bool:
     """Whether one of the reasons makes the present key useless; else renewal keeps it, and one file changes."""
-    return any(reason.code in _NEW_KEY_CODES for reason in reasons)
+    return any(reason["code"] in _NEW_KEY_CODES for reason in reasons)
 
 
 def _listed(values: t.Iterable[str] | None) -> str:
@@ -377,7 +369,6 @@ __all__ = (
     "CertificateFacts",
     "IssuerFacts",
     "PeerProfile",
-    "Reason",
     "RenewalRules",
     "check_authority_options",
     "checked_ip_address",

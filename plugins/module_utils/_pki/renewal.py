@@ -16,12 +16,12 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import CryptoError
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.reasons import Reason
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.certificate_facts import certificate_facts
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import (
     CertificateFacts,
     IssuerFacts,
     PeerProfile,
-    Reason,
     RenewalRules,
     key_reasons,
     reasons_to_issue,
@@ -57,7 +57,7 @@ def certificate_due(
 def present_certificate(profile: PeerProfile, pem: bytes | None) -> tuple[CertificateFacts | None, list[Reason]]:
     """The facts of the certificate that a member has, or None and why there are none."""
     if pem is None or not pem.strip():
-        return None, [Reason("missing", "there is no certificate")]
+        return None, [Reason(code="missing", text="there is no certificate")]
     try:
         return certificate_facts(pem, certificate_name(profile)), []
     except CryptoError as exc:
@@ -70,7 +70,7 @@ def certificate_name(profile: PeerProfile) -> str:
 
 
 def unreadable_certificate(error: CryptoError) -> Reason:
-    return Reason("unreadable", str(error))
+    return Reason(code="unreadable", text=str(error))
 
 
 def certificate_reasons(
@@ -83,7 +83,7 @@ def certificate_reasons(
 ) -> list[Reason]:
     """Why a certificate that can be read is to be issued anew, apart from its key; no issuer: this run makes the CA."""
     if issuer is None:
-        return [Reason("other_ca", "the certificate is not signed by the CA that this run makes")]
+        return [Reason(code="other_ca", text="the certificate is not signed by the CA that this run makes")]
     return reasons_to_issue(profile, facts, signed_by_issuer, issuer, rules, now)
 
 

@@ -20,7 +20,7 @@ import typing as t
 from dataclasses import dataclass, replace
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import CryptoError
-from ansible_collections.ringfence.etcd.plugins.module_utils._node.tls_check import PARTIAL_CHAIN, in_memory
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.memory import PARTIAL_CHAIN, in_memory
 
 ACCEPTED = "accepted"
 REFUSED = "refused"

@@ -12,18 +12,20 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import tempfile
 import time
 import typing as t
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import FileError, ServiceError
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd import trial
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.last_words import cause_of
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import (
+    FileError,
+    ServiceError,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.commands import Done, run_command
-from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import os_error
-from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import open_regular, read_head
-from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.next_start import parse_inherited
-from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import HASH_VARIABLE
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import open_regular, os_error, read_head
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
+    HASH_VARIABLE,
+)
 
 # systemd's own test (sd_booted): this folder exists only where systemd is process 1.
 _BOOTED_MARK = "/run/systemd/system"
@@ -137,10 +139,11 @@ def stop(unit: str) -> None:
     _systemctl("stop", "--", unit, timeout_seconds=_STOP_SECONDS)
 
 
-def last_words(unit: str) -> str | None:
+def last_words(unit: str, cause_of: t.Callable[[t.Sequence[str]], str | None]) -> str | None:
     """Why the unit's process does not run, by what it wrote since it was last told to start; None where it wrote none.
 
-    systemd restarts it by itself, each time under a new invocation: the latest attempt that tells a reason counts.
+    ``cause_of``: the reason that the lines of one attempt tell. systemd restarts the process by itself, each time under
+    a new invocation: the latest attempt that tells a reason counts.
     """
     try:
         properties = show(unit)
@@ -225,12 +228,6 @@ def verify_unit(text: str, unit: str, missing_program_is_fine: bool = False) -> 
             unit=unit,
             complaints=found,
         )
-
-
-def check_arguments(program: str, arguments: t.Sequence[str]) -> None:
-    """ServiceError unless this host's etcd knows every flag; nothing where there is none yet."""
-    if os.path.lexists(program):
-        trial.check_arguments(program, arguments)
 
 
 def complaints_about(output: str, path: str, unit: str) -> list[str]:
@@ -340,9 +337,22 @@ def _run(command: t.Sequence[str], timeout_seconds: float = _COMMAND_SECONDS) ->
         raise os_error("run", command[0], exc) from exc
 
 
+def parse_inherited(output: str) -> dict[str, str]:
+    """The ETCD_* variables in the output of ``systemctl show-environment``, which quotes as a shell does."""
+    found = {}
+    for line in output.splitlines():
+        name, equals, value = line.partition("=")
+        if not equals or not name.startswith("ETCD_"):
+            continue
+        try:
+            found[name] = " ".join(shlex.split(value[1:] if value.startswith("$'") else value))
+        except ValueError:
+            found[name] = value
+    return found
+
+
 __all__ = (
     "ProcessFacts",
-    "check_arguments",
     "complaints_about",
     "daemon_reload",
     "enable",
@@ -352,6 +362,7 @@ __all__ = (
     "journal_tail",
     "last_words",
     "main_pid",
+    "parse_inherited",
     "process_facts",
     "program_was_replaced",
     "require_systemd",

@@ -14,15 +14,13 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import OWN_FLAGS, harmless
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.own_flags import OWN_FLAGS, harmless
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import FileError, RingfenceError
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.config import parse_environment
-from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import read_file
-from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import list_names
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import list_names, read_file
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.environment_file import parse_environment
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
     SET_TWICE,
     Deployed,
@@ -163,20 +161,6 @@ def from_environment_files(text: str, unit: str) -> dict[str, str]:
     return variables
 
 
-def parse_inherited(output: str) -> dict[str, str]:
-    """The ETCD_* variables in the output of ``systemctl show-environment``, which quotes as a shell does."""
-    found = {}
-    for line in output.splitlines():
-        name, equals, value = line.partition("=")
-        if not equals or not name.startswith("ETCD_"):
-            continue
-        try:
-            found[name] = " ".join(shlex.split(value[1:] if value.startswith("$'") else value))
-        except ValueError:
-            found[name] = value
-    return found
-
-
 __all__ = (
     "UNIT_FOLDERS",
     "NextStart",
@@ -184,7 +168,6 @@ __all__ = (
     "from_environment_files",
     "next_start",
     "overrides",
-    "parse_inherited",
     "settings_at_start",
     "text_of",
 )

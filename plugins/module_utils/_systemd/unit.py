@@ -16,6 +16,7 @@ import re
 import typing as t
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.reasons import Reason
 
 HASH_VARIABLE = "RINGFENCE_CONFIGURATION_HASH"
 # The code of the warning about a setting that is given by a flag and by a variable.
@@ -103,13 +104,6 @@ _SKIP_SAN_FLAGS = ("peer-skip-client-san-verification", "experimental-peer-skip-
 
 # Of a service's unit, in the order in which it is rendered.
 SECTIONS = ("Unit", "Service", "Install")
-
-
-class Reason(t.TypedDict):
-    """Why something is so: a code for machines, a line for people."""
-
-    code: str
-    text: str
 
 
 class Deployed(t.TypedDict):
@@ -599,7 +593,6 @@ __all__ = (
     "SECTIONS",
     "SET_TWICE",
     "Deployed",
-    "Reason",
     "check_rendered",
     "configuration_hash_is_valid",
     "configuration_hash_of",

@@ -15,7 +15,7 @@ import os
 import typing as t
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
-from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import read_file
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import read_file
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import configuration_hash_is_valid
 
 # Of these systemd takes a unit before any other folder's, the first one first (systemd.unit(5)).

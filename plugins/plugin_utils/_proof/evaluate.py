@@ -16,6 +16,12 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import Member
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.probe_cases import (
+    MEMBER,
+    NO_CERTIFICATE,
+    STRANGER,
+    UNKNOWN_CA,
+)
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.checks import (
     Entry,
     Evidence,
@@ -25,13 +31,9 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.checks impor
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.pairs import (
     ABSENT_HOSTS,
     FAILED,
-    MEMBER,
-    NO_CERTIFICATE,
     NOT_IN_RUN,
     OK,
     ROOT,
-    STRANGER,
-    UNKNOWN_CA,
     UNPROVED,
     WARNING,
     Lack,
@@ -121,11 +123,11 @@ _CERTIFICATE_FACTS = (
     "ip_addresses",
 )
 # Verdict, case, outcome, reason, text, whether the run was told to go on without.
-_Kind = tuple[str, str, str, str, str, bool]
+_PairKind = tuple[str, str, str, str, str, bool]
 
 
 @dataclass(frozen=True)
-class Question:
+class ProofQuestion:
     """What is to be proved of which cluster, and when (UTC, ``2026-11-24T09:00:00Z``)."""
 
     cluster_name: str
@@ -144,7 +146,7 @@ def evaluate(
     members: t.Sequence[Member],
     results: t.Mapping[str, Result],
     absent: t.Mapping[str, str],
-    question: Question,
+    question: ProofQuestion,
 ) -> dict[str, t.Any]:
     """The proof. ``results``: by member's name, of ``etcd_peer_probe``; ``absent``: members without one, and why."""
     pairs = evaluate_pairs(members, results, absent, question.no_stranger)
@@ -280,7 +282,7 @@ def _findings(
     bad = [pair for pair in pairs if pair["verdict"] != OK and pair["reason"] != "host_not_in_run"]
     kinds = [_kind(pair, excused.pair(pair)) for pair in bad]
     shared = Counter((end, pair[end], kind) for pair, kind in zip(bad, kinds) for end in ("from", "to"))
-    groups: dict[tuple[str, str, _Kind], list[str]] = {}
+    groups: dict[tuple[str, str, _PairKind], list[str]] = {}
     for pair, kind in zip(bad, kinds):
         end, other = "to", "from"
         if pair["outcome"] == "not_probed" or (
@@ -303,7 +305,7 @@ def _findings(
     return sorted(findings, key=lambda finding: -_RANK[finding["verdict"]])
 
 
-def _kind(pair: t.Mapping[str, t.Any], is_excused: bool) -> _Kind:
+def _kind(pair: t.Mapping[str, t.Any], is_excused: bool) -> _PairKind:
     return pair["verdict"], pair["case"], pair["outcome"], pair["reason"] or "", pair["text"], is_excused
 
 
@@ -367,4 +369,4 @@ def _merged(findings: list[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
     return list(merged.values())
 
 
-__all__ = ("FORMAT", "PARTLY_PROVED", "PROVED", "Question", "Thresholds", "evaluate")
+__all__ = ("FORMAT", "PARTLY_PROVED", "PROVED", "ProofQuestion", "Thresholds", "evaluate")

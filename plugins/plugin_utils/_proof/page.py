@@ -19,8 +19,10 @@ from datetime import datetime, timedelta, timezone
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.views import (
     CASE_NAMES,
     FENCE_CASES,
+    FENCE_SIGNS,
+    SIGNS,
     Pair,
-    PairKey,
+    Pairs,
     Proof,
     common_name_of,
     cut_middle,
@@ -38,8 +40,7 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.views import
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-_Values = dict[str, t.Any]
-_Pairs = t.Mapping[PairKey, Pair]
+_Shapes = dict[str, t.Any]
 
 _TEMPLATE = pathlib.Path(__file__).with_name("page.html.j2")
 # Up to so many members: width and height of a cell. The sizes fit windows, and beyond the last the page scrolls.
@@ -55,8 +56,6 @@ _WORDS_OF_ROWS = 112
 _LABEL = 20
 # As many findings are as high as a matrix with what stands round it.
 _SHORT_LIST = 8
-_SIGNS = {"ok": "ok", "warning": "ok*", "unproved": "??", "failed": "NO"}
-_FENCE_WORDS = {"ok": "refused", "warning": "refused*", "unproved": "unproved", "failed": "ACCEPTED"}
 _RESULTS = {"ok": "all refused", "warning": "refused with a warning", "unproved": "not proved", "failed": "ACCEPTED"}
 
 
@@ -93,7 +92,7 @@ def _shown(value: object) -> object:
 # -- the top -----------------------------------------------------------------------------------------------------------
 
 
-def _headline(proof: Proof, pairs: _Pairs) -> str:
+def _headline(proof: Proof, pairs: Pairs) -> str:
     if proof["verdict"] == "proved":
         return "Proved: the fence stands"
     if proof["verdict"] != "failed":
@@ -103,7 +102,7 @@ def _headline(proof: Proof, pairs: _Pairs) -> str:
     return "Failed: not all is as it must be"
 
 
-def _tiles(proof: Proof, pairs: _Pairs) -> list[_Values]:
+def _tiles(proof: Proof, pairs: Pairs) -> list[_Shapes]:
     tiles = []
     for case in CASE_NAMES:
         verdicts = [known_verdict(pair["verdict"]) for (_from, _to, its), pair in pairs.items() if its == case]
@@ -131,7 +130,7 @@ def _tiles(proof: Proof, pairs: _Pairs) -> list[_Values]:
     return tiles
 
 
-def _findings(proof: Proof) -> list[_Values]:
+def _findings(proof: Proof) -> list[_Shapes]:
     everybody = ", ".join(member_names(proof))
     return [
         {
@@ -153,48 +152,40 @@ def _title(text: str) -> str:
 # -- the matrix --------------------------------------------------------------------------------------------------------
 
 
-def _matrix(proof: Proof, pairs: _Pairs) -> _Values:
+class _Grid(t.NamedTuple):
+    """Where the rows and cells of a matrix are, in pixels."""
+
+    width: int
+    height: int
+    top: int
+    fence_top: int
+    fence_height: int
+
+    def cell(self, row: int, column: int) -> _Shapes:
+        return {"x": column * self.width, "y": self.top + row * self.height}
+
+    def fence_cell(self, row: int, column: int) -> _Shapes:
+        return {"x": column * self.width, "y": self.fence_top + row * self.fence_height}
+
+
+def _matrix(proof: Proof, pairs: Pairs) -> _Shapes:
     names = member_names(proof)
     width, height = next((size[1:] for size in _CELLS if len(names) <= size[0]), _SMALLEST_CELL)
     labels = _labels(names)
     longest = max(_pixels(label) for label in labels)
     is_turned = longest > width - 4
     top = round(longest) + 12 if is_turned else 26
-    fence_height = height + 8
-    fence_top = top + len(names) * height + 16
-
+    grid = _Grid(width, height, top, fence_top=top + len(names) * height + 16, fence_height=height + 8)
     # Whoever is at fault is marked, and not each that meets him: of fifty all meet him.
     blamed = {name: worst(["ok", *found]) for name, found in _blamed(proof).items()}
-
-    rows = []
-    cells = []
-    for row, dialler in enumerate(names):
-        rows.append(
-            {
-                "y": top + row * height + height // 2,
-                "label": labels[row],
-                "name": dialler,
-                "verdict": blamed[dialler],
-            }
-        )
-        for column, target in enumerate(names):
-            pair = pairs.get((dialler, target, "member"))
-            cells.append(
-                {"x": column * width, "y": top + row * height, **(_cell(pair, width) if pair else {"pair": None})}
-            )
-    for row, case in enumerate(FENCE_CASES):
-        label = CASE_NAMES[case]
-        rows.append(
-            {"y": fence_top + row * fence_height + fence_height // 2, "label": label, "name": label, "verdict": "ok"}
-        )
     return {
         "width": len(names) * width + 2,
-        "height": fence_top + len(FENCE_CASES) * fence_height + 2,
+        "height": grid.fence_top + len(FENCE_CASES) * grid.fence_height + 2,
         "label_width": round(max(longest, _WORDS_OF_ROWS)) + 14,
         "cell_width": width,
         "cell_height": height,
-        "fence_height": fence_height,
-        "fence_top": fence_top,
+        "fence_height": grid.fence_height,
+        "fence_top": grid.fence_top,
         "top": top,
         "is_turned": is_turned,
         # Small enough to stand beside the findings; the fewer, the larger.
@@ -209,15 +200,32 @@ def _matrix(proof: Proof, pairs: _Pairs) -> _Values:
             {"x": column * width + width / 2, "label": label, "name": name, "verdict": blamed[name]}
             for column, (label, name) in enumerate(zip(labels, names))
         ],
-        "rows": rows,
-        "cells": cells,
+        "rows": _rows(grid, labels, names, blamed),
+        "cells": [
+            {**grid.cell(row, column), **(_cell(pair, width) if pair else {"pair": None})}
+            for row, dialler in enumerate(names)
+            for column, pair in enumerate(pairs.get((dialler, target, "member")) for target in names)
+        ],
         "fence": [
-            {"x": column * width, "y": fence_top + row * fence_height, **_fence_cell(pairs, target, names, case, width)}
+            {**grid.fence_cell(row, column), **_fence_cell(pairs, target, names, case, width)}
             for row, case in enumerate(FENCE_CASES)
             for column, target in enumerate(names)
         ],
         "summary": _matrix_summary(pairs, len(names)),
     }
+
+
+def _rows(grid: _Grid, labels: t.Sequence[str], names: t.Sequence[str], blamed: t.Mapping[str, str]) -> list[_Shapes]:
+    """What stands before each row: the members, then those who have to be refused."""
+    members = [
+        {"y": grid.cell(row, 0)["y"] + grid.height // 2, "label": label, "name": name, "verdict": blamed[name]}
+        for row, (label, name) in enumerate(zip(labels, names))
+    ]
+    strangers = [
+        {"y": grid.fence_cell(row, 0)["y"] + grid.fence_height // 2, "label": label, "name": label, "verdict": "ok"}
+        for row, label in enumerate(CASE_NAMES[case] for case in FENCE_CASES)
+    ]
+    return members + strangers
 
 
 def _blamed(proof: Proof) -> dict[str, list[str]]:
@@ -243,9 +251,9 @@ def _labels(names: t.Sequence[str]) -> list[str]:
     return [f"{number} {cut_middle(name, _LABEL - 3, '…')}" for number, name in enumerate(shown, 1)]
 
 
-def _cell(pair: Pair, width: int) -> _Values:
+def _cell(pair: Pair, width: int) -> _Shapes:
     verdict = known_verdict(pair["verdict"])
-    word = _SIGNS[verdict]
+    word = SIGNS[verdict]
     if width >= _WORDS and verdict in ("failed", "unproved"):
         word = "unproved" if pair["outcome"] == "not_probed" else pair["outcome"].replace("_", " ")
     return {"pair": pair, "verdict": verdict, "word": word, "title": _pair_title(pair)}
@@ -261,19 +269,19 @@ def _pair_title(pair: Pair) -> str:
     return "; ".join(parts)
 
 
-def _fence_cell(pairs: _Pairs, target: str, names: t.Sequence[str], case: str, width: int) -> _Values:
+def _fence_cell(pairs: Pairs, target: str, names: t.Sequence[str], case: str, width: int) -> _Shapes:
     """One case of one target: the worst of all diallers, and a mark for each of them."""
     dialled = [pairs[dialler, target, case] for dialler in diallers_of(target, names)]
     verdict = worst(pair["verdict"] for pair in fence_pairs(pairs, target, names, case))
     step = (width - 6) / len(dialled)
-    word = _FENCE_WORDS[verdict]
+    word = FENCE_SIGNS[verdict]
     good = sum(known_verdict(pair["verdict"]) in ("ok", "warning") for pair in dialled)
     result = "all refused that called" if verdict == "ok" and good < len(dialled) else _RESULTS[verdict]
     return {
         "target": target,
         "case": case,
         "verdict": verdict,
-        "word": word if width >= _WORDS else _SIGNS[verdict],
+        "word": word if width >= _WORDS else SIGNS[verdict],
         "title": f"{CASE_NAMES[case]} to {target}: {result}; refused {good} of {len(dialled)} attempts",
         "marks": [
             {
@@ -289,7 +297,7 @@ def _fence_cell(pairs: _Pairs, target: str, names: t.Sequence[str], case: str, w
     }
 
 
-def _matrix_summary(pairs: _Pairs, size: int) -> str:
+def _matrix_summary(pairs: Pairs, size: int) -> str:
     parts = [f"Matrix of {size} members"]
     for case, name in CASE_NAMES.items():
         verdicts = [known_verdict(pair["verdict"]) for (_from, _to, its), pair in pairs.items() if its == case]
@@ -311,7 +319,7 @@ _TICKS = 5
 _REACH = timedelta(days=36500)
 
 
-def _timelines(proof: Proof) -> list[_Values]:
+def _timelines(proof: Proof) -> list[_Shapes]:
     """CA certificates and leaves have a scale each: ten years and one year can't be read on one."""
     labels = dict(zip(member_names(proof), _labels(member_names(proof))))
     authorities = [
@@ -338,7 +346,7 @@ def _timelines(proof: Proof) -> list[_Values]:
     ]
 
 
-def _bar(certificate: t.Mapping[str, t.Any], label: str, name: str) -> _Values:
+def _bar(certificate: t.Mapping[str, t.Any], label: str, name: str) -> _Shapes:
     return {
         "label": cut_middle(one_line(label), _LABEL, "…"),
         "name": name,
@@ -348,7 +356,7 @@ def _bar(certificate: t.Mapping[str, t.Any], label: str, name: str) -> _Values:
     }
 
 
-def _timeline(key: str, title: str, bars: list[_Values], missing: list[str], last_days: int, proof: Proof) -> _Values:
+def _timeline(key: str, title: str, bars: list[_Shapes], missing: list[str], last_days: int, proof: Proof) -> _Shapes:
     now = instant(proof["time"])
     last = min(timedelta(days=last_days), _REACH)
     window = _window(bars, now)
@@ -370,8 +378,8 @@ def _back(when: datetime, span: timedelta) -> datetime:
 
 
 def _timeline_part(
-    title: str, bars: list[_Values], window: tuple[datetime, datetime], now: datetime, last: timedelta
-) -> _Values:
+    title: str, bars: list[_Shapes], window: tuple[datetime, datetime], now: datetime, last: timedelta
+) -> _Shapes:
     start, end = window
 
     def at(when: datetime) -> float:
@@ -453,7 +461,7 @@ def _anchor(x: float) -> str:
 # -- the facts ---------------------------------------------------------------------------------------------------------
 
 
-def _members(proof: Proof, pairs: _Pairs) -> list[_Values]:
+def _members(proof: Proof, pairs: Pairs) -> list[_Shapes]:
     members = []
     for number, member in enumerate(proof["members"], 1):
         versions = {
@@ -472,7 +480,7 @@ def _members(proof: Proof, pairs: _Pairs) -> list[_Values]:
     return members
 
 
-def _authorities(proof: Proof) -> list[_Values]:
+def _authorities(proof: Proof) -> list[_Shapes]:
     return [
         {
             **authority,

@@ -15,11 +15,13 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import Member
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.probe_cases import (
+    MEMBER,
+    NO_CERTIFICATE,
+    STRANGER,
+    UNKNOWN_CA,
+)
 
-MEMBER = "member"
-STRANGER = "stranger"
-NO_CERTIFICATE = "no_certificate"
-UNKNOWN_CA = "unknown_ca"
 CASES = (MEMBER, STRANGER, NO_CERTIFICATE, UNKNOWN_CA)
 
 # What a run may be told to do without, and say so, in place of a failure (the variable etcd_peer_tls_verify_without).
@@ -227,14 +229,10 @@ __all__ = (
     "ABSENT_HOSTS",
     "CASES",
     "FAILED",
-    "MEMBER",
     "NOT_IN_RUN",
-    "NO_CERTIFICATE",
     "OK",
     "ROOT",
-    "STRANGER",
     "STRANGERS",
-    "UNKNOWN_CA",
     "UNPROVED",
     "WARNING",
     "WITHOUT",

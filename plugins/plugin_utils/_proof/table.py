@@ -16,9 +16,11 @@ from collections import Counter
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.views import (
     CASE_NAMES,
     FENCE_CASES,
+    FENCE_SIGNS,
+    SIGNS,
     VERDICT_NAMES,
-    Pair,
     PairKey,
+    Pairs,
     Proof,
     common_name_of,
     cut_middle,
@@ -33,9 +35,7 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.views import
 )
 
 WIDTH = 100
-_SIGNS = {"ok": "ok", "warning": "ok*", "unproved": "??", "failed": "NO"}
 _SIGN_TEXTS = {"ok*": "accepted with a warning", "NO": "not accepted", "??": "not proved"}
-_FENCE = {"ok": "refused", "warning": "refused*", "unproved": "unproved", "failed": "ACCEPTED"}
 # The width of a name in front of a numbered row.
 _LABEL = 22
 # How many names a line of detail gives.
@@ -45,8 +45,6 @@ _DETAILS = 40
 
 # The one word in the table that a reader may not know.
 _STRANGER = "stranger: a valid certificate of the members' own CA, with a common name that is not allowed"
-
-_Pairs = t.Mapping[PairKey, Pair]
 
 
 def proof_table(proof: Proof) -> list[str]:
@@ -68,7 +66,7 @@ def _ascii(text: object) -> str:
     return one_line(text).encode("ascii", "backslashreplace").decode("ascii")
 
 
-def _matrix(proof: Proof, pairs: _Pairs) -> list[str]:
+def _matrix(proof: Proof, pairs: Pairs) -> list[str]:
     """Every pair; nothing where that is wider than a log."""
     names = member_names(proof)
     shown = [_ascii(name) for name in names]
@@ -102,13 +100,13 @@ def _cut_names(shown: t.Sequence[str]) -> list[str]:
     return [f"{number:>3} = {name}" for number, name in enumerate(shown, 1) if len(name) > _LABEL]
 
 
-def _sign(pairs: _Pairs, dialler: str, target: str) -> str:
+def _sign(pairs: Pairs, dialler: str, target: str) -> str:
     pair = pairs.get((dialler, target, "member"))
-    return _SIGNS[worst([pair["verdict"]])] if pair else "-"
+    return SIGNS[worst([pair["verdict"]])] if pair else "-"
 
 
-def _fence(pairs: _Pairs, target: str, names: t.Sequence[str], case: str) -> str:
-    return _FENCE[worst(pair["verdict"] for pair in fence_pairs(pairs, target, names, case))]
+def _fence(pairs: Pairs, target: str, names: t.Sequence[str], case: str) -> str:
+    return FENCE_SIGNS[worst(pair["verdict"] for pair in fence_pairs(pairs, target, names, case))]
 
 
 def _days(member: t.Mapping[str, t.Any], proof: Proof) -> str:
@@ -126,7 +124,7 @@ def _aligned(table: t.Sequence[t.Sequence[str]]) -> list[str]:
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in table]
 
 
-def _member_lines(proof: Proof, pairs: _Pairs) -> list[str]:
+def _member_lines(proof: Proof, pairs: Pairs) -> list[str]:
     """A line for each member, and what is not as it must be in detail."""
     names = member_names(proof)
     cases = [CASE_NAMES[case] for case in FENCE_CASES]
@@ -147,12 +145,12 @@ def _member_lines(proof: Proof, pairs: _Pairs) -> list[str]:
     return lines + _cut_names([_ascii(name) for name in names]) + _details(pairs)
 
 
-def _good(pairs: _Pairs, keys: t.Iterable[PairKey]) -> str:
+def _good(pairs: Pairs, keys: t.Iterable[PairKey]) -> str:
     good = [worst([pairs[key]["verdict"]]) in ("ok", "warning") for key in keys]
     return f"{sum(good)} of {len(good)}"
 
 
-def _details(pairs: _Pairs) -> list[str]:
+def _details(pairs: Pairs) -> list[str]:
     """The pairs that are not as they must be, a line for all that have case, verdict, reason and one end in common."""
     bad = {
         key: (key[2], worst([pair["verdict"]]), str(pair["reason"] or pair["outcome"]))
@@ -167,7 +165,7 @@ def _details(pairs: _Pairs) -> list[str]:
         groups.setdefault((end, key[end], group), []).append(key[1 - end])
     lines = []
     for (end, name, (case, verdict, reason)), others in sorted(groups.items()):
-        sign = (_SIGNS if case == "member" else _FENCE)[verdict]
+        sign = (SIGNS if case == "member" else FENCE_SIGNS)[verdict]
         some = ", ".join(cut_middle(_ascii(other), 10) for other in others[:_NAMES])
         more = f" and {len(others) - _NAMES} more" if len(others) > _NAMES else ""
         words = ("from", "to") if end == 0 else ("to", "from")

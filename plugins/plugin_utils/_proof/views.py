@@ -18,6 +18,7 @@ from datetime import datetime, timezone
 Proof = t.Mapping[str, t.Any]
 Pair = t.Mapping[str, t.Any]
 PairKey = tuple[str, str, str]
+Pairs = t.Mapping[PairKey, Pair]
 
 CASE_NAMES: t.Mapping[str, str] = {
     "member": "member",
@@ -29,6 +30,9 @@ CASE_NAMES: t.Mapping[str, str] = {
 FENCE_CASES = ("stranger", "unknown_ca", "no_certificate")
 # From the best to the worst.
 VERDICTS = ("ok", "warning", "unproved", "failed")
+# What stands in a cell for a verdict: where a member has to be let in, and where a stranger has to be refused.
+SIGNS = {"ok": "ok", "warning": "ok*", "unproved": "??", "failed": "NO"}
+FENCE_SIGNS = {"ok": "refused", "warning": "refused*", "unproved": "unproved", "failed": "ACCEPTED"}
 VERDICT_NAMES: t.Mapping[str, str] = {"proved": "PROVED", "partly_proved": "PARTLY PROVED", "failed": "FAILED"}
 
 
@@ -150,10 +154,13 @@ def cut_middle(text: str, width: int, mark: str = "...") -> str:
 __all__ = (
     "CASE_NAMES",
     "FENCE_CASES",
+    "FENCE_SIGNS",
+    "SIGNS",
     "VERDICTS",
     "VERDICT_NAMES",
     "Pair",
     "PairKey",
+    "Pairs",
     "Proof",
     "common_name_of",
     "cut_middle",

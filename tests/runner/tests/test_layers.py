@@ -25,7 +25,7 @@ def problems(folder: pathlib.Path, **sources: str) -> list[str]:
         path = folder / "module_utils" / f"{name.replace('__', '/')}.py"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(source, encoding="utf-8")
-    return layers.problems(folder)
+    return layers.problems(layers.graph_of(folder))
 
 
 @pytest.mark.parametrize(
@@ -85,3 +85,9 @@ def test_a_file_with_a_row_of_its_own(tmp_path: pathlib.Path) -> None:
     assert problems(tmp_path, **text) == []
     (line,) = problems(tmp_path, **{**text, "_systemd__unit": "from . import manager", "_systemd__manager": ""})
     assert line.endswith("an arrow up, from module_utils._systemd.unit to module_utils._systemd")
+
+
+def test_the_longest_chain() -> None:
+    graph = {"a": ["b", "d"], "b": ["c"], "c": ["d"], "d": [], "e": ["a"]}
+    assert layers.longest_chain(graph) == ("e", "a", "b", "c", "d")
+    assert layers.longest_chain({}) == ()

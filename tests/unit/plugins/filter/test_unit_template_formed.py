@@ -18,7 +18,7 @@ from ansible_collections.ringfence.etcd.tests.unit.plugins.filter.test_unit_temp
 
 def test_the_template_has_them_and_never_another_text(tmp_path: pathlib.Path) -> None:
     for flags, wal_dir in (({}, None), ({"wal-dir": "/srv/wal {1}"}, "/srv/wal {1}")):
-        where = formed.Place("/etc/etcd/pki", "etcd-1", "/var/lib/etcd/etcd", wal_dir)
+        where = formed.MemberPlace("/etc/etcd/pki", "etcd-1", "/var/lib/etcd/etcd", wal_dir)
         text = rendered(extra_flags=flags)
         formed.check_asserts(text, "etcd.service", where)
         assert set(formed.wanted_asserts(where)) <= set(parse_unit(text)["Unit"])
@@ -36,7 +36,7 @@ def test_the_template_has_them_and_never_another_text(tmp_path: pathlib.Path) ->
     ],
 )
 def test_what_would_open_it_again_is_refused(section: str, key: str, value: str, said: str) -> None:
-    where = formed.Place("/etc/etcd/pki", "etcd-1", "/var/lib/etcd/etcd")
+    where = formed.MemberPlace("/etc/etcd/pki", "etcd-1", "/var/lib/etcd/etcd")
     text = rendered(extra_unit_settings={section: {key: value}})
     with pytest.raises(InputError, match=re.escape(said)) as caught:
         formed.check_asserts(text, "etcd.service", where)
@@ -44,7 +44,7 @@ def test_what_would_open_it_again_is_refused(section: str, key: str, value: str,
 
 
 def test_other_asserts_and_conditions_of_the_users_stay() -> None:
-    where = formed.Place("/etc/etcd/pki", "etcd-1", "/var/lib/etcd/etcd")
+    where = formed.MemberPlace("/etc/etcd/pki", "etcd-1", "/var/lib/etcd/etcd")
     more = {"AssertPathIsMountPoint": "/var/lib/etcd", "ConditionPathExists": "|/etc/hosts"}
     service = {"ExecCondition": "/usr/bin/test -e /srv"}
     text = rendered(extra_unit_settings={"Unit": more, "Service": service})
@@ -54,12 +54,12 @@ def test_other_asserts_and_conditions_of_the_users_stay() -> None:
 @pytest.mark.parametrize(
     "where",
     [
-        formed.Place("/etc/other", "etcd-1", "/var/lib/etcd/etcd"),
-        formed.Place("/etc/etcd/pki", "etcd-2", "/var/lib/etcd/etcd"),
-        formed.Place("/etc/etcd/pki", "etcd-1", "/var/lib/etcd/other"),
-        formed.Place("/etc/etcd/pki", "etcd-1", "/var/lib/etcd/etcd", "/srv/wal"),
+        formed.MemberPlace("/etc/other", "etcd-1", "/var/lib/etcd/etcd"),
+        formed.MemberPlace("/etc/etcd/pki", "etcd-2", "/var/lib/etcd/etcd"),
+        formed.MemberPlace("/etc/etcd/pki", "etcd-1", "/var/lib/etcd/other"),
+        formed.MemberPlace("/etc/etcd/pki", "etcd-1", "/var/lib/etcd/etcd", "/srv/wal"),
     ],
 )
-def test_asserts_of_another_member_are_none(where: formed.Place) -> None:
+def test_asserts_of_another_member_are_none(where: formed.MemberPlace) -> None:
     with pytest.raises(InputError, match="an empty member would be started"):
         formed.check_asserts(rendered(), "etcd.service", where)

@@ -18,7 +18,7 @@ import struct
 import threading
 import typing as t
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._node.tls_check import in_memory
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.memory import in_memory
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certificate_maker import Issued
 
 Handler = t.Callable[[socket.socket], None]

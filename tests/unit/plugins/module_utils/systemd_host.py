@@ -12,7 +12,7 @@ import typing as t
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import ServiceError
-from ansible_collections.ringfence.etcd.plugins.module_utils._member import service
+from ansible_collections.ringfence.etcd.plugins.module_utils._member import member_unit, unit_plan
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import manager
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import with_configuration_hash
 
@@ -40,7 +40,7 @@ def text_of(data_dir: str, extra: str = "") -> str:
     return with_configuration_hash(NOTIFY.replace("@data@", data_dir + extra))
 
 
-def wanted_unit(folder: pathlib.Path, **other: t.Any) -> service.WantedUnit:
+def wanted_unit(folder: pathlib.Path, **other: t.Any) -> member_unit.WantedUnit:
     data_dir = str(folder / "data")
     options: dict[str, t.Any] = {
         "name": "etcd.service",
@@ -51,7 +51,7 @@ def wanted_unit(folder: pathlib.Path, **other: t.Any) -> service.WantedUnit:
         "group": str(os.getegid()),
         "unit_directory": str(folder),
     }
-    return service.WantedUnit(**{**options, **other})
+    return member_unit.WantedUnit(**{**options, **other})
 
 
 def process(configuration_hash: str | None, data_dir: str, pid: int = 1) -> manager.ProcessFacts:
@@ -76,7 +76,7 @@ class Host:
         monkeypatch.setattr(manager, "show", lambda unit: self.properties)
         monkeypatch.setattr(manager, "inherited_environment", lambda: self.inherited)
         monkeypatch.setattr(manager, "process_facts", lambda pid: self.process)
-        monkeypatch.setattr(service, "running_etcd", lambda path, pid, reported: {"pid": pid, **self.other})
+        monkeypatch.setattr(unit_plan, "running_etcd", lambda path, pid, reported: {"pid": pid, **self.other})
         monkeypatch.setattr(manager, "verify_unit", self._verify)
         monkeypatch.setattr(manager, "journal_tail", lambda unit: f"the end of {unit}'s log")
         for name in ("daemon_reload", "enable", "stop", "restart_no_block"):

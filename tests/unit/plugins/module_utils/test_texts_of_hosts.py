@@ -13,8 +13,8 @@ import typing as t
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import parse_active_peers
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.config import parse_environment
 from ansible_collections.ringfence.etcd.plugins.module_utils._probe import handshake
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.environment_file import parse_environment
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
     configuration_hash_is_valid,
     configuration_hash_of,

@@ -135,7 +135,7 @@ def test_owner_and_group(tmp_path: Path) -> None:
     folder = tmp_path / "ca"
     ensure(folder)
     plan = ensure(folder, uid=12, gid=34)
-    assert {reason.code for reason in plan.reasons} == {"owner", "group"}
+    assert {reason["code"] for reason in plan.reasons} == {"owner", "group"}
     for path in (folder, folder / "ca.key", folder / "ca.crt"):
         assert (path.stat().st_uid, path.stat().st_gid) == (12, 34)
     assert not ensure(folder, uid=12, gid=34).changed

@@ -24,7 +24,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._member.info import
     peer_info,
     user_facts,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import read_file
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import read_file
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import manager
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import with_configuration_hash
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certificate_maker import (

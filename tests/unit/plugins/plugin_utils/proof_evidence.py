@@ -16,7 +16,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members im
     Member,
     make_members,
 )
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.evaluate import Question, evaluate
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.evaluate import ProofQuestion, evaluate
 
 NOW = datetime(2026, 11, 24, 8, 30, tzinfo=timezone.utc)
 CASES = ("member", "stranger", "unknown_ca", "no_certificate")
@@ -181,8 +181,8 @@ def set_probe(
             probe.update({"outcome": outcome, "reason": reason, **seen, **more})
 
 
-def question(**more: t.Any) -> Question:
-    return Question(**{"cluster_name": "blue", "time": at(0), **more})
+def question(**more: t.Any) -> ProofQuestion:
+    return ProofQuestion(**{"cluster_name": "blue", "time": at(0), **more})
 
 
 def proof_of(

@@ -11,18 +11,16 @@ import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import (
     FlagSettings,
     allowed_common_names,
-    check_identity,
     etcd_flags,
     flag_value,
-    parse_version,
-    understands_list,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import (
     ClusterSettings,
     Member,
     make_members,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RefusedError
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.own_flags import OWN_FLAGS
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError
 
 ENTRIES = [{"name": f"etcd-{number}", "address": f"10.0.0.{number}"} for number in (1, 2, 3)]
 
@@ -75,48 +73,11 @@ def test_who_is_allowed_by_identity(identity: str, allowed: str) -> None:
     assert flags(identity=identity)["peer-cert-allowed-cn"] == allowed
 
 
-@pytest.mark.parametrize(
-    ("version", "identity"),
-    [
-        ((3, 4, 23), "shared"),
-        ((3, 5, 12), "shared"),
-        ((3, 5, 15), "list"),
-        ((3, 5, 15), "shared"),
-        ((3, 6, 16), "list"),
-        ((3, 7, 3), "list"),
-    ],
-)
-def test_versions_that_may_run_with_an_identity(version: tuple[int, int, int], identity: str) -> None:
-    check_identity(version, identity, "etcd-1")
-
-
-@pytest.mark.parametrize("version", [(3, 4, 23), (3, 4, 45), (3, 5, 0), (3, 5, 12), (3, 5, 14)])
-def test_a_list_is_refused_where_it_would_lock_everybody_out(version: tuple[int, int, int]) -> None:
-    with pytest.raises(RefusedError) as caught:
-        check_identity(version, "list", "etcd-1")
-    text = str(caught.value)
-    assert "etcd-1" in text and ".".join(map(str, version)) in text
-    assert "upgrade etcd to 3.5.15 or newer" in text and "etcd_peer_tls_identity: shared" in text
-    assert not understands_list(version)
-
-
-def test_etcd_3_3_is_refused_in_either_identity() -> None:
-    with pytest.raises(RefusedError, match=r"3\.4 or newer"):
-        check_identity((3, 3, 27), "shared", "etcd-1")
-
-
-@pytest.mark.parametrize(
-    ("text", "version"),
-    [("3.5.16", (3, 5, 16)), ("v3.6.0-rc.4", (3, 6, 0)), (" 3.4.23+dfsg\n", (3, 4, 23))],
-)
-def test_versions_are_read(text: str, version: tuple[int, int, int]) -> None:
-    assert parse_version(text) == version
-
-
-@pytest.mark.parametrize("text", ["", "3.5", "etcd 3.5.16", "three"])
-def test_what_is_no_version_is_refused(text: str) -> None:
-    with pytest.raises(InputError, match="no etcd version"):
-        parse_version(text)
+@pytest.mark.parametrize("more", [{}, {"client_tls": False}, {"min_tls_version": "TLS1.2"}])
+def test_what_is_rendered_is_the_roles_own(more: dict[str, t.Any]) -> None:
+    """So that a drop-in that takes its place is told (``next_start.overrides``): but for what a user may give, too."""
+    for_users = {"cipher-suites", "initial-cluster-state", "logger"}
+    assert set(flags(**more)) - for_users <= OWN_FLAGS
 
 
 def test_order_and_list_are_the_same_for_every_member() -> None:

@@ -21,13 +21,13 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members im
     make_members,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.pending_changes import (
-    Found,
-    Wanted,
+    FoundPending,
+    WantedCluster,
     cluster_pending_changes,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import (
     Cluster,
-    Question,
+    PreflightQuestion,
     is_install_pending,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki import profile as rules
@@ -69,8 +69,8 @@ class Case:
 
     def __init__(self, ca: factory.Authority = CA, **changes: t.Any) -> None:
         self.infos: dict[str, t.Any] = {member.name: info(member, ca, **changes) for member in MEMBERS}
-        self.wanted = Wanted()
-        self.found = Found(authority=pem(ca), hosts_pending={member.name: [] for member in MEMBERS})
+        self.wanted = WantedCluster()
+        self.found = FoundPending(authority=pem(ca), hosts_pending={member.name: [] for member in MEMBERS})
         self.members: t.Sequence[Member] = MEMBERS
 
     @property
@@ -87,7 +87,7 @@ class Case:
         self.found = replace(self.found, **changes)
 
     def pending(self) -> list[pending_changes.PendingChange]:
-        cluster = Cluster(self.members, self.infos, Question("blue"))
+        cluster = Cluster(self.members, self.infos, PreflightQuestion("blue"))
         found = cluster_pending_changes(cluster, self.wanted, self.found, NOW)
         assert all(one["text"] and "\n" not in one["text"] for one in found)
         return found

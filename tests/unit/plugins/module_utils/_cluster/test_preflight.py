@@ -12,6 +12,7 @@ import typing as t
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster import preflight as guards
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster import preflight_values
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster import preflight_values as guard_values
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import FlagSettings, allowed_common_names
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import (
@@ -80,8 +81,8 @@ def fingerprint(issued: Issued) -> str:
     return hashlib.sha256(der_of(issued.certificate)).hexdigest()
 
 
-def question(**more: t.Any) -> guards.Question:
-    return guards.Question(cluster_name="blue", **more)
+def question(**more: t.Any) -> preflight_values.PreflightQuestion:
+    return preflight_values.PreflightQuestion(cluster_name="blue", **more)
 
 
 def member_list(everyone: t.Sequence[Member]) -> list[dict[str, t.Any]]:
@@ -112,20 +113,20 @@ def state(info: dict[str, t.Any], live: list[dict[str, t.Any]] | None) -> dict[s
     }
 
 
-def living(count: int = 3, **more: t.Any) -> guards.Cluster:
+def living(count: int = 3, **more: t.Any) -> preflight_values.Cluster:
     everyone = members(count)
     infos = {member.name: deployed(number, everyone) for number, member in enumerate(everyone, 1)}
     states = {name: state(info, member_list(everyone)) for name, info in infos.items()}
-    return guards.Cluster(everyone, infos, question(batch=list(infos), play=list(infos), **more), states)
+    return preflight_values.Cluster(everyone, infos, question(batch=list(infos), play=list(infos), **more), states)
 
 
-def fresh(count: int = 3, **more: t.Any) -> guards.Cluster:
+def fresh(count: int = 3, **more: t.Any) -> preflight_values.Cluster:
     everyone = members(count)
     infos = {member.name: bare() for member in everyone}
-    return guards.Cluster(everyone, infos, question(batch=list(infos), play=list(infos), **more))
+    return preflight_values.Cluster(everyone, infos, question(batch=list(infos), play=list(infos), **more))
 
 
-def codes(cluster: guards.Cluster) -> list[str]:
+def codes(cluster: preflight_values.Cluster) -> list[str]:
     failures = guards.check_cluster(cluster)
     assert all("\n" not in failure.text and failure.text for failure in failures)
     return [failure.code for failure in failures]
@@ -141,7 +142,7 @@ def test_an_ordinary_user_works_for_nobody_else() -> None:
     assert "etcd_peer_tls_owner: alice and etcd_peer_tls_manage_service: false" in text
 
 
-def only_text(cluster: guards.Cluster) -> str:
+def only_text(cluster: preflight_values.Cluster) -> str:
     (failure,) = guards.check_cluster(cluster)
     return failure.text
 
@@ -202,7 +203,7 @@ def test_one_member_with_an_old_etcd_is_enough_to_refuse() -> None:
     cluster = fresh()
     cluster.infos["etcd-3"]["etcd"]["version"] = "3.5.12"  # type: ignore[index]
     assert "etcd-3 has etcd 3.5.12" in only_text(cluster)
-    shared = guards.Cluster(cluster.members, cluster.infos, question(identity="shared"))
+    shared = preflight_values.Cluster(cluster.members, cluster.infos, question(identity="shared"))
     assert codes(shared) == []
 
 
@@ -301,7 +302,7 @@ def test_names_that_the_authority_may_not_sign() -> None:
         dataclasses.replace(member, dns_names=member.dns_names[:1], ip_addresses=member.ip_addresses[:1])
         for member in constrained.members
     ]
-    assert codes(guards.Cluster(without, constrained.infos, constrained.question)) == []
+    assert codes(preflight_values.Cluster(without, constrained.infos, constrained.question)) == []
 
 
 def test_an_authority_is_not_made_where_it_would_be_lost() -> None:
@@ -330,7 +331,7 @@ def test_no_authority_is_made_next_to_a_deployed_host(change: t.Callable[[t.Any]
 
 def test_no_authority_is_made_where_a_member_was_not_seen() -> None:
     cluster = fresh()
-    part = guards.Cluster(cluster.members, {"etcd-1": cluster.infos["etcd-1"]}, cluster.question)
+    part = preflight_values.Cluster(cluster.members, {"etcd-1": cluster.infos["etcd-1"]}, cluster.question)
     reason = guards.why_no_new_authority(part)
     assert reason is not None and "etcd-2, etcd-3" in reason and "--limit" in reason
 
@@ -526,7 +527,7 @@ def test_a_living_etcd_is_never_moved_away_from_under_itself() -> None:
     info["unit"].update(name="etcd.service")
 
     def first(code: str, **more: t.Any) -> str:
-        failures = guards.check_cluster(guards.Cluster(cluster.members, cluster.infos, question(**more)))
+        failures = guards.check_cluster(preflight_values.Cluster(cluster.members, cluster.infos, question(**more)))
         assert [failure.code for failure in failures if failure.code != "join_not_prepared"] == [code]
         return failures[0].text
 
@@ -554,7 +555,7 @@ def test_data_that_can_not_be_told_is_left_alone() -> None:
 
 def test_a_first_start_in_batches_is_refused() -> None:
     cluster = fresh()
-    part = guards.Cluster(
+    part = preflight_values.Cluster(
         cluster.members,
         {"etcd-1": cluster.infos["etcd-1"]},
         question(batch=["etcd-1"], play=["etcd-1", "etcd-2", "etcd-3"]),
@@ -562,7 +563,7 @@ def test_a_first_start_in_batches_is_refused() -> None:
     assert codes(part) == ["start_not_seen", "first_start_in_batches"]
     assert "take serial out of the play" in guards.check_cluster(part)[1].text
     # Nor is it with --limit: who is not seen may be a cluster already.
-    limited = guards.Cluster(part.members, part.infos, question(batch=["etcd-1"], play=["etcd-1"]))
+    limited = preflight_values.Cluster(part.members, part.infos, question(batch=["etcd-1"], play=["etcd-1"]))
     assert codes(limited) == ["start_not_seen"]
 
 
@@ -596,7 +597,10 @@ def test_what_is_about_to_be_installed_is_judged_and_not_what_it_replaces() -> N
     for info in cluster.infos.values():
         info["etcd"]["version"] = "3.5.12"  # type: ignore[index]
     assert codes(cluster) == []
-    assert set(codes(guards.Cluster(cluster.members, cluster.infos, question()))) == {"version", "version_change"}
+    assert set(codes(preflight_values.Cluster(cluster.members, cluster.infos, question()))) == {
+        "version",
+        "version_change",
+    }
     nothing: set[str] = set()
     for version, found in (("3.5.35", nothing), ("3.5.14", {"version", "version_change"})):
         infos = {
@@ -604,8 +608,8 @@ def test_what_is_about_to_be_installed_is_judged_and_not_what_it_replaces() -> N
             for name, info in cluster.infos.items()
         }
         assert all(info["etcd"]["staged"] and info["etcd"]["version"] == version for info in infos.values())
-        assert set(codes(guards.Cluster(cluster.members, infos, question(**archive)))) == found
-        assert set(codes(guards.Cluster(cluster.members, infos, question()))) == found
+        assert set(codes(preflight_values.Cluster(cluster.members, infos, question(**archive)))) == found
+        assert set(codes(preflight_values.Cluster(cluster.members, infos, question()))) == found
 
 
 def test_one_host_on_which_it_can_not_be_started_stops_all() -> None:
@@ -613,7 +617,7 @@ def test_one_host_on_which_it_can_not_be_started_stops_all() -> None:
     infos = dict(cluster.infos)
     for name in ("etcd-1", "etcd-3"):
         infos[name] = guard_values.with_program(infos[name], {"failed": True, "msg": "is a program\nfor aarch64"})
-    failures = guards.check_cluster(guards.Cluster(cluster.members, infos, question()))
+    failures = guards.check_cluster(preflight_values.Cluster(cluster.members, infos, question()))
     assert [(failure.code, failure.text) for failure in failures] == [
         ("program_unusable", "member etcd-1, etcd-3: is a program for aarch64")
     ]

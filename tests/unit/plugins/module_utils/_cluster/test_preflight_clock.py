@@ -11,6 +11,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster import preflight as guards
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster import preflight_values
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import ClusterSettings, make_members
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.der import iso_time
 
@@ -20,15 +21,15 @@ MEMBERS = make_members(
 )
 
 
-def cluster(here: datetime | None = HERE, **times: str | None) -> guards.Cluster:
+def cluster(here: datetime | None = HERE, **times: str | None) -> preflight_values.Cluster:
     infos: dict[str, t.Any] = {}
     for member in MEMBERS:
         time = times.get(member.name.replace("-", "_"), iso_time(HERE))
         infos[member.name] = {"etcd": {"found": True, "version": "3.5.16"}, "time": time}
-    return guards.Cluster(MEMBERS, infos, guards.Question("blue", time=here))
+    return preflight_values.Cluster(MEMBERS, infos, preflight_values.PreflightQuestion("blue", time=here))
 
 
-def refused(found: guards.Cluster) -> list[str]:
+def refused(found: preflight_values.Cluster) -> list[str]:
     failures = guards.check_cluster(found)
     assert {failure.code for failure in failures} <= {"clock"}
     assert failures == list(guards.refuse_wrong_clock(found))

@@ -10,7 +10,7 @@ import dataclasses
 import typing as t
 
 import pytest
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster import preflight as guards
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster import preflight_values
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils._cluster.test_preflight import (
     codes,
     fresh,
@@ -21,11 +21,11 @@ from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils._cluster
 UNIT_CHANGED = [{"part": "service", "code": "unit_changed", "text": "x"}]
 
 
-def state_of(cluster: guards.Cluster, name: str) -> t.Any:
+def state_of(cluster: preflight_values.Cluster, name: str) -> t.Any:
     return cluster.states[name]
 
 
-def without(cluster: guards.Cluster, *names: str, limited: bool = False) -> guards.Cluster:
+def without(cluster: preflight_values.Cluster, *names: str, limited: bool = False) -> preflight_values.Cluster:
     """Members of which there is no look: failed or unreachable, or left out by --limit."""
     infos = {name: info for name, info in cluster.infos.items() if name not in names}
     states = {name: state for name, state in cluster.states.items() if name not in names}

@@ -12,6 +12,7 @@ import typing as t
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster import preflight as guards
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster import preflight_values
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import FlagSettings
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import (
     ClusterSettings,
@@ -36,7 +37,7 @@ NAMES = ["etcd-1", "etcd-2", "etcd-3"]
 SETTINGS = FlagSettings("blue", "/var/lib/etcd/blue", "/etc/etcd/pki")
 
 
-def edited(cluster: guards.Cluster, everyone: t.Sequence[Member], **more: t.Any) -> guards.Cluster:
+def edited(cluster: preflight_values.Cluster, everyone: t.Sequence[Member], **more: t.Any) -> preflight_values.Cluster:
     """The same hosts with another inventory."""
     return dataclasses.replace(cluster, members=everyone, question=question(**more))
 
@@ -51,15 +52,15 @@ def others(**changes: t.Any) -> list[Member]:
     return make_members(entries, ClusterSettings(**{"name": "blue", "domain": "example.com", **settings}))
 
 
-def info(cluster: guards.Cluster, name: str) -> t.Any:
+def info(cluster: preflight_values.Cluster, name: str) -> t.Any:
     return cluster.infos[name]
 
 
-def reported(cluster: guards.Cluster, name: str) -> t.Any:
+def reported(cluster: preflight_values.Cluster, name: str) -> t.Any:
     return cluster.states[name]
 
 
-def silent(cluster: guards.Cluster) -> guards.Cluster:
+def silent(cluster: preflight_values.Cluster) -> preflight_values.Cluster:
     """All etcds are off: their data and units are there, and nobody tells anything."""
     for name in cluster.infos:
         info(cluster, name)["process"] = {"running": False, "configuration_hash": None, "settings": None}
@@ -67,7 +68,7 @@ def silent(cluster: guards.Cluster) -> guards.Cluster:
     return cluster
 
 
-def without_data(cluster: guards.Cluster, name: str) -> guards.Cluster:
+def without_data(cluster: preflight_values.Cluster, name: str) -> preflight_values.Cluster:
     info(cluster, name)["data"] = {"directory": "/var/lib/etcd/blue", "exists": False, "formed": None, "problem": None}
     info(cluster, name)["process"] = {"running": False, "configuration_hash": None, "settings": None}
     start = {"part": "service", "code": "start", "text": "etcd.service: start"}
@@ -226,7 +227,7 @@ def test_a_member_that_missed_the_first_start_may_follow() -> None:
 MARKER = "/etc/etcd/pki/{}.formed"
 
 
-def marked(cluster: guards.Cluster, *names: str) -> guards.Cluster:
+def marked(cluster: preflight_values.Cluster, *names: str) -> preflight_values.Cluster:
     """The hosts' own word that their members have had data."""
     for name in names:
         info(cluster, name)["formed_marker"] = {
@@ -336,13 +337,13 @@ def test_data_that_can_not_be_looked_at_may_be_there() -> None:
     assert "what /var/lib/etcd/blue holds can't be told (can't read" in only_text(cluster)
 
 
-def with_a_fourth(live: t.Sequence[dict[str, t.Any]]) -> guards.Cluster:
+def with_a_fourth(live: t.Sequence[dict[str, t.Any]]) -> preflight_values.Cluster:
     everyone = members(4)
     infos: dict[str, t.Any] = {one.name: deployed(number, everyone[:3]) for number, one in enumerate(everyone[:3], 1)}
     infos["etcd-4"] = bare()
     states = {name: state(one, None if name == "etcd-4" else copy.deepcopy([*live])) for name, one in infos.items()}
     states["etcd-4"]["pending"] = [{"part": "service", "code": "start", "text": "etcd.service: start"}]
-    return guards.Cluster(everyone, infos, question(batch=list(infos), play=list(infos)), states)
+    return preflight_values.Cluster(everyone, infos, question(batch=list(infos), play=list(infos)), states)
 
 
 def test_a_new_member_does_not_join_a_living_cluster_unasked() -> None:
@@ -560,7 +561,7 @@ def test_what_is_started_is_what_runs_or_a_later_patch_of_it(starts: str, words:
 
 
 def test_what_is_about_to_be_installed_is_judged_and_not_what_it_replaces() -> None:
-    def installing(version: str) -> guards.Cluster:
+    def installing(version: str) -> preflight_values.Cluster:
         archive = f"/srv/etcd-v{version}-linux-amd64.tar.gz"
         return living(install="archive", archive=archive, archive_sha256="a" * 64)
 
@@ -612,7 +613,7 @@ def test_a_unit_that_one_host_does_not_take_is_written_on_none() -> None:
 # Restarts that could not be guarded -----------------------------------------------------------------------------------
 
 
-def pending_on(cluster: guards.Cluster, *names: str, code: str = "unit_changed") -> guards.Cluster:
+def pending_on(cluster: preflight_values.Cluster, *names: str, code: str = "unit_changed") -> preflight_values.Cluster:
     for name in names:
         reported(cluster, name)["pending"] = [{"part": "service", "code": code, "text": code}]
     return cluster

@@ -186,10 +186,6 @@ def test_count_keys(answer: dict[str, t.Any], count: int, server: GatewayServer)
     assert server.asked[0][1]["serializable"] is True
 
 
-def test_the_lock_is_one_number_that_etcd_takes() -> None:
-    assert 0 < api.RESTART_LEASE_ID < 2**63
-
-
 @pytest.mark.parametrize(
     "url", ["", "10.0.0.1:2379", "ftp://10.0.0.1", "https://", "https://h:x", "https://h/v3", "https://[::1"]
 )

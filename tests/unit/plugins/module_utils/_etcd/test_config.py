@@ -9,7 +9,7 @@ import typing as t
 
 import pytest
 import yaml
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.config import parse_config, parse_environment
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.config import parse_config
 
 # As etcd's own example of a configuration file is written, shortened.
 SAMPLE = """# This is the configuration file for the etcd server.
@@ -162,43 +162,3 @@ def _told(value: t.Any) -> t.Any:
 
 def _null(value: str) -> str | None:
     return None if value in ("", "~", "null") else value
-
-
-@pytest.mark.parametrize(
-    ("text", "values"),
-    [
-        ("A=b c  \n", {"A": "b c"}),
-        ("# A=no\n; A=no\nB=1", {"B": "1"}),
-        ("A=\"x y\"\nB='z'", {"A": "x y", "B": "z"}),
-        ('A="x " \nB=" y"', {"A": "x ", "B": " y"}),
-        # What stands in a value, quotes too, belongs to it.
-        ('A=x "y" # z', {"A": 'x "y" # z'}),
-        ("export A=b\nno line\nB=c", {"B": "c"}),
-        ("A = b", {"A": "b"}),
-        ("A='one\ntwo'\nB=c", {"A": "one\ntwo", "B": "c"}),
-        ("A=one\\\ntwo", {"A": "onetwo"}),
-        ('A="a\\"b\\c"', {"A": 'a"b\\c'}),
-        ("A=\nB=", {"A": "", "B": ""}),
-        ("A=1\nA=2", {"A": "2"}),
-        ("A=1\r\nB=2\r\n", {"A": "1", "B": "2"}),
-    ],
-)
-def test_an_environment_file(text: str, values: dict[str, str]) -> None:
-    assert parse_environment(text) == values
-
-
-@pytest.mark.parametrize("text", ['A="x', "A='x\nB=c", "A=x\\", "# no \\\nA=x"])
-def test_an_environment_file_that_is_not_read_for_certain(text: str) -> None:
-    with pytest.raises(ValueError):
-        parse_environment(text)
-
-
-def test_an_environment_file_of_anything_ends_in_values_or_a_value_error() -> None:
-    random.seed(13)
-    for _round in range(5000):
-        text = "".join(random.choices("AB= '\"\\#;\n\r$`\t\0x", k=random.randint(0, 30)))
-        try:
-            found = parse_environment(text)
-        except ValueError:
-            continue
-        assert all(key.isidentifier() for key in found)

@@ -16,10 +16,10 @@ import typing as t
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster import obstacles
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RefusedError, ServiceError
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd import api, api_access, wal
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.reasons import Reason
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd import api, api_access, restart_lock, wal
 from ansible_collections.ringfence.etcd.plugins.module_utils._member import restart as _restart
 from ansible_collections.ringfence.etcd.plugins.module_utils._probe import handshake
-from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import Reason
 
 BINARIES = [path for path in os.environ.get("RINGFENCE_ETCD", "").split(":") if path]
 pytestmark = pytest.mark.skipif(not BINARIES, reason="RINGFENCE_ETCD names no etcd binary")
@@ -52,7 +52,7 @@ def wait_until_linked(cluster: EtcdCluster) -> None:
     problem: object = None
     while time.monotonic() < deadline:
         try:
-            view = _restart.gather_view(client, _restart.Cluster("m1", cluster.client_urls), with_me=True)
+            view = _restart.gather_view(client, _restart.ClusterUrls("m1", cluster.client_urls), with_me=True)
             assert view.me is not None
             problem = [
                 reason
@@ -141,8 +141,8 @@ def test_a_proxy_of_the_environment_is_not_used(cluster: EtcdCluster, monkeypatc
 
 def test_the_lock_has_one_holder(cluster: EtcdCluster) -> None:
     client = client_of(cluster)
-    first = api.Lock(client, [cluster.client_urls["m1"]])
-    second = api.Lock(client, [cluster.client_urls["m3"]])
+    first = restart_lock.RestartLock(client, [cluster.client_urls["m1"]])
+    second = restart_lock.RestartLock(client, [cluster.client_urls["m3"]])
     assert not first.is_held()
     first.acquire()
     assert first.is_held() and first.keep()
@@ -165,7 +165,7 @@ def test_many_at_once_one_gets_it(cluster: EtcdCluster) -> None:
     outcomes: list[str] = []
 
     def attempt(url: str) -> None:
-        lock = api.Lock(client, [url], lease_id=4711)
+        lock = restart_lock.RestartLock(client, [url], lease_id=4711)
         try:
             lock.acquire()
             outcomes.append("held")
@@ -184,8 +184,8 @@ def test_many_at_once_one_gets_it(cluster: EtcdCluster) -> None:
 def test_a_lock_that_nobody_keeps_ends(cluster: EtcdCluster) -> None:
     client = client_of(cluster)
     urls = list(cluster.client_urls.values())
-    lost = api.Lock(client, urls, ttl_seconds=2)
-    other = api.Lock(client, urls, ttl_seconds=2)
+    lost = restart_lock.RestartLock(client, urls, ttl_seconds=2)
+    other = restart_lock.RestartLock(client, urls, ttl_seconds=2)
     lost.acquire()
     started = time.monotonic()
     while True:
@@ -199,21 +199,21 @@ def test_a_lock_that_nobody_keeps_ends(cluster: EtcdCluster) -> None:
     # The first holder knows that it may be another's, and leaves it alone.
     assert not lost.keep()
     lost.release()
-    assert client.lease_keep_alive(urls[0], api.RESTART_LEASE_ID)
+    assert client.lease_keep_alive(urls[0], restart_lock.RESTART_LEASE_ID)
     other.release()
-    assert not client.lease_keep_alive(urls[0], api.RESTART_LEASE_ID)
+    assert not client.lease_keep_alive(urls[0], restart_lock.RESTART_LEASE_ID)
 
 
 def test_a_kept_lock_outlives_its_time(cluster: EtcdCluster) -> None:
     client = client_of(cluster)
     urls = list(cluster.client_urls.values())
-    lock = api.Lock(client, urls, ttl_seconds=2)
+    lock = restart_lock.RestartLock(client, urls, ttl_seconds=2)
     lock.acquire()
     end = time.monotonic() + 5
     while time.monotonic() < end:
         assert lock.keep()
         with pytest.raises(api.LockHeldError):
-            api.Lock(client, urls).acquire()
+            restart_lock.RestartLock(client, urls).acquire()
         time.sleep(0.3)
     lock.release()
 
@@ -229,7 +229,7 @@ def test_three_runs_at_once_restart_one_after_the_other(cluster: EtcdCluster) ->
         try:
             reasons = _restart.restart_guarded(
                 units[name],
-                _restart.Cluster(name, cluster.client_urls),
+                _restart.ClusterUrls(name, cluster.client_urls),
                 client_of(cluster),
                 lambda: PENDING if not units[name].restarted_at else [],
                 wait_seconds=120,
@@ -261,7 +261,7 @@ def test_no_restart_while_another_member_is_down(cluster: EtcdCluster) -> None:
         with pytest.raises(RefusedError, match=r"m1 is not restarted: m3 is not healthy: .*connection refused"):
             _restart.restart_guarded(
                 unit,
-                _restart.Cluster("m1", cluster.client_urls),
+                _restart.ClusterUrls("m1", cluster.client_urls),
                 client_of(cluster),
                 lambda: PENDING,
                 wait_seconds=3,
@@ -272,7 +272,7 @@ def test_no_restart_while_another_member_is_down(cluster: EtcdCluster) -> None:
         with pytest.raises(RefusedError, match="m3 is not healthy"):
             _restart.restart_guarded(
                 unit,
-                _restart.Cluster("m1", partial),
+                _restart.ClusterUrls("m1", partial),
                 client_of(cluster),
                 lambda: PENDING,
                 wait_seconds=0,
@@ -280,7 +280,7 @@ def test_no_restart_while_another_member_is_down(cluster: EtcdCluster) -> None:
             )
         assert not unit.restarted_at
         # Nothing was left behind: the lock is free.
-        lock = api.Lock(client_of(cluster), [cluster.client_urls["m1"]])
+        lock = restart_lock.RestartLock(client_of(cluster), [cluster.client_urls["m1"]])
         lock.acquire()
         lock.release()
     finally:
@@ -295,7 +295,7 @@ def test_a_member_that_does_not_come_back_stops_the_rest(cluster: EtcdCluster) -
         with pytest.raises(ServiceError, match=r"m1: not well within 4 seconds: m1 is not healthy.*end of its log"):
             _restart.restart_guarded(
                 broken,
-                _restart.Cluster("m1", cluster.client_urls),
+                _restart.ClusterUrls("m1", cluster.client_urls),
                 client_of(cluster),
                 lambda: PENDING,
                 wait_seconds=30,
@@ -305,7 +305,7 @@ def test_a_member_that_does_not_come_back_stops_the_rest(cluster: EtcdCluster) -
         with pytest.raises(RefusedError, match="m2 is not restarted: m1 is not healthy"):
             _restart.restart_guarded(
                 next_one,
-                _restart.Cluster("m2", cluster.client_urls),
+                _restart.ClusterUrls("m2", cluster.client_urls),
                 client_of(cluster),
                 lambda: PENDING,
                 wait_seconds=2,
@@ -335,7 +335,7 @@ def test_an_added_member_that_has_not_started_counts(cluster: EtcdCluster) -> No
     url = cluster.client_urls["m1"]
     answer = call_until_taken(client, url, "/v3/cluster/member/add", {"peerURLs": ["https://127.0.0.1:1"]})
     try:
-        view = _restart.gather_view(client, _restart.Cluster("m1", cluster.client_urls), with_me=False)
+        view = _restart.gather_view(client, _restart.ClusterUrls("m1", cluster.client_urls), with_me=False)
         reasons = _restart.may_restart("m1", view.others)
         assert [reason["code"] for reason in reasons] == ["member_not_started"]
     finally:
@@ -348,7 +348,7 @@ def test_one_member_alone(request: pytest.FixtureRequest, tmp_path: pathlib.Path
     try:
         client = client_of(cluster)
         unit = ProcessUnit(cluster, "m1")
-        members = _restart.Cluster("m1", cluster.client_urls)
+        members = _restart.ClusterUrls("m1", cluster.client_urls)
         _restart.wait_healthy(unit, members, client, 30)
         assert (
             _restart.restart_guarded(unit, members, client, lambda: PENDING, wait_seconds=0, timeout_seconds=30)
@@ -395,7 +395,7 @@ def test_alarms_and_role_based_access_control_are_told(binary: str, tmp_path: pa
         client._call(url, "/v3/maintenance/alarm", raised)
         assert client.status(url).alarms == (api.Alarm(status.member_id, "NOSPACE"),)
         with pytest.raises(api.ApiError) as caught:
-            api.Lock(client, [url]).acquire()
+            restart_lock.RestartLock(client, [url]).acquire()
         assert obstacles.alarm_in(str(caught.value)) == "NOSPACE"
         assert not client.health(url).healthy
         client._call(url, "/v3/maintenance/alarm", {**raised, "action": "DEACTIVATE"})
@@ -412,7 +412,7 @@ def test_alarms_and_role_based_access_control_are_told(binary: str, tmp_path: pa
         nameless = api.client_context(cluster.ca_file, str(tmp_path / "nameless.crt"), cluster.key_file)
         allowed = api.Client(nameless)
         assert [member.name for member in allowed.member_list(url)] == ["m1"]
-        lock = api.Lock(allowed, [url])
+        lock = restart_lock.RestartLock(allowed, [url])
         lock.acquire()
         lock.release()
     finally:
@@ -444,7 +444,7 @@ def test_a_roll_under_role_based_access_control(binary: str, tmp_path: pathlib.P
         before = {name: cluster.pid(name) for name in cluster.names}
         for name in cluster.names:
             unit = ProcessUnit(cluster, name, fence)
-            members = _restart.Cluster(name, cluster.client_urls)
+            members = _restart.ClusterUrls(name, cluster.client_urls)
             # Each with a client of its own, as each host has, and with one whose token is of before the restarts.
             for each in (client(), one):
                 pending = _restart.restart_guarded(
@@ -459,9 +459,9 @@ def test_a_roll_under_role_based_access_control(binary: str, tmp_path: pathlib.P
             view = _restart.wait_healthy(unit, members, one, 30)
             assert view.me is not None and len(view.others) == 2
         assert all(cluster.pid(name) != before[name] for name in cluster.names)
-        lock = api.Lock(one, [url])
+        lock = restart_lock.RestartLock(one, [url])
         lock.acquire()
-        assert lock.is_held() and one.lease_keep_alive(url, api.RESTART_LEASE_ID)
+        assert lock.is_held() and one.lease_keep_alive(url, restart_lock.RESTART_LEASE_ID)
         lock.release()
         with pytest.raises(api.ApiError, match="etcdctl user grant-role ringfence root") as caught:
             one.count_keys(url)

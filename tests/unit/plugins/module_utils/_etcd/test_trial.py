@@ -98,6 +98,28 @@ def test_flags_that_it_does_not_take(said: str, status: int, words: str, tmp_pat
     assert words in str(caught.value) and "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ("exit 0", None),
+        ("echo 'flag provided but not defined: -x' >&2; echo Usage: >&2; exit 2", "not defined: -x"),
+        ("exit 1", "exit status 1"),
+        ("kill -SEGV $$", "ended by signal 11"),
+    ],
+)
+def test_what_a_script_says_of_the_arguments(tmp_path: pathlib.Path, script: str, words: str | None) -> None:
+    program = tmp_path / "etcd"
+    program.write_text(f'#!/bin/sh\n[ "$3" = --version ] || exit 9\n{script}\n')
+    program.chmod(0o755)
+    if words is None:
+        trial.check_arguments(str(program), ["--a=1", "--x=2"])
+        trial.check_arguments(str(tmp_path / "missing"), ["--x"])
+        return
+    with pytest.raises(ServiceError) as caught:
+        trial.check_arguments(str(program), ["--a=1", "--x=2"])
+    assert words in str(caught.value) and "\n" not in str(caught.value)
+
+
 def test_one_that_does_not_end(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trial, "TRIAL_SECONDS", 0.3)
     path = put(tmp_path / "etcd", b"#!/bin/sh\nexec sleep 60\n")

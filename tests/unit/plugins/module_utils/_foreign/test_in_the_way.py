@@ -55,7 +55,7 @@ class Host:
 
     def gather(self, main_pid: int = 0) -> list[dict[str, t.Any]]:
         folders = (str(self.folder / "etc"), str(self.folder / "lib"), "/none")
-        wanted = in_the_way.Wanted("etcd.service", str(self.data), self.urls, folders)
+        wanted = in_the_way.MemberNeeds("etcd.service", str(self.data), self.urls, folders)
         return [dict(one) for one in in_the_way.in_the_way(wanted, main_pid)]
 
 

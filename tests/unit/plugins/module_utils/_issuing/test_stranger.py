@@ -13,7 +13,8 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import CryptoError, InputError, RefusedError
-from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.stranger import CLIENT, STRANGER, UNKNOWN_CA, run
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.probe_cases import STRANGER, UNKNOWN_CA
+from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.stranger import CLIENT, run
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.tls_check import Material, check_credentials
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.der import Certificate, read_certificates
 from ansible_collections.ringfence.etcd.plugins.modules.etcd_peer_stranger import argument_spec

@@ -13,8 +13,7 @@ import subprocess
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError
-from ansible_collections.ringfence.etcd.plugins.module_utils._member import formed
-from ansible_collections.ringfence.etcd.plugins.module_utils._member import service as _service
+from ansible_collections.ringfence.etcd.plugins.module_utils._member import formed, member_unit, unit_plan
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import apply_changes
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
     exec_arguments,
@@ -27,8 +26,8 @@ LOG = "0000000000000000-0000000000000000.wal"
 IDS = ("369d757121400e25", "81be773e1c3069aa")
 
 
-def place(folder: pathlib.Path, wal_dir: str | None = None) -> formed.Place:
-    return formed.Place(str(folder / "pki"), "etcd-1", str(folder / "data"), wal_dir)
+def place(folder: pathlib.Path, wal_dir: str | None = None) -> formed.MemberPlace:
+    return formed.MemberPlace(str(folder / "pki"), "etcd-1", str(folder / "data"), wal_dir)
 
 
 def form(folder: pathlib.Path, content: bytes = FORMED) -> None:
@@ -36,13 +35,13 @@ def form(folder: pathlib.Path, content: bytes = FORMED) -> None:
     (folder / "data" / "member" / "snap").mkdir(exist_ok=True)
 
 
-def restarts(where: formed.Place) -> bool:
+def restarts(where: formed.MemberPlace) -> bool:
     """What systemd runs before each start of the process, with the arguments as it reads them."""
     _key, value = formed.wanted_condition(where)
     return subprocess.run(exec_arguments(value), check=False).returncode == 0
 
 
-def starts(where: formed.Place) -> bool:
+def starts(where: formed.MemberPlace) -> bool:
     """systemd's own word on the two asserts."""
     program = shutil.which("systemd-analyze")
     if program is None:
@@ -61,7 +60,7 @@ def test_systemd_starts_no_member_that_has_lost_its_data(tmp_path: pathlib.Path,
     """Whatever the folder is called: nothing of its name is a pattern, or a specifier."""
     folder = tmp_path / name
     log = folder if apart else folder / "member" / "wal"
-    where = formed.Place(str(tmp_path / f"pki {name}"), "etcd-1", str(folder), str(folder) if apart else None)
+    where = formed.MemberPlace(str(tmp_path / f"pki {name}"), "etcd-1", str(folder), str(folder) if apart else None)
     marker = pathlib.Path(where.marker)
     marker.parent.mkdir()
     assert starts(where) and restarts(where)
@@ -140,7 +139,7 @@ def test_what_is_no_file_is_told(tmp_path: pathlib.Path) -> None:
 
 
 @pytest.fixture
-def wanted(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> _service.WantedUnit:
+def wanted(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> member_unit.WantedUnit:
     Host(monkeypatch)
     (tmp_path / "pki").mkdir()
     where = place(tmp_path)
@@ -151,32 +150,32 @@ def wanted(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> _service.
 
 
 def test_data_and_no_marker_is_due_and_a_second_run_changes_nothing(
-    wanted: _service.WantedUnit, tmp_path: pathlib.Path
+    wanted: member_unit.WantedUnit, tmp_path: pathlib.Path
 ) -> None:
-    _service.apply_plan(_service.plan_written(wanted, False, check_new_text=False))
-    assert not _service.plan_written(wanted, False).changed
+    unit_plan.apply_plan(unit_plan.plan_written(wanted, False, check_new_text=False))
+    assert not unit_plan.plan_written(wanted, False).changed
     form(tmp_path)
-    for plan in (_service.plan_written(wanted, True), _service.plan_written(wanted, False)):
+    for plan in (unit_plan.plan_written(wanted, True), unit_plan.plan_written(wanted, False)):
         assert plan.actions == ("mark_formed",)
         assert [part["after_header"] for part in plan.diff] == [f"{tmp_path}/pki/etcd-1.formed"]
-    _service.apply_plan(plan)
-    assert not _service.plan_written(wanted, False).changed
+    unit_plan.apply_plan(plan)
+    assert not unit_plan.plan_written(wanted, False).changed
 
 
-def test_a_text_without_the_asserts_is_refused(wanted: _service.WantedUnit, tmp_path: pathlib.Path) -> None:
+def test_a_text_without_the_asserts_is_refused(wanted: member_unit.WantedUnit, tmp_path: pathlib.Path) -> None:
     with pytest.raises(InputError, match=r"has no AssertPathExists=\|!"):
-        _service.check_unit_text(wanted_unit(tmp_path, directory=wanted.directory))
+        member_unit.check_unit_text(wanted_unit(tmp_path, directory=wanted.directory))
 
 
-def test_a_member_that_became_healthy_is_marked(wanted: _service.WantedUnit, tmp_path: pathlib.Path) -> None:
+def test_a_member_that_became_healthy_is_marked(wanted: member_unit.WantedUnit, tmp_path: pathlib.Path) -> None:
     """In check mode as well, where the run itself would form the cluster."""
     unit = ("etcd.service", str(tmp_path), wanted.directory)
-    checked = _service.mark_formed(*unit, wanted.text, check_mode=True)
+    checked = unit_plan.mark_formed(*unit, wanted.text, check_mode=True)
     assert (checked["changed"], checked["actions"]) == (True, ["mark_formed"])
     assert not os.path.exists(f"{tmp_path}/pki/etcd-1.formed")
-    _service.apply_plan(_service.plan_written(wanted, False, check_new_text=False))
+    unit_plan.apply_plan(unit_plan.plan_written(wanted, False, check_new_text=False))
     form(tmp_path)
-    assert _service.mark_formed(*unit, None, check_mode=False)["changed"]
+    assert unit_plan.mark_formed(*unit, None, check_mode=False)["changed"]
     for mode in (True, False):
-        again = _service.mark_formed(*unit, wanted.text, check_mode=mode)
+        again = unit_plan.mark_formed(*unit, wanted.text, check_mode=mode)
         assert again == {"changed": False, "actions": [], "diff": []}

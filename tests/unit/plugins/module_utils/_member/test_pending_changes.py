@@ -20,8 +20,12 @@ import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._member import credentials as _peer_credentials
 from ansible_collections.ringfence.etcd.plugins.module_utils._member import info as _peer_info
-from ansible_collections.ringfence.etcd.plugins.module_utils._member import pending_changes, service
-from ansible_collections.ringfence.etcd.plugins.module_utils._probe import peers
+from ansible_collections.ringfence.etcd.plugins.module_utils._member import (
+    member_unit,
+    node_probe,
+    pending_changes,
+    unit_plan,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import manager
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
     configuration_hash_of,
@@ -65,7 +69,7 @@ class Node:
         shutil.copy("/bin/sleep", self.program)
         self.program.chmod(0o755)
         self.put_credentials()
-        service.apply_plan(service.plan_written(self.unit, False, check_new_text=False))
+        unit_plan.apply_plan(unit_plan.plan_written(self.unit, False, check_new_text=False))
         # Older than the process, as on a host that was deployed yesterday.
         os.utime(self.pki / "ca.crt", (time.time() - 1000, time.time() - 1000))
 
@@ -73,8 +77,8 @@ class Node:
         return with_configuration_hash(UNIT.replace("@folder@", str(self.folder)).replace("@more@", more))
 
     @property
-    def unit(self) -> service.WantedUnit:
-        return service.WantedUnit(
+    def unit(self) -> member_unit.WantedUnit:
+        return member_unit.WantedUnit(
             name="etcd.service",
             text=self.text,
             data_dir=str(self.folder / "data"),
@@ -88,7 +92,7 @@ class Node:
     def put_credentials(self, **contents: str | None) -> None:
         _peer_credentials.apply_credentials(_peer_credentials.plan_credentials(self.request(**contents)))
 
-    def request(self, **contents: str | None) -> _peer_credentials.Request:
+    def request(self, **contents: str | None) -> _peer_credentials.WantedCredentials:
         """What a run asks of etcd_peer_credentials here; content of its own as the role gives it."""
         given: dict[str, t.Any] = {
             "ca_certificate_content": CA.pem,
@@ -96,7 +100,7 @@ class Node:
             "private_key_content": LEAF.key_pem,
             **contents,
         }
-        return _peer_credentials.Request(str(self.pki), "etcd-1", OWNER, self.unit.group, 0o755, **given)
+        return _peer_credentials.WantedCredentials(str(self.pki), "etcd-1", OWNER, self.unit.group, 0o755, **given)
 
     def runs(self, pid: int, **properties: str) -> None:
         """systemd and /proc tell of a process that was started from the unit just now."""
@@ -138,16 +142,16 @@ class Node:
             return True
         return bool(credentials.changed or plan.changed or plan.restart_pending)
 
-    def _service_plan(self, trust_bundle_changed: bool, check_new_text: bool) -> service.Plan:
+    def _service_plan(self, trust_bundle_changed: bool, check_new_text: bool) -> unit_plan.UnitPlan:
         if self.managed:
-            return service.plan_present(self.unit, trust_bundle_changed, False, check_new_text)
-        return service.plan_written(self.unit, False, check_new_text)
+            return unit_plan.plan_present(self.unit, trust_bundle_changed, False, check_new_text)
+        return unit_plan.plan_written(self.unit, False, check_new_text)
 
     def run(self, pid: int) -> None:
         """What the role does where something is due; where a restart is, systemd gives a new process."""
         self.put_credentials()
         plan = self._service_plan(False, check_new_text=False)
-        service.apply_plan(plan)
+        unit_plan.apply_plan(plan)
         os.utime(self.pki / "ca.crt", (time.time() - 1000, time.time() - 1000))
         self.runs(pid)
 
@@ -476,7 +480,7 @@ def test_whom_it_calls(call: str, is_running: bool, called: bool, node: Node, mo
     if not is_running:
         stopped(node)
     before = node.snapshot()
-    found = peers.probe_node(params(node, call=call), NOW)
+    found = node_probe.probe_node(params(node, call=call), NOW)
     assert node.snapshot() == before and node.host.calls == []
     assert found["time"] == found["info"]["time"] == NOW.strftime("%Y-%m-%dT%H:%M:%SZ")
     assert found["info"]["process"]["running"] is is_running
@@ -494,16 +498,16 @@ def test_whom_it_calls(call: str, is_running: bool, called: bool, node: Node, mo
 
 
 def test_nobody_asks_what_is_due_without_a_unit(node: Node) -> None:
-    assert peers.probe_node(params(node, call="never", unit_content=None), NOW)["pending"] is None
+    assert node_probe.probe_node(params(node, call="never", unit_content=None), NOW)["pending"] is None
 
 
 def test_a_unit_is_wanted_where_systemd_looks_unless_another_folder_is_named(
     node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = [peers.probe_node(params(node, call="never", unit_directory=None), NOW)["pending"]]
-    assert service.WantedUnit.unit_directory == "/etc/systemd/system"
-    monkeypatch.setattr(service.WantedUnit, "unit_directory", str(node.folder))
-    found.append(peers.probe_node(params(node, call="never", unit_directory=None), NOW)["pending"])
+    found = [node_probe.probe_node(params(node, call="never", unit_directory=None), NOW)["pending"]]
+    assert member_unit.WantedUnit.unit_directory == "/etc/systemd/system"
+    monkeypatch.setattr(member_unit.WantedUnit, "unit_directory", str(node.folder))
+    found.append(node_probe.probe_node(params(node, call="never", unit_directory=None), NOW)["pending"])
     assert [[one["code"] for one in pending] for pending in found] == [["write_unit", "daemon_reload"], []]
 
 
@@ -513,13 +517,13 @@ def test_the_files_that_are_there_are_compared_as_they_are_written(
 ) -> None:
     add("pki/ca.crt", STRANGE.key_pem)(node)
     stopped(node)
-    found = peers.probe_node(params(node, call="never", manage_service=manage_service), NOW)
+    found = node_probe.probe_node(params(node, call="never", manage_service=manage_service), NOW)
     assert [one["code"] for one in found["pending"]] == codes
 
 
 def test_bad_input_is_said_before_anybody_looks(node: Node) -> None:
     with pytest.raises(InputError, match="etcd-3 is not among members"):
-        peers.probe_node(params(node, call="never", name="etcd-3"), NOW)
+        node_probe.probe_node(params(node, call="never", name="etcd-3"), NOW)
 
 
 # Texts that nobody writes ---------------------------------------------------------------------------------------------
@@ -533,11 +537,11 @@ def test_a_new_text_is_checked_where_it_is_about_to_be_written(check_mode: bool,
     node.program.chmod(0o755)
     unit = node.unit
     with pytest.raises(RingfenceError, match="systemd was asked"):
-        service.plan_present(unit, False, check_mode)
+        unit_plan.plan_present(unit, False, check_mode)
     with pytest.raises(RingfenceError, match="flag provided but not defined: -new"):
-        service.plan_written(unit, check_mode)
+        unit_plan.plan_written(unit, check_mode)
     node.host.complaint = None
     with pytest.raises(RingfenceError, match="flag provided but not defined: -new"):
-        service.plan_present(unit, False, check_mode)
-    assert "write_unit" in service.plan_present(unit, False, check_mode, check_new_text=False).actions
-    assert service.plan_written(unit, check_mode, check_new_text=False).actions == ("write_unit",)
+        unit_plan.plan_present(unit, False, check_mode)
+    assert "write_unit" in unit_plan.plan_present(unit, False, check_mode, check_new_text=False).actions
+    assert unit_plan.plan_written(unit, check_mode, check_new_text=False).actions == ("write_unit",)

@@ -9,17 +9,18 @@ import typing as t
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.obstacles import is_larger_quota
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RefusedError, ServiceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.reasons import Reason
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import (
     ApiError,
     Client,
     Health,
     LiveMember,
-    Lock,
     LockHeldError,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.restart_lock import RestartLock
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.restart import (
     Clock,
-    Cluster,
+    ClusterUrls,
     MemberHealth,
     health_of,
     is_back,
@@ -28,10 +29,9 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._member.restart imp
     restart_guarded,
     wait_healthy,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import Reason
 
 PENDING: list[Reason] = [{"code": "unit_changed", "text": "changed"}]
-CLUSTER = Cluster("a", {"a": "http://a", "b": "http://b", "c": "http://c"})
+CLUSTER = ClusterUrls("a", {"a": "http://a", "b": "http://b", "c": "http://c"})
 
 
 def member(name: str, *peers: str, **other: t.Any) -> MemberHealth:
@@ -426,14 +426,14 @@ def test_force_asks_nobody(client: FakeClient, unit: FakeUnit) -> None:
 @pytest.mark.parametrize("down", [set(), {"a"}])
 def test_one_member_alone_needs_no_lock(down: set[str], client: FakeClient, unit: FakeUnit) -> None:
     client.names, client.down = ["a"], down
-    assert run(client, unit, cluster=Cluster("a", {"a": "http://a"})) == PENDING
+    assert run(client, unit, cluster=ClusterUrls("a", {"a": "http://a"})) == PENDING
     assert unit.lock_was_held == [False]
 
 
 def test_a_partial_list_hides_no_member(client: FakeClient, unit: FakeUnit) -> None:
     client.down.add("c")
     with pytest.raises(RefusedError, match="c is not healthy"):
-        run(client, unit, cluster=Cluster("a", {"a": "http://a", "b": "http://b"}))
+        run(client, unit, cluster=ClusterUrls("a", {"a": "http://a", "b": "http://b"}))
 
 
 def test_wait_healthy_wants_every_named_member(client: FakeClient, unit: FakeUnit) -> None:
@@ -446,7 +446,7 @@ def test_wait_healthy_wants_every_named_member(client: FakeClient, unit: FakeUni
 
 def test_a_lock_that_was_not_renewed_in_time_is_not_touched(client: FakeClient) -> None:
     clock = FakeClock()
-    lock = Lock(client, ["http://b"], ttl_seconds=30, clock=clock.now)
+    lock = RestartLock(client, ["http://b"], ttl_seconds=30, clock=clock.now)
     lock.acquire()
     clock.sleep(15)
     assert lock.keep()
@@ -460,7 +460,7 @@ def test_a_lock_that_was_not_renewed_in_time_is_not_touched(client: FakeClient) 
 
 def test_a_lock_survives_a_member_that_is_down(client: FakeClient) -> None:
     clock = FakeClock()
-    lock = Lock(client, ["http://b", "http://c"], ttl_seconds=30, clock=clock.now)
+    lock = RestartLock(client, ["http://b", "http://c"], ttl_seconds=30, clock=clock.now)
     client.down.add("b")
     lock.acquire()
     clock.sleep(15)
@@ -493,7 +493,7 @@ def test_a_lock_that_is_lost_while_the_others_are_looked_at(client: FakeClient, 
 
 def test_a_lock_that_has_ended_is_not_held(client: FakeClient) -> None:
     clock = FakeClock()
-    lock = Lock(client, ["http://b"], ttl_seconds=30, clock=clock.now)
+    lock = RestartLock(client, ["http://b"], ttl_seconds=30, clock=clock.now)
     lock.acquire()
     clock.sleep(15)
     client.held = False
@@ -502,7 +502,7 @@ def test_a_lock_that_has_ended_is_not_held(client: FakeClient) -> None:
 
 def test_an_answer_that_comes_too_late_keeps_no_lock(client: FakeClient) -> None:
     clock = FakeClock()
-    lock = Lock(client, ["http://b", "http://c"], ttl_seconds=30, clock=clock.now)
+    lock = RestartLock(client, ["http://b", "http://c"], ttl_seconds=30, clock=clock.now)
     lock.acquire()
     clock.sleep(15)
 
@@ -518,7 +518,7 @@ def test_without_a_url_nobody_can_be_asked(client: FakeClient) -> None:
     with pytest.raises(ApiError, match="no member's client URL was given"):
         live_members(client, [])
     with pytest.raises(ApiError, match="no member's client URL was given"):
-        Lock(client, []).acquire()
+        RestartLock(client, []).acquire()
     seen = health_of(client, LiveMember("id-d", "d", (), (), False), None)
     assert seen.problem == "the cluster knows no client URL of it"
 

@@ -23,20 +23,23 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import 
     apply_changes,
     backup_path,
     check_may_give,
-    describe,
     gid_of,
-    group_name,
     has_leftover,
     missing_parents,
-    owner_name,
     plan_directory,
     plan_file,
-    read_file,
     remove_leftover,
     staged_path,
     uid_of,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import read_head, real_path
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import (
+    describe,
+    group_name,
+    owner_name,
+    read_file,
+    read_head,
+    real_path,
+)
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.ordinary_user import ordinary_user
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away and mount")

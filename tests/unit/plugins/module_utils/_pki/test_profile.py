@@ -12,6 +12,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.reasons import Reason
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki import profile as rules
 
 NOW = datetime(2026, 11, 23, 22, 54, tzinfo=timezone.utc)
@@ -49,7 +50,7 @@ GOOD = rules.CertificateFacts(
 def reasons(found: rules.CertificateFacts, signed: bool = True, **changes: t.Any) -> list[tuple[str, str]]:
     issuer = changes.pop("issuer", ISSUER)
     given = rules.reasons_to_issue(replace(PROFILE, **changes), found, signed, issuer, RULES, NOW)
-    return [(reason.code, reason.text) for reason in given]
+    return [(reason["code"], reason["text"]) for reason in given]
 
 
 def test_a_good_certificate_has_no_reason() -> None:
@@ -152,7 +153,7 @@ def test_key_encipherment_for_rsa_alone(key_type: str) -> None:
 )
 def test_key_reasons(matches: bool | None, requested: bool, codes: list[str], new_key: bool) -> None:
     given = rules.key_reasons(matches, requested)
-    assert [reason.code for reason in given] == codes
+    assert [reason["code"] for reason in given] == codes
     assert rules.needs_new_key(given) is new_key
 
 
@@ -169,7 +170,7 @@ def test_key_reasons(matches: bool | None, requested: bool, codes: list[str], ne
     ],
 )
 def test_which_reason_needs_a_new_key(code: str, new_key: bool) -> None:
-    assert rules.needs_new_key([rules.Reason(code, "")]) is new_key
+    assert rules.needs_new_key([Reason(code=code, text="")]) is new_key
 
 
 def test_validity_stays_inside_the_ca() -> None:

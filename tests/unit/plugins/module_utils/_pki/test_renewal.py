@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.reasons import Reason
 from ansible_collections.ringfence.etcd.plugins.module_utils._issuing import peer_certificates
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki import profile as rules
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki import renewal
@@ -105,7 +106,7 @@ for key_type in ("ecdsa-p384", "rsa-2048", "ed25519"):
     CASES[f"good, {key_type}"] = Case((), factory.member_pem(CA, of_type).decode(), profile=of_type)
 
 
-def due(case: Case, **changes: t.Any) -> list[rules.Reason]:
+def due(case: Case, **changes: t.Any) -> list[Reason]:
     given = {"chain_verified": case.signed, "new_key_requested": case.new_key, **changes}
     return certificate_due(case.profile, case.pem, case.matches, case.authority.facts, RULES, NOW, **given)
 
@@ -114,18 +115,20 @@ def due(case: Case, **changes: t.Any) -> list[rules.Reason]:
 def test_reasons(name: str) -> None:
     case = CASES[name]
     found = due(case)
-    assert tuple(reason.code for reason in found) == case.codes
-    assert "\n" not in "".join(reason.text for reason in found)
+    assert tuple(reason["code"] for reason in found) == case.codes
+    assert "\n" not in "".join(reason["text"] for reason in found)
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_the_ca_host_says_the_same(name: str) -> None:
     case = CASES[name]
-    member = peer_certificates.Member(
+    member = peer_certificates.RequestedMember(
         case.profile, None if case.pem is None else case.pem.encode("utf-8", "replace"), case.matches, case.new_key
     )
     authority = peer_certificates.load_authority(case.authority.pem, "it", NOW)
-    (decision,) = peer_certificates.plan_issue(peer_certificates.Request((member,), RULES), authority, NOW).decisions
+    (decision,) = peer_certificates.plan_issue(
+        peer_certificates.IssueRequest((member,), RULES), authority, NOW
+    ).decisions
     assert list(decision.reasons) == due(case)
     assert decision.new_key == rules.needs_new_key(due(case))
     assert (decision.found_facts is None) == (case.codes[:1] in (("missing",), ("unreadable",)))
@@ -133,13 +136,13 @@ def test_the_ca_host_says_the_same(name: str) -> None:
 
 def test_a_chain_that_was_not_verified_is_a_reason() -> None:
     assert due(CASES["good"], chain_verified=False) == [
-        rules.Reason("other_ca", f"the certificate is not signed by the CA {CA.facts.label}")
+        Reason(code="other_ca", text=f"the certificate is not signed by the CA {CA.facts.label}")
     ]
 
 
 def test_another_ca_of_the_bundle_is_told_by_its_key_identifier() -> None:
     """With two CAs in a bundle a chain is verified by either; both may have one name."""
-    assert [reason.text for reason in due(CASES["a CA of the same name"], chain_verified=True)] == [
+    assert [reason["text"] for reason in due(CASES["a CA of the same name"], chain_verified=True)] == [
         "the authority key identifier is not that of the CA"
     ]
 
@@ -162,7 +165,7 @@ def test_another_ca_of_the_bundle_is_told_by_its_key_identifier() -> None:
     ],
 )
 def test_words(name: str, text: str) -> None:
-    assert [reason.text for reason in due(CASES[name])] == [text]
+    assert [reason["text"] for reason in due(CASES[name])] == [text]
 
 
 def test_what_cryptography_alone_refuses_is_unreadable_on_the_ca_host() -> None:
@@ -170,12 +173,14 @@ def test_what_cryptography_alone_refuses_is_unreadable_on_the_ca_host() -> None:
     point = factory.key_of("ecdsa-p256").public_key().public_numbers()
     made = ssl.PEM_cert_to_DER_cert(GOOD).replace(point.y.to_bytes(32, "big"), bytes(32))
     pem = ssl.DER_cert_to_PEM_cert(made)
-    member = peer_certificates.Member(PROFILE, pem.encode(), True)
+    member = peer_certificates.RequestedMember(PROFILE, pem.encode(), True)
     authority = peer_certificates.load_authority(CA.pem, "it", NOW)
-    (decision,) = peer_certificates.plan_issue(peer_certificates.Request((member,), RULES), authority, NOW).decisions
-    assert [reason.code for reason in decision.reasons] == ["unreadable"]
+    (decision,) = peer_certificates.plan_issue(
+        peer_certificates.IssueRequest((member,), RULES), authority, NOW
+    ).decisions
+    assert [reason["code"] for reason in decision.reasons] == ["unreadable"]
     assert decision.found_facts is None and decision.new_key
-    assert [reason.code for reason in due(Case((), pem, signed=False))] == ["other_ca"]
+    assert [reason["code"] for reason in due(Case((), pem, signed=False))] == ["other_ca"]
 
 
 def test_neither_cryptography_nor_ansible_is_loaded() -> None:

@@ -12,6 +12,12 @@ import typing as t
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.probe_cases import (
+    MEMBER,
+    NO_CERTIFICATE,
+    STRANGER,
+    UNKNOWN_CA,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.der import read_certificate
 from ansible_collections.ringfence.etcd.plugins.module_utils._probe import handshake, peers
 from ansible_collections.ringfence.etcd.plugins.module_utils._probe.handshake import (
@@ -22,15 +28,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._probe.handshake im
     ProbeResult,
     client_context,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._probe.peers import (
-    MEMBER,
-    NO_CERTIFICATE,
-    STRANGER,
-    UNKNOWN_CA,
-    Caller,
-    probe_all,
-    target_of,
-)
+from ansible_collections.ringfence.etcd.plugins.module_utils._probe.peers import Caller, probe_all, target_of
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import peer_port as ports
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certificate_maker import (
     NOW,

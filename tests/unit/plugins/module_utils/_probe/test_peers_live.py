@@ -13,6 +13,12 @@ import time
 import typing as t
 
 import pytest
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.probe_cases import (
+    MEMBER,
+    NO_CERTIFICATE,
+    STRANGER,
+    UNKNOWN_CA,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._issuing import stranger
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.certificates import certificate_pem
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.der import read_certificate, read_certificates
@@ -22,16 +28,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._probe.handshake im
     client_context,
     probe_port,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._probe.peers import (
-    MEMBER,
-    NO_CERTIFICATE,
-    STRANGER,
-    UNKNOWN_CA,
-    Caller,
-    explain,
-    probe_all,
-    target_of,
-)
+from ansible_collections.ringfence.etcd.plugins.module_utils._probe.peers import Caller, explain, probe_all, target_of
 from ansible_collections.ringfence.etcd.plugins.modules.etcd_peer_stranger import argument_spec
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certificate_maker import (
     DAY,

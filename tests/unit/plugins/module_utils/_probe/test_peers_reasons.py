@@ -11,6 +11,12 @@ import typing as t
 from dataclasses import replace
 
 import pytest
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.probe_cases import (
+    MEMBER,
+    NO_CERTIFICATE,
+    STRANGER,
+    UNKNOWN_CA,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.der import read_certificate
 from ansible_collections.ringfence.etcd.plugins.module_utils._probe.handshake import (
     ACCEPTED,
@@ -20,14 +26,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._probe.handshake im
     ProbeResult,
     client_context,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._probe.peers import (
-    MEMBER,
-    NO_CERTIFICATE,
-    STRANGER,
-    UNKNOWN_CA,
-    Caller,
-    explain,
-)
+from ansible_collections.ringfence.etcd.plugins.module_utils._probe.peers import Caller, explain
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certificate_maker import (
     DAY,
     NOW,

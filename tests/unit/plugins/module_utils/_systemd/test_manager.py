@@ -15,6 +15,7 @@ import typing as t
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import FileError, ServiceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.last_words import cause_of
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.commands import Done
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import manager
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.ordinary_user import ordinary_user
@@ -328,26 +329,4 @@ def test_last_words(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     journal(monkeypatch, *lines, InvocationID=current, NRestarts=restarts)
-    assert manager.last_words("etcd.service") == cause
-
-
-@pytest.mark.parametrize(
-    ("script", "words"),
-    [
-        ("exit 0", None),
-        ("echo 'flag provided but not defined: -x' >&2; echo Usage: >&2; exit 2", "not defined: -x"),
-        ("exit 1", "exit status 1"),
-        ("kill -SEGV $$", "ended by signal 11"),
-    ],
-)
-def test_check_arguments(tmp_path: pathlib.Path, script: str, words: str | None) -> None:
-    program = tmp_path / "etcd"
-    program.write_text(f'#!/bin/sh\n[ "$3" = --version ] || exit 9\n{script}\n')
-    program.chmod(0o755)
-    if words is None:
-        manager.check_arguments(str(program), ["--a=1", "--x=2"])
-        manager.check_arguments(str(tmp_path / "missing"), ["--x"])
-        return
-    with pytest.raises(ServiceError) as caught:
-        manager.check_arguments(str(program), ["--a=1", "--x=2"])
-    assert words in str(caught.value) and "\n" not in str(caught.value)
+    assert manager.last_words("etcd.service", cause_of) == cause

@@ -10,11 +10,11 @@ import pathlib
 import typing as t
 
 import pytest
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.manager import parse_inherited
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.next_start import (
     drop_in_paths,
     next_start,
     overrides,
-    parse_inherited,
     settings_at_start,
 )
 

@@ -8,7 +8,6 @@ import typing as t
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.config import parse_environment
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
     SET_TWICE,
     configuration_hash_is_valid,
@@ -316,31 +315,6 @@ def test_what_is_told_twice_ends_etcd() -> None:
 
 
 # Environment files --------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("text", "variables"),
-    [
-        ("", {}),
-        ("ETCD_NAME=etcd-1\n", {"ETCD_NAME": "etcd-1"}),
-        ("# no\n; no\n\n  A=1  \nB = 2", {"A": "1", "B": "2"}),
-        ('A=\'a  b\'\nB="a \\"b\\" \\x"\nC=a\\ b\\\'', {"A": "a  b", "B": 'a "b" \\x', "C": "a b'"}),
-        ("A='x'\"y\" z\nB='two\nlines'\n", {"A": "xyz", "B": "two\nlines"}),
-        ('A=one\\\ntwo\nB="one\\\ntwo"\n', {"A": "onetwo", "B": "onetwo"}),
-        ("A=1\nA=2\n", {"A": "2"}),
-        ("export A=1\n1A=1\nnothing\n=x\nB=\n", {"B": ""}),
-        ("A=it's\n", {"A": "it's"}),
-        ("A=1\r\nB=2\r\n", {"A": "1", "B": "2"}),
-        ("A=$B %n\n", {"A": "$B %n"}),
-    ],
-)
-def test_parse_environment_file(text: str, variables: dict[str, str]) -> None:
-    assert parse_environment(text) == variables
-
-
-def test_an_environment_file_that_ends_within_quotes_is_not_guessed_at() -> None:
-    with pytest.raises(ValueError, match="ends within a quoted text"):
-        parse_environment("A='never closed\nB=1")
 
 
 def test_environment_files() -> None:

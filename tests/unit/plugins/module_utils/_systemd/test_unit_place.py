@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import FileError
-from ansible_collections.ringfence.etcd.plugins.module_utils._member import service
+from ansible_collections.ringfence.etcd.plugins.module_utils._member import unit_plan
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit_place import unit_obstacle
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.systemd_host import Host, wanted_unit
 
@@ -96,10 +96,10 @@ def test_a_link_is_never_written_over(
     (tmp_path / "etcd.service").symlink_to(target)
     if managed and target == "/dev/null":
         host.properties, said = dict(MASKED), "systemctl unmask"
-    plan: t.Callable[..., t.Any] = service.plan_written
+    plan: t.Callable[..., t.Any] = unit_plan.plan_written
     arguments: tuple[bool, ...] = (True,)
     if managed:
-        plan, arguments = service.plan_present, (False, True)
+        plan, arguments = unit_plan.plan_present, (False, True)
     with pytest.raises(FileError, match=said):
         plan(wanted_unit(tmp_path), *arguments)
     assert os.readlink(tmp_path / "etcd.service") == target

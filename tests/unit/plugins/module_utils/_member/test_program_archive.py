@@ -14,7 +14,7 @@ import typing as t
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import FileError, InputError, RingfenceError
-from ansible_collections.ringfence.etcd.plugins.module_utils._member import program as _program
+from ansible_collections.ringfence.etcd.plugins.module_utils._member import program_archive, program_exchange
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.tiny_program import (
     archive,
     entry,
@@ -30,15 +30,15 @@ UNIT = "[Service]\nExecStart=/usr/local/bin/etcd --name=etcd-1\n"
 
 
 @pytest.fixture
-def place(tmp_path: pathlib.Path) -> _program.Place:
+def place(tmp_path: pathlib.Path) -> program_exchange.ProgramPlace:
     (tmp_path / "bin").mkdir()
     for name, content in (("etcd", tiny_etcd("3.5.15")), ("etcdctl", b"the old one")):
         (tmp_path / "bin" / name).write_bytes(content)
         (tmp_path / "bin" / name).chmod(0o755)
-    return _program.Place(str(tmp_path / "bin" / "etcd"))
+    return program_exchange.ProgramPlace(str(tmp_path / "bin" / "etcd"))
 
 
-def listing(place: _program.Place) -> list[str]:
+def listing(place: program_exchange.ProgramPlace) -> list[str]:
     return sorted(os.listdir(place.folder))
 
 
@@ -46,12 +46,12 @@ def content(path: str) -> bytes:
     return pathlib.Path(path).read_bytes()
 
 
-def try_it(place: _program.Place, made: tuple[str, str], **other: t.Any) -> _program.Tried:
+def try_it(place: program_exchange.ProgramPlace, made: tuple[str, str], **other: t.Any) -> program_archive.Tried:
     path, sha256 = made
-    return _program.try_archive(path, sha256, place.binary, **{"unit_content": UNIT, **other})
+    return program_archive.try_archive(path, sha256, place.binary, **{"unit_content": UNIT, **other})
 
 
-def test_what_was_tried_waits_beside(place: _program.Place, tmp_path: pathlib.Path) -> None:
+def test_what_was_tried_waits_beside(place: program_exchange.ProgramPlace, tmp_path: pathlib.Path) -> None:
     made = release(tmp_path / "archive", "3.5.35")
     tried = try_it(place, made)
     assert (tried.version, tried.version_before, tried.staged, tried.changed) == ("3.5.35", "3.5.15", True, True)
@@ -63,24 +63,24 @@ def test_what_was_tried_waits_beside(place: _program.Place, tmp_path: pathlib.Pa
     # The same again is no news.
     again = try_it(place, made)
     assert (again.staged, again.changed) == (True, False)
-    assert _program.exchange(place) == ["etcdctl", "etcd"]
+    assert program_exchange.exchange_programs(place) == ["etcdctl", "etcd"]
     assert listing(place) == ["etcd", "etcd.replaced", "etcdctl", "etcdctl.replaced"]
     assert content(place.binary) == tiny_etcd("3.5.35") and content(place.backup("etcd")) == tiny_etcd("3.5.15")
-    assert _program.exchange(place) == []
+    assert program_exchange.exchange_programs(place) == []
     after = try_it(place, made)
     assert (after.staged, after.changed, after.version_before) == (False, False, "3.5.35")
     assert listing(place) == ["etcd", "etcd.replaced", "etcdctl", "etcdctl.replaced"]
 
 
-def test_the_last_one_is_kept(place: _program.Place, tmp_path: pathlib.Path) -> None:
+def test_the_last_one_is_kept(place: program_exchange.ProgramPlace, tmp_path: pathlib.Path) -> None:
     for version in ("3.5.34", "3.5.35"):
         try_it(place, release(tmp_path / version, version))
-        _program.exchange(place)
+        program_exchange.exchange_programs(place)
     assert content(place.backup("etcd")) == tiny_etcd("3.5.34")
     assert listing(place) == ["etcd", "etcd.replaced", "etcdctl", "etcdctl.replaced"]
 
 
-def test_check_mode_leaves_nothing(place: _program.Place, tmp_path: pathlib.Path) -> None:
+def test_check_mode_leaves_nothing(place: program_exchange.ProgramPlace, tmp_path: pathlib.Path) -> None:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     tried = try_it(place, release(tmp_path / "archive", "3.5.35"), scratch=str(scratch))
@@ -88,14 +88,14 @@ def test_check_mode_leaves_nothing(place: _program.Place, tmp_path: pathlib.Path
     assert listing(place) == ["etcd", "etcdctl"] and os.listdir(scratch) == []
 
 
-def test_all_three_programs(place: _program.Place, tmp_path: pathlib.Path) -> None:
+def test_all_three_programs(place: program_exchange.ProgramPlace, tmp_path: pathlib.Path) -> None:
     try_it(place, release(tmp_path / "archive", "3.6.16", etcdutl=b"the third"))
-    _program.exchange(place)
+    program_exchange.exchange_programs(place)
     assert content(place.path("etcdutl")) == b"the third"
     assert not os.path.exists(place.backup("etcdutl"))
 
 
-def test_tools_alone_wait_for_nobody(place: _program.Place, tmp_path: pathlib.Path) -> None:
+def test_tools_alone_wait_for_nobody(place: program_exchange.ProgramPlace, tmp_path: pathlib.Path) -> None:
     made = release(tmp_path / "archive", "3.5.15", etcdctl=b"the new one")
     tried = try_it(place, made)
     assert (tried.staged, tried.changed) == (False, True)
@@ -105,7 +105,7 @@ def test_tools_alone_wait_for_nobody(place: _program.Place, tmp_path: pathlib.Pa
 
 
 def test_another_name_and_a_folder_that_is_not_there(tmp_path: pathlib.Path) -> None:
-    place = _program.Place(str(tmp_path / "not" / "yet" / "etcd-3.5"))
+    place = program_exchange.ProgramPlace(str(tmp_path / "not" / "yet" / "etcd-3.5"))
     previous = os.umask(0o077)
     try:
         tried = try_it(place, release(tmp_path / "archive", "3.5.35"))
@@ -114,24 +114,26 @@ def test_another_name_and_a_folder_that_is_not_there(tmp_path: pathlib.Path) -> 
     assert tried.version_before is None and tried.staged
     assert listing(place) == [".etcd-3.5.ringfence-new", ".etcdctl.ringfence-new"]
     assert os.stat(place.folder).st_mode & 0o777 == 0o755
-    _program.exchange(place)
+    program_exchange.exchange_programs(place)
     assert listing(place) == ["etcd-3.5", "etcdctl"]
 
 
-def test_what_a_killed_run_left_is_taken_away(place: _program.Place, tmp_path: pathlib.Path) -> None:
+def test_what_a_killed_run_left_is_taken_away(place: program_exchange.ProgramPlace, tmp_path: pathlib.Path) -> None:
     for name in (".etcd.ringfence-try", ".etcd.ringfence-new", ".etcdutl.ringfence-new", ".etcdctl.ringfence-try"):
         (pathlib.Path(place.folder) / name).write_bytes(b"half a pro")
     made = release(tmp_path / "archive", "3.5.35")
     assert try_it(place, made).changed
     assert listing(place) == [*NEW, "etcd", "etcdctl"]
     (pathlib.Path(place.folder) / ".etcdutl.ringfence-try").write_bytes(b"half a pro")
-    assert len(_program.remove_staged(place, check_mode=True)) == 3
+    assert len(program_archive.remove_staged(place, check_mode=True)) == 3
     assert listing(place) == [*NEW, ".etcdutl.ringfence-try", "etcd", "etcdctl"]
-    assert len(_program.remove_staged(place, check_mode=False)) == 3
+    assert len(program_archive.remove_staged(place, check_mode=False)) == 3
     assert listing(place) == ["etcd", "etcdctl"]
 
 
-def test_a_link_in_the_place_of_what_is_written_is_not_followed(place: _program.Place, tmp_path: pathlib.Path) -> None:
+def test_a_link_in_the_place_of_what_is_written_is_not_followed(
+    place: program_exchange.ProgramPlace, tmp_path: pathlib.Path
+) -> None:
     victim = tmp_path / "victim"
     victim.write_text("mine")
     os.symlink(victim, pathlib.Path(place.folder) / ".etcd.ringfence-try")
@@ -157,7 +159,7 @@ OTHER = "aarch64" if os.uname().machine == "x86_64" else "x86_64"
     ],
 )
 def test_what_can_not_be_started_here_leaves_nothing(
-    etcd: bytes, words: str, place: _program.Place, tmp_path: pathlib.Path
+    etcd: bytes, words: str, place: program_exchange.ProgramPlace, tmp_path: pathlib.Path
 ) -> None:
     made = release(tmp_path / "archive", "3.5.35", etcd=etcd)
     for scratch in (None, str(tmp_path)):
@@ -191,7 +193,7 @@ GOOD = entry("etcd", b"x")
     ],
 )
 def test_an_archive_that_is_none_of_etcds(
-    entries: list[tuple[t.Any, bytes]], words: str, place: _program.Place, tmp_path: pathlib.Path
+    entries: list[tuple[t.Any, bytes]], words: str, place: program_exchange.ProgramPlace, tmp_path: pathlib.Path
 ) -> None:
     made = archive(tmp_path / "archive", *entries)
     with pytest.raises(FileError) as caught:
@@ -201,19 +203,19 @@ def test_an_archive_that_is_none_of_etcds(
 
 
 def test_a_program_that_is_too_large(
-    place: _program.Place, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+    place: program_exchange.ProgramPlace, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = archive(tmp_path / "archive", entry("etcd", b"x" * 101))
-    monkeypatch.setattr(_program, "MOST_PROGRAM_BYTES", 100)
+    monkeypatch.setattr(program_archive, "MOST_PROGRAM_BYTES", 100)
     with pytest.raises(FileError, match="of 101 bytes: that is no program"):
         try_it(place, made)
-    monkeypatch.setattr(_program, "MOST_ARCHIVE_BYTES", 100)
+    monkeypatch.setattr(program_archive, "MOST_ARCHIVE_BYTES", 100)
     with pytest.raises(FileError, match="bytes: that is no release archive"):
         try_it(place, made)
 
 
 @pytest.mark.parametrize("kind", ["garbage", "cut", "empty"])
-def test_a_damaged_archive(kind: str, place: _program.Place, tmp_path: pathlib.Path) -> None:
+def test_a_damaged_archive(kind: str, place: program_exchange.ProgramPlace, tmp_path: pathlib.Path) -> None:
     path, _sum = release(tmp_path / "archive", "3.5.35", etcdutl=os.urandom(300_000))
     whole = content(path)
     pathlib.Path(path).write_bytes({"garbage": b"no tar" * 99, "cut": whole[: len(whole) // 2], "empty": b""}[kind])
@@ -224,12 +226,12 @@ def test_a_damaged_archive(kind: str, place: _program.Place, tmp_path: pathlib.P
 
 
 @pytest.mark.parametrize("compression", ["", "bz2", "xz"])
-def test_other_compressions(compression: str, place: _program.Place, tmp_path: pathlib.Path) -> None:
+def test_other_compressions(compression: str, place: program_exchange.ProgramPlace, tmp_path: pathlib.Path) -> None:
     made = archive(tmp_path / "archive", entry("./etcd", tiny_etcd("3.5.35")), compression=compression)
     assert try_it(place, made).version == "3.5.35"
 
 
-def test_only_the_one_that_was_meant(place: _program.Place, tmp_path: pathlib.Path) -> None:
+def test_only_the_one_that_was_meant(place: program_exchange.ProgramPlace, tmp_path: pathlib.Path) -> None:
     path, sha256 = release(tmp_path / "archive", "3.5.35")
     assert try_it(place, (path, sha256.upper())).staged
     with pytest.raises(FileError, match=f"archive has the SHA-256 {sha256}, wanted is {'0' * 64}: nothing was inst"):
@@ -249,7 +251,9 @@ def test_only_the_one_that_was_meant(place: _program.Place, tmp_path: pathlib.Pa
 
 @pytest.mark.parametrize("name", ["etcd", "etcdctl", "etcdutl"])
 @pytest.mark.parametrize("kind", ["link", "directory", "pipe", "script"])
-def test_what_is_there_is_the_users(name: str, kind: str, place: _program.Place, tmp_path: pathlib.Path) -> None:
+def test_what_is_there_is_the_users(
+    name: str, kind: str, place: program_exchange.ProgramPlace, tmp_path: pathlib.Path
+) -> None:
     path = pathlib.Path(place.path(name))
     path.unlink(missing_ok=True)
     if kind == "link":
@@ -270,7 +274,7 @@ def test_what_is_there_is_the_users(name: str, kind: str, place: _program.Place,
 @pytest.mark.parametrize("binary", ["bin/etcd", "/usr/local/bin/", "/usr/local/bin/etcdctl", "/opt/etcdutl"])
 def test_no_place_for_etcd(binary: str) -> None:
     with pytest.raises(InputError, match="is no path for etcd's program"):
-        _program.check_place(_program.Place(binary))
+        program_archive.check_place(program_exchange.ProgramPlace(binary))
 
 
 def test_a_full_disk(tmp_path: pathlib.Path) -> None:
@@ -283,7 +287,7 @@ def test_a_full_disk(tmp_path: pathlib.Path) -> None:
         pytest.skip("nothing can be mounted here")
     try:
         with pytest.raises(FileError, match="the disk is full: make room and run again"):
-            try_it(_program.Place(str(folder / "etcd")), made)
+            try_it(program_exchange.ProgramPlace(str(folder / "etcd")), made)
         assert os.listdir(folder) == []
     finally:
         subprocess.run(["umount", str(folder)], check=True)
@@ -308,11 +312,11 @@ def test_any_archive_is_unpacked_or_refused_in_one_line(
     for position, value in changes:
         made[position] = value
     folder = tmp_path_factory.mktemp("unpacked")
-    paths = {program: str(folder / program) for program in _program.PROGRAMS}
+    paths = {program: str(folder / program) for program in program_exchange.PROGRAMS}
     try:
-        sums = _program.unpack(io.BytesIO(bytes(made[: len(made) - length])), "it", paths)
+        sums = program_archive.unpack(io.BytesIO(bytes(made[: len(made) - length])), "it", paths)
     except FileError as exc:
         assert "\n" not in str(exc)
     else:
         assert "etcd" in sums
-    assert set(os.listdir(folder)) <= set(_program.PROGRAMS)
+    assert set(os.listdir(folder)) <= set(program_exchange.PROGRAMS)

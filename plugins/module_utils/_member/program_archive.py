@@ -2,11 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""etcd's programs out of a release archive: unpacked beside those in place, tried there, and exchanged later.
-
-Three names for each program: ``.etcd.ringfence-try`` while it is unpacked and tried, ``.etcd.ringfence-new`` once it
-waits for its turn, and ``etcd.replaced`` for the one that it took the place of. All in one folder, so that each step is
-a rename. Whoever is killed in between has changed nothing that runs, and the next run begins anew.
+"""etcd's programs out of a release archive: unpacked beside those in place, and tried there.
 
 Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 """
@@ -23,57 +19,39 @@ import zlib
 from dataclasses import dataclass
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import FileError, RingfenceError
-from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules import (
-    checked_program_path,
-)
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules import checked_program_path
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd import trial
+from ansible_collections.ringfence.etcd.plugins.module_utils._member.program_exchange import (
+    ETCD,
+    PROGRAMS,
+    ProgramPlace,
+    exchange_programs,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import (
     WantedDirectory,
     apply_changes,
-    describe,
-    os_error,
     plan_directory,
-    put_in_place,
-    staged_path,
     write_program,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import describe, os_error
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import exec_command
 
-ETCD = "etcd"
-# etcd is the last one: until it is exchanged, the next run sees that something is left to do.
-PROGRAMS = ("etcdctl", "etcdutl", ETCD)
-
 MOST_ARCHIVE_BYTES = 1024 * 1024 * 1024
+
 # etcd 3.7 has 30 MB.
 MOST_PROGRAM_BYTES = 512 * 1024 * 1024
+
 # 3.4's documentation has some 200 files.
 _MOST_ENTRIES = 10_000
+
 _MOST_UNPACKED_BYTES = 4 * MOST_PROGRAM_BYTES
+
 _BLOCK_BYTES = 1024 * 1024
+
 _FOLDER_MODE = 0o755
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where the programs are: etcd at the path that the unit starts, the others beside it under their own names."""
-
-    binary: str
-
-    @property
-    def folder(self) -> str:
-        return os.path.dirname(self.binary)
-
-    def path(self, program: str) -> str:
-        return self.binary if program == ETCD else os.path.join(self.folder, program)
-
-    def staged(self, program: str) -> str:
-        return staged_path(self.path(program))
-
-    def backup(self, program: str) -> str:
-        return f"{self.path(program)}.replaced"
-
-
-class Found(t.TypedDict):
+class FoundProgram(t.TypedDict):
     """One program of the archive. ``differs``: the one in place is another one, or missing."""
 
     name: str
@@ -87,7 +65,7 @@ class Tried:
 
     version: str | None
     version_before: str | None
-    programs: tuple[Found, ...]
+    programs: tuple[FoundProgram, ...]
     changed: bool
     warnings: tuple[str, ...] = ()
 
@@ -95,9 +73,6 @@ class Tried:
     def staged(self) -> bool:
         """Whether another etcd waits beside the one in place."""
         return any(program["differs"] for program in self.programs if program["name"] == ETCD)
-
-
-# Pure ---------------------------------------------------------------------------------------------------------------
 
 
 def check_sum(found: str, wanted: str, what: str) -> None:
@@ -128,9 +103,6 @@ def program_of(entry: tarfile.TarInfo, archive: str) -> str | None:
     if entry.size > MOST_PROGRAM_BYTES:
         raise FileError(f"{archive} holds {entry.name!a} of {entry.size} bytes: that is no program of etcd's")
     return parts[-1]
-
-
-# Reading ------------------------------------------------------------------------------------------------------------
 
 
 def opened_archive(path: str, name: str) -> t.IO[bytes]:
@@ -199,9 +171,6 @@ def unpack(archive: t.IO[bytes], name: str, paths: t.Mapping[str, str]) -> dict[
     return sums
 
 
-# Try ----------------------------------------------------------------------------------------------------------------
-
-
 def try_archive(
     archive: str,
     sha256: str,
@@ -215,7 +184,7 @@ def try_archive(
     What was tried waits under its staged name. ``scratch``: a folder in which to try instead, and leave nothing: check
     mode. FileError or ServiceError where it can't be run here or does not take the flags: then nothing is left.
     """
-    place = Place(binary)
+    place = ProgramPlace(binary)
     check_place(place)
     name = name or archive
     with opened_archive(archive, name) as stream:
@@ -224,7 +193,7 @@ def try_archive(
         return _tried(stream, name, place, unit_content, scratch)
 
 
-def _tried(stream: t.IO[bytes], name: str, place: Place, unit_content: str | None, scratch: str | None) -> Tried:
+def _tried(stream: t.IO[bytes], name: str, place: ProgramPlace, unit_content: str | None, scratch: str | None) -> Tried:
     if scratch is None:
         _make_folder(place)
         for program in PROGRAMS:
@@ -254,7 +223,7 @@ def _tried(stream: t.IO[bytes], name: str, place: Place, unit_content: str | Non
             _unlink(path)
 
 
-def check_place(place: Place) -> None:
+def check_place(place: ProgramPlace) -> None:
     """FileError where a program can't be put: what is there is no program of etcd's, but something of the user's."""
     checked_program_path(place.binary, "etcd_binary")
     if trial.is_mounted_noexec(place.folder):
@@ -302,12 +271,14 @@ def _version_in_place(binary: str) -> str | None:
         return None
 
 
-def _compared(place: Place, program: str, sha256: str) -> Found:
+def _compared(place: ProgramPlace, program: str, sha256: str) -> FoundProgram:
     path = place.path(program)
     return {"name": program, "path": path, "differs": _sum_of(path) != sha256}
 
 
-def _stage(place: Place, paths: t.Mapping[str, str], found: t.Sequence[Found], news: t.Sequence[Found]) -> None:
+def _stage(
+    place: ProgramPlace, paths: t.Mapping[str, str], found: t.Sequence[FoundProgram], news: t.Sequence[FoundProgram]
+) -> None:
     """Give what was tried the name under which it waits; what waited before and is not meant any more goes."""
     differing = [each["name"] for each in found if each["differs"]]
     for program in PROGRAMS:
@@ -317,29 +288,10 @@ def _stage(place: Place, paths: t.Mapping[str, str], found: t.Sequence[Found], n
         _rename(paths[each["name"]], place.staged(each["name"]))
     if ETCD not in differing:
         # Nothing runs these two: there is no turn to wait for.
-        exchange(place)
+        exchange_programs(place)
 
 
-# Exchange -----------------------------------------------------------------------------------------------------------
-
-
-def is_staged(binary: str) -> bool:
-    """Whether an etcd that was tried waits to take the place of this one."""
-    return bool(describe(Place(binary).staged(ETCD))["state"] == "file")
-
-
-def exchange(place: Place) -> list[str]:
-    """Put what waits in place, etcd last, and keep what was there; gives the names of the programs exchanged."""
-    done = []
-    for program in PROGRAMS:
-        staged = place.staged(program)
-        if describe(staged)["state"] == "file":
-            put_in_place(staged, place.path(program), place.backup(program))
-            done.append(program)
-    return done
-
-
-def remove_staged(place: Place, check_mode: bool) -> list[str]:
+def remove_staged(place: ProgramPlace, check_mode: bool) -> list[str]:
     """Take away what waits, and what a killed run left; gives its paths."""
     candidates = [path for program in PROGRAMS for path in (place.staged(program), _trial_path(place, program))]
     found = [path for path in candidates if os.path.lexists(path)]
@@ -349,12 +301,12 @@ def remove_staged(place: Place, check_mode: bool) -> list[str]:
     return found
 
 
-def _trial_path(place: Place, program: str) -> str:
+def _trial_path(place: ProgramPlace, program: str) -> str:
     folder, name = os.path.split(place.path(program))
     return os.path.join(folder, f".{name}.ringfence-try")
 
 
-def _make_folder(place: Place) -> None:
+def _make_folder(place: ProgramPlace) -> None:
     root = 0 if os.geteuid() == 0 else None
     if not os.path.isdir(place.folder):
         apply_changes([plan_directory(WantedDirectory(place.folder, _FOLDER_MODE, uid=root, gid=root))])
@@ -390,16 +342,13 @@ def _unlink(path: str) -> None:
 
 
 __all__ = (
-    "ETCD",
     "MOST_ARCHIVE_BYTES",
-    "PROGRAMS",
-    "Place",
+    "MOST_PROGRAM_BYTES",
+    "FoundProgram",
     "Tried",
     "check_place",
     "check_sum",
     "copy_and_sum",
-    "exchange",
-    "is_staged",
     "opened_archive",
     "program_of",
     "remove_staged",

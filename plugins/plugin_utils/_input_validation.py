@@ -2,12 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The preflight: every rule about what a user may set, asked before a host is spoken to. Pure.
+"""Input validation: every rule about what a user may set, asked before a host is spoken to. Pure.
+
+What is refused for the state that the hosts are in is the preflight of the cluster (``_cluster/preflight.py``).
 
 The rules stand where the modules ask them again later on their hosts. What is here is which variable of the role each
 is about, and what is a matter of the role alone. A rule of a new variable is a line of ``_RULES``.
 
-Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
+Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members im
 from ansible_collections.ringfence.etcd.plugins.module_utils._common import input_rules as rules
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_access import check_access_settings
-from ansible_collections.ringfence.etcd.plugins.module_utils._member.service import WantedUnit, check_unit_text
+from ansible_collections.ringfence.etcd.plugins.module_utils._member.member_unit import WantedUnit, check_unit_text
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.certificate_facts import certificate_facts
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import (
     check_authority_options,
@@ -38,8 +40,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit impor
     raw_value,
     with_configuration_hash,
 )
-
-PREFIX = "etcd_peer_tls_"
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._settings import PREFIX
 
 _NODE_PATHS = (
     "directory",
@@ -273,4 +274,9 @@ _RULES: tuple[tuple[tuple[str, ...], t.Callable[[Asked], None]], ...] = (
     *(((name,), _check_report(name, ending)) for name, ending in _REPORTS.items()),
 )
 
-__all__ = ("PREFIX", "Asked", "check_settings", "flag_settings_of", "reported_as")
+__all__ = (
+    "Asked",
+    "check_settings",
+    "flag_settings_of",
+    "reported_as",
+)

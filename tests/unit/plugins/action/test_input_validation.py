@@ -10,7 +10,7 @@ import re
 import typing as t
 
 import pytest
-from ansible_collections.ringfence.etcd.plugins.module_utils._member.preflight_settings import _RULES
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._input_validation import _RULES
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._settings import OPTIONS, OPTIONS_OF, PREFIX
 
 from .settings_play import SettingsPlay

@@ -14,7 +14,14 @@ import typing as t
 import pytest
 import yaml
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import CryptoError, InputError
-from ansible_collections.ringfence.etcd.plugins.module_utils._member import info
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.probe_cases import (
+    MEMBER,
+    NO_CERTIFICATE,
+    STRANGER,
+    UNKNOWN_CA,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._member import info, node_probe
+from ansible_collections.ringfence.etcd.plugins.module_utils._member.node_probe import probe_node, unreadable_files
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.der import read_certificate
 from ansible_collections.ringfence.etcd.plugins.module_utils._probe import peers
 from ansible_collections.ringfence.etcd.plugins.module_utils._probe.handshake import (
@@ -23,14 +30,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._probe.handshake im
     TIMED_OUT,
     UNREACHABLE,
     ProbeResult,
-)
-from ansible_collections.ringfence.etcd.plugins.module_utils._probe.peers import (
-    MEMBER,
-    NO_CERTIFICATE,
-    STRANGER,
-    UNKNOWN_CA,
-    probe_node,
-    unreadable_files,
 )
 from ansible_collections.ringfence.etcd.plugins.modules import etcd_peer_info
 from ansible_collections.ringfence.etcd.plugins.modules.etcd_peer_probe import argument_spec
@@ -159,7 +158,7 @@ def test_the_served_certificate_is_told_by_the_first_call_that_saw_it(node: Node
         assert cases(answer) == {NO_CERTIFICATE: (REFUSED, "no_certificate")}
         assert answer["probes"][0]["server"]["common_name"] == "etcd-2.example.com"
     garbage = [{"to": "etcd-2", "server": b"garbage"}, {"to": "etcd-2", "server": der_of(SERVER.certificate)}]
-    shown = peers._served_once(garbage, NOW)
+    shown = node_probe._served_once(garbage, NOW)
     assert shown[0]["server"] is None and shown[1]["server"]["common_name"] == "etcd-2.example.com"
 
 

@@ -1,0 +1,51 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The unit as the guarded restart sees it."""
+
+from __future__ import annotations
+
+from ansible_collections.ringfence.etcd.plugins.module_utils._member import (
+    member_unit,
+    restart_unit,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
+    configuration_hash_of,
+)
+from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.systemd_host import (
+    Host,
+)
+
+
+def test_whether_a_restart_brings_a_larger_quota(host: Host, deployed: member_unit.WantedUnit) -> None:
+    unit, folder = deployed.name, deployed.unit_directory
+    assert host.process is not None and not restart_unit.brings_more_space(unit, folder)
+    host.process["argv"].append("--quota-backend-bytes=16777216")
+    assert restart_unit.brings_more_space(unit, folder)
+    host.process["argv"][-1] = "--quota-backend-bytes=4294967296"
+    assert not restart_unit.brings_more_space(unit, folder)
+    host.process = None
+    assert not restart_unit.brings_more_space(unit, folder)
+
+
+def test_the_unit_as_a_guarded_restart_sees_it(host: Host, deployed: member_unit.WantedUnit) -> None:
+    unit = restart_unit.SystemdUnit(deployed.name, deployed.unit_directory)
+    configuration_hash = configuration_hash_of(deployed.text)
+    assert (unit.name, unit.pid(), unit.problem(), unit.has_failed()) == ("etcd.service", 1, None, False)
+    unit.restart()
+    assert host.calls == ["restart_no_block etcd.service"]
+    assert unit.process_problem() == unit.problem() == "the old process of etcd.service has not ended yet"
+
+    host.process = None
+    host.properties.update(ActiveState="activating", SubState="auto-restart", MainPID="0")
+    assert unit.problem() == "etcd.service is activating (auto-restart)"
+    assert unit.process_problem() == "etcd.service is activating (auto-restart), no process runs"
+    assert (unit.pid(), unit.has_failed(), unit.journal_tail()) == (None, False, "the end of etcd.service's log")
+
+    host.runs("0" * 64, deployed.data_dir, pid=2)
+    assert unit.problem() == "the process of etcd.service was not started with the unit that is deployed"
+    host.runs(configuration_hash, deployed.data_dir, pid=2)
+    assert unit.problem() is None and unit.process_problem() is None
+    host.properties["ActiveState"] = "failed"
+    assert unit.has_failed()
