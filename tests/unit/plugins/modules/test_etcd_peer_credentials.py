@@ -152,7 +152,8 @@ def test_a_replaced_key_is_kept(pki: pathlib.Path) -> None:
         line = json.dumps(reported["warnings"])
         assert (
             len(reported["warnings"]) == 1
-            and f"is kept as {pki}/etcd-1.key.replaced" in line
+            # No key was kept before: the line must not speak of one.
+            and f"is kept as {pki}/etcd-1.key.replaced until a later one takes its place; its certificate is " in line
             and f"valid until {LEAF_END}" in line
         )
     assert (pki / "etcd-1.key.replaced").read_text() == LEAF.key_pem
