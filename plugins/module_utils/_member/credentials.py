@@ -330,8 +330,8 @@ def backup_note(plan: Plan) -> str | None:
     for path in plan.backups.values():
         until = f"valid until {plan.backup_not_after}" if plan.backup_not_after else "not known here"
         return (
-            f"the replaced private key is kept as {path} until a later one takes its place; its certificate is {until}: "
-            "remove the file when nobody needs it any more"
+            f"the replaced private key is kept as {path} until a later one takes its place; its certificate is "
+            f"{until}: remove the file when nobody needs it any more"
         )
     return None
 
