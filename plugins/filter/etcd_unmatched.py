@@ -87,8 +87,8 @@ def etcd_unmatched(value: t.Any, groups: t.Mapping[str, t.Any], run_hosts: t.Seq
         return f"the pattern {shown!r} leaves no host; the inventory's groups are {_groups(known)}: {_REMEDY}"
     if not set(matched) & set(given):
         return (
-            f"--limit {plain(limit) or '...'} leaves none of the hosts of {shown!r} ({_some(matched)}): mend it, or "
-            "leave it out"
+            f"--limit {plain(limit) or '...'} leaves none of the hosts "
+            f"of {shown!r} ({_some(matched)}): mend it, or leave it out"
         )
     return ""
 

@@ -132,7 +132,7 @@ options:
     description:
       - Keep C(<name>.crt) (mode V(0644)) and C(<name>.key) (mode V(0600)) of each member in this folder, and take
         what is there as the present certificates. A key that is replaced is kept beside the new one as
-        C(<name>.key.replaced), in the place of one that was kept before.
+        C(<name>.key.replaced), until a later one takes its place.
       - A missing folder is made with mode V(0700). A present one keeps its mode.
       - Without it, new private keys are returned, and the task must have C(no_log=true). With Ansible's
         C(no_target_syslog) setting the module can't see that a task lacks it, and does not refuse.

@@ -21,8 +21,8 @@ description:
   - What is given is written anew from what was read in it, so nothing that was pasted beside it gets to the host. A
     file that holds the same already is left as it is, however it is written.
   - Trust bundle and certificate must hold nothing but certificates, each one that etcd can read.
-  - A private key that is replaced is kept beside the new one as C(<name>.key.replaced), in the place of one that was
-    kept before. A warning says so.
+  - A private key that is replaced is kept beside the new one as C(<name>.key.replaced), until a later one takes its
+    place. A warning says so.
   - Needs nothing but Python on the host.
 author:
   - ringfence.etcd contributors (@ringfence)

@@ -85,7 +85,7 @@ class CheckedAction(OneLineAction):
         return super()._parse_returned_data(res, *arguments, **more)
 
     def _interpreter_fact(self) -> dict[str, t.Any]:
-        """The one fact that is passed on: what Ansible itself found out on the way, never what the module says."""
+        """The one fact that is passed on: the interpreter that Ansible itself found out, never what the module says."""
         name, path = getattr(self, "_discovered_interpreter_key", None), getattr(self, "_discovered_interpreter", None)
         if not isinstance(name, str) or not isinstance(path, str):
             return {}

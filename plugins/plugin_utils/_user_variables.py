@@ -6,7 +6,7 @@
 
 Ansible makes variables of the facts that a host answers with, and lets them beat role defaults and the inventory
 (ansible-core 2.16 to 2.22, ``VariableManager.get_vars``). A member that lies could so choose the CA's host for all.
-Here facts are known under their own names alone: ``ansible_facts`` and what begins with ``ansible_``.
+Here facts have only their own names: ``ansible_facts`` and names that begin with ``ansible_``.
 
 Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
 """
@@ -75,7 +75,7 @@ class UserVariables:  # pragma: no cover
 
     @contextlib.contextmanager
     def no_answers(self) -> t.Iterator[None]:
-        """While this lasts, the variables of all hosts are free of what they answered; for this process alone."""
+        """While this lasts, the variables of all hosts are free of what they answered, in this process only."""
         kept = self._manager._fact_cache
         self._manager._fact_cache = _FactsByTheirNames(kept)
         try:
@@ -97,7 +97,7 @@ def _defaults_in_file() -> t.Any:  # pragma: no cover
 
 
 class _FactsByTheirNames:  # pragma: no cover
-    """A fact cache in which each host has those facts alone that can't be taken for a user's variables."""
+    """A fact cache in which each host has only those facts that can't be taken for a user's variables."""
 
     def __init__(self, cache: t.Any) -> None:
         self._cache = cache

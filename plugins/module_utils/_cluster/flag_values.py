@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Values with which etcd does not start, or takes no request, as far as that can be told from the values alone. Pure.
+"""Values with which etcd does not start, or takes no request, as far as the values themselves show it. Pure.
 
-What etcd finds while it reads its flags (no number, no boolean, no URL) is not here: --version tells it, on the host,
-of the very program. These it finds later, at its start. Read from etcd's source at v3.4.23, v3.5.16, v3.6.16 and
+What etcd finds while it reads its flags (no number, no boolean, no URL) is not here: --version shows it, on the host,
+for the very program. These it finds later, at its start. Read from etcd's source at v3.4.23, v3.5.16, v3.6.16 and
 v3.7.3, and tried on each: ``embed/config.go`` (Validate, checkBindURLs), ``embed/config_logging.go`` (setupLogging),
 ``embed/etcd.go`` (parseCompactionRetention), ``client/pkg/logutil/log_level.go``, ``client/pkg/tlsutil`` and
 ``server/auth/store.go`` (NewTokenProvider). A rule is here only where it is the same in all of them.
@@ -69,7 +69,7 @@ _POSITIVE_DURATIONS = ("compact-hash-check-time", "experimental-compact-hash-che
 def why_not_started(flags: t.Mapping[str, str]) -> tuple[str, str] | None:
     """The first flag with a value for which etcd does not start, and what is wanted; None where there is none.
 
-    ``flags``: all that etcd is told, by flag or by variable, in etcd's own names.
+    ``flags``: all settings of etcd, by flag or by variable, in etcd's own names.
     """
     for rule in _RULES:
         found = rule(flags)
@@ -79,7 +79,7 @@ def why_not_started(flags: t.Mapping[str, str]) -> tuple[str, str] | None:
 
 
 def _number(flags: t.Mapping[str, str], flag: str, otherwise: int) -> int | None:
-    """A number as Go reads it; None for what is none, which etcd says itself."""
+    """A number as Go reads it; None for anything else, which etcd reports itself."""
     try:
         return int(flags[flag], 0) if flag in flags else otherwise
     except ValueError:

@@ -15,7 +15,7 @@ import typing as t
 
 
 def why_not_replaced(other: t.Mapping[str, t.Any]) -> str | None:
-    """Why an etcd that is not ours is not replaced unasked; None where it was counted to be empty and is alone."""
+    """Why an etcd that is not ours is not replaced unasked; None where it is known to be empty and alone."""
     count, members, running = other.get("key_count"), other.get("members"), other.get("running")
     if other.get("problem"):
         return f"can't be told to be empty ({other['problem']})"
@@ -28,7 +28,7 @@ def why_not_replaced(other: t.Mapping[str, t.Any]) -> str | None:
         return "does not tell its members"
     if len(members) > 1:
         return f"is one of {len(members)} members ({', '.join(str(name) for name in members)})"
-    # Alone means itself; a stopped one has to be without any data, or nobody could have counted.
+    # Its only member is itself. A stopped one has to be without any data, since nobody could have counted its keys.
     if running is True:
         return None if len(members) == 1 else "does not list itself as its one member"
     if running is False and other.get("has_data") is False and not members:

@@ -22,11 +22,11 @@ _DEFAULT_QUOTA_BYTES = 2 * 1024 * 1024 * 1024
 # By an ApiError's kind.
 OBSTACLE_REMEDIES = {
     "auth": "its etcd has RBAC switched on (auth enable), under which its API refuses a member's certificate, so that "
-    "nobody can tell whether a restart is safe: set etcd_peer_tls_api_user and etcd_peer_tls_api_password (a user "
-    "without a role is enough: etcdctl user add NAME) with the CA's private key at hand in the run; where it is not, "
-    "or clients have a CA of their own, also etcd_peer_tls_api_cert_file and etcd_peer_tls_api_key_file (a client pair "
-    "without a common name, on each node); or switch RBAC off for the run (etcdctl auth disable, then auth enable); or "
-    f"{_ONE_BY_ONE}",
+    "nobody can tell whether a restart is safe: set etcd_peer_tls_api_user and etcd_peer_tls_api_password "
+    "(a user without a role is enough: etcdctl user add NAME) with the CA's private key at hand in the "
+    "run; where it is not, or clients have a CA of their own, also etcd_peer_tls_api_cert_file and "
+    "etcd_peer_tls_api_key_file (a client pair without a common name, on each node); or switch RBAC off "
+    f"for the run (etcdctl auth disable, then auth enable); or {_ONE_BY_ONE}",
     "user": "its etcd has RBAC switched on and does not take the user of etcd_peer_tls_api_user with "
     "etcd_peer_tls_api_password, so that nobody can tell whether a restart is safe: mend them, or make the user (no "
     f"role is needed): etcdctl user add NAME; or {_ONE_BY_ONE}",
@@ -51,7 +51,7 @@ _NO_SPACE_WORDS = "database space exceeded"
 
 
 def alarm_in(problem: str) -> str | None:
-    """The alarm that a refusal of etcd's is about."""
+    """The alarm that a refusal by etcd is about."""
     match = _ALARM.search(problem)
     if match is not None and match.group(1) in ALARM_REMEDIES:
         return match.group(1)

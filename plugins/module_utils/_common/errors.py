@@ -29,8 +29,7 @@ def one_line(text: str) -> str:
 class RingfenceError(Exception):
     """Something that the user has to know, in one line: what, where, what was found, what was wanted, the way out.
 
-    ``problem`` names the kind in one word for machines; ``details`` carries plain JSON values. Neither ever holds a
-    secret.
+    ``problem`` names the kind in one word for machines; ``details`` has plain JSON values. Neither ever holds a secret.
     """
 
     problem = "failed"
@@ -41,13 +40,13 @@ class RingfenceError(Exception):
 
 
 class InputError(RingfenceError):
-    """The user's input is wrong: nothing was looked at yet, nothing was changed."""
+    """The user's input is wrong. Nothing was read or changed yet."""
 
     problem = "input"
 
 
 class RefusedError(RingfenceError):
-    """A guard refused: going on could lose a key, a CA, a member or the quorum. Nothing was changed."""
+    """A check refused: going on could lose a key, a CA, a member or the quorum. Nothing was changed."""
 
     problem = "refused"
 

@@ -58,9 +58,9 @@ def read_identity(data_dir: str, wal_dir: str | None = None) -> tuple[str, str] 
 
 
 def was_formed(data_dir: str, wal_dir: str | None = None) -> bool | None:
-    """Whether the cluster of a data folder ever had a leader; None where that can't be told.
+    """Whether the cluster of a data folder ever had a leader; None where that is not known.
 
-    A member that waits for its first quorum has written the membership that it was told, and nothing else: the first
+    A member that waits for its first quorum has written the membership that it was given, and nothing else: the first
     leader begins with an entry of its own, and there is none without a quorum.
     """
     folder = wal_dir or os.path.join(data_dir, "member", "wal")

@@ -324,8 +324,8 @@ def backup_note(plan: CredentialsPlan) -> str | None:
     for path in plan.backups.values():
         until = f"valid until {plan.backup_not_after}" if plan.backup_not_after else "not known here"
         return (
-            f"the replaced private key is kept as {path}, in the place of one that was kept before; its certificate is "
-            f"{until}: take the file away when nobody needs it any more"
+            f"the replaced private key is kept as {path} until a later one takes its place; its certificate is "
+            f"{until}: remove the file when nobody needs it any more"
         )
     return None
 

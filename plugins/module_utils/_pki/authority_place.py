@@ -52,10 +52,10 @@ def why_lost_with_controller(variables: t.Collection[str], environment: t.Mappin
     if who is None:
         return None
     return (
-        f"the CA would be made on a controller that {who} throws away after the job, and its key with it, so that"
-        " nothing could be renewed: name a host that stays in etcd_peer_tls_ca_host, or give"
-        " etcd_peer_tls_ca_certificate and etcd_peer_tls_ca_private_key from a credential"
-        " (etcd_peer_tls_ca_on_ephemeral_controller: true where etcd_peer_tls_ca_directory outlives the job)"
+        f"the CA would be made on a controller that {who} throws away after the job, and its key with it, so that "
+        "nothing could be renewed: name a host that stays in etcd_peer_tls_ca_host, or give "
+        "etcd_peer_tls_ca_certificate and etcd_peer_tls_ca_private_key from a credential "
+        "(etcd_peer_tls_ca_on_ephemeral_controller: true where etcd_peer_tls_ca_directory outlives the job)"
     )
 
 

@@ -26,7 +26,7 @@ if t.TYPE_CHECKING:  # pragma: no cover
 MAXIMAL_BYTES = 256 * 1024
 
 _MARK = re.compile(rb"-----[ \t]*(BEGIN|END)[ \t]+([A-Z0-9][A-Z0-9 ]{0,60}?)[ \t]*-----")
-# Not the words alone: a certificate's own text may speak of its "Private Key Usage Period".
+# The words are not enough: a certificate's own text may have a "Private Key Usage Period".
 _PRIVATE = re.compile(
     rb"(?i)PRIVATE KEY[ \t]*-----|-----[ \t]*BEGIN[A-Z0-9 \t]{0,40}PRIVATE KEY|^Private-Lines:", re.MULTILINE
 )
@@ -69,8 +69,8 @@ def certificate_ders(text: str | bytes, what: str) -> tuple[bytes, ...]:
     """The DER of each certificate in a public text, in order; CryptoError where anything else is in it."""
     if holds_private_key(text):
         raise CryptoError(
-            f"{what} holds a private key: it goes to every node, so only certificates belong there; take the key out,"
-            " and use another where this one was seen by others"
+            f"{what} holds a private key: it goes to every node, so only certificates belong there; take the key out, "
+            "and use another where this one was seen by others"
         )
     blocks = _blocks(text, what, "certificate")
     for block in blocks:
@@ -90,8 +90,8 @@ def private_key_block(
     raw = as_bytes(text)
     if raw.lstrip().startswith(b"PuTTY-User-Key-File"):
         raise CryptoError(
-            f"{what} is in PuTTY's format: convert it with puttygen FILE -O private-openssh-new and then"
-            " ssh-keygen -p -m PKCS8"
+            f"{what} is in PuTTY's format: convert it with puttygen "
+            "FILE -O private-openssh-new and then ssh-keygen -p -m PKCS8"
         )
     blocks = _blocks(text, what, "private key")
     private = [block for block in blocks if block.label.endswith("PRIVATE KEY")]
