@@ -454,7 +454,6 @@ _INPUTS = {
     "integration": kept.INTEGRATION,
     "lab": kept.LAB,
     "lint": kept.EVERYTHING,
-    "newcomer": kept.EVERYTHING,
     "unit": kept.UNIT,
 }
 
