@@ -25,7 +25,7 @@ TOOLS = ("pyproject.toml", "tests/requirements/", "tests/run", "tests/runner/")
 _SHOWN = ("README.md", "docs/", "examples/", "playbooks/")
 UNIT = (*TOOLS, *_SHOWN, "plugins/", "meta/", "galaxy.yml", "tests/config.yml", "tests/unit/", "roles/")
 INTEGRATION = (*UNIT, "tests/integration/", "tests/lab/")
-LAB = (*TOOLS, "plugins/", "meta/", "galaxy.yml", "roles/", "playbooks/", "tests/lab/", "tests/newcomer/")
+LAB = (*TOOLS, "plugins/", "meta/", "galaxy.yml", "roles/", "playbooks/", "tests/lab/", "Makefile")
 BROWSER = (*TOOLS, "plugins/", "tests/browser/", "tests/unit/plugins/plugin_utils/")
 FAULTS = (*LAB, "tests/unit/")
 

@@ -12,13 +12,13 @@ import shlex
 import sys
 import typing as t
 
-from ringfence_lab import etcd, image, surroundings
+from ringfence_lab import clean_machine, etcd, image, surroundings
 
 from runner.faults import FAULTS, Fault, put_in, verdict
 from runner.machine import MachineError, need_command, need_packages
 from runner.places import CHECKOUT, Venv, stage, staging_root
 from runner.results import read_cases
-from runner.schedule import Log, Step, StepSkipped
+from runner.schedule import Log, Step
 from runner.verdicts import tests_passed
 
 if t.TYPE_CHECKING:
@@ -28,10 +28,14 @@ if t.TYPE_CHECKING:
 
 SCENARIOS = CHECKOUT / "tests" / "lab" / "scenarios"
 CORE = "test_core"
+# Needs a machine of its own, and none in that one.
+DEMO = "test_demo"
 
 ESTIMATES = {
     "test_foreign": 400,
-    "test_edits": 400,
+    "test_edits": 220,
+    "test_mishaps": 220,
+    "test_demo": 150,
     "test_program": 300,
     "test_authority": 280,
     "test_restart": 260,
@@ -92,12 +96,11 @@ class _LabSteps:
             *(step for step in whole if step is not None),
             *(step for step, _release, _version in core),
             *self.fault_steps(),
-            Step("newcomer: make demo", self._newcomer, ("lab: packages",), estimate=150),
         ]
 
     def whole(self, name: str) -> Step | None:
         """A file of the suite, with everything at its default."""
-        if name == CORE:
+        if name == CORE or (name == DEMO and clean_machine.INSIDE_VARIABLE in os.environ):
             return None
         return Step(
             f"lab: {name[5:]}",
@@ -152,16 +155,6 @@ class _LabSteps:
         need_packages(lambda: surroundings.missing_packages().values())
         surroundings.check_machine()
         return "present"
-
-    def _newcomer(self, log: Log) -> None:
-        """The README's first command on a machine that has nothing yet: all its caches are empty."""
-        if os.environ.get("RINGFENCE_NEWCOMER"):
-            raise StepSkipped("this is the newcomer's machine")
-        words = [str(CHECKOUT / "tests" / "newcomer" / "newcomer"), "run", "--worktree", "--timeout", "15"]
-        log.command(
-            [*words, "--name", self.plan.places.short_name, "--", "make", "demo", "RINGFENCE_DEMO=lab"],
-            env={**os.environ, "PYTHON": sys.executable, "PYTHONUNBUFFERED": "1"},
-        )
 
     def _tool(self, name: str, words: list[str], estimate: float) -> Step:
         """A command of the lab's own tool."""

@@ -457,7 +457,6 @@ _INPUTS = {
     "integration": kept.INTEGRATION,
     "lab": kept.LAB,
     "lint": kept.EVERYTHING,
-    "newcomer": kept.EVERYTHING,
     "unit": kept.UNIT,
 }
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import pathlib
 import shutil
@@ -35,6 +36,18 @@ def _hand_over_coverage() -> None:
 
 
 os.register_at_fork(before=_hand_over_coverage)
+
+
+def _have_a_folder_for_all_processes() -> None:
+    """Where ``once`` keeps what it made: for the workers of this run and the forks of each test."""
+    if "RINGFENCE_UNIT_ONCE" in os.environ:
+        return
+    folder, process = tempfile.mkdtemp(prefix="ringfence-once-"), os.getpid()
+    os.environ["RINGFENCE_UNIT_ONCE"] = folder
+    atexit.register(lambda: os.getpid() == process and shutil.rmtree(folder))
+
+
+_have_a_folder_for_all_processes()
 
 
 @pytest.fixture

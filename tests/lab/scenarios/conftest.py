@@ -21,7 +21,7 @@ _LAB_FOLDER = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(_LAB_FOLDER), str(Path(__file__).resolve().parent)]
 
 from ringfence_lab.lab import Lab  # noqa: E402
-from support import TRIO, Controller  # noqa: E402
+from support import PKI, TRIO, Controller  # noqa: E402
 
 
 def members_of(module: object) -> tuple[str, ...]:
@@ -60,3 +60,29 @@ def controller(any_controller: Controller, request: pytest.FixtureRequest) -> Co
     """With the members that the file wants."""
     any_controller.members = members_of(request.module)
     return any_controller
+
+
+@pytest.fixture(scope="module")
+def inventory(controller: Controller) -> Path:
+    """Of a cluster as the first run leaves it. Files that want another one have a fixture of this name."""
+    controller.bare()
+    path = controller.inventory()
+    controller.succeed(path)
+    return path
+
+
+@pytest.fixture
+def no_file_is_changed(controller: Controller, inventory: Path) -> t.Iterator[None]:
+    """For tests that stop members, or put something aside and back."""
+    command = f"cat {PKI}/* /etc/systemd/system/etcd.service | sha256sum"
+    before = controller.on_each(TRIO, command)
+    yield
+    assert controller.on_each(TRIO, command) == before
+    assert controller.is_healthy()
+
+
+@pytest.fixture
+def nothing_is_changed(controller: Controller, no_file_is_changed: None) -> t.Iterator[None]:
+    before = controller.processes()
+    yield
+    assert controller.processes() == before

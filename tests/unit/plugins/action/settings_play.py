@@ -14,6 +14,7 @@ import typing as t
 from pathlib import Path
 
 import yaml
+from ansible.parsing.vault import VaultLib, VaultSecret
 from ansible_collections.ringfence.etcd.plugins.action import etcd_settings
 
 COLLECTIONS = str(Path(etcd_settings.__file__).parents[5])
@@ -23,6 +24,17 @@ _LYING = """
 from ansible.module_utils.basic import AnsibleModule
 module = AnsibleModule(argument_spec=dict(facts=dict(type="dict")))
 module.exit_json(ansible_facts=module.params["facts"])
+"""
+
+# Written by the action itself: a module takes two processes for each host.
+_KEEP = """
+import pathlib
+from ansible.plugins.action import ActionBase
+
+class ActionModule(ActionBase):
+    def run(self, tmp=None, task_vars=None):
+        pathlib.Path(self._task.args["path"]).write_text(str(self._task.args["content"]), encoding="utf-8")
+        return {"changed": False}
 """
 
 HOSTS: dict[str, dict[str, t.Any]] = {
@@ -46,18 +58,16 @@ class SettingsPlay:
         self.folder = folder
         (folder / "library").mkdir()
         (folder / "library" / "lying.py").write_text(_LYING)
+        (folder / "actions").mkdir()
+        (folder / "actions" / "keep.py").write_text(_KEEP)
         (folder / "password").write_text("open sesame\n")
         self._number = 0
         self.output = ""
 
     def encrypted(self, text: str) -> Vault:
         """A text as ``ansible-vault encrypt_string`` makes it."""
-        line = [sys.executable, "-m", "ansible.cli.vault", "encrypt_string", "--vault-password-file", "password"]
-        done = subprocess.run(
-            line, input=text, capture_output=True, text=True, check=True, cwd=self.folder, env=self._environment()
-        )
-        lines = [line.strip() for line in done.stdout.splitlines() if line.strip()]
-        return Vault("\n".join(lines[lines.index("!vault |") + 1 :]) + "\n")
+        vault = VaultLib([("default", VaultSecret((self.folder / "password").read_bytes().strip()))])
+        return Vault(vault.encrypt(text).decode())
 
     def run(
         self,
@@ -81,13 +91,7 @@ class SettingsPlay:
         (folder / "inventory.yml").write_text(yaml.safe_dump(inventory))
         role = {"name": "ringfence.etcd.etcd_peer_tls", "tasks_from": "main" if whole_role else "members"}
         content = "{{ (ansible_failed_result | default(__etcd_peer_tls_settings)) | to_json }}"
-        # The result is written by the controller, whatever connection a host has.
-        kept = {
-            "ansible.builtin.copy": {"dest": f"{folder}/{{{{ inventory_hostname }}}}.json", "content": content},
-            "delegate_to": "localhost",
-            "check_mode": False,
-            "vars": {"ansible_connection": "local", "ansible_become": False},
-        }
+        kept = {"keep": {"path": f"{folder}/{{{{ inventory_hostname }}}}.json", "content": content}}
         block = {
             "block": [{"ansible.builtin.include_role": role, "vars": dict(role_variables or {})}, kept],
             "rescue": [kept],
@@ -127,11 +131,7 @@ class SettingsPlay:
             "rescue": [{"ansible.builtin.meta": "noop"}],
         }
         found = "groups.etcd | zip(groups.etcd | map('extract', hostvars, '__etcd_peer_tls_settings'))"
-        kept = {
-            "ansible.builtin.copy": {"dest": str(folder / "found"), "content": f"{{{{ dict({found}) | to_json }}}}"},
-            "vars": {"ansible_python_interpreter": sys.executable},
-            "check_mode": False,
-        }
+        kept = {"keep": {"path": str(folder / "found"), "content": f"{{{{ dict({found}) | to_json }}}}"}}
         playbook = [
             {"hosts": "etcd", "gather_facts": False, "tasks": [block]},
             {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": [kept]},
@@ -158,6 +158,7 @@ class SettingsPlay:
     def _environment(self) -> dict[str, str]:
         return {
             **{key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")},
+            "ANSIBLE_ACTION_PLUGINS": str(self.folder / "actions"),
             "ANSIBLE_COLLECTIONS_PATH": COLLECTIONS,
             "ANSIBLE_HOME": str(self.folder / "home"),
             "ANSIBLE_LIBRARY": str(self.folder / "library"),

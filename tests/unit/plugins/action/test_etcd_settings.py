@@ -10,6 +10,7 @@ import json
 import typing as t
 
 import pytest
+from ansible_collections.ringfence.etcd.tests.unit.once import once
 
 from .settings_play import HOSTS, SettingsPlay
 
@@ -212,37 +213,53 @@ def test_texts_of_a_survey_or_of_a_command_line(play: SettingsPlay) -> None:
     assert found["extra_flags"] == {"snapshot-count": 5000} and found["probe_timeout_seconds"] == 2.5
 
 
-@pytest.mark.parametrize(
-    ("given", "words"),
-    [
-        ({"extra_sans": [False, None]}, "etcd_peer_tls_extra_sans: an item of it is False: a text is wanted"),
-        ({"extra_sans": ["*.example.com"]}, "extra_sans '*.example.com' is no IPv4 or IPv6 address and no DNS name"),
-        ({"domain": True}, "etcd_peer_tls_domain: it is True: a text is wanted"),
-        ({"validity_days": "soon"}, "etcd_peer_tls_validity_days: it is 'soon': a whole number is wanted"),
-        ({"validity_days": True}, "etcd_peer_tls_validity_days: it is True"),
-        ({"client_tls": "perhaps"}, "etcd_peer_tls_client_tls: it is 'perhaps': true or false is wanted"),
-        (
-            {"extra_flags": "snapshot-count"},
-            "etcd_peer_tls_extra_flags: it is 'snapshot-count': a dictionary is wanted",
-        ),
-        ({"extra_unit_settings": {"Service": "x"}}, "etcd_peer_tls_extra_unit_settings: Service of it is 'x'"),
-        ({"members": [7]}, "etcd_peer_tls_members: 7 is neither a host's name nor a dictionary"),
-        ({"members": [{"name": "a", "colour": 1}]}, "colour of"),
-        ({"members": [{"address": "10.0.0.1"}]}, "has no name"),
-        ({"identity": "both"}, "etcd_peer_tls_identity is 'both': list, shared can be chosen"),
-        ({"verify_without": "absent_hosts,key"}, "etcd_peer_tls_verify_without is 'key'"),
-        ({"api_password": "hidden"}, "etcd_peer_tls_api_password is given and etcd_peer_tls_api_user is not"),
-        ({"api_user": "u", "api_password": ["hidden"]}, "etcd_peer_tls_api_password: it is a list: a text is wanted"),
-        ({"group": "etdc"}, "the inventory group etdc is empty or does not exist (groups: etcd)"),
-        ({"ca_private_key": ["-----BEGIN", "hidden"]}, "etcd_peer_tls_ca_private_key: it is a list: a text is wanted"),
-        ({"address": "{{ nowhere }}"}, "etcd_peer_tls_address can't be worked out"),
-    ],
-)
+MEANINGLESS: list[tuple[dict[str, t.Any], str]] = [
+    ({"extra_sans": [False, None]}, "etcd_peer_tls_extra_sans: an item of it is False: a text is wanted"),
+    ({"extra_sans": ["*.example.com"]}, "extra_sans '*.example.com' is no IPv4 or IPv6 address and no DNS name"),
+    ({"domain": True}, "etcd_peer_tls_domain: it is True: a text is wanted"),
+    ({"validity_days": "soon"}, "etcd_peer_tls_validity_days: it is 'soon': a whole number is wanted"),
+    ({"validity_days": True}, "etcd_peer_tls_validity_days: it is True"),
+    ({"client_tls": "perhaps"}, "etcd_peer_tls_client_tls: it is 'perhaps': true or false is wanted"),
+    (
+        {"extra_flags": "snapshot-count"},
+        "etcd_peer_tls_extra_flags: it is 'snapshot-count': a dictionary is wanted",
+    ),
+    ({"extra_unit_settings": {"Service": "x"}}, "etcd_peer_tls_extra_unit_settings: Service of it is 'x'"),
+    ({"members": [7]}, "etcd_peer_tls_members: 7 is neither a host's name nor a dictionary"),
+    ({"members": [{"name": "a", "colour": 1}]}, "colour of"),
+    ({"members": [{"address": "10.0.0.1"}]}, "has no name"),
+    ({"identity": "both"}, "etcd_peer_tls_identity is 'both': list, shared can be chosen"),
+    ({"verify_without": "absent_hosts,key"}, "etcd_peer_tls_verify_without is 'key'"),
+    ({"api_password": "hidden"}, "etcd_peer_tls_api_password is given and etcd_peer_tls_api_user is not"),
+    ({"api_user": "u", "api_password": ["hidden"]}, "etcd_peer_tls_api_password: it is a list: a text is wanted"),
+    ({"group": "etdc", "members": []}, "the inventory group etdc is empty or does not exist (groups: etcd)"),
+    ({"ca_private_key": ["-----BEGIN", "hidden"]}, "etcd_peer_tls_ca_private_key: it is a list: a text is wanted"),
+    ({"address": "{{ nowhere }}"}, "etcd_peer_tls_address can't be worked out"),
+]
+
+
+@pytest.fixture(scope="module")
+def meaningless(play: SettingsPlay) -> dict[str, dict[str, t.Any]]:
+    """Each case is a host with variables of its own, all in one play."""
+
+    def played() -> dict[str, dict[str, t.Any]]:
+        found = play.run_each(
+            {
+                f"case-{number}": {f"etcd_peer_tls_{name}": value for name, value in given.items()}
+                for number, (given, _words) in enumerate(MEANINGLESS)
+            }
+        )
+        return {**found, "output": {"text": play.output}}
+
+    return once("meaningless settings", played)
+
+
+@pytest.mark.parametrize("number", range(len(MEANINGLESS)), ids=lambda number: "-".join(MEANINGLESS[number][0]))
 def test_what_can_not_be_meant_is_refused_by_its_own_name(
-    play: SettingsPlay, given: dict[str, t.Any], words: str
+    meaningless: dict[str, dict[str, t.Any]], number: int
 ) -> None:
-    message = play.run(*extra(**given))["etcd-1"]["msg"]
-    assert words in message and "\n" not in message and "hidden" not in play.output
+    message = meaningless[f"case-{number}"]["msg"]
+    assert MEANINGLESS[number][1] in message and "\n" not in message and "hidden" not in meaningless["output"]["text"]
 
 
 def test_names_that_have_the_domain_already(play: SettingsPlay) -> None:

@@ -21,6 +21,7 @@ import sys
 import typing as t
 
 import pytest
+from ansible_collections.ringfence.etcd.tests.unit.once import once
 from ansible_collections.ringfence.etcd.tests.unit.plugins.action import liar
 from ansible_collections.ringfence.etcd.tests.unit.plugins.modules.module_runner import collections_root
 
@@ -198,7 +199,7 @@ def play(folder: pathlib.Path, lies: t.Mapping[str, t.Any], playbook: t.Any, *ar
 def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
     lies = {**HARMLESS, **ODD, **{name: lie for name, (lie, _words) in USELESS.items()}}
     lies["unmasked"] = UNMASKED
-    return play(tmp_path_factory.mktemp("liars"), lies, PLAYBOOK, "-vvv", "--diff")
+    return once("liars", lambda: play(tmp_path_factory.mktemp("liars"), lies, PLAYBOOK, "-vvv", "--diff"))
 
 
 @pytest.mark.parametrize("host", [*HARMLESS, *ODD, *USELESS])

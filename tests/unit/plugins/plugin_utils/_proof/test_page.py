@@ -13,6 +13,7 @@ import typing as t
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.page import proof_page
+from ansible_collections.ringfence.etcd.tests.unit.once import once
 from ansible_collections.ringfence.etcd.tests.unit.plugins.plugin_utils import proof_samples as made
 from ansible_collections.ringfence.etcd.tests.unit.plugins.plugin_utils.proof_evidence import at, evaluated
 
@@ -77,7 +78,7 @@ class Page(html.parser.HTMLParser):
 
 @functools.cache
 def page_of(name: str) -> Page:
-    return Page(proof_page(PROOFS[name]))
+    return once(f"page-{name}", lambda: Page(proof_page(PROOFS[name])))
 
 
 # -- the matrix ------------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The settings of this machine without which the package registries may be out of reach from the newcomer's one."""
+"""The settings of this machine without which the package registries may be out of reach from a clean one."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import shutil
 import typing as t
 from dataclasses import dataclass
 
-from ringfence_lab import image, system
-from ringfence_lab.errors import LabError
+from . import image, system
+from .errors import LabError
 
 # Environment variables, given as they are. In lower and in upper case: programs differ in which one they read.
 PROXIES = ("all_proxy", "ftp_proxy", "http_proxy", "https_proxy", "no_proxy")
@@ -44,7 +44,7 @@ APT_CONF = "etc/apt/apt.conf.d/90this-machine"
 
 @dataclass(frozen=True)
 class Settings:
-    """What the newcomer's machine gets: files with a text of their own, and copies of this machine's files."""
+    """What a clean machine gets: files with a text of their own, and copies of this machine's files."""
 
     files: t.Mapping[str, str]
     """Path inside the tree → text. They may hold a registry's password."""

@@ -2,24 +2,24 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The machine: its disk (a copy of a minimal tree), its boot, a command run in it, its end."""
+"""A clean machine: a minimal Debian with git, make, Python and nothing else, in which a newcomer's commands run.
+
+It has systemd as process 1, the network of this machine and empty caches. Its lab is a machine in a machine.
+"""
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import typing as t
 
-from ringfence_lab import cgroups, image, surroundings, system
-from ringfence_lab.errors import LabError
-from ringfence_lab.machine import Machine, clear_systemd_folders
+from . import cgroups, image, machine_settings, plan, surroundings, system
+from .errors import LabError
+from .machine import Machine, clear_systemd_folders
 
-from . import settings
-
-# All that a newcomer has: what the README asks for, and what makes a tree a machine.
+# What the README asks for, and what makes a tree a machine.
 PACKAGES = ("ca-certificates", "dbus", "git", "make", "python3", "systemd", "systemd-sysv")
 
 # systemd-networkd: the network is the outer machine's own, nobody in here may manage it. The timers would hold apt's
@@ -35,66 +35,39 @@ rm -f "$1/etc/machine-id" "$1/var/lib/dbus/machine-id" "$1/etc/hostname" "$1/etc
 # A lab inside makes its namespaces with CAP_SYS_ADMIN, which systemd-nspawn leaves; its cables need this one too.
 NSPAWN_ARGUMENTS = ("--capability=CAP_NET_ADMIN",)
 
-# What making such a machine needs here: command → Debian package.
-TOOLS = {"git": "git", "mmdebstrap": "mmdebstrap", "nsenter": "util-linux", "systemd-nspawn": "systemd-container"}
-
-HOSTNAME = "newcomer"
+HOSTNAME = "clean"
 HOME = "/root"
 CHECKOUT = f"{HOME}/ringfence.etcd"
-COMMAND_UNIT = "newcomer-command.service"
+COMMAND_UNIT = "ringfence-command.service"
 TIMED_OUT = 124
 """The exit code where the time was over, as of timeout(1)."""
 _BOOT_SECONDS = 180
 # As many as make test has up at the same time.
 _HOSTS_INSIDE = 20
 # Says to what runs inside that it does.
-INSIDE_VARIABLE = "RINGFENCE_NEWCOMER"
+INSIDE_VARIABLE = "RINGFENCE_CLEAN_MACHINE"
 # What make test needs at most: images, virtual environments, staged copies.
 _DISK_GIB = 8
-
-_NAME = re.compile(r"[a-z][a-z0-9-]{0,19}\Z")
+_STATE_FOLDER = "/var/lib/ringfence-clean"
 
 
 def recipe(release: str) -> image.Recipe:
     return image.Recipe(release=release, packages=PACKAGES, customize=CUSTOMIZE)
 
 
-def state_folder() -> str:
-    return os.environ.get("RINGFENCE_NEWCOMER_STATE") or "/var/lib/ringfence-newcomer"
-
-
-def check_machine() -> None:
-    """Whether a newcomer's machine can be made here; if not, one line with what is missing and the way out."""
-    if os.geteuid() != 0:
-        raise LabError("the newcomer's machine needs root (it boots a tree): run it by sudo")
-    missing = {tool: package for tool, package in TOOLS.items() if not shutil.which(tool)}
-    if missing:
-        packages = " ".join(sorted(set(missing.values())))
-        raise LabError(f"missing: {', '.join(sorted(missing))}. The way out: apt-get install {packages}")
-
-
-class Newcomer(Machine):
-    """A newcomer's machine by its name: ``up`` boots it, ``run`` runs a command there, ``down`` takes it away."""
+class CleanMachine(Machine):
+    """A clean machine by its name: ``up`` boots it, ``run`` runs a command there, ``down`` takes it away."""
 
     def __init__(self, name: str) -> None:
-        if not _NAME.match(name):
-            raise LabError(f"name {name!r}: wanted is a letter, then at most 19 small letters, digits or hyphens")
         # No lab's name has a dot, so the control groups, the unit and systemd's folders are never those of a lab.
-        super().__init__(f"newcomer.{name}", HOSTNAME, os.path.join(state_folder(), name))
-        self.unit = f"ringfence-newcomer.{name}.service"
-        self.machine_name = f"ringfence-newcomer.{name}"
+        super().__init__(f"clean.{plan.check_lab_name(name)}", HOSTNAME, os.path.join(_STATE_FOLDER, name))
+        self.unit = f"ringfence-clean.{name}.service"
+        self.machine_name = f"ringfence-clean.{name}"
         self._booted = os.path.join(self.folder, "booted.json")
-        self._kept = os.path.join(self.folder, "kept")
 
     def network_arguments(self) -> list[str]:
         """None: the machine has the outer one's network, or it could reach no registry."""
         return []
-
-    def lock_path(self) -> str:
-        """Held for a whole run. It lies in the cache, which stays: see ``ringfence_lab.lab``."""
-        folder = os.path.join(image.cache_folder(), "locks")
-        os.makedirs(folder, exist_ok=True)
-        return os.path.join(folder, f"{self.lab}.lock")
 
     # ---------------------------------------------------------------------------- up, down
     def supervisor(self) -> int | None:
@@ -102,15 +75,8 @@ class Newcomer(Machine):
         noted = json.loads(system.read_text(self._booted) or "null")
         return int(noted["pid"]) if noted and system.start_time(noted["pid"]) == noted["started"] else None
 
-    def is_kept(self) -> bool:
-        """Whether it is up because a run left it so. One that a killed run left has no such mark."""
-        return os.path.exists(self._kept) and self.supervisor() is not None
-
-    def keep(self) -> None:
-        system.write_text(self._kept, "by --keep\n")
-
-    def up(self, release: str, checkout: str, worktree: bool) -> None:
-        """From nothing to a booted machine with a clone in it; what a killed run left is taken away first."""
+    def up(self, repository: str, release: str = image.DEFAULT_RELEASE) -> None:
+        """From nothing to a booted machine with the repository in it; what a killed run left is taken away first."""
         self.down()
         image_name = image.ensure_image(recipe(release))
         os.makedirs(self.folder, mode=0o700)
@@ -122,7 +88,7 @@ class Newcomer(Machine):
         system.run(["cp", "--archive", "--reflink=auto", image.tree_of(image_name), self.root], timeout_seconds=300)
         self.put_name()
         self._put_settings(release)
-        self._put_clone(checkout, worktree)
+        self._put_repository(repository)
         # Labs inside can't raise the kernel's limit themselves.
         surroundings.need_inotify(_HOSTS_INSIDE)
         pid = self.start(NSPAWN_ARGUMENTS)
@@ -149,8 +115,8 @@ class Newcomer(Machine):
         self.put("etc/resolv.conf", system.read_text("/etc/resolv.conf") or "")
         self.write_hosts_file(f"{system.read_text('/etc/hosts') or '127.0.0.1 localhost'}\n127.0.1.1 {self.name}\n")
         self.put("etc/apt/sources.list", f"deb [signed-by={image.KEYRING}] {image.mirror()} {release} main\n")
-        certificates = settings.local_certificates()
-        found = settings.of_this_machine()
+        certificates = machine_settings.local_certificates()
+        found = machine_settings.of_this_machine()
         for path in [*certificates, *(path for path in found.copies if os.path.isfile(path))]:
             target = os.path.join(self.root, path.lstrip("/"))
             os.makedirs(os.path.dirname(target), exist_ok=True)
@@ -159,34 +125,26 @@ class Newcomer(Machine):
             system.run(["chroot", self.root, "update-ca-certificates"], timeout_seconds=120)
         for path, text in found.files.items():
             # A registry's password may be in it. apt reads its settings again after it has dropped its rights.
-            self.put(path, text, 0o644 if path == settings.APT_CONF else 0o600)
+            self.put(path, text, 0o644 if path == machine_settings.APT_CONF else 0o600)
         names = [*found.names, *([f"{len(certificates)} CA certificates of its own"] if certificates else [])]
         if names:
             system.say(f"settings taken over from this machine: {', '.join(names)}")
 
-    def _put_clone(self, checkout: str, worktree: bool) -> None:
-        # The checkout may belong to another user; an option on git's command line does not reach all its processes.
-        configuration = os.path.join(self.folder, "gitconfig")
-        system.write_text(configuration, "[safe]\n\tdirectory = *\n")
-        environment = {**os.environ, "GIT_CONFIG_GLOBAL": configuration}
-
-        def git(*words: str) -> str:
-            return system.run(["git", *words], timeout_seconds=300, environment=environment, folder=checkout).stdout
-
+    def _put_repository(self, repository: str) -> None:
+        """All that a commit of it would have, as a repository of its own: the runner's copy is none."""
         target = os.path.join(self.root, CHECKOUT.lstrip("/"))
-        git("clone", "--quiet", "--no-hardlinks", checkout, target)
-        changed = git("status", "--porcelain", "--untracked-files=all").splitlines()
-        if not worktree:
-            if changed:
-                system.say(f"left out: uncommitted work in {len(changed)} files (--worktree takes it along)")
-            return
-        for name in _names(git("ls-files", "-z", "--deleted")):
-            os.unlink(os.path.join(target, name))
-        for name in _names(git("ls-files", "-z", "-co", "--exclude-standard")):
-            source = os.path.join(checkout, name)
-            if os.path.lexists(source):
-                os.makedirs(os.path.dirname(os.path.join(target, name)), exist_ok=True)
-                _replace(source, os.path.join(target, name))
+        if os.path.exists(os.path.join(repository, ".git")):
+            words = ["git", "-c", "safe.directory=*", "ls-files", "-z", "-co", "--exclude-standard"]
+            for name in filter(None, system.run(words, folder=repository).stdout.split("\0")):
+                source = os.path.join(repository, name)
+                if os.path.lexists(source):
+                    os.makedirs(os.path.dirname(os.path.join(target, name)), exist_ok=True)
+                    shutil.copy2(source, os.path.join(target, name), follow_symlinks=False)
+        else:
+            shutil.copytree(repository, target, symlinks=True)
+        identity = ["-c", "user.name=newcomer", "-c", "user.email=newcomer@example.com"]
+        for words in (["init", "--quiet"], ["add", "--all"], [*identity, "commit", "--quiet", "--message=All"]):
+            system.run(["chroot", self.root, "git", "-C", CHECKOUT, *words], timeout_seconds=120)
 
     # ---------------------------------------------------------------------------- commands inside
     def _wait_until_booted(self, supervisor: int) -> None:
@@ -215,12 +173,8 @@ class Newcomer(Machine):
     def _inside(self, command: t.Sequence[str], **options: t.Any) -> subprocess.CompletedProcess[str]:
         return system.run([*_entrance(self._leader()), *command], **options)
 
-    def shell_command(self) -> list[str]:
-        """The command line of a login shell in it."""
-        return [*_entrance(self._leader()), *login_command(["/bin/bash"])]
-
     def run(self, command: t.Sequence[str], timeout_seconds: float) -> int:
-        """Run a command in the clone, its output on this process's own; give its exit code.
+        """Run a command in the repository, its output on this process's own; give its exit code.
 
         As a unit, so that it is one of the machine's own processes, in the machine's own control groups.
         """
@@ -236,13 +190,9 @@ class Newcomer(Machine):
                 if process.poll() is None:
                     process.kill()
 
-    def stop_command(self) -> None:
-        """End what an interrupted ``run`` left."""
-        self._inside(["/usr/bin/systemctl", "stop", COMMAND_UNIT], check=False, timeout_seconds=120)
-
 
 def login_command(command: t.Sequence[str]) -> list[str]:
-    """A command as root's login shell runs it in the clone: nothing of the outer machine's environment."""
+    """A command as root's login shell runs it in the repository: nothing of the outer machine's environment."""
     variables = {"HOME": HOME, "USER": "root", "LOGNAME": "root", "SHELL": "/bin/bash"}
     variables[INSIDE_VARIABLE] = "1"
     variables["TERM"] = os.environ.get("TERM") or "linux"
@@ -259,13 +209,3 @@ def _unexpanded(words: t.Sequence[str]) -> list[str]:
 def _entrance(leader: int) -> list[str]:
     namespaces = ["--mount", "--uts", "--ipc", "--pid", "--cgroup"]
     return ["nsenter", f"--target={leader}", *namespaces, "--root", "--wd", "--"]
-
-
-def _names(listing: str) -> list[str]:
-    return [name for name in listing.split("\0") if name]
-
-
-def _replace(source: str, target: str) -> None:
-    if os.path.lexists(target):
-        os.unlink(target)
-    shutil.copy2(source, target, follow_symlinks=False)
