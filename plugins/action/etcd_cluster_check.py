@@ -15,6 +15,7 @@ import os
 import typing as t
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import Member
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.parts import PARTS, why_not_parted
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.pending_changes import (
     Found,
     Wanted,
@@ -29,7 +30,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight 
     common_fingerprints,
     why_no_new_authority,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import with_program
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import PreflightFailure, with_program
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.authority_place import (
     is_on_controller,
@@ -74,6 +75,7 @@ _ARGUMENTS: dict[str, t.Any] = {
     "validity_days": {"type": "int", "default": 365},
     "renew_before_days": {"type": "int", "default": 30},
     "new_keys": {"type": "bool", "default": False},
+    "parts": {"type": "list", "elements": "str", "choices": list(PARTS), "default": list(PARTS)},
 }
 
 
@@ -184,8 +186,8 @@ def _verdict(
         authority_pending=authority.get("pending", ()),
         hosts_pending={name: state.get("pending") for name, state in states.items()},
     )
-    failures = check_cluster(cluster)
     pending = cluster_pending_changes(cluster, wanted, found, now)
+    failures = [*check_cluster(cluster), *(PreflightFailure("parts", line) for line in why_not_parted(pending, given["parts"]))]
     return {
         "in_sync": not failures and not pending,
         "failures": [{"code": failure.code, "text": failure.text} for failure in failures],

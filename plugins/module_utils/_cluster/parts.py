@@ -49,7 +49,7 @@ def selected_parts(
 
 
 def part_of(due: t.Mapping[str, t.Any]) -> str:
-    """The part that does what is due; an entry of ``cluster_due``."""
+    """The part that does what is due; an entry of ``cluster_pending_changes``."""
     if due["part"] in ("etcd", "service"):
         return SERVICE
     # The CA of the cluster is made, that of a member is put on its host. What nobody knows stands before all else.

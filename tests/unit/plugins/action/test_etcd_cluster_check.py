@@ -515,7 +515,15 @@ def test_a_member_whose_own_settings_were_refused_stops_its_cluster(states: Stat
     why = "etcd_peer_tls_data_dir: data is not an absolute path: write it from / on"
     own["settings"] = {"failed": True, "problem": "input", "msg": why}
     result = evaluated(None, **changes)
-    assert result["failures"] == [{"code": "input", "text": f"etcd-3: {why}"}] and result["in_sync"] is False
+    # The host itself has told why, and once is enough.
+    told = "etcd-3: settings are refused: see host etcd-3"
+    assert result["failures"] == [{"code": "input", "text": told}] and result["in_sync"] is False
+    own["settings"]["details"] = {"told_by": "etcd-9"}
+    found["ansible_play_batch"] = ["etcd-1"]
+    found["hostvars"].values["etcd_2"]["settings"] = own["settings"]
+    told = "etcd-2, etcd-3: settings are refused: see host etcd-9"
+    assert evaluated(None, **changes)["failures"] == [{"code": "input", "text": told}]
+    found["ansible_play_batch"] = ["etcd-1", "etcd-2"]
     # One that lies goes alone, and one that failed later was all right here.
     for other in ({"failed": True, "problem": "refused", "msg": "it lies"}, {"members": []}, None):
         own["settings"] = other

@@ -48,6 +48,7 @@ CASES: list[Case] = [
     *((name, f"pki/{name}", "is not an absolute path", _FILES) for name in _NODE_PATHS),
     *((name, f"~/{name}", "is not an absolute path", _FILES) for name in _NODE_PATHS),
     *((name, f"/{name}\n", "control character", _FILES) for name in _NODE_PATHS),
+    ("hosts", {"blue": "green"}, "a list is wanted", {}),
     ("group", "etdc", "the inventory group etdc is empty or does not exist", {"members": []}),
     ("members", [{"name": "x", "colour": "red"}], "colour of", {}),
     ("members", [{"name": "x", "common_name": ["y"]}], "a text is wanted", {}),
