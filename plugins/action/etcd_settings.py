@@ -40,7 +40,8 @@ class ActionModule(OneLineAction):  # pragma: no cover
         self._asked = self._given(_ARGUMENTS)
         parts = self._parts(task_vars)
         if not parts:
-            return {"changed": False, "parts": []}
+            # What the role's tasks ask for before they are skipped.
+            return {"changed": False, "parts": [], "coordinator": "", "ca_host": "localhost", "ca_become": False}
         self._role = RoleSettings(self._task, self._templar, task_vars)
         self._batch = plain(task_vars["ansible_play_batch"])
         host = plain(task_vars["inventory_hostname"])

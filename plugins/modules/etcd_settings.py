@@ -57,9 +57,10 @@ EXAMPLES = r"""
 RETURN = r"""
 coordinator:
   description:
-    - The inventory host that acts once for the cluster in this run, the first member in this batch of the play.
+    - The inventory host that acts once for the cluster in this run, the first member in this batch of the play. Empty
+      where RV(parts) is.
   type: str
-  returned: where RV(parts) is not empty
+  returned: success
   sample: etcd-1
 flag_settings:
   description: The settings of a member's command line, as P(ringfence.etcd.etcd_arguments#filter) takes them.

@@ -66,10 +66,10 @@ def why_not_parted(due: t.Sequence[t.Mapping[str, t.Any]], parts: t.Container[st
     for part in before:
         found = [one for one in due if part_of(one) == part]
         if part not in parts and found:
-            member = "" if found[0]["member"] is None else f"member {found[0]['member']}: "
+            whose = "the CA" if found[0]["member"] is None else f"member {found[0]['member']}"
             lines.append(
-                f"{TAG_PREFIX}{chosen[-1]} is run without {TAG_PREFIX}{part}, which has pending changes ({member}"
-                f"{found[0]['text']}): run with both tags, or with none"
+                f"{TAG_PREFIX}{chosen[-1]} is run without {TAG_PREFIX}{part}, which has pending changes ({whose}: "
+                f"{found[0]['code']}): run with both tags, or with none"
             )
     return lines
 

@@ -72,6 +72,12 @@ def test_the_pattern_is_seen(task: dict[str, t.Any], keys: list[str]) -> None:
     assert hidden(task) == keys
 
 
+@pytest.mark.parametrize("file", [*FILES, ROLE / "vars" / "main.yml"], ids=lambda file: file.name)
+def test_no_filter_of_ours_stands_in_an_argument(file: pathlib.Path) -> None:
+    """What one raises would be told as a failure of the arguments: the first task asks the same functions instead."""
+    assert "| ringfence.etcd." not in file.read_text(encoding="utf-8")
+
+
 def test_a_task_in_a_block_is_seen() -> None:
     inner = {"name": "inner", "failed_when": "x"}
     assert inner in list(tasks_in([{"name": "outer", "block": [{"rescue": [inner], "block": []}]}]))
