@@ -30,7 +30,10 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight 
     common_fingerprints,
     why_no_new_authority,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import PreflightFailure, with_program
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import (
+    PreflightFailure,
+    with_program,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.authority_place import (
     is_on_controller,
@@ -187,7 +190,10 @@ def _verdict(
         hosts_pending={name: state.get("pending") for name, state in states.items()},
     )
     pending = cluster_pending_changes(cluster, wanted, found, now)
-    failures = [*check_cluster(cluster), *(PreflightFailure("parts", line) for line in why_not_parted(pending, given["parts"]))]
+    failures = [
+        *check_cluster(cluster),
+        *(PreflightFailure("parts", line) for line in why_not_parted(pending, given["parts"])),
+    ]
     return {
         "in_sync": not failures and not pending,
         "failures": [{"code": failure.code, "text": failure.text} for failure in failures],

@@ -18,10 +18,10 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._member.preflight_s
 )
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._actions import OneLineAction
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import member_as_dict, plain
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._states import has_refused_settings
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._member_entries import coordinator_of
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._role_settings import RoleSettings
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._settings import OPTIONS_OF, SECRETS
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._states import has_refused_settings
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._unit_text import unit_text
 
 _ARGUMENTS: dict[str, t.Any] = {
