@@ -91,7 +91,7 @@ def refused_settings(
     for member in members:
         host = plain(member.get("host"))
         found = plain(task_vars["hostvars"].raw_get(host).get(variable)) if host in gone else None
-        if _is_refused(found):
+        if isinstance(found, dict) and _is_refused(found):
             details = found.get("details")
             teller = details.get("told_by") if isinstance(details, dict) else None
             tellers.setdefault(str(teller or host), []).append(host)
