@@ -68,6 +68,11 @@ def cpu(runs: t.Sequence[Run]) -> float:
     return median(run.cpu_seconds for run in runs)
 
 
+def kb_a_host(runs: t.Sequence[Run], hosts: int) -> float:
+    """The median of what the controller sent, by host, in thousands of bytes."""
+    return median(run.sent_bytes for run in runs) / 1000 / hosts
+
+
 def spread(values: t.Sequence[float]) -> str:
     """From the least to the greatest."""
     return f"{min(values):.2f}-{max(values):.2f}"

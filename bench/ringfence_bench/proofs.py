@@ -15,7 +15,7 @@ import os
 import typing as t
 
 from ringfence_bench import layout
-from ringfence_bench.figures import Run, cpu, exponent, median, spread, wall
+from ringfence_bench.figures import Run, cpu, exponent, kb_a_host, spread, wall
 from ringfence_bench.part import PROOF, ROLE, WITHOUT_PROOF, Outcome, Setting
 from ringfence_bench.report import Table, number
 
@@ -77,7 +77,7 @@ def run(setting: Setting) -> Outcome:
                 f"{1000 * wall(runs) / pairs:.1f}",
                 number(counts.modules_a_host),
                 number(counts.most_round_trips),
-                f"{median(run.sent_bytes for run in runs) / 1000 / size:.1f}",
+                f"{kb_a_host(runs, size):.1f}",
             )
         )
     power = exponent(SIZES[1:], [wall(found[str(size)]) for size in SIZES[1:]])

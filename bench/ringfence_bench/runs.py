@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ringfence_bench.figures import Run, cpu, median, spread, wall
+from ringfence_bench.figures import Run, cpu, kb_a_host, median, spread, wall
 from ringfence_bench.ground import Ground
 from ringfence_bench.part import ROLE, WITHOUT_PROOF, Outcome, Setting
 from ringfence_bench.report import Table, number
@@ -127,6 +127,9 @@ def run(setting: Setting) -> Outcome:
         )
         if name == PROVED:
             outcome.found["round_trips"] = counts.most_round_trips
+            outcome.found["kb_a_host"] = kb_a_host(runs, len(ground.lab.hosts))
+            ping = kb_a_host(unchanged[PING], len(ground.lab.hosts))
+            outcome.remarks["kb_a_host"] = f"of which one ping takes {ping:.0f}"
     table.notes.append(
         "modules: executions a host over SSH, the mean; local: on the controller, all hosts together; round trips: of "
         "the host with the most; kB sent: by the controller to all hosts, with all headers."

@@ -2,14 +2,17 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a run without changes costs with 3, 9, 30 and 90 hosts: many clusters of three in one inventory."""
+"""What a run without changes costs with 3, 9, 30 and 90 hosts: many clusters of three in one inventory.
+
+With the most of them one ping has its turn as well, the least that Ansible can do for as many.
+"""
 
 from __future__ import annotations
 
 import typing as t
 
 from ringfence_bench import layout
-from ringfence_bench.figures import Counts, Run, cpu, median, steepest_step, wall
+from ringfence_bench.figures import Counts, Run, cpu, kb_a_host, median, steepest_step, wall
 from ringfence_bench.ground import FORKS
 from ringfence_bench.part import ROLE, WITHOUT_PROOF, Outcome, Setting
 from ringfence_bench.report import Table, number
@@ -17,6 +20,7 @@ from ringfence_bench.report import Table, number
 SIZES = (3, 9, 30, 90)
 LEAST_SHARE = 0.02
 """Of the run with the most hosts: what a step must take to be looked at."""
+_PING = f"ping {SIZES[-1]}"
 _VARIABLES: dict[str, t.Any] = {"etcd_peer_tls_hosts": "members", **WITHOUT_PROOF}
 
 
@@ -45,15 +49,21 @@ def run(setting: Setting) -> Outcome:
     for size in SIZES:
         contestants[f"nothing {size}"] = nothing(size)
         contestants[f"role {size}"] = role(size)
+    contestants[_PING] = lambda: ground.play("ping.yml", inventories[SIZES[-1]])
     found = setting.take_turns(contestants)
     counts = {size: ground.count(ROLE, inventories[size], _VARIABLES) for size in SIZES}
     for name, runs in found.items():
         outcome.keep(f"sizes, {name}", runs)
     for size, counted in counts.items():
         outcome.keep_counts(f"sizes, {size}", counted)
+    outcome.found["unchanged_to_ping_90"] = wall(found[f"role {SIZES[-1]}"]) / wall(found[_PING])
     _report(outcome, {size: found[f"role {size}"] for size in SIZES}, {s: found[f"nothing {s}"] for s in SIZES}, counts)
     outcome.tables[0].notes.append(
         f"The first deploy of {SIZES[-1]} hosts, once: {deployed.wall_seconds:.1f} s, CPU {deployed.cpu_seconds:.1f} s."
+    )
+    outcome.tables[0].notes.append(
+        f"One ping of {SIZES[-1]} hosts: {wall(found[_PING]):.2f} s, CPU {cpu(found[_PING]):.2f} s, "
+        f"{kb_a_host(found[_PING], SIZES[-1]):.1f} kB a host."
     )
     ground.bare("etcd*")
     return outcome
@@ -100,7 +110,7 @@ def _report(
                 f"{counts[size].fork_mib:.0f}",
                 number(counts[size].modules_a_host),
                 number(counts[size].most_round_trips),
-                f"{median(run.sent_bytes for run in runs) / 1000 / size:.1f}",
+                f"{kb_a_host(runs, size):.1f}",
             )
         )
     table.notes.append(

@@ -57,7 +57,7 @@ def test_a_step_that_takes_next_to_nothing_is_not_judged() -> None:
 
 # --------------------------------------------------------------------------- limits and report
 def test_a_figure_on_its_bound_passes_and_one_beyond_fails() -> None:
-    found = {"unchanged_to_community": 0.25, "unchanged_to_ping": 2.51, "cpu_a_host_90": 0.84}
+    found = {"unchanged_to_community": 0.25, "unchanged_to_ping": 1.61, "cpu_a_host_90": 0.84}
     verdicts = {verdict.limit.key: verdict.passed for verdict in limits.evaluate(found, {})}
     assert verdicts == {"unchanged_to_community": True, "unchanged_to_ping": False, "cpu_a_host_90": False}
 
@@ -70,8 +70,14 @@ def test_only_what_was_measured_is_judged_and_a_mistyped_key_is_an_error() -> No
 
 def test_every_limit_of_the_issue_is_in_the_table() -> None:
     most = {limit.key: limit.most for limit in limits.LIMITS}
-    assert (most["unchanged_to_community"], most["unchanged_to_ping"], most["proved_to_ping"]) == (0.25, 2.5, 3)
+    assert (most["unchanged_to_community"], most["unchanged_to_ping"], most["proved_to_ping"]) == (0.25, 1.6, 1.8)
+    assert (most["unchanged_to_ping_90"], most["kb_a_host"]) == (2, 150)
     assert (most["round_trips"], most["issue_to_bare"], most["cpu_a_host_90"]) == (5, 1.5, 1.15)
+
+
+def test_bytes_are_the_hosts_and_not_the_runs() -> None:
+    runs = [Run(1, 1, sent_bytes=900_000), Run(1, 1, sent_bytes=450_000), Run(1, 1, sent_bytes=90_000_000)]
+    assert figures.kb_a_host(runs, 3) == 300
 
 
 def test_the_report_ends_with_the_runners_kind_of_line() -> None:
@@ -80,7 +86,7 @@ def test_the_report_ends_with_the_runners_kind_of_line() -> None:
     text = report.as_text(["fact"], [table], verdicts)
     assert text.startswith("fact\n\nRuns\n  who     seconds\n  mine       1.00\n  theirs    12.00\na note\n")
     assert "one ping: why\n" in text
-    assert "4.08  <= 2.5   FAILED" in text
+    assert "4.08  <= 1.6   FAILED" in text
     assert text.endswith("\n1 passed, 1 failed\n")
 
 

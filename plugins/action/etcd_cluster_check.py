@@ -15,6 +15,7 @@ import os
 import typing as t
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import Member
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.parts import PARTS, why_not_parted
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.pending_changes import (
     FoundPending,
     WantedCluster,
@@ -29,6 +30,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight 
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import (
     Cluster,
+    PreflightFailure,
     PreflightQuestion,
     with_program,
 )
@@ -76,6 +78,7 @@ _ARGUMENTS: dict[str, t.Any] = {
     "validity_days": {"type": "int", "default": 365},
     "renew_before_days": {"type": "int", "default": 30},
     "new_keys": {"type": "bool", "default": False},
+    "parts": {"type": "list", "elements": "str", "choices": list(PARTS), "default": list(PARTS)},
 }
 
 
@@ -186,8 +189,11 @@ def _verdict(
         authority_pending=authority.get("pending", ()),
         hosts_pending={name: state.get("pending") for name, state in states.items()},
     )
-    failures = check_cluster(cluster)
     pending = cluster_pending_changes(cluster, wanted, found, now)
+    failures = [
+        *check_cluster(cluster),
+        *(PreflightFailure("parts", line) for line in why_not_parted(pending, given["parts"])),
+    ]
     return {
         "in_sync": not failures and not pending,
         "failures": [{"code": failure.code, "text": failure.text} for failure in failures],

@@ -47,32 +47,14 @@ _value:
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
-    glob_value,
-    plain_value,
-    quote_argument,
-    quote_program,
-    quote_value,
-    raw_value,
-)
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import call, plain
-
-_KINDS = {
-    "argument": quote_argument,
-    "program": quote_program,
-    "word": quote_value,
-    "plain": plain_value,
-    "glob": glob_value,
-    "raw": raw_value,
-}
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._unit_text import QUOTERS, quoted
 
 
 def systemd_quote(value: t.Any, kind: str = "argument") -> str:
-    if kind not in _KINDS:
-        raise AnsibleFilterError(f"systemd_quote: kind {kind!r} is not one of {', '.join(_KINDS)}")
-    if isinstance(value, bool):
-        value = "true" if value else "false"
-    return t.cast(str, call(_KINDS[kind], str(plain(value))))
+    if kind not in QUOTERS:
+        raise AnsibleFilterError(f"systemd_quote: kind {kind!r} is not one of {', '.join(QUOTERS)}")
+    return t.cast(str, call(quoted, plain(value), kind))
 
 
 class FilterModule:

@@ -143,6 +143,14 @@ options:
     description: Whether every member gets a new key.
     type: bool
     default: false
+  parts:
+    description:
+      - The parts of the role that this run does, as its tags chose them. One that comes later is refused while one that
+        is left out before it has something to do.
+    type: list
+    elements: str
+    choices: [ca, certificates, service, verify]
+    default: [ca, certificates, service, verify]
 seealso:
   - module: ringfence.etcd.etcd_peer_probe
   - module: ringfence.etcd.etcd_peer_stranger

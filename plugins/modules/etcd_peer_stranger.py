@@ -81,6 +81,13 @@ options:
   ca_private_key_passphrase:
     description: The passphrase of the CA's private key.
     type: str
+  role_secrets:
+    description:
+      - Inside the role P(ringfence.etcd.etcd_peer_tls#role) alone. Takes the CA's key, its passphrase and the password
+        of etcd's API from the role's variables, in place of O(ca_private_key_content) and O(ca_private_key_passphrase),
+        and returns them for the role's later tasks. The controller does that, and no host that the module runs on.
+    type: bool
+    default: false
   validity_minutes:
     description: How long the certificates are valid, 1 to 60 minutes.
     type: int
@@ -137,6 +144,10 @@ members:
       description: Its private key as PEM PKCS#8. A secret; absent where the CA's key is not at hand.
       type: str
       returned: with O(client_pair)
+secrets:
+  description: The secrets among the role's variables, by their names without C(etcd_peer_tls_).
+  returned: with O(role_secrets), also where the task failed
+  type: dict
 common_name:
   description: The strangers' common name; V(null) where none of the members' own CA was made.
   returned: success
@@ -199,6 +210,7 @@ def argument_spec() -> dict[str, t.Any]:
         "ca_private_key_path": {"type": "path", "no_log": False},
         "ca_private_key_content": {"type": "str", "no_log": True},
         "ca_private_key_passphrase": {"type": "str", "no_log": True},
+        "role_secrets": {"type": "bool", "default": False, "no_log": False},
         "validity_minutes": {"type": "int", "default": 10},
     }
 

@@ -23,6 +23,10 @@ description:
     later. A variable that begins with C(etcd_peer_tls_) and is none of the role's is refused, with the nearest name.
   - Values are taken as surveys, command lines and vaults give them. An empty answer is the default, C("true") is true,
     a list may be a text with commas or lines, a dictionary a text in JSON.
+  - What is wrong is told once in a play, by the host whose setting it is, or by the first of those that it is of. The
+    others name that host.
+  - Where tags choose no part of the role, nothing is read, and RV(parts) is empty.
+  - Secrets are not among the settings. M(ringfence.etcd.etcd_peer_stranger) gives them to the role.
   - Runs on the controller. No host is spoken to. Outside of the role, the defaults are the role's too.
 options:
   keys_travel:
@@ -35,11 +39,6 @@ options:
     description:
       - Whether the cluster is going to be proved, and not deployed. Then only what the entry point C(verify) of the
         role takes is checked.
-    type: bool
-    default: false
-  secrets:
-    description:
-      - Whether to give the passphrase and the private key of the CA, and nothing else. Use C(no_log) with it.
     type: bool
     default: false
 extends_documentation_fragment:
@@ -58,50 +57,53 @@ EXAMPLES = r"""
 RETURN = r"""
 coordinator:
   description:
-    - The inventory host that acts once for the cluster in this run, the first member in this batch of the play.
+    - The inventory host that acts once for the cluster in this run, the first member in this batch of the play. Empty
+      where RV(parts) is.
   type: str
-  returned: without O(secrets)
+  returned: success
   sample: etcd-1
 flag_settings:
   description: The settings of a member's command line, as P(ringfence.etcd.etcd_arguments#filter) takes them.
   type: dict
-  returned: without O(secrets)
+  returned: where RV(parts) is not empty
 has_secrets:
-  description: Whether the user gave a passphrase or a private key of the CA.
+  description: Whether the user gave a passphrase or a private key of the CA, or a password of etcd's API.
   type: bool
-  returned: without O(secrets)
+  returned: where RV(parts) is not empty
 members_are_said:
   description: Whether the user gave the number of members, or a list of them.
   type: bool
-  returned: without O(secrets)
+  returned: where RV(parts) is not empty
 hosts:
   description: The inventory hosts of the cluster, in the order of the members.
   type: list
   elements: str
-  returned: without O(secrets)
+  returned: where RV(parts) is not empty
   sample: [etcd-1, etcd-2, etcd-3]
 member:
   description: The entry of RV(members) of this host.
   type: dict
-  returned: without O(secrets)
+  returned: where RV(parts) is not empty
 members:
   description: All members of the cluster, in the form of P(ringfence.etcd.etcd_members#filter).
   type: list
   elements: dict
-  returned: without O(secrets)
+  returned: where RV(parts) is not empty
 ca_host:
   description:
     - One of the settings. All others are there in the same way, under the name of the role's variable without
       C(etcd_peer_tls_), with the type of the role's documentation.
   type: str
-  returned: without O(secrets)
+  returned: where RV(parts) is not empty
   sample: localhost
-ca_passphrase:
-  description: The passphrase of the CA's key, empty for none.
+parts:
+  description: The parts of the role that this run does, of V(ca), V(certificates), V(service) and V(verify).
+  type: list
+  elements: str
+  returned: success
+  sample: [ca, certificates, service, verify]
+unit_text:
+  description: The systemd unit of this host's member, with its configuration hash; empty with O(proof_only).
   type: str
-  returned: with O(secrets)
-ca_private_key:
-  description: The CA's key, empty where none was given.
-  type: str
-  returned: with O(secrets)
+  returned: where RV(parts) is not empty
 """

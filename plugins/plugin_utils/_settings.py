@@ -36,8 +36,11 @@ _TYPE_NAMES = {
     "str": "a text",
 }
 
-# Names with our prefix that are no option of the role: what the playbooks take, and what the role registers.
-_NAMES_BESIDE = ("etcd_peer_tls_hosts", "etcd_peer_tls_proof")
+# The name with our prefix that is no option of the role: what it registers.
+_NAMES_BESIDE = ("etcd_peer_tls_proof",)
+
+DEFAULT_GROUP = "etcd"
+_ALL_HOSTS = ("all", "ungrouped")
 
 Option = t.Mapping[str, t.Any]
 
@@ -72,6 +75,16 @@ def _unknown_name(name: str) -> str:
     near = difflib.get_close_matches(name[len(PREFIX) :], known, n=1)
     hint = f"did you mean {PREFIX}{near[0]}?" if near else f"give it a name that does not begin with {PREFIX}."
     return f"{name[:100]} is no variable of this role: {hint}"
+
+
+def group_of_play(pattern: t.Iterable[str], groups: t.Mapping[str, t.Sequence[str]], host: str) -> str:
+    """The group of a host's cluster where none was named: the one group of the play's hosts that the host is in.
+
+    ``pattern``: what the play says in ``hosts``, in its parts. Two of them, or a pattern of another kind, name none:
+    then it is the group ``etcd``.
+    """
+    named = {part for part in pattern if part not in _ALL_HOSTS and host in groups.get(part, ())}
+    return named.pop() if len(named) == 1 else DEFAULT_GROUP
 
 
 def is_blank(value: t.Any) -> bool:
@@ -165,11 +178,13 @@ _CONVERTERS: dict[str, t.Callable[[t.Any], t.Any]] = {
 }
 
 __all__ = (
+    "DEFAULT_GROUP",
     "OPTIONS",
     "OPTIONS_OF",
     "PREFIX",
     "SECRETS",
     "check_names",
     "converted",
+    "group_of_play",
     "is_blank",
 )

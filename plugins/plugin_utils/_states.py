@@ -80,22 +80,31 @@ def folders_of_others(
 def refused_settings(
     task_vars: t.Mapping[str, t.Any], members: t.Sequence[t.Mapping[str, t.Any]], variable: str
 ) -> list[str]:
-    """Why hosts of members that were in this play are no more: their own settings, each reason once.
+    """Whose own settings keep hosts of members out of this play, a line for each host that tells why.
 
     ``variable``: what ``etcd_settings`` was registered as. The others would go on without such a member, as if the user
     had left it out.
     """
     everybody = set(plain(task_vars.get("ansible_play_hosts_all", ())))
     gone = everybody - set(plain(task_vars.get("ansible_play_batch", ())))
-    reasons: dict[str, list[str]] = {}
+    tellers: dict[str, list[str]] = {}
     for member in members:
-        if member.get("host") in gone:
-            found = plain(task_vars["hostvars"].raw_get(member.get("host")).get(variable))
-            if isinstance(found, dict) and found.get("failed") is True and found.get("problem") == InputError.problem:
-                reasons.setdefault(one_line(found.get("msg")), []).append(plain(member.get("host")))
-    return [
-        f"{', '.join(hosts)}: {reason.partition(f'{hosts[0]}: ')[2] or reason}" for reason, hosts in reasons.items()
-    ]
+        host = plain(member.get("host"))
+        found = plain(task_vars["hostvars"].raw_get(host).get(variable)) if host in gone else None
+        if isinstance(found, dict) and _is_refused(found):
+            details = found.get("details")
+            teller = details.get("told_by") if isinstance(details, dict) else None
+            tellers.setdefault(str(teller or host), []).append(host)
+    return [f"{', '.join(hosts)}: settings are refused: see host {teller}" for teller, hosts in tellers.items()]
+
+
+def has_refused_settings(task_vars: t.Mapping[str, t.Any], host: str) -> bool:
+    """Whether a host's settings were refused, in this run."""
+    return _is_refused(plain(task_vars["hostvars"].raw_get(host).get(_SETTINGS)))
+
+
+def _is_refused(found: t.Any) -> bool:
+    return isinstance(found, dict) and found.get("failed") is True and found.get("problem") == InputError.problem
 
 
 def checked_state(state: t.Any) -> dict[str, t.Any]:
@@ -148,4 +157,12 @@ def _blame(
         found.update(dict.fromkeys(added, why))
 
 
-__all__ = ("PROBE", "checked_state", "folders_of_others", "refused_settings", "registered_states", "unusable")
+__all__ = (
+    "PROBE",
+    "checked_state",
+    "folders_of_others",
+    "has_refused_settings",
+    "refused_settings",
+    "registered_states",
+    "unusable",
+)

@@ -97,7 +97,8 @@ def run(
         " task, or give a directory to keep them in"
     )
     if params["decide_only"]:
-        return {**result_of(plan, {}, now, with_diff), "changed": False}, warnings
+        # In check mode it stands for the call that issues.
+        return {**result_of(plan, {}, now, with_diff), "changed": check_mode and plan.changed}, warnings
     if check_mode:
         refused = [f"a real run would be refused: {refusal}"] if shown else []
         return result_of(plan, {}, now, with_diff), [*warnings, *refused]

@@ -78,6 +78,7 @@ class SettingsPlay:
         role_variables: t.Mapping[str, t.Any] | None = None,
         before: t.Sequence[t.Mapping[str, t.Any]] = (),
         whole_role: bool = False,
+        group: str = "etcd",
     ) -> dict[str, dict[str, t.Any]]:
         """By host, its settings, or a dictionary with ``msg`` alone: why it has none.
 
@@ -87,7 +88,7 @@ class SettingsPlay:
         folder = self.folder / f"run-{self._number}"
         folder.mkdir()
         local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
-        inventory = {"etcd": {"hosts": dict(hosts or HOSTS), "vars": {**local, **(group_variables or {})}}}
+        inventory = {group: {"hosts": dict(hosts or HOSTS), "vars": {**local, **(group_variables or {})}}}
         (folder / "inventory.yml").write_text(yaml.safe_dump(inventory))
         role = {"name": "ringfence.etcd.etcd_peer_tls", "tasks_from": "main" if whole_role else "members"}
         content = "{{ (ansible_failed_result | default(__etcd_peer_tls_settings)) | to_json }}"
@@ -95,8 +96,9 @@ class SettingsPlay:
         block = {
             "block": [{"ansible.builtin.include_role": role, "vars": dict(role_variables or {})}, kept],
             "rescue": [kept],
+            "tags": ["always"],
         }
-        playbook = {"hosts": "etcd", "gather_facts": False, "tasks": [*map(dict, before), block], **(play or {})}
+        playbook = {"hosts": group, "gather_facts": False, "tasks": [*map(dict, before), block], **(play or {})}
         (folder / "play.yml").write_text(yaml.safe_dump([playbook], sort_keys=False))
         line = [sys.executable, "-m", "ansible.cli.playbook", "-i", str(folder / "inventory.yml")]
         line += ["--vault-password-file", "password", *words, str(folder / "play.yml")]

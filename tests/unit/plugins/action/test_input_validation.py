@@ -48,6 +48,7 @@ CASES: list[Case] = [
     *((name, f"pki/{name}", "is not an absolute path", _FILES) for name in _NODE_PATHS),
     *((name, f"~/{name}", "is not an absolute path", _FILES) for name in _NODE_PATHS),
     *((name, f"/{name}\n", "control character", _FILES) for name in _NODE_PATHS),
+    ("hosts", {"blue": "green"}, "a list is wanted", {}),
     ("group", "etdc", "the inventory group etdc is empty or does not exist", {"members": []}),
     ("members", [{"name": "x", "colour": "red"}], "colour of", {}),
     ("members", [{"name": "x", "common_name": ["y"]}], "a text is wanted", {}),
@@ -154,6 +155,8 @@ def lines(play: SettingsPlay) -> tuple[dict[str, str], dict[str, str]]:
         counted = re.findall(r"^case-\d+ .*\bchanged=(\d+)", play.output, re.MULTILINE)
         assert counted == ["0"] * len(hosts)
         assert "secretsecret" not in play.output and "hidden" not in play.output
+        # Nor is a line wrapped in what Ansible says of a task's arguments.
+        assert "Finalization" not in play.output
     return found[0], found[1]
 
 

@@ -2,33 +2,19 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The unit's template as Ansible renders it: what etcd is asked for by its environment, and how small its room is."""
+"""The unit's template as the role renders it: what etcd is asked for by its environment, and how small its room is."""
 
 from __future__ import annotations
 
-import os
-import pathlib
-import re
 import typing as t
 
-import jinja2
 import pytest
-from ansible_collections.ringfence.etcd.plugins.filter import systemd_quote as module
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import deployed_from_text, parse_unit
-
-TEMPLATE = pathlib.Path(module.__file__).parents[2] / "roles" / "etcd_peer_tls" / "templates" / "etcd.service.j2"
+from ansible_collections.ringfence.etcd.plugins.plugin_utils import _unit_text
 
 
 def rendered(**variables: t.Any) -> str:
-    environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
-    environment.filters["ringfence.etcd.systemd_quote"] = module.systemd_quote
-    environment.filters["flatten"] = lambda values: [
-        item for value in values for item in (value if isinstance(value, list) else [value])
-    ]
-    environment.filters["dirname"] = os.path.dirname
-    environment.tests["match"] = lambda value, pattern: re.match(pattern, value) is not None
-    text = TEMPLATE.read_text(encoding="utf-8").partition("\n")[2]
-    return environment.from_string(text).render(
+    return _unit_text._TEMPLATE.render(
         {
             "__etcd_peer_tls_member": {"name": "etcd-1"},
             "__etcd_peer_tls_arguments": ["--name=etcd-1"],

@@ -1,0 +1,42 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Runs on the controller alone: no host is asked for anything."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.gate import RESTART, UNIT, gone_hosts, why_gone
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RefusedError
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._actions import OneLineAction
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import plain
+
+_ARGUMENTS: dict[str, t.Any] = {
+    "before": {"type": "str", "choices": [UNIT, RESTART], "required": True},
+    "members": {"type": "list", "elements": "dict", "required": True},
+    "checked": {"type": "list", "elements": "str", "default": []},
+}
+
+
+class ActionModule(OneLineAction):
+    """Fail where hosts are gone that this one must not go on without."""
+
+    _requires_connection = False
+
+    def _answer(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        given = self._given(_ARGUMENTS)
+        before, checked = given["before"], set(given["checked"])
+        play = set(plain(task_vars["ansible_play_hosts_all"]))
+        gone = gone_hosts(
+            given["members"],
+            set(plain(task_vars["ansible_play_batch"])),
+            lambda name, host: name in checked if before == UNIT else host in play,
+        )
+        if gone:
+            raise RefusedError(why_gone(gone, before, plain(task_vars["inventory_hostname"])), gone=gone)
+        return {"changed": False}
+
+
+__all__ = ("ActionModule",)

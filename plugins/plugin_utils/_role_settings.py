@@ -1,0 +1,192 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The role's settings as the user gave them: read, checked and fixed for a run, of any host and of the cluster.
+
+Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.errors import AnsibleError, AnsibleUndefinedVariable
+from ansible.inventory.manager import split_host_pattern
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import (
+    ClusterSettings,
+    Member,
+    make_members,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RefusedError
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.authority import checked_authority
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.authority_place import checked_ca_host
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import plain
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._member_entries import (
+    MEMBER_OPTIONS,
+    checked_entry,
+    completed_entry,
+    hosts_of,
+)
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._settings import (
+    OPTIONS,
+    PREFIX,
+    SECRETS,
+    check_names,
+    converted,
+    group_of_play,
+    is_blank,
+)
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._user_variables import UserVariables
+
+_GROUP = f"{PREFIX}group"
+
+
+# Not counted: the tests run it in plays of their own (test_etcd_settings.py), in processes that nobody measures.
+class RoleSettings:  # pragma: no cover
+    """What the user wants, of the present task's play."""
+
+    def __init__(self, task: t.Any, templar: t.Any, task_vars: t.Mapping[str, t.Any]) -> None:
+        self._templar = templar
+        self._user = UserVariables(task, task_vars)
+        self._pattern = split_host_pattern(plain(task.get_play().hosts))
+        self._groups = plain(task_vars["groups"])
+        self._defaults = self._user.defaults()
+        self._variables: dict[str, dict[str, t.Any]] = {}
+
+    def is_believed(self, host: str) -> bool:
+        """Whether a host has no fact that is named like a setting."""
+        return not self._user.own_facts(host)
+
+    def refuse_lies(self, host: str) -> None:
+        """RefusedError where a host answers with facts that are named like settings."""
+        lies = self._user.own_facts(host)
+        if lies:
+            # Not the user's input, so that the other members go on.
+            raise RefusedError(
+                f"{host} answers with facts that only a user may set, {', '.join(lies)[:200]}: settings are never "
+                "taken from facts; look at what runs on this host, or, where they were cached by a set_fact of yours, "
+                "put them into the inventory and use --flush-cache"
+            )
+
+    def of(self, host: str) -> dict[str, t.Any]:
+        """All settings of a host by name, with the CA written anew from what was read in them."""
+        settings = self._settings_of(host, tuple(OPTIONS))
+        ca_host = settings["ca_host"]
+        checked_ca_host(ca_host, [ca_host] if self._user.knows(ca_host) else [])
+        authority = checked_authority(settings["ca_certificate"], settings["ca_private_key"], settings["ca_passphrase"])
+        if authority is None:
+            return settings
+        return {**settings, "ca_certificate": authority.bundle, "ca_private_key": authority.private_key}
+
+    def secrets_of(self, host: str) -> dict[str, t.Any]:
+        """The secrets among them."""
+        settings = self.of(host)
+        return {name: settings[name] for name in SECRETS}
+
+    def _variables_of(self, host: str) -> dict[str, t.Any]:
+        if host not in self._variables:
+            self._variables[host] = self._user.of(host)
+        return self._variables[host]
+
+    def _settings_of(self, host: str, names: t.Iterable[str]) -> dict[str, t.Any]:
+        """The settings of a host by name, without the prefix, in their types; what is blank has its default."""
+        variables = dict(self._variables_of(host))
+        try:
+            check_names(variables)
+        except InputError as exc:
+            raise InputError(f"{host}: {exc}", host=host) from None
+        if self._has_no_group(variables, host):
+            variables[_GROUP] = group_of_play(self._pattern, self._groups, host)
+        for name, default in self._defaults.items():
+            if is_blank(plain(variables.get(name))):
+                variables[name] = default
+        templar = self._templar.copy_with_new_env(available_variables=variables)
+        with self._user.no_answers():
+            return {name: self._setting(templar, variables, host, name) for name in names}
+
+    def _has_no_group(self, variables: t.Mapping[str, t.Any], host: str) -> bool:
+        given = variables.get(_GROUP)
+        if is_blank(plain(given)):
+            return True
+        templar = self._templar.copy_with_new_env(available_variables=variables)
+        with self._user.no_answers():
+            return is_blank(self._templated(templar, given, host, _GROUP))
+
+    def _said_by(self, host: str) -> set[str]:
+        """Which options of its member the user set for a host."""
+        variables = self._variables_of(host)
+        given = {name: variables.get(PREFIX + name) for name in MEMBER_OPTIONS}
+        return {
+            name
+            for name, value in given.items()
+            if not is_blank(plain(value)) and value != self._defaults.get(PREFIX + name)
+        }
+
+    def _setting(self, templar: t.Any, variables: t.Mapping[str, t.Any], host: str, name: str) -> t.Any:
+        variable = PREFIX + name
+        for given in (variables.get(variable), self._defaults.get(variable)):
+            value = self._templated(templar, given, host, variable)
+            if not is_blank(value) and value != variables.get("omit", ""):
+                try:
+                    return converted(name, value)
+                except InputError as exc:
+                    raise InputError(f"{host}: {exc}", host=host) from None
+        return ""
+
+    def _templated(self, templar: t.Any, given: t.Any, host: str, variable: str) -> t.Any:
+        try:
+            return plain(templar.template(given))
+        except AnsibleError as exc:
+            reason = " ".join(str(getattr(exc, "message", exc)).split())
+            if variable[len(PREFIX) :] in SECRETS:
+                reason = "its template fails"
+            facts = ""
+            if isinstance(exc, AnsibleUndefinedVariable) and not self._user.has_facts(host):
+                facts = (
+                    f"; there are no facts of {host} in this run: gather the facts of all members, also with --limit"
+                )
+            text = f"{host}: {variable} can't be worked out: {reason[:300]}{facts}"
+            raise InputError(text, host=host) from None
+
+    def members(self, settings: t.Mapping[str, t.Any]) -> list[Member]:
+        """The members of the cluster that the settings of any of its hosts name."""
+        listed = settings["members"]
+        group = settings["group"]
+        entries = [checked_entry(item) for item in listed or self._groups.get(group, [])]
+        if not entries:
+            known = ", ".join(sorted(set(self._groups) - {"all", "ungrouped"})) or "none"
+            raise InputError(
+                f"No host is a member: the inventory group {group} is empty or does not exist (groups: {known}); put "
+                "the hosts in it, name another with etcd_peer_tls_group, or list the members in etcd_peer_tls_members"
+            )
+        complete = [self._completed(entry) for entry in entries]
+        count = settings["member_count"]
+        if count and count != len(complete):
+            raise InputError(
+                f"cluster {settings['cluster_name']}: etcd_peer_tls_member_count is {count}, and the inventory gives "
+                f"{len(complete)} ({', '.join(hosts_of(complete))}): a slice of a job, a disabled host or another "
+                "inventory; run over all of them, or list the members in etcd_peer_tls_members"
+            )
+        return make_members(
+            complete,
+            ClusterSettings(
+                name=settings["cluster_name"],
+                domain=settings["domain"] or None,
+                identity=settings["identity"],
+                shared_common_name=settings["shared_common_name"] or None,
+                peer_port=settings["peer_port"],
+                client_port=settings["client_port"],
+                client_tls=settings["client_tls"],
+                loopback_sans=settings["loopback_sans"],
+            ),
+        )
+
+    def _completed(self, entry: dict[str, t.Any]) -> dict[str, t.Any]:
+        host = entry["host"]
+        if not self._user.knows(host):
+            return completed_entry(entry, {"address": host, "name": host}, ())
+        return completed_entry(entry, self._settings_of(host, MEMBER_OPTIONS), self._said_by(host))
+
+
+__all__ = ("RoleSettings",)

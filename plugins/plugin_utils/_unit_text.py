@@ -1,0 +1,90 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The text of a member's unit, from the role's template.
+
+The template is compiled once, when Ansible imports the action that asks, before it starts a process for each host and
+task. No value is a template here: what a user's setting says is written as it stands.
+
+Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import re
+import typing as t
+
+import jinja2
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import FlagSettings, etcd_flags
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import Member
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
+    check_rendered,
+    glob_value,
+    plain_value,
+    quote_argument,
+    quote_program,
+    quote_value,
+    raw_value,
+    with_configuration_hash,
+)
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._input_validation import flag_settings_of
+
+_PATH = pathlib.Path(__file__).parents[2] / "roles" / "etcd_peer_tls" / "templates" / "etcd.service.j2"
+
+QUOTERS: dict[str, t.Callable[[str], str]] = {
+    "argument": quote_argument,
+    "program": quote_program,
+    "word": quote_value,
+    "plain": plain_value,
+    "glob": glob_value,
+    "raw": raw_value,
+}
+
+
+def quoted(value: t.Any, kind: str = "argument") -> str:
+    """A value so that systemd reads exactly that value; InputError where no unit can hold it."""
+    if isinstance(value, bool):
+        value = "true" if value else "false"
+    return QUOTERS[kind](str(value))
+
+
+def _flat(values: t.Iterable[t.Any]) -> list[t.Any]:
+    return [item for value in values for item in (value if isinstance(value, list) else [value])]
+
+
+def _template() -> jinja2.Template:
+    # Ansible's own filters and tests as far as the template asks for them.
+    environment = jinja2.Environment(
+        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, undefined=jinja2.StrictUndefined
+    )
+    environment.filters.update(
+        {"ringfence.etcd.systemd_quote": quoted, "flatten": _flat, "dirname": os.path.dirname},
+    )
+    environment.tests["match"] = lambda value, pattern: re.match(pattern, value) is not None
+    # Its first line tells Ansible and editors how it is rendered.
+    return environment.from_string(_PATH.read_text(encoding="utf-8").partition("\n")[2])
+
+
+_TEMPLATE = _template()
+
+
+def unit_text(settings: t.Mapping[str, t.Any], members: t.Sequence[Member], member: Member) -> str:
+    """The unit of a member with its configuration hash; InputError where it would not start what is wanted.
+
+    ``settings``: the role's, without their prefix and in their types.
+    """
+    flags = etcd_flags(member, members, FlagSettings(**flag_settings_of(settings)))
+    arguments = [f"--{flag}={value}" for flag, value in flags]
+    text = _TEMPLATE.render(
+        __etcd_peer_tls_settings=settings,
+        __etcd_peer_tls_member={"name": member.name},
+        __etcd_peer_tls_arguments=arguments,
+    )
+    check_rendered(text, arguments)
+    return with_configuration_hash(text)
+
+
+__all__ = ("QUOTERS", "quoted", "unit_text")

@@ -1,0 +1,83 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What holds for every task file of the role: it fits a screen, and it hides no message."""
+
+from __future__ import annotations
+
+import pathlib
+import typing as t
+
+import pytest
+import yaml
+from ansible_collections.ringfence.etcd.plugins.action import etcd_settings
+
+ROLE = pathlib.Path(etcd_settings.__file__).parents[2] / "roles" / "etcd_peer_tls"
+FILES = sorted((ROLE / "tasks").glob("*.yml"))
+SCREEN_LINES = 50
+_BLOCKS = ("block", "rescue", "always")
+
+
+def tasks_in(found: t.Any) -> t.Iterator[dict[str, t.Any]]:
+    """Every task and block, those in blocks too."""
+    for task in found:
+        yield task
+        for key in _BLOCKS:
+            yield from tasks_in(task.get(key, ()))
+
+
+def hidden(task: t.Mapping[str, t.Any]) -> list[str]:
+    """What of a task decides by a condition whether it failed or changed something.
+
+    Where the result is a failed one it lacks what the condition asks for, and ansible-core from 2.19 on tells of the
+    condition and not why the task failed.
+    """
+    return [key for key in ("changed_when", "failed_when") if not isinstance(task.get(key, False), bool)]
+
+
+def test_there_are_task_files() -> None:
+    assert "main" in [file.stem for file in FILES]
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_a_task_file_fits_a_screen(file: pathlib.Path) -> None:
+    assert len(file.read_text(encoding="utf-8").splitlines()) <= SCREEN_LINES
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_no_condition_stands_on_a_result_that_may_be_a_failed_one(file: pathlib.Path) -> None:
+    tasks = list(tasks_in(yaml.safe_load(file.read_text(encoding="utf-8"))))
+    assert {task["name"]: hidden(task) for task in tasks if hidden(task)} == {}
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_what_is_never_failed_keeps_its_result(file: pathlib.Path) -> None:
+    """``failed_when: false`` alone would swallow the message: what was registered has it, and a later task tells it."""
+    tasks = tasks_in(yaml.safe_load(file.read_text(encoding="utf-8")))
+    assert [task["name"] for task in tasks if task.get("failed_when") is False and "register" not in task] == []
+
+
+@pytest.mark.parametrize(
+    ("task", "keys"),
+    [
+        ({"failed_when": "state.failed", "register": "state"}, ["failed_when"]),
+        ({"failed_when": ["call != 'always'", "state.failed | default(false)"]}, ["failed_when"]),
+        ({"changed_when": "ansible_check_mode and found.members"}, ["changed_when"]),
+        ({"changed_when": False, "failed_when": False}, []),
+        ({}, []),
+    ],
+)
+def test_the_pattern_is_seen(task: dict[str, t.Any], keys: list[str]) -> None:
+    assert hidden(task) == keys
+
+
+@pytest.mark.parametrize("file", [*FILES, ROLE / "vars" / "main.yml"], ids=lambda file: file.name)
+def test_no_filter_of_ours_stands_in_an_argument(file: pathlib.Path) -> None:
+    """What one raises would be told as a failure of the arguments: the first task asks the same functions instead."""
+    assert "| ringfence.etcd." not in file.read_text(encoding="utf-8")
+
+
+def test_a_task_in_a_block_is_seen() -> None:
+    inner = {"name": "inner", "failed_when": "x"}
+    assert inner in list(tasks_in([{"name": "outer", "block": [{"rescue": [inner], "block": []}]}]))
