@@ -129,7 +129,7 @@ GIVEN: dict[str, t.Any] = {
     "archive": "",
     "archive_sha256": "",
     "overrule_distribution_etcd": False,
-    "ca_certificate": CA,
+    "ca_certificate_content": CA,
     "ca": None,
     "key_type": "ecdsa-p256",
     "validity_days": 365,
