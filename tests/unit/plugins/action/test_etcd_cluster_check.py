@@ -278,10 +278,10 @@ def test_what_is_allowed_and_worth_a_line_is_shown_once(states: States) -> None:
 def test_the_ca_that_is_given_comes_before_the_one_in_a_folder(states: States) -> None:
     ours, other = CA.pem.decode(), OTHER_CA.pem.decode()
     other_folder = {"certificate": other, "pending": []}
-    assert evaluated(states, ca_certificate=ours, ca=other_folder)["in_sync"] is True
-    assert evaluated(states, ca_certificate=ours, ca=None)["in_sync"] is True
-    assert evaluated(states, ca_certificate="", ca={"certificate": ours, "pending": []})["in_sync"] is True
-    assert codes(evaluated(states, ca_certificate=other, ca=None)) == ["other_ca"]
+    assert evaluated(states, ca_certificate_content=ours, ca=other_folder)["in_sync"] is True
+    assert evaluated(states, ca_certificate_content=ours, ca=None)["in_sync"] is True
+    assert evaluated(states, ca_certificate_content="", ca={"certificate": ours, "pending": []})["in_sync"] is True
+    assert codes(evaluated(states, ca_certificate_content=other, ca=None)) == ["other_ca"]
     result = evaluated(states, ca=other_folder)
     assert result["failures"] == [] and ("etcd-1", "ca", "content") in pending(result)
 
@@ -364,7 +364,7 @@ LOST = {"certificate": None, "pending": [{"code": "missing", "text": "there is n
         ({"ca_host": "nowhere"}, False),
         ({"ca_host": None}, False),
         ({"ca_on_ephemeral_controller": True}, False),
-        ({"ca_certificate": CA.pem.decode()}, False),
+        ({"ca_certificate_content": CA.pem.decode()}, False),
         ({"ca": {"certificate": CA.pem.decode(), "pending": []}}, False),
         # A run that was interrupted left it to be finished: it is there.
         ({"ca": {"certificate": CA.pem.decode(), "pending": LOST["pending"]}}, False),
@@ -393,7 +393,7 @@ def test_names_are_held_against_the_ca_at_hand(states: States) -> None:
     pem = maker.authority("ours", constraints=permitted).pem
     result = evaluated(states, ca={"certificate": pem, "pending": []})
     assert codes(result) == ["name_constraints"] * 3 and "localhost" in result["failures"][0]["text"]
-    assert "name_constraints" in codes(evaluated(states, ca_certificate=pem))
+    assert "name_constraints" in codes(evaluated(states, ca_certificate_content=pem))
 
 
 def test_a_trust_bundle_is_the_cas_certificates_whatever_the_ends_of_lines(states: States) -> None:
@@ -415,7 +415,7 @@ def test_flags_that_can_not_be_are_refused_for_all_members_once(states: States) 
         ({"settings": {**SETTINGS, "colour": "red"}}, "settings colour are not known"),
         ({"settings": {}}, "settings cluster_name, data_dir, credentials_directory are empty or missing"),
         ({"settings": {**SETTINGS, "data_dir": ""}}, "settings data_dir are empty or missing"),
-        ({"ca_certificate": "rubbish"}, "etcd_peer_tls_ca_certificate is no PEM certificate"),
+        ({"ca_certificate_content": "rubbish"}, "etcd_peer_tls_ca_certificate is no PEM certificate"),
         ({"states": None}, "one of the following is required: states, states_variable"),
         ({"states_variable": "state"}, "parameters are mutually exclusive: states|states_variable"),
         ({"programs": {}, "programs_variable": "tried"}, "mutually exclusive: programs|programs_variable"),
