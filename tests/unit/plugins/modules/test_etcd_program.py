@@ -141,7 +141,9 @@ def test_where_nothing_can_be_run_from_the_temporary_folder(
     made = release(tmp_path / "archive", "3.5.35")
     bin_folder = str(tmp_path / "bin")
     monkeypatch.setattr(
-        etcd_program._program.trial, "is_mounted_noexec", lambda path: not str(path).startswith(bin_folder)
+        etcd_program.program_archive.trial, "is_mounted_noexec", lambda path: not str(path).startswith(bin_folder)
     )
-    tried = etcd_program._program.try_archive(*made, os.path.join(bin_folder, "etcd"), None, scratch=str(tmp_path))
+    tried = etcd_program.program_archive.try_archive(
+        *made, os.path.join(bin_folder, "etcd"), None, scratch=str(tmp_path)
+    )
     assert tried.version is None and tried.staged and "was not tried here" in tried.warnings[0]
