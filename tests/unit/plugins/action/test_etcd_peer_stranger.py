@@ -111,3 +111,45 @@ def test_what_is_wrong_is_one_line(arguments: dict[str, t.Any], words: str) -> N
     result = run(**arguments)
     assert result["failed"] is True and words in result["msg"] and "\n" not in result["msg"]
     assert "members" not in result
+
+
+class Secrets:
+    """The role's secrets, whatever the task."""
+
+    def __init__(self, *_given: t.Any) -> None:
+        pass
+
+    def secrets_of(self, host: str) -> dict[str, str]:
+        assert host == "etcd-1"
+        return {"ca_private_key": CA.key_pem.decode(), "ca_passphrase": "", "api_password": "sesame"}
+
+
+@pytest.fixture
+def role(monkeypatch: pytest.MonkeyPatch) -> dict[str, t.Any]:
+    monkeypatch.setattr(action, "RoleSettings", Secrets)
+    return {"role_secrets": True, "task_vars": {"inventory_hostname": "etcd-1"}}
+
+
+def test_the_roles_secrets_are_used_and_given_back(role: dict[str, t.Any]) -> None:
+    result = run(**role)
+    assert result["problem"] is None and result["secrets"]["api_password"] == "sesame"
+
+
+def test_they_are_given_back_where_the_task_failed(role: dict[str, t.Any]) -> None:
+    result = run(validity_minutes=61, **role)
+    assert result["failed"] is True and result["secrets"]["api_password"] == "sesame"
+    unreachable = AnsibleConnectionFailure("Failed to connect to the host via ssh")
+    with mock.patch.object(action.ActionModule, "_execute_module", side_effect=unreachable):
+        given, task_vars = {"members": [MEMBER], "role_secrets": True}, role["task_vars"]
+        result = run_action(action.ActionModule, given, task_vars, transport="ssh", become=False, no_log=True)
+    assert result["unreachable"] is True and result["secrets"]["api_password"] == "sesame"
+
+
+def test_they_are_never_shown(role: dict[str, t.Any]) -> None:
+    result = run(no_log=False, **role)
+    assert "set no_log to true" in result["msg"] and "secrets" not in result
+
+
+def test_a_host_has_no_say_in_them() -> None:
+    with mock.patch.object(action.CheckedAction, "_answer", return_value={**REMOTE, "secrets": {"api_password": "x"}}):
+        assert "secrets" not in run(transport="ssh")

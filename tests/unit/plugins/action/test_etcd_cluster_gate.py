@@ -1,0 +1,50 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Who is gone keeps the others from a unit and from a restart; who was left out does not."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from ansible_collections.ringfence.etcd.plugins.action import etcd_cluster_gate as action
+from ansible_collections.ringfence.etcd.tests.unit.plugins.action.action_runner import run_action
+
+MEMBERS = [{"name": f"member-{number}", "host": f"etcd-{number}"} for number in (1, 2, 3)]
+ALL = ["etcd-1", "etcd-2", "etcd-3"]
+CHECKED = ["member-1", "member-2"]
+
+
+def passed(before: str, batch: list[str], play: list[str], **given: t.Any) -> dict[str, t.Any]:
+    task_vars = {"ansible_play_batch": batch, "ansible_play_hosts_all": play, "inventory_hostname": "etcd-1"}
+    return run_action(action.ActionModule, {"before": before, "members": MEMBERS, **given}, task_vars)
+
+
+@pytest.mark.parametrize(
+    ("before", "batch", "play", "gone"),
+    [
+        ("unit", ALL, ALL, []),
+        ("unit", ["etcd-1"], ALL, ["etcd-2"]),
+        # Who was not there when the cluster was checked was judged without.
+        ("unit", ["etcd-1", "etcd-2"], ALL, []),
+        ("restart", ALL, ALL, []),
+        ("restart", ["etcd-1", "etcd-2"], ALL, ["etcd-3"]),
+        # Left out with --limit, and a host of another cluster.
+        ("restart", ["etcd-1", "etcd-2"], ["etcd-1", "etcd-2", "green-1"], []),
+        ("restart", ["etcd-1"], ALL, ["etcd-2", "etcd-3"]),
+    ],
+)
+def test_who_is_gone(before: str, batch: list[str], play: list[str], gone: list[str]) -> None:
+    result = passed(before, batch, play, checked=CHECKED)
+    if not gone:
+        assert result == {"changed": False}
+        return
+    assert result["failed"] is True and result["problem"] == "refused" and result["details"] == {"gone": gone}
+    assert ", ".join(gone) in result["msg"] and "--limit" in result["msg"] and "\n" not in result["msg"]
+    assert ("no unit is written" if before == "unit" else "A restart is due on etcd-1") in result["msg"]
+
+
+def test_a_step_that_there_is_not() -> None:
+    assert passed("dinner", ALL, ALL)["failed"] is True
