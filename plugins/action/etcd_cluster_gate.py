@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runs on the controller alone: no host is asked for anything."""
+"""Runs on the controller only: no host is asked for anything."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class ActionModule(CheckedAction):
 
     schema = schema_of("etcd_program", etcd_program)
 
-    # There is a temporary folder on the host before anything is sent, and it is taken away at the end.
+    # There is a temporary folder on the host before anything is sent, and it is removed at the end.
     TRANSFERS_FILES = True
 
     def _answer(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -54,7 +54,7 @@ class ActionModule(CheckedAction):
             path = self._loader.path_dwim(path)
         copied = self._checked_copy(path, given["archive_sha256"])
         try:
-            # The name says which archive it was, and the module tells by it.
+            # The name says which archive it was, and the module names it in messages.
             name = re.sub(r"[^A-Za-z0-9._-]", "_", os.path.basename(path))
             remote = self._connection._shell.join_path(self._connection._shell.tmpdir, name)
             self._transfer_file(copied, remote)

@@ -4,7 +4,7 @@
 
 """What a host answers is data: the documented keys in their types and sizes, and nothing else. Pure.
 
-A module's answer is whatever the host's Python prints. Ansible makes variables of some of its keys, and the judges
+A module's answer is whatever the host's Python prints. Ansible makes variables of some of its keys, and the actions
 count on the types of the others. So each answer is rebuilt here from the keys that the module's RETURN documents; the
 rest is dropped in silence. A documented key that lacks, or that is not what RETURN says, is an AnswerError.
 
@@ -307,7 +307,7 @@ def harmless(text: str, keep: str = "", with_private_key: bool = False) -> str:
 
 
 def one_line(said: t.Any) -> str:
-    """What was said, in one harmless line of bounded length; empty where it is no text."""
+    """A host's message as one harmless line of bounded length; empty where it is no text."""
     if not isinstance(said, str):
         return ""
     # Far more than is kept, and no more than can be looked through at once.

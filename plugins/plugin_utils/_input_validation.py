@@ -7,7 +7,7 @@
 What is refused for the state that the hosts are in is the preflight of the cluster (``_cluster/preflight.py``).
 
 The rules stand where the modules ask them again later on their hosts. What is here is which variable of the role each
-is about, and what is a matter of the role alone. A rule of a new variable is a line of ``_RULES``.
+is about, and the rules that only the role has. A rule of a new variable is a line of ``_RULES``.
 
 Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
 """
@@ -62,7 +62,7 @@ _OTHER_NAMES = {
     "unit_settings": "extra_unit_settings",
 }
 _UNIT_KEY = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
-# A unit with nothing but what the rules about units look at; the rest of it is the template's.
+# A unit with nothing but what the rules about units read; the rest of it is the template's.
 _UNIT = """[Unit]
 Description=etcd
 {Unit}
@@ -226,8 +226,8 @@ def _unit_lines(given: t.Mapping[str, t.Any], section: str) -> t.Iterator[str]:
             except InputError:
                 # It may be a secret: not what it is.
                 raise InputError(
-                    f"{section}, {key} has a character that can't stand in a unit, or ends with a backslash: take it "
-                    "out"
+                    f"{section}, {key} has a character that can't stand "
+                    "in a unit, or ends with a backslash: take it out"
                 ) from None
             yield f"{key}={value}"
 

@@ -88,7 +88,7 @@ def group_of_play(pattern: t.Iterable[str], groups: t.Mapping[str, t.Sequence[st
 
 
 def is_blank(value: t.Any) -> bool:
-    """Whether a value says nothing, as an optional answer of a survey does that was left empty."""
+    """Whether a value is blank, as an optional answer of a survey that was left empty."""
     return value is None or (isinstance(value, str) and not value.strip())
 
 

@@ -67,7 +67,7 @@ _POSITIVE_DURATIONS = ("compact-hash-check-time", "experimental-compact-hash-che
 
 
 def why_not_started(flags: t.Mapping[str, str]) -> tuple[str, str] | None:
-    """The first flag with a value for which etcd does not start, and what is wanted; None where there is none.
+    """The first flag with a value with which etcd does not start, and what is wanted; None where all values are fine.
 
     ``flags``: all settings of etcd, by flag or by variable, in etcd's own names.
     """

@@ -27,11 +27,11 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.unit_setti
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError
 
-# From 3.4.25 and 3.5.8 on etcd can be asked for TLS 1.3 alone. The unit does it by ETCD_TLS_MIN_VERSION, so that it is
+# From 3.4.25 and 3.5.8 on etcd can be limited to TLS 1.3. The unit does it by ETCD_TLS_MIN_VERSION, so that it is
 # the same for every etcd: one that does not know the flag would not start with it, but only says so of the variable.
 TLS_VERSIONS = ("TLS1.2", "TLS1.3")
 # Of the suites that every etcd knows by name, those of TLS 1.2 without CBC and with forward secrecy. TLS 1.3 has its
-# own, and etcd refuses to start with a list of suites and TLS 1.3 alone.
+# own, and etcd refuses to start with a list of suites and nothing but TLS 1.3.
 _TLS_1_2_SUITES = (
     "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
     "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
@@ -70,8 +70,8 @@ def allowed_common_names(members: t.Sequence[Member]) -> list[str]:
 def etcd_flags(member: Member, members: t.Sequence[Member], settings: FlagSettings) -> list[tuple[str, str]]:
     """(flag, value) for one member, the flag without dashes, in the order in which the unit shows them.
 
-    The same for every version of etcd, so that a unit can be rendered before a host was looked at; whether a version
-    may run with a list is said by ``check_identity``.
+    They are the same for every version of etcd, so that a unit can be rendered before a host's state is known.
+    ``check_identity`` says whether a version may run with a list.
     """
     pki = settings.credentials_directory.rstrip("/")
     certificate, key, authority = f"{pki}/{member.name}.crt", f"{pki}/{member.name}.key", f"{pki}/ca.crt"
@@ -103,7 +103,7 @@ def etcd_flags(member: Member, members: t.Sequence[Member], settings: FlagSettin
     if settings.min_tls_version == "TLS1.2" and "cipher-suites" not in settings.extra_flags:
         flags.append(("cipher-suites", ",".join(_TLS_1_2_SUITES)))
     if "logger" not in settings.extra_flags:
-        # v3.4 has capnslog by default, whose words differ from those of every later version; those know zap alone.
+        # v3.4 has capnslog by default, whose words differ from those of every later version. Later ones know only zap.
         flags.append(("logger", "zap"))
     flags += _extra_flags(settings.extra_flags, {name for name, _value in flags})
     by_variable = set_by_variables(settings.unit_settings, dict(flags))
@@ -180,8 +180,8 @@ def _extra_flags(extra: t.Mapping[str, t.Any], rendered: t.Container[str]) -> li
             raise InputError(f"etcd_peer_tls_extra_flags: --{name} is refused: {broken}: leave it out")
         if name in rendered:
             raise InputError(
-                f"etcd_peer_tls_extra_flags: --{name} is set by the role: use the role's own variable for it, or "
-                "leave it out"
+                f"etcd_peer_tls_extra_flags: --{name} is set by the role: "
+                "use the role's own variable for it, or leave it out"
             )
         flags.append((name, flag_value(name, value)))
     return flags

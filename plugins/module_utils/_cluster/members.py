@@ -62,8 +62,7 @@ class Member:
 
 
 def parse_address(value: str, owner: str, option: str = "address") -> IPAddress | str:
-    """An IPv4 or IPv6 address object, or a DNS name in lower case; InputError naming owner and option where it is
-    neither.
+    """An IPv4 or IPv6 address object, or a DNS name in lower case; else an InputError that names owner and option.
 
     Brackets round an IPv6 address are taken off. A zone (``fe80::1%eth0``) is refused: no certificate can carry it.
     """
@@ -76,8 +75,8 @@ def parse_address(value: str, owner: str, option: str = "address") -> IPAddress 
         return _dns_name(text, value, owner, option)
     if "%" in text:
         raise InputError(
-            f"{owner}: etcd_peer_tls_{option} {value} has a zone, which a certificate can't carry: give a routable "
-            "address"
+            f"{owner}: etcd_peer_tls_{option} {value} has a zone, "
+            "which a certificate can't carry: give a routable address"
         )
     if address.is_unspecified or address.is_multicast:
         raise InputError(

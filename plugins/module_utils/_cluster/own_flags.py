@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import is_true
 
-# Flags that would take the fence down, or make etcd ignore it, wherever they come from.
+# Flags that let strangers in, or make etcd ignore what keeps them out, wherever they come from.
 _FENCE_BREAKERS = {
     "config-file": "etcd would ignore every flag, the fence's too",
     "peer-auto-tls": "peers would trust self-signed certificates",
@@ -23,7 +23,7 @@ _FENCE_BREAKERS = {
     "force-new-cluster": "the other members would be dropped",
 }
 
-# Flags without which nobody could tell whether a member may be restarted, or with which it would be no member at all.
+# Flags without which nobody can find out whether a member may be restarted, or with which it would be no member at all.
 _NEED_BREAKERS = {
     "listen-client-http-urls": "members are asked at their client URLs before each restart, and would answer there no "
     "more",
@@ -72,7 +72,7 @@ _GO_FALSE = frozenset(("0", "f", "F", "false", "FALSE", "False"))
 
 
 def what_it_breaks(name: str, value: str) -> str | None:
-    """What a flag would take away from the fence or from the role; None where nothing."""
+    """What a flag would break of the fence or of the role; None where nothing."""
     if name == "enable-grpc-gateway" and is_true(value):
         return None
     return _FENCE_BREAKERS.get(name) or _NEED_BREAKERS.get(name)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Guards for what somebody else has on a host: an etcd, its data, its ports. What is unknown is a refusal.
+"""Preflight checks for what somebody else has on a host: an etcd, its data, its ports. What is unknown is refused.
 
 Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 """
@@ -131,9 +131,9 @@ def refuse_in_the_way(cluster: Cluster) -> t.Iterator[PreflightFailure]:
     found: dict[tuple[t.Any, ...], list[tuple[str, Info]]] = {}
     for member, info in cluster.inspected():
         for one in info.get("in_the_way") or ():
-            # A unit that is stopped and not enabled starts when somebody says so; whose data it names is told there.
+            # A unit that is stopped and not enabled starts only by hand; the check of its data reports whose it names.
             if one.get("what") != "unit" or one.get("enabled"):
-                # Members of one cluster are told together, and so is what is the same on several hosts.
+                # Members of one cluster are reported together, and so is what is the same on several hosts.
                 together = [one.get(key) for key in ("what", "unit", "program", "uses_data", "managed", "problem")]
                 together.append(one.get("cluster_id") or one.get("data_dir"))
                 found.setdefault(tuple(together), []).append((member.name, one))
@@ -142,7 +142,7 @@ def refuse_in_the_way(cluster: Cluster) -> t.Iterator[PreflightFailure]:
 
 
 def _failure_of(entries: t.Sequence[tuple[str, Info]], own_unit: t.Any) -> PreflightFailure:
-    """The refusal for those in the way that are alike, by member's name."""
+    """The preflight failure for those in the way that are alike, by member's name."""
     names, one = [name for name, _one in entries], entries[0][1]
     who = f"member{'s' if len(names) > 1 else ''} {', '.join(names)}"
     users = list(dict.fromkeys(user_of(entry) for _name, entry in entries))
@@ -188,7 +188,7 @@ def _how_it_is_stopped(one: Info) -> str:
 
 
 def _what_becomes_of_it(one: Info, count: int, stop: str) -> str:
-    """The way out for whoever has an etcd in the way; ``{}`` in it stands for how it is got out of the way."""
+    """What to do about an etcd that is in the way; ``{}`` in it stands for how to get it out of the way."""
     folder = one.get("data_dir")
     if count > 1 and one.get("cluster_id") and not one.get("managed"):
         kind = f"is one of {count} members of a cluster that this role did not deploy (data in {folder})"
@@ -265,7 +265,7 @@ def _living_others(cluster: Cluster) -> list[_Living]:
 
 
 def overruled_warnings(cluster: Cluster) -> list[str]:
-    """What becomes of another etcd that the user said is to be stopped."""
+    """What becomes of another etcd that is stopped because the user said so."""
     if not cluster.question.overrule_distribution_etcd:
         return []
     return [

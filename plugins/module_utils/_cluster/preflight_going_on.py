@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The guards of a run that could not go on to its end, or would do it at another cluster's cost.
+"""Preflight checks for a run that could not go on to its end, or only at another cluster's cost.
 
 Pure, as ``preflight``.
 

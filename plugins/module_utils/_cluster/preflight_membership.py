@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The guards of who is a member of a cluster that lives: no edit of the inventory cuts one off or replaces it.
+"""Preflight checks of who is a member of a living cluster: no edit of the inventory cuts one off or replaces it.
 
-Pure, as ``preflight``. What a running member tells of its cluster is a reason to refuse as soon as one of them tells
-it, and a reason to go on only where all that tell anything tell the same: none of them can speak for the others.
+Pure, as ``preflight``. What one running member reports of its cluster is enough to refuse. To go on, all members that
+report anything must report the same: none of them can answer for the others.
 
 Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 """
@@ -47,7 +47,7 @@ _STARTS_NOTHING = frozenset(
 
 
 def _each_once(failures: t.Iterable[tuple[t.Hashable, PreflightFailure]]) -> t.Iterator[PreflightFailure]:
-    """The first refusal of each subject: what one member tells need not be told again by the others."""
+    """The first preflight failure of each subject: what one member reports need not come again from the others."""
     seen = set()
     for subject, failure in failures:
         if subject not in seen:
@@ -69,7 +69,7 @@ def refuse_other_peer_url(cluster: Cluster) -> t.Iterator[PreflightFailure]:
                     found = f"{', '.join(one.peer_urls) or 'none'} in the member list that {teller} tells"
                     changes.setdefault(member.name, change_text(member.name, found, member.peer_url))
         info = cluster.infos.get(member.name, {})
-        # Where nobody tells the list: a member that has data has the URL of its first start, or one that nobody knows.
+        # Where no member reports the list: a member with data has the URL of its first start, or one that nobody knows.
         for settings in deployed(info) if has_data(info) and not lists else ():
             if tuple(settings.get("peer_urls") or (member.peer_url,)) != (member.peer_url,):
                 found = f"{', '.join(map(one_line, settings['peer_urls']))} in what is deployed"
@@ -93,7 +93,7 @@ def refuse_other_members(cluster: Cluster) -> t.Iterator[PreflightFailure]:
 
 def _other_members(cluster: Cluster) -> t.Iterator[tuple[str, PreflightFailure]]:
     wanted = {member.name for member in cluster.members}
-    # Told as names that would be lost: those that were not said to leave.
+    # Reported as names that would be lost: those that the user did not give as removed.
     lost = {name for name in _lost_names(cluster) if not any(_means(name, said) for said in cluster.question.removed)}
     by_id = {
         info["data"]["member_id"]: member
@@ -117,7 +117,7 @@ def _other_members(cluster: Cluster) -> t.Iterator[tuple[str, PreflightFailure]]
 
 
 def _means(common_name: str, name: str) -> bool:
-    """Whether a common name is a name, alone or with a domain."""
+    """Whether a common name is a name, with or without a domain."""
     return common_name == name or common_name.startswith(f"{name}.")
 
 
@@ -164,7 +164,7 @@ def _and_marker(info: Info) -> str:
 
 
 def refuse_unseen_removed(cluster: Cluster) -> t.Iterator[PreflightFailure]:
-    """A name leaves the lists only where a running member tells that its member is gone."""
+    """A name leaves the lists only where a running member reports that its member is gone."""
     gone = _lost_names(cluster)
     if gone and cluster.question.removed and not reported_lists(cluster) and _any_data(cluster):
         yield PreflightFailure(
@@ -214,7 +214,7 @@ def refuse_start_without_data(cluster: Cluster) -> t.Iterator[PreflightFailure]:
     """
     lists = reported_lists(cluster)
     for member, info in cluster.inspected():
-        # What can't be told is refused as that (preflight_foreign).
+        # Unknown data is refused by a check of its own (preflight_foreign).
         if has_data(info) or info.get("data", {}).get("problem"):
             continue
         if lists:
@@ -227,7 +227,7 @@ def refuse_start_without_data(cluster: Cluster) -> t.Iterator[PreflightFailure]:
 
 
 def _marker(info: Info) -> str | None:
-    """The file on a host that says that its member has had data; None where there is none."""
+    """The file on a host that marks a member that has had data; None where there is none."""
     marker = info.get("formed_marker") or {}
     return one_line(marker.get("path")) if marker.get("exists") else None
 
@@ -239,7 +239,7 @@ def _remove_marker(info: Info) -> str:
 
 
 def _lost_by_its_marker(cluster: Cluster, member: Member) -> PreflightFailure:
-    """No member tells a list, and there was data here: what is gone may be the last that some write is in."""
+    """No member reports a list, and there was data here: what is gone may be the last copy of some write."""
     info = cluster.infos[member.name]
     marker = info["formed_marker"]
     of_whom = ""
@@ -248,8 +248,8 @@ def _lost_by_its_marker(cluster: Cluster, member: Member) -> PreflightFailure:
     with_data = [other.name for other, its in cluster.inspected() if has_data(its)]
     if with_data:
         steps = (
-            f"start etcd on {', '.join(with_data)} (systemctl start) and run again, which tells how it joins anew"
-            f" ({_why_silent(cluster)})"
+            f"start etcd on {', '.join(with_data)} (systemctl start) and run "
+            f"again, which tells how it joins anew ({_why_silent(cluster)})"
         )
     else:
         steps = (
@@ -297,7 +297,7 @@ def _join(cluster: Cluster, member: Member, state: str) -> PreflightFailure:
 
 
 def _without_data_nor_list(cluster: Cluster, member: Member) -> t.Iterator[PreflightFailure]:
-    """Nobody tells who is a member: then only a cluster that has never been one may be started."""
+    """No member reports the list: then only a cluster that has never been formed may be started."""
     holders = {
         other.name: info
         for other, info in cluster.inspected()

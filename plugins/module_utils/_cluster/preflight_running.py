@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The guards of members that run: whom they let in, by what they are asked, and what they would be restarted with.
+"""Preflight checks of members that run: whom they let in, how they are asked, and what a restart would change.
 
-Pure, as ``preflight``. What a running member tells of its cluster is a reason to refuse as soon as one of them tells
-it, and a reason to go on only where all that tell anything tell the same: none of them can speak for the others.
+Pure, as ``preflight``. What one running member reports of its cluster is enough to refuse. To go on, all members that
+report anything must report the same: none of them can answer for the others.
 
 Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 """
@@ -40,7 +40,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.versions import Version, parse_version
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError
 
-# What is due on a host that means its running process is going to be restarted.
+# Pending changes of a host that mean that its running process is going to be restarted.
 _RESTARTS = frozenset(("unit_changed", "flags_differ", "trust_bundle_changed", "binary_replaced"))
 
 
@@ -79,7 +79,7 @@ def refuse_other_client_side(cluster: Cluster) -> t.Iterator[PreflightFailure]:
     changes = []
     for member, info in running_members(cluster):
         settings = (info.get("process") or {}).get("settings") or {}
-        # An address that changes is told by the guard of the peer URLs; a first start is not guarded by others.
+        # The check of the peer URLs reports an address that changes. At a first start no other member is asked.
         if is_formed(info) and tuple(settings.get("peer_urls") or ()) == (member.peer_url,):
             changes += [change_text(member.name, *pair) for pair in _client_differences(cluster, member, settings)]
     if changes and len(cluster.members) > 1:
@@ -191,7 +191,7 @@ def _dotted(version: Version) -> str:
 
 
 def refuse_unit_in_the_way(cluster: Cluster) -> t.Iterator[PreflightFailure]:
-    """A unit that is masked, a link, or made at run time is told for what it is, before anything is installed."""
+    """A unit that is masked, a link, or made at run time is named as that, before anything is installed."""
     found: dict[str, list[str]] = {}
     for member, info in cluster.inspected():
         obstacle = (info.get("unit") or {}).get("obstacle")
@@ -207,9 +207,9 @@ def refuse_unit_that_is_not_taken(cluster: Cluster) -> t.Iterator[PreflightFailu
     for member, info in cluster.inspected():
         problem, etcd = cluster.states.get(member.name, {}).get("unit_problem"), info.get("etcd") or {}
         if (info.get("unit") or {}).get("obstacle"):
-            # Told as what it is.
+            # Reported as what it is.
             continue
-        # A program that takes the place of this one is tried by itself; one that does not answer is told as that.
+        # A program that takes the place of this one is tried by itself; one that does not answer is reported as that.
         if problem and not _is_install_pending(cluster, info) and not etcd.get("staged") and etcd.get("version"):
             found.setdefault(one_line(problem), []).append(member.name)
     for problem, names in found.items():
@@ -260,7 +260,7 @@ def pending_restarts(cluster: Cluster) -> list[str]:
 
 
 def refuse_blind_restart(cluster: Cluster) -> t.Iterator[PreflightFailure]:
-    """A restart that is due is one that can be guarded: else all members would wait, and none be restarted."""
+    """A pending restart can be guarded: else all members would wait, and none would be restarted."""
     pending = pending_restarts(cluster)
     if not pending or cluster.question.force_restart or len(cluster.members) < 2:
         return
@@ -300,7 +300,7 @@ def _obstacles(cluster: Cluster) -> dict[str, list[str]]:
     for name, state in cluster.states.items():
         info = state.get("info") or {}
         flags = ((info.get("process") or {}).get("settings") or {}).get("flags") or {}
-        # Then the gateway is at those URLs alone, and what the client URL says is no HTTP.
+        # Then only those URLs have the gateway, and the client URL's answer is no HTTP.
         obstacle = "gateway" if flags.get("listen-client-http-urls") else state.get("live_obstacle")
         if obstacle in OBSTACLE_REMEDIES and is_running(info):
             if obstacle == "tls" and not _has_client_ca(cluster, name):
@@ -329,7 +329,7 @@ def raised_alarms(cluster: Cluster) -> dict[str, list[str]]:
 
 
 def live_warnings(cluster: Cluster) -> list[str]:
-    """Alarms are told where nothing is refused because of them."""
+    """Alarms are warnings where nothing is refused because of them."""
     return [
         f"alarm {alarm} of {', '.join(names)}: {ALARM_REMEDIES.get(alarm, 'see etcdctl alarm list')}"
         for alarm, names in raised_alarms(cluster).items()

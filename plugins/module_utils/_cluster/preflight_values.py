@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the guards are asked and what they answer: a cluster as it is wanted and as it was found, and a refusal.
+"""What the preflight checks get and give: a cluster as it is wanted and as it was found, and a preflight failure.
 
 Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 """
@@ -46,7 +46,7 @@ class PreflightQuestion:
     batch: t.Collection[str] = ()
     play: t.Collection[str] = ()
     removed: t.Collection[str] = ()
-    # The user said that these are all members: by their number, or by a list of them.
+    # The user has given all members: by their number, or by a list of them.
     members_are_said: bool = True
     # "none", "package" or "archive"
     install: str = "none"
@@ -176,7 +176,7 @@ class Listed:
 
 
 def reported_lists(cluster: Cluster) -> dict[str, list[Listed]]:
-    """The list of members as each running member tells it, by the name of who tells."""
+    """The member list as each running member reports it, by that member's name."""
     found = {}
     for name, state in cluster.states.items():
         if state.get("live_members") is not None and _is_ours(state.get("info") or {}):
@@ -198,7 +198,7 @@ def _is_ours(info: Info) -> bool:
 
 
 def one_line(value: t.Any) -> str:
-    """What a host tells, as part of one line."""
+    """What a host answered, as part of one line."""
     text = str(value)[:1000]
     return " ".join("".join(one if one.isprintable() else " " for one in text).split())
 
@@ -209,7 +209,7 @@ def is_formed(info: Info) -> bool:
 
 
 def change_text(name: str, found: str, wanted: str) -> str:
-    """What would change of a member, as part of a refusal."""
+    """What would change of a member, as part of a preflight failure."""
     return f"{name} from {found} to {wanted}"
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a user adds to the unit, as far as it tells etcd something: only what can be seen, and nothing twice. Pure.
+"""What a user adds to the unit, as far as etcd gets it: only what can be seen, and nothing twice. Pure.
 
 Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 """

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""etcd's versions: what one is, and what it can.
+"""Versions of etcd: how one is read, and what it understands.
 
 Pure: no Ansible, no I/O.
 

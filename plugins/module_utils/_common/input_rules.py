@@ -71,7 +71,7 @@ def checked_member_name(value: str, what: str) -> str:
 
 
 def checked_common_name(value: str, what: str, of_authority: bool = False) -> str:
-    """A member's is in etcd's list of allowed names, where a comma separates; a CA's stands in certificates alone."""
+    """A common name that X.509 takes. A member's is also in etcd's list: without a comma, and in ASCII."""
     # RFC 5280 counts characters, cryptography counts bytes.
     length = len(value.encode("utf-8", "surrogatepass"))
     if not value:
@@ -171,8 +171,8 @@ def checked_archive(value: str, what: str) -> str:
     """The address of a release archive: a path, or a URL of a kind that a host can fetch."""
     if "://" in value and not is_url(value):
         raise InputError(
-            f"{what}: {value.partition('://')[0]}:// is not known: give an http, https or ftp URL, or a path on the "
-            "controller"
+            f"{what}: {value.partition('://')[0]}:// is not known: give "
+            "an http, https or ftp URL, or a path on the controller"
         )
     return value
 

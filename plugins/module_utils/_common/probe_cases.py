@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""As whom a peer port is called: the member itself, and three who have to be refused.
+"""The callers of a peer port: the member itself, and three that have to be refused.
 
 Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 """

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Why something is done, refused or told: the one form of a reason, from the rule that finds it to the result.
+"""Why something is done, refused or reported: the one form of a reason, from the rule that finds it to the result.
 
 Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 """

@@ -42,19 +42,19 @@ _ANSWER_BYTES = 16 * 1024 * 1024
 _NOT_FOUND = 5
 _FAILED_PRECONDITION = 9
 
-# Why every request to the gateway fails, whoever asks and however often: kinds of an ApiError.
+# Why every request to the gateway fails, from any caller and at any time: kinds of an ApiError.
 AUTH, GATEWAY, TLS = "auth", "gateway", "tls"
 # RBAC is on, and it does not take the user that is given, or lets it do less than is asked.
 USER, RIGHT = "user", "right"
-# etcd's own words where RBAC is on: of the gateway to who has a certificate with a common name, and to who has none.
+# etcd's own words where RBAC is on: of the gateway to a certificate with a common name, and to one without.
 _NAMED = "CommonName of client sending a request against gateway"
 _DENIED = "permission denied"
 _NO_USER = ("user name is empty", "invalid auth token", "revision of auth store is old")
-# To who wants a token: where RBAC is off, none is needed.
+# To a request for a token: where RBAC is off, none is needed.
 _NO_RBAC = "authentication is not enabled"
 _WRONG_USER = ("invalid user ID or password", "user name not found", "no password")
 
-# As a member tells of it in its status, which needs no quorum.
+# As a member reports it in its status, which needs no quorum.
 _ALARM = re.compile(r"memberID:\s*(\d{1,20})\b.{0,40}?alarm:\s*([A-Z]+)")
 
 _ACTIVE_PEER = re.compile(r"^etcd_network_active_peers\{([^}]*)\}\s+([0-9.eE+-]+)\s*$", re.MULTILINE)
@@ -81,7 +81,7 @@ class LockHeldError(ServiceError):
 
 @dataclass(frozen=True)
 class Health:
-    """The answer of /health. ``problem`` says why not, in one line."""
+    """The answer of /health. ``problem`` says in one line why it is not healthy."""
 
     healthy: bool
     problem: str | None = None
@@ -326,7 +326,7 @@ class Client:
             except ApiError as exc:
                 problem = str(exc)
                 if exc.kind == AUTH and _NAMED in problem and self._use_nameless(exc):
-                    # RBAC is on: a wrong password is told by versions as well that would not ask for it.
+                    # RBAC is on: asking for a token shows a wrong password also where this version would not need one.
                     if self._access.user is not None:
                         self._authenticate(url)
                         authenticated = True
@@ -433,7 +433,7 @@ class Client:
     def _headers(self) -> dict[str, str]:
         headers = {"Content-Type": "application/json"}
         if self._access != NO_ACCESS:
-            # Without it etcd takes the common name of its own certificate for the user who asks, and nobody may be it.
+            # Without it etcd takes the common name of its own certificate for the user, who may not exist.
             headers["Accept"] = "application/json"
         if self._token is not None:
             headers["Authorization"] = self._token
@@ -451,7 +451,7 @@ def parse_active_peers(text: str) -> dict[str, int]:
     for labels, value in _ACTIVE_PEER.findall(text):
         remote = dict(_LABEL.findall(labels)).get("Remote")
         if remote:
-            # What is no number is no connection that was seen.
+            # Without a number no connection was seen.
             with contextlib.suppress(ValueError, OverflowError):
                 found[remote] = int(float(value))
     return found
@@ -492,7 +492,7 @@ def _first_line(body: bytes) -> str:
 
 
 def _reason(exc: BaseException) -> str:
-    """Why a connection failed, in the words of the one who reads it."""
+    """Why a connection failed, in words for the user."""
     if isinstance(exc, ssl.SSLCertVerificationError):
         return f"the server's certificate is refused: {exc.verify_message}"
     if isinstance(exc, ssl.SSLError):

@@ -5,7 +5,7 @@
 """Pure: etcd's configuration file in YAML (--config-file), as far as it can be understood without a library.
 
 A node has no YAML library, and needs none: etcd's file is a mapping of a few names. What is read here is the small part
-of YAML that such files are written in. Everything else is a ValueError, never a guess: who asks takes it for unknown.
+of YAML that such files are written in. Everything else is a ValueError, never a guess: callers take it for unknown.
 
 Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 """
@@ -30,7 +30,7 @@ _NULLS = ("", "~", "null", "Null", "NULL")
 # Characters that begin something else than a plain text, and the breaks of lines beside \n that YAML knows.
 _INDICATORS = tuple("&*!|>%@`{}[],?'\"")
 _OTHER_BREAKS = re.compile("[\0\r\x85\u2028\u2029\ufeff]")
-# A list of this collection's own is unknown as a value; who needs one asks for nothing that is a list.
+# A list is not read as a value: nothing that this collection asks for is a list.
 _A_LIST = "[...]"
 
 

@@ -18,15 +18,15 @@ import typing as t
 
 _MOST_CHARACTERS = 300
 
-# How much a line tells. With FATAL the process ends; what comes behind it is its echo.
+# How much a line says. With FATAL the process ends, and what comes behind it is its echo.
 _FATAL, _ERROR, _SYSTEMD = 3, 2, 1
 
 _LEVELS = {"fatal": _FATAL, "panic": _FATAL, "dpanic": _FATAL, "error": _ERROR}
 # With these two warnings etcd ends as well, the second without a further word.
 _LAST_WARNINGS = ("failed to start etcd", "failed to verify flags")
-# What a server says that was told to stop.
+# The words of a server that was asked to stop.
 _FAREWELLS = re.compile(r"server closed|use of closed network connection", re.IGNORECASE)
-# What says no more than that something failed.
+# Words that say no more than that something failed.
 _EMPTY_WORDS = (*_LAST_WARNINGS, "discovery failed", "listener failed")
 # What every line has, and what is too long.
 _COMMON_FIELDS = {"level", "ts", "caller", "logger", "msg", "error", "stacktrace"}
@@ -43,7 +43,7 @@ _OF_SYSTEMD = re.compile(
 # A Go structure in a sentence: IDs and URLs of all members.
 _STRUCTURE = re.compile(r"\s*\{ClusterID:.*\}")
 
-# What etcd says in its own terms, and what that means to who reads it.
+# etcd's own words, and what they mean to a reader.
 _MEANINGS = (
     (
         re.compile(r"invalid downgrade|cannot be downgraded|^version \"[0-9.]+\" is not supported"),
@@ -62,7 +62,7 @@ _MEANINGS = (
 
 
 def cause_of(lines: t.Iterable[str]) -> str | None:
-    """The line that tells why a process of etcd ended, in one line; None where none does.
+    """Why a process of etcd ended, as one line of its log; None where no line says it.
 
     ``lines``: what it wrote since its start, and what systemd wrote about it.
     """

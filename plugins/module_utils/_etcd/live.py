@@ -24,7 +24,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import (
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_access import NO_ACCESS, ApiAccess
 
-# What is told of a member that was not asked.
+# What is reported of a member that was not asked.
 NOT_ASKED: t.Mapping[str, t.Any] = {
     "live_members": None,
     "live_members_problem": None,

@@ -26,7 +26,7 @@ class RestartLock:
     """The cluster's restart lock, held by whoever made the lease.
 
     A holder that could not renew it in time must take it for lost and not touch it: it may be another's by then, and
-    nothing in etcd tells two holders of one id apart.
+    etcd can't tell two holders of one id apart.
     """
 
     def __init__(

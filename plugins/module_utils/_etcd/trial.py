@@ -92,8 +92,8 @@ def check_arguments(program: str, arguments: t.Sequence[str]) -> None:
         silent = f"exit status {done.returncode}" if done.returncode > 0 else f"ended by signal {-done.returncode}"
         words = cause_of(done.stderr.splitlines()) or done.output[:200] or silent
         raise ServiceError(
-            f"{program} does not take its arguments: {words}: this etcd has no such flag or value; take it out of the "
-            "extra flags",
+            f"{program} does not take its arguments: {words}: this etcd "
+            "has no such flag or value; take it out of the extra flags",
             program=program,
         )
 

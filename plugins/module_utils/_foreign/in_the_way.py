@@ -39,14 +39,14 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit impor
 
 # What systemd starts by itself at a boot.
 _STARTED_AT_BOOT = ("enabled", "enabled-runtime", "generated")
-# More units and processes than are told of are more than anybody would read.
+# Nobody would read a longer list of units and processes.
 _MOST = 20
 
 
 class InTheWay(t.TypedDict):
     """A process that has what the member is to have, or a unit that would take it when it is started.
 
-    ``what``: ``process``, ``unit``, or ``unknown`` where it can't be told who is there; then ``problem`` says why.
+    ``what``: ``process``, ``unit``, or ``unknown`` where nobody can see who is there; then ``problem`` says why.
     ``listens``: the member's addresses and ports that it has, or would have. ``data_dir``: where its data is, and
     ``uses_data`` whether that is the member's data folder. ``managed``: whether it carries this collection's
     configuration hash. ``enabled``: whether systemd starts it at a boot.

@@ -5,7 +5,7 @@
 """An etcd under our unit's name that is not ours, and what would be lost with it: its data, keys and members.
 
 Debian's package starts such a one, empty and alone, when it is installed. Any other may be somebody's living cluster.
-While it runs, what counts is what its process has open and answers; when it is stopped, what it is told.
+While it runs, what its process has open and answers counts; when it is stopped, its settings count.
 
 Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 """
@@ -36,12 +36,12 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.manager im
 
 # For all questions at all ports together.
 _ASKING_SECONDS = 20.0
-# Names that are told; more members than this no etcd has.
+# How many names are reported; no etcd has more members.
 _MEMBERS = 100
 
 
 class OtherEtcd(t.TypedDict):
-    """What there would be to lose. Whatever can't be told is None, and then ``problem`` says why."""
+    """What there would be to lose. What is not known is None, and then ``problem`` says why."""
 
     unit_path: str | None
     running: bool
@@ -115,7 +115,7 @@ def stopped_etcd(unit_path: str | None, settings: SettingsInEffect) -> OtherEtcd
 
 
 def unknown_etcd(unit_path: str | None, problem: str) -> OtherEtcd:
-    """What is under our unit's name can't be told at all."""
+    """Nothing is known of what is under our unit's name."""
     return _with_problem(_nothing(unit_path, running=False), problem)
 
 
@@ -226,7 +226,7 @@ def _contexts(settings: SettingsInEffect) -> list[ssl.SSLContext | None]:
 
 
 def program_problem(program: str | None) -> str | None:
-    """What is called etcd may be a script that gives it settings of its own."""
+    """A program that is called etcd may be a script that gives etcd further settings."""
     if program is None or not os.path.isabs(program):
         return None
     try:

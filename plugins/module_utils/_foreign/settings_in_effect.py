@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What an etcd that somebody else deployed is told: by its unit, environment files, wrapping shell, configuration file.
+"""The settings of an etcd that somebody else deployed, from its unit, environment files, shell, configuration file.
 
 Pure: files are read by a function that is given. What can't be known for certain is a ``problem`` and never a default:
 the data folder that follows from it decides whether a living cluster is replaced.
@@ -71,7 +71,7 @@ class FileReader(t.Protocol):
 
 @dataclass(frozen=True)
 class SettingsInEffect:
-    """What an etcd is told. ``data_dir`` is absolute, and None where ``problem`` says why it is not known."""
+    """The settings of an etcd. ``data_dir`` is absolute, and None where ``problem`` says why it is not known."""
 
     program: str | None = None
     data_dir: str | None = None
@@ -256,7 +256,7 @@ def _unit_words(
         raise _Unknown("its unit starts no program")
     program = words[0].lstrip(_EXEC_PREFIXES)
     prefix = words[0][: len(words[0]) - len(program)]
-    # Behind "@" comes the name that the program is told as its own.
+    # Behind "@" comes the name that the program gets as its own.
     words = [program, *words[(2 if "@" in prefix else 1) :]]
     return [_plain(word) for word in (words if ":" in prefix else _substituted(words, environment))]
 
@@ -281,7 +281,7 @@ def _working_directory(lines: t.Sequence[tuple[str, str]], unit: str, host: str)
     for key, written in lines:
         if key == "WorkingDirectory":
             value = _plain(_protected(written, unit, host)) if written else "/"
-    # A home is not looked up; with "-" in front it may not be there, and then the root is meant.
+    # The home folder is not looked up. With "-" in front it may be missing, and then the root is meant.
     return value if os.path.isabs(value) else None
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A member's three files: what they are called, and where they lie.
+"""A member's three files: their names and paths.
 
 Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 """
@@ -13,12 +13,12 @@ import os
 
 CA, CERTIFICATE, PRIVATE_KEY = "ca", "certificate", "private_key"
 
-# The order in which the files are renamed: who finds the certificate finds its key and the trust bundle too.
+# The order in which the files are renamed: a reader that finds the certificate finds its key and the trust bundle too.
 FILES = (CA, PRIVATE_KEY, CERTIFICATE)
 
 
 def credential_paths(directory: str, name: str) -> dict[str, str]:
-    """Where a member's three files lie."""
+    """The paths of a member's three files."""
     return {
         CA: os.path.join(directory, "ca.crt"),
         CERTIFICATE: os.path.join(directory, f"{name}.crt"),

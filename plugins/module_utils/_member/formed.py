@@ -5,7 +5,7 @@
 """A member that was once part of a formed cluster is never started without its data: the unit itself sees to that.
 
 An etcd without a log starts as a new member under its old ID. With one more that missed the latest writes it is a
-quorum, and what was acknowledged is lost. So a small file of root's, the marker, lies beside the member's credentials
+quorum, and what was acknowledged is lost. So a small file of root's, the marker, is beside the member's credentials
 from when its data is that of a formed cluster, and two asserts of the unit let systemd start it where there is no
 marker yet, or a log. The unit's text is the same before and after.
 
@@ -105,7 +105,7 @@ def check_asserts(text: str, unit: str, place: MemberPlace) -> None:
 
 
 def marker_text(name: str, member_id: str, cluster_id: str) -> str:
-    """What is in a marker: for who finds it in the way, and for the next look."""
+    """The text of a marker, for whoever finds it in the way, and for the next run."""
     return (
         f"# Made by ringfence.etcd: this member has had data, and is not started without it.\n"
         f"# Where its data is gone, mount or restore its folder, or remove the member and let it join anew. Only then\n"
@@ -125,7 +125,7 @@ def _fields(text: str) -> dict[str, str]:
 
 
 def marker_facts(directory: str, name: str) -> dict[str, t.Any]:
-    """What the marker says of a member. Whatever is at its path counts as one, since systemd counts it too."""
+    """What the marker says of a member. Anything at its path counts as one, since systemd counts it too."""
     path = marker_path(directory, name)
     facts: dict[str, t.Any] = {
         "path": path,
@@ -144,11 +144,11 @@ def marker_facts(directory: str, name: str) -> dict[str, t.Any]:
 
 
 def plan_marker(place: MemberPlace, will_form: bool = False) -> Change | None:
-    """What makes the marker tell of the data that is there; None where it does, or where no cluster was formed yet.
+    """The change that makes the marker fit the data that is there; None where it does, or no cluster was formed yet.
 
     ``will_form``: in check mode, where the run itself would form the cluster.
     """
-    # What can't be read is told by who looks at the data; a marker is never made of a guess.
+    # Reading the data reports what can't be read. A marker is never made of a guess.
     try:
         identity = read_identity(place.data_dir, place.wal_dir) if was_formed(place.data_dir, place.wal_dir) else None
     except RingfenceError:

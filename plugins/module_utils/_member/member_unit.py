@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The unit as a member is to have it, and what its text has to say before it may be written.
+"""The unit that a member is to have, and the checks of its text before it may be written.
 
 Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 """
@@ -33,10 +33,10 @@ class WantedUnit:
     data_dir: str
     owner: str
     group: str
-    # None: whoever the text names.
+    # None: the member that the text names.
     member_name: str | None = None
     unit_directory: str = "/etc/systemd/system"
-    # The credentials' folder, where it is told that the member has had data; None: neither asked nor told.
+    # The credentials' folder, with the marker of a member that has had data; None: no marker is read or made.
     directory: str | None = None
     start: bool = True
     # Another program waits beside the unit's one (etcd_program), or would in check mode.

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The whole answer of one node: what is there, what is due, and what it meets at all the others' peer ports.
+"""The whole answer of one node: its state, its pending changes, and what it gets at the others' peer ports.
 
 Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 """
@@ -86,7 +86,7 @@ def probe_node(
         unit_directory=params["unit_directory"],
         data_dir=params["data_dir"],
         now=now,
-        # Who starts no service here is in nobody's way.
+        # Without a service to start here, nothing can be in its way.
         listen_urls=[*planned["listen_peer_urls"], *planned["listen_client_urls"], *_metrics_urls(planned)]
         if planned is not None and params["manage_service"]
         else None,
@@ -119,7 +119,7 @@ def probe_node(
 
 
 def _planned(params: t.Mapping[str, t.Any]) -> Deployed | None:
-    """What the member is going to be told; None where nobody asks what is due."""
+    """What the member is going to be started with; None where the caller does not ask for pending changes."""
     return None if params["unit_content"] is None else deployed_from_text(params["unit_content"])
 
 
@@ -133,13 +133,13 @@ def _metrics_urls(planned: Deployed) -> list[str]:
 
 
 def _live(params: t.Mapping[str, t.Any], info: t.Mapping[str, t.Any], access: ApiAccess) -> dict[str, t.Any]:
-    """What the member itself tells of its cluster, whether or not the others are called."""
+    """What the member itself reports of its cluster, whether or not the others are called."""
     if not (params["call"] == "always" or info["process"]["running"] or info["data"]["exists"]):
         return dict(NOT_ASKED)
     given = Entrance(
         params["client_url"], params["client_ca_file"], params["client_cert_file"], params["client_key_file"], access
     )
-    # A process that nobody here started may be any etcd; with the files that were given, it has to be this one.
+    # A process that no unit here started may be any etcd; with the files that were given, it has to be this one.
     settings = info["process"]["settings"] if info["process"]["configuration_hash"] else None
     return live_facts(entrance_of(settings, given))
 
@@ -204,9 +204,9 @@ def _served_once(probes: list[dict[str, t.Any]], now: datetime.datetime) -> list
 
 
 def process_credentials(info: t.Mapping[str, t.Any], now: datetime.datetime) -> dict[str, t.Any] | None:
-    """The facts of the files that the running process was told of; None where they are the credentials' files.
+    """The facts of the files that the running process has in its settings; None where they are the credentials' files.
 
-    A proof of what runs has to look at these: what lies where a deployment would put it may be in nobody's use.
+    A proof of what runs has to read these: a file where a deployment would put it may not be in use.
     """
     if info["process"].get("settings") is None:
         return None
@@ -243,7 +243,7 @@ def _absolute(info: t.Mapping[str, t.Any], path: str | None) -> str | None:
 
 
 def _own_caller(info: t.Mapping[str, t.Any], revoked: frozenset[str]) -> Caller:
-    """The member itself, with the files that its process was told of, else with those in the credentials' folder."""
+    """The member itself, with the files in its process's settings, else with those in the credentials' folder."""
     settings = (info["process"] or {}).get("settings") or info["unit"].get("settings")
     paths = _paths_in_effect(info)
     contents = {}
@@ -283,7 +283,7 @@ def _own_revoked(info: t.Mapping[str, t.Any]) -> tuple[frozenset[str], str | Non
 
 
 def _why_not_read(content: bytes, path: str, version: str | None) -> str | None:
-    """What a version of etcd would not take of a list that can be read; without a version nothing is said."""
+    """Why a version of etcd would not take a list that can be read; None without a version."""
     with contextlib.suppress(RingfenceError):
         if b"-----BEGIN" in content and version is not None and parse_version(version) >= _FIRST_WITH_DER_ALONE:
             return f"{path} is in PEM, and etcd {version} reads DER alone"
@@ -300,7 +300,7 @@ def _server_facts(der: bytes | None, now: datetime.datetime) -> dict[str, t.Any]
 
 
 def unreadable_files(info: t.Mapping[str, t.Any], owner: str) -> list[dict[str, str]]:
-    """Which of the files that etcd is told of its user can't read, and why."""
+    """Which of the files in etcd's settings its user can't read, and why."""
     identity = identity_of(owner)
     if identity is None:
         return [{"path": "", "text": f"there is no user {owner} on this host"}]

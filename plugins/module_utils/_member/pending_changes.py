@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whether a host is as it should be, told in one look: the plans of the modules that would change it, not carried out.
+"""Whether a host is as it should be: the plans of the modules that would change it, made and not carried out.
 
 They are the very plans that ``etcd_peer_credentials`` and ``etcd_peer_service`` apply, so that a run that leaves a host
-alone and one that does not can't differ in what they take for right.
+alone and one that changes it agree on what is right.
 
 Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 """
@@ -86,7 +86,7 @@ def _pending_credentials(wanted: WantedHost) -> t.Iterator[PendingHostChange]:
 
 def _pending_service(wanted: WantedHost) -> t.Iterator[PendingHostChange]:
     try:
-        # What systemd and etcd say of a new text is told apart from what is due: it keeps the whole run from going on.
+        # What systemd and etcd have against a new text is reported apart: it keeps the whole run from going on.
         plan = (
             plan_present(wanted.unit, False, check_mode=True, check_new_text=False)
             if wanted.managed
@@ -113,10 +113,10 @@ def unit_overrides(wanted: WantedHost) -> list[str]:
 
 
 def unit_problem(wanted: WantedHost, pid: int | None) -> str | None:
-    """What systemd or this host's etcd has against the unit as it ought to be; None where nothing.
+    """What systemd or this host's etcd has against the unit as it should be; None where nothing.
 
-    They are asked where the text is new or its program is another than the one that runs, which is when a run would
-    come to grief at the first host's restart, or after some hosts have their units already.
+    They are asked where the text is new or its program is another than the one that runs. Else a run could fail at the
+    first host's restart, or after some hosts have their units already.
     """
     try:
         check_new_program(wanted.unit, wanted.managed, pid)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Why the process of a member's unit needs a restart: what it was started with is held against the next start.
+"""Why the process of a member's unit needs a restart: what it was started with, compared with the next start.
 
 It is read from state, the configuration hash in the process's environment against that of the unit, and not from what
 this run changed: a run that was killed in between is finished by the next.
@@ -87,7 +87,7 @@ def restart_pending_now(
 
 
 def start_of(found: FoundUnit, unit: str, text: str) -> NextStart | None:
-    """What the next start with a text would tell etcd; None where no process runs, or that can't be known."""
+    """What etcd would get at the next start with a text; None where no process runs, or it is not known."""
     if found.process is None:
         return None
     return next_start(text, unit, drop_in_paths(unit, found.properties), manager.inherited_environment())

@@ -207,8 +207,8 @@ def _tried(stream: t.IO[bytes], name: str, place: ProgramPlace, unit_content: st
         version, warnings = None, []
         if scratch is not None and trial.is_mounted_noexec(scratch):
             warnings.append(
-                f"{scratch} is mounted noexec: the archive's program was not tried here, the real run tries it beside "
-                f"{place.binary}"
+                f"{scratch} is mounted noexec: the archive's program was not "
+                f"tried here, the real run tries it beside {place.binary}"
             )
         else:
             version = _try_program(paths[ETCD], name, unit_content)

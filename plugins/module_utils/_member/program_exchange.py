@@ -86,7 +86,7 @@ def started_program(text: str | None) -> str | None:
 
 
 def is_exchange_pending(program: str | None, program_staged: bool, check_mode: bool) -> bool:
-    """Whether another program waits for its turn: in check mode the caller knows, else the folder tells."""
+    """Whether another program waits for its turn: in check mode the caller knows, else the folder shows it."""
     return program is not None and program_staged and (check_mode or is_staged(program))
 
 

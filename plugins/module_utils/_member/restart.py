@@ -4,7 +4,7 @@
 
 """One restart at a time, and only while all the others are well: the decision (pure) and the guarded restart.
 
-The guard stands here, on the node, at the last moment before the restart, and its lock lives in the cluster itself:
+The guard is here, on the node, at the last moment before the restart, and its lock is in the cluster itself:
 no order of hosts, forks, strategy or second run at the same time gets past it.
 
 Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
@@ -35,7 +35,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.restart_lock 
 
 _PAUSE_SECONDS = 1.0
 
-# Reasons that no waiting takes away, and whose text says what to do.
+# Reasons that waiting does not take away. Their text says what to do.
 _LASTING = frozenset(("alarm", "api_auth", "api_user", "api_right", "api_gateway"))
 
 
@@ -89,7 +89,7 @@ class Unit(t.Protocol):
         """Whether systemd has given the unit up, so that waiting is no use."""
 
     def cause(self) -> str | None:
-        """Why its process did not start, in etcd's own words; None where the log tells no reason."""
+        """Why its process did not start, in etcd's own words; None where the log has no reason."""
 
     def journal_tail(self) -> str:
         """The last lines of the log as one line."""
@@ -149,7 +149,7 @@ def is_back(me: MemberHealth, others_health: t.Iterable[MemberHealth]) -> list[R
 
 
 def _broken_links(sources: t.Sequence[MemberHealth], targets: t.Sequence[MemberHealth]) -> list[Reason]:
-    """Health says nothing of a link that is broken in one direction: raft uses the other. Only the links tell."""
+    """Health does not show a link that is broken in one direction: raft uses the other. Only the links show it."""
     reasons: list[Reason] = []
     for source in sources:
         if not source.links_known:
@@ -175,7 +175,7 @@ def live_members(client: Client, urls: t.Iterable[str]) -> list[LiveMember]:
         try:
             return client.member_list(url)
         except ApiError as exc:
-            # One that says why nobody can be asked says more than one that is down.
+            # A member that says why it can't be asked explains more than one that is down.
             if problem is None or (problem.kind is None and exc.kind is not None):
                 problem = exc
     raise problem or ApiError("no member's client URL was given")
@@ -302,7 +302,7 @@ def restart_guarded(
 def _refuse_unless_waiting_helps(
     me: str, against: list[Reason], pending: list[Reason], wait_seconds: float, is_over: bool
 ) -> None:
-    """RefusedError for what no waiting takes away, and where the time to wait is over."""
+    """RefusedError for what waiting does not take away, and where the time to wait is over."""
     lasting = [reason["text"] for reason in against if reason["code"] in _LASTING]
     if lasting:
         why = "; ".join(dict.fromkeys(lasting))
@@ -350,8 +350,8 @@ def _turn_without_lock(cluster: ClusterUrls, client: Client, clock: Clock, toler
     """Why it is not this member's turn where etcd takes no write, and so gives no lock.
 
     Two runs at once could then restart two members in the same moment: until one of them is back nobody could read.
-    No write that was acknowledged is lost by it, since none is taken. Each member waits for a time of its own and looks
-    once more, so that they would have to stop their members within the fraction of a second between a look and a stop.
+    No write that was acknowledged is lost by it, since none is taken. Each member waits for a time of its own and
+    checks once more. So they would have to stop their members within the fraction of a second between check and stop.
     Within one run the hosts have their turn one after the other (``throttle``).
     """
     clock.sleep(_PAUSE_SECONDS * (1 + sorted(cluster.client_urls).index(cluster.me)))
@@ -429,7 +429,7 @@ def _what_is_missing(
         view = gather_view(client, cluster, with_me=True, between=between, tolerated=tolerated)
     except ApiError as exc:
         if f"api_{exc.kind}" in _LASTING:
-            # Who is a member is not told, and won't be: what those say of themselves whom the user names has to do.
+            # The member list is not known, and won't be: the status of the members that the user names has to do.
             return _who_is_unwell(client, cluster, between), View(None, ())
         return [{"code": "no_member_answers", "text": f"no member tells who is in the cluster: {exc}"}], None
     wanted = {cluster.me, *expect}

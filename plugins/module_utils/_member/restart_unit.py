@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""This node's unit as the guarded restart uses it: restart it, tell how it fares, and what a restart brings.
+"""This node's unit as the guarded restart uses it: restart it, report how it is, and what a restart brings.
 
 Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 """

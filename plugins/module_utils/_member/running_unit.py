@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What there is of a member's unit on this host now: systemd's word on it, its text and its process.
+"""A member's unit on this host as it is now: systemd's properties, its text and its process.
 
 Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 """
@@ -47,7 +47,7 @@ class FoundUnit:
         return self.process is not None
 
     def runs_with(self, start: NextStart | None) -> bool:
-        """Whether the process was told what the next start would tell it; taken for true where that is not known."""
+        """Whether the process has what the next start would give it; true where that is not known."""
         if self.process is None or start is None:
             return True
         return start.is_in_effect(self.process["argv"], self.process["environment"])
@@ -79,7 +79,7 @@ def is_other_etcd(found: FoundUnit, data_dir: str) -> bool:
     """Whether the process of the unit's name is not this member: no configuration hash, and another data folder.
 
     An etcd without a configuration hash on this very data folder is this member before this collection took it over: it
-    is restarted under the guard like any other. The folder is the one that it has open, whatever it was told.
+    is restarted under the guard like any other. The folder is the one that it has open, whatever its settings are.
     """
     if found.process is None or found.settings is None or found.process["environ_hash"] is not None:
         return False

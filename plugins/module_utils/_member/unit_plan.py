@@ -113,7 +113,7 @@ class _Files:
     unit: Change | None
     # A copy of the unit that is replaced, where that is not ours.
     unit_backup: Change | None = None
-    # The file that says that the member has had data.
+    # The marker of a member that has had data.
     marker: Change | None = None
 
     @property
@@ -150,8 +150,8 @@ def start_actions(found: FoundUnit, wanted: WantedUnit, configuration_hash: str 
         return ("stop_other_etcd", "start")
     if found.process is None:
         return ("start",)
-    # Not ready since its start (Type=notify), so it serves nobody, and what it was started with is out of date: left
-    # alone, it would wait for a quorum that its old flags may never find.
+    # Not ready since its start (Type=notify), so it serves nobody, and what it was started with is out of date: without
+    # a restart it would wait for a quorum that its old flags may never find.
     if found.active_state == "activating" and found.process["environ_hash"] != configuration_hash:
         return ("start",)
     return ()
@@ -203,7 +203,7 @@ def plan_present(
 
 
 def plan_written(wanted: WantedUnit, check_mode: bool, check_new_text: bool = True) -> UnitPlan:
-    """What puts the unit's file and the data folder in place, and no more: nobody asks this host's systemd."""
+    """The plan that puts the unit's file and the data folder in place, and no more. It does not ask systemd."""
     check_unit_text(wanted)
     _refuse_obstacle(wanted, {})
     warnings: list[str] = []
@@ -211,7 +211,7 @@ def plan_written(wanted: WantedUnit, check_mode: bool, check_new_text: bool = Tr
     files = _plan_files(wanted, uid, gid, make_unit_directory=True)
     if files.has_new_text and check_new_text:
         check_flags(wanted.text, wanted.program_staged, check_mode)
-    # Nobody restarts what this unit starts: whoever does takes the new program, as with the unit's text.
+    # Nothing here restarts what this unit starts: another supervisor takes the new program, as the new text.
     exchanges = is_exchange_pending(started_program(wanted.text), wanted.program_staged, check_mode)
     return UnitPlan(
         wanted,
@@ -369,7 +369,7 @@ def _diff(wanted: WantedUnit, text: str | None, files: _Files) -> tuple[dict[str
         if change is None:
             continue
         if change.reasons not in (("content",), ("missing",)) or not after:
-            # The text alone would not show what is wrong with owner or mode.
+            # The text would not show what is wrong with owner or mode.
             wanted_owner = {"owner": wanted.owner, "group": wanted.group} if path == wanted.data_dir else {}
             before = _attributes(change.before) + before
             after = _attributes({**change.after, **wanted_owner}) + after

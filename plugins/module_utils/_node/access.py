@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Can a user read a file, along the whole path to it? And if not: which component bars?
+"""Checks whether a user can read a file, along the whole path to it, and which component is in the way if not.
 
 As root the kernel is asked by a child process that becomes that user, so access control lists and mount options count
 too; without root it is worked out from owner, group and mode.
@@ -97,7 +97,7 @@ def find_barrier(path: str, identity: Identity, planned: t.Mapping[str, Attribut
 
 
 def barrier_error(path: str, identity: Identity, barrier: Barrier) -> FileError:
-    """The line for the person who has to open the way."""
+    """The line for the user, who has to open the way."""
     return FileError(f"user {identity.name} can't read {path}: {barrier.text}", path=path, barrier=barrier.path)
 
 
@@ -198,7 +198,7 @@ def _bars(
         attributes = Attributes(info.st_uid, info.st_gid, stat.S_IMODE(info.st_mode))
         if bit == _SEARCH and not stat.S_ISDIR(info.st_mode):
             return Barrier(path, "missing", f"{path} is not a directory")
-        # Real and effective ids are equal here (the child set both), so access() speaks for the one who reads.
+        # Real and effective ids are equal here (the child set both), so that access() answers for the reader.
         allowed = os.access(path, bit) if ask_kernel else mode_allows(identity, attributes, bit)
         if allowed and ask_kernel and bit == _READ and stat.S_ISREG(info.st_mode):
             allowed = _opens(path)

@@ -60,7 +60,7 @@ class WantedDirectory:
 
 @dataclass(frozen=True)
 class WantedFile:
-    """A file as it should be. Content of None keeps the content that is there: only owner and mode are looked at."""
+    """A file as it should be. Content of None keeps the content that is there: only owner and mode are compared."""
 
     path: str
     mode: int
@@ -119,8 +119,8 @@ def check_may_give(owner: str, uid: int | None, group: str, gid: int | None) -> 
     caller = owner_name(os.geteuid())
     if uid != os.geteuid():
         raise FileError(
-            f"owner: only root can give files to {owner}, and this runs as {caller}: run as root (become: true), or "
-            f"name {caller}",
+            f"owner: only root can give files to {owner}, and this runs "
+            f"as {caller}: run as root (become: true), or name {caller}",
             owner=owner,
         )
     if gid not in (os.getegid(), *os.getgroups()):
@@ -171,10 +171,10 @@ def _plan(wanted: WantedDirectory | WantedFile, kind: str, path: str, reasons: t
 
 
 def apply_changes(changes: t.Sequence[Change | None], keep_replaced: t.Container[str] = ()) -> dict[str, str]:
-    """Carry out planned changes: folders first, then all files staged, then all renamed, in the order given.
+    """Apply planned changes: folders first, then all files staged, then all renamed, in the order given.
 
     ``keep_replaced``: paths whose present file is kept beside the new one (``<path>.replaced``) when its content
-    changes, in the place of one that was kept before. Gives back path: path of the kept file.
+    changes, until a later one takes its place. Returns path: path of the kept file.
     """
     todo = [change for change in changes if change is not None]
     for change in todo:
@@ -239,7 +239,7 @@ def has_leftover(path: str) -> bool:
 
 
 def remove_leftover(path: str) -> None:
-    """Take away what a killed run left staged beside a path, if anything."""
+    """Remove what a killed run left staged beside a path, if anything."""
     for left in _leftovers(path):
         folder, name = os.path.split(left)
         try:
@@ -252,7 +252,8 @@ def remove_leftover(path: str) -> None:
 
 
 def write_program(path: str, source: t.IO[bytes], limit_bytes: int) -> str:
-    """Write a program from a stream to a new file, executable for all; gives its SHA-256. What is there goes first.
+    """Write a program from a stream to a new file, executable for all; returns its SHA-256. An old file is removed
+    first.
 
     FileError where that can't be done, or the stream is longer than that: then nothing is left at the path.
     """
@@ -401,8 +402,8 @@ def _check_one_name(path: str, info: os.stat_result, backup: os.stat_result | No
     ours = 2 if backup is not None and _is_same(info, backup) else 1
     if info.st_nlink > ours:
         raise FileError(
-            f"{path} has {info.st_nlink} names (hard links), so its owner and mode are another file's too: put a copy "
-            "in its place",
+            f"{path} has {info.st_nlink} names (hard links), so its owner "
+            "and mode are another file's too: put a copy in its place",
             path=path,
         )
 

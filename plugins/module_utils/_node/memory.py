@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is handed to OpenSSL from memory, because the ssl module takes paths alone: no key gets to a disk.
+"""Hands content to OpenSSL from memory, because the ssl module takes only paths: no key gets to a disk.
 
 Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 """

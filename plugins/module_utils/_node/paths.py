@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The way to a file, and what is read there, on a host where another user has been at work. Reads only.
+"""The way to a file, and its content, on a host where another user may write. Reads only.
 
-Folders like etcd's data folder lie in places that etcd's user may write. What it puts there must neither lead root to
+Folders like etcd's data folder are in places that etcd's user may write. What it puts there must neither lead root to
 another place nor hold root up, so a path that is going to be changed is walked component by component, and everything
 that is read is a regular file, looked at before it is opened, and read to a limit.
 
@@ -33,7 +33,7 @@ LINK_LIMIT = 40
 READ_LIMIT_BYTES = 1024 * 1024
 NAMES_LIMIT = 10_000
 
-# What an OSError means to the person who reads the line, and the way out.
+# What an OSError means to the user, and the way out.
 _REMEDIES = {
     errno.ENOSPC: "the disk is full: make room and run again",
     errno.EDQUOT: "the disk quota is used up: make room and run again",
@@ -62,7 +62,7 @@ class Folder(t.NamedTuple):
     path: str
 
 
-# Makes the folder of that name in the open folder; told whether it is the last of the path.
+# Makes the folder of that name in the open folder; the second argument says whether it is the last of the path.
 Maker = t.Callable[[int, str, bool], None]
 
 
@@ -90,7 +90,7 @@ def real_path(path: str) -> str:
             try:
                 walk.step(None)
             except (FileNotFoundError, NotADirectoryError, PermissionError):
-                # Who looks at what is there says what is wrong with it.
+                # Reading what is there reports what is wrong with it.
                 return os.path.join(walk.folders[-1].path, *reversed(walk.left))
         return walk.folders[-1].path
     except OSError as exc:
@@ -216,7 +216,7 @@ def _check_regular(path: str, info: os.stat_result) -> None:
 
 
 def read_file(path: str, limit_bytes: int = READ_LIMIT_BYTES, dir_fd: int | None = None) -> bytes | None:
-    """A file's content; None where there is no such file; FileError where it can't be read or is no regular file."""
+    """A file's content; None where there is no such file; FileError where it can't be read or is not a regular file."""
     try:
         with open_regular(path, dir_fd) as stream:
             content = stream.read(limit_bytes + 1)

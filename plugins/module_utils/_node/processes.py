@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What this host's processes have open, as the kernel tells it: etcd's data folders, and sockets that listen.
+"""What this host's processes have open, as the kernel shows it: etcd's data folders, and sockets that listen.
 
-What a process has open is the truth about it. Its command line, and the files that it was told by, may have changed.
+What a process has open is the truth about it. Its command line, and the files that it read, may have changed.
 
 Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 """
@@ -43,7 +43,8 @@ class Listener:
         if self.port != port:
             return False
         mine, other = _plain(self.address), _plain(address)
-        # The one for all addresses of IPv6 takes those of IPv4 too, unless it was told not to, which nobody can see.
+        # The one for all addresses of IPv6 takes those of IPv4 too, unless an option of the socket forbids it, which
+        # nobody can see.
         if mine.is_unspecified:
             return mine.version == 6 or other.version == 4
         if other.is_unspecified:
@@ -66,7 +67,7 @@ def _plain(address: IPAddress) -> IPAddress:
 
 
 def listeners() -> list[Listener]:
-    """All TCP sockets of this network namespace that listen; OSError where the kernel does not tell."""
+    """All TCP sockets of this network namespace that listen; OSError where the kernel does not show them."""
     found = []
     for path in ("/proc/self/net/tcp", "/proc/self/net/tcp6"):
         try:
@@ -86,7 +87,7 @@ def listeners() -> list[Listener]:
 
 
 def parse_listener(line: str) -> Listener | None:
-    """A line of /proc/net/tcp or tcp6 as the socket that it tells of; None for one that does not listen."""
+    """The socket in a line of /proc/net/tcp or tcp6; None for one that does not listen."""
     fields = line.split()
     if len(fields) < 10 or fields[3] != _LISTENS:
         return None
@@ -153,7 +154,7 @@ def socket_inodes(files: t.Iterable[str]) -> set[int]:
 
 
 def control_group(pid: int) -> str | None:
-    """The control group that systemd put a process into; None where that is not told."""
+    """The control group that systemd put a process into; None where the kernel does not show it."""
     try:
         with open(f"/proc/{pid}/cgroup", encoding="utf-8", errors="replace") as stream:
             lines = stream.read(65536).splitlines()
@@ -200,7 +201,7 @@ def program_of(pid: int) -> str | None:
 
 
 def working_folder(pid: int) -> str | None:
-    """Where a process's relative paths count from; None where that is not told."""
+    """The folder that a process's relative paths start from; None where the kernel does not show it."""
     try:
         folder = os.readlink(f"/proc/{pid}/cwd")
     except OSError:

@@ -82,7 +82,7 @@ class ProbeResult:
 def client_context(
     trusted: t.Sequence[bytes] | None, certificate: bytes | None = None, private_key: bytes | None = None
 ) -> ssl.SSLContext:
-    """What a peer brings along: whom it trusts (CA certificates in DER; None: it only looks) and its pair (PEM).
+    """What a peer brings along: whom it trusts (CA certificates in DER; None: it does not verify) and its pair (PEM).
 
     CryptoError where certificate and key can't be used.
     """
@@ -109,9 +109,9 @@ def client_context(
 def probe_port(
     context: ssl.SSLContext, host: str, port: int, timeout_seconds: float, *, expect_refusal: bool = False
 ) -> ProbeResult:
-    """Call ``https://host:port/version`` and tell what came of it; never raises, and ends in the time given.
+    """Call ``https://host:port/version`` and report what came of it; never raises, and ends in the time given.
 
-    Who expects a refusal listens at once: one call where others need two, and seconds more for who is accepted.
+    A caller that expects a refusal listens at once: it needs one call instead of two, and seconds more if accepted.
     (A name's resolution has no time limit of its own in Python: the caller has to mind that.)
     """
     deadline = time.monotonic() + timeout_seconds

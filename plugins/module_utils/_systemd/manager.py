@@ -57,9 +57,9 @@ _PROPERTIES = (
 )
 
 
-# How far back to look for what is wrong. A panic of etcd's takes some hundred lines.
+# How many lines of the log to search for a cause. A panic of etcd's takes some hundred lines.
 _LOG_LINES = 400
-# A unit that restarts for ever tells the same each time: the last attempts are enough.
+# A unit that restarts for ever logs the same each time: the last attempts are enough.
 _MOST_ATTEMPTS = 5
 
 # Settings that only make the service's room smaller, or a second lock: a systemd that does not know one goes without
@@ -140,7 +140,7 @@ def stop(unit: str) -> None:
 
 
 def last_words(unit: str, cause_of: t.Callable[[t.Sequence[str]], str | None]) -> str | None:
-    """Why the unit's process does not run, by what it wrote since it was last told to start; None where it wrote none.
+    """Why the unit's process does not run, from its log since the last start; None where the log has no reason.
 
     ``cause_of``: the reason that the lines of one attempt tell. systemd restarts the process by itself, each time under
     a new invocation: the latest attempt that tells a reason counts.
@@ -165,7 +165,7 @@ def last_words(unit: str, cause_of: t.Callable[[t.Sequence[str]], str | None]) -
 
 
 def journal_tail(unit: str, lines: int = 3, limit_characters: int = 900) -> str:
-    """The last lines of the unit's log as one line, for where they tell no reason."""
+    """The last lines of the unit's log as one line, for where they have no reason."""
     try:
         attempts = _attempts(unit)
     except ServiceError:

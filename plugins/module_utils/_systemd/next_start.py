@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the next start of a unit tells etcd: its text, its drop-ins, its environment files, and systemd's own variables.
+"""What etcd gets at the unit's next start: from its text, drop-ins, environment files and systemd's own variables.
 
-A process that was started with something else has it until its next start, whatever the configuration hash of the
-unit says: a drop-in that is gone since, one that systemd has not read yet, a variable of systemctl set-environment.
+A process that was started with something else keeps it until its next start, whatever the unit's configuration hash
+says: a drop-in that is gone since, one that systemd has not read yet, a variable of systemctl set-environment.
 
 Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 """
@@ -64,7 +64,7 @@ def _of_etcd(environment: t.Mapping[str, str]) -> dict[str, str]:
 def settings_at_start(
     text: str, from_files: t.Mapping[str, str] | None = None, inherited: t.Mapping[str, str] | None = None
 ) -> NextStart | None:
-    """Pure: what a text with its drop-ins tells etcd; None where it can't be known from it.
+    """Pure: what etcd gets from a text with its drop-ins; None where the text does not show it.
 
     ``inherited``: the variables that systemd gives to every service.
     """
@@ -83,7 +83,7 @@ def settings_at_start(
 def next_start(
     text: str, unit: str, drop_ins: t.Sequence[str], inherited: t.Mapping[str, str] | None = None
 ) -> NextStart | None:
-    """What the unit's next start tells etcd, with what its drop-ins and environment files say now; None: not known."""
+    """What etcd gets at the unit's next start, with drop-ins and environment files as they are now; None: not known."""
     try:
         whole = "\n".join((text, text_of(drop_ins)))
         return settings_at_start(whole, from_environment_files(whole, unit), inherited)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Pure: what a systemd unit text says, how etcd gets exactly the value asked for by it, and its configuration hash.
+"""Reads and writes the text of a systemd unit: quoting, etcd's arguments, the configuration hash. Pure.
 
 Nothing here reads a file or starts a program.
 
@@ -139,8 +139,8 @@ def _refuse_unwritable(value: str) -> None:
         # systemd's own idea of a valid character: no surrogates, no noncharacters.
         if 0xD800 <= number <= 0xDFFF or 0xFDD0 <= number <= 0xFDEF or number & 0xFFFE == 0xFFFE:
             raise InputError(
-                f"{value!a} holds the invalid character U+{number:04X}, for which systemd would ignore the line: "
-                "remove it",
+                f"{value!a} holds the invalid character U+{number:04X}, "
+                "for which systemd would ignore the line: remove it",
                 value=ascii(value),
             )
 
@@ -342,7 +342,7 @@ def _unescape(value: str, position: int) -> tuple[str, int]:
     return "\\", position + 1
 
 
-# What etcd is told --------------------------------------------------------------------------------------------------
+# The settings that etcd gets ----------------------------------------------------------------------------------------
 
 
 def exec_command(text: str, environment: t.Mapping[str, str] | None = None) -> list[str]:
@@ -363,7 +363,7 @@ def exec_command(text: str, environment: t.Mapping[str, str] | None = None) -> l
 def deployed_from_text(
     text: str, from_files: t.Mapping[str, str] | None = None, inherited: t.Mapping[str, str] | None = None
 ) -> Deployed | None:
-    """What the etcd that a unit text starts is told; None where the text has no ExecStart= in [Service].
+    """The settings of the etcd that a unit text starts; None where the text has no ExecStart= in [Service].
 
     ``from_files``: the variables of its environment files, which win over those in the text (systemd.exec(5)).
     """
@@ -390,7 +390,7 @@ def unit_environment(
             unset = [*unset, *(word or "" for word in _split_words(value))] if value else []
     environment = {**(inherited or {}), **environment, **(from_files or {})}
     for name in unset:
-        # A name alone, or a name with the one value that is taken away.
+        # A name without a value, or with the one value that is taken away.
         plain, equals, content = name.partition("=")
         if not equals or environment.get(plain) == content:
             environment.pop(plain, None)
@@ -501,8 +501,8 @@ def _warnings(flags: t.Mapping[str, str]) -> list[Reason]:
         elif "" in names:
             warn(
                 "allowed_common_names_hole",
-                f"--peer-cert-allowed-cn={flags['peer-cert-allowed-cn']} has an empty entry: a certificate without a "
-                "CN is let in",
+                f"--peer-cert-allowed-cn={flags['peer-cert-allowed-cn']} "
+                "has an empty entry: a certificate without a CN is let in",
             )
         if any(name != name.strip() for name in names):
             warn(

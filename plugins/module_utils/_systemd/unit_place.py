@@ -4,7 +4,7 @@
 
 """Why a unit can't be put in place on a host, or would not be read there: masked, a link, an alias, a transient one.
 
-Found before anything is written, and named for what it is, with the command that takes it away.
+Found before anything is written, and named for what it is, with the command that removes it.
 
 Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 """

@@ -4,8 +4,8 @@
 
 """What has to be equal on all members, and what has to fit: each check is a function of its own.
 
-Pure. A check yields an entry for each member that it can speak of, also where all is well: what was looked at is to be
-seen. etcd's own rules that stand behind them are told in docs/proof.md.
+Pure. A check yields an entry for each member that it knows something of, also where all is well, so that a reader sees
+what was compared. docs/proof.md has the rules of etcd behind them.
 
 Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
 """
@@ -60,7 +60,7 @@ class Thresholds:
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that the checks look at: the members wanted, and the result of ``etcd_peer_probe`` by member's name."""
+    """All that the checks compare: the members wanted, and the result of ``etcd_peer_probe`` by member's name."""
 
     members: t.Sequence[Member]
     results: t.Mapping[str, Result]
@@ -148,7 +148,7 @@ def _process_current(evidence: Evidence) -> t.Iterator[Entry]:
 
 
 def _config_file(info: t.Mapping[str, t.Any]) -> str | None:
-    """The file that the running process was told by, in place of flags and variables."""
+    """The file that the running process has its settings from, in place of flags and variables."""
     return (info["process"]["settings"] or {"flags": {}})["flags"].get("config-file") or None
 
 
@@ -484,7 +484,7 @@ def _live_members(evidence: Evidence) -> t.Iterator[Entry]:
 
 
 def _alarms(evidence: Evidence) -> t.Iterator[Entry]:
-    """Alarms that are on, told once: any member tells those of all. Without an answer nothing is known of them."""
+    """Alarms that are raised, each once: any member reports those of all. Without an answer they are not known."""
     raised: dict[tuple[str, str], str] = {}
     for _member, result, _info in evidence.seen():
         names = {one.get("member_id"): one["name"] for one in result["live_members"] or ()}

@@ -122,7 +122,7 @@ _CERTIFICATE_FACTS = (
     "dns_names",
     "ip_addresses",
 )
-# Verdict, case, outcome, reason, text, whether the run was told to go on without.
+# Verdict, case, outcome, reason, text, whether the run is to go on without.
 _PairKind = tuple[str, str, str, str, str, bool]
 
 
@@ -136,7 +136,7 @@ class ProofQuestion:
     renew_before_days: int = 30
     thresholds: Thresholds = field(default_factory=Thresholds)
     no_stranger: Lack | None = None
-    # Of ``WITHOUT``: what is not shown for one of these causes is said, and fails nothing.
+    # Of ``WITHOUT``: what is not shown for one of these causes is reported, and fails nothing.
     without: t.Sequence[str] = ()
     # Members whose hosts are not in the run, or can't be reached.
     away: t.Container[str] = frozenset()
@@ -175,7 +175,7 @@ def evaluate(
 
 @dataclass(frozen=True)
 class _Excused:
-    """What could not be shown, and the run was told to go on without."""
+    """What could not be shown, where the user has the run go on without it."""
 
     results: t.Mapping[str, Result]
     without: frozenset[str]
@@ -277,7 +277,7 @@ def _findings(
     checks: t.Sequence[Entry],
     excused: _Excused,
 ) -> list[dict[str, t.Any]]:
-    """What is not well, worst first, each said once."""
+    """What is not well, worst first, each finding once."""
     # The check state_gathered reports a host that is away.
     bad = [pair for pair in pairs if pair["verdict"] != OK and pair["reason"] != "host_not_in_run"]
     kinds = [_kind(pair, excused.pair(pair)) for pair in bad]
@@ -310,7 +310,7 @@ def _kind(pair: t.Mapping[str, t.Any], is_excused: bool) -> _PairKind:
 
 
 def _finding(verdict: str, code: str, subject: str, text: str, remedy: str, is_excused: bool) -> dict[str, t.Any]:
-    """``fails``: whether a run has to fail for it. What is not shown does, unless the run was told to do without."""
+    """``fails``: whether a run has to fail for it. What is not shown fails it, unless the user lets it pass."""
     fails = verdict == FAILED or (verdict == UNPROVED and not is_excused)
     return {"verdict": verdict, "code": code, "subject": subject, "text": text, "remedy": remedy, "fails": fails}
 
@@ -358,7 +358,7 @@ def _pair_finding(
 
 
 def _merged(findings: list[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
-    """Findings that differ in their subject alone become one."""
+    """Findings that differ in their subject only become one."""
     merged: dict[tuple[str, ...], dict[str, t.Any]] = {}
     for finding in findings:
         key = (finding["verdict"], finding["code"], finding["text"], finding["remedy"], str(finding["fails"]))

@@ -85,7 +85,7 @@ def proof_page(proof: Proof) -> str:
 
 
 def _shown(value: object) -> object:
-    """Each value that the template writes; what escaping leaves alone could still turn or hide text."""
+    """Each value that the template writes. Characters that escaping leaves alone could still turn or hide text."""
     return value if isinstance(value, (int, float, Markup)) else one_line(value)
 
 
@@ -193,7 +193,7 @@ def _matrix(proof: Proof, pairs: Pairs) -> _Shapes:
         # So many findings are higher than the matrix: the dates are then below the matrix.
         "is_short": len(proof["findings"]) > _SHORT_LIST,
         "grow": 1.5 if len(names) <= 3 else 1.2 if len(names) <= 5 else 1,
-        # The sign alone, in the middle, where there is no room for a word below it.
+        # Only the sign, in the middle, where there is no room for a word below it.
         "sign": 20 if width >= _SHORT else 16,
         "has_words": width >= _SHORT,
         "columns": [
@@ -372,7 +372,7 @@ def _timeline(key: str, title: str, bars: list[_Shapes], missing: list[str], las
 
 
 def _back(when: datetime, span: timedelta) -> datetime:
-    """So much earlier, as far as there are dates: what a certificate says may be any."""
+    """So much earlier, as far as there are dates: a certificate may have any."""
     first = datetime.min.replace(tzinfo=timezone.utc)
     return when - span if when - first > span else first
 

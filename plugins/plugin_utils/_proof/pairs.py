@@ -4,7 +4,7 @@
 
 """Each probe evaluated: members have to be accepted, strangers refused, each for the right reason.
 
-Pure. A probe knows its own host alone; here both ends are known, so a reason that it inferred can be made sharper.
+Pure. A probe knows only its own host; here both ends are known, so that an inferred reason can be made sharper.
 
 Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
 """
@@ -24,7 +24,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.probe_cases
 
 CASES = (MEMBER, STRANGER, NO_CERTIFICATE, UNKNOWN_CA)
 
-# What a run may be told to do without, and say so, in place of a failure (the variable etcd_peer_tls_verify_without).
+# What a run may go on without, and report, in place of a failure (the variable etcd_peer_tls_verify_without).
 ABSENT_HOSTS, STRANGERS, ROOT = "absent_hosts", "strangers", "root"
 WITHOUT = (ABSENT_HOSTS, STRANGERS, ROOT)
 
@@ -96,8 +96,8 @@ def _why_not_probed(
 def why_no_stranger(answer: t.Mapping[str, t.Any]) -> Lack | None:
     """Why no stranger could be made, from what ``etcd_peer_stranger`` answered on the CA's host; None where all were.
 
-    A fault of the tool's own, a CA's host that can't be reached and a CA that is not at hand are three things. Only
-    an answer with a ``common_name``, which may be null, is one: a failed one has a ``problem`` too, of another kind.
+    A fault of the tool, a CA's host that can't be reached and a CA that is not at hand are three things. Only a result
+    with a ``common_name``, which may be null, is an answer: a failed one has a ``problem`` too, of another kind.
     """
     said, problem = (" ".join(str(answer.get(key) or "").split()) for key in ("msg", "problem"))
     if answer.get("unreachable"):
@@ -111,7 +111,7 @@ def why_no_stranger(answer: t.Mapping[str, t.Any]) -> Lack | None:
 
 
 def lacking(pair: t.Mapping[str, t.Any], results: t.Mapping[str, Result], away: t.Container[str]) -> str | None:
-    """Of a pair that is not proved: which of ``WITHOUT`` it is for; None for any other cause.
+    """Which of ``WITHOUT`` explains a pair that is not proved; None for any other cause.
 
     ``away``: members whose hosts are not in the run or can't be reached; one that failed, or answered nonsense, is not.
     """
@@ -127,7 +127,7 @@ def lacking(pair: t.Mapping[str, t.Any], results: t.Mapping[str, Result], away: 
 
 
 def saw_as_root(result: Result) -> bool:
-    """Whether the one who looked at a host may see all of it."""
+    """Whether the probe ran as a user who may see all of its host."""
     return bool(result["info"]["user"]["module_user"] == "root")
 
 
@@ -198,7 +198,7 @@ def running_common_names(result: Result) -> list[str] | None:
 
 
 def settings_by_flags(result: Result) -> t.Mapping[str, t.Any] | None:
-    """What the running process was told; None where nobody saw that, or where etcd ignores it for a file."""
+    """The running process's settings by flags and variables; None where they are not known, or etcd uses a file."""
     settings: t.Mapping[str, t.Any] | None = result["info"]["process"].get("settings")
     return None if settings is None or settings["flags"].get("config-file") else settings
 

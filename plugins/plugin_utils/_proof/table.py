@@ -180,8 +180,8 @@ def _details(pairs: Pairs) -> list[str]:
 
 def _authorities(proof: Proof) -> list[str]:
     return [
-        f"CA {cut_middle(_ascii(common_name_of(authority)), 40)} ({_ascii(authority['fingerprint'])[:8]}):"
-        f" {_marked_days(authority, proof, is_authority=True)} days left"
+        f"CA {cut_middle(_ascii(common_name_of(authority)), 40)} ({_ascii(authority['fingerprint'])[:8]}): "
+        f"{_marked_days(authority, proof, is_authority=True)} days left"
         for authority in proof["authorities"]
     ]
 
@@ -205,7 +205,7 @@ def _findings(proof: Proof) -> list[str]:
 
 
 def _without(proof: Proof) -> list[str]:
-    """That a proof with holes passes is never silent."""
+    """What the proof passed without: it never passes with holes in silence."""
     if proof["verdict"] != "partly_proved" or not proof["passed"]:
         return []
     left_out = ", ".join(_ascii(name).replace("_", " ") for name in proof["without"])

@@ -4,7 +4,7 @@
 
 """What the renderers of a proof share: pairs in order with none missing, verdicts, times, text that is safe to show.
 
-Pure. A proof is the document that ``judge`` makes: plain str, dict and list.
+Pure. A proof is the document that ``evaluate`` makes: plain str, dict and list.
 
 Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
 """
@@ -79,7 +79,7 @@ def pairs_of(proof: Proof) -> dict[PairKey, Pair]:
 def fence_pairs(pairs: t.Mapping[PairKey, Pair], target: str, names: t.Sequence[str], case: str) -> list[Pair]:
     """The calls of one kind of stranger at a target that say whether it refuses.
 
-    A host that is not there did not call: that is told of it, and says nothing of those who refused all others.
+    A host that is not there did not call. The proof says that of it, and not of those that refused all others.
     """
     dialled = [pairs[dialler, target, case] for dialler in diallers_of(target, names)]
     return [pair for pair in dialled if pair["reason"] != "host_not_in_run"] or dialled
@@ -130,7 +130,7 @@ def split_finding(finding: t.Mapping[str, t.Any]) -> tuple[str, str]:
 def one_line(text: object) -> str:
     """Text with what moves a cursor, breaks a line or turns the direction of writing made visible."""
     line = str(text)
-    # Nearly all text is: it is not looked at letter by letter, for a page of 50 members has 50,000 texts.
+    # Nearly all text is, and checking each letter would be slow: a page of 50 members has 50,000 texts.
     if line.isprintable():
         return line
     return "".join(
