@@ -16,7 +16,7 @@ import sys
 import typing as t
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.stranger import run as answer
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.keys import has_cryptography
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509.keys import has_cryptography
 from ansible_collections.ringfence.etcd.plugins.modules import etcd_peer_stranger
 from ansible_collections.ringfence.etcd.plugins.modules.etcd_peer_stranger import MUTUALLY_EXCLUSIVE, argument_spec
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._node_actions import CheckedAction, schema_of

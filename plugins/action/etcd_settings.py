@@ -21,8 +21,8 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._member.preflight_s
     check_settings,
     flag_settings_of,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.authority import checked_authority
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.authority_place import checked_ca_host
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509.authority import checked_authority
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._actions import OneLineAction
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import member_as_dict, plain
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._member_entries import (

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    # Must be kept in sync with MINIMAL_CRYPTOGRAPHY in plugins/module_utils/_pki/keys.py.
+    # Must be kept in sync with MINIMAL_CRYPTOGRAPHY in plugins/module_utils/_x509/keys.py.
     DOCUMENTATION = r"""
 options: {}
 requirements:

@@ -24,6 +24,7 @@ LAYERS = (
     ("module_utils/_systemd",),
     ("module_utils/_etcd", "module_utils/_issuing"),
     ("module_utils/_cluster", "module_utils/_node"),
+    ("module_utils/_x509",),
     ("module_utils/_pki", "module_utils/_systemd/unit"),
     ("module_utils/_common",),
 )

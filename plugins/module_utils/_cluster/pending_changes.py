@@ -24,12 +24,12 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki import profile as rules
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.certificate_facts import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.der import read_certificates
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509.certificate_facts import (
     certificate_facts,
     issuer_facts,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.der import read_certificates
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.renewal import certificate_due, certificate_name
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509.renewal import certificate_due, certificate_name
 
 CA, CERTIFICATE, ETCD, HOST = "ca", "certificate", "etcd", "host"
 

@@ -26,9 +26,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors impo
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules import BACKDATE_MINUTES, check_range
 from ansible_collections.ringfence.etcd.plugins.module_utils._node import files
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import open_folder
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki import certificates, keys
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.authority import loaded, read_authority
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.authority_chain import described, validity_problems
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.given_pem import written_certificate
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import (
     MISSING,
@@ -38,6 +35,9 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import
     iso_time,
     validity_from,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509 import certificates, keys
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509.authority import loaded, read_authority
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509.authority_chain import described, validity_problems
 
 if t.TYPE_CHECKING:  # pragma: no cover
     from cryptography import x509

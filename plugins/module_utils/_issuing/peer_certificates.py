@@ -16,12 +16,12 @@ from datetime import datetime
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import CryptoError, InputError, RefusedError
 from ansible_collections.ringfence.etcd.plugins.module_utils._node import files
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki import certificates, keys, renewal
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki import profile as rules
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.authority import loaded, read_authority
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.authority_chain import why_not_now
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.certificate_facts import issuer_facts
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import Reason
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509 import certificates, keys, renewal
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509.authority import loaded, read_authority
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509.authority_chain import why_not_now
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509.certificate_facts import issuer_facts
 
 if t.TYPE_CHECKING:  # pragma: no cover
     from cryptography import x509

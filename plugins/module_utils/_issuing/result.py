@@ -14,8 +14,8 @@ from datetime import datetime
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.ca import new_folders
 from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.peer_certificates import Decision, Issued, Plan
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki import certificates
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki import profile as rules
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509 import certificates
 
 
 def result_of(plan: Plan, issued: t.Mapping[str, Issued], now: datetime, with_diff: bool) -> dict[str, t.Any]:

@@ -16,9 +16,9 @@ import yaml
 from ansible_collections.ringfence.etcd.plugins.action import etcd_cluster_check as action
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import allowed_common_names
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import ClusterSettings, make_members
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki import certificates
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki import profile as rules
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.certificate_facts import certificate_facts
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509 import certificates
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509.certificate_facts import certificate_facts
 from ansible_collections.ringfence.etcd.plugins.modules import etcd_cluster_check as module
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import member_as_dict
 from ansible_collections.ringfence.etcd.tests.unit.plugins.action.action_runner import run_action

@@ -17,7 +17,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors impo
     RingfenceError,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._issuing import ca, stranger
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki import certificates, keys
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509 import certificates, keys
 from ansible_collections.ringfence.etcd.plugins.modules import etcd_peer_stranger
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import certificate_factory as factory
 from ansible_collections.ringfence.etcd.tests.unit.plugins.modules.module_runner import run_module

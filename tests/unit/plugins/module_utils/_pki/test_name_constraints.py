@@ -11,8 +11,7 @@ import typing as t
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import CryptoError
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki import asn1, authority_chain
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.certificate_facts import issuer_facts
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki import asn1
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.der import read_certificate
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.name_constraints import (
     NameConstraints,
@@ -21,6 +20,8 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._pki.name_constrain
     forbidden_names,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import why_names_forbidden
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509 import authority_chain
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509.certificate_facts import issuer_facts
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import authority_maker as maker
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certificate_maker import der_of
 from cryptography import x509

@@ -11,8 +11,8 @@ import typing as t
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki import authority, keys
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.authority import GivenAuthority, checked_authority
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509 import authority, keys
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509.authority import GivenAuthority, checked_authority
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import authority_maker as maker
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.authority_maker import NOW
 from cryptography import x509

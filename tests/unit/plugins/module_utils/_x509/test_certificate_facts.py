@@ -16,13 +16,13 @@ from datetime import datetime, timezone
 import cryptography
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import CryptoError
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki import keys
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki import profile as rules
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.certificate_facts import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509 import keys
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509.certificate_facts import (
     certificate_facts,
     issuer_facts,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.certificates import load_certificate
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509.certificates import load_certificate
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import certificate_factory as factory
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certificate_by_hand import (
     der,

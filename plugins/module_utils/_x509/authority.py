@@ -17,7 +17,8 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RingfenceError
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki import authority_chain, certificates, given_pem, keys
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki import given_pem
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509 import authority_chain, certificates, keys
 
 if t.TYPE_CHECKING:  # pragma: no cover
     import datetime

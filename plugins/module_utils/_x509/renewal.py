@@ -16,7 +16,6 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import CryptoError
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.certificate_facts import certificate_facts
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import (
     CertificateFacts,
     IssuerFacts,
@@ -26,6 +25,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import
     key_reasons,
     reasons_to_issue,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509.certificate_facts import certificate_facts
 
 if t.TYPE_CHECKING:  # pragma: no cover
     from datetime import datetime

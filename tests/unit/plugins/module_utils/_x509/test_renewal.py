@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._issuing import peer_certificates
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki import profile as rules
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki import renewal
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.renewal import certificate_due
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509 import renewal
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509.renewal import certificate_due
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import certificate_factory as factory
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certificate_by_hand import (
     der,

@@ -18,14 +18,14 @@ import itertools
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import CryptoError
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki import asn1, der
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.asn1 import Malformed
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.authority_chain import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.pem import certificate_der
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import CertificateFacts, IssuerFacts
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509.authority_chain import (
     AUTHORITY_KEY_IDENTIFIER,
     SUBJECT_KEY_IDENTIFIER,
     constraints_of_chain,
     read_in_order,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.pem import certificate_der
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import CertificateFacts, IssuerFacts
 
 # The reader's name of a usage: name as RFC 5280 has it in its syntax. encipherOnly and decipherOnly mean something
 # only beside keyAgreement, which no peer certificate has.

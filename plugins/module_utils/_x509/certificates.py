@@ -17,10 +17,10 @@ import typing as t
 from datetime import datetime, timezone
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import CryptoError
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki import keys
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.certificate_facts import issuer_facts
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.pem import certificate_der
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import ip_address
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509 import keys
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509.certificate_facts import issuer_facts
 
 try:
     from cryptography import x509
