@@ -16,7 +16,7 @@ import sys
 import typing as t
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.stranger import run as answer
-from ansible_collections.ringfence.etcd.plugins.module_utils._x509.keys import has_cryptography
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509.library import why_no_cryptography
 from ansible_collections.ringfence.etcd.plugins.modules import etcd_peer_stranger
 from ansible_collections.ringfence.etcd.plugins.modules.etcd_peer_stranger import MUTUALLY_EXCLUSIVE, argument_spec
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._node_actions import CheckedAction, schema_of
@@ -36,7 +36,7 @@ class ActionModule(CheckedAction):
 
     def _is_here(self, task_vars: dict[str, t.Any]) -> bool:
         """Whether the module would run on this machine, as this user, by this Python, which has what it needs."""
-        if self._connection.transport != "local" or self._task.become or not has_cryptography():
+        if self._connection.transport != "local" or self._task.become or why_no_cryptography("the controller"):
             return False
         host = self._task.delegate_to
         known = task_vars if not host else (task_vars.get("ansible_delegated_vars") or {}).get(host, {})

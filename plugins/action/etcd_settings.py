@@ -23,7 +23,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._member.preflight_s
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.authority_place import checked_ca_host
 from ansible_collections.ringfence.etcd.plugins.module_utils._x509.authority import checked_authority
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._actions import OneLineAction
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._actions import OneLineAction, refuse_old_cryptography
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import member_as_dict, plain
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._member_entries import (
     MEMBER_OPTIONS,
@@ -58,6 +58,7 @@ class ActionModule(OneLineAction):  # pragma: no cover
 
     def _answer(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         given = self._given(_ARGUMENTS)
+        refuse_old_cryptography()
         self._user = UserVariables(self._task, task_vars)
         self._defaults = self._user.defaults()
         self._variables: dict[str, dict[str, t.Any]] = {}

@@ -194,7 +194,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors impo
 from ansible_collections.ringfence.etcd.plugins.module_utils._issuing import ca
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import gid_of, uid_of
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import KEY_TYPES
-from ansible_collections.ringfence.etcd.plugins.module_utils._x509.keys import require_cryptography
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509.library import require_cryptography
 
 
 def argument_spec() -> dict[str, t.Any]:

@@ -20,7 +20,9 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import CryptoError, FileError
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.der import Certificate, iso_time, read_certificates
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.times import iso_time
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.certificates import read_certificates
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.certificate import Certificate
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.go_x509 import why_go_refuses
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.pem import CERTIFICATE_LABEL, PemBlock, split_pem
 
@@ -72,7 +74,7 @@ def read_public(material: Material) -> tuple[Certificate, ...]:
             )
     certificates = read_certificates(material.content, material.name)
     for certificate in certificates:
-        why = why_go_refuses(certificate)
+        why = why_go_refuses(certificate.der)
         if why is not None:
             raise CryptoError(
                 f"{material.name} holds {_described(certificate)}, which etcd would not read: {why}: have it issued "

@@ -29,6 +29,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules
     PROBE_SECONDS,
     check_range,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.times import iso_time
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_access import NO_ACCESS, ApiAccess
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.live import (
     NOT_ASKED,
@@ -45,16 +46,14 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._member.pending_cha
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.service import WantedUnit
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.access import find_barrier, identity_of
-from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import read_file
-from ansible_collections.ringfence.etcd.plugins.module_utils._node.tls_check import Material, check_pair
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.der import (
-    Certificate,
-    certificate_facts,
-    iso_time,
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.certificates import (
     read_certificate,
     read_certificates,
     read_revoked,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import read_file
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.tls_check import Material, check_pair
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.certificate import Certificate, as_result
 from ansible_collections.ringfence.etcd.plugins.module_utils._probe.handshake import (
     ACCEPTED,
     REFUSED,
@@ -492,7 +491,7 @@ def _server_facts(der: bytes | None, now: datetime.datetime) -> dict[str, t.Any]
     if der is None:
         return None
     try:
-        return certificate_facts(read_certificate(der), now)
+        return as_result(read_certificate(der), now)
     except RingfenceError:
         return None
 

@@ -2,298 +2,258 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The facts that the rules of a peer certificate ask for, read with Python's standard library only.
+"""The facts of a certificate, read by the `cryptography` library: on the controller and on the CA's host.
 
-One reader for the CA's host and for the controller, which may have no ``cryptography``: so both judge the same facts.
-It reads and never judges, and checks no signature.
+It reads and never judges, and checks no signature. What the library does not read, or reads and drops, ends in one
+line: no decision hangs on a part that two readers would see differently.
 
 Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 """
 
 from __future__ import annotations
 
+import contextlib
+import datetime
 import hashlib
-import itertools
+import typing as t
+import warnings
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import CryptoError
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki import asn1, der
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki import der as der_parts
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.asn1 import Malformed
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.certificate import EXTENDED_KEY_USAGES, serial_hex
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.name_constraints import NameConstraints, Names
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.pem import certificate_der
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import CertificateFacts, IssuerFacts
-from ansible_collections.ringfence.etcd.plugins.module_utils._x509.authority_chain import (
-    AUTHORITY_KEY_IDENTIFIER,
-    SUBJECT_KEY_IDENTIFIER,
-    constraints_of_chain,
-    read_in_order,
-)
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import CertificateFacts
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509 import keys
 
-# The reader's name of a usage: name as RFC 5280 has it in its syntax. encipherOnly and decipherOnly mean something
-# only beside keyAgreement, which no peer certificate has.
-_KEY_USAGES = {
-    "digitalSignature": "digitalSignature",
-    "contentCommitment": "nonRepudiation",
-    "keyEncipherment": "keyEncipherment",
-    "dataEncipherment": "dataEncipherment",
-    "keyAgreement": "keyAgreement",
-    "keyCertSign": "keyCertSign",
-    "cRLSign": "cRLSign",
-}
-# Only these two are asked for by name; others are told by their number.
-_KEY_PURPOSES = {"1.3.6.1.5.5.7.3.1": "serverAuth", "1.3.6.1.5.5.7.3.2": "clientAuth"}
+try:
+    from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.x509.oid import NameOID
+except ImportError:
+    pass  # library.why_no_cryptography says so
 
-# The short names of RFC 4514, section 3.
-_ATTRIBUTES = {
-    der.COMMON_NAME: "CN",
-    "2.5.4.7": "L",
-    "2.5.4.8": "ST",
-    "2.5.4.10": "O",
-    "2.5.4.11": "OU",
-    "2.5.4.6": "C",
-    "2.5.4.9": "STREET",
-    "0.9.2342.19200300.100.1.25": "DC",
-    "0.9.2342.19200300.100.1.1": "UID",
-}
+if t.TYPE_CHECKING:  # pragma: no cover
+    from ansible_collections.ringfence.etcd.plugins.module_utils._pki.name_constraints import Network
 
-_OTHER_NAME = asn1.CONTEXT | asn1.CONSTRUCTED
-_DIRECTORY_NAME = asn1.CONTEXT | asn1.CONSTRUCTED | 4
-_REGISTERED_ID = asn1.CONTEXT | 8
-_TEXT_NAMES = {asn1.CONTEXT | 1: "RFC822Name", asn1.CONTEXT | 6: "UniformResourceIdentifier"}
-# Told by their bytes: nobody has them.
-_OPAQUE_NAMES = {
-    asn1.CONTEXT | asn1.CONSTRUCTED | 3: "X400Address",
-    asn1.CONTEXT | asn1.CONSTRUCTED | 5: "EDIPartyName",
-}
+_RSA = "1.2.840.113549.1.1.1"
 
-_HASHES = {
-    "1.2.840.113549.2.5": "md5",
-    "1.3.14.3.2.26": "sha1",
-    "2.16.840.1.101.3.4.2.4": "sha224",
-    "2.16.840.1.101.3.4.2.1": "sha256",
-    "2.16.840.1.101.3.4.2.2": "sha384",
-    "2.16.840.1.101.3.4.2.3": "sha512",
-    "2.16.840.1.101.3.4.2.7": "sha3-224",
-    "2.16.840.1.101.3.4.2.8": "sha3-256",
-    "2.16.840.1.101.3.4.2.9": "sha3-384",
-    "2.16.840.1.101.3.4.2.10": "sha3-512",
+# Flag of KeyUsage in the library: name as RFC 5280 has it in its text.
+KEY_USAGES = {
+    "digital_signature": "digitalSignature",
+    "content_commitment": "contentCommitment",
+    "key_encipherment": "keyEncipherment",
+    "data_encipherment": "dataEncipherment",
+    "key_agreement": "keyAgreement",
+    "key_cert_sign": "keyCertSign",
+    "crl_sign": "cRLSign",
 }
-_SIGNATURE_HASHES = {
-    # RSA (PKCS #1 v1.5)
-    "1.2.840.113549.1.1.4": "md5",
-    "1.2.840.113549.1.1.5": "sha1",
-    "1.3.14.3.2.29": "sha1",
-    "1.2.840.113549.1.1.14": "sha224",
-    "1.2.840.113549.1.1.11": "sha256",
-    "1.2.840.113549.1.1.12": "sha384",
-    "1.2.840.113549.1.1.13": "sha512",
-    "2.16.840.1.101.3.4.3.13": "sha3-224",
-    "2.16.840.1.101.3.4.3.14": "sha3-256",
-    "2.16.840.1.101.3.4.3.15": "sha3-384",
-    "2.16.840.1.101.3.4.3.16": "sha3-512",
-    # ECDSA
-    "1.2.840.10045.4.1": "sha1",
-    "1.2.840.10045.4.3.1": "sha224",
-    "1.2.840.10045.4.3.2": "sha256",
-    "1.2.840.10045.4.3.3": "sha384",
-    "1.2.840.10045.4.3.4": "sha512",
-    "2.16.840.1.101.3.4.3.9": "sha3-224",
-    "2.16.840.1.101.3.4.3.10": "sha3-256",
-    "2.16.840.1.101.3.4.3.11": "sha3-384",
-    "2.16.840.1.101.3.4.3.12": "sha3-512",
-    # DSA
-    "1.2.840.10040.4.3": "sha1",
-    "2.16.840.1.101.3.4.3.1": "sha224",
-    "2.16.840.1.101.3.4.3.2": "sha256",
-    "2.16.840.1.101.3.4.3.3": "sha384",
-    "2.16.840.1.101.3.4.3.4": "sha512",
-    # Ed25519 and Ed448 have their own.
-    "1.3.101.112": "none",
-    "1.3.101.113": "none",
-}
-_RSASSA_PSS = "1.2.840.113549.1.1.10"
+# These may not even be asked for without key_agreement.
+_BESIDE_KEY_AGREEMENT = {"encipher_only": "encipherOnly", "decipher_only": "decipherOnly"}
 
 
 def certificate_facts(pem: bytes, what: str) -> CertificateFacts:
     """What the one certificate in a PEM text says; CryptoError with one line where it or a part of it can't be read."""
-    certificate = der.read_certificate(certificate_der(pem, what), what)
+    return read_certificate(certificate_der(pem, what), what)
+
+
+def read_certificate(der: bytes, what: str) -> CertificateFacts:
+    """The same of a certificate in DER."""
+    with _one_line(what):
+        return _read(der)
+
+
+def key_identifier(certificate: CertificateFacts) -> str:
+    """A CA's own, or the one that RFC 5280 derives from its key (4.2.1.2) where it states none."""
+    if certificate.subject_key_identifier is not None:
+        return certificate.subject_key_identifier
+    public_key: t.Any = x509.load_der_x509_certificate(certificate.der).public_key()
+    return x509.SubjectKeyIdentifier.from_public_key(public_key).digest.hex()
+
+
+def load_certificate(pem: bytes, what: str) -> x509.Certificate:
+    """The one certificate in a PEM text, as the library has it; CryptoError as with `certificate_facts`."""
+    return load_der(certificate_der(pem, what), what)
+
+
+def load_der(der: bytes, what: str) -> x509.Certificate:
+    """The same of a certificate in DER."""
+    with _one_line(what):
+        certificate = x509.load_der_x509_certificate(der)
+        # Read here, where a broken key gets its line, and not where it is used.
+        certificate.public_key()
+        return certificate
+
+
+def not_before(certificate: x509.Certificate) -> datetime.datetime:
+    # cryptography 42 brought the aware properties and deprecated the naive ones.
+    if hasattr(certificate, "not_valid_before_utc"):
+        return certificate.not_valid_before_utc
+    return certificate.not_valid_before.replace(
+        tzinfo=datetime.timezone.utc
+    )  # pragma: no cover (tested with the oldest release)
+
+
+def not_after(certificate: x509.Certificate) -> datetime.datetime:
+    if hasattr(certificate, "not_valid_after_utc"):
+        return certificate.not_valid_after_utc
+    return certificate.not_valid_after.replace(
+        tzinfo=datetime.timezone.utc
+    )  # pragma: no cover (tested with the oldest release)
+
+
+def common_names(name: x509.Name) -> tuple[str, ...]:
+    return tuple(str(attribute.value) for attribute in name.get_attributes_for_oid(NameOID.COMMON_NAME))
+
+
+@contextlib.contextmanager
+def _one_line(what: str) -> t.Iterator[None]:
+    """Whatever a certificate ends in becomes one line; what the library warns of besides is for who made it."""
     try:
-        return _certificate_facts(certificate)
-    except Malformed as exc:
-        raise _unreadable_part(what, exc) from None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except (
+        Malformed,
+        ValueError,
+        TypeError,
+        LookupError,
+        UnsupportedAlgorithm,
+        x509.InvalidVersion,
+        x509.DuplicateExtension,
+        x509.UnsupportedGeneralNameType,
+    ) as exc:
+        why = " ".join(str(exc).split())[:200] or type(exc).__name__
+        raise CryptoError(f"{what} is no readable X.509 certificate ({why}): put the original there again") from None
 
 
-def issuer_facts(pem: bytes, what: str) -> IssuerFacts:
-    """What the rules need to know of a CA, from its certificate and those of its parents in whatever order.
+def _read(der: bytes) -> CertificateFacts:
+    parts = der_parts.parts_of(der)
+    certificate = x509.load_der_x509_certificate(der)
+    found = {one.oid: one for one in certificate.extensions}
 
-    CryptoError as with `certificate_facts`.
-    """
-    chain = read_in_order(pem, what)
-    certificate = chain[0]
-    try:
-        name = ", ".join(_common_names(certificate.subject)) or "without common name"
-        identifier = _subject_key_identifier(certificate) or _derived_key_identifier(certificate)
-    except Malformed as exc:
-        raise _unreadable_part(what, exc) from None
-    return IssuerFacts(
-        label=f"'{name}' (SHA-256 {certificate.fingerprint[:16]}...)",
-        subject=certificate.subject,
-        key_identifier=identifier,
-        not_before=certificate.not_before,
-        not_after=certificate.not_after,
-        constraints=constraints_of_chain(chain, what),
-    )
+    def value(kind: t.Any) -> t.Any:
+        return found[kind.oid].value if kind.oid in found else None
 
+    def critical(kind: t.Any) -> bool:
+        return kind.oid in found and found[kind.oid].critical
 
-def _unreadable_part(what: str, problem: Malformed) -> CryptoError:
-    return CryptoError(f"{what} has a part that can't be read ({problem}): put the original there again")
-
-
-def _certificate_facts(certificate: der.Certificate) -> CertificateFacts:
-    if certificate.version == 2:
-        # Nobody makes one, and cryptography refuses it: who issues could not read it.
-        raise Malformed("version 2")
-    names = certificate.extension(der.SUBJECT_ALTERNATIVE_NAME)
-    constraints = certificate.extension(der.BASIC_CONSTRAINTS)
-    usage = certificate.extension(der.KEY_USAGE)
-    purposes = certificate.extension(der.EXTENDED_KEY_USAGE)
+    names = list(value(x509.SubjectAlternativeName) or ())
+    subject_names, issuer_names = common_names(certificate.subject), common_names(certificate.issuer)
+    constraints, purposes = value(x509.BasicConstraints), value(x509.ExtendedKeyUsage)
+    subject_key, authority_key = value(x509.SubjectKeyIdentifier), value(x509.AuthorityKeyIdentifier)
     return CertificateFacts(
-        version=certificate.version,
-        serial_number=int(certificate.serial_number, 16),
-        issuer=certificate.issuer,
-        common_names=_common_names(certificate.subject),
+        serial_number=serial_hex(certificate.serial_number),
+        common_name=subject_names[-1] if subject_names else None,
+        issuer_common_name=issuer_names[-1] if issuer_names else None,
+        not_before=not_before(certificate),
+        not_after=not_after(certificate),
+        dns_names=tuple(name.value for name in names if isinstance(name, x509.DNSName)),
+        ip_addresses=tuple(_address(name) for name in names if isinstance(name, x509.IPAddress)),
+        key_algorithm=_key_algorithm(certificate, parts),
+        key_usage=_key_usage(value(x509.KeyUsage)),
+        extended_key_usage=None if purposes is None else _extended_key_usage(purposes),
+        is_ca=constraints is not None and constraints.ca,
+        fingerprint=hashlib.sha256(der).hexdigest(),
+        subject=parts.subject,
+        issuer=parts.issuer,
+        der=der,
+        version=certificate.version.value + 1,
+        common_names=subject_names,
         other_subject_attributes=tuple(
-            _attribute(attribute) for attribute in _attributes(certificate.subject) if attribute.kind != der.COMMON_NAME
+            one.rfc4514_string() for one in certificate.subject if one.oid != NameOID.COMMON_NAME
         ),
-        dns_names=certificate.dns_names,
-        ip_addresses=certificate.ip_addresses,
-        other_names=() if names is None else _other_names(names.value),
-        names_critical=names is not None and names.critical,
-        key_type=_key_type(certificate),
-        signature_hash=_signature_hash(certificate.signature_algorithm),
-        is_ca=None if constraints is None else certificate.is_ca,
-        basic_constraints_critical=constraints is not None and constraints.critical,
-        key_usages=None
-        if certificate.key_usage is None
-        else frozenset(_KEY_USAGES[usage] for usage in certificate.key_usage if usage in _KEY_USAGES),
-        key_usage_critical=usage is not None and usage.critical,
-        extended_key_usages=None
-        if purposes is None
-        else frozenset(_KEY_PURPOSES.get(purpose, purpose) for purpose in der.key_purposes(purposes.value)),
-        subject_key_identifier=_subject_key_identifier(certificate),
-        authority_key_identifier=_authority_key_identifier(certificate),
-        not_before=certificate.not_before,
-        not_after=certificate.not_after,
+        other_names=tuple(_other_name(one) for one in names if not isinstance(one, (x509.DNSName, x509.IPAddress))),
+        names_critical=critical(x509.SubjectAlternativeName),
+        signature_hash=_signature_hash(certificate),
+        basic_constraints_critical=critical(x509.BasicConstraints),
+        key_usage_critical=critical(x509.KeyUsage),
+        subject_key_identifier=None if subject_key is None else subject_key.digest.hex(),
+        authority_key_identifier=None
+        if authority_key is None or authority_key.key_identifier is None
+        else authority_key.key_identifier.hex(),
+        constraints=_constraints(value(x509.NameConstraints), parts),
     )
 
 
-def _attributes(name: bytes) -> tuple[der.NameAttribute, ...]:
-    return tuple(itertools.chain.from_iterable(der.relative_names(name)))
+def _address(name: x509.IPAddress) -> str:
+    if hasattr(name.value, "network_address"):
+        # The library takes it for a network; nobody else does.
+        raise ValueError("an IP address of the wrong length")
+    return str(name.value)
 
 
-def _common_names(name: bytes) -> tuple[str, ...]:
-    return tuple(
-        asn1.text(attribute.tag, attribute.content)
-        for attribute in _attributes(name)
-        if attribute.kind == der.COMMON_NAME
-    )
+def _key_algorithm(certificate: x509.Certificate, parts: der_parts.Parts) -> str:
+    kind = keys.key_type_of(certificate.public_key())
+    # A key that says it is for RSA-PSS alone is none that Go knows; the library makes no difference.
+    is_plain = der_parts.public_key_parts(parts.public_key)[0] == _RSA
+    return kind if is_plain or not kind.startswith("rsa-") else "unknown"
 
 
-def _attribute(attribute: der.NameAttribute) -> str:
-    """One attribute of a name as RFC 4514 writes it (2.3, 2.4): ``O=Acme``."""
-    kind = _ATTRIBUTES.get(attribute.kind, attribute.kind)
-    if attribute.tag not in asn1.STRING_ENCODINGS:
-        return f"{kind}=#{attribute.whole.hex()}"
-    text = asn1.text(attribute.tag, attribute.content)
-    for character in '\\"+,;<>':
-        text = text.replace(character, "\\" + character)
-    text = text.replace("\0", "\\00")
-    if text.startswith("#") or (text.startswith(" ") and len(text) > 1):
-        text = "\\" + text
-    if text.endswith(" "):
-        text = text[:-1] + "\\ "
-    return f"{kind}={text}"
+def _key_usage(usage: x509.KeyUsage | None) -> tuple[str, ...] | None:
+    if usage is None:
+        return None
+    asked = {**KEY_USAGES, **(_BESIDE_KEY_AGREEMENT if usage.key_agreement else {})}
+    return tuple(text for flag, text in asked.items() if getattr(usage, flag))
 
 
-def _distinguished_name(name: bytes) -> str:
-    """A whole name as RFC 4514 writes it (2.1, 2.2): the last part first."""
-    return ",".join("+".join(map(_attribute, part)) for part in reversed(der.relative_names(name)))
-
-
-def _other_names(value: bytes) -> tuple[str, ...]:
-    return tuple(
-        _other_name(name) for name in der.general_names(value) if name.tag not in (der.DNS_NAME, der.IP_ADDRESS)
-    )
-
-
-def _other_name(name: der.GeneralName) -> str:
-    """A subject alternative name that no peer certificate has, for people: its kind and what it says."""
-    if name.tag in _TEXT_NAMES:
-        return f"{_TEXT_NAMES[name.tag]} {asn1.text(asn1.IA5_STRING, name.content)}"
-    if name.tag == _DIRECTORY_NAME:
-        return f"DirectoryName {_distinguished_name(name.content)}"
-    if name.tag == _REGISTERED_ID:
-        return f"RegisteredID {asn1.object_identifier(name.content)}"
-    if name.tag == _OTHER_NAME:
-        parts = asn1.Reader(name.content)
-        kind = parts.object_identifier("the kind of another name")
-        content = parts.optional(asn1.CONTEXT | asn1.CONSTRUCTED)
-        parts.end("another name")
-        if content is None:
-            raise Malformed("another name without a value")
-        return f"OtherName {kind} #{content.hex()}"
-    if name.tag in _OPAQUE_NAMES:
-        return f"{_OPAQUE_NAMES[name.tag]} #{name.content.hex()}"
-    raise Malformed("a subject alternative name of an unknown kind")
-
-
-def _key_type(certificate: der.Certificate) -> str:
-    """As `keys.key_type_of` names it: the reader tells a kind that it has no name for by its number."""
-    algorithm = certificate.key_algorithm
-    return "unknown" if algorithm[0].isdigit() else algorithm
-
-
-def _signature_hash(algorithm: bytes) -> str:
-    reader = asn1.sequence_in(algorithm, "the signature's algorithm")
-    kind = reader.object_identifier("the signature's algorithm")
-    found = _SIGNATURE_HASHES.get(kind)
-    if kind == _RSASSA_PSS:
-        # RFC 4055, 3.1: the first of the parameters, SHA-1 where it is left out.
-        stated = reader.sequence("the signature's parameters").optional(asn1.CONTEXT | asn1.CONSTRUCTED)
-        if stated is None:
-            return "sha1"
-        found = _HASHES.get(asn1.Reader(stated).sequence("a hash").object_identifier("a hash"))
-    if found is None:
-        raise Malformed(f"the unknown signature algorithm {kind}")
+def _extended_key_usage(purposes: x509.ExtendedKeyUsage) -> tuple[str, ...]:
+    found = tuple(EXTENDED_KEY_USAGES.get(one.dotted_string, one.dotted_string) for one in purposes)
+    if not found:
+        # For Go that is no limit, for OpenSSL nothing is allowed, and most releases of the library do not read it.
+        raise ValueError("an extended key usage that names none")
     return found
 
 
-def _subject_key_identifier(certificate: der.Certificate) -> str | None:
-    found = certificate.extension(SUBJECT_KEY_IDENTIFIER)
+def _signature_hash(certificate: x509.Certificate) -> str:
+    try:
+        algorithm = certificate.signature_hash_algorithm
+    except (UnsupportedAlgorithm, ValueError):
+        return "unknown"
+    return "none" if algorithm is None else algorithm.name
+
+
+def _other_name(name: t.Any) -> str:
+    """A subject alternative name that no peer certificate has, for people: its kind and what it says."""
+    kind, value = type(name).__name__, name.value
+    if isinstance(value, x509.Name):
+        value = value.rfc4514_string()
+    if isinstance(value, x509.ObjectIdentifier):
+        value = value.dotted_string
+    if isinstance(name, x509.OtherName):
+        value = f"{name.type_id.dotted_string} #{value.hex()}"
+    return f"{kind} {value}"
+
+
+def _constraints(found: x509.NameConstraints | None, parts: der_parts.Parts) -> NameConstraints | None:
     if found is None:
         return None
-    content = asn1.Reader(found.value)
-    identifier = content.expect(asn1.OCTET_STRING, "the subject key identifier")
-    content.end("the subject key identifier")
-    return identifier.hex()
+    if found.public_bytes() != parts.value(found.oid.dotted_string):
+        # Such as the minimum and maximum of a subtree, which OpenSSL refuses and Go does not look at.
+        raise ValueError("name constraints that say more than names")
+    return NameConstraints(_names(found.permitted_subtrees), _names(found.excluded_subtrees))
 
 
-def _derived_key_identifier(certificate: der.Certificate) -> str:
-    """The one that RFC 5280 derives from the key (4.2.1.2), for a CA that states none. No signature depends on it."""
-    _kind, _algorithm, key = der.public_key_parts(certificate.public_key)
-    return hashlib.sha1(key, usedforsecurity=False).hexdigest()
+def _names(subtrees: t.Iterable[x509.GeneralName] | None) -> Names:
+    found = tuple(subtrees or ())
+    # Kinds that a peer's certificate never has, and that Go knows.
+    known = (x509.DNSName, x509.IPAddress, x509.RFC822Name, x509.UniformResourceIdentifier)
+    return Names(
+        dns_names=tuple(one.value.lower() for one in found if isinstance(one, x509.DNSName)),
+        networks=tuple(t.cast("Network", one.value) for one in found if isinstance(one, x509.IPAddress)),
+        others=not all(isinstance(one, known) for one in found),
+    )
 
 
-def _authority_key_identifier(certificate: der.Certificate) -> str | None:
-    found = certificate.extension(AUTHORITY_KEY_IDENTIFIER)
-    if found is None:
-        return None
-    parts = asn1.sequence_in(found.value, "the authority key identifier")
-    identifier = parts.optional(asn1.CONTEXT)
-    names = parts.optional(asn1.CONTEXT | asn1.CONSTRUCTED | 1)
-    serial_number = parts.optional(asn1.CONTEXT | 2)
-    parts.end("the authority key identifier")
-    if (names is None) != (serial_number is None):
-        raise Malformed("an authority key identifier with half of an issuer")
-    return None if identifier is None else identifier.hex()
-
-
-__all__ = ("certificate_facts", "issuer_facts")
+__all__ = (
+    "KEY_USAGES",
+    "certificate_facts",
+    "common_names",
+    "key_identifier",
+    "load_certificate",
+    "load_der",
+    "not_after",
+    "not_before",
+    "read_certificate",
+)

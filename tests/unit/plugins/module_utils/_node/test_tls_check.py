@@ -15,6 +15,7 @@ import typing as t
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import CryptoError, FileError
 from ansible_collections.ringfence.etcd.plugins.module_utils._node import tls_check
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.certificates import read_certificates
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.tls_check import (
     Material,
     check_certificate,
@@ -24,7 +25,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._node.tls_check imp
     check_trust_bundle,
     private_key_fits,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.der import read_certificates
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certificate_maker import (
     DAY,
     NOW,

@@ -12,7 +12,7 @@ import typing as t
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.der import read_certificate
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.certificates import read_certificate
 from ansible_collections.ringfence.etcd.plugins.module_utils._probe import handshake, peers
 from ansible_collections.ringfence.etcd.plugins.module_utils._probe.handshake import (
     ACCEPTED,

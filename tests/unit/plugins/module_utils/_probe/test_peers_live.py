@@ -14,7 +14,10 @@ import typing as t
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._issuing import stranger
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.der import read_certificate, read_certificates
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.certificates import (
+    read_certificate,
+    read_certificates,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._probe.handshake import (
     ACCEPTED,
     REFUSED,

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import CryptoError, InputError
 from ansible_collections.ringfence.etcd.plugins.module_utils._member import info
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.der import read_certificate
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.certificates import read_certificate
 from ansible_collections.ringfence.etcd.plugins.module_utils._probe import peers
 from ansible_collections.ringfence.etcd.plugins.module_utils._probe.handshake import (
     ACCEPTED,

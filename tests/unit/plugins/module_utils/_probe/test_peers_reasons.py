@@ -11,7 +11,7 @@ import typing as t
 from dataclasses import replace
 
 import pytest
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.der import read_certificate
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.certificates import read_certificate
 from ansible_collections.ringfence.etcd.plugins.module_utils._probe.handshake import (
     ACCEPTED,
     REFUSED,
