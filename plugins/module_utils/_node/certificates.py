@@ -20,7 +20,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors impo
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki import asn1, der
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.asn1 import Malformed
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.certificate import (
-    CURVES,
     EXTENDED_KEY_USAGES,
     Certificate,
     serial_hex,
@@ -32,17 +31,12 @@ _BASIC_CONSTRAINTS, _KEY_USAGE, _EXTENDED_KEY_USAGE = "2.5.29.19", "2.5.29.15", 
 
 _RSA = "1.2.840.113549.1.1.1"
 _EC = "1.2.840.10045.2.1"
-_DSA = "1.2.840.10040.4.1"
+# Those that etcd knows; the others are told by their number.
 _CURVES = {
-    "1.2.840.10045.3.1.7": "secp256r1",
-    "1.3.132.0.34": "secp384r1",
+    "1.2.840.10045.3.1.7": "p256",
+    "1.3.132.0.34": "p384",
     "1.3.132.0.35": "secp521r1",
-    "1.2.840.10045.3.1.1": "secp192r1",
     "1.3.132.0.33": "secp224r1",
-    "1.3.132.0.10": "secp256k1",
-    "1.3.36.3.3.2.8.1.1.7": "brainpoolP256r1",
-    "1.3.36.3.3.2.8.1.1.11": "brainpoolP384r1",
-    "1.3.36.3.3.2.8.1.1.13": "brainpoolP512r1",
 }
 _OTHER_KEYS = {"1.3.101.112": "ed25519", "1.3.101.113": "ed448"}
 
@@ -157,11 +151,8 @@ def _key_algorithm(public_key: bytes) -> str:
     if kind == _RSA:
         return f"rsa-{asn1.Reader(key).sequence('an RSA key').integer('an RSA modulus').bit_length()}"
     if kind == _EC:
-        number = algorithm.object_identifier("a named curve")
-        curve = _CURVES.get(number, number)
-        return f"ecdsa-{CURVES.get(curve, curve)}"
-    if kind == _DSA:
-        return f"dsa-{algorithm.sequence('the DSA parameters').integer('a DSA prime').bit_length()}"
+        curve = algorithm.object_identifier("a named curve")
+        return f"ecdsa-{_CURVES.get(curve, curve)}"
     return _OTHER_KEYS.get(kind, "unknown")
 
 

@@ -18,9 +18,6 @@ from dataclasses import dataclass, field
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.times import iso_time
 
-# The curves of the keys that a member may have, as the option key_type names them; others as OpenSSL does.
-CURVES = {"secp256r1": "p256", "secp384r1": "p384"}
-
 EXTENDED_KEY_USAGES = {
     "1.3.6.1.5.5.7.3.1": "serverAuth",
     "1.3.6.1.5.5.7.3.2": "clientAuth",
@@ -84,4 +81,4 @@ def serial_hex(number: int) -> str:
     return ("-" if number < 0 else "") + ("0" if len(text) % 2 else "") + text
 
 
-__all__ = ("CURVES", "EXTENDED_KEY_USAGES", "Certificate", "as_result", "serial_hex")
+__all__ = ("EXTENDED_KEY_USAGES", "Certificate", "as_result", "serial_hex")

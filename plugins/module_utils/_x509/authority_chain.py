@@ -15,7 +15,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors impo
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.times import iso_time
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki import der, given_pem
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.asn1 import Malformed
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.go_x509 import why_go_refuses
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import (
     KEY_TYPES,
     CertificateFacts,
@@ -23,6 +22,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._x509 import certificates, keys
 from ansible_collections.ringfence.etcd.plugins.module_utils._x509.certificate_facts import (
+    check_read_by_etcd,
     key_identifier,
     load_der,
     read_certificate,
@@ -71,11 +71,7 @@ def read_chain(
     _check_issuing(chain[0], what)
     constraints_of_chain(chain, what)
     for one in chain:
-        why = why_go_refuses(one.der)
-        if why is not None:
-            raise CryptoError(
-                f"{what} holds {described(one)}, which etcd would not read: {why}: have it issued anew without that"
-            )
+        check_read_by_etcd(one, what)
     return chain
 
 

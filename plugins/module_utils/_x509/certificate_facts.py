@@ -22,8 +22,9 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors impo
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki import der as der_parts
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.asn1 import Malformed
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.certificate import EXTENDED_KEY_USAGES, serial_hex
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.given_pem import certificate_der
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.go_x509 import why_go_refuses
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.name_constraints import NameConstraints, Names
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.pem import certificate_der
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import CertificateFacts
 from ansible_collections.ringfence.etcd.plugins.module_utils._x509 import keys
 
@@ -105,6 +106,17 @@ def not_after(certificate: x509.Certificate) -> datetime.datetime:
 
 def common_names(name: x509.Name) -> tuple[str, ...]:
     return tuple(str(attribute.value) for attribute in name.get_attributes_for_oid(NameOID.COMMON_NAME))
+
+
+def check_read_by_etcd(certificate: CertificateFacts, what: str) -> None:
+    """CryptoError where etcd would not read a certificate that others read."""
+    why = why_go_refuses(certificate.der)
+    if why is not None:
+        who = f"{certificate.common_name or 'no common name'}, serial number {certificate.serial_number}"
+        raise CryptoError(
+            f"{what} holds {who}, which etcd would not read: {why}: have it issued anew without that",
+            reason="unreadable_for_etcd",
+        )
 
 
 @contextlib.contextmanager
@@ -249,6 +261,7 @@ def _names(subtrees: t.Iterable[x509.GeneralName] | None) -> Names:
 __all__ = (
     "KEY_USAGES",
     "certificate_facts",
+    "check_read_by_etcd",
     "common_names",
     "key_identifier",
     "load_certificate",

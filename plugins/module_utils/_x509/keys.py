@@ -13,7 +13,6 @@ import typing as t
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import CryptoError
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki import given_pem
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.certificate import CURVES
 
 try:
     from cryptography.exceptions import UnsupportedAlgorithm
@@ -27,6 +26,10 @@ if t.TYPE_CHECKING:  # pragma: no cover
 
     PrivateKey = t.Union[ec.EllipticCurvePrivateKey, rsa.RSAPrivateKey, ed25519.Ed25519PrivateKey]
     PublicKey = t.Union[ec.EllipticCurvePublicKey, rsa.RSAPublicKey, ed25519.Ed25519PublicKey]
+
+
+# As the option key_type names them.
+_CURVES = {"secp256r1": "p256", "secp384r1": "p384"}
 
 
 def make_key(key_type: str) -> PrivateKey:
@@ -50,7 +53,7 @@ def make_key(key_type: str) -> PrivateKey:
 def key_type_of(public_key: t.Any) -> str:
     """The type of a public key: one of KEY_TYPES where it is one of them, else a name that no option has."""
     if isinstance(public_key, ec.EllipticCurvePublicKey):
-        return f"ecdsa-{CURVES.get(public_key.curve.name, public_key.curve.name)}"
+        return f"ecdsa-{_CURVES.get(public_key.curve.name, public_key.curve.name)}"
     if isinstance(public_key, rsa.RSAPublicKey):
         return f"rsa-{public_key.key_size}"
     if isinstance(public_key, ed25519.Ed25519PublicKey):

@@ -24,7 +24,11 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import
     key_reasons,
     reasons_to_issue,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._x509.certificate_facts import certificate_facts, load_der
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509.certificate_facts import (
+    certificate_facts,
+    check_read_by_etcd,
+    load_der,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._x509.certificates import is_signed_by
 
 if t.TYPE_CHECKING:  # pragma: no cover
@@ -61,7 +65,9 @@ def present_certificate(profile: PeerProfile, pem: bytes | None) -> tuple[Certif
     if pem is None or not pem.strip():
         return None, [Reason("missing", "there is no certificate")]
     try:
-        return certificate_facts(pem, certificate_name(profile)), []
+        facts = certificate_facts(pem, certificate_name(profile))
+        check_read_by_etcd(facts, certificate_name(profile))
+        return facts, []
     except CryptoError as exc:
         return None, [unreadable_certificate(exc)]
 

@@ -33,7 +33,6 @@ from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certific
     key_pem,
     new_key,
 )
-from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 CA = issue("etcd peer CA", is_ca=True)
@@ -197,11 +196,6 @@ BAD = {
         "not_a_certificate",
         "/pki/ca.crt holds a block TRUSTED CERTIFICATE, which etcd would not read",
         trust=Material("/pki/ca.crt", (CA.pem + CA.pem.replace(" CERT", " TRUSTED CERT")).encode()),
-    ),
-    "a CA on a curve that Go does not know": Bad(
-        "unreadable_for_etcd",
-        "/pki/ca.crt holds old CA, serial number .*, which etcd would not read: its key is on a curve",
-        trust=bundle(CA, issue("old CA", is_ca=True, key=ec.generate_private_key(ec.SECP256K1()))),
     ),
     "empty bundle": Bad(None, "/pki/ca.crt is empty", trust=Material("/pki/ca.crt", b"")),
 }

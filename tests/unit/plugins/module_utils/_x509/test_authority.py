@@ -273,6 +273,13 @@ def test_extended_key_usages() -> None:
         assert given_authority(both.pem, both.key_pem).bundle == both.pem
 
 
+def test_what_etcd_would_not_read() -> None:
+    old = maker.authority("old", key=ec.generate_private_key(ec.SECP256K1()))
+    below = maker.authority("below", old)
+    line = refused(below.pem + old.pem, below.key_pem)
+    assert "holds old, serial number" in line and "which etcd would not read: its key is on a curve" in line
+
+
 def test_kinds_of_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     curve = maker.authority("curve", key=ec.generate_private_key(ec.SECP521R1()))
     assert "has a key of type ecdsa-secp521r1" in refused(curve.pem, "")

@@ -23,6 +23,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._x509.authority_cha
 from ansible_collections.ringfence.etcd.plugins.module_utils._x509.certificate_facts import (
     KEY_USAGES,
     certificate_facts,
+    check_read_by_etcd,
     load_certificate,
 )
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import certificate_factory as factory
@@ -47,7 +48,8 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 UTC = timezone.utc
 NOW, DAY = factory.NOW, factory.DAY
 PURPOSES = (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH)
-SHARED = [one.name for one in dataclasses.fields(Certificate)]
+# But the name of a kind of key, of which the library has many.
+SHARED = [one.name for one in dataclasses.fields(Certificate) if one.name != "key_algorithm"]
 
 
 def assert_same(certificate: x509.Certificate) -> rules.CertificateFacts:
@@ -299,7 +301,11 @@ KEYS: dict[str, t.Callable[[], t.Any]] = {
 
 @pytest.mark.parametrize("kind", KEYS)
 def test_key_type(kind: str) -> None:
-    assert assert_same(leaf(public_key=KEYS[kind]())).key_algorithm == kind.split()[0]
+    made = leaf(public_key=KEYS[kind]())
+    assert assert_same(made).key_algorithm == kind.split()[0]
+    # A node knows those that etcd knows.
+    if kind in rules.KEY_TYPES or kind in ("rsa-2047", "ecdsa-secp521r1", "ecdsa-secp224r1", "ed448"):
+        assert read_on_node(der_of(made)).key_algorithm == kind
 
 
 @pytest.mark.parametrize("kind", ["ecdsa-p256", "ecdsa-p384", "rsa-2048", "ed25519"])
@@ -565,6 +571,18 @@ def test_issuer(kind: str, common_names: tuple[str, ...], stated: bool) -> None:
         not_before=NOW - DAY,
         not_after=NOW + DAY,
     )
+
+
+def test_what_etcd_would_not_read_is_one_line() -> None:
+    found = assert_same(leaf(public_key=KEYS["ecdsa-secp256k1"]()))
+    with pytest.raises(CryptoError) as caught:
+        check_read_by_etcd(found, "it")
+    assert caught.value.details["reason"] == "unreadable_for_etcd"
+    assert str(caught.value) == (
+        "it holds etcd-1, serial number 1267, which etcd would not read: its key is on a curve that Go does not know "
+        "(P-224, P-256, P-384 and P-521 are known): have it issued anew without that"
+    )
+    check_read_by_etcd(assert_same(leaf()), "it")
 
 
 def test_an_issuer_with_a_broken_part_is_one_line() -> None:
