@@ -52,9 +52,9 @@ def read_chain(
     the private key the issuing CA is the one that it belongs to.
     """
     ders = given_pem.certificate_ders(text, what)
-    for one in ders:
-        _check_kind_of_key(one, what)
-    found = [read_certificate(one, what) for one in ders]
+    for der_bytes in ders:
+        _check_kind_of_key(der_bytes, what)
+    found = [read_certificate(der_bytes, what) for der_bytes in ders]
     given = tuple({one.fingerprint: one for one in found}.values())
     if len(given) > _MOST_CERTIFICATES:
         raise CryptoError(f"{what} holds {len(given)} certificates: give the issuing CA and its parents alone")
