@@ -33,8 +33,14 @@ WITH_CRYPTOGRAPHY = ("etcd_ca", "etcd_peer_certificates", "etcd_peer_stranger")
 NEEDS_CRYPTOGRAPHY = "module_utils._x509"
 # How a node reads a certificate; where there is cryptography nothing is decided by it.
 NODES_READER = "module_utils._node.certificates"
-NO_NODES = ("action", "plugin_utils", "plugin_utils._proof", "module_utils._x509", "module_utils._issuing")
-NO_NODES += ("module_utils._cluster",)
+NO_NODES = (
+    "action",
+    "plugin_utils",
+    "plugin_utils._proof",
+    "module_utils._cluster",
+    "module_utils._issuing",
+    "module_utils._x509",
+)
 _ROWS = {folder.replace("/", "."): row for row, folders in enumerate(LAYERS) for folder in folders}
 
 
