@@ -253,7 +253,7 @@ def test_a_ca_host_without_cryptography(controller: Controller, words: tuple[str
     said = "".join(run.output.split())
     assert "theCA'shostetcd-4can'tbeaskedfortheCA:Python'scryptography36ornewerisneededon" in said
     assert "ansible_python_interpreter" in said
-    assert controller.on_each(["etcd-4"], "test ! -e /root/ca && echo gone") == {"etcd-4": "gone"}
+    assert "gone" in controller.on_each(["etcd-4"], "test ! -e /root/ca && echo gone")["etcd-4"]
 
 
 def test_wrong_options(controller: Controller, inventory: Path) -> None:
