@@ -113,7 +113,7 @@ def test_drift_is_repaired_and_issues_nothing(name: str, mode: int, reason: str,
     contents = [(folder / file).read_bytes() for file in ("ca.key", "ca.crt")]
     (folder / name).chmod(mode)
     plan = ensure(folder)
-    assert plan.changed and [found.code for found in plan.reasons] == [reason]
+    assert plan.changed and [found["code"] for found in plan.reasons] == [reason]
     assert modes(folder) == {".": "0700", "ca.key": "0600", "ca.crt": "0644"}
     assert [(folder / file).read_bytes() for file in ("ca.key", "ca.crt")] == contents
     assert not ensure(folder).changed

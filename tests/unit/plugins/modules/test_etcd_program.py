@@ -17,9 +17,19 @@ from ansible_collections.ringfence.etcd.tests.unit.plugins.modules.module_runner
 
 
 def run(
-    folder: pathlib.Path, archive: str, sha256: str, check_mode: bool = False, fresh: bool = False, **other: t.Any
+    folder: pathlib.Path,
+    archive: str,
+    archive_sha256: str,
+    check_mode: bool = False,
+    fresh: bool = False,
+    **other: t.Any,
 ) -> dict[str, t.Any]:
-    arguments = {"etcd_binary": str(folder / "bin" / "etcd"), "archive": archive, "archive_sha256": sha256, **other}
+    arguments = {
+        "etcd_binary": str(folder / "bin" / "etcd"),
+        "archive": archive,
+        "archive_sha256": archive_sha256,
+        **other,
+    }
     return run_module("etcd_program", arguments, check_mode=check_mode, fresh=fresh)
 
 
@@ -67,7 +77,7 @@ def test_wrong_options(wrong: dict[str, t.Any], words: str, tmp_path: pathlib.Pa
 
 def test_nothing_to_try(tmp_path: pathlib.Path) -> None:
     answer = run_module("etcd_program", {"etcd_binary": str(tmp_path / "etcd")})
-    assert answer["failed"] and "archive, sha256" in answer["msg"]
+    assert answer["failed"] and "archive, archive_sha256" in answer["msg"]
 
 
 @pytest.fixture
@@ -131,7 +141,9 @@ def test_where_nothing_can_be_run_from_the_temporary_folder(
     made = release(tmp_path / "archive", "3.5.35")
     bin_folder = str(tmp_path / "bin")
     monkeypatch.setattr(
-        etcd_program._program.trial, "is_mounted_noexec", lambda path: not str(path).startswith(bin_folder)
+        etcd_program.program_archive.trial, "is_mounted_noexec", lambda path: not str(path).startswith(bin_folder)
     )
-    tried = etcd_program._program.try_archive(*made, os.path.join(bin_folder, "etcd"), None, scratch=str(tmp_path))
+    tried = etcd_program.program_archive.try_archive(
+        *made, os.path.join(bin_folder, "etcd"), None, scratch=str(tmp_path)
+    )
     assert tried.version is None and tried.staged and "was not tried here" in tried.warnings[0]
