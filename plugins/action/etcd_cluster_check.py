@@ -17,6 +17,7 @@ import typing as t
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import Member
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.parts import PARTS, why_not_parted
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.pending_changes import (
+    CERTIFICATE,
     FoundPending,
     WantedCluster,
     cluster_pending_changes,
@@ -40,9 +41,9 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._pki.authority_plac
     why_lost_with_controller,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import KEY_TYPES, MISSING
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._actions import OneLineAction
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._answers import AnswerError
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import flag_settings_from, member_from
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._actions import OneLineAction, refuse_old_cryptography
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._answers import AnswerError, one_line
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import flag_settings_from, member_from, plain
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._states import (
     checked_state,
     folders_of_others,
@@ -72,6 +73,7 @@ _ARGUMENTS: dict[str, t.Any] = {
     "force_restart": {"type": "bool", "default": False},
     "ca_certificate_content": {"type": "str"},
     "ca": {"type": "dict"},
+    "ca_variable": {"type": "str"},
     "ca_host": {"type": "str"},
     "ca_on_ephemeral_controller": {"type": "bool", "default": False},
     "key_type": {"type": "str", "choices": list(KEY_TYPES), "default": "ecdsa-p256"},
@@ -89,14 +91,24 @@ class ActionModule(OneLineAction):
 
     def _answer(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         one = [("states", "states_variable")]
-        exclusive = [*one, ("programs", "programs_variable"), ("own_settings", "settings_variable")]
+        exclusive = [
+            *one,
+            ("ca", "ca_variable"),
+            ("programs", "programs_variable"),
+            ("own_settings", "settings_variable"),
+        ]
         given = self._given(_ARGUMENTS, mutually_exclusive=exclusive, required_one_of=one)
+        refuse_old_cryptography()
         members = [member_from(member) for member in given["members"]]
         if given["states_variable"] is not None:
             given["folders_of_others"] = folders_of_others(task_vars, given["members"], given["states_variable"])
             given["states"] = registered_states(task_vars, given["members"], given["states_variable"])
         if given["programs_variable"] is not None:
             given["programs"] = registered_states(task_vars, given["members"], given["programs_variable"])
+        given["ca_problem"] = ""
+        if given["ca_variable"] is not None:
+            answer = plain(task_vars.get(given["ca_variable"]))
+            given["ca"], given["ca_problem"] = _ca_from(answer, given["ca_host"])
         if given["settings_variable"] is not None:
             registered = registered_states(task_vars, given["members"], given["settings_variable"])
             given["own_settings"] = {name: (made or {}).get("flag_settings") for name, made in registered.items()}
@@ -112,6 +124,16 @@ class ActionModule(OneLineAction):
         for note in notes:
             self._display.warning(note)
         return {"changed": False, "notes": notes, "_ansible_verbose_override": True, **found}
+
+
+def _ca_from(answer: t.Any, ca_host: str | None) -> tuple[dict[str, t.Any], str]:
+    """The CA in what was registered of its host, and why there is nothing of it."""
+    answer = answer if isinstance(answer, dict) else {}
+    if "ca" in answer:
+        return answer["ca"] or {}, ""
+    said = one_line(answer.get("msg")) or "it gave no reason"
+    what = "can't be reached" if answer.get("unreachable") else "can't be asked for the CA"
+    return {}, f"the CA's host{f' {ca_host}' if ca_host else ''} {what}: {said}"
 
 
 def _lost_because(given: dict[str, t.Any], task_vars: dict[str, t.Any]) -> str:
@@ -166,7 +188,7 @@ def _verdict(
         force_restart=given["force_restart"],
         ca_certificate=given["ca_certificate_content"] or None,
         authority=at_hand,
-        authority_problem="" if at_hand else _problem_of(authority),
+        authority_problem="" if at_hand else given.get("ca_problem") or _problem_of(authority),
         new_authority_lost_because=lost_because,
         flag_settings=flag_settings_from(given["settings"]),
         folders_of_others=given.get("folders_of_others") or {},
@@ -194,6 +216,8 @@ def _verdict(
         *check_cluster(cluster),
         *(PreflightFailure("parts", line) for line in why_not_parted(pending, given["parts"])),
     ]
+    if at_hand and given.get("ca_problem") and any(one["part"] == CERTIFICATE for one in pending):
+        failures.append(PreflightFailure("ca", given["ca_problem"]))
     return {
         "in_sync": not failures and not pending,
         "failures": [{"code": failure.code, "text": failure.text} for failure in failures],

@@ -13,7 +13,7 @@ import tempfile
 import typing as t
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import FileError, InputError
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._actions import OneLineAction
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._actions import OneLineAction, refuse_old_cryptography
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._answers import AnswerError
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import member_from
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.evaluate import ProofQuestion, Thresholds, evaluate
@@ -50,6 +50,7 @@ class ActionModule(OneLineAction):
     def _answer(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         one = [("states", "states_variable")]
         given = self._given(_ARGUMENTS, mutually_exclusive=one, required_one_of=one)
+        refuse_old_cryptography()
         if given["states_variable"] is not None:
             given["states"] = registered_states(task_vars, given["members"], given["states_variable"])
         proof, lines, reports = _evaluated(given)

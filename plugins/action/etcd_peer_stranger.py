@@ -19,7 +19,7 @@ from ansible.errors import AnsibleConnectionFailure
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RefusedError, RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.stranger import run as answer
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.keys import has_cryptography
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509.library import why_no_cryptography
 from ansible_collections.ringfence.etcd.plugins.modules import etcd_peer_stranger
 from ansible_collections.ringfence.etcd.plugins.modules.etcd_peer_stranger import MUTUALLY_EXCLUSIVE, argument_spec
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import plain
@@ -69,7 +69,7 @@ class ActionModule(CheckedAction):
 
     def _is_here(self, task_vars: dict[str, t.Any]) -> bool:
         """Whether the module would run on this machine, as this user, by this Python, which has what it needs."""
-        if self._connection.transport != "local" or self._task.become or not has_cryptography():
+        if self._connection.transport != "local" or self._task.become or why_no_cryptography("the controller"):
             return False
         host = self._task.delegate_to
         known = task_vars if not host else (task_vars.get("ansible_delegated_vars") or {}).get(host, {})

@@ -11,7 +11,7 @@ import typing as t
 from ansible import constants as C
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.parts import VERIFY, selected_parts
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RingfenceError
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._actions import OneLineAction
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._actions import OneLineAction, refuse_old_cryptography
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import member_as_dict, plain
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._input_validation import (
     Asked,
@@ -42,6 +42,7 @@ class ActionModule(OneLineAction):  # pragma: no cover
         if not parts:
             # What the role's tasks ask for before they are skipped.
             return {"changed": False, "parts": [], "coordinator": "", "ca_host": "localhost", "ca_become": False}
+        refuse_old_cryptography()
         self._role = RoleSettings(self._task, self._templar, task_vars)
         self._batch = plain(task_vars["ansible_play_batch"])
         host = plain(task_vars["inventory_hostname"])

@@ -193,8 +193,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError, fail_with
 from ansible_collections.ringfence.etcd.plugins.module_utils._issuing import ca
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import gid_of, uid_of
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.keys import require_cryptography
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import KEY_TYPES
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509.library import require_cryptography
 
 
 def argument_spec() -> dict[str, t.Any]:

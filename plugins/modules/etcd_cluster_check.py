@@ -23,6 +23,7 @@ description:
 author:
   - ringfence.etcd contributors (@ringfence)
 extends_documentation_fragment:
+  - ringfence.etcd.cryptography_dep.controller
   - ringfence.etcd.attributes
   - ringfence.etcd.attributes.info_module
 options:
@@ -102,6 +103,12 @@ options:
   ca:
     description: The CA in a folder, the return value C(ca) of M(ringfence.etcd.etcd_peer_stranger).
     type: dict
+  ca_variable:
+    description:
+      - In place of O(ca), the name of the variable under which this host has registered the whole result of
+        M(ringfence.etcd.etcd_peer_stranger). Where that failed, or did not reach the CA's host, a run that needs the
+        CA is refused with what it said.
+    type: str
   ca_host:
     description: The host that holds the CA. No CA is made on a controller that is thrown away after the job (AWX, or a
       CI job that says so). Without this option that is not checked.

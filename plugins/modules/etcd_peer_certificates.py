@@ -304,8 +304,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError, fail_with
 from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.request import run
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.given_pem import hide_misplaced_keys
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.keys import require_cryptography
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import KEY_TYPES
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509.library import require_cryptography
 
 
 def argument_spec() -> dict[str, t.Any]:

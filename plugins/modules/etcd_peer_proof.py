@@ -20,6 +20,7 @@ description:
 author:
   - ringfence.etcd contributors (@ringfence)
 extends_documentation_fragment:
+  - ringfence.etcd.cryptography_dep.controller
   - ringfence.etcd.attributes
 attributes:
   check_mode:

@@ -42,6 +42,7 @@ options:
     type: bool
     default: false
 extends_documentation_fragment:
+  - ringfence.etcd.cryptography_dep.controller
   - ringfence.etcd.attributes
   - ringfence.etcd.attributes.info_module
 seealso:

@@ -14,7 +14,8 @@ import typing as t
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
-from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RingfenceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509.library import why_no_cryptography
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import plain
 
 
@@ -53,4 +54,11 @@ class OneLineAction(ActionBase):
         return found
 
 
-__all__ = ("OneLineAction",)
+def refuse_old_cryptography() -> None:
+    """InputError where the controller's own Python has no `cryptography`, or one that is too old: it reads by it."""
+    why = why_no_cryptography("the controller")
+    if why is not None:
+        raise InputError(why)
+
+
+__all__ = ("OneLineAction", "refuse_old_cryptography")

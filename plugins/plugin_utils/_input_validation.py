@@ -25,7 +25,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common import inpu
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_access import check_access_settings
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.member_unit import WantedUnit, check_unit_text
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.certificate_facts import certificate_facts
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import (
     check_authority_options,
     refuse_name_of_authority,
@@ -40,6 +39,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit impor
     raw_value,
     with_configuration_hash,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509.certificate_facts import certificate_facts
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._settings import PREFIX
 
 _NODE_PATHS = (

@@ -19,8 +19,8 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members im
     make_members,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RefusedError
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.authority import checked_authority
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.authority_place import checked_ca_host
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509.authority import checked_authority
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import plain
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._member_entries import (
     MEMBER_OPTIONS,

@@ -12,15 +12,21 @@ Note that this plugin util is PRIVATE to the collection. It can have breaking ch
 
 from __future__ import annotations
 
+import datetime
+import functools
 import typing as t
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RingfenceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.certificate import Certificate, as_result
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.pem import CERTIFICATE_LABEL, split_pem
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509.certificate_facts import read_certificate
 from ansible_collections.ringfence.etcd.plugins.modules import etcd_peer_info, etcd_peer_probe
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._answers import (
     ADVICE,
     AnswerError,
     checked_answer,
     one_line,
+    shown,
 )
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import plain
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._node_actions import schema_of
@@ -29,6 +35,8 @@ PROBE = schema_of("etcd_peer_probe", etcd_peer_probe, etcd_peer_info)
 # Where the role keeps what etcd_settings gave.
 _SETTINGS = "__etcd_peer_tls_settings"
 _FACTS = ("fingerprint", "serial_number", "not_before", "not_after", "days_left", "key_algorithm", "is_ca")
+# What depends on the moment, and the name of a kind of key, which readers have many of.
+_NO_FACT = ("days_left", "key_algorithm")
 # What a judge that counts on the shape of an answer raises where two of its parts contradict each other.
 _NONSENSE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
@@ -116,6 +124,13 @@ def checked_state(state: t.Any) -> dict[str, t.Any]:
     try:
         checked = checked_answer(PROBE, state)
         _check_facts(checked)
+        now = datetime.datetime.strptime(checked["time"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=datetime.timezone.utc)
+        for path, credentials in (
+            ("info.credentials", checked["info"]["credentials"]),
+            ("process_credentials", checked["process_credentials"]),
+        ):
+            if credentials is not None:
+                _read_again(credentials, path, now)
         return checked
     except AnswerError as exc:
         raise AnswerError(f"the answer of {PROBE.module} {exc}: {ADVICE}") from exc
@@ -127,6 +142,52 @@ def _check_facts(state: t.Mapping[str, t.Any]) -> None:
     missing = [name for name in _FACTS if facts[name] is None]
     if missing and len(missing) < len(_FACTS):
         raise AnswerError(f"has info.credentials.certificate.{missing[0]} as null and other facts of a certificate")
+
+
+def _read_again(credentials: dict[str, t.Any], path: str, now: datetime.datetime) -> None:
+    """The certificates' facts as they are read here, from the certificates that the host sent.
+
+    What a host says of them is not gone by; AnswerError where it says something else, because a reader that is wrong
+    there takes decisions of its own, in front of a restart for one.
+    """
+    bundle, leaf = credentials["ca"], credentials["certificate"]
+    said = bundle["certificates"]
+    found = _facts_of(bundle["pem"], now) if said or bundle["problem"] is None else ()
+    if found is None or len(found) != len(said):
+        here = "none" if found is None else str(len(found))
+        raise AnswerError(
+            f"has {path}.ca.certificates with {len(said)} certificates, {here} can be read in its pem here"
+        )
+    for number, (facts, own) in enumerate(zip(said, found)):
+        _compare(facts, own, f"{path}.ca.certificates[{number}]")
+    if leaf["fingerprint"] is not None:
+        found = _facts_of(leaf["pem"], now)
+        if not found:
+            raise AnswerError(f"has facts in {path}.certificate, no certificate can be read in its pem here")
+        _compare(leaf, found[0], f"{path}.certificate")
+
+
+def _facts_of(pem: str | None, now: datetime.datetime) -> tuple[dict[str, t.Any], ...] | None:
+    """The facts of each certificate in a text; None where one of them can't be read."""
+    try:
+        blocks = split_pem((pem or "").encode("utf-8", "replace"))
+        return tuple(as_result(_read(block.der), now) for block in blocks if block.label == CERTIFICATE_LABEL)
+    except RingfenceError:
+        return None
+
+
+@functools.lru_cache(maxsize=512)
+def _read(der: bytes) -> Certificate:
+    """Members have their CA in common."""
+    return read_certificate(der, "the certificate")
+
+
+def _compare(said: dict[str, t.Any], own: t.Mapping[str, t.Any], path: str) -> None:
+    """Put what was read here in the place of what was said of it."""
+    for name in own.keys() & said.keys():
+        if said[name] != own[name] and name not in _NO_FACT:
+            raise AnswerError(f"has {path}.{name} as {shown(said[name])}, its pem says {shown(own[name])}")
+        said[name] = own[name]
 
 
 def unusable(states: t.Mapping[str, t.Any], evaluate: t.Callable[[dict[str, t.Any]], t.Any]) -> dict[str, str]:

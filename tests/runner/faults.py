@@ -56,10 +56,10 @@ FAULTS = (
     ),
     Fault(
         "a certificate without clientAuth",
-        "plugins/module_utils/_pki/certificates.py",
+        "plugins/module_utils/_x509/certificates.py",
         "self._base_for(ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH)",
         "self._base_for(ExtendedKeyUsageOID.SERVER_AUTH)",
-        "tests/unit/plugins/module_utils/_pki/test_certificates.py::test_members_extensions_are_those_of_rfc_5280",
+        "tests/unit/plugins/module_utils/_x509/test_certificates.py::test_members_extensions_are_those_of_rfc_5280",
     ),
     Fault(
         "a member that lost its data started as a new one",

@@ -23,8 +23,22 @@ LAYERS = (
     ("module_utils/_foreign",),
     ("module_utils/_etcd", "module_utils/_systemd", "module_utils/_probe", "module_utils/_issuing"),
     ("module_utils/_cluster", "module_utils/_node"),
+    ("module_utils/_x509",),
     ("module_utils/_pki", "module_utils/_systemd/unit"),
     ("module_utils/_common",),
+)
+# The modules that run on the controller or on the CA's host. All others run on nodes, which have no cryptography.
+WITH_CRYPTOGRAPHY = ("etcd_ca", "etcd_peer_certificates", "etcd_peer_stranger")
+NEEDS_CRYPTOGRAPHY = "module_utils._x509"
+# How a node reads a certificate; where there is cryptography nothing is decided by it.
+NODES_READER = "module_utils._node.certificates"
+NO_NODES = (
+    "action",
+    "plugin_utils",
+    "plugin_utils._proof",
+    "module_utils._cluster",
+    "module_utils._issuing",
+    "module_utils._x509",
 )
 _ROWS = {folder.replace("/", "."): row for row, folders in enumerate(LAYERS) for folder in folders}
 
@@ -54,7 +68,31 @@ def problems(graph: t.Mapping[str, t.Sequence[str]]) -> list[str]:
             if above and below and above != below and _ROWS[below] <= _ROWS[above]:
                 way = "up" if _ROWS[below] < _ROWS[above] else "sideways"
                 found.append(f"{name} imports {target}: an arrow {way}, from {above} to {below}")
+    found += _readers(graph)
     return found + [f"a circle: {' -> '.join(circle)}" for circle in _circles(graph)]
+
+
+def _readers(graph: t.Mapping[str, t.Sequence[str]]) -> t.Iterator[str]:
+    """Where a certificate is read by the wrong reader, or a node is sent one that it can't use."""
+    for name in graph:
+        if name.startswith("modules.") and name.removeprefix("modules.") not in WITH_CRYPTOGRAPHY:
+            taken = sorted(one for one in _along(name, graph) if one.startswith(f"{NEEDS_CRYPTOGRAPHY}."))
+            if taken:
+                yield f"{name} takes {taken[0]} along, which needs cryptography: a node has none"
+        if _folder(name) in NO_NODES and NODES_READER in graph[name]:
+            yield f"{name} imports {NODES_READER}, which is for nodes alone: {NEEDS_CRYPTOGRAPHY} reads here"
+
+
+def _along(name: str, graph: t.Mapping[str, t.Sequence[str]]) -> set[str]:
+    """The files that a host is sent with one."""
+    found: set[str] = set()
+    waiting = [name]
+    while waiting:
+        one = waiting.pop()
+        if one not in found:
+            found.add(one)
+            waiting += graph[one]
+    return found
 
 
 def _folder(name: str) -> str | None:

@@ -25,12 +25,10 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.reasons import Reason
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki import profile as rules
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.certificate_facts import (
-    certificate_facts,
-    issuer_facts,
-)
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.der import read_certificates
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.renewal import certificate_due, certificate_name
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.pem import split_pem
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509.authority_chain import issuer_facts
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509.certificate_facts import certificate_facts
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509.renewal import certificate_due, certificate_name
 
 CA, CERTIFICATE, ETCD, HOST = "ca", "certificate", "etcd", "host"
 
@@ -121,8 +119,6 @@ def _pending_certificate(
             issuer,
             renewal,
             now,
-            # The host's own handshake says so; where it failed, that is among what is due there.
-            chain_verified=True,
             new_key_requested=wanted.new_keys,
         )
         if not reasons and rules.is_due(certificate_facts(pem.encode(), certificate_name(profile)), renewal, now):
@@ -141,10 +137,12 @@ def _is_same_bundle(pem: str | None, authority: str) -> bool:
     if (pem or "").strip() == authority.strip():
         return True
     try:
-        bundles = [read_certificates(text or "", "the trust bundle") for text in (pem, authority)]
+        found, wanted = (
+            {block.der for block in split_pem(text.encode("utf-8", "replace"), "the trust bundle")}
+            for text in (pem or "", authority)
+        )
     except RingfenceError:
         return False
-    found, wanted = ({one.fingerprint for one in bundle} for bundle in bundles)
     return found == wanted
 
 

@@ -39,10 +39,9 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors impo
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules import (
     why_no_archive,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.authority_chain import read_chain
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.certificate_facts import issuer_facts
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.der import iso_time
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.times import iso_time
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import why_names_forbidden
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509.authority_chain import issuer_facts, read_chain
 
 # New certificates begin an hour before they are made: a clock that is behind by less takes them for valid.
 _CLOCK_TOLERANCE = datetime.timedelta(minutes=30)

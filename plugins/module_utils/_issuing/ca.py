@@ -28,9 +28,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.reasons imp
 from ansible_collections.ringfence.etcd.plugins.module_utils._node import files
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import new_folders
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import open_folder, os_error, read_file
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki import certificates, keys
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.authority import loaded, read_authority
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.authority_chain import described, validity_problems
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.certificate import serial_hex
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.given_pem import written_certificate
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import (
     MISSING,
@@ -38,6 +36,18 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import
     days_left,
     iso_time,
     validity_from,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509 import certificates, keys
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509.authority_chain import (
+    described,
+    loaded,
+    read_chain,
+    validity_problems,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509.certificate_facts import (
+    common_names,
+    not_after,
+    not_before,
 )
 
 if t.TYPE_CHECKING:  # pragma: no cover
@@ -145,8 +155,8 @@ def plan_ca(wanted: WantedCa, now: datetime) -> CaPlan:
         False,
         reasons,
         changes,
-        certificates.not_before(certificate),
-        certificates.not_after(certificate),
+        not_before(certificate),
+        not_after(certificate),
         bundle,
     )
 
@@ -210,13 +220,13 @@ def locked(directory: str) -> t.Iterator[None]:
 
 def describe_certificate(certificate: x509.Certificate, now: datetime) -> dict[str, t.Any]:
     """The public facts of a CA certificate, as the module returns them."""
-    end = certificates.not_after(certificate)
+    end = not_after(certificate)
     return {
-        "common_name": ", ".join(certificates.common_names(certificate.subject)),
+        "common_name": ", ".join(common_names(certificate.subject)),
         "key_type": keys.key_type_of(certificate.public_key()),
         "fingerprint": certificates.fingerprint(certificate),
-        "serial_number": certificates.serial_hex(certificate.serial_number),
-        "not_before": iso_time(certificates.not_before(certificate)),
+        "serial_number": serial_hex(certificate.serial_number),
+        "not_before": iso_time(not_before(certificate)),
         "not_after": iso_time(end),
         "days_left": days_left(end, now),
     }
@@ -288,11 +298,11 @@ def _checked_ca(
     key = keys.load_private_key(
         key_pem, f"the CA's private key {wanted.key_path}", wanted.passphrase, "ca_private_key_passphrase"
     )
-    chain = read_authority(certificate_pem, where, key, wanted.key_path)
+    chain = read_chain(certificate_pem, where, key, wanted.key_path)
     certificate = loaded(chain[0], where)
     public_key = certificate.public_key()
     differences = []
-    found_name = ", ".join(certificates.common_names(certificate.subject))
+    found_name = ", ".join(common_names(certificate.subject))
     if found_name != wanted.common_name:
         differences.append(f"its common name is '{found_name}', ca_common_name asks for '{wanted.common_name}'")
     found_type = keys.key_type_of(public_key)

@@ -18,11 +18,15 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors impo
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.reasons import Reason
 from ansible_collections.ringfence.etcd.plugins.module_utils._node import files
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import read_file
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki import certificates, keys, renewal
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki import profile as rules
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.authority import loaded, read_authority
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.authority_chain import why_not_now
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.certificate_facts import issuer_facts
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509 import certificates, keys, renewal
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509.authority_chain import (
+    issuer_facts,
+    loaded,
+    read_chain,
+    why_not_now,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509.certificate_facts import common_names
 
 if t.TYPE_CHECKING:  # pragma: no cover
     from cryptography import x509
@@ -126,7 +130,7 @@ class Issued:
 
 def load_authority(pem: bytes, what: str, now: datetime) -> Authority:
     """The CA from its certificate, and those of its parents; one line where it can't be used, or not now."""
-    chain = read_authority(pem, what)
+    chain = read_chain(pem, what)
     certificate = loaded(chain[0], what)
     facts = issuer_facts(pem, what)
     problem = why_not_now(chain, what, now)
@@ -135,7 +139,7 @@ def load_authority(pem: bytes, what: str, now: datetime) -> Authority:
             problem, not_before=rules.iso_time(facts.not_before), not_after=rules.iso_time(facts.not_after)
         )
     public_key = t.cast("keys.PublicKey", certificate.public_key())
-    name = ", ".join(certificates.common_names(certificate.subject))
+    name = ", ".join(common_names(certificate.subject))
     return Authority(certificate, public_key, facts, name)
 
 
@@ -187,12 +191,8 @@ def _decide(request: IssueRequest, member: RequestedMember, authority: Authority
         content = read_file(paths[0])
     found: x509.Certificate | None = None
     facts, reasons = renewal.present_certificate(member.profile, content)
-    if facts is not None and content is not None:
-        try:
-            found = certificates.load_certificate(content, renewal.certificate_name(member.profile))
-        except CryptoError as exc:
-            facts, reasons = None, [renewal.unreadable_certificate(exc)]
-    if found is not None and facts is not None:
+    if facts is not None:
+        found = loaded(facts, renewal.certificate_name(member.profile))
         if paths is not None:
             matches, problem = _key_matches(paths[1], found)
         signed = authority is not None and certificates.is_signed_by(found, authority.public_key)

@@ -29,8 +29,8 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.peer_certi
 from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.result import result_of
 from ansible_collections.ringfence.etcd.plugins.module_utils._node import files
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import read_file
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki import certificates
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki import profile as rules
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509 import certificates
 
 
 def request_from(params: t.Mapping[str, t.Any]) -> IssueRequest:

@@ -18,8 +18,9 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.peer_certi
     IssuePlan,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import new_folders
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki import certificates
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki import profile as rules
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.certificate import serial_hex
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509 import certificates
 
 
 def result_of(plan: IssuePlan, issued: t.Mapping[str, Issued], now: datetime, with_diff: bool) -> dict[str, t.Any]:
@@ -61,14 +62,14 @@ def _member_result(plan: IssuePlan, decision: Decision, issued: Issued | None, n
         first, last = plan.not_before, plan.not_after
         pem = None if issued is None else issued.certificate
         result["fingerprint"] = None if issued is None else issued.fingerprint
-        result["serial_number"] = None if issued is None else certificates.serial_hex(issued.serial_number)
+        result["serial_number"] = None if issued is None else serial_hex(issued.serial_number)
         if issued is not None and issued.private_key is not None:
             result["private_key"] = issued.private_key.decode("ascii")
     else:
         first, last = facts.not_before, facts.not_after
         pem = certificates.certificate_pem(decision.found)
         result["fingerprint"] = certificates.fingerprint(decision.found)
-        result["serial_number"] = certificates.serial_hex(facts.serial_number)
+        result["serial_number"] = facts.serial_number
     result["certificate"] = None if pem is None else pem.decode("ascii")
     result["not_before"], result["not_after"] = rules.iso_time(first), rules.iso_time(last)
     result["days_left"] = rules.days_left(last, now)
@@ -111,10 +112,10 @@ def _public(facts: rules.CertificateFacts) -> dict[str, t.Any]:
         "dns_names": list(facts.dns_names),
         "ip_addresses": list(facts.ip_addresses),
         "other_names": list(facts.other_names),
-        "key_type": facts.key_type,
-        "key_usage": sorted(facts.key_usages or ()),
-        "extended_key_usage": sorted(facts.extended_key_usages or ()),
-        "is_ca": bool(facts.is_ca),
+        "key_type": facts.key_algorithm,
+        "key_usage": sorted(facts.key_usage or ()),
+        "extended_key_usage": sorted(facts.extended_key_usage or ()),
+        "is_ca": facts.is_ca,
         "issuer_key_identifier": facts.authority_key_identifier,
         "not_before": rules.iso_time(facts.not_before),
         "not_after": rules.iso_time(facts.not_after),

@@ -33,8 +33,8 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.peer_certi
     load_issuer,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import read_file
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki import certificates, keys
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki import profile as rules
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509 import certificates, keys
 
 if t.TYPE_CHECKING:  # pragma: no cover
     from cryptography import x509

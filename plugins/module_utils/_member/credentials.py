@@ -28,6 +28,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules
     checked_member_name,
     checked_path,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.times import iso_time
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.credential_files import (
     CA,
     CERTIFICATE,
@@ -42,6 +43,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._node.access import
     find_barrier,
     identity_of,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.certificates import read_certificates
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import (
     NEW_PARENT_MODE,
     Change,
@@ -70,11 +72,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._node.tls_check imp
     private_key_fits,
     read_public,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.der import (
-    certificate_facts,
-    iso_time,
-    read_certificates,
-)
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.certificate import as_result
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.pem import CERTIFICATE_LABEL, is_read_by_all, pem_text
 
 _TITLES = {CA: "trust bundle", PRIVATE_KEY: "private key", CERTIFICATE: "certificate"}
@@ -424,7 +422,7 @@ def _fingerprints(content: bytes | None) -> list[str]:
         return []
     try:
         facts = [
-            certificate_facts(certificate, datetime.datetime.now(datetime.timezone.utc))
+            as_result(certificate, datetime.datetime.now(datetime.timezone.utc))
             for certificate in read_certificates(content)
         ]
     except RingfenceError:

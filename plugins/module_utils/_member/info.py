@@ -22,6 +22,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules
     checked_path,
     checked_unit_name,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.times import iso_time
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd import trial
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.live import Entrance, entrance_of, running_version
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.wal import read_identity, was_formed
@@ -46,6 +47,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._member.credential_
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.formed import marker_facts
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.running_unit import newer_files
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.certificates import read_certificates
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import (
     describe,
     owner_name,
@@ -53,11 +55,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import 
     real_path,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.tls_check import Material, private_key_fits
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.der import (
-    certificate_facts,
-    iso_time,
-    read_certificates,
-)
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.certificate import as_result
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.manager import (
     ProcessFacts,
     inherited_environment,
@@ -451,7 +449,7 @@ def _certificates_facts(path: str, content: bytes, now: datetime.datetime) -> di
         return {"problem": str(exc), "pem": text if is_public else None}
     # Built from what was read: should a key have been pasted into the file, it must not come out here.
     pem = "".join(ssl.DER_cert_to_PEM_cert(certificate.der) for certificate in certificates)
-    return {"pem": pem, "certificates": [certificate_facts(certificate, now) for certificate in certificates]}
+    return {"pem": pem, "certificates": [as_result(certificate, now) for certificate in certificates]}
 
 
 __all__ = (

@@ -23,6 +23,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.probe_cases
     STRANGER,
     UNKNOWN_CA,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.times import iso_time
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_access import NO_ACCESS, ApiAccess
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.live import (
     NOT_ASKED,
@@ -39,24 +40,18 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._member.pending_cha
     unit_problem,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.access import find_barrier, identity_of
-from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import read_file
-from ansible_collections.ringfence.etcd.plugins.module_utils._node.tls_check import Material, check_pair
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.der import (
-    certificate_facts,
-    iso_time,
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.certificates import (
     read_certificate,
     read_certificates,
     read_revoked,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import read_file
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.tls_check import Material, check_pair
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.certificate import as_result
 from ansible_collections.ringfence.etcd.plugins.module_utils._probe.handshake import (
     client_context,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._probe.peers import (
-    Caller,
-    Target,
-    probe_all,
-    target_of,
-)
+from ansible_collections.ringfence.etcd.plugins.module_utils._probe.peers import Caller, Target, probe_all, target_of
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import Deployed, deployed_from_text
 
 # From here on a revocation list in PEM has every caller refused (tried on 3.6.16 and 3.7.3).
@@ -294,7 +289,7 @@ def _server_facts(der: bytes | None, now: datetime.datetime) -> dict[str, t.Any]
     if der is None:
         return None
     try:
-        return certificate_facts(read_certificate(der), now)
+        return as_result(read_certificate(der), now)
     except RingfenceError:
         return None
 

@@ -18,9 +18,10 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import CryptoError
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.times import iso_time
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.certificates import read_certificates
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.memory import PARTIAL_CHAIN, in_memory
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.der import Certificate, iso_time, read_certificates
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.go_x509 import why_go_refuses
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.certificate import Certificate
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.pem import CERTIFICATE_LABEL, PemBlock, split_pem
 
 # How OpenSSL says that a key belongs to another certificate: the last two where the kinds of key differ.
@@ -51,7 +52,10 @@ class _Encrypted(Exception):
 
 
 def read_public(material: Material) -> tuple[Certificate, ...]:
-    """The certificates of a file that everybody may read; CryptoError where etcd would not read it, or it has a key."""
+    """The certificates of a file that everybody may read; CryptoError where it holds anything else, a key above all.
+
+    What etcd would not read in a certificate is looked at on the controller, where the certificates come from.
+    """
     for block in split_pem(material.content, material.name):
         if _is_key(block):
             raise CryptoError(
@@ -65,16 +69,7 @@ def read_public(material: Material) -> tuple[Certificate, ...]:
                 "each as a block CERTIFICATE (openssl x509 writes it so)",
                 reason="not_a_certificate",
             )
-    certificates = read_certificates(material.content, material.name)
-    for certificate in certificates:
-        why = why_go_refuses(certificate)
-        if why is not None:
-            raise CryptoError(
-                f"{material.name} holds {_described(certificate)}, which etcd would not read: {why}: have it issued "
-                "anew without that",
-                reason="unreadable_for_etcd",
-            )
-    return certificates
+    return read_certificates(material.content, material.name)
 
 
 def private_key_block(private_key: Material) -> PemBlock:

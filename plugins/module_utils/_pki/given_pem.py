@@ -18,7 +18,7 @@ import re
 import typing as t
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import CryptoError
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.pem import CERTIFICATE_LABEL, PemBlock
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.pem import CERTIFICATE_LABEL, PemBlock, pem_block
 
 if t.TYPE_CHECKING:  # pragma: no cover
     from ansible.module_utils.basic import AnsibleModule
@@ -30,6 +30,7 @@ _MARK = re.compile(rb"-----[ \t]*(BEGIN|END)[ \t]+([A-Z0-9][A-Z0-9 ]{0,60}?)[ \t
 _PRIVATE = re.compile(
     rb"(?i)PRIVATE KEY[ \t]*-----|-----[ \t]*BEGIN[A-Z0-9 \t]{0,40}PRIVATE KEY|^Private-Lines:", re.MULTILINE
 )
+_CERTIFICATE_BLOCK = re.compile(rb"-----BEGIN CERTIFICATE-----(.*?)-----END CERTIFICATE-----", re.DOTALL)
 _HEADER = re.compile(rb"[A-Za-z0-9-]+:[\x20-\x7e]*")
 # A binary file that was read as text has these for what was none.
 _REPLACEMENT = "\ufffd".encode()
@@ -63,6 +64,23 @@ def hide_misplaced_keys(module: AnsibleModule, *options: str) -> None:
         value = module.params.get(option)
         if isinstance(value, str) and holds_private_key(value):
             module.no_log_values.add(value)
+
+
+def certificate_der(pem: bytes, what: str) -> bytes:
+    """The DER of the one certificate in a PEM text; CryptoError where there is none, a broken one, or several.
+
+    For who wants one certificate and would not know what to do with a chain or a bundle.
+    """
+    if not pem.strip():
+        raise CryptoError(f"{what} is empty: put the certificate back from its backup")
+    blocks = _CERTIFICATE_BLOCK.findall(pem)
+    if not blocks:
+        raise CryptoError(
+            f"{what} is no PEM certificate (no complete 'BEGIN CERTIFICATE' block): put the right one there"
+        )
+    if len(blocks) > 1:
+        raise CryptoError(f"{what} holds {len(blocks)} certificates, one is wanted: give the one meant alone")
+    return pem_block(CERTIFICATE_LABEL, [line.strip() for line in blocks[0].splitlines()], what).der
 
 
 def certificate_ders(text: str | bytes, what: str) -> tuple[bytes, ...]:
@@ -220,6 +238,7 @@ def _unarmoured(text: bytes) -> bytes | None:
 __all__ = (
     "MAXIMAL_BYTES",
     "as_bytes",
+    "certificate_der",
     "certificate_ders",
     "hide_misplaced_keys",
     "holds_private_key",

@@ -5,15 +5,14 @@
 """What Go's crypto/x509, and so etcd, does not take for a certificate though others do. Pure.
 
 etcd reads its trust bundle at start, and one certificate that it can't parse is enough for it not to start. OpenSSL,
-by which the node tries the files, is more patient: so what Go is strict about is looked at here (crypto/x509/parser.go,
-Go 1.19 to 1.26). What is no DER, or is broken in a way that nobody takes, ``der`` has refused before.
+by which the node tries the files, is more patient, and so is ``cryptography`` on the controller: so what Go is strict
+about is looked at here, in both places (crypto/x509/parser.go, Go 1.19 to 1.26).
 
 Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 """
 
 from __future__ import annotations
 
-import itertools
 import re
 import typing as t
 
@@ -23,10 +22,11 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._pki.der import (
     DNS_NAME,
     IP_ADDRESS,
     SUBJECT_ALTERNATIVE_NAME,
-    Certificate,
+    Parts,
+    attributes,
     general_names,
+    parts_of,
     public_key_parts,
-    relative_names,
 )
 
 _PRINTABLE_STRING, _NUMERIC_STRING, _BMP_STRING, _T61_STRING, _UTF8_STRING = 0x13, 0x12, 0x1E, 0x14, 0x0C
@@ -63,28 +63,28 @@ _PERMITTED, _EXCLUDED = (asn1.CONTEXT | asn1.CONSTRUCTED | number for number in 
 _DEPTH = 10
 
 
-def why_go_refuses(certificate: Certificate) -> str | None:
-    """In a few words what Go would not read in this certificate; None where there is nothing like that."""
+def why_go_refuses(certificate: bytes) -> str | None:
+    """In a few words what Go would not read in this certificate (DER); None where there is nothing like that."""
     try:
-        return next(_problems(certificate), None)
+        return next(_problems(parts_of(certificate)), None)
     except Malformed as exc:
         return str(exc)
 
 
-def _problems(certificate: Certificate) -> t.Iterator[str]:
-    if certificate.serial_number.startswith("-"):
+def _problems(certificate: Parts) -> t.Iterator[str]:
+    if certificate.serial_number < 0:
         yield "its serial number is negative"
     for what, name in (("subject", certificate.subject), ("issuer", certificate.issuer)):
-        for attribute in itertools.chain.from_iterable(relative_names(name)):
+        for attribute in attributes(name):
             if not _is_string(attribute.tag, attribute.content):
                 yield f"its {what} has a text that is not of its kind (such as @ or _ in a PrintableString)"
     yield from _key_problems(certificate.public_key)
-    for extension in certificate.extensions:
+    for extension in certificate.extensions.values():
         if extension.critical and extension.kind in _NEVER_CRITICAL:
             yield f"its {_NEVER_CRITICAL[extension.kind]} is marked critical"
         if extension.kind == SUBJECT_ALTERNATIVE_NAME:
-            for other in general_names(extension.value):
-                if other.tag in (_EMAIL, _URI) and not other.content.isascii():
+            for tag, content in general_names(extension.value):
+                if tag in (_EMAIL, _URI) and not content.isascii():
                     yield "a subject alternative name is not ASCII"
         if extension.kind in _READ_BY_GO:
             _check_extension(extension.kind, extension.value)

@@ -15,15 +15,6 @@ import ipaddress
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki import asn1, der
-
-NAME_CONSTRAINTS = "2.5.29.30"
-
-_PERMITTED = asn1.CONTEXT | asn1.CONSTRUCTED
-_EXCLUDED = asn1.CONTEXT | asn1.CONSTRUCTED | 1
-# Kinds that a peer's certificate never has, and that Go knows: e-mail addresses and URIs.
-_NEVER_THERE = (asn1.CONTEXT | 1, asn1.CONTEXT | 6)
-
 Network = t.Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 
 
@@ -70,17 +61,6 @@ class NameConstraints:
         )
 
 
-def constraints_of(certificate: der.Certificate) -> NameConstraints | None:
-    """A certificate's name constraints, None where it has none; asn1.Malformed where they can't be read."""
-    found = certificate.extension(NAME_CONSTRAINTS)
-    if found is None:
-        return None
-    parts = asn1.sequence_in(found.value, "the name constraints")
-    permitted, excluded = parts.optional(_PERMITTED), parts.optional(_EXCLUDED)
-    parts.end("the name constraints")
-    return NameConstraints(_names(permitted), _names(excluded))
-
-
 def forbidden_names(
     constraints: t.Iterable[NameConstraints], dns_names: t.Iterable[str], ip_addresses: t.Iterable[str]
 ) -> tuple[str, ...]:
@@ -90,36 +70,6 @@ def forbidden_names(
         *(name for name in dns_names if any(one.forbids_dns_name(name) for one in every)),
         *(address for address in ip_addresses if any(one.forbids_ip_address(address) for one in every)),
     )
-
-
-def _names(content: bytes | None) -> Names:
-    dns_names: list[str] = []
-    networks: list[Network] = []
-    others = False
-    subtrees = asn1.Reader(content or b"")
-    while not subtrees.at_end:
-        subtree = subtrees.sequence("a name constraint")
-        tag, value, _whole = subtree.value()
-        # RFC 5280 has no use for minimum and maximum, and Go refuses them.
-        subtree.end("a name constraint")
-        if tag == der.DNS_NAME:
-            dns_names.append(asn1.text(asn1.IA5_STRING, value).lower())
-        elif tag == der.IP_ADDRESS:
-            networks.append(_network(value))
-        elif tag not in _NEVER_THERE:
-            others = True
-    return Names(tuple(dns_names), tuple(networks), others)
-
-
-def _network(value: bytes) -> Network:
-    if len(value) not in (8, 32):
-        raise asn1.Malformed("a network of the wrong length")
-    half = len(value) // 2
-    bits = f"{int.from_bytes(value[half:], 'big'):0{8 * half}b}"
-    if "01" in bits:
-        raise asn1.Malformed("a network mask with a hole")
-    address = ipaddress.ip_address(value[:half])
-    return ipaddress.ip_network(f"{address}/{bits.count('1')}", strict=False)
 
 
 def _is_below(name: str, domain: str) -> bool:
@@ -137,4 +87,4 @@ def _covers(name: str, domain: str) -> bool:
     return domain.lstrip(".").split(".", 1)[1:] == [name[2:].lower()]
 
 
-__all__ = ("NAME_CONSTRAINTS", "NameConstraints", "Names", "constraints_of", "forbidden_names")
+__all__ = ("NameConstraints", "Names", "forbidden_names")

@@ -26,7 +26,6 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 _BEGIN = re.compile(rb"-----BEGIN ([A-Z0-9][A-Z0-9 ]{0,60})-----[ \t]*")
-_CERTIFICATE_BLOCK = re.compile(rb"-----BEGIN CERTIFICATE-----(.*?)-----END CERTIFICATE-----", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ def split_pem(text: bytes, what: str = "the file") -> tuple[PemBlock, ...]:
                     "before or behind it): put that on a line of its own"
                 )
         elif line.rstrip() == b"-----END " + label.encode("ascii") + b"-----":
-            blocks.append(_pem_block(label, lines, what))
+            blocks.append(pem_block(label, lines, what))
             label = None
         elif line.startswith(b"-----"):
             break
@@ -81,24 +80,8 @@ def pem_text(label: str, der: bytes) -> bytes:
     return b"\n".join((b"-----BEGIN " + name + b"-----", *lines, b"-----END " + name + b"-----", b""))
 
 
-def certificate_der(pem: bytes, what: str) -> bytes:
-    """The DER of the one certificate in a PEM text; CryptoError where there is none, a broken one, or several.
-
-    For who wants one certificate and would not know what to do with a chain or a bundle.
-    """
-    if not pem.strip():
-        raise CryptoError(f"{what} is empty: put the certificate back from its backup")
-    blocks = _CERTIFICATE_BLOCK.findall(pem)
-    if not blocks:
-        raise CryptoError(
-            f"{what} is no PEM certificate (no complete 'BEGIN CERTIFICATE' block): put the right one there"
-        )
-    if len(blocks) > 1:
-        raise CryptoError(f"{what} holds {len(blocks)} certificates, one is wanted: give the one meant alone")
-    return _pem_block(CERTIFICATE_LABEL, [line.strip() for line in blocks[0].splitlines()], what).der
-
-
-def _pem_block(label: str, lines: list[bytes], what: str) -> PemBlock:
+def pem_block(label: str, lines: list[bytes], what: str) -> PemBlock:
+    """A block from the lines between its marks; CryptoError where these are no base64."""
     headers: list[str] = []
     if any(b":" in line for line in lines):
         # RFC 1421 headers end with an empty line.
@@ -113,4 +96,4 @@ def _pem_block(label: str, lines: list[bytes], what: str) -> PemBlock:
     return PemBlock(label, tuple(headers), der)
 
 
-__all__ = ("CERTIFICATE_LABEL", "PemBlock", "certificate_der", "is_read_by_all", "pem_text", "split_pem")
+__all__ = ("CERTIFICATE_LABEL", "PemBlock", "is_read_by_all", "pem_block", "pem_text", "split_pem")

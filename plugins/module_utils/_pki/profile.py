@@ -13,7 +13,7 @@ import functools
 import ipaddress
 import re
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError
@@ -27,6 +27,8 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules
     checked_member_name,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.reasons import Reason
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.times import iso_time
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.certificate import Certificate
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.name_constraints import (
     NameConstraints,
     forbidden_names,
@@ -71,29 +73,20 @@ class PeerProfile:
 
 
 @dataclass(frozen=True)
-class CertificateFacts:
-    """What a certificate says, as plain values. ``None``: the extension is not there."""
+class CertificateFacts(Certificate):
+    """What the rules ask for beside the facts that a node reads too. ``None``: the extension is not there."""
 
     version: int
-    serial_number: int
-    issuer: bytes  # DER: etcd's TLS compares the bytes
     common_names: tuple[str, ...]
     other_subject_attributes: tuple[str, ...]
-    dns_names: tuple[str, ...]
-    ip_addresses: tuple[str, ...]
     other_names: tuple[str, ...]
     names_critical: bool
-    key_type: str
     signature_hash: str
-    is_ca: bool | None
     basic_constraints_critical: bool
-    key_usages: frozenset[str] | None
     key_usage_critical: bool
-    extended_key_usages: frozenset[str] | None
     subject_key_identifier: str | None
     authority_key_identifier: str | None
-    not_before: datetime
-    not_after: datetime
+    constraints: NameConstraints | None = None
 
 
 @dataclass(frozen=True)
@@ -106,6 +99,7 @@ class IssuerFacts:
     not_before: datetime
     not_after: datetime
     constraints: tuple[NameConstraints, ...] = ()
+    certificate: bytes = field(default=b"", compare=False, repr=False)  # DER
 
 
 @dataclass(frozen=True)
@@ -115,11 +109,6 @@ class RenewalRules:
     validity_days: int
     renew_before_days: int
     backdate_minutes: int
-
-
-def iso_time(moment: datetime) -> str:
-    """A time as all results of this collection write it: ``2026-11-23T22:54:00Z``."""
-    return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def days_left(not_after: datetime, now: datetime) -> int:
@@ -264,20 +253,19 @@ def reasons_to_issue(
     text = _name_differences(wanted, found)
     if text:
         add("subject_alternative_names", text)
-    if found.key_usages != wanted.key_usages or not found.key_usage_critical:
-        critical = "" if found.key_usage_critical or found.key_usages is None else " (not critical)"
+    if frozenset(found.key_usage or ()) != wanted.key_usages or not found.key_usage_critical:
+        critical = "" if found.key_usage_critical or found.key_usage is None else " (not critical)"
         add(
             "key_usage",
-            f"the key usage is {_listed(found.key_usages)}{critical}, {_listed(wanted.key_usages)} (critical) is"
-            f" wanted",
+            f"the key usage is {_listed(found.key_usage)}{critical}, {_listed(wanted.key_usages)} (critical) is wanted",
         )
-    if found.extended_key_usages != EXTENDED_KEY_USAGES:
-        found_usages, wanted_usages = _listed(found.extended_key_usages), _listed(EXTENDED_KEY_USAGES)
+    if frozenset(found.extended_key_usage or ()) != EXTENDED_KEY_USAGES:
+        found_usages, wanted_usages = _listed(found.extended_key_usage), _listed(EXTENDED_KEY_USAGES)
         add("extended_key_usage", f"the extended key usage is {found_usages}, {wanted_usages} is wanted")
     for text in _profile_differences(found, issuer):
         add("profile", text)
-    if found.key_type != wanted.key_type:
-        add("key_type", f"the key is {found.key_type}, {wanted.key_type} is wanted")
+    if found.key_algorithm != wanted.key_type:
+        add("key_type", f"the key is {found.key_algorithm}, {wanted.key_type} is wanted")
     reasons.extend(_time_reasons(found, issuer, rules, now))
     return reasons
 
@@ -347,7 +335,7 @@ def _profile_differences(found: CertificateFacts, issuer: IssuerFacts) -> t.Iter
         yield f"the certificate has version {found.version}, 3 is wanted"
     if found.other_subject_attributes:
         yield f"the subject has {_listed(found.other_subject_attributes)} beside the common name"
-    if found.is_ca is not False or not found.basic_constraints_critical:
+    if found.is_ca or not found.basic_constraints_critical:
         yield "the basic constraints are not CA:FALSE (critical)"
     if found.subject_key_identifier is None:
         yield "the subject key identifier is absent"
@@ -355,9 +343,9 @@ def _profile_differences(found: CertificateFacts, issuer: IssuerFacts) -> t.Iter
         yield "the authority key identifier is not that of the CA"
     if found.names_critical:
         yield "the subject alternative names are marked critical"
-    if found.signature_hash in ("md5", "sha1"):
-        yield f"the signature uses {found.signature_hash}"
-    if not 0 < found.serial_number.bit_length() <= SERIAL_NUMBER_BITS or found.serial_number < 0:
+    if found.signature_hash in ("md5", "sha1", "unknown"):
+        yield f"the signature uses {found.signature_hash.replace('unknown', 'an unknown algorithm')}"
+    if not 0 < int(found.serial_number, 16) < 1 << SERIAL_NUMBER_BITS:
         yield "the serial number is not positive or has more than 20 octets"
 
 

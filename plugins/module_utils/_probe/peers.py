@@ -26,11 +26,11 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.probe_cases
     MEMBER,
     UNKNOWN_CA,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.der import (
-    Certificate,
-    iso_time,
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.times import iso_time
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.certificates import (
     read_certificate,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.certificate import Certificate
 from ansible_collections.ringfence.etcd.plugins.module_utils._probe.handshake import (
     ACCEPTED,
     REFUSED,

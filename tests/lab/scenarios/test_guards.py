@@ -243,6 +243,19 @@ def test_a_missing_binary(controller: Controller, inventory: Path) -> None:
         assert word in run.output
 
 
+@pytest.mark.parametrize("words", [("--check",), ()])
+def test_a_ca_host_without_cryptography(controller: Controller, words: tuple[str, ...]) -> None:
+    """On clean machines, with etcd to be installed: nothing is, and there is no folder for the CA."""
+    clean = controller.inventory({"etcd": ["etcd-4", "etcd-5", "etcd-6"]})
+    run = controller.refuse(
+        clean, *words, etcd_peer_tls_ca_host="etcd-4", etcd_peer_tls_ca_directory="/root/ca", etcd_peer_tls_domain="b.c"
+    )
+    said = "".join(run.output.split())
+    assert "theCA'shostetcd-4can'tbeaskedfortheCA:Python'scryptography36ornewerisneededon" in said
+    assert "ansible_python_interpreter" in said
+    assert "gone" in controller.on_each(["etcd-4"], "test ! -e /root/ca && echo gone")["etcd-4"]
+
+
 def test_wrong_options(controller: Controller, inventory: Path) -> None:
     assert "must be one of" in controller.refuse(inventory, etcd_peer_tls_key_type="dsa").output
     run = controller.refuse(inventory, etcd_peer_tls_validity_days=20)

@@ -87,6 +87,27 @@ def test_a_file_with_a_row_of_its_own(tmp_path: pathlib.Path) -> None:
     assert line.endswith("an arrow up, from module_utils._systemd.unit to module_utils._systemd")
 
 
+def test_a_node_is_sent_nothing_that_needs_cryptography(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "modules").mkdir()
+    text = {"_x509__keys": "", "_pki__profile": "", "_issuing__ca": "from .._x509 import keys"}
+    for module in ("etcd_peer_info", "etcd_ca"):
+        (tmp_path / "modules" / f"{module}.py").write_text(f"from {UTILS}._issuing import ca\n", encoding="utf-8")
+    assert problems(tmp_path, **text) == [
+        "modules.etcd_peer_info takes module_utils._x509.keys along, which needs cryptography: a node has none"
+    ]
+    (tmp_path / "modules" / "etcd_peer_info.py").write_text(f"from {UTILS}._pki import profile\n", encoding="utf-8")
+    assert problems(tmp_path, **text) == []
+
+
+def test_a_node_s_reader_is_for_nodes(tmp_path: pathlib.Path) -> None:
+    line = "from .._node import certificates"
+    text = {"_node__certificates": "", "_member__info": line, "_issuing__ca": line}
+    assert problems(tmp_path, **text) == [
+        "module_utils._issuing.ca imports module_utils._node.certificates, which is for nodes alone:"
+        " module_utils._x509 reads here"
+    ]
+
+
 def test_the_longest_chain() -> None:
     graph = {"a": ["b", "d"], "b": ["c"], "c": ["d"], "d": [], "e": ["a"]}
     assert layers.longest_chain(graph) == ("e", "a", "b", "c", "d")

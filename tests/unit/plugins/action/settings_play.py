@@ -63,6 +63,8 @@ class SettingsPlay:
         (folder / "password").write_text("open sesame\n")
         self._number = 0
         self.output = ""
+        # In front of all other folders that Python looks into.
+        self.python_path = ""
 
     def encrypted(self, text: str) -> Vault:
         """A text as ``ansible-vault encrypt_string`` makes it."""
@@ -167,4 +169,5 @@ class SettingsPlay:
             "ANSIBLE_LOCALHOST_WARNING": "false",
             "ANSIBLE_NOCOLOR": "1",
             "LC_ALL": "C.UTF-8",
+            "PYTHONPATH": os.pathsep.join(filter(None, [self.python_path, os.environ.get("PYTHONPATH", "")])),
         }

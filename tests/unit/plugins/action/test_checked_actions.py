@@ -16,6 +16,8 @@ import pytest
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible_collections.ringfence.etcd.plugins.action import etcd_node_task, etcd_peer_credentials
 from ansible_collections.ringfence.etcd.tests.unit.plugins.action.action_runner import run_action
+from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certificate_maker import issue
+from cryptography.hazmat.primitives.asymmetric import ec
 
 GOOD: dict[str, t.Any] = {
     "changed": True,
@@ -120,3 +122,28 @@ def test_only_modules_whose_answers_are_known_are_run() -> None:
     result, execute = node_task({}, module="ansible.builtin.command")
     assert result["failed"] is True and "value of module must be one of" in result["msg"]
     assert not execute.called
+
+
+OLD = issue("old CA", is_ca=True, key=ec.generate_private_key(ec.SECP256K1()))
+GOOD_CA = issue("etcd peer CA", is_ca=True)
+
+
+@pytest.mark.parametrize("option", ["ca_certificate_content", "certificate_content"])
+def test_what_etcd_would_not_read_never_gets_to_a_host(option: str) -> None:
+    execute = mock.Mock(side_effect=AssertionError)
+    with mock.patch.object(etcd_peer_credentials.ActionModule, "_execute_module", execute):
+        result = run_action(
+            etcd_peer_credentials.ActionModule, {"name": "etcd-2", option: GOOD_CA.pem + OLD.pem}, dict(VARS)
+        )
+    assert result["failed"] is True and "\n" not in result["msg"]
+    assert result["msg"].startswith(f"{option} holds old CA, serial number ")
+    assert "which etcd would not read: its key is on a curve" in result["msg"]
+    assert result["details"]["reason"] == "unreadable_for_etcd" and not execute.called
+
+
+@pytest.mark.parametrize("content", [GOOD_CA.pem, "nonsense", "-----BEGIN CERTIFICATE-----\n!", GOOD_CA.key_pem])
+def test_all_else_about_certificates_is_the_module_s_to_say(content: str) -> None:
+    execute = mock.Mock(return_value=GOOD)
+    with mock.patch.object(etcd_peer_credentials.ActionModule, "_execute_module", execute):
+        result = run_action(etcd_peer_credentials.ActionModule, {"ca_certificate_content": content}, dict(VARS))
+    assert result == GOOD and execute.called

@@ -16,9 +16,9 @@ import yaml
 from ansible_collections.ringfence.etcd.plugins.action import etcd_cluster_check as action
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import allowed_common_names
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import ClusterSettings, make_members
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki import certificates
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki import profile as rules
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.certificate_facts import certificate_facts
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509 import certificates
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509.certificate_facts import certificate_facts
 from ansible_collections.ringfence.etcd.plugins.modules import etcd_cluster_check as module
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import member_as_dict
 from ansible_collections.ringfence.etcd.tests.unit.plugins.action.action_runner import run_action
@@ -153,6 +153,57 @@ def codes(result: dict[str, t.Any]) -> list[str]:
 
 def pending(result: dict[str, t.Any]) -> list[tuple[str | None, str, str]]:
     return [(one["member"], one["part"], one["code"]) for one in result["pending"]]
+
+
+TOLD = {"made": {"ca": {"certificate": CA.pem.decode(), "pending": []}, "members": [], "problem": None}}
+NO_LIBRARY = "Python's cryptography 36 or newer is needed on ca, and /usr/bin/python3 has none: install it"
+FAILED = {
+    "the module": ({"msg": NO_LIBRARY}, f"the CA's host ca can't be asked for the CA: {NO_LIBRARY}"),
+    "the way there": (
+        {"unreachable": True, "msg": "No route\nto host"},
+        "the CA's host ca can't be reached: No route to host",
+    ),
+    "no words": ({"failed": True}, "the CA's host ca can't be asked for the CA: it gave no reason"),
+    "nothing": (None, "the CA's host ca can't be asked for the CA: it gave no reason"),
+}
+
+
+def test_the_ca_is_read_as_it_was_registered(states: States) -> None:
+    assert evaluated(states, ca=None, ca_variable="made", task_vars=TOLD)["in_sync"] is True
+    missing = {"made": {"ca": {"certificate": None, "pending": [{"code": "missing", "text": "there is none"}]}}}
+    result = evaluated(states, ca=None, ca_variable="made", task_vars=missing)
+    assert codes(result) == [] and pending(result) == [(None, "ca", "missing")]
+    assert "mutually exclusive" in line(states, ca_variable="made", task_vars=TOLD)
+
+
+@pytest.mark.parametrize("case", FAILED)
+def test_a_ca_host_that_tells_nothing_is_refused_before_anything_is_changed(states: States, case: str) -> None:
+    answer, words = FAILED[case]
+    given: dict[str, t.Any] = {"ca_variable": "made", "ca_host": "ca", "task_vars": {"made": answer}}
+    for some in (states, {}):
+        result = evaluated(some, ca=None, **given)
+        assert result["in_sync"] is False
+        assert [one["text"] for one in result["failures"] if one["code"] == "ca"] == [words]
+
+
+def test_a_given_ca_needs_its_host_only_where_something_is_to_be_issued(states: States) -> None:
+    given: dict[str, t.Any] = {
+        "ca": None,
+        "ca_certificate_content": CA.pem.decode(),
+        "ca_variable": "made",
+        "ca_host": "ca",
+        "task_vars": {"made": FAILED["the module"][0]},
+    }
+    assert evaluated(states, **given)["in_sync"] is True
+    result = evaluated(states, **given, new_keys=True)
+    assert codes(result) == ["ca"] and result["failures"][0]["text"] == FAILED["the module"][1]
+
+
+def test_an_old_library_on_the_controller_is_one_line(states: States, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cryptography.__version__", "35.0.2")
+    message = line(states)
+    assert message.startswith("Python's cryptography 36 or newer is needed on the controller, and ")
+    assert "has version 35.0.2: install it" in message
 
 
 def test_it_takes_what_the_module_documents() -> None:

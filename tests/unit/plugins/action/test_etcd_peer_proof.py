@@ -241,6 +241,11 @@ def test_wrong_input_is_one_line(arguments: dict[str, t.Any], words: str) -> Non
     assert words in refused(**arguments)
 
 
+def test_an_old_library_on_the_controller_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cryptography.__version__", "35.0.2")
+    assert "Python's cryptography 36 or newer is needed on the controller" in refused()
+
+
 def test_a_key_that_lacks_is_told_of_its_member_and_the_others_are_proved() -> None:
     results = sound(MEMBERS)
     results["etcd-2"] = whole_state(results["etcd-2"])

@@ -93,7 +93,7 @@ def test_another_environment_of_the_same_program_is_elsewhere(tmp_path: pathlib.
 
 
 def test_a_controller_without_cryptography_leaves_the_line_to_the_module(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(action, "has_cryptography", lambda: False)
+    monkeypatch.setattr("cryptography.__version__", "35.0.2")
     assert run() == BY_THE_MODULE
 
 

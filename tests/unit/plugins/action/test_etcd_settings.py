@@ -7,7 +7,9 @@
 from __future__ import annotations
 
 import json
+import sys
 import typing as t
+from pathlib import Path
 
 import pytest
 from ansible_collections.ringfence.etcd.tests.unit.once import once
@@ -307,3 +309,31 @@ def test_a_mistyped_name_of_a_member_that_is_not_in_the_run(play: SettingsPlay) 
     hosts = {**HOSTS, "etcd-3": {**HOSTS["etcd-3"], "etcd_peer_tls_adress": "10.9.9.9"}}
     message = play.run("--limit", "etcd-1", hosts=hosts)["etcd-1"]["msg"]
     assert message == "etcd-3: etcd_peer_tls_adress is no variable of this role: did you mean etcd_peer_tls_address?"
+
+
+@pytest.mark.parametrize(
+    ("source", "found", "words"),
+    [
+        ("raise ImportError('not here')\n", "none", ("--check",)),
+        ("__version__ = '35.0.2'\n", "version 35.0.2", ()),
+    ],
+)
+def test_a_controller_without_the_library_is_told_before_all_else(
+    play: SettingsPlay, tmp_path: Path, source: str, found: str, words: tuple[str, ...]
+) -> None:
+    """A real ansible-playbook, whose Python finds that library and no other."""
+    (tmp_path / "cryptography").mkdir()
+    (tmp_path / "cryptography" / "__init__.py").write_text(source)
+    play.python_path = str(tmp_path)
+    try:
+        # Neither is anything that the user set looked at before.
+        answers = play.run(*words, *extra(validity_days=0, ca_certificate="nonsense"))
+    finally:
+        play.python_path = ""
+    assert sorted(answers) == NAMES
+    for answer in answers.values():
+        assert answer["msg"] == (
+            "Python's cryptography 36 or newer is needed on the controller, and "
+            f"{sys.executable} has {found}: install it for that Python (python3-cryptography, or pip install"
+            " 'cryptography>=36')"
+        )

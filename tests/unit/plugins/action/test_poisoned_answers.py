@@ -284,6 +284,10 @@ def test_all_texts_at_once_in_all_that_is_drawn(poison: str) -> None:
         return made if is_form_right else found
 
     answer = odd(Kind("dict", fields=PROBE.fields), RECORDED[LIAR], "")
+    # What is said of certificates is what they say: test_states.py.
+    own, said = (one["info"]["credentials"] for one in (RECORDED[LIAR], answer))
+    said["ca"].update({name: own["ca"][name] for name in ("pem", "certificates")})
+    said["certificate"].update({name: own["certificate"][name] for name in ("pem", *own["ca"]["certificates"][0])})
     assert checked_state(answer)["info"] != RECORDED[LIAR]["info"]
     evaluate(answer, with_page=True)
 

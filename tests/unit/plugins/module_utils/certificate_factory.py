@@ -10,9 +10,9 @@ import functools
 import typing as t
 from datetime import datetime, timedelta, timezone
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki import certificates, keys
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki import profile as rules
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.certificate_facts import issuer_facts
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509 import certificates, keys
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509.authority_chain import issuer_facts
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import NameOID

@@ -16,8 +16,8 @@ import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import FileError, RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._issuing import ca
 from ansible_collections.ringfence.etcd.plugins.module_utils._node import files
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki import certificates, keys
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import KEY_TYPES
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509 import certificates, keys
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import authority_maker as maker
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import certificate_factory as factory
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.ordinary_user import ordinary_user
@@ -361,7 +361,10 @@ def test_library_missing_is_one_line(tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("PYTHONPATH", paths)
         answer = run_module("etcd_ca", {"ca_directory": str(tmp_path / "ca")}, fresh=True)
-    assert answer["failed"] and "Failed to import the required Python library (cryptography >= 36.0)" in answer["msg"]
+    assert answer["failed"] and "\n" not in answer["msg"] and "exception" not in answer
+    assert answer["msg"].startswith("Python's cryptography 36 or newer is needed on ")
+    assert f"and {sys.executable} has none: install it" in answer["msg"]
+    assert answer["msg"].endswith("or set ansible_python_interpreter to a Python that has it")
 
 
 def test_a_link_in_the_locks_place_is_not_followed(tmp_path: Path) -> None:
@@ -384,7 +387,8 @@ def test_a_library_that_is_too_old_is_one_line(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr("cryptography.__version__", "35.0.2")
     answer = run_module("etcd_ca", {"ca_directory": str(tmp_path / "ca")})
     assert answer["failed"] and "\n" not in answer["msg"] and os.listdir(tmp_path) == []
-    assert answer["msg"].startswith("cryptography >= 36.0 is needed") and "has version 35.0.2: upgrade" in answer["msg"]
+    assert answer["msg"].startswith("Python's cryptography 36 or newer is needed on ")
+    assert "has version 35.0.2: install it" in answer["msg"]
 
 
 def test_a_folder_may_hold_parents(tmp_path: Path) -> None:

@@ -15,8 +15,13 @@ import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._issuing import peer_certificates
 from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.request import request_from, run
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki import certificates, keys
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.certificate_facts import certificate_facts
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.certificate import serial_hex
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509 import certificates, keys
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509.certificate_facts import (
+    certificate_facts,
+    load_certificate,
+    not_before,
+)
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import authority_maker as maker
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import certificate_factory as factory
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import certificate_maker
@@ -135,16 +140,16 @@ def test_each_reason_issues_once(
 
     (issued,) = answer["members"]
     assert issued["issued"] and issued["new_key"] is new_key and ("private_key" in issued) is new_key
-    certificate = certificates.load_certificate(issued["certificate"].encode(), "it")
+    certificate = load_certificate(issued["certificate"].encode(), "it")
     public_key = spki(certificate)
     if new_key:
         key = keys.load_private_key(issued["private_key"].encode(), "it")
         assert keys.public_key_bytes(key.public_key()) == public_key
     else:
-        before = certificates.load_certificate(given["certificate"].encode(), "it")
+        before = load_certificate(given["certificate"].encode(), "it")
         assert spki(before) == public_key, "a renewal keeps the key"
     assert issued["fingerprint"] == certificates.fingerprint(certificate)
-    assert issued["serial_number"] == certificates.serial_hex(certificate.serial_number)
+    assert issued["serial_number"] == serial_hex(certificate.serial_number)
     assert issued["days_left"] == 365
 
     again = issue(
@@ -217,8 +222,8 @@ def test_certificates_end_with_their_ca_and_are_not_issued_again() -> None:
 def test_backdating_stops_at_the_ca() -> None:
     ca = factory.authority(not_before=NOW - DAY / 288)
     answer = issue([member()], ca_certificate_content=ca.pem.decode(), ca_private_key_content=ca.key_pem.decode())
-    issued = certificates.load_certificate(answer["members"][0]["certificate"].encode(), "it")
-    assert certificates.not_before(issued) == certificates.not_before(ca.certificate)
+    issued = load_certificate(answer["members"][0]["certificate"].encode(), "it")
+    assert not_before(issued) == not_before(ca.certificate)
 
 
 def test_pending_ca_in_check_mode() -> None:

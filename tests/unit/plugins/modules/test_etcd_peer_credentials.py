@@ -17,7 +17,8 @@ import struct
 import typing as t
 
 import pytest
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.der import iso_time, read_certificates
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.times import iso_time
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.certificates import read_certificates
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certificate_maker import (
     DAY,
     NOW,

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import copy
+import ssl
 import typing as t
 
 import pytest
@@ -13,11 +15,22 @@ from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 from ansible.vars.hostvars import HostVars
 from ansible.vars.manager import VariableManager
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.certificates import read_certificates
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.certificate import as_result
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._answers import AnswerError
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._states import (
+    checked_state,
     folders_of_others,
     registered_states,
     unusable,
 )
+from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certificate_by_hand import (
+    der,
+    extension,
+    made_by_hand,
+)
+from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certificate_maker import DAY, NOW, issue
+from ansible_collections.ringfence.etcd.tests.unit.plugins.plugin_utils.whole_answers import whole_state
 
 MEMBERS = [{"name": f"member-{number}", "host": f"etcd-{number}"} for number in (1, 2, 3)]
 ALL = ("etcd-1", "etcd-2", "etcd-3")
@@ -139,3 +152,99 @@ def test_the_folders_of_other_clusters_in_the_same_run() -> None:
     # What is no text is nobody's folder.
     play.register("etcd-2", state={"info": {"folder": ["ab"]}})
     assert folders_of_others(known, MEMBERS[:1], "state") == {}
+
+
+# What a host says of certificates, and what they say ------------------------------------------------------------------
+
+AUTHORITY = issue("etcd peer CA", is_ca=True)
+LEAF = issue("etcd-1.example.com", AUTHORITY, names=("etcd-1.example.com", "10.0.0.1"))
+
+
+def told(bundle: str = AUTHORITY.pem, leaf: str = LEAF.pem) -> dict[str, t.Any]:
+    """What etcd_peer_probe answers on a host that has these files, without the PEM of a process' own."""
+
+    def facts(pem: str) -> list[dict[str, t.Any]]:
+        return [as_result(one, NOW) for one in read_certificates(pem)]
+
+    credentials = {
+        "ca": {"path": "/ca.crt", "state": "file", "pem": bundle, "certificates": facts(bundle)},
+        "certificate": {"path": "/a.crt", "state": "file", "pem": leaf, **facts(leaf)[0]},
+    }
+    moment = (NOW - DAY).strftime("%Y-%m-%dT%H:%M:%SZ")
+    state = {
+        "time": moment,
+        "probes": [],
+        "info": {"time": moment, "credentials": copy.deepcopy(credentials)},
+        "process_credentials": credentials,
+    }
+    found: dict[str, t.Any] = whole_state(state)
+    return found
+
+
+@pytest.mark.parametrize("place", ["info", "process_credentials"])
+def test_the_facts_are_those_of_the_certificates_that_were_sent(place: str) -> None:
+    state = told()
+    credentials = state["info"]["credentials"] if place == "info" else state[place]
+    credentials["certificate"]["days_left"] = 12345
+    if place == "info":
+        credentials["certificate"]["key_algorithm"] = "rsa-16384"
+    checked = checked_state(state)
+    found = (checked["info"]["credentials"] if place == "info" else checked[place])["certificate"]
+    # By the host's own clock, which says a day less here.
+    assert found["days_left"] == 101 and found.get("key_algorithm", "ecdsa-p256") == "ecdsa-p256"
+
+
+FACTS = {
+    "common_name": "etcd-2.example.com",
+    "not_after": "2099-01-01T00:00:00Z",
+    "not_before": "2020-01-01T00:00:00Z",
+    "fingerprint": "ab",
+    "serial_number": "01",
+    "dns_names": ["etcd-2.example.com"],
+    "ip_addresses": ["10.0.0.2"],
+    "extended_key_usage": ["serverAuth"],
+}
+
+
+@pytest.mark.parametrize("name", FACTS)
+@pytest.mark.parametrize("place", ["info.credentials", "process_credentials"])
+@pytest.mark.parametrize("of", ["certificate", "ca"])
+def test_a_host_that_says_something_else_is_not_gone_by(name: str, place: str, of: str) -> None:
+    state = told()
+    credentials = state["info"]["credentials"] if place.startswith("info") else state[place]
+    facts = credentials["certificate"] if of == "certificate" else credentials["ca"]["certificates"][0]
+    facts[name] = FACTS[name]
+    where = f"{place}.{of}{'.certificates[0]' if of == 'ca' else ''}.{name}"
+    with pytest.raises(AnswerError) as caught:
+        checked_state(state)
+    assert f"has {where} as " in str(caught.value) and "its pem says" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("pem", [None, "", "nonsense", AUTHORITY.pem * 2])
+def test_certificates_that_were_not_sent_are_none(pem: str | None) -> None:
+    state = told()
+    state["info"]["credentials"]["ca"]["pem"] = pem
+    with pytest.raises(AnswerError, match=r"info\.credentials\.ca\.certificates with 1 certificates"):
+        checked_state(state)
+    state = told()
+    state["info"]["credentials"]["certificate"]["pem"] = None if pem is None else pem.replace("MII", "!!!")
+    with pytest.raises(AnswerError, match=r"has facts in info\.credentials\.certificate, no certificate"):
+        checked_state(state)
+
+
+def test_a_bundle_that_is_hidden_behind_no_facts_is_found() -> None:
+    """As if it trusted nobody, and another CA might be given to it."""
+    state = told()
+    state["info"]["credentials"]["ca"]["certificates"] = []
+    with pytest.raises(AnswerError, match="with 0 certificates, 1 can be read"):
+        checked_state(state)
+
+
+def test_a_certificate_that_only_a_node_reads_is_refused_by_name() -> None:
+    explicit_default = made_by_hand(extension("2.5.29.19", der(0x30, der(1, b"\xff")), der(1, b"\0")))
+    pem = ssl.DER_cert_to_PEM_cert(explicit_default)
+    with pytest.raises(AnswerError, match=r"info\.credentials\.ca\.certificates with 1 certificates, none can be read"):
+        checked_state(told(bundle=pem))
+    with pytest.raises(AnswerError, match=r"has facts in info\.credentials\.certificate"):
+        checked_state(told(leaf=pem))

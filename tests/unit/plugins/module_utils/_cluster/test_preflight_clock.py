@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster import preflight as guards
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster import preflight_values
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import ClusterSettings, make_members
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.der import iso_time
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.times import iso_time
 
 HERE = datetime(2026, 11, 24, 9, 0, 0, 999999, tzinfo=timezone.utc)
 MEMBERS = make_members(

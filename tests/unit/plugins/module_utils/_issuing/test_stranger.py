@@ -15,8 +15,9 @@ import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import CryptoError, InputError, RefusedError
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.probe_cases import STRANGER, UNKNOWN_CA
 from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.stranger import CLIENT, run
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.certificates import read_certificates
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.tls_check import Material, check_credentials
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.der import Certificate, read_certificates
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.certificate import Certificate
 from ansible_collections.ringfence.etcd.plugins.modules.etcd_peer_stranger import argument_spec
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import certificate_factory as factory
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import certificate_maker as maker

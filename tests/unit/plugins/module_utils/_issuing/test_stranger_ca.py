@@ -17,7 +17,8 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors impo
     RingfenceError,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._issuing import ca, stranger
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki import certificates, keys
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509 import keys
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509.certificate_facts import load_certificate
 from ansible_collections.ringfence.etcd.plugins.modules import etcd_peer_stranger
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import certificate_factory as factory
 from ansible_collections.ringfence.etcd.tests.unit.plugins.modules.module_runner import run_module
@@ -218,7 +219,7 @@ def test_strangers_of_the_ca_in_a_folder(folder: Path) -> None:
     found = stranger.run(params(folder), NOW, True)
     assert found["problem"] is None and found["ca"] == {"certificate": CA.pem.decode(), "pending": []}
     (made,) = found["members"]
-    assert certificates.load_certificate(made["stranger_certificate"].encode(), "it").issuer == (CA.certificate.subject)
+    assert load_certificate(made["stranger_certificate"].encode(), "it").issuer == (CA.certificate.subject)
     assert set(made) == {
         "name",
         "stranger_certificate",

@@ -22,7 +22,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.probe_cases
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._member import info, node_probe
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.node_probe import probe_node, unreadable_files
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.der import read_certificate
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.certificates import read_certificate
 from ansible_collections.ringfence.etcd.plugins.module_utils._probe import peers
 from ansible_collections.ringfence.etcd.plugins.module_utils._probe.handshake import (
     ACCEPTED,

@@ -15,6 +15,7 @@ import typing as t
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import CryptoError, FileError
 from ansible_collections.ringfence.etcd.plugins.module_utils._node import tls_check
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.certificates import read_certificates
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.tls_check import (
     Material,
     check_certificate,
@@ -24,7 +25,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._node.tls_check imp
     check_trust_bundle,
     private_key_fits,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.der import read_certificates
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certificate_maker import (
     DAY,
     NOW,
@@ -33,7 +33,6 @@ from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certific
     key_pem,
     new_key,
 )
-from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 CA = issue("etcd peer CA", is_ca=True)
@@ -197,11 +196,6 @@ BAD = {
         "not_a_certificate",
         "/pki/ca.crt holds a block TRUSTED CERTIFICATE, which etcd would not read",
         trust=Material("/pki/ca.crt", (CA.pem + CA.pem.replace(" CERT", " TRUSTED CERT")).encode()),
-    ),
-    "a CA on a curve that Go does not know": Bad(
-        "unreadable_for_etcd",
-        "/pki/ca.crt holds old CA, serial number .*, which etcd would not read: its key is on a curve",
-        trust=bundle(CA, issue("old CA", is_ca=True, key=ec.generate_private_key(ec.SECP256K1()))),
     ),
     "empty bundle": Bad(None, "/pki/ca.crt is empty", trust=Material("/pki/ca.crt", b"")),
 }

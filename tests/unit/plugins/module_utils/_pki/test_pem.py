@@ -10,9 +10,9 @@ import ssl
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import CryptoError
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.given_pem import certificate_der
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.pem import (
     PemBlock,
-    certificate_der,
     is_read_by_all,
     pem_text,
     split_pem,

@@ -17,7 +17,7 @@ import typing as t
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import CryptoError, FileError
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.der import read_certificates
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.certificates import read_certificates
 from ansible_collections.ringfence.etcd.plugins.module_utils._probe import handshake
 from ansible_collections.ringfence.etcd.plugins.module_utils._probe.handshake import (
     ACCEPTED,

@@ -18,7 +18,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.probe_cases
     STRANGER,
     UNKNOWN_CA,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.der import read_certificate
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.certificates import read_certificate
 from ansible_collections.ringfence.etcd.plugins.module_utils._probe import handshake, peers
 from ansible_collections.ringfence.etcd.plugins.module_utils._probe.handshake import (
     ACCEPTED,

@@ -20,8 +20,10 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.probe_cases
     UNKNOWN_CA,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._issuing import stranger
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.certificates import certificate_pem
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.der import read_certificate, read_certificates
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.certificates import (
+    read_certificate,
+    read_certificates,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._probe.handshake import (
     ACCEPTED,
     REFUSED,
@@ -29,6 +31,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._probe.handshake im
     probe_port,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._probe.peers import Caller, explain, probe_all, target_of
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509.certificates import certificate_pem
 from ansible_collections.ringfence.etcd.plugins.modules.etcd_peer_stranger import argument_spec
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certificate_maker import (
     DAY,

@@ -167,10 +167,9 @@ def test_a_stranger_that_could_not_be_made(because: pairs.Lack | None, text: str
             "/ca/ca.key can't be decrypted: the passphrase in X is wrong",
         ),
         (
-            {"msg": "Failed to import the required Python library (cryptography >= 36.0) on ca's Python"},
+            {"msg": "Python's cryptography 36 or newer is needed on ca's Python"},
             "no_cryptography",
-            "the CA's host made none: Failed to import the required Python library (cryptography >= 36.0) on ca's "
-            "Python",
+            "the CA's host made none: Python's cryptography 36 or newer is needed on ca's Python",
         ),
         (
             {"unreachable": True, "msg": "Failed to connect to the host via ssh:\n timed out"},

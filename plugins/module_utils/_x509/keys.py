@@ -2,63 +2,34 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Private and public keys: make, load, write, compare. The guard for the `cryptography` library lives here too.
+"""Private and public keys: make, load, write, compare.
 
 Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 """
 
 from __future__ import annotations
 
-import re
-import traceback
 import typing as t
 
-from ansible.module_utils.basic import missing_required_lib
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import CryptoError
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki import given_pem
 
-# Must be kept in sync with plugins/doc_fragments/cryptography_dep.py.
-MINIMAL_CRYPTOGRAPHY = (36, 0)
-
-CRYPTOGRAPHY_IMPORT_ERROR: str | None = None
 try:
-    import cryptography
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
 except ImportError:
-    CRYPTOGRAPHY_IMPORT_ERROR = traceback.format_exc()
+    pass  # library.why_no_cryptography says so
 
 if t.TYPE_CHECKING:  # pragma: no cover
-    from ansible.module_utils.basic import AnsibleModule
     from ansible_collections.ringfence.etcd.plugins.module_utils._pki.pem import PemBlock
 
     PrivateKey = t.Union[ec.EllipticCurvePrivateKey, rsa.RSAPrivateKey, ed25519.Ed25519PrivateKey]
     PublicKey = t.Union[ec.EllipticCurvePublicKey, rsa.RSAPublicKey, ed25519.Ed25519PublicKey]
 
-_CURVES = {"secp256r1": "ecdsa-p256", "secp384r1": "ecdsa-p384"}
 
-
-def require_cryptography(module: AnsibleModule) -> None:
-    """End the module with a clear line where `cryptography` is missing or too old."""
-    wanted = f"cryptography >= {MINIMAL_CRYPTOGRAPHY[0]}.{MINIMAL_CRYPTOGRAPHY[1]}"
-    if CRYPTOGRAPHY_IMPORT_ERROR is not None:
-        line: str = missing_required_lib(wanted)
-        module.fail_json(msg=line, exception=CRYPTOGRAPHY_IMPORT_ERROR)
-    if cryptography_version() < MINIMAL_CRYPTOGRAPHY:
-        module.fail_json(
-            msg=f"{wanted} is needed, {cryptography.__file__} has version {cryptography.__version__}: upgrade it"
-        )
-
-
-def has_cryptography() -> bool:
-    """Whether `cryptography` is there and new enough."""
-    return CRYPTOGRAPHY_IMPORT_ERROR is None and cryptography_version() >= MINIMAL_CRYPTOGRAPHY
-
-
-def cryptography_version() -> tuple[int, ...]:
-    """The version of the library at hand, as numbers."""
-    return tuple(int(part) for part in re.findall(r"\d+", cryptography.__version__)[:2])
+# As the option key_type names them.
+_CURVES = {"secp256r1": "p256", "secp384r1": "p384"}
 
 
 def make_key(key_type: str) -> PrivateKey:
@@ -82,7 +53,7 @@ def make_key(key_type: str) -> PrivateKey:
 def key_type_of(public_key: t.Any) -> str:
     """The type of a public key: one of KEY_TYPES where it is one of them, else a name that no option has."""
     if isinstance(public_key, ec.EllipticCurvePublicKey):
-        return _CURVES.get(public_key.curve.name, f"ecdsa-{public_key.curve.name}")
+        return f"ecdsa-{_CURVES.get(public_key.curve.name, public_key.curve.name)}"
     if isinstance(public_key, rsa.RSAPublicKey):
         return f"rsa-{public_key.key_size}"
     if isinstance(public_key, ed25519.Ed25519PublicKey):
@@ -145,14 +116,9 @@ def _is_whole(block: PemBlock) -> bool:
 
 
 __all__ = (
-    "CRYPTOGRAPHY_IMPORT_ERROR",
-    "MINIMAL_CRYPTOGRAPHY",
-    "cryptography_version",
-    "has_cryptography",
     "key_type_of",
     "load_private_key",
     "make_key",
     "private_key_pem",
     "public_key_bytes",
-    "require_cryptography",
 )

@@ -3,32 +3,38 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The certificates of one CA: the issuing one, and its parents in the order in which they signed each other.
 
-Pure, with the standard library. What only ``cryptography`` can tell (a signature, whose key it is) comes as functions.
-
 Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 """
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import CryptoError
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki import asn1, der, given_pem
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.der import Certificate
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.name_constraints import (
-    NameConstraints,
-    constraints_of,
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.times import iso_time
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki import der, given_pem
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.asn1 import Malformed
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import (
+    KEY_TYPES,
+    CertificateFacts,
+    IssuerFacts,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import KEY_TYPES, iso_time
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509 import certificates, keys
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509.certificate_facts import (
+    check_read_by_etcd,
+    key_identifier,
+    load_der,
+    read_certificate,
+)
 
 if t.TYPE_CHECKING:  # pragma: no cover
     import datetime
 
-    IsSignedBy = t.Callable[[Certificate, Certificate], bool]
-    IsOfKey = t.Callable[[Certificate], bool]
+    from ansible_collections.ringfence.etcd.plugins.module_utils._pki.name_constraints import NameConstraints
+    from cryptography import x509
 
-SUBJECT_KEY_IDENTIFIER = "2.5.29.14"
-AUTHORITY_KEY_IDENTIFIER = "2.5.29.35"
+    IsParent = t.Callable[[CertificateFacts, CertificateFacts], bool]
 
 _USAGES = ("serverAuth", "clientAuth")
 _ANY_USAGE = "anyExtendedKeyUsage"
@@ -38,53 +44,67 @@ _MOST_CHARACTERS = 64
 
 
 def read_chain(
-    text: str | bytes,
-    what: str,
-    is_signed_by: IsSignedBy | None = None,
-    is_of_key: IsOfKey | None = None,
-    key_name: str = "the private key",
-) -> tuple[Certificate, ...]:
+    text: str | bytes, what: str, private_key: keys.PrivateKey | None = None, key_name: str = "the private key"
+) -> tuple[CertificateFacts, ...]:
     """The CA's certificates, the issuing one first, then its parents, nearest first, in whatever order they are given.
 
-    CryptoError with one line where one of them can't be used, or where they are not the certificates of one CA.
+    CryptoError with one line where one of them can't be used, or where they are not the certificates of one CA. With
+    the private key the issuing CA is the one that it belongs to.
     """
-    found = [der.read_certificate(one, what) for one in given_pem.certificate_ders(text, what)]
+    ders = given_pem.certificate_ders(text, what)
+    for der_bytes in ders:
+        _check_kind_of_key(der_bytes, what)
+    found = [read_certificate(der_bytes, what) for der_bytes in ders]
     given = tuple({one.fingerprint: one for one in found}.values())
     if len(given) > _MOST_CERTIFICATES:
         raise CryptoError(f"{what} holds {len(given)} certificates: give the issuing CA and its parents alone")
     for one in given:
         _check_usable(one, what if len(given) == 1 else f"{what}: {described(one)}")
 
-    def is_parent(parent: Certificate, child: Certificate) -> bool:
-        return (
-            parent is not child
-            and _names_as_issuer(child, parent)
-            and (is_signed_by is None or is_signed_by(child, parent))
-        )
+    def is_parent(parent: CertificateFacts, child: CertificateFacts) -> bool:
+        return _is_named_as_issuer(parent, child) and _is_signed_by(child, _public_key(parent, what), what)
 
     if len(given) == 1:
-        # Before a library is asked about a key that it may not know.
+        # Before the library is asked about a key that no member may have.
         _check_issuing(given[0], what)
-    chain = _in_order(given, is_parent, is_of_key, what, key_name)
+    chain = _in_order(given, is_parent, private_key, what, key_name)
     _check_issuing(chain[0], what)
     constraints_of_chain(chain, what)
+    for one in chain:
+        check_read_by_etcd(one, what)
     return chain
 
 
-def read_in_order(text: str | bytes, what: str) -> tuple[Certificate, ...]:
-    """As `read_chain`, of a text that was checked before: what its certificates are good for is not judged again."""
-    given = tuple(der.read_certificate(one, what) for one in given_pem.certificate_ders(text, what))
-    return _in_order(given, lambda parent, child: parent is not child and _names_as_issuer(child, parent), None, what)
+def issuer_facts(text: str | bytes, what: str) -> IssuerFacts:
+    """What the rules need to know of a CA that was checked before: what it is good for is not judged again."""
+    given = tuple(read_certificate(one, what) for one in given_pem.certificate_ders(text, what))
+    chain = _in_order(given, _is_named_as_issuer, None, what)
+    certificate = chain[0]
+    name = ", ".join(certificate.common_names) or "without common name"
+    return IssuerFacts(
+        label=f"'{name}' (SHA-256 {certificate.fingerprint[:16]}...)",
+        subject=certificate.subject,
+        key_identifier=key_identifier(certificate),
+        not_before=certificate.not_before,
+        not_after=certificate.not_after,
+        constraints=constraints_of_chain(chain, what),
+        certificate=certificate.der,
+    )
+
+
+def loaded(certificate: CertificateFacts, what: str) -> x509.Certificate:
+    """The certificate as the library has it."""
+    return load_der(certificate.der, what)
 
 
 def _in_order(
-    given: tuple[Certificate, ...],
-    is_parent: IsSignedBy,
-    is_of_key: IsOfKey | None,
+    given: tuple[CertificateFacts, ...],
+    is_parent: IsParent,
+    private_key: keys.PrivateKey | None,
     what: str,
     key_name: str = "",
-) -> tuple[Certificate, ...]:
-    issuing = _issuing(given, is_parent, is_of_key, what, key_name)
+) -> tuple[CertificateFacts, ...]:
+    issuing = _issuing(given, is_parent, private_key, what, key_name)
     chain = _with_parents(issuing, given, is_parent)
     for one in given:
         if one not in chain:
@@ -95,7 +115,7 @@ def _in_order(
     return chain
 
 
-def validity_problems(certificate: Certificate, now: datetime.datetime) -> list[str]:
+def validity_problems(certificate: CertificateFacts, now: datetime.datetime) -> list[str]:
     """Why a CA can't be used now: expired, or not yet valid."""
     problems = []
     if certificate.not_after <= now:
@@ -108,26 +128,23 @@ def validity_problems(certificate: Certificate, now: datetime.datetime) -> list[
     return problems
 
 
-def constraints_of_chain(chain: t.Iterable[Certificate], what: str) -> tuple[NameConstraints, ...]:
+def constraints_of_chain(chain: t.Iterable[CertificateFacts], what: str) -> tuple[NameConstraints, ...]:
     """The name constraints of a CA and its parents; CryptoError where etcd would not know what to do with them."""
     found = []
     for one in chain:
-        try:
-            constraints = constraints_of(one)
-        except asn1.Malformed as exc:
-            raise CryptoError(f"{what}: {described(one)} has name constraints that can't be read ({exc})") from None
-        if constraints is not None:
-            if not constraints.are_known:
-                raise CryptoError(
-                    f"{what}: {described(one)} has name constraints of a kind that etcd does not know (such as"
-                    " directory names), so that it would refuse every certificate: use a CA whose constraints name DNS"
-                    " names and IP addresses alone"
-                )
-            found.append(constraints)
+        if one.constraints is None:
+            continue
+        if not one.constraints.are_known:
+            raise CryptoError(
+                f"{what}: {described(one)} has name constraints of a kind that etcd does not know (such as directory"
+                " names), so that it would refuse every certificate: use a CA whose constraints name DNS names and IP"
+                " addresses alone"
+            )
+        found.append(one.constraints)
     return tuple(found)
 
 
-def why_not_now(chain: tuple[Certificate, ...], what: str, now: datetime.datetime) -> str | None:
+def why_not_now(chain: tuple[CertificateFacts, ...], what: str, now: datetime.datetime) -> str | None:
     """Why a CA with its parents can't be used now, in one line; None where it can."""
     for one in chain:
         problems = "; ".join(validity_problems(one, now))
@@ -138,7 +155,7 @@ def why_not_now(chain: tuple[Certificate, ...], what: str, now: datetime.datetim
     return None
 
 
-def described(certificate: Certificate) -> str:
+def described(certificate: CertificateFacts) -> str:
     """A certificate in messages: its common name, and the beginning of its fingerprint."""
     name = certificate.common_name or "without common name"
     shown = name if name.isprintable() else ascii(name)[1:-1]
@@ -147,13 +164,20 @@ def described(certificate: Certificate) -> str:
     return f"'{shown}' (SHA-256 {certificate.fingerprint[:16]}...)"
 
 
-def _check_usable(certificate: Certificate, what: str) -> None:
-    """CryptoError where a certificate is no CA's, or one below which etcd takes no peer's certificate."""
-    if certificate.key_algorithm == _RSASSA_PSS:
+def _check_kind_of_key(certificate: bytes, what: str) -> None:
+    """CryptoError for the one kind of key that users have and etcd has not; releases of the library differ in it."""
+    kind = ""
+    with contextlib.suppress(Malformed):
+        kind = der.public_key_parts(der.parts_of(certificate).public_key)[0]
+    if kind == _RSASSA_PSS:
         raise CryptoError(
             f"{what} has a key for RSA-PSS signatures alone (RSASSA-PSS), which etcd can't read: use a CA whose key is"
             " plain RSA (it may be signed with RSA-PSS)"
         )
+
+
+def _check_usable(certificate: CertificateFacts, what: str) -> None:
+    """CryptoError where a certificate is no CA's, or one below which etcd takes no peer's certificate."""
     usage = certificate.key_usage
     if not certificate.is_ca or (usage is not None and "keyCertSign" not in usage):
         raise CryptoError(f"{what} is not a CA certificate (CA:TRUE and keyCertSign are wanted): give the CA's own")
@@ -167,22 +191,23 @@ def _check_usable(certificate: Certificate, what: str) -> None:
         )
 
 
-def _check_issuing(certificate: Certificate, what: str) -> None:
+def _check_issuing(certificate: CertificateFacts, what: str) -> None:
     kind = certificate.key_algorithm
     if kind not in KEY_TYPES:
         raise CryptoError(f"{what} has a key of type {kind}: use one of {', '.join(KEY_TYPES)}")
 
 
 def _issuing(
-    given: tuple[Certificate, ...],
-    is_parent: IsSignedBy,
-    is_of_key: IsOfKey | None,
+    given: tuple[CertificateFacts, ...],
+    is_parent: IsParent,
+    private_key: keys.PrivateKey | None,
     what: str,
     key_name: str,
-) -> Certificate:
+) -> CertificateFacts:
     """The one that signs members' certificates: the key's, or else the one that signed no other."""
-    if is_of_key is not None:
-        fitting = [one for one in given if is_of_key(one)]
+    if private_key is not None:
+        public = keys.public_key_bytes(private_key.public_key())
+        fitting = [one for one in given if keys.public_key_bytes(_public_key(one, what)) == public]
         if not fitting:
             raise CryptoError(
                 f"{key_name} is not the key of {what} ({', '.join(map(described, given))}): give the one that is"
@@ -191,7 +216,7 @@ def _issuing(
         fitting = [one for one in given if not any(is_parent(one, other) for other in given)]
     if len(fitting) == 1:
         return fitting[0]
-    if not fitting or is_of_key is not None:
+    if not fitting or private_key is not None:
         raise CryptoError(
             f"{what} holds {len(fitting or given)} certificates of one and the same CA: give the one meant alone"
         )
@@ -202,8 +227,8 @@ def _issuing(
 
 
 def _with_parents(
-    issuing: Certificate, given: tuple[Certificate, ...], is_parent: IsSignedBy
-) -> tuple[Certificate, ...]:
+    issuing: CertificateFacts, given: tuple[CertificateFacts, ...], is_parent: IsParent
+) -> tuple[CertificateFacts, ...]:
     """All above the issuing CA, nearest first; a parent that has two certificates (a cross-signed one) has both in."""
     chain = [issuing]
     for child in chain:
@@ -211,37 +236,29 @@ def _with_parents(
     return tuple(chain)
 
 
-def _names_as_issuer(child: Certificate, parent: Certificate) -> bool:
+def _is_named_as_issuer(parent: CertificateFacts, child: CertificateFacts) -> bool:
     """Whether a certificate names another one's subject and, where both say it, key."""
-    if child.issuer != parent.subject:
+    if parent is child or child.issuer != parent.subject:
         return False
-    named, own = _authority_key_identifier(child), _subject_key_identifier(parent)
+    named, own = child.authority_key_identifier, parent.subject_key_identifier
     return named is None or own is None or named == own
 
 
-def _subject_key_identifier(certificate: Certificate) -> bytes | None:
-    found = certificate.extension(SUBJECT_KEY_IDENTIFIER)
-    try:
-        return None if found is None else asn1.Reader(found.value).expect(asn1.OCTET_STRING, "a key identifier")
-    except asn1.Malformed:
-        return None
+def _is_signed_by(certificate: CertificateFacts, public_key: keys.PublicKey, what: str) -> bool:
+    """Where the library can't tell, the names did."""
+    one = loaded(certificate, what)
+    return not certificates.can_check_signature(one) or certificates.is_signed_by(one, public_key)
 
 
-def _authority_key_identifier(certificate: Certificate) -> bytes | None:
-    found = certificate.extension(AUTHORITY_KEY_IDENTIFIER)
-    try:
-        return None if found is None else asn1.sequence_in(found.value, "a key identifier").optional(asn1.CONTEXT)
-    except asn1.Malformed:
-        return None
+def _public_key(certificate: CertificateFacts, what: str) -> keys.PublicKey:
+    return t.cast("keys.PublicKey", loaded(certificate, what).public_key())
 
 
 __all__ = (
-    "AUTHORITY_KEY_IDENTIFIER",
-    "SUBJECT_KEY_IDENTIFIER",
-    "constraints_of_chain",
     "described",
+    "issuer_facts",
+    "loaded",
     "read_chain",
-    "read_in_order",
     "validity_problems",
     "why_not_now",
 )

@@ -11,8 +11,9 @@ import typing as t
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki import authority, keys
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.authority import GivenAuthority, checked_authority
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509 import authority_chain, keys
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509.authority import GivenAuthority, checked_authority
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509.library import cryptography_version
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import authority_maker as maker
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.authority_maker import NOW
 from cryptography import x509
@@ -211,13 +212,6 @@ def test_the_issuing_ca_comes_first_whatever_the_order() -> None:
     assert given_authority(ISSUING.pem, ISSUING.key_pem).bundle == ISSUING.pem, "alone it is trusted alone"
 
 
-def test_without_the_library_names_tell_the_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(authority.keys, "has_cryptography", lambda: False)
-    assert given_authority(ROOT.pem + ISSUING.pem, ISSUING.key_pem).bundle == ISSUING.pem + ROOT.pem
-    assert "holds a private key" in refused(CERTIFICATE + KEY)
-    assert "is encrypted" in refused(key=ENCRYPTED)
-
-
 def test_certificates_that_do_not_belong_together() -> None:
     line = refused(CERTIFICATE + OTHER.pem, "")
     assert "'Example root'" in line and "'Quite another CA'" in line and "different CAs" in line
@@ -279,6 +273,13 @@ def test_extended_key_usages() -> None:
         assert given_authority(both.pem, both.key_pem).bundle == both.pem
 
 
+def test_what_etcd_would_not_read() -> None:
+    old = maker.authority("old", key=ec.generate_private_key(ec.SECP256K1()))
+    below = maker.authority("below", old)
+    line = refused(below.pem + old.pem, below.key_pem)
+    assert "holds old, serial number" in line and "which etcd would not read: its key is on a curve" in line
+
+
 def test_kinds_of_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     curve = maker.authority("curve", key=ec.generate_private_key(ec.SECP521R1()))
     assert "has a key of type ecdsa-secp521r1" in refused(curve.pem, "")
@@ -288,14 +289,14 @@ def test_kinds_of_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     for key in ("", KEY):
         assert "has a key for RSA-PSS signatures alone" in refused(alone, key)
     # Signed with it is something else; the oldest releases of cryptography make no such signature.
-    if keys.cryptography_version() < (41, 0):
+    if cryptography_version() < (41, 0):
         return
     signed = maker.authority("signed", key=maker.rsa_key(), pss=True)
     assert given_authority(signed.pem, signed.key_pem).certificate == signed.pem
     below = maker.authority("below", signed, pss=True)
     assert given_authority(signed.pem + below.pem, below.key_pem).parents == (signed.pem,)
     # And no library, or an old one, goes by the names.
-    monkeypatch.setattr(authority.certificates, "can_check_signature", lambda _certificate: False)
+    monkeypatch.setattr(authority_chain.certificates, "can_check_signature", lambda _certificate: False)
     assert given_authority(signed.pem + below.pem, below.key_pem).parents == (signed.pem,)
 
 

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Certificates with the `cryptography` library: load one, check a signature, make the CA's and a member's.
+"""Certificates that are made: the CA's and a member's. And whether one was signed with a key.
 
-What a certificate says is read by ``certificate_facts``, which does without the library.
+What a certificate says is read by ``certificate_facts``.
 
 Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 """
@@ -14,13 +14,15 @@ from __future__ import annotations
 import functools
 import hashlib
 import typing as t
-from datetime import datetime, timezone
+from datetime import datetime
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import CryptoError
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki import keys
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.certificate_facts import issuer_facts
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.pem import certificate_der
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import ip_address
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509 import keys
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509.certificate_facts import (
+    KEY_USAGES,
+    certificate_facts,
+    key_identifier,
+)
 
 try:
     from cryptography import x509
@@ -29,33 +31,10 @@ try:
     from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding
     from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, SignatureAlgorithmOID
 except ImportError:
-    pass  # keys.require_cryptography says so
+    pass  # library.why_no_cryptography says so
 
 if t.TYPE_CHECKING:  # pragma: no cover
     from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import PeerProfile
-
-# Flag of KeyUsage in cryptography: name as RFC 5280 writes it.
-_KEY_USAGES = {
-    "digital_signature": "digitalSignature",
-    "content_commitment": "nonRepudiation",
-    "key_encipherment": "keyEncipherment",
-    "data_encipherment": "dataEncipherment",
-    "key_agreement": "keyAgreement",
-    "key_cert_sign": "keyCertSign",
-    "crl_sign": "cRLSign",
-}
-
-
-def load_certificate(pem: bytes, what: str) -> x509.Certificate:
-    """The one certificate in a PEM text; CryptoError with one line where there is none, a broken one, or several."""
-    der = certificate_der(pem, what)
-    try:
-        certificate = x509.load_der_x509_certificate(der)
-        # Read here, where a broken key gets its line, and not where it is used.
-        certificate.public_key()
-    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion) as exc:
-        raise CryptoError(f"{what} is broken: its PEM can't be read; put it back from its backup") from exc
-    return certificate
 
 
 def certificate_pem(certificate: x509.Certificate) -> bytes:
@@ -65,31 +44,6 @@ def certificate_pem(certificate: x509.Certificate) -> bytes:
 def fingerprint(certificate: x509.Certificate) -> str:
     """SHA-256 of the DER bytes, lower-case hex without colons."""
     return hashlib.sha256(certificate.public_bytes(serialization.Encoding.DER)).hexdigest()
-
-
-def serial_hex(serial_number: int) -> str:
-    """A serial number as whole octets in lower-case hex."""
-    text = f"{serial_number:x}"
-    return text if len(text) % 2 == 0 else f"0{text}"
-
-
-def not_before(certificate: x509.Certificate) -> datetime:
-    # cryptography 42 brought the aware properties and deprecated the naive ones.
-    if hasattr(certificate, "not_valid_before_utc"):
-        return certificate.not_valid_before_utc
-    return certificate.not_valid_before.replace(
-        tzinfo=timezone.utc
-    )  # pragma: no cover (tested with the oldest release)
-
-
-def not_after(certificate: x509.Certificate) -> datetime:
-    if hasattr(certificate, "not_valid_after_utc"):
-        return certificate.not_valid_after_utc
-    return certificate.not_valid_after.replace(tzinfo=timezone.utc)  # pragma: no cover (tested with the oldest release)
-
-
-def common_names(name: x509.Name) -> tuple[str, ...]:
-    return tuple(str(attribute.value) for attribute in name.get_attributes_for_oid(NameOID.COMMON_NAME))
 
 
 def is_signed_by(certificate: x509.Certificate, public_key: keys.PublicKey) -> bool:
@@ -137,7 +91,7 @@ def signature_hash_for(key_type: str) -> hashes.SHA256 | hashes.SHA384 | None:
 def key_usage(*names: str) -> x509.KeyUsage:
     """The extension with just the usages named, as RFC 5280 writes them."""
     return x509.KeyUsage(
-        encipher_only=False, decipher_only=False, **{flag: text in names for flag, text in _KEY_USAGES.items()}
+        encipher_only=False, decipher_only=False, **{flag: text in names for flag, text in KEY_USAGES.items()}
     )
 
 
@@ -175,10 +129,9 @@ class Issuer:
         self._key = key
         self._hash = signature_hash_for(keys.key_type_of(key.public_key()))
         # From where the rules have it too: what is issued is what they look for.
-        facts = issuer_facts(certificate_pem(certificate), "the CA's certificate")
-        key_identifier = bytes.fromhex(facts.key_identifier)
+        facts = certificate_facts(certificate_pem(certificate), "the CA's certificate")
         self._subject = certificate.subject
-        self._authority_key_identifier = x509.AuthorityKeyIdentifier(key_identifier, None, None)
+        self._authority_key_identifier = x509.AuthorityKeyIdentifier(bytes.fromhex(key_identifier(facts)), None, None)
         self._base = self._base_for(ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH)
 
     def _base_for(self, *usages: x509.ObjectIdentifier) -> x509.CertificateBuilder:
@@ -232,12 +185,7 @@ __all__ = (
     "Issuer",
     "can_check_signature",
     "certificate_pem",
-    "common_names",
     "fingerprint",
     "is_signed_by",
-    "load_certificate",
     "make_ca_certificate",
-    "not_after",
-    "not_before",
-    "serial_hex",
 )

@@ -5,8 +5,7 @@
 """The CA as a user gives it: one certificate, or the issuing CA with its parents, and its key.
 
 ``checked_authority`` is for the controller, at the start of a run: before any host is spoken to and before a module has
-any of it. It needs ``cryptography`` only for what a key or a signature says; without it that is told by the CA's host,
-which asks the same functions.
+any of it.
 
 Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 """
@@ -17,13 +16,11 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RingfenceError
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki import authority_chain, certificates, given_pem, keys
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki import given_pem
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509 import authority_chain, keys
 
 if t.TYPE_CHECKING:  # pragma: no cover
     import datetime
-
-    from ansible_collections.ringfence.etcd.plugins.module_utils._pki.der import Certificate
-    from cryptography import x509
 
 CERTIFICATE = "etcd_peer_tls_ca_certificate"
 PRIVATE_KEY = "etcd_peer_tls_ca_private_key"
@@ -70,39 +67,6 @@ def checked_authority(
         raise InputError(str(exc)) from None
 
 
-def read_authority(
-    text: str | bytes, what: str, private_key: keys.PrivateKey | None = None, key_name: str = "the private key"
-) -> tuple[Certificate, ...]:
-    """The certificates of a CA's public text, the issuing CA first; CryptoError where they are not one usable CA.
-
-    Signatures are looked at where ``cryptography`` is at hand. With the private key the issuing CA is the one that it
-    belongs to.
-    """
-    if not keys.has_cryptography():
-        return authority_chain.read_chain(text, what)
-    public = None if private_key is None else keys.public_key_bytes(private_key.public_key())
-    return authority_chain.read_chain(
-        text,
-        what,
-        is_signed_by=lambda one, other: _is_signed_by(loaded(one, what), _public_key(other, what)),
-        is_of_key=None if public is None else lambda one: keys.public_key_bytes(_public_key(one, what)) == public,
-        key_name=key_name,
-    )
-
-
-def loaded(certificate: Certificate, what: str) -> x509.Certificate:
-    return certificates.load_certificate(given_pem.written_certificate(certificate.der).encode("ascii"), what)
-
-
-def _is_signed_by(certificate: x509.Certificate, public_key: keys.PublicKey) -> bool:
-    """Where the library can't tell, the names did."""
-    return not certificates.can_check_signature(certificate) or certificates.is_signed_by(certificate, public_key)
-
-
-def _public_key(certificate: Certificate, what: str) -> keys.PublicKey:
-    return t.cast("keys.PublicKey", loaded(certificate, what).public_key())
-
-
 def _checked(
     certificate: str, private_key: str, passphrase: str | None, now: datetime.datetime | None
 ) -> GivenAuthority:
@@ -110,9 +74,8 @@ def _checked(
     if private_key.strip():
         block = given_pem.private_key_block(private_key, PRIVATE_KEY, passphrase is not None, PASSPHRASE)
         key_text = given_pem.written(block)
-        if keys.has_cryptography():
-            key = keys.load_private_key(key_text.encode("ascii"), PRIVATE_KEY, passphrase, PASSPHRASE)
-    chain = read_authority(certificate, CERTIFICATE, key, PRIVATE_KEY)
+        key = keys.load_private_key(key_text.encode("ascii"), PRIVATE_KEY, passphrase, PASSPHRASE)
+    chain = authority_chain.read_chain(certificate, CERTIFICATE, key, PRIVATE_KEY)
     problem = None if now is None else authority_chain.why_not_now(chain, CERTIFICATE, now)
     if problem is not None:
         raise InputError(problem)
@@ -126,6 +89,4 @@ __all__ = (
     "PRIVATE_KEY",
     "GivenAuthority",
     "checked_authority",
-    "loaded",
-    "read_authority",
 )

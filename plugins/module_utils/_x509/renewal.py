@@ -2,11 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whether a member's certificate is settled or due, told with Python's standard library only.
+"""Whether a member's certificate is settled or due.
 
-Pure: takes what the member must have and what it has, gives reasons. The CA's host decides with the same functions
-(``_issuing.peer_certificates``), so that a controller without ``cryptography`` comes to the same answer. One thing it
-can't do itself is to check a signature: it takes the word of the node, whose TLS handshake proved the chain.
+Pure: takes what the member must have and what it has, gives reasons. The controller decides from the certificate that
+the node sent, the CA's host with the same functions (``_issuing.peer_certificates``).
 
 Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 """
@@ -17,7 +16,6 @@ import typing as t
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import CryptoError
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.reasons import Reason
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.certificate_facts import certificate_facts
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import (
     CertificateFacts,
     IssuerFacts,
@@ -26,9 +24,17 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import
     key_reasons,
     reasons_to_issue,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509.certificate_facts import (
+    certificate_facts,
+    check_read_by_etcd,
+    load_der,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509.certificates import is_signed_by
 
 if t.TYPE_CHECKING:  # pragma: no cover
     from datetime import datetime
+
+    from ansible_collections.ringfence.etcd.plugins.module_utils._x509 import keys
 
 
 def certificate_due(
@@ -38,19 +44,19 @@ def certificate_due(
     issuer: IssuerFacts,
     rules: RenewalRules,
     now: datetime,
-    chain_verified: bool,
     new_key_requested: bool = False,
 ) -> list[Reason]:
     """Why a member's certificate is to be issued; an empty list where nothing is.
 
-    ``private_key_matches``: None where there is no private key. ``chain_verified``: the node's own handshake proved
-    that the certificate chains to its trust bundle. A bundle may hold more CAs than this one; those are told apart by
-    the issuer's name and key identifier.
+    ``private_key_matches``: None where there is no private key.
     """
     facts, unreadable = present_certificate(profile, None if pem is None else pem.encode("utf-8", "replace"))
     if facts is None:
         return unreadable
-    reasons = certificate_reasons(profile, facts, chain_verified, issuer, rules, now)
+    what = certificate_name(profile)
+    public_key = t.cast("keys.PublicKey", load_der(issuer.certificate, "the CA's certificate").public_key())
+    signed = is_signed_by(load_der(facts.der, what), public_key)
+    reasons = certificate_reasons(profile, facts, signed, issuer, rules, now)
     return reasons + key_reasons(private_key_matches, new_key_requested)
 
 
@@ -59,7 +65,9 @@ def present_certificate(profile: PeerProfile, pem: bytes | None) -> tuple[Certif
     if pem is None or not pem.strip():
         return None, [Reason(code="missing", text="there is no certificate")]
     try:
-        return certificate_facts(pem, certificate_name(profile)), []
+        facts = certificate_facts(pem, certificate_name(profile))
+        check_read_by_etcd(facts, certificate_name(profile))
+        return facts, []
     except CryptoError as exc:
         return None, [unreadable_certificate(exc)]
 

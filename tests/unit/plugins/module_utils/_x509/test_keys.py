@@ -10,8 +10,9 @@ import base64
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import CryptoError
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki import keys
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import KEY_TYPES
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509 import keys
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509.library import cryptography_version
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import certificate_factory as factory
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448
@@ -116,9 +117,7 @@ def test_a_type_that_openssl_does_not_know() -> None:
     pem = b"-----BEGIN PRIVATE KEY-----\n" + body + b"-----END PRIVATE KEY-----\n"
     # The oldest releases of cryptography can't tell an unknown curve from a broken key.
     words = (
-        "it has a type that this host's OpenSSL does not know"
-        if keys.cryptography_version() > (36, 0)
-        else "it is broken"
+        "it has a type that this host's OpenSSL does not know" if cryptography_version() > (36, 0) else "it is broken"
     )
     with pytest.raises(CryptoError, match=words):
         keys.load_private_key(pem, "it")
