@@ -574,10 +574,27 @@ def test_issuer(kind: str, common_names: tuple[str, ...], stated: bool) -> None:
     )
 
 
+def test_usages_that_mean_something_beside_another_one_alone() -> None:
+    """encipherOnly without keyAgreement: the library takes no such certificate, and a node does not tell of it."""
+    made = made_by_hand(extension("2.5.29.15", der(3, b"\0\x81")))
+    assert facts_or_line(made) is None
+    assert read_on_node(made).key_usage == ("digitalSignature",)
+
+
 def test_a_key_for_rsa_pss_alone_is_no_rsa_key() -> None:
     """Releases of cryptography differ in whether they load it; none tells it for the one that etcd has."""
-    found = facts_or_line(maker.of_rsa_pss(maker.authority("pss", key=maker.rsa_key())))
-    assert found is None or found.key_algorithm == "unknown"
+    numbers = maker.rsa_key().public_key().public_numbers()
+    key = der(
+        0x30,
+        *(
+            der(2, (b"\0" if size == 256 else b"") + number.to_bytes(size, "big"))
+            for number, size in ((numbers.n, 256), (numbers.e, 3))
+        ),
+    )
+    alone = made_by_hand(*extensions_by_hand(), key=der(0x30, der(0x30, oid(PSS)), der(3, b"\0" + key)))
+    for made in (alone, maker.of_rsa_pss(maker.authority("pss", key=maker.rsa_key()))):
+        found = facts_or_line(made)
+        assert found is None or found.key_algorithm == "unknown"
 
 
 def test_what_etcd_would_not_read_is_one_line() -> None:
