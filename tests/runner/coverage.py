@@ -16,7 +16,7 @@ import re
 import shutil
 import typing as t
 
-from runner.schedule import Log, StepFailed
+from runner.verdicts import StepFailed
 
 # Percent of statements and branches. What is not reached for a reason says so in the source ("pragma: no cover").
 FAIL_UNDER = 99.0
@@ -42,7 +42,10 @@ def integration_data(root: pathlib.Path) -> list[pathlib.Path]:
 
 
 def report_coverage(
-    log: Log, run: t.Callable[[t.Sequence[str]], str], data: t.Sequence[pathlib.Path], combined: pathlib.Path
+    say: t.Callable[[str], None],
+    run: t.Callable[[t.Sequence[str]], str],
+    data: t.Sequence[pathlib.Path],
+    combined: pathlib.Path,
 ) -> float:
     """Print what is not reached, file by file; return the total. StepFailed where it is below FAIL_UNDER.
 
@@ -54,7 +57,7 @@ def report_coverage(
     # An archive has files that are not in the checkout (__init__.py): only those below plugins/ are looked at.
     words = ["report", *common, "--include=plugins/*", "--show-missing", "--skip-covered", "--precision=1"]
     printed = run(["coverage", *words])
-    log.shown.extend(printed.splitlines())
+    say(printed.rstrip())
     match = _TOTAL.search(printed)
     if match is None:
         raise StepFailed("coverage has printed no total")
