@@ -48,11 +48,11 @@ class Plan:
         # The two ends of what users run have everything; those between them the core scenarios.
         self.ends = tuple(dict.fromkeys([self.main, self.oldest]))
         newest, python = ("cryptography-newest",), self.cores[self.main]
-        words = ("lint", "nox", "unit", *newest, "pkilint")
-        self.main_venv = Venv(f"main-{self.main.line}", python, self.main, words)
+        everything = ("lint", "nox", "unit", *newest, "pkilint")
+        self.main_venv = Venv(f"main-{self.main.line}", python, self.main, everything)
         # The oldest of what users run together: ansible-core, cryptography.
-        words = ("unit", "cryptography-oldest")
-        self.oldest_venv = Venv(f"oldest-{self.oldest.line}", self.cores[self.oldest], self.oldest, words)
+        least = ("unit", "cryptography-oldest")
+        self.oldest_venv = Venv(f"oldest-{self.oldest.line}", self.cores[self.oldest], self.oldest, least)
         self.galaxy_venv = Venv(f"galaxy-{self.main.line}", python, self.main, ("galaxy-importer",))
         self.venvs = {core: Venv(f"core-{core.line}", python, core, newest) for core, python in self.cores.items()}
         self.venvs.update({self.oldest: self.oldest_venv, self.main: self.main_venv})

@@ -95,7 +95,7 @@ def all_pythons() -> dict[str, Python]:
     """
     known = os.environ.get(KNOWN)
     if known:
-        return {row[0]: Python(*row[:4], tuple(row[4])) for row in json.loads(known)}
+        return {row[0]: Python(row[0], row[1], row[2], row[3], tuple(row[4])) for row in json.loads(known)}
     pythons = whole_pythons()
     if os.geteuid() == 0:
         for version in missing_pythons([core.pythons for core in CORES], pythons):

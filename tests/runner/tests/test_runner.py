@@ -441,11 +441,11 @@ def test_ansible_tests_own_words_and_reports_count(
     reports = tmp_path / "a" / "b" / "c" / "d" / "tests" / "output" / "junit"
 
     class Units(Recorder):
-        def tool(self, venv: object, words: list[str], root: object, **settings: str) -> str:
+        def tool(self, _venv: object, words: list[str], _root: object, **settings: str) -> str:
             if self.names.startswith("ran"):
                 reports.mkdir(parents=True)
                 (reports / "python3.9-modules-units.xml").write_text(JUNIT.format(""))
-            return super().tool(venv, words, root, **settings)
+            return super().tool(_venv, words, _root, **settings)
 
     work = Units("ran")
     assert file.ansible_units("3.9", of_controller)(work) == "1 tests"
