@@ -15,9 +15,11 @@ import sys
 import types
 import typing as t
 
+import nox
+import nox.command
+import nox.registry
+import nox.sessions
 import pytest
-
-nox = pytest.importorskip("nox")
 
 _TESTS = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(_TESTS), str(_TESTS / "lab")]
