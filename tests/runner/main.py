@@ -40,8 +40,10 @@ def _clean(places: Places, tools: bool) -> None:
     for name in TOOL_FOLDERS:
         for path in sorted(CHECKOUT.rglob(name)):
             shutil.rmtree(path, ignore_errors=True)
-    names = ["stage", "logs", "hypothesis", "mypy", "ruff", "pycache", "nox"]
-    for name in [*names, *(["venvs", "home"] if tools else [])]:
+    # Not what another run uses at this moment.
+    names = [f"{folder}/{number}" for number in places.free_slots() for folder in ("stage", "logs")]
+    names += ["hypothesis", "mypy", "ruff", "pycache", "nox", *(["venvs", "home"] if tools else [])]
+    for name in names:
         shutil.rmtree(places.cache / name, ignore_errors=True)
 
 

@@ -84,17 +84,23 @@ class Places:
         self.logs.mkdir(parents=True, exist_ok=True)
 
     def _free_slot(self) -> str:
-        for number in range(1, 100):
+        number = next(iter(self.free_slots()), None)
+        if number is None:
+            sys.exit(f"no free place in {self.cache / 'locks'}")
+        return number
+
+    def free_slots(self) -> t.Iterator[str]:
+        """The places that no other run uses; the last one that was asked for is held until this process ends."""
+        (self.cache / "locks").mkdir(parents=True, exist_ok=True)
+        for number in map(str, range(1, 100)):
             handle = open(self.cache / "locks" / f"stage-{number}", "w", encoding="utf-8")  # noqa: SIM115
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 handle.close()
                 continue
-            # Held until this process ends.
             self._lock = handle
-            return str(number)
-        sys.exit(f"no free place in {self.cache / 'locks'}")
+            yield number
 
     def share_pip_settings(self, pip: t.Sequence[str]) -> None:
         """Tell pip's settings (index, proxy, certificates) to ansible-test, which drops them with the environment."""

@@ -25,7 +25,7 @@ _TESTS = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(_TESTS), str(_TESTS / "lab")]
 
 from ringfence_lab import etcd, image  # noqa: E402
-from runner import cores, faults, machine, main, report, trees, verdicts  # noqa: E402
+from runner import cores, faults, machine, main, places, report, trees, verdicts  # noqa: E402
 from runner.places import SLOT  # noqa: E402
 from runner.plan import Pair  # noqa: E402
 from runner.report import Row  # noqa: E402
@@ -63,6 +63,27 @@ def load(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> t.Callable[
         return Steps(module, dict(nox.registry.get()))
 
     return load
+
+
+# --------------------------------------------------------------------------- places
+def test_two_runs_at_once_have_a_place_each_and_clean_leaves_it(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RINGFENCE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(main, "CHECKOUT", tmp_path / "checkout")
+    runs = []
+    for number in "12":
+        monkeypatch.setenv(SLOT, "")
+        runs.append(places.Places())
+        runs[-1].prepare()
+        assert runs[-1].slot == os.environ[SLOT] == number
+        runs[-1].stages.mkdir(parents=True)
+    ended = runs.pop(0)
+    assert ended._lock is not None
+    ended._lock.close()
+    main._clean(places.Places(), tools=False)
+    assert not ended.stages.exists() and not ended.logs.exists()
+    assert runs[0].stages.is_dir() and runs[0].logs.is_dir() and runs[0].home.is_dir()
 
 
 # --------------------------------------------------------------------------- steps
