@@ -58,6 +58,8 @@ nox.options.envdir = places.cache / "nox"
 nox.options.allow_parallel = True
 
 MAIN = f"install({plan.main_venv.name})"
+# Ends all of a command's processes where it is late, or where nox is stopped.
+GUARD = ("setpriv", "--pdeathsig=TERM", "timeout", "--kill-after=10")
 SHOWN_LINES = 1500
 # Percent of statements and branches. What is not reached for a reason says so in the source ("pragma: no cover").
 LEAST_COVERAGE = 99
@@ -102,7 +104,7 @@ class Work:
             try:
                 with self.session.chdir(cwd):
                     self.session.run(
-                        *("timeout", "--foreground", "--kill-after=10", str(seconds), *words),
+                        *(*GUARD, str(seconds), *words),
                         env=os.environ if env is None else env,
                         include_outer_env=False,
                         external=True,

@@ -12,6 +12,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import time
 import types
 import typing as t
 
@@ -221,6 +222,13 @@ class Session:
             raise nox.command.CommandFailed(f"Command failed with exit code {code}")
 
 
+def _runs(process: str) -> bool:
+    try:
+        return pathlib.Path("/proc", process, "stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def test_a_command_that_fails_fails_its_step(
     load: t.Callable[..., Steps], capsys: pytest.CaptureFixture[str], tmp_path: pathlib.Path
 ) -> None:
@@ -229,8 +237,13 @@ def test_a_command_that_fails_fails_its_step(
     assert work.run(["sh", "-c", "echo twice"]) == "twice\n"
     with pytest.raises(StepFailed, match="sh ended with exit code 3"):
         work.run(["sh", "-c", "echo why >&2; exit 3"])
-    with pytest.raises(StepFailed, match="sh was ended after 1 s"):
-        work.run(["sh", "-c", "sleep 20"], seconds=1)
+    with pytest.raises(StepFailed, match="sh was ended after 2 s"):
+        work.run(["sh", "-c", "sleep 300 & echo $!; wait"], seconds=2)
+    child = work.log.read_text().split()[-1]
+    for _tenth in range(50):
+        if _runs(child):
+            time.sleep(0.1)
+    assert not _runs(child)
     work.show()
     assert "why\n" in capsys.readouterr().out and work.log.name == "lint-a-step.log"
 
