@@ -217,7 +217,8 @@ class Session:
     def run(self, *words: str, **more: t.Any) -> None:
         known = ("env", "stdout", "success_codes", "external", "log", "include_outer_env")
         assert set(more) <= set(known)
-        code = subprocess.run(words, env=dict(more["env"]), stdout=more["stdout"], stderr=subprocess.STDOUT).returncode
+        env, output = dict(more["env"]), more["stdout"]
+        code = subprocess.run(words, env=env, stdout=output, stderr=subprocess.STDOUT, check=False).returncode
         if code not in more["success_codes"]:
             raise nox.command.CommandFailed(f"Command failed with exit code {code}")
 
