@@ -6,17 +6,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
 import shlex
 import shutil
+import signal
+import subprocess
 import time
 import typing as t
 
 from ringfence_lab.lab import Lab
 from runner.places import Places, Venv, staging_root
-from runner.schedule import Log, StepFailed
 
 from ringfence_bench import layout
 from ringfence_bench.figures import Counts, Run
@@ -94,7 +96,6 @@ class Ground:
             "LC_ALL": "C.UTF-8",
             "PATH": os.pathsep.join([str(venv.bin(places)), os.environ.get("PATH", os.defpath)]),
         }
-        self._log = Log(places.logs / "bench.log", live=False)
         self._number = 0
 
     # -- hosts -----------------------------------------------------------------------------------------------------
@@ -168,17 +169,7 @@ class Ground:
         python = str(self.venv.bin(self.places) / "python")
         line = [*self.venv.python.enter, python, "-S", "-E", str(self.bench / METER), str(result), str(log), *words]
         result.unlink(missing_ok=True)
-        try:
-            # Which also ends all of the command's processes, where the bench is stopped or the command does not end.
-            self._log.command(
-                self.lab.controller_command(line),
-                cwd=self.folder,
-                env={**self.environment, **(environment or {})},
-                timeout_seconds=RUN_SECONDS,
-                expected=(0, 1),
-            )
-        except StepFailed as exc:
-            raise BenchError(f"{shlex.join(words)}: {exc}") from exc
+        self._run(self.lab.controller_command(line), {**self.environment, **(environment or {})})
         if not result.exists():
             raise BenchError(f"not measured: {shlex.join(words)}")
         found = json.loads(result.read_text(encoding="utf-8"))
@@ -187,6 +178,30 @@ class Ground:
             raise BenchError(f"{shlex.join(words)} ended with exit code {found['returncode']}:\n{last}")
         log.unlink()
         return Run(found["wall_seconds"], found["cpu_seconds"], found["sent_bytes"], found["largest_mib"])
+
+    def _run(self, words: t.Sequence[str], environment: t.Mapping[str, str]) -> None:
+        """Run a command to its end, and end all of its processes where it comes to none or the bench is stopped."""
+        with (self.places.logs / "bench.log").open("a", encoding="utf-8") as log:
+            process = subprocess.Popen(
+                list(words),
+                cwd=self.folder,
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                # A signal of a terminal does not reach it: what is measured is ended here.
+                start_new_session=True,
+            )
+        try:
+            code = process.wait(timeout=RUN_SECONDS)
+        except BaseException as exc:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            if not isinstance(exc, subprocess.TimeoutExpired):
+                raise
+            raise BenchError(f"{shlex.join(words)} was ended after {RUN_SECONDS} s") from exc
+        if code not in (0, 1):
+            raise BenchError(f"{shlex.join(words)} ended with exit code {code}")
 
     def program(self, name: str) -> str:
         """A command of the virtual environment."""

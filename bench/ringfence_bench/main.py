@@ -20,7 +20,7 @@ import typing as t
 from ringfence_lab import surroundings, system
 from ringfence_lab.errors import LabError
 from ringfence_lab.lab import Lab
-from runner import schedule, trees
+from runner import trees
 from runner.cores import NEWEST
 from runner.machine import MachineError, Python, need_command, need_packages, whole_pythons
 from runner.places import Places, Venv, stage
@@ -98,8 +98,6 @@ def facts(ground: Ground, repetitions: int) -> list[str]:
 
 
 def _stop(number: int, frame: object) -> None:
-    # What is measured runs in a session of its own, which no signal of a terminal reaches.
-    schedule.end_all()
     sys.exit(128 + number)
 
 

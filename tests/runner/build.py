@@ -16,8 +16,7 @@ import typing as t
 from runner.cores import usable_cores
 from runner.machine import MachineError, whole_pythons
 from runner.places import CHECKOUT, Places, Venv, stage
-from runner.schedule import StepFailed
-from runner.verdicts import check_tarball
+from runner.verdicts import StepFailed, check_tarball
 
 
 def build(places: Places) -> int:
@@ -68,9 +67,15 @@ def ansible_galaxy(places: Places) -> list[str]:
     core, version = next(iter(usable_cores(pythons).items()), (None, ""))
     if core is None:
         raise MachineError("there is no ansible-galaxy on PATH, and no Python for an ansible-core: install either")
-    venv = Venv("build", pythons[version], core, ())
-    print(venv.make(places, _command), flush=True)
-    return [str(venv.bin(places) / "ansible-galaxy")]
+    return [str(installed(Venv("build", pythons[version], core, ()), places) / "ansible-galaxy")]
+
+
+def installed(venv: Venv, places: Places) -> pathlib.Path:
+    """The folder of commands of a virtual environment, which is made first where it is not there."""
+    note = venv.make(places, _command)
+    if not note.startswith("present"):
+        print(f"{venv.name}, {note}", flush=True)
+    return venv.bin(places)
 
 
 def _command(words: t.Sequence[str]) -> str:

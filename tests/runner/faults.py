@@ -12,8 +12,7 @@ from __future__ import annotations
 import pathlib
 import typing as t
 
-from runner.results import Case
-from runner.schedule import StepFailed
+from runner.verdicts import Case, StepFailed
 
 
 class Fault(t.NamedTuple):

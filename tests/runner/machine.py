@@ -2,16 +2,17 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What this machine has: Pythons, commands, the right to install packages."""
+"""What this machine has: Pythons, commands, the right to install packages, a cache folder."""
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
 import pathlib
 import shutil
 import subprocess
-import threading
 import typing as t
 
 _QUESTION = """
@@ -108,7 +109,22 @@ def find_pythons() -> dict[str, Python]:
 
 
 _package_lists_are_fresh = False
-_one_at_a_time = threading.Lock()
+
+
+def cache_folder() -> pathlib.Path:
+    """Where everything is kept that does not belong to the checkout."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return pathlib.Path(os.environ.get("RINGFENCE_CACHE") or os.path.join(base, "ringfence-etcd")).resolve()
+
+
+@contextlib.contextmanager
+def lock(name: str) -> t.Iterator[None]:
+    """Keep other steps and runs away from one thing."""
+    path = cache_folder() / "locks" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
 
 
 def _apt_install(packages: list[str]) -> bool:
@@ -161,7 +177,7 @@ def whole_pythons() -> dict[str, Python]:
 
 def need_command(name: str, package: str) -> None:
     """Have a command, from the distribution's packages if need be."""
-    with _one_at_a_time:
+    with lock("packages"):
         if shutil.which(name) is None and not (_apt_install([package]) and shutil.which(name)):
             raise MachineError(f"the command {name} is missing ({_remedy([package])})")
 
@@ -192,7 +208,7 @@ def _find_browser(names: t.Iterable[str]) -> str | None:
 
 def need_packages(missing: t.Callable[[], t.Collection[str]]) -> None:
     """Have Debian packages. ``missing`` says which are not there, and is asked again when they were installed."""
-    with _one_at_a_time:
+    with lock("packages"):
         packages = sorted(set(missing()))
         if packages and not (_apt_install(packages) and not missing()):
             raise MachineError(f"packages are missing ({_remedy(packages)})")

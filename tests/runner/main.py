@@ -2,31 +2,35 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The command line."""
+"""The command line: nox, with a Python and an environment of its own, and the table at the end."""
 
 from __future__ import annotations
 
-import argparse
-import atexit
 import os
 import pathlib
 import shutil
 import signal
+import subprocess
 import sys
+import time
 
-from runner import results, schedule, trees
-from runner.build import build
-from runner.cores import CORES
-from runner.kept import Kept
-from runner.machine import MachineError, Python, need_command, whole_pythons
-from runner.places import CHECKOUT, Places
-from runner.steps import Plan
+from runner import report, trees
+from runner.build import build, installed
+from runner.machine import MachineError, need_command
+from runner.places import CHECKOUT, Places, Venv
+from runner.verdicts import StepFailed
 
 # Most steps wait for something now and then (a network, a host, an election): one more than this machine has cores.
 WORKERS = int(os.environ.get("RINGFENCE_WORKERS") or (os.cpu_count() or 1) + 1)
 
+TARGETS = ("lint", "unit", "integration", "lab-test")
 LEFTOVERS = ("dist", "tests/output", ".coverage")
-TOOL_FOLDERS = ("__pycache__", ".ansible", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis")
+TOOL_FOLDERS = ("__pycache__", ".ansible", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis", ".nox")
+USAGE = f"""usage: tests/run TARGET [OPTION...]
+
+TARGET: test (all), {", ".join(TARGETS)}, build, clean, distclean
+OPTION: of nox. tests/run lint --list shows a target's steps; tests/run lint -k mypy runs those with the word in their
+name, and what they need."""
 
 
 def _clean(places: Places, tools: bool) -> None:
@@ -36,102 +40,79 @@ def _clean(places: Places, tools: bool) -> None:
     for name in TOOL_FOLDERS:
         for path in sorted(CHECKOUT.rglob(name)):
             shutil.rmtree(path, ignore_errors=True)
-    names = ["stage", "logs", "kept", "hypothesis", "mypy", "ruff", "pycache"]
-    if tools:
-        names += ["venvs", "home"]
+    # Not what another run uses at this moment.
+    names = [f"{folder}/{number}" for number in places.free_slots() for folder in ("stage", "logs")]
+    names += ["hypothesis", "mypy", "ruff", "pycache", "nox", *(["venvs", "home"] if tools else [])]
     for name in names:
         shutil.rmtree(places.cache / name, ignore_errors=True)
 
 
-def _stop(number: int, frame: object) -> None:
-    sys.exit(128 + number)
-
-
 def main(arguments: list[str]) -> int:
     """Run what the command line names; return the exit code."""
-    parser = argparse.ArgumentParser(prog="tests/run", description="Run the collection's checks.")
-    targets = ["test", "lint", "unit", "integration", "lab-test", "build", "clean", "distclean"]
-    parser.add_argument("target", choices=targets)
-    parser.add_argument("--only", metavar="WORDS", help="only the steps whose name has these words, and what they need")
-    parser.add_argument("--list", action="store_true", help="show the steps and stop")
-    options = parser.parse_args(arguments)
+    target = arguments[0] if arguments else ""
+    if target not in ("test", *TARGETS, "build", "clean", "distclean"):
+        print(USAGE, file=sys.stderr)
+        return 2
     os.umask(0o022)
     places = Places()
-    if options.target in ("clean", "distclean"):
-        _clean(places, options.target == "distclean")
+    if target in ("clean", "distclean"):
+        _clean(places, target == "distclean")
         return 0
-    signal.signal(signal.SIGTERM, _stop)
-    atexit.register(schedule.end_all)
-    if options.target == "build":
+    if target == "build":
         return build(places)
     try:
         need_command("git", "git")
-        pythons = _pythons(trees_too=not options.list)
-        plan = Plan(places, pythons)
-        steps = plan.steps(options.target)
-    except MachineError as exc:
+        places.prepare()
+        pythons = trees.all_pythons()
+        here = [python for python in pythons.values() if not python.enter]
+        if not here:
+            raise MachineError("no Python here can make virtual environments")
+        python = installed(Venv("nox", here[-1], None, ("nox",)), places) / "python"
+    except (MachineError, StepFailed) as exc:
         print(f"tests/run: {exc}", file=sys.stderr)
         return 1
-    if options.only:
-        steps = chosen(steps, options.only)
-        if not steps:
-            print(f"tests/run: no step of {options.target} has {options.only!r} in its name", file=sys.stderr)
-            return 1
-    if options.list:
-        print("\n".join(step.name for step in steps))
-        return 0
-    places.prepare()
-    print(f"checkout: {CHECKOUT}")
-    print(f"cache: {places.cache}")
-    print("Pythons: " + ", ".join(python.full + " (tree)" * bool(python.enter) for python in pythons.values()))
-    print("ansible-core: " + ", ".join(f"{core.version} (Python {p.version})" for core, p in plan.cores.items()))
-    print(f"steps: {len(steps)}", flush=True)
-    try:
-        seconds = schedule.run(steps, places.logs, WORKERS, Kept(places))
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
-    return _conclude(steps, seconds, places.logs)
+    words = [str(python), "-m", "nox", "--noxfile", str(CHECKOUT / "noxfile.py"), *arguments[1:]]
+    if not {"-s", "--session", "--sessions"} & {*arguments}:
+        words += ["-t", *([*TARGETS, "coverage"] if target == "test" else [target])]
+    is_listing = bool({"-l", "--list", "--list-sessions"} & {*arguments})
+    if not is_listing:
+        print(f"checkout: {CHECKOUT}\ncache: {places.cache}\nlogs: {places.logs}")
+        print("Pythons: " + ", ".join(python.full for python in pythons.values()), flush=True)
+    told = places.logs / "report.json"
+    told.unlink(missing_ok=True)
+    start = time.monotonic()
+    code = _nox([*words, "--parallel", str(WORKERS), "--report", str(told)])
+    return code if is_listing else _conclude(report.read_report(told), code, time.monotonic() - start, places.logs)
 
 
-def _pythons(trees_too: bool) -> dict[str, Python]:
-    """The Pythons of this machine, and those of Debian trees for a core that finds none of its own here."""
-    pythons = whole_pythons()
-    if trees_too and os.geteuid() == 0:
-        for version in trees.missing_pythons([core.pythons for core in CORES], pythons):
-            try:
-                pythons[version] = trees.python_from_tree(version)
-            except MachineError as exc:
-                print(f"left out: {exc}", flush=True)
-    return dict(sorted(pythons.items(), key=lambda item: int(item[0].split(".")[1])))
+def _nox(words: list[str]) -> int:
+    """Run it; where this process is to end, nox first ends what it runs."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("NOX", "MAKE", "MFLAGS"))}
+    env.update(PYTHONDONTWRITEBYTECODE="1", PYTHONUNBUFFERED="1", NO_COLOR="1")
+    process = subprocess.Popen(words, cwd=CHECKOUT, env=env, stdin=subprocess.DEVNULL)
+
+    def stop(number: int, frame: object) -> None:
+        process.send_signal(signal.SIGINT)
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    return process.wait()
 
 
-def chosen(steps: list[schedule.Step], words: str) -> list[schedule.Step]:
-    """The steps that have the words in their name, and all that these need."""
-    by_name = {step.name: step for step in steps}
-    wanted = {step.name for step in steps if words in step.name}
-    while True:
-        needed = {name for own in wanted for name in by_name[own].after} - wanted
-        if not needed:
-            return [step for step in steps if step.name in wanted]
-        wanted |= needed
-
-
-def _conclude(steps: list[schedule.Step], seconds: float, logs: pathlib.Path) -> int:
-    """Show the tables, keep them as text, and end with the summary line."""
-    lines = [
-        *results.steps_table(steps, seconds),
-        *results.scenarios_table(steps, logs),
-        *results.version_tables(steps, logs),
-    ]
-    text = "\n".join([*lines, "", results.counts(steps)]) + "\n"
+def _conclude(rows: list[report.Row], code: int, seconds: float, logs: pathlib.Path) -> int:
+    """Show the table, keep it as text, and end with the summary line."""
+    if not rows or (code != 0 and not any(row.result == "failed" for row in rows)):
+        rows.append(report.Row("nox", "failed", seconds, f"ended with exit code {code} before its report"))
+    lines = report.table(rows, seconds)
+    text = "\n".join([*lines, "", report.counts(rows)]) + "\n"
     kept = [logs, *(pathlib.Path(folder) for folder in [os.environ.get("RINGFENCE_RESULTS")] if folder)]
     for folder in kept:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "results.txt").write_text(text, encoding="utf-8")
-    print()
-    print("\n".join(lines))
+    print("\n" + "\n".join(lines))
     print(f"\nlogs, and this table as results.txt: {kept[-1]}")
-    print(results.counts(steps), flush=True)
-    bad = any(step.result == "failed" for step in steps)
-    return 1 if bad or not any(step.result == "passed" for step in steps) else 0
+    red = [row.step for row in rows if row.result == "failed"]
+    if red:
+        print("failed: " + "; ".join(red))
+    print(report.counts(rows), flush=True)
+    return 1 if red or not any(row.result == "passed" for row in rows) else 0

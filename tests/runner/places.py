@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import hashlib
 import os
@@ -18,10 +17,10 @@ import sys
 import typing as t
 
 from runner.cores import CORES, Core
-from runner.machine import Python
+from runner.machine import Python, cache_folder, lock
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
-COLLECTION = "ringfence.etcd"
+SLOT = "RINGFENCE_SLOT"
 
 # ansible-test fetches a script that installs pip into its virtual environments, from a host that may be out of reach.
 # It takes a saved one instead; this one uses the pip that every Python brings along.
@@ -53,15 +52,14 @@ class Places:
     """The cache folder of one run, and what is kept there."""
 
     def __init__(self) -> None:
-        base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-        self.cache = pathlib.Path(os.environ.get("RINGFENCE_CACHE") or os.path.join(base, "ringfence-etcd")).resolve()
+        self.cache = cache_folder()
         if self.cache == CHECKOUT or CHECKOUT in self.cache.parents:
             sys.exit(f"the cache folder {self.cache} must not lie in the checkout: set RINGFENCE_CACHE")
         self.home = self.cache / "home"
         self.venvs = self.cache / "venvs"
         self.stages = self.cache / "stage"
         self.logs = self.cache / "logs"
-        self.slot = 1
+        self.slot = "1"
         """The number of this run's own place, among runs at the same time."""
         self._lock: t.IO[str] | None = None
 
@@ -78,26 +76,31 @@ class Places:
         scripts.mkdir(parents=True, exist_ok=True)
         for core in CORES:
             (scripts / core.bootstrap).write_text(_PIP_BOOTSTRAP, encoding="utf-8")
-        for number in range(1, 100):
+        self.slot = os.environ.get(SLOT) or self._free_slot()
+        # The steps of a run are processes of their own, in the same place.
+        os.environ[SLOT] = self.slot
+        self.stages = self.cache / "stage" / self.slot
+        self.logs = self.cache / "logs" / self.slot
+        self.logs.mkdir(parents=True, exist_ok=True)
+
+    def _free_slot(self) -> str:
+        number = next(iter(self.free_slots()), None)
+        if number is None:
+            sys.exit(f"no free place in {self.cache / 'locks'}")
+        return number
+
+    def free_slots(self) -> t.Iterator[str]:
+        """The places that no other run uses; the last one that was asked for is held until this process ends."""
+        (self.cache / "locks").mkdir(parents=True, exist_ok=True)
+        for number in map(str, range(1, 100)):
             handle = open(self.cache / "locks" / f"stage-{number}", "w", encoding="utf-8")  # noqa: SIM115
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 handle.close()
                 continue
-            # Held until this process ends.
-            self._lock, self.slot = handle, number
-            self.stages = self.cache / "stage" / str(number)
-            self.logs = self.cache / "logs" / str(number)
-            self.logs.mkdir(parents=True, exist_ok=True)
-            break
-
-    @contextlib.contextmanager
-    def lock(self, name: str) -> t.Iterator[None]:
-        """Keep other runs away from one thing in the cache."""
-        with open(self.cache / "locks" / name, "w", encoding="utf-8") as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            yield
+            self._lock = handle
+            yield number
 
     def share_pip_settings(self, pip: t.Sequence[str]) -> None:
         """Tell pip's settings (index, proxy, certificates) to ansible-test, which drops them with the environment."""
@@ -142,7 +145,7 @@ class Venv(t.NamedTuple):
         """Install it unless it is there."""
         path = self.path(places)
         complete = path / "complete"
-        with places.lock(path.name):
+        with lock(path.name):
             if complete.exists():
                 note = "present"
             else:

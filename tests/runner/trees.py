@@ -11,15 +11,20 @@ files) are this machine's own, under the same paths.
 
 from __future__ import annotations
 
+import json
+import os
 import typing as t
 
 from ringfence_lab import image, surroundings
 from ringfence_lab.errors import LabError
 
-from runner.machine import MachineError, Python, ask, need_packages
+from runner.cores import CORES
+from runner.machine import MachineError, Python, ask, need_packages, whole_pythons
 
 TREES = {"3.13": "trixie", "3.11": "bookworm"}
 """Which release has which Python as its own."""
+
+KNOWN = "RINGFENCE_PYTHONS"
 
 PACKAGES = ("ca-certificates", "git", "openssh-client", "openssl", "python3", "python3-venv", "sshpass")
 
@@ -81,3 +86,22 @@ def python_from_tree(version: str) -> Python:
     if python is None or python.version != version:
         raise MachineError(f"the tree of Debian {release} has no Python {version}")
     return python
+
+
+def all_pythons() -> dict[str, Python]:
+    """The Pythons of this machine and, for root, those of Debian trees that a core needs which finds none of its own.
+
+    A tree is made where it is first entered. What was found is told to the processes that this one starts.
+    """
+    known = os.environ.get(KNOWN)
+    if known:
+        return {row[0]: Python(row[0], row[1], row[2], row[3], tuple(row[4])) for row in json.loads(known)}
+    pythons = whole_pythons()
+    if os.geteuid() == 0:
+        for version in missing_pythons([core.pythons for core in CORES], pythons):
+            release = TREES[version]
+            full = f"{version} of Debian {release}"
+            pythons[version] = Python(version, full, "/usr/bin/python3", True, entrance(release))
+    pythons = dict(sorted(pythons.items(), key=lambda item: int(item[0].split(".")[1])))
+    os.environ[KNOWN] = json.dumps(list(pythons.values()))
+    return pythons

@@ -19,7 +19,7 @@ sys.path[:0] = [str(_TESTS), str(_TESTS / "lab")]
 from ringfence_lab import image  # noqa: E402
 from runner import build, verdicts  # noqa: E402
 from runner.places import CHECKOUT, Places, stage  # noqa: E402
-from runner.schedule import StepFailed  # noqa: E402
+from runner.verdicts import StepFailed  # noqa: E402
 
 
 class Here(Places):

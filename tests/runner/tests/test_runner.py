@@ -2,167 +2,258 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The runner's own decisions: what is run in which order, what counts as passed, what its tables say."""
+"""The runner's own decisions: what is run in which order, what counts as passed, what its table says."""
 
 from __future__ import annotations
 
+import importlib.util
+import json
+import os
 import pathlib
+import subprocess
 import sys
 import time
+import types
 import typing as t
 
+import nox
+import nox.command
+import nox.registry
+import nox.sessions
 import pytest
 
 _TESTS = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(_TESTS), str(_TESTS / "lab")]
 
 from ringfence_lab import etcd, image  # noqa: E402
-from runner import cores, faults, kept, labsteps, machine, results, schedule, steps, trees, verdicts  # noqa: E402
-from runner.main import chosen  # noqa: E402
-from runner.places import Places as RealPlaces  # noqa: E402
-from runner.results import Case  # noqa: E402
-from runner.schedule import Log, Step, StepFailed, StepSkipped  # noqa: E402
+from runner import cores, faults, machine, main, places, report, trees, verdicts  # noqa: E402
+from runner.places import SLOT  # noqa: E402
+from runner.plan import Pair  # noqa: E402
+from runner.report import Row  # noqa: E402
+from runner.verdicts import Case, StepFailed, StepSkipped  # noqa: E402
 
 
-def passes(log: Log) -> str:
-    log.line("done")
-    return "fine"
+class Steps(t.NamedTuple):
+    """The noxfile, as it is loaded on a machine that has some Pythons."""
+
+    file: types.ModuleType
+    sessions: dict[str, t.Any]
+
+    def named(self, kind: str) -> list[str]:
+        """The names of a kind's steps, without it."""
+        return [name[len(kind) + 1 : -1] for name in self.sessions if name.startswith(f"{kind}(")]
 
 
-def fails(log: Log) -> str:
-    raise StepFailed("broken")
+@pytest.fixture
+def load(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> t.Callable[..., Steps]:
+    monkeypatch.setenv("RINGFENCE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv(SLOT, "1")
+    monkeypatch.delenv("RINGFENCE_RESULTS", raising=False)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+
+    def load(*versions: str, file: pathlib.Path = _TESTS.parent / "noxfile.py") -> Steps:
+        found = [machine.Python(name, f"{name}.5", f"/usr/bin/python{name}", True) for name in versions]
+        monkeypatch.setenv(trees.KNOWN, json.dumps(found))
+        nox.registry._REGISTRY.clear()
+        spec = importlib.util.spec_from_file_location("noxfile", file)
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        monkeypatch.setattr(module, "stage", lambda _places, _purpose: tmp_path / "a" / "b" / "c" / "d")
+        return Steps(module, dict(nox.registry.get()))
+
+    return load
 
 
-def skips(log: Log) -> str:
-    raise StepSkipped("not here")
+# --------------------------------------------------------------------------- places
+def test_two_runs_at_once_have_a_place_each_and_clean_leaves_it(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RINGFENCE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(main, "CHECKOUT", tmp_path / "checkout")
+    runs = []
+    for number in "12":
+        monkeypatch.setenv(SLOT, "")
+        runs.append(places.Places())
+        runs[-1].prepare()
+        assert runs[-1].slot == os.environ[SLOT] == number
+        runs[-1].stages.mkdir(parents=True)
+    ended = runs.pop(0)
+    assert ended._lock is not None
+    ended._lock.close()
+    main._clean(places.Places(), tools=False)
+    assert not ended.stages.exists() and not ended.logs.exists()
+    assert runs[0].stages.is_dir() and runs[0].logs.is_dir() and runs[0].home.is_dir()
 
 
-# --------------------------------------------------------------------------- order and verdicts
-def test_a_step_waits_for_those_that_it_needs_and_fails_or_is_skipped_with_them(tmp_path: pathlib.Path) -> None:
-    steps = [
-        Step("last", passes, after=("first", "second")),
-        Step("first", passes),
-        Step("second", passes, after=("first",)),
-        Step("bad", fails),
-        Step("after bad", passes, after=("bad",)),
-        Step("not here", skips),
-        Step("after not here", passes, after=("not here",)),
-    ]
-    schedule.run(steps, tmp_path, workers=2)
-    assert {step.name: step.result for step in steps} == {
-        "last": "passed",
+# --------------------------------------------------------------------------- steps
+def test_each_target_has_its_steps_and_each_step_what_it_needs(load: t.Callable[..., Steps]) -> None:
+    steps = load("3.9", "3.11", "3.12", "3.13")
+    for name, session in steps.sessions.items():
+        assert set(session.requires) <= set(steps.sessions), name
+        # Nothing is run by `make test` alone but what needs two of its parts.
+        assert set(session.tags) <= {*main.TARGETS, "coverage"} and len(session.tags) <= 1, name
+    assert {tag for session in steps.sessions.values() for tag in session.tags} == {*main.TARGETS, "coverage"}
+    untagged = {name.partition("(")[0] for name, session in steps.sessions.items() if not session.tags}
+    assert untagged == {"install", "image", "etcd", "lab"}
+    (coverage,) = steps.named("coverage")
+    needed = steps.sessions[f"coverage({coverage})"].requires
+    assert needed == ["unit(newest, coverage)", f"integration(core {cores.NEWEST.line})"]
+    scenarios = {path.stem[5:] for path in (_TESTS / "lab" / "scenarios").glob("test_*.py")}
+    assert {*steps.named("lab"), "core"} == {*scenarios, "packages", "core"}
+    assert steps.named("fault") == [fault.title for fault in faults.FAULTS]
+
+
+def test_a_core_without_a_python_is_told_of(load: t.Callable[..., Steps]) -> None:
+    steps = load("3.13")
+    assert steps.named("ansible-core") == ["2.17", "2.16"]
+    with pytest.raises(StepSkipped, match=r"no Python 3\.10, 3\.11, 3\.12 here, which ansible-core 2\.16 needs"):
+        steps.file.no_python(cores.OLDEST)(None)
+
+
+SOME_STEPS = """
+import os, pathlib, sys, time, nox
+def step(name, *needs, code=0, skip=False, alone=True):
+    def work(session):
+        running = pathlib.Path(os.environ["SEEN"]) / name
+        running.write_text("")
+        time.sleep(0.3)
+        if skip:
+            session.skip("not here")
+        if code:
+            session.error("broken")
+    nox.session(work, name=name, venv_backend="none", requires=needs)
+nox.options.allow_parallel = True
+step("last", "first", "second")
+step("first")
+step("second", "first")
+step("bad", code=1)
+step("after bad", "bad")
+step("not here", skip=True)
+"""
+
+
+def test_a_red_step_hides_no_other_and_all_red_ones_are_named(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """By the real nox: each step waits for those that it needs, and is red with them."""
+    (tmp_path / "noxfile.py").write_text(SOME_STEPS)
+    (tmp_path / "seen").mkdir()
+    monkeypatch.setenv("SEEN", str(tmp_path / "seen"))
+    monkeypatch.setenv("RINGFENCE_RESULTS", str(tmp_path / "results"))
+    told = tmp_path / "report.json"
+    words = [sys.executable, "-m", "nox", "-f", str(tmp_path / "noxfile.py"), "--parallel", "2", "--report", str(told)]
+    code = subprocess.run(words, cwd=tmp_path, stdin=subprocess.DEVNULL, check=False).returncode
+    rows = report.read_report(told)
+    assert {row.step: row.result for row in rows} == {
         "first": "passed",
         "second": "passed",
+        "last": "passed",
         "bad": "failed",
         "after bad": "failed",
         "not here": "skipped",
-        "after not here": "skipped",
     }
-    assert steps[3].note == "broken" and steps[4].note == "needs: bad"
-    assert results.counts(steps) == "3 passed, 2 failed, 2 skipped"
+    remarks = {row.step: row.remark for row in rows if row.remark}
+    assert remarks["bad"] == "broken" and "bad" in remarks["after bad"] and remarks["not here"] == "not here"
+    assert not (tmp_path / "seen" / "after bad").exists() and code != 0
+    capfd.readouterr()
+    assert main._conclude(rows, code, 12.34, tmp_path / "logs") == 1
+    printed = capfd.readouterr().out.splitlines()
+    assert printed[-2:] == ["failed: bad; after bad", "3 passed, 2 failed, 1 skipped"]
+    kept = (tmp_path / "results" / "results.txt").read_text().splitlines()
+    assert kept[0].split() == ["step", "result", "seconds"] and kept[-3].split() == ["all", "12.3"]
+    assert kept[-1] == printed[-1]
 
 
-def test_no_more_steps_at_once_than_workers_and_none_beside_one_that_wants_to_be_alone(tmp_path: pathlib.Path) -> None:
-    running: set[str] = set()
-    seen: list[set[str]] = []
-
-    def work(name: str) -> schedule.StepWork:
-        def inner(log: Log) -> None:
-            running.add(name)
-            seen.append(set(running))
-            time.sleep(0.05)
-            running.discard(name)
-
-        return inner
-
-    steps = [Step(name, work(name), alone=name == "alone") for name in ("a", "alone", "b", "c", "d")]
-    schedule.run(steps, tmp_path, workers=2)
-    assert max(len(names) for names in seen) == 2
-    assert {"alone"} in seen and not any("alone" in names and len(names) > 1 for names in seen)
+ROWS = [Row("lint(ruff)", "passed", 1.26, ""), Row("browser(a page)", "skipped", 0.0, "no browser")]
 
 
-def test_the_longest_way_to_the_end_comes_first() -> None:
-    steps = [
-        Step("short", passes, estimate=1),
-        Step("long", passes, estimate=50),
-        Step("install", passes, estimate=5),
-        Step("needs it", passes, after=("install",), estimate=100),
+def test_the_table_and_the_line_under_it() -> None:
+    assert report.table(ROWS, 71.0) == [
+        "step             result   seconds",
+        "lint(ruff)       passed       1.3",
+        "browser(a page)  skipped      0.0  no browser",
+        "all                          71.0",
     ]
-    ways = schedule.ways_to_the_end(steps)
-    assert ways == {"short": 1, "long": 50, "install": 105, "needs it": 100}
+    assert report.counts(ROWS) == "1 passed, 0 failed, 1 skipped" and report.counts(ROWS[:1]) == "1 passed, 0 failed"
 
 
-def test_only_takes_what_the_chosen_steps_need_along() -> None:
-    steps = [
-        Step("a", passes),
-        Step("b", passes, after=("a",)),
-        Step("core: c", passes, after=("b",)),
-        Step("d", passes),
-    ]
-    assert [step.name for step in chosen(steps, "core")] == ["a", "b", "core: c"]
-    assert chosen(steps, "nothing of this name") == []
-
-
-def test_a_command_that_fails_fails_its_step(tmp_path: pathlib.Path) -> None:
-    log = Log(tmp_path / "log", live=False)
-    assert log.command(["sh", "-c", "echo seen; exit 3"], expected=(3,)) == "seen"
-    with pytest.raises(StepFailed, match="sh ended with exit code 3"):
-        log.command(["sh", "-c", "exit 3"])
-    with pytest.raises(StepFailed, match="sh was ended after 0 s"):
-        log.command(["sh", "-c", "sleep 20"], timeout_seconds=0.2)
-
-
-class Places:
-    def __init__(self, cache: pathlib.Path) -> None:
-        self.cache = cache
-
-
-def test_only_what_passed_with_the_same_content_is_not_run_again(
-    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("rows", "code", "line", "exit_code"),
+    [
+        (ROWS[:1], 0, "1 passed, 0 failed", 0),
+        # nox itself was ended, or told of no step: nothing is proved.
+        (ROWS[:1], 2, "1 passed, 1 failed", 1),
+        ([], 0, "0 passed, 1 failed", 1),
+        (ROWS[1:], 0, "0 passed, 0 failed, 1 skipped", 1),
+    ],
+)
+def test_a_run_without_a_passed_step_or_a_report_is_red(
+    rows: list[Row],
+    code: int,
+    line: str,
+    exit_code: int,
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.delenv("RINGFENCE_FRESH", raising=False)
-    checkout, runs = tmp_path / "checkout", list[str]()
-    (checkout / "plugins").mkdir(parents=True)
-    for name in ("plugins/a", "docs"):
-        (checkout / name).write_text("one")
-    monkeypatch.setattr(kept, "CHECKOUT", checkout)
-    monkeypatch.setattr(kept, "checkout_files", lambda: ["docs", "plugins/a"])
+    monkeypatch.delenv("RINGFENCE_RESULTS", raising=False)
+    assert main._conclude(list(rows), code, 1.0, tmp_path) == exit_code
+    assert capsys.readouterr().out.splitlines()[-1] == line
 
-    def once(**fields: object) -> str:
-        def work(log: Log) -> None:
-            runs.append("run")
-            (tmp_path / "report.xml").write_text(JUNIT)
-            if (checkout / "docs").read_text() == "bad":
-                raise StepFailed("bad")
 
-        step = Step("lab: a", work, inputs=("plugins/",), environments=("venv-1",), report="report.xml")
-        for name, value in fields.items():
-            setattr(step, name, value)
-        schedule.run([step], tmp_path, 1, kept.Kept(Places(tmp_path / "cache")))  # type: ignore[arg-type]
-        return f"{len(runs)} {step.result} {step.note[:4]}".strip()
+def test_no_report_is_no_step(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "half").write_text('{"sess')
+    assert report.read_report(tmp_path / "half") == report.read_report(tmp_path / "none") == []
 
-    (checkout / "docs").write_text("bad")
-    assert once() == "1 failed bad"
-    (checkout / "docs").write_text("good")
-    assert once() == "2 passed"
-    (tmp_path / "report.xml").unlink()
-    assert once() == "2 passed kept"
-    assert (tmp_path / "report.xml").exists()
-    assert once(environments=("venv-2",)) == "3 passed"
-    (checkout / "plugins" / "a").chmod(0o755)
-    assert once() == "4 passed"
-    (checkout / "plugins" / "a").write_text("two")
-    assert once() == "5 passed"
-    assert once(inputs=()) == "6 passed"
-    monkeypatch.setenv("RINGFENCE_FRESH", "1")
-    assert once() == "7 passed"
+
+class Session:
+    """What a step uses of nox's session, with the command really run."""
+
+    def chdir(self, path: pathlib.Path) -> t.Any:
+        return nox.sessions._WorkingDirContext(path)
+
+    def run(self, *words: str, **more: t.Any) -> None:
+        known = ("env", "stdout", "success_codes", "external", "log", "include_outer_env")
+        assert set(more) <= set(known)
+        env, output = dict(more["env"]), more["stdout"]
+        code = subprocess.run(words, env=env, stdout=output, stderr=subprocess.STDOUT, check=False).returncode
+        if code not in more["success_codes"]:
+            raise nox.command.CommandFailed(f"Command failed with exit code {code}")
+
+
+def _runs(process: str) -> bool:
+    try:
+        return pathlib.Path("/proc", process, "stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_a_command_that_fails_fails_its_step(
+    load: t.Callable[..., Steps], capsys: pytest.CaptureFixture[str], tmp_path: pathlib.Path
+) -> None:
+    work = load("3.13").file.Work(Session(), "lint(a step)")
+    assert work.run(["sh", "-c", "printf '\\033[31mseen\\033[0m'; exit 3"], cwd=tmp_path, expected=(3,)) == "seen"
+    assert work.run(["sh", "-c", "echo twice"]) == "twice\n"
+    with pytest.raises(StepFailed, match="sh ended with exit code 3"):
+        work.run(["sh", "-c", "echo why >&2; exit 3"])
+    with pytest.raises(StepFailed, match="sh was ended after 2 s"):
+        work.run(["sh", "-c", "sleep 300 & echo $!; wait"], seconds=2)
+    child = work.log.read_text().split()[-1]
+    for _tenth in range(50):
+        if _runs(child):
+            time.sleep(0.1)
+    assert not _runs(child)
+    work.show()
+    assert "why\n" in capsys.readouterr().out and work.log.name == "lint-a-step.log"
 
 
 # --------------------------------------------------------------------------- false greens
 @pytest.mark.parametrize("words", verdicts.FALSE_GREENS)
 def test_a_tool_that_tested_nothing_has_not_passed(words: str) -> None:
     with pytest.raises(StepFailed, match=words):
-        verdicts.refuse_false_green(f"... {words} ...", set())
+        verdicts.refuse_false_green(f"... {words} ...")
 
 
 def test_a_target_that_was_left_out_is_seen() -> None:
@@ -172,47 +263,27 @@ def test_a_target_that_was_left_out_is_seen() -> None:
         verdicts.refuse_false_green(printed, {"etcd_ca", "etcd_peer_info"})
 
 
-@pytest.mark.parametrize("printed", ["", "no tests ran in 0.01s", "3 skipped in 0.10s"])
-def test_pytest_without_a_passed_test_has_not_passed(printed: str) -> None:
-    with pytest.raises(StepFailed, match="no test passed"):
-        verdicts.tests_passed(printed)
-
-
-def test_pytests_summaries_are_added_up() -> None:
-    assert verdicts.tests_passed("== 3 passed, 1 skipped in 1.20s ==\n2 passed in 0.10s\n") == "5 tests"
-
-
-# --------------------------------------------------------------------------- tables
 JUNIT = """<testsuites><testsuite>
 <testcase name="test_form" time="12.34"/>
 <testcase name="test_list" time="0"><skipped message="x"/></testcase>
-<testcase name="test_renew" time="5"><failure message="x"/></testcase>
-</testsuite></testsuites>"""
+{}</testsuite></testsuites>"""
+FAILED = '<testcase name="test_renew" time="5"><failure message="x"/></testcase>'
 
 
-def test_tables_of_versions(tmp_path: pathlib.Path) -> None:
-    (tmp_path / "one.xml").write_text(JUNIT)
-    steps = [
-        Step("two", passes, report="two.xml", rows=(("etcd", "3.10.1"), ("ansible-core", "2.9.1")), result="skipped"),
-        Step("one", passes, report="one.xml", rows=(("etcd", "3.5.16"), ("ansible-core", "2.21.5")), result="failed"),
-    ]
-    assert results.version_tables(steps, tmp_path) == [
-        "",
-        "etcd             form  list   renew",
-        "3.5.16           12.3     -  FAILED",
-        "3.10.1  skipped",
-        "",
-        "ansible-core           form  list   renew",
-        "2.9.1         skipped",
-        "2.21.5                 12.3     -  FAILED",
-    ]
+@pytest.mark.parametrize("text", ["", "<testsuites/>", JUNIT.replace('<testcase name="test_form" time="12.34"/>', "")])
+def test_pytest_without_a_passed_test_has_not_passed(text: str, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "one.xml").write_text(text.format(""))
+    with pytest.raises(StepFailed, match="no test passed"):
+        verdicts.tests_passed(verdicts.read_cases(tmp_path / "one.xml"))
 
 
-def test_table_of_scenarios(tmp_path: pathlib.Path) -> None:
-    (tmp_path / "one.xml").write_text(JUNIT)
-    steps = [Step("lab: one", passes, report="one.xml", result="failed", seconds=17.3), Step("other", passes)]
-    lines = results.scenarios_table(steps, tmp_path)
-    assert lines[-1].split() == ["lab:", "one", "2", "1", "17.3"]
+def test_the_tests_of_several_runs_are_added_up(tmp_path: pathlib.Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).write_text(JUNIT.format(""))
+    assert verdicts.tests_passed(verdicts.read_cases(tmp_path / "one", tmp_path / "two")) == "2 tests"
+    (tmp_path / "two").write_text(JUNIT.format(FAILED))
+    with pytest.raises(StepFailed, match="1 tests failed: test_renew"):
+        verdicts.tests_passed(verdicts.read_cases(tmp_path / "one", tmp_path / "two"))
 
 
 # --------------------------------------------------------------------------- faults
@@ -231,7 +302,7 @@ FAULT = faults.Fault("a fault", "file", "good", "bad", "tests/lab/x.py::test_two
     ],
 )
 def test_a_fault_is_caught_by_its_own_test_alone(verdicts_of: dict[str, str], caught: bool) -> None:
-    cases = [Case(name, verdict, 0.0) for name, verdict in verdicts_of.items()]
+    cases = [Case(name, verdict) for name, verdict in verdicts_of.items()]
     if caught:
         assert faults.verdict(FAULT, cases) == "caught by test_two"
     else:
@@ -276,89 +347,97 @@ def test_each_core_has_a_python_of_its_own_line() -> None:
     }
 
 
-@pytest.fixture
-def make_plan(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> t.Callable[..., steps.Plan]:
-    monkeypatch.setenv("RINGFENCE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("RINGFENCE_RESULTS", raising=False)
-    monkeypatch.setattr(steps, "stage", lambda _places, _purpose: tmp_path / "a" / "b" / "c" / "d")
-
-    def make(*versions: str) -> steps.Plan:
-        pythons = {name: machine.Python(name, f"{name}.5", f"/usr/bin/python{name}", True) for name in versions}
-        return steps.Plan(RealPlaces(), pythons)
-
-    return make
-
-
-@pytest.fixture
-def plan(make_plan: t.Callable[..., steps.Plan]) -> steps.Plan:
-    return make_plan("3.13")
+def test_a_tree_is_entered_by_root_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = {"3.13": machine.Python("3.13", "3.13.5", "/usr/bin/python3", True)}
+    monkeypatch.setattr(trees, "whole_pythons", lambda: dict(here))
+    for user, wanted in ((1000, ["3.13"]), (0, ["3.11", "3.13"])):
+        monkeypatch.delenv(trees.KNOWN, raising=False)
+        monkeypatch.setattr(os, "geteuid", lambda user=user: user)
+        found = trees.all_pythons()
+        assert list(found) == wanted
+        # What a run's steps are told.
+        monkeypatch.setenv(trees.KNOWN, os.environ[trees.KNOWN])
+        assert trees.all_pythons() == found
+    assert found["3.11"].enter == trees.entrance("bookworm") and not found["3.13"].enter
 
 
 # --------------------------------------------------------------------------- pairs of versions
-def core_steps(plan: steps.Plan) -> list[Step]:
-    return [step for step in plan.steps("lab-test") if step.name.startswith("core: ")]
+def test_the_core_runs_with_every_etcd_and_every_ansible_core(load: t.Callable[..., Steps]) -> None:
+    pairs = load("3.11", "3.13").file.plan.pairs()
+    assert sorted(pair.etcd for pair in pairs) == sorted(etcd.known_versions())
+    assert {pair.core for pair in pairs if pair.etcd == pair.core.etcd} == {*cores.CORES}
 
 
-def test_the_core_runs_with_every_etcd_and_every_ansible_core(make_plan: t.Callable[..., steps.Plan]) -> None:
-    found = core_steps(make_plan("3.11", "3.13"))
-    rows = [row for step in found for row in step.rows]
-    wanted = [("etcd", version) for version in etcd.known_versions()]
-    wanted += [("ansible-core", core.version) for core in cores.CORES]
-    assert sorted(rows) == sorted(wanted)
-    assert len({step.report for step in found}) == len(found) == len(etcd.known_versions())
-
-
-def test_the_core_runs_with_every_etcd_where_some_ansible_cores_can_not(
-    make_plan: t.Callable[..., steps.Plan],
-) -> None:
-    names = [step.name for step in core_steps(make_plan("3.13"))]
+def test_the_core_runs_with_every_etcd_where_some_ansible_cores_can_not(load: t.Callable[..., Steps]) -> None:
     main = cores.NEWEST.version
-    assert names == [
-        f"core: etcd 3.4.23, ansible-core {main}",
-        "core: etcd 3.5.12, ansible-core 2.18.19",
-        f"core: etcd 3.5.15, ansible-core {main}",
-        f"core: etcd 3.5.16, ansible-core {main}",
-        "core: etcd 3.5.35, ansible-core 2.19.14",
-        "core: etcd 3.6.16, ansible-core 2.20.10",
-        f"core: etcd 3.7.3, ansible-core {main}",
+    assert load("3.13").named("core") == [
+        f"etcd 3.4.23, ansible-core {main}",
+        "etcd 3.5.12, ansible-core 2.18.19",
+        f"etcd 3.5.15, ansible-core {main}",
+        f"etcd 3.5.16, ansible-core {main}",
+        "etcd 3.5.35, ansible-core 2.19.14",
+        "etcd 3.6.16, ansible-core 2.20.10",
+        f"etcd 3.7.3, ansible-core {main}",
     ]
 
 
 def test_two_ansible_cores_with_one_etcd_both_run(
-    make_plan: t.Callable[..., steps.Plan], monkeypatch: pytest.MonkeyPatch
+    load: t.Callable[..., Steps], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines = tuple(core._replace(etcd="3.5.16") for core in cores.CORES)
     monkeypatch.setattr(cores, "CORES", lines)
-    found = core_steps(make_plan("3.11", "3.13"))
-    assert {name for step in found for title, name in step.rows if title == "ansible-core"} == {
-        core.version for core in lines
-    }
-    assert {name for step in found for title, name in step.rows if title == "etcd"} == {*etcd.known_versions()}
-    assert len({step.report for step in found}) == len(found)
+    pairs = load("3.11", "3.13").file.plan.pairs()
+    assert {pair.core for pair in pairs} == {*lines}
+    assert {pair.etcd for pair in pairs} == {*etcd.known_versions()}
+    assert len(set(pairs)) == len(pairs)
 
 
-class Surroundings:
-    """A log that runs nothing, says that all passed, and keeps the environment that it was given."""
+class Recorder:
+    """A step at work that runs nothing, and says what a command of this name says."""
 
-    def command(self, _words: list[str], env: dict[str, str], **_more: object) -> str:
-        self.env = env
-        return "1 passed in 0.10s"
+    def __init__(self, names: str = "") -> None:
+        self.names = names
+        self.words: list[list[str]] = []
+
+    def run(self, words: list[str], **_more: object) -> str:
+        self.words.append(words)
+        return ""
+
+    def tool(self, _venv: object, words: list[str], _root: object, **_settings: str) -> str:
+        self.words.append(words)
+        return self.names
+
+    def pytest(self, _venv: object, words: list[str], _root: object, report: str, env: dict[str, str]) -> str:
+        self.words, self.report, self.env = [words], report, env
+        return "1 tests"
 
 
 @pytest.mark.parametrize("core", cores.CORES, ids=lambda core: core.line)
-def test_the_core_runs_with_what_its_name_says(
-    make_plan: t.Callable[..., steps.Plan], core: cores.Core, monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
-) -> None:
-    plan = make_plan("3.11", "3.13")
-    monkeypatch.setattr(labsteps, "stage", lambda _places, _purpose: tmp_path / "a" / "b" / "c" / "d")
-    (step,) = [step for step in core_steps(plan) if ("ansible-core", core.version) in step.rows]
-    assert step.name == f"core: etcd {core.etcd}, ansible-core {core.version}"
+def test_the_core_runs_with_what_its_name_says(load: t.Callable[..., Steps], core: cores.Core) -> None:
+    steps = load("3.11", "3.13")
+    plan = steps.file.plan
+    (pair,) = [pair for pair in plan.pairs() if pair.core == core and pair.etcd == core.etcd]
+    needed = steps.sessions[f"core(etcd {core.etcd}, ansible-core {core.version})"].requires
     venv = plan.venvs[core]
-    assert {f"install {venv.name}", f"image {core.nodes}"} <= set(step.after)
-    log = Surroundings()
-    step.work(log)  # type: ignore[arg-type]
-    assert log.env["RINGFENCE_ANSIBLE_PLAYBOOK"] == str(venv.bin(plan.places) / "ansible-playbook")
-    assert (log.env["RINGFENCE_LAB_ETCD"], log.env["RINGFENCE_LAB_RELEASE"]) == (core.etcd, core.nodes)
+    assert {f"install({venv.name})", f"image({core.nodes})"} <= set(needed)
+    assert (f"etcd({core.etcd})" in needed) == (etcd.find(core.etcd).release != core.nodes)
+    work = Recorder()
+    steps.file.core_scenarios(pair)(work)
+    assert work.words[0][-1] == "tests/lab/scenarios/test_core.py"
+    assert work.env["RINGFENCE_ANSIBLE_PLAYBOOK"] == str(venv.bin(plan.places) / "ansible-playbook")
+    assert (work.env["RINGFENCE_LAB_ETCD"], work.env["RINGFENCE_LAB_RELEASE"]) == (core.etcd, core.nodes)
+
+
+def test_each_pair_has_a_lab_and_a_report_of_its_own(load: t.Callable[..., Steps]) -> None:
+    steps = load("3.11", "3.13")
+
+    def names(pair: Pair) -> tuple[str, str]:
+        work = Recorder()
+        steps.file.core_scenarios(pair)(work)
+        return work.env["RINGFENCE_LAB_NAME"], work.report
+
+    found = [names(pair) for pair in steps.file.plan.pairs()]
+    assert len({lab for lab, _report in found}) == len({report for _lab, report in found}) == len(found)
 
 
 @pytest.mark.parametrize("core", cores.CORES, ids=lambda core: core.line)
@@ -368,75 +447,92 @@ def test_hosts_can_have_the_etcd_of_their_ansible_core(core: cores.Core) -> None
     assert line.release == core.nodes or line.pin
 
 
+# --------------------------------------------------------------------------- ansible-test
 @pytest.mark.parametrize(
     ("pythons", "wanted"),
     [
         # 3.13 and 3.11 are those of the newest and the oldest core, for plain pytest.
-        (("3.9", "3.10", "3.11", "3.12", "3.13"), ["3.9", "3.12"]),
-        (("3.10", "3.11", "3.13"), ["3.10", "3.13"]),
-        (("3.11", "3.12", "3.13"), ["3.12"]),
-        (("3.11", "3.13"), ["3.13"]),
+        (("3.9", "3.10", "3.11", "3.12", "3.13"), {"3.9": False, "3.12": True}),
+        (("3.10", "3.11", "3.13"), {"3.10": False, "3.13": True}),
+        (("3.9", "3.11", "3.13"), {"3.9": False, "3.13": True}),
+        # The only one there is has all: what runs on nodes is not left out for the controller's part.
+        (("3.11", "3.12", "3.13"), {"3.12": False}),
+        (("3.11", "3.13"), {"3.13": False}),
     ],
 )
 def test_ansible_test_runs_the_unit_tests_on_the_oldest_python_and_on_a_controllers(
-    make_plan: t.Callable[..., steps.Plan], pythons: tuple[str, ...], wanted: list[str]
+    load: t.Callable[..., Steps], pythons: tuple[str, ...], wanted: dict[str, bool]
 ) -> None:
-    plan = make_plan(*pythons)
-    assert plan.node_pythons() == dict.fromkeys(wanted, cores.NEWEST)
-    ran = [step.name for step in plan.steps("unit") if step.name.startswith("unit: Python")]
-    assert ran == [f"unit: Python {version}, core {cores.NEWEST.line}" for version in wanted]
+    steps = load(*pythons)
+    assert steps.file.plan.node_pythons() == wanted
+    ran = [name for name in steps.named("unit") if name.startswith("ansible-test")]
+    assert ran == [f"ansible-test, Python {version}" for version in wanted]
+
+
+@pytest.mark.parametrize("of_controller", [False, True])
+def test_ansible_tests_own_words_and_reports_count(
+    load: t.Callable[..., Steps], of_controller: bool, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = load("3.9", "3.11", "3.12", "3.13").file
+    monkeypatch.setattr(file, "need_command", lambda *_words: None)
+    reports = tmp_path / "a" / "b" / "c" / "d" / "tests" / "output" / "junit"
+
+    class Units(Recorder):
+        def tool(self, _venv: object, words: list[str], _root: object, **settings: str) -> str:
+            if self.names.startswith("ran"):
+                reports.mkdir(parents=True)
+                (reports / "python3.9-modules-units.xml").write_text(JUNIT.format(""))
+            return super().tool(_venv, words, _root, **settings)
+
+    work = Units("ran")
+    assert file.ansible_units("3.9", of_controller)(work) == "1 tests"
+    assert (work.words[0][-len(file.CONTROLLER_UNITS) :] == list(file.CONTROLLER_UNITS)) == of_controller
+    # The report of an earlier run is none of this one.
+    with pytest.raises(StepFailed, match="no test passed"):
+        file.ansible_units("3.9", of_controller)(Units("nothing"))
+    with pytest.raises(StepFailed, match="No tests applicable"):
+        file.ansible_units("3.9", of_controller)(Units("ran: No tests applicable"))
+
+
+def test_the_controllers_part_is_there() -> None:
+    source = (_TESTS.parent / "noxfile.py").read_text(encoding="utf-8")
+    paths = source.partition("CONTROLLER_UNITS = (")[2].partition(")")[0]
+    for line in filter(None, map(str.strip, paths.splitlines())):
+        assert (_TESTS.parent / line.strip('",').removeprefix("--exclude=")).exists()
 
 
 # --------------------------------------------------------------------------- the browser
-
-
-@pytest.mark.parametrize("target", ["integration", "test"])
-def test_the_page_is_looked_at_with_the_other_checks_on_this_machine(plan: steps.Plan, target: str) -> None:
-    (step,) = [step for step in plan.steps(target) if step.name == steps.BROWSER]
-    assert step.after == (f"install {plan.main_venv.name}",)
-    assert {"plugins/", "tests/browser/"} <= set(step.inputs)
-
-
-class Recorder:
-    """A log that runs nothing and says what a command of this name says."""
-
-    def __init__(self, names: str) -> None:
-        self.names = names
-        self.words: list[list[str]] = []
-
-    def command(self, words: list[str], **_more: object) -> str:
-        self.words.append(words)
-        return self.names if words[1].endswith("pages.py") else ""
-
-
 def test_every_page_is_looked_at_and_the_pictures_are_kept(
-    plan: steps.Plan, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+    load: t.Callable[..., Steps], tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(steps, "need_browser", lambda: "/bin/chromium")
+    steps = load("3.13")
+    (name,) = steps.named("browser")
+    session = steps.sessions[f"browser({name})"]
+    assert session.tags == ["integration"] and session.requires == [steps.file.MAIN]
+    monkeypatch.setattr(steps.file, "need_browser", lambda: "/bin/chromium")
     monkeypatch.setenv("RINGFENCE_RESULTS", str(tmp_path / "results"))
     old = tmp_path / "results" / "pages" / "old.png"
     old.parent.mkdir(parents=True)
     old.touch()
-    (step,) = plan.browser()
-    log = Recorder("ok-3\nok-50\n")
+    work = Recorder("ok-3\nok-50\n")
     folder = str(tmp_path / "results" / "pages")
-    assert step.work(log) == f"2 pages, pictures in {folder}"  # type: ignore[arg-type]
-    assert log.words[0] == ["python", "tests/browser/pages.py", folder] and not old.exists()
+    assert steps.file.browser(work) == f"2 pages, pictures in {folder}"
+    assert work.words[0] == ["python", "tests/browser/pages.py", folder] and not old.exists()
     pages = [f"{folder}/ok-3.html", f"{folder}/ok-50.html"]
-    assert log.words[1:] == [[sys.executable, "tests/browser/shots.py", "--chromium", "/bin/chromium", *pages]]
+    assert work.words[1:] == [[sys.executable, "tests/browser/shots.py", "--chromium", "/bin/chromium", *pages]]
     with pytest.raises(StepFailed, match="made no page"):
-        step.work(Recorder(""))  # type: ignore[arg-type]
+        steps.file.browser(Recorder(""))
 
 
 def test_without_a_browser_the_step_is_skipped_and_says_how_to_get_one(
-    plan: steps.Plan, monkeypatch: pytest.MonkeyPatch
+    load: t.Callable[..., Steps], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    file = load("3.13").file
     monkeypatch.delenv("RINGFENCE_CHROMIUM", raising=False)
     monkeypatch.setattr("runner.machine.shutil.which", lambda _name: None)
     monkeypatch.setattr(machine, "_apt_install", lambda _packages: False)
-    (step,) = plan.browser()
     with pytest.raises(StepSkipped, match=r"chromium is missing \(as root: .* apt-get install chromium\)"):
-        step.work(Recorder(""))  # type: ignore[arg-type]
+        file.browser(Recorder())
 
 
 def test_a_browser_is_one_that_runs(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,532 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Every check, as a session: ``python3 tests/run lint``, or nox itself.
+
+nox runs sessions side by side and in the order in which they stand here: what takes longest stands first. Each needs
+the sessions that it names. The environments are our own (runner/places.py): nox would make one for each of fifty
+sessions, and has no way into a Debian tree.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import re
+import resource
+import shlex
+import shutil
+import sys
+import typing as t
+
+import nox
+from nox.command import CommandFailed
+
+sys.dont_write_bytecode = True
+_TESTS = pathlib.Path(__file__).resolve().parent / "tests"
+sys.path[:0] = [str(_TESTS), str(_TESTS / "lab")]
+
+from ringfence_lab import clean_machine, demo, etcd, image, surroundings  # noqa: E402
+from ringfence_lab.errors import LabError  # noqa: E402
+from runner import layers, trees  # noqa: E402
+from runner.build import built  # noqa: E402
+from runner.cores import Core  # noqa: E402
+from runner.faults import FAULTS, Fault, put_in, verdict  # noqa: E402
+from runner.machine import MachineError, lock, need_browser, need_command, need_packages  # noqa: E402
+from runner.places import CHECKOUT, Places, Venv, stage, staging_root  # noqa: E402
+from runner.plan import Pair, Plan  # noqa: E402
+from runner.verdicts import (  # noqa: E402
+    StepFailed,
+    StepSkipped,
+    check_tarball,
+    integration_targets,
+    read_cases,
+    refuse_false_green,
+    tests_passed,
+)
+
+places = Places()
+places.prepare()
+try:
+    plan = Plan(places, trees.all_pythons())
+except MachineError as exc:
+    sys.exit(f"noxfile.py: {exc}")
+
+nox.options.envdir = places.cache / "nox"
+nox.options.allow_parallel = True
+
+MAIN = f"install({plan.main_venv.name})"
+# Ends all of a command's processes where it is late, or where nox is stopped.
+GUARD = ("setpriv", "--pdeathsig=TERM", "timeout", "--kill-after=10")
+SHOWN_LINES = 1500
+# Percent of statements and branches. What is not reached for a reason says so in the source ("pragma: no cover").
+LEAST_COVERAGE = 99
+MEASURED = "tests/output/coverage"
+# What ansible-test shows of a controller's Python: that it takes the controller's tests. The rest plain pytest has run.
+CONTROLLER_UNITS = (
+    "tests/unit/plugins/filter/",
+    "tests/unit/plugins/plugin_utils/",
+    "tests/unit/plugins/action/test_etcd_cluster_check.py",
+    "--exclude=tests/unit/plugins/plugin_utils/_proof/",
+)
+BENCH_FOLDERS = ("ringfence_bench", "callback", "issuing")
+# The files of scenarios that take longest, the longest first.
+LONG = (
+    *("foreign", "restart", "program", "edits", "mishaps", "authority", "variants", "members", "guards", "install"),
+    *("interrupted", "verify", "drift", "proof", "secrets", "deploy", "demo", "examples", "liar", "node"),
+)
+
+
+class Work:
+    """One step at work. What its commands print is kept in a log, and shown where one fails."""
+
+    def __init__(self, session: nox.Session, name: str) -> None:
+        self.session = session
+        self.log = places.logs / (re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-") + ".log")
+        self.log.write_text("", encoding="utf-8")
+
+    def run(
+        self,
+        words: t.Sequence[str],
+        *,
+        cwd: pathlib.Path = CHECKOUT,
+        env: t.Mapping[str, str] | None = None,
+        seconds: int = 3600,
+        expected: t.Collection[int] = (0,),
+    ) -> str:
+        """Run a command; return what it printed. Another exit code than the expected ones ends the step."""
+        with self.log.open("a+", encoding="utf-8", errors="replace") as log:
+            log.write(f"$ {shlex.join(words)}\n")
+            log.flush()
+            start = log.tell()
+            try:
+                with self.session.chdir(cwd):
+                    self.session.run(
+                        *(*GUARD, str(seconds), *words),
+                        env=os.environ if env is None else env,
+                        include_outer_env=False,
+                        external=True,
+                        log=False,
+                        stdout=log,
+                        success_codes=expected,
+                    )
+            except CommandFailed as exc:
+                code = int((re.findall(r"\d+$", str(exc)) or ["-1"])[0])
+                why = f"was ended after {seconds} s" if code == 124 else f"ended with exit code {code}"
+                raise StepFailed(f"{os.path.basename(words[0])} {why}") from exc
+            log.seek(start)
+            return re.sub(r"\x1b\[[0-9;]*m", "", log.read())
+
+    def say(self, text: str) -> None:
+        """Show a line, or some, of a step that passed."""
+        print(text, flush=True)
+
+    def show(self) -> None:
+        """What was printed, of a step that failed."""
+        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        if len(lines) > SHOWN_LINES:
+            print(f"... {len(lines) - SHOWN_LINES} lines before these stand in {self.log}")
+        print("\n".join(lines[-SHOWN_LINES:]), flush=True)
+
+    def tool(self, venv: Venv, words: t.Sequence[str], root: pathlib.Path, **settings: str) -> str:
+        """Run a command of a virtual environment in a staged copy."""
+        return self.run([*venv.python.enter, *words], cwd=root, env=plan.environment(venv, root, **settings))
+
+    def pytest(
+        self, venv: Venv, words: t.Sequence[str], root: pathlib.Path, report: str, env: t.Mapping[str, str]
+    ) -> str:
+        """Run tests; the verdict is that of the JUnit file."""
+        path = places.logs / f"{report}.xml"
+        path.unlink(missing_ok=True)
+        line = ["python", "-m", "pytest", "-p", "no:cacheprovider", f"--junit-xml={path}", *words]
+        self.run([*venv.python.enter, *line], cwd=root, env=env)
+        return tests_passed(read_cases(path))
+
+
+StepWork = t.Callable[[Work], t.Optional[str]]
+
+
+def step(name: str, work: StepWork, *needs: str, tag: str = "") -> None:
+    """Make a session of a step. The work returns a word on how it went, or raises why it did not."""
+
+    def session(session: nox.Session) -> None:
+        own = Work(session, name)
+        try:
+            note = work(own) or "passed"
+        except StepSkipped as exc:
+            session.skip(str(exc))
+        except (StepFailed, MachineError, LabError) as exc:
+            own.show()
+            session.error(str(exc))
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        own.say(f"{name}: {note} (CPU: {used.ru_utime + used.ru_stime:.0f} s; {own.log})")
+
+    tags = [tag] if tag else []
+    nox.session(name=name, venv_backend="none", tags=tags, requires=list(needs), default=bool(tag))(session)
+
+
+# -- what the others need --------------------------------------------------------------------------------------------
+
+
+def install(venv: Venv) -> StepWork:
+    """Have a virtual environment, in its Debian tree if need be."""
+
+    def work(own: Work) -> str:
+        if venv.python.enter:
+            trees.python_from_tree(venv.python.version)
+        return venv.make(places, own.run)
+
+    return work
+
+
+def packages(own: Work) -> str:
+    """What the lab's hosts are made with."""
+    if os.geteuid() != 0:
+        raise MachineError("the lab boots hosts of its own and needs root for that: run it with sudo")
+    need_packages(lambda: surroundings.missing_packages().values())
+    surroundings.check_machine()
+    return "present"
+
+
+def lab_tool(*words: str) -> StepWork:
+    """A command of the lab's own tool."""
+
+    def work(own: Work) -> None:
+        if words[:2] == ("etcd", "build") and etcd.needs_go(words[2]) and not etcd.find_go():
+            need_command("go", "golang-go")
+        own.run([str(CHECKOUT / "tests" / "lab" / "lab"), *words], env={**os.environ, "PYTHON": sys.executable})
+
+    return work
+
+
+for venv in plan.every_venv():
+    step(f"install({venv.name})", install(venv))
+step("lab(packages)", packages)
+for release in sorted({pair.release for pair in plan.pairs()} | {image.DEFAULT_RELEASE}):
+    step(f"image({release})", lab_tool("image", release), "lab(packages)")
+for version in sorted({pair.etcd for pair in plan.pairs() if pair.is_extra}):
+    step(f"etcd({version})", lab_tool("etcd", "build", version), "lab(packages)")
+
+
+# -- unit, integration -----------------------------------------------------------------------------------------------
+
+
+def etcd_programs() -> str:
+    """The folder with the etcd that the role's target starts on loopback; as the demo without root gets it."""
+    return os.environ.get("RINGFENCE_ETCD_PROGRAMS") or os.path.dirname(demo.ensure_etcd()[0])
+
+
+def units(venv: Venv, measured: bool) -> StepWork:
+    """All unit tests by pytest."""
+
+    def work(own: Work) -> str:
+        need_command("openssl", "openssl")
+        root = stage(places, f"pytest-{venv.name}")
+        words, env = ["--durations=15", "tests/unit"], {"PYTHONPATH": str(staging_root(root))}
+        if measured:
+            words += [f"--cov={root / 'plugins'}", "--cov-config=pyproject.toml"]
+            words += ["--cov-report=term-missing:skip-covered"]
+            # Some tests need a real etcd; once is enough, with the one that the integration tests have.
+            env["RINGFENCE_ETCD"] = os.path.join(etcd_programs(), "etcd")
+        return own.pytest(venv, words, root, f"unit-{venv.name}", plan.environment(venv, root, **env))
+
+    return work
+
+
+def ansible_units(version: str, of_controller: bool) -> StepWork:
+    """Unit tests by ansible-test: each in a process of its own, by the newest core, which knows all Pythons."""
+
+    def work(own: Work) -> str:
+        need_command("openssl", "openssl")
+        root = stage(places, f"units-{version}")
+        reports = root / "tests" / "output" / "junit"
+        shutil.rmtree(reports, ignore_errors=True)
+        words = ["ansible-test", "units", "--venv", "--python", version, "--color", "no"]
+        printed = own.tool(plan.main_venv, [*words, *(CONTROLLER_UNITS if of_controller else ())], root)
+        refuse_false_green(printed)
+        return tests_passed(read_cases(*sorted(reports.glob("*.xml"))))
+
+    return work
+
+
+def integration(core: Core) -> StepWork:
+    """The modules against this machine."""
+
+    def work(own: Work) -> str:
+        need_command("openssl", "openssl")
+        # ansible-test makes itself a key, whether or not it connects to anything; two at once would both make it.
+        need_command("ssh-keygen", "openssh-client")
+        key = places.home / ".ansible" / "test" / "id_rsa"
+        with lock("ansible-test-key"):
+            if not key.exists():
+                own.run(["ssh-keygen", "-m", "PEM", "-q", "-t", "rsa", "-N", "", "-f", str(key)])
+        root = stage(places, f"integration-{core.line}")
+        config = root / "tests" / "integration" / "integration_config.yml"
+        config.write_text(f"etcd_programs: {json.dumps(etcd_programs())}\n", encoding="utf-8")
+        targets = integration_targets(root)
+        if not targets:
+            raise StepFailed("there is no target in tests/integration/targets")
+        words = ["ansible-test", "integration", "--venv", "--python", plan.cores[core].version, "--allow-destructive"]
+        if core == plan.main:
+            # On one Python with the unit tests: which branches there are differs between Pythons.
+            shutil.rmtree(root / MEASURED, ignore_errors=True)
+            words.append("--coverage")
+        refuse_false_green(own.tool(plan.venvs[core], [*words, "--color", "no"], root), targets)
+        return f"{len(targets)} targets"
+
+    return work
+
+
+def browser(own: Work) -> str:
+    """The page of the proof in a real Chromium, with pictures to look at."""
+    try:
+        chromium = need_browser()
+    except MachineError as exc:
+        raise StepSkipped(str(exc)) from exc
+    root = stage(places, "browser")
+    folder = pathlib.Path(os.environ.get("RINGFENCE_RESULTS") or places.logs) / "pages"
+    shutil.rmtree(folder, ignore_errors=True)
+    words = ["python", "tests/browser/pages.py", str(folder)]
+    names = own.tool(plan.main_venv, words, root, PYTHONPATH=str(staging_root(root))).split()
+    if not names:
+        raise StepFailed("tests/browser/pages.py made no page")
+    # By this Python, not that of a Debian tree, in which there is no browser.
+    shots = [sys.executable, "tests/browser/shots.py", "--chromium", chromium]
+    own.run([*shots, *(str(folder / f"{name}.html") for name in names)], cwd=root)
+    return f"{len(names)} pages, pictures in {folder}"
+
+
+def coverage(own: Work) -> None:
+    """What the unit tests and the integration tests of the newest core reach together.
+
+    Both are measured by coverage 7, whose releases share one format of data: ansible-test has its own. A file has
+    several paths in the data (the staged copies, the archive that a module travels in): pyproject.toml makes them one.
+    """
+    root = stage(places, "coverage")
+    folder = places.stages / f"integration-{plan.main.line}" / "ansible_collections/ringfence/etcd" / MEASURED
+    data = sorted(folder.glob("integration=*=coverage.*"))
+    if not data:
+        raise StepFailed("ansible-test integration --coverage has left no data")
+    combined = places.logs / "together.coverage"
+    combined.unlink(missing_ok=True)
+    common = ["--rcfile=pyproject.toml", f"--data-file={combined}"]
+    data.append(places.logs / f"coverage-{plan.main_venv.name}")
+    words = ["python", "-m", "coverage"]
+    own.tool(plan.main_venv, [*words, "combine", *common, "--keep", "--quiet", *map(str, data)], root)
+    # An archive has files that are not in the checkout (__init__.py): only those below plugins/ are looked at.
+    common += ["--include=plugins/*", f"--fail-under={LEAST_COVERAGE}", "--show-missing", "--skip-covered"]
+    own.say(own.tool(plan.main_venv, [*words, "report", *common, "--precision=1"], root).rstrip())
+
+
+def own_tools(own: Work) -> str:
+    """The tests of the lab, the runner and the bench."""
+    root = stage(places, "tools")
+    tests = ["tests/lab/tests", "tests/runner/tests", "bench/tests"]
+    return own.pytest(plan.main_venv, tests, root, "tools", plan.environment(plan.main_venv, root))
+
+
+NEWEST_UNITS, NEWEST_INTEGRATION = "unit(newest, coverage)", f"integration(core {plan.main.line})"
+step(NEWEST_UNITS, units(plan.main_venv, True), MAIN, tag="unit")
+step(NEWEST_INTEGRATION, integration(plan.main), MAIN, tag="integration")
+
+
+# -- the lab ---------------------------------------------------------------------------------------------------------
+
+
+def lab_environment(root: pathlib.Path, slug: str, venv: Venv, **settings: str) -> dict[str, str]:
+    """For pytest on the lab, with the playbooks run by the ansible-core of ``venv``."""
+    playbook = [*venv.python.enter, str(venv.bin(places) / "ansible-playbook")]
+    return plan.environment(
+        plan.pytest_venv,
+        root,
+        # The lab keeps its images by content in a place of its own; the user's home is left as it is for it.
+        HOME=os.path.expanduser("~"),
+        PYTHONPATH=str(staging_root(root)),
+        PYTHONUNBUFFERED="1",
+        RINGFENCE_ANSIBLE_PLAYBOOK=shlex.join(playbook),
+        RINGFENCE_LAB_NAME=f"{places.short_name}-{slug}",
+        **settings,
+    )
+
+
+def scenarios(name: str, slug: str, venv: Venv, **settings: str) -> StepWork:
+    """A file of scenarios, in a lab of its own."""
+
+    def work(own: Work) -> str:
+        root = stage(places, f"lab-{slug}")
+        words = ["-v", "--durations=10", f"tests/lab/scenarios/test_{name}.py"]
+        return own.pytest(plan.pytest_venv, words, root, f"lab-{slug}", lab_environment(root, slug, venv, **settings))
+
+    return work
+
+
+def lab_needs(venv: Venv, release: str = image.DEFAULT_RELEASE) -> list[str]:
+    """What a lab needs whose playbooks are run by ``venv``."""
+    venvs = dict.fromkeys([plan.pytest_venv.name, venv.name])
+    return [*(f"install({name})" for name in venvs), f"image({release})"]
+
+
+def core_scenarios(pair: Pair) -> StepWork:
+    """Those scenarios that every etcd and every ansible-core has."""
+    slug = f"e{pair.etcd}-a{pair.core.line}".replace(".", "-")
+    settings = {"RINGFENCE_LAB_ETCD": pair.etcd, "RINGFENCE_LAB_RELEASE": pair.release}
+    return scenarios("core", slug, plan.venvs[pair.core], **settings)
+
+
+def fault_work(fault: Fault, slug: str) -> StepWork:
+    """The fault in a copy of its own, and the test that has to fail there."""
+    venv = plan.pytest_venv if fault.is_for_the_lab else plan.main_venv
+
+    def work(own: Work) -> str:
+        root = stage(places, slug)
+        put_in(fault, root)
+        # A fault for the lab may show at any time of the file's story: all tests up to the one that is meant.
+        tests = fault.test.partition("::")[0] if fault.is_for_the_lab else fault.test
+        report = places.logs / f"{slug}.xml"
+        report.unlink(missing_ok=True)
+        words = ["python", "-m", "pytest", "-p", "no:cacheprovider", "-x", f"--junit-xml={report}", tests]
+        env = lab_environment(root, slug, plan.main_venv)
+        own.run([*venv.python.enter, *words], cwd=root, env=env, seconds=600, expected=(1,))
+        return verdict(fault, read_cases(report))
+
+    return work
+
+
+_found = sorted(path.stem[5:] for path in (_TESTS / "lab" / "scenarios").glob("test_*.py"))
+# The demo needs a machine of its own, and none in that one.
+_left_out = {"core", "demo"} if clean_machine.INSIDE_VARIABLE in os.environ else {"core"}
+for name in sorted(set(_found) - _left_out, key=lambda name: LONG.index(name) if name in LONG else len(LONG)):
+    step(f"lab({name})", scenarios(name, name, plan.main_venv), *lab_needs(plan.main_venv), tag="lab-test")
+step("unit(oldest cryptography)", units(plan.oldest_venv, False), f"install({plan.oldest_venv.name})", tag="unit")
+for version, of_controller in plan.node_pythons().items():
+    title = f"unit(ansible-test, Python {version})"
+    step(title, ansible_units(version, of_controller), MAIN, tag="unit")
+if plan.oldest != plan.main:
+    needs = f"install({plan.oldest_venv.name})"
+    step(f"integration(core {plan.oldest.line})", integration(plan.oldest), needs, tag="integration")
+for pair in plan.pairs():
+    needed = lab_needs(plan.venvs[pair.core], pair.release) + [f"etcd({pair.etcd})"] * pair.is_extra
+    title = f"core(etcd {pair.etcd}, ansible-core {pair.core.version})"
+    step(title, core_scenarios(pair), *needed, tag="lab-test")
+
+
+# -- lint ------------------------------------------------------------------------------------------------------------
+
+
+def linter(purpose: str, *commands: t.Sequence[str]) -> None:
+    """Commands that judge a staged copy."""
+
+    def work(own: Work) -> None:
+        root = stage(places, purpose)
+        for words in commands:
+            own.tool(plan.main_venv, words, root)
+
+    step(f"lint({purpose})", work, MAIN, tag="lint")
+
+
+def sanity(core: Core) -> StepWork:
+    """All of ansible-test's sanity tests."""
+
+    def work(own: Work) -> str:
+        root = stage(places, f"sanity-{core.line}")
+        ignored = sorted(path.name for path in (root / "tests" / "sanity").glob("ignore*"))
+        if ignored:
+            raise StepFailed(f"exceptions are not made here: remove {', '.join(ignored)} from tests/sanity")
+        # What users have is checked by both ends; tests and tools are run by the newest alone.
+        words = [] if core == plan.main else [f"--exclude={name}" for name in ("tests/", "bench/", "noxfile.py")]
+        words = ["ansible-test", "sanity", "--local", "--color", "no", *words]
+        printed = own.tool(plan.venvs[core], words, root)
+        refuse_false_green(printed)
+        tests = set(re.findall(r"^Running sanity test \"([a-z0-9-]+)\"", printed, re.MULTILINE))
+        needed = {"compile", "import", "validate-modules", "ansible-doc", "pylint", "yamllint"}
+        if not needed <= tests:
+            raise StepFailed(f"ansible-test did not run: {', '.join(sorted(needed - tests))}")
+        return f"{len(tests)} tests"
+
+    return work
+
+
+def galaxy_importer(own: Work) -> str:
+    """The archive, as Galaxy takes it."""
+    venv, root = plan.galaxy_venv, stage(places, "galaxy")
+    out = staging_root(root) / "dist"
+    shutil.rmtree(out, ignore_errors=True)
+    tarball = built(root, out, [*venv.python.enter, str(venv.bin(places) / "ansible-galaxy")])
+    names = check_tarball(tarball)
+    settings = out / "galaxy-importer.cfg"
+    settings.write_text(
+        "[galaxy-importer]\n"
+        "LOG_LEVEL_MAIN = INFO\n"
+        "RUN_ANSIBLE_DOC = True\n"
+        "RUN_ANSIBLE_LINT = True\n"
+        "RUN_ANSIBLE_TEST = False\n"
+        "RUN_FLAKE8 = False\n"
+        "CHECK_REQUIRED_TAGS = True\n"
+        "CHECK_CHANGELOG = True\n",
+        encoding="utf-8",
+    )
+    env = plan.environment(venv, root, GALAXY_IMPORTER_CONFIG=str(settings))
+    words = [*venv.python.enter, "python", "-m", "galaxy_importer.main", str(tarball)]
+    printed = own.run(words, cwd=out, env=env)
+    complaints = [line for line in printed.splitlines() if line.startswith(("ERROR", "WARNING"))]
+    if complaints:
+        raise StepFailed(f"galaxy-importer complains: {complaints[0]}")
+    return f"{tarball.name}, {names} files"
+
+
+def mypy(own: Work) -> None:
+    """The product as Ansible imports it; then the tools, whose packages import each other."""
+    root = stage(places, "mypy")
+    words = ["mypy", "--config-file", str(root / "pyproject.toml")]
+    env = plan.environment(plan.main_venv, root, MYPYPATH=str(staging_root(root)))
+    product = [*plan.main_venv.python.enter, *words, "ansible_collections/ringfence/etcd/plugins"]
+    own.run(product, cwd=staging_root(root), env=env)
+    folders = os.pathsep.join(map(str, (root / "tests", root / "tests" / "lab", root / "bench")))
+    words += ["noxfile.py", "tests/runner", "tests/lab/ringfence_lab", *(f"bench/{name}" for name in BENCH_FOLDERS)]
+    own.tool(plan.main_venv, words, root, MYPYPATH=folders)
+
+
+def check_layers(own: Work) -> str:
+    """Who imports whom."""
+    graph = layers.graph_of(stage(places, "layers") / "plugins")
+    found = layers.problems(graph)
+    if found:
+        own.say("\n".join(found))
+        raise StepFailed(f"{found[0]} ({len(found)} in all)" if len(found) > 1 else found[0])
+    chain = layers.longest_chain(graph)
+    own.say(f"the longest chain: {' -> '.join(chain)}")
+    return f"{len(graph)} files, the longest chain has {len(chain)}"
+
+
+for core in plan.ends:
+    step(f"sanity({core.line})", sanity(core), f"install({plan.venvs[core].name})", tag="lint")
+linter("ansible-lint", ["ansible-lint", "--offline", "--profile", "production", "--nocolor"])
+step("lint(galaxy-importer)", galaxy_importer, f"install({plan.galaxy_venv.name})", tag="lint")
+step("browser(the page of the proof)", browser, MAIN, tag="integration")
+for number, fault in enumerate(FAULTS, 1):
+    needed = lab_needs(plan.main_venv) if fault.is_for_the_lab else [MAIN]
+    step(f"fault({fault.title})", fault_work(fault, f"fault-{number}"), *needed, tag="lab-test")
+_words = ("--plugin-docs", "--validate-collection-refs=all", "--skip-rstcheck", ".")
+linter("antsibull-docs", ["antsibull-docs", "lint-collection-docs", *_words])
+step("unit(the lab and the runner)", own_tools, MAIN, tag="unit")
+linter("ruff", ["ruff", "check", "."], ["ruff", "format", "--check", "."])
+step("lint(mypy)", mypy, MAIN, tag="lint")
+step("lint(layers)", check_layers, tag="lint")
+linter("antsibull-changelog", ["antsibull-changelog", "lint"])
+linter("reuse", ["reuse", "lint", "--lines"])
+step("coverage(together)", coverage, NEWEST_UNITS, NEWEST_INTEGRATION, tag="coverage")
+
+
+def no_python(core: Core) -> StepWork:
+    """A core that can't be tested here."""
+
+    def work(own: Work) -> str:
+        raise StepSkipped(f"no Python {', '.join(sorted(core.pythons))} here, which ansible-core {core.line} needs")
+
+    return work
+
+
+for core in plan.left_out:
+    step(f"ansible-core({core.line})", no_python(core), tag="lint")
