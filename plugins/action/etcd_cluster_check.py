@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runs on the controller alone: no host is asked for anything.
+"""Runs on the controller only: no host is asked for anything.
 
 An action and no filter: Ansible imports it once, before it starts a process for each host and task, which inherit what
 it has imported.
@@ -137,7 +137,7 @@ def _ca_from(answer: t.Any, ca_host: str | None) -> tuple[dict[str, t.Any], str]
 
 
 def _lost_because(given: dict[str, t.Any], task_vars: dict[str, t.Any]) -> str:
-    """Why a CA that is to be made in this run would be lost; empty where none is, or it would not."""
+    """Why a CA that is to be made in this run would be lost; empty where none is to be made, or it would stay."""
     ca = given["ca"] or {}
     is_due = not ca.get("certificate") and any(reason.get("code") == MISSING for reason in ca.get("pending", ()))
     if not is_due or given["ca_certificate_content"] or given["ca_host"] is None or given["ca_on_ephemeral_controller"]:

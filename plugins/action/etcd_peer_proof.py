@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runs on the controller alone: no host is asked for anything."""
+"""Runs on the controller only: no host is asked for anything."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class ActionModule(OneLineAction):
                 self._display.display(line)
         for option, text in reports.items():
             _write(given[option], text, option)
-        # The document is long: who wants to see it asks for more than -v.
+        # The document is long, so that it is shown only with more than -v.
         return {"changed": False, "proof": proof, "table": lines, "_ansible_verbose_override": True}
 
 
@@ -78,7 +78,7 @@ def _drawn(given: t.Mapping[str, t.Any], proof: dict[str, t.Any]) -> _Drawn:
 
 
 def _evaluated(given: dict[str, t.Any]) -> _Drawn:
-    """The proof of all members whose answers can be used; of the others it is said why theirs can't."""
+    """The proof of all members whose answers can be used; for the others it says why theirs can't."""
     members = [member_from(member) for member in given["members"]]
     if not members:
         raise InputError("members is empty: give the members that the filter etcd_members makes")
@@ -116,7 +116,7 @@ def _evaluated(given: dict[str, t.Any]) -> _Drawn:
 
 
 def _is_away(results: t.Mapping[str, t.Any], name: str) -> bool:
-    """Whether a member's host is not in this run, or can't be reached: it did not fail, and says nothing wrong."""
+    """Whether a member's host is not in this run, or can't be reached: it did not fail, and gave no wrong answer."""
     found = results.get(name)
     return name not in results or (isinstance(found, dict) and found.get("unreachable") is True)
 

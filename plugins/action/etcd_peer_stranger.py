@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where the CA is on the controller, which is the rule, its module needs no process of its own.
+"""Runs the module's work in this process where the CA is on the controller, which is the rule.
 
-To start one and to pack the module for it is a fifth of what a run without changes costs the controller. Keys that
-never leave a process are in no file and in no log.
+Starting a process and packing the module for it is a fifth of what a run without changes costs the controller. Keys
+that never leave a process are in no file and in no log.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._role_settings impo
 
 
 class ActionModule(CheckedAction):
-    """Do here what the module does, or have the module do it where the CA is."""
+    """Do the module's work here, or have the module do it where the CA is."""
 
     schema = schema_of("etcd_peer_stranger", etcd_peer_stranger)
 

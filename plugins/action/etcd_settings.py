@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runs on the controller alone, before any host is spoken to: what the user wants, checked and fixed for this run."""
+"""Runs on the controller only, before it connects to a host: what the user wants, checked and fixed for this run."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _ARGUMENTS: dict[str, t.Any] = {
 
 # Not counted: the tests run it in plays of their own (test_etcd_settings.py), in processes that nobody measures.
 class ActionModule(OneLineAction):  # pragma: no cover
-    """Take the user's variables, and nothing that a host said."""
+    """Take the user's variables, and nothing that a host answered."""
 
     _requires_connection = False
 

@@ -37,7 +37,7 @@ _SETTINGS = "__etcd_peer_tls_settings"
 _FACTS = ("fingerprint", "serial_number", "not_before", "not_after", "days_left", "key_algorithm", "is_ca")
 # What depends on the moment, and the name of a kind of key, which readers have many of.
 _NO_FACT = ("days_left", "key_algorithm")
-# What a judge that counts on the shape of an answer raises where two of its parts contradict each other.
+# What the evaluation raises where two parts of an answer contradict each other.
 _NONSENSE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
@@ -67,7 +67,7 @@ def folders_of_others(
 ) -> dict[str, tuple[str, str]]:
     """By host, for the hosts of this batch that are no members here: their cluster, and their credentials' folder.
 
-    What a host says can only make a run be refused, and then by its name.
+    A host's answer can only make a run be refused, and the line names the host.
     """
     own = {plain(member.get("host")) for member in members}
     hostvars = task_vars["hostvars"]
@@ -191,10 +191,10 @@ def _compare(said: dict[str, t.Any], own: t.Mapping[str, t.Any], path: str) -> N
 
 
 def unusable(states: t.Mapping[str, t.Any], evaluate: t.Callable[[dict[str, t.Any]], t.Any]) -> dict[str, str]:
-    """By member's name why its answer, in which each key is what it should be, can't be judged all the same."""
+    """By member's name, why its answer can't be used although each key is what it should be."""
     found: dict[str, str] = {}
     usable: dict[str, t.Any] = {}
-    # First each one alone, so that no member is blamed for another.
+    # First each one by itself, so that no member is blamed for another.
     alone = [{name: state} for name, state in states.items()]
     for added in alone:
         _blame(added, {}, evaluate, found)

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whether a run has anything to do: all that is due in a cluster, each with its reason. Pure.
+"""Whether a run has anything to do: all pending changes of a cluster, each with its reason. Pure.
 
 Empty means that CA, hosts and processes are as they should be, and that the run may end with its proof. In doubt
-something is due: then the modules that do the work decide for themselves, and may find that there is nothing to do.
+a change is pending: then the modules that do the work decide for themselves, and may find that there is nothing to do.
 
 Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 """
@@ -59,7 +59,7 @@ class WantedCluster:
 
 @dataclass(frozen=True)
 class FoundPending:
-    """What was found beside the facts of each host: the CA, and what each host's own look said is due there.
+    """What was found beside the facts of each host: the CA, and the pending changes that each host reported.
 
     ``authority``: the CA's certificate (PEM), None where there is none to use. ``authority_due``: reasons, each with
     ``code`` and ``text``. ``hosts_due``: by member's name, None where that host was not asked.
@@ -122,7 +122,7 @@ def _pending_certificate(
             new_key_requested=wanted.new_keys,
         )
         if not reasons and rules.is_due(certificate_facts(pem.encode(), certificate_name(profile)), renewal, now):
-            # Nothing is to be issued, but who issues has a warning to give: the CA itself ends soon.
+            # Nothing is to be issued, but issuing gives a warning: the CA itself ends soon.
             reasons = [
                 Reason(code="ca_ends_soon", text="the certificate ends with the CA and can't be renewed for longer")
             ]
@@ -133,7 +133,7 @@ def _pending_certificate(
 
 
 def _is_same_bundle(pem: str | None, authority: str) -> bool:
-    """Whether a trust bundle has just the CA's certificates; how its lines end is no matter to anybody."""
+    """Whether a trust bundle has just the CA's certificates, however its lines end."""
     if (pem or "").strip() == authority.strip():
         return True
     try:

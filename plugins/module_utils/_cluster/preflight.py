@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The guards: what has to be true of a whole cluster before a run may change anything in it.
+"""The preflight checks: what has to be true of a whole cluster before a run may change anything in it.
 
-Pure: takes the members that are wanted and what ``etcd_peer_info`` found on each host, gives refusals and warnings.
-Each guard is a function of its own that gives back refusals; ``check_cluster`` is the list of them.
+Pure: it takes the members that are wanted and what ``etcd_peer_info`` found on each host, and gives preflight failures
+and warnings. Each check is a function of its own; ``check_cluster`` calls them all.
 
 Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 """
@@ -99,7 +99,7 @@ def refuse_version(cluster: Cluster) -> t.Iterator[PreflightFailure]:
 
 
 def refuse_files_of_others(cluster: Cluster) -> t.Iterator[PreflightFailure]:
-    """Without root the role can do its work for nobody but the user that it runs as."""
+    """Without root the role can do its work only for the user that it runs as."""
     found: dict[tuple[str, str], list[str]] = {}
     for member, info in cluster.inspected():
         user = info.get("user") or {}
@@ -114,7 +114,7 @@ def refuse_files_of_others(cluster: Cluster) -> t.Iterator[PreflightFailure]:
 
 
 def refuse_wrong_clock(cluster: Cluster) -> t.Iterator[PreflightFailure]:
-    """A certificate is judged by the host's clock: a wrong one refuses good ones, or takes ended ones for valid."""
+    """Hosts judge certificates by their clock: a wrong clock refuses good ones, or takes ended ones for valid."""
     here = cluster.question.time
     for member, info in cluster.inspected():
         if here is None or not info.get("time"):
@@ -129,7 +129,7 @@ def refuse_wrong_clock(cluster: Cluster) -> t.Iterator[PreflightFailure]:
 
 
 def refuse_flags(cluster: Cluster) -> t.Iterator[PreflightFailure]:
-    """The command line can be made for every member; what is wrong with a flag of all members is said once."""
+    """The command line can be made for every member. A wrong flag of all members is reported once."""
     found: dict[str, list[str]] = {}
     for member in cluster.members:
         settings = cluster.flag_settings(member.name)
@@ -151,9 +151,9 @@ def refuse_other_cluster(cluster: Cluster) -> t.Iterator[PreflightFailure]:
             if token is not None and token != cluster.question.cluster_name:
                 yield PreflightFailure(
                     "other_cluster",
-                    f"member {member.name}: the unit that is deployed belongs to cluster {token}, this run means "
-                    f"{cluster.question.cluster_name}: set etcd_peer_tls_cluster_name, or etcd_peer_tls_unit for a "
-                    "second cluster",
+                    f"member {member.name}: the unit that is deployed belongs to cluster "
+                    f"{token}, this run means {cluster.question.cluster_name}: set "
+                    "etcd_peer_tls_cluster_name, or etcd_peer_tls_unit for a second cluster",
                 )
                 break
 
@@ -228,7 +228,7 @@ def refuse_forbidden_names(cluster: Cluster) -> t.Iterator[PreflightFailure]:
     try:
         issuer = issuer_facts(cluster.question.authority.encode("utf-8", "replace"), "the CA certificate")
     except RingfenceError:
-        return  # Told by who reads the CA.
+        return  # Reading the CA reports that.
     for member in cluster.members:
         why = why_names_forbidden(member.name, member.dns_names, member.ip_addresses, issuer)
         if why is not None:
@@ -319,7 +319,7 @@ _CHECKS: tuple[t.Callable[[Cluster], t.Iterator[PreflightFailure]], ...] = (
 
 
 def check_cluster(cluster: Cluster) -> list[PreflightFailure]:
-    """All refusals, in the guards' order; an empty list means that the run may go on."""
+    """All preflight failures, in the order of the checks; an empty list means that the run may go on."""
     return [failure for check in _CHECKS for failure in check(cluster)]
 
 
@@ -329,8 +329,8 @@ def cluster_warnings(cluster: Cluster) -> list[str]:
     warnings: list[str] = []
     if count % 2 == 0:
         warnings.append(
-            f"cluster {name} has {count} members: it survives no more failures than with {count - 1}; an odd number "
-            "is better"
+            f"cluster {name} has {count} members: it survives no more "
+            f"failures than with {count - 1}; an odd number is better"
         )
     warnings.extend(overruled_warnings(cluster))
     for member, info in cluster.inspected():

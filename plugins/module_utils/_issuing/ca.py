@@ -102,7 +102,7 @@ class CaPlan:
 
 
 def check_wanted(wanted: WantedCa) -> None:
-    """InputError where an option's value can't be used; nothing is looked at yet."""
+    """InputError where an option's value can't be used. Nothing is read yet."""
     check_authority_options(wanted.common_name, wanted.validity_days, wanted.passphrase)
     check_range("backdate_minutes", wanted.backdate_minutes, *BACKDATE_MINUTES)
 
@@ -136,8 +136,8 @@ def plan_ca(wanted: WantedCa, now: datetime) -> CaPlan:
         finishing = certificate_pem is not None
         if certificate_pem is None:
             raise CryptoError(
-                f"{wanted.key_path} is there but {wanted.certificate_path} is not: put the certificate back from its"
-                " backup; only if no node ever trusted this CA, move the key away and run again"
+                f"{wanted.key_path} is there but {wanted.certificate_path} is not: put the certificate back from its "
+                "backup; only if no node ever trusted this CA, move the key away and run again"
             )
     if key_pem is None:
         raise CryptoError(
@@ -187,7 +187,7 @@ def apply_ca(plan: CaPlan, now: datetime) -> CaPlan:
 
 
 def _with_folder(plan: CaPlan, fresh: CaPlan) -> CaPlan:
-    """The plan made under the lock does not see the folder's own repair any more: tell both."""
+    """The plan made under the lock does not see the folder's own repair any more: report both."""
     folder = tuple(change for change in plan.changes if isinstance(change.wanted, files.WantedDirectory))
     reasons = tuple(reason for change in folder for reason in _change_reasons(change))
     return replace(fresh, changes=folder + fresh.changes, reasons=reasons + fresh.reasons)
@@ -267,15 +267,15 @@ def result_of(plan: CaPlan, now: datetime) -> dict[str, t.Any]:
 def _plan_new(wanted: WantedCa, trusted: tuple[str, ...], now: datetime) -> CaPlan:
     if trusted:
         raise RefusedError(
-            f"the nodes trust CA {', '.join(trusted)}, and there is no CA in {wanted.directory}: a new CA is never made"
-            " next to a living cluster; restore the CA folder or name the right one",
+            f"the nodes trust CA {', '.join(trusted)}, and there is no CA in {wanted.directory}: a new CA is never "
+            "made next to a living cluster; restore the CA folder or name the right one",
             trusted_fingerprints=list(trusted),
         )
     if not wanted.create:
         because = f": {wanted.create_refused_because}" if wanted.create_refused_because else ""
         raise RefusedError(
-            f"there is no CA in {wanted.directory} and making one was refused{because}; restore the CA folder or name "
-            "the right one",
+            f"there is no CA in {wanted.directory} and making one was "
+            f"refused{because}; restore the CA folder or name the right one",
             is_missing=True,
         )
     check_new_passphrase(wanted.passphrase, "ca_private_key_passphrase")

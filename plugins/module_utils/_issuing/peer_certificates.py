@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Peer certificates for a whole cluster: decide with reasons for each member, then issue what is due.
+"""Peer certificates for a whole cluster: decide with reasons for each member, then issue.
 
 Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 """
@@ -105,7 +105,7 @@ class IssuePlan:
 
     @property
     def due_text(self) -> str:
-        """Who is due and why, for a message."""
+        """Whose certificate is to be issued, and why, for a message."""
         return "; ".join(
             f"{decision.name}: {', '.join(reason['code'] for reason in decision.reasons)}" for decision in self.due
         )
@@ -154,7 +154,7 @@ def load_issuer(authority: Authority, key_pem: bytes, what: str, passphrase: str
 
 
 def plan_issue(request: IssueRequest, authority: Authority | None, now: datetime) -> IssuePlan:
-    """Decide for every member. Without an authority (the CA is made in this same run) every member is due."""
+    """Decide for every member. Without an authority (the CA is made in this same run) every certificate is issued."""
     rules.checked_profiles(
         [member.profile for member in request.members], None if authority is None else authority.common_name
     )
@@ -170,7 +170,7 @@ def plan_issue(request: IssueRequest, authority: Authority | None, now: datetime
 
 
 def apply_issue(plan: IssuePlan, issuer: certificates.Issuer | None) -> dict[str, Issued]:
-    """Issue what is due and write what has a directory, member by member; gives back what was issued by name."""
+    """Issue what was decided and write what has a directory, member by member; returns what was issued by name."""
     if plan.due and issuer is None:
         raise InputError(f"certificates are due ({plan.due_text}), but the CA's private key was not given")
     issued: dict[str, Issued] = {}
@@ -183,8 +183,10 @@ def apply_issue(plan: IssuePlan, issuer: certificates.Issuer | None) -> dict[str
 
 
 def _decide(request: IssueRequest, member: RequestedMember, authority: Authority | None, now: datetime) -> Decision:
-    """One member: read what it has, compare, and say why it is issued. ``request.directory`` wins over the member's"
-    " data."""
+    """One member: read what it has, compare, and say why a certificate is issued.
+
+    ``request.directory`` goes before the member's data.
+    """
     content, matches, problem = member.certificate, member.private_key_matches, ""
     paths = _paths(request, member.profile.name)
     if paths is not None:
@@ -225,8 +227,7 @@ def _paths(request: IssueRequest, name: str) -> tuple[str, str] | None:
 
 
 def _key_matches(path: str, certificate: x509.Certificate) -> tuple[bool | None, str]:
-    """Whether the key file belongs to the certificate (None: no such file), and a better line where it can't be"
-    " read."""
+    """Whether the key file belongs to the certificate (None: no such file), and a better line where it can't."""
     pem = read_file(path)
     if pem is None:
         return None, ""

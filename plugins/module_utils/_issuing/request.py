@@ -44,8 +44,8 @@ def request_from(params: t.Mapping[str, t.Any]) -> IssueRequest:
         name: str = given["name"]
         if directory is not None and (given["certificate"] is not None or given["private_key_matches"] is not None):
             raise InputError(
-                f"member {name}: certificate and private_key_matches can't be given together with directory, where the"
-                " present ones are read"
+                f"member {name}: certificate and private_key_matches can't be "
+                "given together with directory, where the present ones are read"
             )
         profile = rules.peer_profile(
             name, given["common_name"], given["dns_names"], given["ip_addresses"], params["key_type"]
@@ -69,7 +69,7 @@ def _refuse_names_of_others(profiles: t.Sequence[rules.PeerProfile]) -> None:
     common_names = [profile.common_name for profile in profiles]
     own = {
         profile.name: {profile.name}
-        # One that is shared is nobody's own.
+        # A name that all members share belongs to none of them.
         | ({profile.common_name} if common_names.count(profile.common_name) == 1 else set())
         for profile in profiles
     }
@@ -93,8 +93,8 @@ def run(
     warnings = list(plan.warnings)
     shown = () if result_is_hidden else plan.returned_keys
     refusal = (
-        f"the new private keys of {', '.join(shown)} would be shown in the task's result: set no_log to true on the"
-        " task, or give a directory to keep them in"
+        f"the new private keys of {', '.join(shown)} would be shown in the task's result: set no_log to true on the "
+        "task, or give a directory to keep them in"
     )
     if params["decide_only"]:
         # In check mode it stands for the call that issues.
@@ -134,7 +134,7 @@ def _authority_from(params: t.Mapping[str, t.Any], now: datetime) -> Authority:
 
 
 def _issuer_from(params: t.Mapping[str, t.Any], plan: IssuePlan) -> certificates.Issuer | None:
-    """The CA's key is read only where something is due."""
+    """The CA's key is read only where something is to be issued."""
     path, content = params["ca_private_key_path"], params["ca_private_key_content"]
     if not plan.due or plan.authority is None:
         return None
@@ -144,8 +144,8 @@ def _issuer_from(params: t.Mapping[str, t.Any], plan: IssuePlan) -> certificates
         return load_issuer(plan.authority, content.encode("utf-8"), what, passphrase)
     if path is None:
         raise InputError(
-            f"certificates are due ({plan.due_text}): give the CA's private key with ca_private_key_path or"
-            " ca_private_key_content"
+            f"certificates are due ({plan.due_text}): give the CA's "
+            "private key with ca_private_key_path or ca_private_key_content"
         )
     pem = read_file(path)
     if pem is None:

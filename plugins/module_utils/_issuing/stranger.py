@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Certificates that a fence has to refuse, made for a proof: each wrong in one thing alone, and good in all others.
+"""Makes the certificates of strangers for a proof: each is wrong in one thing only, and good in all others.
 
 So a refusal says what refused it. They live in memory, for minutes. And, made in the same way, the client pair without
 a common name that etcd's gateway wants where RBAC is on: at the peer ports it is one more stranger.
@@ -90,7 +90,7 @@ def run(params: t.Mapping[str, t.Any], now: datetime, result_is_hidden: bool) ->
 
 
 def _limits(authority: Authority, now: datetime, not_after: datetime) -> tuple[datetime, datetime]:
-    """From when until when a certificate of this CA is valid that ought to end then."""
+    """Begin and end of a certificate of this CA that is meant to end then."""
     return max(now - _BACKDATE, authority.facts.not_before), min(not_after, authority.facts.not_after)
 
 
@@ -118,7 +118,7 @@ def gather_ca(params: t.Mapping[str, t.Any], now: datetime) -> dict[str, t.Any] 
 
 
 def _why_none_is_made(passphrase: str | None) -> list[dict[str, str]]:
-    """What stands against a CA that is missing, so that it is told before etcd is installed."""
+    """Why a missing CA can't be made, so that a run says it before it installs etcd."""
     try:
         ca.check_new_passphrase(passphrase, "ca_private_key_passphrase (etcd_peer_tls_ca_passphrase)")
     except InputError as exc:
@@ -171,7 +171,7 @@ def _content(params: t.Mapping[str, t.Any], option: str, what: str) -> tuple[byt
 
 
 def _unknown_issuer(name: str | x509.Name, now: datetime, not_after: datetime) -> certificates.Issuer:
-    """A CA of the very name of the members' own: who compares names alone would let it in."""
+    """A CA with the same name as the members' own: a peer that compares names only would let it in."""
     key = keys.make_key(_KEY_TYPE)
     return certificates.Issuer(certificates.make_ca_certificate(key, name, now - _BACKDATE, not_after), key)
 

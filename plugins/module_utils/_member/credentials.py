@@ -214,8 +214,8 @@ def _ids(request: WantedCredentials, notes: list[str]) -> _Ids:
                 raise
             # A whole run in check mode comes here before the user could be made.
             notes.append(
-                f"{kind} {name} does not exist on this host yet; it must before the real run gets here. Whether"
-                f" {name} can read the files was not checked."
+                f"{kind} {name} does not exist on this host yet; it must before the real run gets here. Whether {name} "
+                "can read the files was not checked."
             )
             return None
 
@@ -252,7 +252,7 @@ def _written(given: dict[str, bytes], paths: dict[str, str]) -> dict[str, bytes]
 
 
 def _ders(kind: str, material: Material) -> list[tuple[str, bytes]]:
-    """What a file says, whatever it looks like."""
+    """The content of a file, however it is written."""
     if kind == PRIVATE_KEY:
         block = private_key_block(material)
         return [(block.label, block.der)]
@@ -280,15 +280,15 @@ def _materials(request: WantedCredentials, paths: dict[str, str], given: dict[st
         if PRIVATE_KEY in missing:
             remedy += "; where the key is lost, issue the certificate anew with a new key"
         raise CryptoError(
-            f"no {what} for {request.name}: {where} {'does' if len(missing) == 1 else 'do'} not exist and {arguments}"
-            f" {'was' if len(missing) == 1 else 'were'} not given: {remedy}",
+            f"no {what} for {request.name}: {where} {'does' if len(missing) == 1 else 'do'} not exist and {arguments} "
+            f"{'was' if len(missing) == 1 else 'were'} not given: {remedy}",
             missing=missing,
         )
     return materials
 
 
 def _check_materials(materials: dict[str, Material]) -> None:
-    """As much as can be said about what is known; with all three known it is a whole TLS handshake."""
+    """Check what is known of the three; with all three known by a whole TLS handshake."""
     bundle, certificate, private_key = (materials.get(kind) for kind in (CA, CERTIFICATE, PRIVATE_KEY))
     if bundle is not None and certificate is not None and private_key is not None:
         check_credentials(bundle, certificate, private_key)
@@ -318,7 +318,7 @@ def _end_of_present(paths: dict[str, str]) -> str | None:
 
 
 def backup_note(plan: CredentialsPlan) -> str | None:
-    """What to know of a key that is kept when it is replaced; None where none is."""
+    """The warning about a replaced key that is kept; None where none is replaced."""
     for path in plan.backups.values():
         until = f"valid until {plan.backup_not_after}" if plan.backup_not_after else "not known here"
         return (

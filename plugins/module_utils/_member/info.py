@@ -116,8 +116,8 @@ def peer_info(
 ) -> dict[str, t.Any]:
     """All facts of one node. ``data_dir`` of None: the one that the deployed unit names.
 
-    ``listen_urls``: where the member is going to listen, so that who is in its way is looked for; None: nobody looks.
-    ``is_wanted``: the member is going to be deployed here, so that who else uses its credentials' folder is looked for.
+    ``listen_urls``: where the member is going to listen, to find who is in its way; None: not checked.
+    ``is_wanted``: the member is going to be deployed here, to find who else uses its credentials' folder.
     """
     for option, path in (
         ("directory", directory),
@@ -210,7 +210,7 @@ def etcd_facts(binary: str) -> dict[str, t.Any]:
 
 
 def process_version(process: t.Mapping[str, t.Any], etcd: t.Mapping[str, t.Any]) -> str | None:
-    """The version that runs, which need not be the program's that lies there now; None where that can't be told.
+    """The version that runs, which may differ from the program's that is there now; None where it is not known.
 
     Where the program was replaced, the process is asked, and its own file is not run: that would be done as root.
     """
@@ -255,7 +255,7 @@ def files_facts(paths: t.Mapping[str, str], now: datetime.datetime) -> dict[str,
                 Material(paths[PRIVATE_KEY], private_key_text),
             )
         except RingfenceError as exc:
-            # A key that is there and can be read but is none does not fit; whether we may look is another matter.
+            # A file that can be read and holds no key does not fit. A file that we may not read is another matter.
             private_key["matches_certificate"] = False if exc.problem == "crypto" else None
             private_key["problem"] = str(exc)
     return {CA: ca, CERTIFICATE: certificate, PRIVATE_KEY: private_key}
@@ -264,7 +264,7 @@ def files_facts(paths: t.Mapping[str, str], now: datetime.datetime) -> dict[str,
 def data_facts(directory: str | None, wal_dir: str | None = None) -> dict[str, t.Any]:
     """Which member of which cluster the data folder belongs to. ``wal_dir``: its log, where that is in another folder.
 
-    A log alone is a member's data too: etcd starts from it.
+    A log without the rest is a member's data too: etcd starts from it.
     """
     facts: dict[str, t.Any] = {
         "directory": directory,
@@ -290,7 +290,7 @@ def data_facts(directory: str | None, wal_dir: str | None = None) -> dict[str, t
 
 def _service_facts(unit: str, unit_directory: str | None) -> tuple[dict[str, t.Any], OtherEtcd | None]:
     """The unit as deployed, the process that runs, and the etcd of somebody else under the same name, if any."""
-    # A unit of that name that systemd knows is another one than a file where systemd does not look.
+    # A unit of that name that systemd knows is not the file in a folder that systemd does not read.
     elsewhere = unit_directory if unit_directory is not None and not _is_read_by_systemd(unit_directory) else None
     unasked = None
     try:
@@ -301,7 +301,7 @@ def _service_facts(unit: str, unit_directory: str | None) -> tuple[dict[str, t.A
     process, started = _process_facts(properties)
     service = {"unit": facts, "process": process}
     if unasked is not None:
-        # What systemd does not tell may be anything.
+        # What systemd does not report may be anything.
         return service, unknown_etcd(facts["path"], unasked)
     return service, _other(unit, facts, process, started, text)
 
@@ -403,7 +403,7 @@ def _is_read_by_systemd(folder: str) -> bool:
 
 
 def _unit_path(unit: str, folders: t.Sequence[str]) -> str | None:
-    """Where the unit's file is, on a host whose systemd does not tell (an image, a container, a folder of our own)."""
+    """Where the unit's file is, where systemd can't say it (an image, a container, a folder of our own)."""
     candidates = (os.path.join(folder, unit) for folder in folders)
     return next((path for path in candidates if os.path.isfile(path)), None)
 
@@ -425,7 +425,7 @@ def _file_facts(path: str) -> dict[str, t.Any]:
 
 
 def _content(facts: dict[str, t.Any]) -> bytes | None:
-    """The file's content; why there is none goes to ``problem``."""
+    """The file's content; None, with the reason in ``problem``, where there is none."""
     if facts["state"] in ("absent", "unknown"):
         return None
     try:
@@ -443,7 +443,7 @@ def _certificates_facts(path: str, content: bytes, now: datetime.datetime) -> di
     try:
         certificates = read_certificates(content, path)
     except RingfenceError as exc:
-        # Given back as it is, so that who decides on a new certificate sees that there is one; but never a key in it.
+        # Returned as it is, so that the decision on a new certificate knows that there is one; but never a key in it.
         text = content.decode("utf-8", "replace")
         is_public = "BEGIN CERTIFICATE" in text and "PRIVATE KEY" not in text
         return {"problem": str(exc), "pem": text if is_public else None}

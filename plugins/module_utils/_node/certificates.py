@@ -4,7 +4,7 @@
 
 """What stands in a certificate, for a node of etcd: it has no ``cryptography``, so this is Python's standard library.
 
-Bytes in, frozen values out; no I/O. It reads and never judges: whether a certificate is any good is said by a TLS
+Bytes in, frozen values out; no I/O. It reads and never judges: whether a certificate is any good shows in a TLS
 handshake (``tls_check``), and the controller reads what a node sends once more. Whatever is no certificate ends in a
 :class:`CryptoError` with one line.
 

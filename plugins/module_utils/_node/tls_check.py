@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Are a certificate, its private key and a trust bundle good for a member of etcd? OpenSSL says, by a real handshake.
+"""Checks by a real handshake of OpenSSL whether certificate, private key and trust bundle are good for a member.
 
 A member is server and client with the same pair, so both ends of one mutual TLS handshake carry it here, in memory.
 The key reaches OpenSSL through an anonymous file in memory (memfd): no secret touches a disk.
@@ -90,14 +90,14 @@ def private_key_fits(certificate: Material, private_key: Material) -> bool:
 
 
 def check_private_key(private_key: Material) -> None:
-    """CryptoError unless there is one private key in PEM that is not encrypted; whether it is sound, OpenSSL says."""
+    """CryptoError unless there is one private key in PEM that is not encrypted. OpenSSL checks whether it is sound."""
     if not private_key.content.strip():
         raise CryptoError(f"{private_key.name} is empty: a private key in PEM is wanted", reason="empty")
     keys = [block for block in split_pem(private_key.content, private_key.name) if _is_key(block)]
     if not keys:
         raise CryptoError(
-            f"{private_key.name} holds no private key in PEM: a line -----BEGIN PRIVATE KEY----- is wanted, not"
-            " indented",
+            f"{private_key.name} holds no private key in PEM: a line "
+            "-----BEGIN PRIVATE KEY----- is wanted, not indented",
             reason="unreadable",
         )
     if keys[0].label.startswith("ENCRYPTED") or any("ENCRYPTED" in header for header in keys[0].headers):
@@ -111,8 +111,8 @@ def check_trust_bundle(bundle: Material, now: datetime.datetime | None = None) -
     for authority in authorities:
         if not authority.is_ca:
             raise CryptoError(
-                f"{bundle.name} holds {_described(authority)}, which is no CA certificate: only CAs belong in a"
-                " trust bundle",
+                f"{bundle.name} holds {_described(authority)}, which is "
+                "no CA certificate: only CAs belong in a trust bundle",
                 reason="not_a_ca",
             )
     if not any(authority.not_before <= now <= authority.not_after for authority in authorities):
@@ -123,14 +123,14 @@ def check_trust_bundle(bundle: Material, now: datetime.datetime | None = None) -
 def check_certificate(certificate: Material, now: datetime.datetime | None = None) -> Certificate:
     """The leaf; CryptoError unless it is a member's own certificate, valid now and good for both roles.
 
-    Only what the certificate itself says: for when its key or the trust bundle is not at hand yet.
+    This checks the certificate by itself, for when its key or the trust bundle is not at hand yet.
     """
     now = now or _now()
     leaf = read_public(certificate)[0]
     if leaf.is_ca:
         raise CryptoError(
-            f"{certificate.name} holds {_described(leaf)}, a CA's certificate: the member's own is wanted"
-            " (two files swapped?)",
+            f"{certificate.name} holds {_described(leaf)}, a CA's "
+            "certificate: the member's own is wanted (two files swapped?)",
             reason="is_a_ca",
         )
     if not leaf.not_before <= now <= leaf.not_after:
@@ -138,8 +138,8 @@ def check_certificate(certificate: Material, now: datetime.datetime | None = Non
     lacking = [usage for usage, _role in _BOTH if usage not in (leaf.extended_key_usage or ())]
     if lacking:
         raise CryptoError(
-            f"the certificate in {certificate.name} ({_described(leaf)}) lacks {' and '.join(lacking)}: a member of"
-            " etcd is server and client to its peers, issue it with both extended key usages",
+            f"the certificate in {certificate.name} ({_described(leaf)}) lacks {' and '.join(lacking)}: a member of "
+            "etcd is server and client to its peers, issue it with both extended key usages",
             reason="extended_key_usage",
         )
     return leaf
@@ -166,8 +166,8 @@ def check_pair(certificate: Material, private_key: Material) -> None:
     """CryptoError unless the private key belongs to the certificate."""
     if not private_key_fits(certificate, private_key):
         raise CryptoError(
-            f"the private key in {private_key.name} does not belong to the certificate in {certificate.name}: give the"
-            " pair that was made together, or issue the certificate anew",
+            f"the private key in {private_key.name} does not belong to the certificate in {certificate.name}: give "
+            "the pair that was made together, or issue the certificate anew",
             reason="private_key_mismatch",
         )
 
@@ -213,8 +213,8 @@ def _load_pair(
             raise _too_weak(certificate, exc.reason) from None
         # The certificate was read before, so what OpenSSL can't read is the key.
         raise CryptoError(
-            f"the private key in {private_key.name} can't be read by OpenSSL: put the original there again, or issue"
-            " the certificate with a new key",
+            f"the private key in {private_key.name} can't be read by OpenSSL: put the original there again, or issue "
+            "the certificate with a new key",
             reason="unreadable",
         ) from None
     return True
@@ -246,26 +246,26 @@ def _translated(
     certificate: Material,
     leaf: Certificate,
 ) -> CryptoError:
-    """What OpenSSL's refusal means to the person who reads the line, and the way out."""
+    """What OpenSSL's refusal means to the user, and the way out."""
     code = getattr(error, "verify_code", None)
     subject = f"the certificate in {certificate.name} ({_described(leaf)})"
     if code in _NO_ISSUER or code == _SIGNATURE_FAILURE:
         known = ", ".join(sorted({_described(authority) for authority in authorities}))
         issuer = leaf.issuer_common_name or "a nameless CA"
         return CryptoError(
-            f"{subject} is signed by {issuer!r}, an authority that is not in {bundle.name} (there: {known}): give the"
-            " bundle with the CA that signed it, or issue it anew from this CA",
+            f"{subject} is signed by {issuer!r}, an authority that is not in {bundle.name} (there: {known}): give the "
+            "bundle with the CA that signed it, or issue it anew from this CA",
             reason="unknown_authority",
         )
     if code in (_EXPIRED, _NOT_YET_VALID):
-        # The leaf's own dates were looked at before: it is a CA on the way up.
+        # The leaf's own dates were checked before: it is a CA on the way up.
         issuers = [authority for authority in authorities if authority.subject == leaf.issuer]
         return _not_valid_now((issuers or list(authorities))[0], f"a CA in {bundle.name}", _now())
     if code in _PURPOSE:
         usages = ", ".join(leaf.key_usage or ()) or "none"
         return CryptoError(
-            f"{subject} or its CA has a key usage that TLS refuses (key usage: {usages}): issue it anew with"
-            " digitalSignature",
+            f"{subject} or its CA has a key usage that TLS refuses (key "
+            f"usage: {usages}): issue it anew with digitalSignature",
             reason="key_usage",
         )
     if code in _WEAK or error.reason in _TOO_WEAK:
@@ -281,13 +281,13 @@ def _not_valid_now(certificate: Certificate, subject: str, now: datetime.datetim
     clock = f"this host's clock says {iso_time(now)}"
     if now < certificate.not_before:
         return CryptoError(
-            f"{subject} ({_described(certificate)}) is not yet valid: it begins at {iso_time(certificate.not_before)}"
-            f" and {clock}: set the clock right, or issue it with an earlier begin",
+            f"{subject} ({_described(certificate)}) is not yet valid: it begins at {iso_time(certificate.not_before)} "
+            f"and {clock}: set the clock right, or issue it with an earlier begin",
             reason="not_yet_valid",
         )
     return CryptoError(
-        f"{subject} ({_described(certificate)}) has expired at {iso_time(certificate.not_after)} and {clock}: renew it,"
-        " or set the clock right",
+        f"{subject} ({_described(certificate)}) has expired at "
+        f"{iso_time(certificate.not_after)} and {clock}: renew it, or set the clock right",
         reason="expired",
     )
 
@@ -302,8 +302,8 @@ def _encrypted(private_key: Material) -> CryptoError:
 def _too_weak(certificate: Material, reason: str) -> CryptoError:
     what = "signature" if "MD" in reason else "key"
     return CryptoError(
-        f"the {what} of the certificate in {certificate.name} or of its CA is too weak for OpenSSL's policy on this"
-        " host: issue it anew with a stronger one",
+        f"the {what} of the certificate in {certificate.name} or of its CA is too weak for OpenSSL's policy on this "
+        "host: issue it anew with a stronger one",
         reason="too_weak",
     )
 

@@ -73,7 +73,7 @@ def forbidden_names(
 
 
 def _is_below(name: str, domain: str) -> bool:
-    """Whether a DNS name is the domain or below it; a domain with a dot in front stands for what is below alone."""
+    """Whether a DNS name is the domain or below it; a domain with a dot in front stands only for names below it."""
     labels, wanted = name.lower().split("."), domain.lstrip(".").split(".") if domain else []
     if domain.startswith(".") and len(labels) == len(wanted):
         return False

@@ -37,7 +37,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._pki.name_constrain
 KEY_TYPES = ("ecdsa-p256", "ecdsa-p384", "rsa-2048", "rsa-3072", "rsa-4096", "ed25519")
 EXTENDED_KEY_USAGES = frozenset({"serverAuth", "clientAuth"})
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
-# The code of what is due where there is no CA yet.
+# The code of a pending certificate where there is no CA yet.
 MISSING = "missing"
 MAXIMAL_PASSPHRASE_BYTES = 1023  # OpenSSL's own limit
 SERIAL_NUMBER_BITS = 159  # 20 octets with the sign bit clear
@@ -67,7 +67,7 @@ class PeerProfile:
 
     @property
     def key_usages(self) -> frozenset[str]:
-        """keyEncipherment is for RSA key transport alone (RFC 5480, RFC 8410); TLS 1.3 needs only digitalSignature."""
+        """keyEncipherment is for RSA key transport only (RFC 5480, RFC 8410); TLS 1.3 needs only digitalSignature."""
         rsa = self.key_type.startswith("rsa-")
         return frozenset({"digitalSignature", "keyEncipherment"} if rsa else {"digitalSignature"})
 
@@ -124,8 +124,8 @@ def checked_ip_address(value: str, what: str) -> str:
         return str(ip_address(value))
     except ValueError:
         raise InputError(
-            f"{what}: '{value}' in ip_addresses is no IP address: write 10.0.0.1 or fd00::1, without brackets, zone,"
-            " port or prefix length"
+            f"{what}: '{value}' in ip_addresses is no IP address: write "
+            "10.0.0.1 or fd00::1, without brackets, zone, port or prefix length"
         ) from None
 
 
@@ -168,8 +168,8 @@ def refuse_name_of_authority(name: str, common_name: str, issuer_common_name: st
     """InputError where a member has the CA's common name."""
     if common_name == issuer_common_name:
         raise InputError(
-            f"member {name}: common name '{common_name}' is the CA's own: the certificate would look self-signed, "
-            "choose another",
+            f"member {name}: common name '{common_name}' is the CA's "
+            "own: the certificate would look self-signed, choose another",
             member=name,
         )
 
@@ -187,8 +187,8 @@ def why_names_forbidden(
     if others:
         ways_out.append(f"use names and addresses that the CA permits in place of {', '.join(others)}, or another CA")
     return (
-        f"member {name}: the CA {issuer.label} {'; '.join(map(str, issuer.constraints))} (its name constraints), so"
-        f" that no peer would take a certificate with {', '.join(forbidden)}: {' and '.join(ways_out)}"
+        f"member {name}: the CA {issuer.label} {'; '.join(map(str, issuer.constraints))} (its name constraints), so "
+        f"that no peer would take a certificate with {', '.join(forbidden)}: {' and '.join(ways_out)}"
     )
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What one member meets at all the others, as itself and as a stranger, and why.
+"""What one member gets at all the others, as itself and as a stranger, and why.
 
 Several causes look the same on the wire (etcd sends *bad certificate* for most, and closes without a word for the
 rest), so a reason is either seen or inferred from what this member knows: its certificate, its list, its address.
@@ -132,7 +132,7 @@ class Explained:
 
 
 def explain(caller: Caller, result: ProbeResult, now: datetime.datetime) -> Explained:
-    """Say why, where the wire alone does not (pure)."""
+    """Say why, where the wire does not show it (pure)."""
     if result.outcome == ACCEPTED:
         return _server_checked(caller, result)
     if result.outcome != REFUSED:

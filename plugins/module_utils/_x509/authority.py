@@ -47,7 +47,7 @@ class GivenAuthority:
 def checked_authority(
     certificate: t.Any, private_key: t.Any = "", passphrase: t.Any = "", now: datetime.datetime | None = None
 ) -> GivenAuthority | None:
-    """The CA in the role's variables; None where none is given; InputError with one line naming the variable else.
+    """The CA in the role's variables, None where none is given. InputError with one line that names the variable.
 
     ``now`` None: dates are not looked at, as a proof has to tell of a CA that has ended. Nothing that is raised holds a
     part of what was given.

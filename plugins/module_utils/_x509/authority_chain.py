@@ -109,8 +109,8 @@ def _in_order(
     for one in given:
         if one not in chain:
             raise CryptoError(
-                f"{what}: {described(one)} did not sign {described(issuing)}, nor any of its parents: give the issuing"
-                " CA and its parents alone"
+                f"{what}: {described(one)} did not sign {described(issuing)}, nor "
+                "any of its parents: give the issuing CA and its parents alone"
             )
     return chain
 
@@ -136,9 +136,9 @@ def constraints_of_chain(chain: t.Iterable[CertificateFacts], what: str) -> tupl
             continue
         if not one.constraints.are_known:
             raise CryptoError(
-                f"{what}: {described(one)} has name constraints of a kind that etcd does not know (such as directory"
-                " names), so that it would refuse every certificate: use a CA whose constraints name DNS names and IP"
-                " addresses alone"
+                f"{what}: {described(one)} has name constraints of a kind that etcd does not "
+                "know (such as directory names), so that it would refuse every certificate: "
+                "use a CA whose constraints name DNS names and IP addresses alone"
             )
         found.append(one.constraints)
     return tuple(found)
@@ -171,8 +171,8 @@ def _check_kind_of_key(certificate: bytes, what: str) -> None:
         kind = der.public_key_parts(der.parts_of(certificate).public_key)[0]
     if kind == _RSASSA_PSS:
         raise CryptoError(
-            f"{what} has a key for RSA-PSS signatures alone (RSASSA-PSS), which etcd can't read: use a CA whose key is"
-            " plain RSA (it may be signed with RSA-PSS)"
+            f"{what} has a key for RSA-PSS signatures alone (RSASSA-PSS), which etcd can't read: use a CA whose key is "
+            "plain RSA (it may be signed with RSA-PSS)"
         )
 
 
@@ -185,9 +185,8 @@ def _check_usable(certificate: CertificateFacts, what: str) -> None:
     lacking = [usage for usage in _USAGES if purposes is not None and usage not in purposes]
     if lacking and _ANY_USAGE not in (purposes or ()):
         raise CryptoError(
-            f"{what} is limited by its extended key usage ({', '.join(purposes or ()) or 'none'}) and lacks"
-            f" {' and '.join(lacking)}: etcd would refuse every peer's certificate below it; use a CA without that"
-            " limit"
+            f"{what} is limited by its extended key usage ({', '.join(purposes or ()) or 'none'}) and lacks "
+            f"{' and '.join(lacking)}: etcd would refuse every peer's certificate below it; use a CA without that limit"
         )
 
 
@@ -221,8 +220,8 @@ def _issuing(
             f"{what} holds {len(fitting or given)} certificates of one and the same CA: give the one meant alone"
         )
     raise CryptoError(
-        f"{what} holds certificates of different CAs, {' and '.join(map(described, fitting))}, neither of which signed"
-        " the other: give the one meant, with its parents if it has any"
+        f"{what} holds certificates of different CAs, {' and '.join(map(described, fitting))}, neither of which signed "
+        "the other: give the one meant, with its parents if it has any"
     )
 
 
@@ -245,7 +244,7 @@ def _is_named_as_issuer(parent: CertificateFacts, child: CertificateFacts) -> bo
 
 
 def _is_signed_by(certificate: CertificateFacts, public_key: keys.PublicKey, what: str) -> bool:
-    """Where the library can't tell, the names did."""
+    """True where the library can't check a signature: the names have decided then."""
     one = loaded(certificate, what)
     return not certificates.can_check_signature(one) or certificates.is_signed_by(one, public_key)
 

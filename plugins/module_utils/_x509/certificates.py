@@ -47,7 +47,7 @@ def fingerprint(certificate: x509.Certificate) -> str:
 
 
 def is_signed_by(certificate: x509.Certificate, public_key: keys.PublicKey) -> bool:
-    """Whether the signature was made with this key's private half. Names are not looked at."""
+    """Whether the signature was made with this key's private half. Names do not count."""
     signature, signed = certificate.signature, certificate.tbs_certificate_bytes
     try:
         if isinstance(public_key, ed25519.Ed25519PublicKey):
@@ -128,7 +128,7 @@ class Issuer:
     def __init__(self, certificate: x509.Certificate, key: keys.PrivateKey) -> None:
         self._key = key
         self._hash = signature_hash_for(keys.key_type_of(key.public_key()))
-        # From where the rules have it too: what is issued is what they look for.
+        # The rules take it from there too: what is issued is what they look for.
         facts = certificate_facts(certificate_pem(certificate), "the CA's certificate")
         self._subject = certificate.subject
         self._authority_key_identifier = x509.AuthorityKeyIdentifier(bytes.fromhex(key_identifier(facts)), None, None)

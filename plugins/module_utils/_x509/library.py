@@ -36,9 +36,9 @@ def why_no_cryptography(where: str) -> str | None:
         return None
     found = f"version {cryptography.__version__}" if _IS_THERE else "none"
     return (
-        f"Python's cryptography {MINIMAL_CRYPTOGRAPHY} or newer is needed on {where}, and {sys.executable} has {found}:"
-        " install it for that Python (python3-cryptography, or pip install"
-        f" 'cryptography>={MINIMAL_CRYPTOGRAPHY}')"
+        f"Python's cryptography {MINIMAL_CRYPTOGRAPHY} or newer is needed on {where}, and {sys.executable} has "
+        f"{found}: install it for that Python (python3-cryptography, or pip install "
+        f"'cryptography>={MINIMAL_CRYPTOGRAPHY}')"
     )
 
 
