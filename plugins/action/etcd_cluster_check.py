@@ -15,6 +15,7 @@ import os
 import typing as t
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import Member
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.membership_changes import membership_changes
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.parts import PARTS, why_not_parted
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.pending_changes import (
     CERTIFICATE,
@@ -65,6 +66,8 @@ _ARGUMENTS: dict[str, t.Any] = {
     "identity": {"type": "str", "choices": ["list", "shared"], "default": "list"},
     "play": {"type": "list", "elements": "str", "default": []},
     "removed": {"type": "list", "elements": "str", "default": []},
+    "replaced": {"type": "list", "elements": "str", "default": []},
+    "manages_service": {"type": "bool", "default": True},
     "members_are_said": {"type": "bool", "default": True},
     "install": {"type": "str", "choices": ["none", "package", "archive"], "default": "none"},
     "archive": {"type": "str", "default": ""},
@@ -180,6 +183,8 @@ def _verdict(
         batch=list(states),
         play=given["play"],
         removed=[name.strip() for name in given["removed"]],
+        replaced=[name.strip() for name in given["replaced"]],
+        manages_service=given["manages_service"],
         members_are_said=given["members_are_said"],
         install=given["install"],
         archive=given["archive"] or "",
@@ -211,6 +216,7 @@ def _verdict(
         authority_pending=authority.get("pending", ()),
         hosts_pending={name: state.get("pending") for name, state in states.items()},
     )
+    changes = membership_changes(cluster)
     pending = cluster_pending_changes(cluster, wanted, found, now)
     failures = [
         *check_cluster(cluster),
@@ -223,6 +229,8 @@ def _verdict(
         "failures": [{"code": failure.code, "text": failure.text} for failure in failures],
         "warnings": cluster_warnings(cluster),
         "pending": pending,
+        "removals": [one.member_id for one in changes.removals],
+        "joins": list(changes.joins),
         "trusted_fingerprints": common_fingerprints(cluster),
         "no_new_ca_because": why_no_new_authority(cluster),
         "requests": certificate_requests(cluster, given["new_keys"]),

@@ -63,10 +63,19 @@ options:
     elements: str
     default: []
   removed:
-    description: Common names, or names, of the members that the user has removed.
+    description: Members that the user says are to go, by name, common name, ID or peer URL.
     type: list
     elements: str
     default: []
+  replaced:
+    description: Names of members that have lost their data, and that the user says are to join the cluster anew.
+    type: list
+    elements: str
+    default: []
+  manages_service:
+    description: Whether systemd starts and restarts the members in this run, without which none is added or removed.
+    type: bool
+    default: true
   members_are_said:
     description:
       - Whether the user has said how many members there are, or has listed them. Otherwise a cluster of one is not
@@ -209,6 +218,16 @@ pending:
   returned: success
   type: list
   elements: dict
+removals:
+  description: IDs in hexadecimal of the members that are to be removed from the running cluster, in this order.
+  returned: success
+  type: list
+  elements: str
+joins:
+  description: Names of the members that are to join the running cluster, in this order.
+  returned: success
+  type: list
+  elements: str
 trusted_fingerprints:
   description: SHA-256 fingerprints of the CA certificates that all hosts with a trust bundle trust.
   returned: success

@@ -298,7 +298,7 @@ details:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RingfenceError, fail_with
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError, fail_with
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules import (
     TIMEOUT_SECONDS,
     WAIT_SECONDS,
@@ -307,7 +307,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules
     checked_unit_name,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.reasons import Reason
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import Client, check_url, client_of
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import Client, client_of
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_access import (
     ARGUMENTS,
     NO_ACCESS,
@@ -367,27 +367,6 @@ def check_arguments(params: t.Mapping[str, t.Any]) -> None:
     check_range("wait_seconds", params["wait_seconds"], *WAIT_SECONDS)
 
 
-def cluster_of(params: t.Mapping[str, t.Any]) -> restart.ClusterUrls:
-    """The members by name; InputError where one is named twice or this one is missing."""
-    urls: dict[str, str] = {}
-    for member in params["members"]:
-        name, url = member.get("name"), member.get("client_url")
-        if not isinstance(name, str) or not name or not isinstance(url, str) or not url:
-            raise InputError(
-                f"members: the entry with name {name!r} and client_url {url!r} needs both, as text", member=str(name)
-            )
-        if name in urls:
-            raise InputError(f"members: the member {name} is there twice", member=name)
-        check_url(url)
-        urls[name] = url.rstrip("/")
-    if params["name"] not in urls:
-        raise InputError(
-            f"members: this host's member {params['name']} is not among {', '.join(urls) or 'them'}",
-            member=params["name"],
-        )
-    return restart.ClusterUrls(params["name"], urls)
-
-
 def wanted_unit(params: t.Mapping[str, t.Any]) -> member_unit.WantedUnit:
     return member_unit.WantedUnit(
         name=params["unit"],
@@ -437,7 +416,7 @@ def ensure_present(params: t.Mapping[str, t.Any], check_mode: bool) -> tuple[dic
 def ensure_restarted(
     params: t.Mapping[str, t.Any], check_mode: bool, access: ApiAccess = NO_ACCESS
 ) -> dict[str, t.Any]:
-    cluster = cluster_of(params)
+    cluster = restart.cluster_from(params["name"], params["members"])
 
     unit = restart_unit.SystemdUnit(params["unit"], params["unit_directory"], params["program_staged"])
     first_pid = unit.pid()
@@ -484,7 +463,7 @@ def _restart_actions(pending: t.Sequence[Reason]) -> list[str]:
 
 
 def wait_healthy(params: t.Mapping[str, t.Any], check_mode: bool, access: ApiAccess = NO_ACCESS) -> dict[str, t.Any]:
-    cluster = cluster_of(params)
+    cluster = restart.cluster_from(params["name"], params["members"])
     unit = restart_unit.SystemdUnit(params["unit"], params["unit_directory"])
     result: dict[str, t.Any] = {"started": False}
     if not check_mode:

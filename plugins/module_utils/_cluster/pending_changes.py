@@ -17,6 +17,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import Member
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.membership_changes import membership_changes
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import (
     Cluster,
     Info,
@@ -30,7 +31,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._x509.authority_cha
 from ansible_collections.ringfence.etcd.plugins.module_utils._x509.certificate_facts import certificate_facts
 from ansible_collections.ringfence.etcd.plugins.module_utils._x509.renewal import certificate_due, certificate_name
 
-CA, CERTIFICATE, ETCD, HOST = "ca", "certificate", "etcd", "host"
+CA, CERTIFICATE, ETCD, HOST, MEMBERSHIP = "ca", "certificate", "etcd", "host", "membership"
 
 # Only the dates of a certificate that is about to be issued depend on it.
 _BACKDATE_MINUTES = 60
@@ -77,6 +78,7 @@ def cluster_pending_changes(
     pending = [_pending(None, CA, reason["code"], reason["text"]) for reason in found.authority_pending]
     if found.authority is None and not pending:
         pending.append(_pending(None, CA, "missing", "there is no CA certificate at hand"))
+    pending += _pending_members(cluster)
     inspected = list(cluster.inspected())
     if not inspected:
         pending.append(_pending(None, HOST, "not_asked", "no host was looked at"))
@@ -90,6 +92,15 @@ def cluster_pending_changes(
         if found.authority is not None:
             pending += _pending_certificate(member, info, wanted, found.authority, now)
     return pending
+
+
+def _pending_members(cluster: Cluster) -> t.Iterator[PendingChange]:
+    changes = membership_changes(cluster)
+    for one in changes.removals:
+        text = f"member {one.name or one.member_id} ({', '.join(one.peer_urls)}) is to be removed from the cluster"
+        yield _pending(None, MEMBERSHIP, "remove", text)
+    for name in changes.joins:
+        yield _pending(name, MEMBERSHIP, "join", f"member {name} is to join the cluster")
 
 
 def _pending_install(member: Member, info: Info, wanted: WantedCluster) -> t.Iterator[PendingChange]:
@@ -155,6 +166,7 @@ __all__ = (
     "CERTIFICATE",
     "ETCD",
     "HOST",
+    "MEMBERSHIP",
     "FoundPending",
     "PendingChange",
     "WantedCluster",

@@ -172,8 +172,8 @@ def refuse_lost_name(cluster: Cluster) -> t.Iterator[PreflightFailure]:
             "name_would_be_lost",
             f"common name {name} is allowed by the unit on {', '.join(holders)} and is not in this run's list "
             f"({', '.join(allowed_common_names(cluster.members))}): that member would be locked out; put it back "
-            "into the inventory; where it is to go for good, remove the member first (etcdctl member remove) and stop "
-            f"its etcd, then run with etcd_peer_tls_removed: [{name}]",
+            "into the inventory; where it is to go for good, run with etcd_peer_tls_removed: "
+            f"[{name}], which removes it",
         )
 
 

@@ -16,6 +16,11 @@ import typing as t
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import allowed_common_names
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import Member
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.membership_changes import (
+    agreed_list,
+    is_said,
+    membership_changes,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import (
     Cluster,
     Info,
@@ -93,6 +98,7 @@ def refuse_other_members(cluster: Cluster) -> t.Iterator[PreflightFailure]:
 
 def _other_members(cluster: Cluster) -> t.Iterator[tuple[str, PreflightFailure]]:
     wanted = {member.name for member in cluster.members}
+    changes = membership_changes(cluster)
     # Reported as names that would be lost: those that the user did not give as removed.
     lost = {name for name in _lost_names(cluster) if not any(_means(name, said) for said in cluster.question.removed)}
     by_id = {
@@ -106,8 +112,10 @@ def _other_members(cluster: Cluster) -> t.Iterator[tuple[str, PreflightFailure]]
                 continue
             if one.member_id in by_id:
                 yield one.name, _renamed(one, by_id[one.member_id])
-            elif any(_means(said, one.name) for said in cluster.question.removed):
-                yield one.name, _still_there(one, teller)
+            elif changes.removes(one.member_id):
+                continue
+            elif is_said(cluster.question.removed, one):
+                yield one.name, _still_there(cluster, one)
             elif not any(_means(common_name, one.name) for common_name in lost):
                 yield one.name, _not_in_inventory(one, teller)
         ids = {one.member_id for one in listed}
@@ -129,21 +137,35 @@ def _renamed(one: Listed, member: Member) -> PreflightFailure:
     )
 
 
-def _still_there(one: Listed, teller: str) -> PreflightFailure:
+def _still_there(cluster: Cluster, one: Listed) -> PreflightFailure:
     return PreflightFailure(
         "removed_is_a_member",
-        f"member {one.name} is to leave (etcd_peer_tls_removed), and is still in the member list that {teller} tells: "
-        "the others would lock it out, and miss a vote: remove it first (etcdctl member remove "
-        f"{one.member_id}), stop and disable its etcd, then run again",
+        f"member {one.name} is to be removed (etcd_peer_tls_removed) from cluster {cluster.question.cluster_name}, and "
+        f"{_why_no_change(cluster)}",
     )
+
+
+def _why_no_change(cluster: Cluster) -> str:
+    """Why no member is added to a cluster that lives, and none removed."""
+    if not cluster.question.manages_service:
+        return (
+            "a run without systemd changes no members: do it with etcdctl member, or with "
+            "etcd_peer_tls_manage_service: true"
+        )
+    if agreed_list(cluster) is None and reported_lists(cluster):
+        return (
+            f"the members tell different lists ({', '.join(sorted(reported_lists(cluster)))}): wait until etcdctl "
+            "member list says the same on each, then run again"
+        )
+    silent = _why_silent(cluster)
+    return f"no member tells who is in the cluster ({silent}): start etcd on the others first, then run again"
 
 
 def _not_in_inventory(one: Listed, teller: str) -> PreflightFailure:
     return PreflightFailure(
         "member_not_in_inventory",
         f"member {one.name} ({one.member_id}) is in the member list that {teller} tells, and not in this run's: put it "
-        f"back into the inventory, or remove it first (etcdctl member remove {one.member_id}), then run with "
-        f"etcd_peer_tls_removed: [{one.name}]",
+        f"back into the inventory, or have it removed with etcd_peer_tls_removed: [{one.name}]",
     )
 
 
@@ -163,15 +185,50 @@ def _and_marker(info: Info) -> str:
     return "" if marker is None else f" (to join anew also {marker}, without which its unit starts empty)"
 
 
+def refuse_removal_of_who_is_wanted(cluster: Cluster) -> t.Iterator[PreflightFailure]:
+    """Who is to go is not in the inventory: one of the two is a mistake."""
+    removed = cluster.question.removed
+    both = [one.name for one in cluster.members if {one.name, one.common_name, one.peer_url} & set(removed)]
+    if both:
+        yield PreflightFailure(
+            "removed_is_wanted",
+            f"cluster {cluster.question.cluster_name}: {', '.join(both)} is to be removed (etcd_peer_tls_removed), and "
+            "is a member by the inventory: take it out of the group (or out of etcd_peer_tls_members) first",
+        )
+
+
+def refuse_removal_without_the_others(cluster: Cluster) -> t.Iterator[PreflightFailure]:
+    """A member goes only while all that stay answer: their votes carry it."""
+    changes = membership_changes(cluster)
+    listed = agreed_list(cluster) or []
+    going = [one.name or one.member_id for one in changes.removals]
+    if not going:
+        return
+    voters = [one for one in listed if not one.is_learner and not changes.removes(one.member_id)]
+    answering = reported_lists(cluster)
+    down = [one.name or one.member_id for one in voters if one.name in cluster.infos and one.name not in answering]
+    name = cluster.question.cluster_name
+    if not voters:
+        yield PreflightFailure(
+            "last_member",
+            f"cluster {name}: {', '.join(going)} can't be removed: no member that votes would stay: keep one",
+        )
+    elif down:
+        yield PreflightFailure(
+            "removal_needs_others",
+            f"cluster {name}: {', '.join(going)} is not removed while {', '.join(down)} does not answer "
+            f"({_why_silent(cluster)}): the quorum could be lost: start etcd there first, then run again",
+        )
+
+
 def refuse_unseen_removed(cluster: Cluster) -> t.Iterator[PreflightFailure]:
     """A name leaves the lists only where a running member reports that its member is gone."""
     gone = _lost_names(cluster)
     if gone and cluster.question.removed and not reported_lists(cluster) and _any_data(cluster):
         yield PreflightFailure(
             "removed_unknown",
-            f"cluster {cluster.question.cluster_name}: {', '.join(sorted(gone))} is to leave, and no member tells "
-            f"whether it is still one ({_why_silent(cluster)}): start etcd first, remove the member (etcdctl member "
-            "remove), then run again",
+            f"cluster {cluster.question.cluster_name}: {', '.join(sorted(gone))} is to be removed, and no member tells "
+            f"whether it is one ({_why_silent(cluster)}): start etcd first, then run again",
         )
 
 
@@ -213,9 +270,10 @@ def refuse_start_without_data(cluster: Cluster) -> t.Iterator[PreflightFailure]:
     One that was there at the first start and has never run may follow.
     """
     lists = reported_lists(cluster)
+    changes = membership_changes(cluster)
     for member, info in cluster.inspected():
         # Unknown data is refused by a check of its own (preflight_foreign).
-        if has_data(info) or info.get("data", {}).get("problem"):
+        if has_data(info) or info.get("data", {}).get("problem") or member.name in changes.joins:
             continue
         if lists:
             found = (_without_data(cluster, member, teller, listed) for teller, listed in lists.items())
@@ -230,12 +288,6 @@ def _marker(info: Info) -> str | None:
     """The file on a host that marks a member that has had data; None where there is none."""
     marker = info.get("formed_marker") or {}
     return one_line(marker.get("path")) if marker.get("exists") else None
-
-
-def _remove_marker(info: Info) -> str:
-    """The step that lets a unit start its member without data, with what follows on."""
-    marker = _marker(info)
-    return "" if marker is None else f"rm {marker} there, "
 
 
 def _lost_by_its_marker(cluster: Cluster, member: Member) -> PreflightFailure:
@@ -280,19 +332,23 @@ def _lost(member: Member, one: Listed, teller: str, info: Info) -> PreflightFail
         "data_lost",
         f"member {member.name} had data and has none in {folder}: it is in the member list that {teller} tells, as "
         f"{one.member_id}, and has run; started without its data it would not be let in, or be an empty member with a "
-        f"vote: mount or restore the folder; where the data is lost, remove the member (etcdctl member remove "
-        f"{one.member_id}), take it out of the inventory, run with etcd_peer_tls_removed: [{member.name}], "
-        f"{_remove_marker(info)}and add it anew (etcdctl member add)",
+        "vote: mount or restore the folder; where the data is lost, have it removed and join anew with "
+        f"etcd_peer_tls_replaced: [{member.name}]",
     )
 
 
 def _join(cluster: Cluster, member: Member, state: str) -> PreflightFailure:
+    marker = _marker(cluster.infos[member.name])
+    why = (
+        f"{marker} there says that it has had data: to let it join without, run with etcd_peer_tls_replaced: "
+        f"[{member.name}]"
+        if marker is not None and agreed_list(cluster) is not None and cluster.question.manages_service
+        else _why_no_change(cluster)
+    )
     return PreflightFailure(
         "join_not_prepared",
-        f"member {member.name} is new to the running cluster {cluster.question.cluster_name}: it {state}, and a run of "
-        "main forms clusters only: leave it out of this run with --limit (the others then allow its name), add it with "
-        f"etcdctl member add, {_remove_marker(cluster.infos[member.name])}and start it by hand with "
-        "--initial-cluster-state=existing",
+        f"member {member.name} is new to the running cluster {cluster.question.cluster_name}: it {state}, and {why}; "
+        "to go on without it leave it out with --limit",
     )
 
 
@@ -336,6 +392,8 @@ MEMBERSHIP_CHECKS: tuple[t.Callable[[Cluster], t.Iterator[PreflightFailure]], ..
     refuse_other_peer_url,
     refuse_other_members,
     refuse_unseen_removed,
+    refuse_removal_of_who_is_wanted,
+    refuse_removal_without_the_others,
     refuse_start_without_data,
 )
 

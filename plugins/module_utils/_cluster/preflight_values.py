@@ -38,7 +38,8 @@ class PreflightQuestion:
     """What a run is asked to do with a cluster, beside the members and the findings.
 
     ``batch``: names of the members in this batch; ``play``: of those in the whole play (more than the batch with
-    ``serial``); ``removed``: common names or member names that the user said are to go, in this run.
+    ``serial``); ``removed``: members that the user said are to go, in this run; ``replaced``: names of members that
+    are to join anew, since their data is lost.
     """
 
     cluster_name: str
@@ -46,6 +47,9 @@ class PreflightQuestion:
     batch: t.Collection[str] = ()
     play: t.Collection[str] = ()
     removed: t.Collection[str] = ()
+    replaced: t.Collection[str] = ()
+    # Systemd starts and restarts the members, in this run.
+    manages_service: bool = True
     # The user has given all members: by their number, or by a list of them.
     members_are_said: bool = True
     # "none", "package" or "archive"
@@ -173,6 +177,7 @@ class Listed:
     name: str
     peer_urls: tuple[str, ...]
     client_urls: tuple[str, ...]
+    is_learner: bool = False
 
 
 def reported_lists(cluster: Cluster) -> dict[str, list[Listed]]:
@@ -186,6 +191,7 @@ def reported_lists(cluster: Cluster) -> dict[str, list[Listed]]:
                     one_line(one.get("name") or ""),
                     tuple(one_line(url) for url in one.get("peer_urls") or ()),
                     tuple(one_line(url) for url in one.get("client_urls") or ()),
+                    one.get("is_learner") is True,
                 )
                 for one in state["live_members"]
             ]

@@ -39,8 +39,10 @@ GLANCE_SECONDS = 3.0
 _ANSWER_BYTES = 16 * 1024 * 1024
 
 # gRPC status codes in the gateway's answers.
+_INVALID_ARGUMENT = 3
 _NOT_FOUND = 5
 _FAILED_PRECONDITION = 9
+_LASTING = (_INVALID_ARGUMENT, _NOT_FOUND, _FAILED_PRECONDITION)
 
 # Why every request to the gateway fails, from any caller and at any time: kinds of an ApiError.
 AUTH, GATEWAY, TLS = "auth", "gateway", "tls"
@@ -53,6 +55,11 @@ _NO_USER = ("user name is empty", "invalid auth token", "revision of auth store 
 # To a request for a token: where RBAC is off, none is needed.
 _NO_RBAC = "authentication is not enabled"
 _WRONG_USER = ("invalid user ID or password", "user name not found", "no password")
+
+# Of a change of members (api/v3rpc/rpctypes/error.go of etcd v3.4.23 to v3.7.3): for some seconds after any member
+# has started, and while a learner copies the data.
+_PASSING = ("unhealthy cluster", "in sync with leader")
+_IS_NO_LEARNER = "can only promote a learner member"
 
 # As a member reports it in its status, which needs no quorum.
 _ALARM = re.compile(r"memberID:\s*(\d{1,20})\b.{0,40}?alarm:\s*([A-Z]+)")
@@ -73,6 +80,17 @@ class ApiError(ServiceError):
         super().__init__(message, **details)
         self.code = code
         self.kind = kind
+
+
+class MembershipError(ApiError):
+    """etcd did not take a change of its members, or did not say whether it did: only the member list tells.
+
+    ``lasts``: etcd refused it, and will refuse it as long as the member list is as it is.
+    """
+
+    def __init__(self, message: str, *, lasts: bool = False, **details: t.Any) -> None:
+        super().__init__(message, **details)
+        self.lasts = lasts
 
 
 class LockHeldError(ServiceError):
@@ -293,6 +311,50 @@ class Client:
         if status != 200 or not isinstance(nodes, list):
             raise ApiError(f"{url}/v2/keys/: HTTP {status}, not etcd's answer", url=url)
         return len(nodes)
+
+    def member_add(self, url: str, peer_url: str, is_learner: bool = True) -> str:
+        """Add a member by its peer URL; gives its id in hex. MembershipError where etcd does not take it."""
+        answer = self._change(url, "add", {"peerURLs": [peer_url], "isLearner": is_learner})
+        member = answer.get("member")
+        member_id = _hex(member.get("ID")) if isinstance(member, dict) else "0"
+        if member_id == "0":
+            raise ApiError(f"{url}/v3/cluster/member/add: the answer has no member", url=url)
+        return member_id
+
+    def member_remove(self, url: str, member_id: str) -> None:
+        """Remove a member; one that is not in the list any more is fine."""
+        try:
+            self._change(url, "remove", {"ID": _decimal(member_id)})
+        except MembershipError as exc:
+            if exc.code != _NOT_FOUND:
+                raise
+
+    def member_promote(self, url: str, member_id: str) -> None:
+        """Make a learner a voter; one that is a voter already is fine."""
+        try:
+            self._change(url, "promote", {"ID": _decimal(member_id)})
+        except MembershipError as exc:
+            # The words of "not in sync" begin with those of "no learner".
+            if _IS_NO_LEARNER not in str(exc) or not exc.lasts:
+                raise
+
+    def member_update(self, url: str, member_id: str, peer_url: str) -> None:
+        """Tell the cluster another peer URL of a member."""
+        self._change(url, "update", {"ID": _decimal(member_id), "peerURLs": [peer_url]})
+
+    def move_leader(self, url: str, member_id: str) -> None:
+        """Let another member lead; the URL is the present leader's, which alone can do it."""
+        self._call(url, "/v3/maintenance/transfer-leadership", {"targetID": _decimal(member_id)})
+
+    def _change(self, url: str, verb: str, message: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+        """A call that changes the members. MembershipError says whether asking again may help."""
+        try:
+            return self._call(url, f"/v3/cluster/member/{verb}", message)
+        except ApiError as exc:
+            if exc.kind is not None:
+                raise
+            lasts = exc.code in _LASTING and not any(words in str(exc) for words in _PASSING)
+            raise MembershipError(str(exc), code=exc.code, lasts=lasts, url=url) from exc
 
     def lease_grant(self, url: str, lease_id: int, ttl_seconds: int) -> None:
         """Make the lease; LockHeldError where one of that id exists."""
@@ -520,6 +582,11 @@ def _hex(value: t.Any) -> str:
     return f"{_integer(value):x}"
 
 
+def _decimal(member_id: str) -> str:
+    """An id in hex as the gateway takes it: 64-bit numbers are decimal texts there."""
+    return str(int(member_id, 16))
+
+
 __all__ = (
     "AUTH",
     "GATEWAY",
@@ -534,6 +601,7 @@ __all__ = (
     "Health",
     "LiveMember",
     "LockHeldError",
+    "MembershipError",
     "Status",
     "check_url",
     "client_context",

@@ -13,10 +13,12 @@ import os
 from dataclasses import dataclass
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.wal import read_identity
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.formed import (
     MemberPlace,
     check_asserts,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.first_start import with_first_start_of
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
     configuration_hash_is_valid,
     deployed_from_text,
@@ -96,6 +98,18 @@ def check_unit_text(wanted: WantedUnit) -> None:
         check_asserts(wanted.text, wanted.name, wanted.place)
 
 
+def with_kept_first_start(text: str, deployed: str | None, data_dir: str) -> str:
+    """A unit's text with what a member that has data began with: another list of members restarts nobody.
+
+    ``deployed``: the text that is in the unit's place, None where none is.
+    """
+    planned = deployed_from_text(text)
+    wal_dir = None if planned is None else planned["flags"].get("wal-dir") or None
+    if deployed is None or read_identity(data_dir, wal_dir) is None:
+        return text
+    return with_first_start_of(text, deployed)
+
+
 def place_of(text: str | None, directory: str | None) -> MemberPlace | None:
     """Where the member of a unit\'s text has its marker and its log; None where that is not known or not asked."""
     deployed = deployed_from_text(text) if text is not None and directory is not None else None
@@ -110,4 +124,5 @@ __all__ = (
     "WantedUnit",
     "check_unit_text",
     "place_of",
+    "with_kept_first_start",
 )

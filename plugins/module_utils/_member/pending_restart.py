@@ -13,6 +13,7 @@ Note that this module util is PRIVATE to the collection. It can have breaking ch
 from __future__ import annotations
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.reasons import Reason
+from ansible_collections.ringfence.etcd.plugins.module_utils._member.member_unit import with_kept_first_start
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.program_exchange import is_exchange_pending
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.running_unit import (
     FoundUnit,
@@ -78,6 +79,8 @@ def restart_pending_now(
     deployed = deployed_from_text(text)
     if deployed is not None and is_other_etcd(found, deployed["data_dir"]):
         return []
+    if deployed is not None:
+        text = with_kept_first_start(text, found.text, deployed["data_dir"])
     stale = trust_bundle_changed or trust_bundle_is_newer(found)
     program = deployed["program"] if deployed else None
     staged = is_exchange_pending(program, program_staged, check_mode)

@@ -22,7 +22,11 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.obstacles 
     OBSTACLE_REMEDIES,
     alarm_in,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RefusedError, ServiceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import (
+    InputError,
+    RefusedError,
+    ServiceError,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.reasons import Reason
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import (
     ApiError,
@@ -30,6 +34,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import (
     Health,
     LiveMember,
     LockHeldError,
+    check_url,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.restart_lock import RestartLock
 
@@ -67,6 +72,24 @@ class ClusterUrls:
     @property
     def urls_others_first(self) -> list[str]:
         return [self.client_urls[name] for name in (*self.others, self.me)]
+
+
+def cluster_from(me: str, members: t.Iterable[t.Mapping[str, t.Any]]) -> ClusterUrls:
+    """The members by name and client URL; InputError where one is named twice or this host's is missing."""
+    urls: dict[str, str] = {}
+    for member in members:
+        name, url = member.get("name"), member.get("client_url")
+        if not isinstance(name, str) or not name or not isinstance(url, str) or not url:
+            raise InputError(
+                f"members: the entry with name {name!r} and client_url {url!r} needs both, as text", member=str(name)
+            )
+        if name in urls:
+            raise InputError(f"members: the member {name} is there twice", member=name)
+        check_url(url)
+        urls[name] = url.rstrip("/")
+    if me not in urls:
+        raise InputError(f"members: this host's member {me} is not among {', '.join(urls) or 'them'}", member=me)
+    return ClusterUrls(me, urls)
 
 
 class Unit(t.Protocol):

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.foreign import where_its_data_is, why_not_replaced
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import (
@@ -25,6 +25,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._member.member_unit
     WantedUnit,
     check_unit_text,
     place_of,
+    with_kept_first_start,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.pending_restart import (
     restart_reasons,
@@ -163,6 +164,7 @@ def plan_present(
     """What makes the unit as wanted; nothing is changed yet, but systemd has read a new text (``check_new_text``)."""
     manager.require_systemd()
     check_unit_text(wanted)
+    wanted = _with_kept_first_start(wanted)
     _refuse_obstacle(wanted, manager.show(wanted.name))
     found = find(wanted.name, wanted.unit_directory)
     _refuse_moved_data(found, wanted)
@@ -176,7 +178,7 @@ def plan_present(
     actions = files.actions
     if files.has_new_text or found.properties.get("NeedDaemonReload") == "yes":
         actions.append("daemon_reload")
-    if found.properties.get("UnitFileState") != "enabled":
+    if wanted.start and found.properties.get("UnitFileState") != "enabled":
         actions.append("enable")
     configuration_hash = configuration_hash_of(wanted.text)
     starts = start_actions(found, wanted, configuration_hash)
@@ -205,6 +207,7 @@ def plan_present(
 def plan_written(wanted: WantedUnit, check_mode: bool, check_new_text: bool = True) -> UnitPlan:
     """The plan that puts the unit's file and the data folder in place, and no more. It does not ask systemd."""
     check_unit_text(wanted)
+    wanted = _with_kept_first_start(wanted)
     _refuse_obstacle(wanted, {})
     warnings: list[str] = []
     uid, gid = _owner_ids(wanted, check_mode, warnings)
@@ -225,6 +228,10 @@ def plan_written(wanted: WantedUnit, check_mode: bool, check_new_text: bool = Tr
             *(program_diff(started_program(wanted.text)) if exchanges else ()),
         ),
     )
+
+
+def _with_kept_first_start(wanted: WantedUnit) -> WantedUnit:
+    return replace(wanted, text=with_kept_first_start(wanted.text, text_at(wanted.path), wanted.data_dir))
 
 
 def _plan_files(wanted: WantedUnit, uid: int | None, gid: int | None, make_unit_directory: bool = False) -> _Files:
@@ -249,6 +256,7 @@ def check_new_program(wanted: WantedUnit, managed: bool, pid: int | None = None)
     ``pid``: the unit's process, where one runs.
     """
     check_unit_text(wanted)
+    wanted = _with_kept_first_start(wanted)
     is_new = text_at(wanted.path) != wanted.text
     if is_new and managed:
         manager.require_systemd()

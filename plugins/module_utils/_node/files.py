@@ -309,6 +309,40 @@ def put_in_place(staged: str, path: str, backup: str) -> None:
         raise os_error("replace", path, exc) from exc
 
 
+def put_aside(path: str, ending: str) -> str | None:
+    """Give a file or folder another name in its folder, and nothing else; gives that path, None where nothing is there.
+
+    FileError where that name is taken: nothing is written over.
+    """
+    aside = f"{path}.{ending}"
+    name, other = os.path.basename(path), os.path.basename(aside)
+    try:
+        with open_folder(os.path.dirname(path)) as folder:
+            place = folder.descriptor
+            if _lstat(name, place) is None:
+                return None
+            if _lstat(other, place) is not None:
+                raise FileError(f"can't move {path} aside: {aside} exists: move that away first", path=path)
+            os.rename(name, other, src_dir_fd=place, dst_dir_fd=place)
+            _sync_directory(os.path.dirname(path), place)
+    except FileNotFoundError:
+        return None
+    except OSError as exc:
+        raise os_error("move aside", path, exc) from exc
+    return aside
+
+
+def remove_file(path: str) -> None:
+    """Remove a file; one that is not there is fine."""
+    try:
+        with open_folder(os.path.dirname(path)) as folder:
+            _unlink(os.path.basename(path), folder.descriptor)
+    except FileNotFoundError:
+        return
+    except OSError as exc:
+        raise os_error("remove", path, exc) from exc
+
+
 def _leftovers(path: str) -> tuple[str, str]:
     return staged_path(path), staged_path(backup_path(path))
 
@@ -486,7 +520,9 @@ __all__ = (
     "new_folders",
     "plan_directory",
     "plan_file",
+    "put_aside",
     "put_in_place",
+    "remove_file",
     "remove_leftover",
     "staged_path",
     "uid_of",

@@ -128,6 +128,11 @@ def enable(unit: str) -> None:
     _systemctl("enable", "--quiet", "--", unit)
 
 
+def disable(unit: str) -> None:
+    """Start the unit at boot no more."""
+    _systemctl("disable", "--quiet", "--", unit)
+
+
 def restart_no_block(unit: str) -> None:
     """Queue the unit's restart and return."""
     _reset_failed(unit)
@@ -355,6 +360,7 @@ __all__ = (
     "ProcessFacts",
     "complaints_about",
     "daemon_reload",
+    "disable",
     "enable",
     "inherited_environment",
     "is_about_hardening",

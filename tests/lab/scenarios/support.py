@@ -173,15 +173,15 @@ class Controller:
 
     def succeed(self, inventory: Path, *words: str, **options: t.Any) -> Run:
         run = self.play(inventory, *words, **options)
-        assert run.returncode == 0, run.output[-6000:]
+        assert run.returncode == 0, run.output[-16000:]
         return run
 
     def refuse(self, inventory: Path, *words: str, **options: t.Any) -> Run:
         """Run what must be refused, without having changed anything."""
         run = self.play(inventory, *words, **options)
-        assert run.returncode != 0, run.output[-6000:]
+        assert run.returncode != 0, run.output[-16000:]
         assert "Traceback" not in run.output
-        assert not any(run.changed.values()), run.output[-6000:]
+        assert not any(run.changed.values()), run.output[-16000:]
         return run
 
     def kill_at(self, inventory: Path, task: str, delay_seconds: float = 0.0, **variables: t.Any) -> str:

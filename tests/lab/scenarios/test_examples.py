@@ -30,6 +30,8 @@ STORY = (
     "filter/etcd_arguments",
     "filter/hashed_unit",
     "modules/etcd_peer_service",
+    "modules/etcd_cluster_gate",
+    "modules/etcd_member",
     "modules/etcd_peer_info",
     "modules/etcd_peer_stranger",
     "modules/etcd_peer_probe",

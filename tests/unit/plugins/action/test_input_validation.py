@@ -60,6 +60,7 @@ CASES: list[Case] = [
     ("shared_common_name", "a,b", "has a comma", {"identity": "shared"}),
     ("shared_common_name", "x" * 65, "has 65 characters", {"identity": "shared"}),
     ("removed", {"a": 1}, "a list is wanted", {}),
+    ("replaced", {"a": 1}, "a list is wanted", {}),
     ("name", "a" * 230, "200 characters at most", {"common_name": "short"}),
     ("name", "a/b", "a name of letters", {}),
     ("name", "ca", "would share ca.crt", {}),

@@ -90,7 +90,10 @@ class EtcdCluster:
     def data_dir(self, name: str) -> str:
         return str(self._folder / name)
 
-    def start(self, *names: str, extra: tuple[str, ...] = ()) -> None:
+    def start(
+        self, *names: str, extra: tuple[str, ...] = (), members: dict[str, str] | None = None, state: str = "new"
+    ) -> None:
+        """Start members; ``members``: what they begin with, by name each one's peer URL, where that is not all."""
         for name in names or self.names:
             arguments = [
                 self._binary,
@@ -100,7 +103,8 @@ class EtcdCluster:
                 f"--advertise-client-urls={self.client_urls[name]}",
                 f"--listen-peer-urls={self.peer_urls[name]}",
                 f"--initial-advertise-peer-urls={self.peer_urls[name]}",
-                f"--initial-cluster={','.join(f'{other}={url}' for other, url in self.peer_urls.items())}",
+                f"--initial-cluster={','.join(f'{other}={url}' for other, url in (members or self.peer_urls).items())}",
+                f"--initial-cluster-state={state}",
                 f"--cert-file={self.cert_file}",
                 f"--key-file={self.key_file}",
                 f"--trusted-ca-file={self.ca_file}",

@@ -79,7 +79,7 @@ class Host:
         monkeypatch.setattr(unit_plan, "running_etcd", lambda path, pid, reported: {"pid": pid, **self.other})
         monkeypatch.setattr(manager, "verify_unit", self._verify)
         monkeypatch.setattr(manager, "journal_tail", lambda unit: f"the end of {unit}'s log")
-        for name in ("daemon_reload", "enable", "stop", "restart_no_block"):
+        for name in ("daemon_reload", "disable", "enable", "stop", "restart_no_block"):
             monkeypatch.setattr(manager, name, self._recorder(name))
 
     def _recorder(self, name: str) -> t.Callable[..., None]:

@@ -10,6 +10,7 @@ import typing as t
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError
+from ansible_collections.ringfence.etcd.plugins.module_utils._member import restart
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
     configuration_hash_of,
     with_configuration_hash,
@@ -96,11 +97,11 @@ def test_written_check_run_check_run(tmp_path: pathlib.Path) -> None:
 )
 def test_members(members: list[dict[str, t.Any]], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        etcd_peer_service.cluster_of({"name": "etcd-1", "members": members})
+        restart.cluster_from("etcd-1", members)
 
 
 def test_members_may_carry_more() -> None:
-    cluster = etcd_peer_service.cluster_of({"name": "etcd-1", "members": ENDPOINTS})
+    cluster = restart.cluster_from("etcd-1", ENDPOINTS)
     assert cluster.client_urls == {"etcd-1": "https://10.0.0.1:2379"}
     assert cluster.others == []
 

@@ -19,6 +19,10 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members im
     Member,
     make_members,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.membership_changes import (
+    MembershipChanges,
+    membership_changes,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_running import pending_restarts
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils._cluster.test_preflight import (
     bare,
@@ -131,14 +135,38 @@ def test_data_of_a_first_start_that_never_came_about_may_be_emptied() -> None:
 # Who is a member ------------------------------------------------------------------------------------------------------
 
 
-def test_who_is_to_leave_is_removed_before() -> None:
-    cluster = edited(living(), members(2), removed=["etcd-3"])
-    text = only_text(cluster)
-    assert "member etcd-3 is to leave" in text and "remove it first (etcdctl member remove 3)" in text
-    assert codes(edited(living(), members(2), removed=["etcd-3.example.com"])) == ["removed_is_a_member"]
-    # What does not say that it is to leave names the same order.
+def test_who_is_to_go_is_removed_where_that_was_said() -> None:
+    for said in ("etcd-3", "etcd-3.example.com", "3", "https://10.0.0.3:2380"):
+        cluster = edited(living(), members(2), removed=[said])
+        assert [one.member_id for one in membership_changes(cluster).removals] == ["3"]
+        # A name that is allowed is lost by its own word alone.
+        assert codes(cluster) == ([] if said.startswith("etcd") else ["name_would_be_lost"])
     text = only_text(edited(living(), members(2)))
-    assert "remove the member first (etcdctl member remove) and stop its etcd, then run with" in text
+    assert "run with etcd_peer_tls_removed: [etcd-3.example.com], which removes it" in text
+    assert membership_changes(edited(living(), members(2))) == MembershipChanges()
+
+
+def test_who_is_in_the_inventory_is_not_removed() -> None:
+    for said in ("etcd-3", "etcd-3.example.com", "https://10.0.0.3:2380"):
+        cluster = edited(living(), members(3), removed=[said])
+        assert codes(cluster) == ["removed_is_wanted"] and membership_changes(cluster) == MembershipChanges()
+
+
+def test_nobody_goes_who_was_not_meant_or_while_nobody_can_tell() -> None:
+    text = only_text(edited(living(), members(2), removed=["etcd-3"], manages_service=False))
+    assert "member etcd-3 is to be removed" in text and "a run without systemd changes no members" in text
+    # The votes of those that stay carry the removal.
+    cluster = edited(living(), members(2), removed=["etcd-3"])
+    info(cluster, "etcd-2")["process"] = {"running": False, "configuration_hash": None, "settings": None}
+    reported(cluster, "etcd-2").update(live_members=None, live_members_problem="connection refused")
+    assert codes(cluster) == ["removal_needs_others"]
+    assert "etcd-3 is not removed while etcd-2 does not answer (connection refused)" in only_text(cluster)
+    alone = edited(living(), members(1), removed=["etcd-2", "etcd-3"])
+    for one in reported(alone, "etcd-1")["live_members"][:1]:
+        one["is_learner"] = True
+    for name in NAMES[1:]:
+        reported(alone, name)["live_members"] = None
+    assert "last_member" in codes(alone)
 
 
 def test_a_name_with_a_dot_is_not_hidden_by_a_part_of_it() -> None:
@@ -150,7 +178,7 @@ def test_a_name_with_a_dot_is_not_hidden_by_a_part_of_it() -> None:
     del cluster.states["etcd-3"], cluster.infos["etcd-3"]  # type: ignore[attr-defined]
     assert codes(edited(cluster, members(2))) == ["name_would_be_lost"]
     assert codes(edited(cluster, members(2), removed=["etcd"])) == ["member_not_in_inventory"]
-    assert codes(edited(cluster, members(2), removed=["etcd.c"])) == ["removed_is_a_member"]
+    assert codes(edited(cluster, members(2), removed=["etcd.c"])) == []
 
 
 def test_who_was_removed_may_leave() -> None:
@@ -159,9 +187,12 @@ def test_who_was_removed_may_leave() -> None:
         reported(cluster, name)["live_members"] = member_list(members(2))
     del cluster.states["etcd-3"], cluster.infos["etcd-3"]  # type: ignore[attr-defined]
     assert codes(edited(cluster, members(2), removed=["etcd-3"])) == []
-    # One that tells that it is there still is enough.
+    # One that tells that it is there still is enough to go no further.
     reported(cluster, "etcd-2")["live_members"] = member_list(members(3))
     assert codes(edited(cluster, members(2), removed=["etcd-3"])) == ["removed_is_a_member"]
+    assert "the members tell different lists (etcd-1, etcd-2)" in only_text(
+        edited(cluster, members(2), removed=["etcd-3"])
+    )
 
 
 def test_nobody_leaves_while_nobody_tells_the_list() -> None:
@@ -202,7 +233,23 @@ def test_a_member_keeps_its_name() -> None:
 def test_data_that_is_gone_is_not_started_over() -> None:
     text = only_text(without_data(living(), "etcd-3"))
     assert text.startswith("member etcd-3 had data and has none in /var/lib/etcd/blue")
-    assert "etcdctl member remove 3" in text and "etcd_peer_tls_removed: [etcd-3]" in text
+    assert text.endswith("have it removed and join anew with etcd_peer_tls_replaced: [etcd-3]")
+
+
+def test_data_that_is_gone_is_left_behind_where_that_was_said() -> None:
+    cluster = edited(without_data(living(), "etcd-3"), members(3), replaced=["etcd-3"])
+    changes = membership_changes(cluster)
+    assert (codes(cluster), [one.name for one in changes.removals], changes.joins) == ([], ["etcd-3"], ("etcd-3",))
+    # Removed already by a run that was killed.
+    for name in NAMES[:2]:
+        reported(cluster, name)["live_members"] = member_list(members(2))
+    assert codes(marked(cluster, "etcd-3")) == [] and membership_changes(cluster).joins == ("etcd-3",)
+    # One that has its data is left as it is, whatever was said.
+    cluster = edited(living(), members(3), replaced=["etcd-3"])
+    assert (codes(cluster), membership_changes(cluster)) == ([], MembershipChanges())
+    # And one that runs on what was deleted below it.
+    info(cluster, "etcd-3")["data"].update(exists=False, member_id=None, cluster_id=None, formed=None)
+    assert codes(cluster) == ["data_lost"] and membership_changes(cluster) == MembershipChanges()
 
 
 def test_data_that_is_gone_below_a_running_process() -> None:
@@ -275,7 +322,7 @@ def test_a_marked_member_whose_data_is_gone_while_the_others_are_off() -> None:
 def test_the_steps_name_the_marker_where_it_is_to_go() -> None:
     cluster = marked(without_data(living(), "etcd-3"), "etcd-3")
     text = only_text(cluster)
-    assert "[etcd-3], rm /etc/etcd/pki/etcd-3.formed there, and add it anew" in text
+    assert text.endswith("etcd_peer_tls_replaced: [etcd-3]")
     # Listed as one that never ran, which its host knows better: its unit would not be started.
     for name in NAMES[:2]:
         reported(cluster, name)["live_members"][2]["client_urls"] = []
@@ -284,7 +331,9 @@ def test_the_steps_name_the_marker_where_it_is_to_go() -> None:
     for name in NAMES[:2]:
         reported(cluster, name)["live_members"][2].update(name="", client_urls=[])
     assert codes(cluster) == ["join_not_prepared"]
-    assert "etcdctl member add, rm /etc/etcd/pki/etcd-3.formed there, and start it by hand" in only_text(cluster)
+    text = "etcd-3.formed there says that it has had data: to let it join without, run with etcd_peer_tls_replaced:"
+    assert text in only_text(cluster)
+    assert codes(edited(cluster, members(3), replaced=["etcd-3"])) == []
 
 
 def test_data_of_a_member_that_was_removed_goes_with_its_marker() -> None:
@@ -346,9 +395,15 @@ def with_a_fourth(live: t.Sequence[dict[str, t.Any]]) -> preflight_values.Cluste
     return preflight_values.Cluster(everyone, infos, question(batch=list(infos), play=list(infos)), states)
 
 
-def test_a_new_member_does_not_join_a_living_cluster_unasked() -> None:
+def test_a_new_member_joins_a_living_cluster() -> None:
     cluster = with_a_fourth(member_list(members(3)))
-    assert codes(cluster) == ["join_not_prepared"] and "not in the member list that etcd-1" in only_text(cluster)
+    assert (codes(cluster), membership_changes(cluster)) == ([], MembershipChanges(joins=("etcd-4",)))
+    without = dataclasses.replace(cluster, question=dataclasses.replace(cluster.question, manages_service=False))
+    assert codes(without) == ["join_not_prepared"] and "a run without systemd changes no members" in only_text(without)
+    # The members differ: whether it is one already can't be told.
+    reported(cluster, "etcd-2")["live_members"] = member_list(members(4))
+    assert "the members tell different lists" in " ".join(one.text for one in guards.check_cluster(cluster))
+    assert membership_changes(cluster) == MembershipChanges()
     # Without it in the run, the others allow its name.
     for where in (cluster.infos, cluster.states):
         del where["etcd-4"]  # type: ignore[attr-defined]
@@ -361,7 +416,19 @@ def test_a_member_that_was_added_and_not_started() -> None:
     # The lists have its name, which says nothing about who is a member.
     for number in (1, 2, 3):
         info(cluster, f"etcd-{number}")["unit"]["settings"]["initial_cluster"]["etcd-4"] = "https://10.0.0.4:2380"
-    assert codes(cluster) == ["join_not_prepared"] and "was added to it and not started yet" in only_text(cluster)
+    assert (codes(cluster), membership_changes(cluster).joins) == ([], ("etcd-4",))
+    # Started by a run that was killed then: a learner that is in the list by its name, and has data.
+    learner = {**member_list(members(4))[3], "is_learner": True}
+    for number in (1, 2, 3):
+        reported(cluster, f"etcd-{number}")["live_members"][3] = learner
+    cluster.infos["etcd-4"] = deployed(4, members(4))  # type: ignore[index]
+    assert membership_changes(cluster).joins == ("etcd-4",)
+    # A voter has joined; and data of another member is no learner's.
+    info(cluster, "etcd-4")["data"]["member_id"] = "99"
+    assert membership_changes(cluster).joins == ()
+    info(cluster, "etcd-4")["data"]["member_id"] = "4"
+    learner["is_learner"] = False
+    assert membership_changes(cluster).joins == ()
 
 
 def test_a_new_member_and_nobody_tells_the_list() -> None:

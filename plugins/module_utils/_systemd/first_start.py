@@ -1,0 +1,74 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a unit says for etcd's first start alone: the members it begins with, and whether their cluster exists already.
+
+etcd reads both while its data folder is empty, and never again (server/embed/etcd.go, isMemberInitialized, v3.4.23 to
+v3.7.3). So a member that has data keeps the two as they were: another member more or less restarts nobody for them.
+One that joins gets the list that the cluster itself tells when it is added: etcd compares the two
+(etcdserver/bootstrap.go).
+
+Pure. Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
+    configuration_hash_of,
+    exec_command,
+    quote_argument,
+    with_configuration_hash,
+)
+
+NEW, EXISTING = "new", "existing"
+_MEMBERS, _STATE = "initial-cluster", "initial-cluster-state"
+
+
+def with_first_start_of(text: str, deployed: str | None) -> str:
+    """A unit's text with what another one of ours says of the first start; as it is where there is none of ours."""
+    if deployed is None or configuration_hash_of(deployed) is None:
+        return text
+    told = _told(deployed)
+    if set(told) != {_MEMBERS, _STATE}:
+        return text
+    return _with(text, told)
+
+
+def joining(text: str, members: t.Mapping[str, str]) -> str:
+    """A unit's text for a member that joins these: by name, each one's peer URL, its own among them."""
+    listed = ",".join(f"{name}={url}" for name, url in sorted(members.items()))
+    return _with(text, {_MEMBERS: listed, _STATE: EXISTING})
+
+
+def is_joining(text: str) -> bool:
+    """Whether a unit's text is one for a member that joins a cluster that exists."""
+    return _told(text).get(_STATE) == EXISTING
+
+
+def _told(text: str) -> dict[str, str]:
+    found = {}
+    for word in exec_command(text)[1:]:
+        for flag in (_MEMBERS, _STATE):
+            if word.startswith(f"--{flag}="):
+                found[flag] = word.partition("=")[2]
+    return found
+
+
+def _with(text: str, told: t.Mapping[str, str]) -> str:
+    for flag, value in told.items():
+        # The word as the template renders it: alone on its line, in quotes or without, with a backslash behind it.
+        line = re.compile(rf'^(\s+)("?)--{flag}=[^\n]*?(\s*\\)?$', re.MULTILINE)
+        if len(line.findall(text)) != 1:
+            raise InputError(f"the unit's text has no line of its own for --{flag}=: render it as the role does")
+        match = t.cast("re.Match[str]", line.search(text))
+        argument = quote_argument(f"--{flag}={value}")
+        text = f"{text[: match.start()]}{match[1]}{argument}{match[3] or ''}{text[match.end() :]}"
+    return with_configuration_hash(text)
+
+
+__all__ = ("EXISTING", "NEW", "is_joining", "joining", "with_first_start_of")
