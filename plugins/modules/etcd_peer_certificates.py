@@ -120,7 +120,7 @@ options:
       - Whether to only decide which certificates are to be issued, and why, and to issue none. This needs neither the
         CA's key nor C(no_log), so that the task can show the reasons. RV(members[].issued) and RV(members[].new_key)
         say what a call without it would do.
-      - In check mode RV(changed) is what that call would say, which can't be made without the CA's key. In a run it is
+      - In check mode C(changed) is what that call would say, which can't be made without the CA's key. In a run it is
         V(false).
     type: bool
     default: false

@@ -15,7 +15,14 @@ import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.ringfence.etcd.plugins.filter.etcd_arguments import etcd_arguments
 from ansible_collections.ringfence.etcd.plugins.filter.etcd_members import etcd_members
-from ansible_collections.ringfence.etcd.plugins.modules import etcd_cluster_check, etcd_peer_proof, etcd_peer_service
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.gate import gone_hosts
+from ansible_collections.ringfence.etcd.plugins.module_utils._member.restart import cluster_from
+from ansible_collections.ringfence.etcd.plugins.modules import (
+    etcd_cluster_check,
+    etcd_member,
+    etcd_peer_proof,
+    etcd_peer_service,
+)
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import member_as_dict, member_from
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import certificate_factory as factory
 from ansible_collections.ringfence.etcd.tests.unit.plugins.modules.module_runner import run_module
@@ -52,8 +59,23 @@ def service(_folder: pathlib.Path) -> None:
     given = {"state": "healthy", "name": "etcd-1", "members": members()}
     checked = ArgumentSpecValidator(etcd_peer_service.ARGUMENT_SPEC).validate(given)
     assert checked.error_messages == []
-    cluster = etcd_peer_service.cluster_of(checked.validated_parameters)
+    assert_urls(checked.validated_parameters)
+
+
+def member(folder: pathlib.Path) -> None:
+    given = {"state": "absent", "name": "etcd-1", "members": members(), "remove": ["etcd-9"]}
+    checked = ArgumentSpecValidator(etcd_member.ARGUMENT_SPEC).validate(given)
+    assert checked.error_messages == []
+    assert_urls(checked.validated_parameters)
+
+
+def assert_urls(params: t.Mapping[str, t.Any]) -> None:
+    cluster = cluster_from(params["name"], params["members"])
     assert cluster.client_urls == {one["name"]: one["client_url"] for one in members()}
+
+
+def gate(_folder: pathlib.Path) -> None:
+    assert gone_hosts(members(), {"etcd-1", "etcd-3"}, lambda name, host: True) == ["etcd-2"]
 
 
 def on_the_controller(_folder: pathlib.Path) -> None:
@@ -66,6 +88,8 @@ TAKE_MEMBERS: dict[str, t.Callable[[pathlib.Path], None]] = {
     "etcd_peer_stranger": stranger,
     "etcd_peer_probe": probe,
     "etcd_peer_service": service,
+    "etcd_member": member,
+    "etcd_cluster_gate": gate,
     etcd_cluster_check.__name__.rpartition(".")[2]: on_the_controller,
     etcd_peer_proof.__name__.rpartition(".")[2]: on_the_controller,
 }
