@@ -177,29 +177,7 @@ def _verdict(
 ) -> dict[str, t.Any]:
     authority = given["ca"] or {}
     at_hand = given["ca_certificate_content"] or authority.get("certificate")
-    question = PreflightQuestion(
-        cluster_name=given["cluster_name"],
-        identity=given["identity"],
-        batch=list(states),
-        play=given["play"],
-        removed=[name.strip() for name in given["removed"]],
-        replaced=[name.strip() for name in given["replaced"]],
-        manages_service=given["manages_service"],
-        members_are_said=given["members_are_said"],
-        install=given["install"],
-        archive=given["archive"] or "",
-        archive_sha256=given["archive_sha256"] or "",
-        overrule_distribution_etcd=given["overrule_distribution_etcd"],
-        force_restart=given["force_restart"],
-        ca_certificate=given["ca_certificate_content"] or None,
-        authority=at_hand,
-        authority_problem="" if at_hand else given.get("ca_problem") or _problem_of(authority),
-        new_authority_lost_because=lost_because,
-        flag_settings=flag_settings_from(given["settings"]),
-        folders_of_others=given.get("folders_of_others") or {},
-        own_flag_settings={name: flag_settings_from(own) for name, own in (given["own_settings"] or {}).items() if own},
-        time=now,
-    )
+    question = _question(given, at_hand, lost_because, states, now)
     programs = given["programs"] or {}
     infos = {name: with_program(state["info"], _result(programs.get(name))) for name, state in states.items()}
     cluster = Cluster(members, infos, question, states)
@@ -235,6 +213,40 @@ def _verdict(
         "no_new_ca_because": why_no_new_authority(cluster),
         "requests": certificate_requests(cluster, given["new_keys"]),
     }
+
+
+def _question(
+    given: dict[str, t.Any],
+    at_hand: str | None,
+    lost_because: str,
+    states: t.Mapping[str, t.Any],
+    now: datetime.datetime,
+) -> PreflightQuestion:
+    """What this run is to do. ``at_hand``: the CA's certificate, as far as there is one."""
+    problem = given.get("ca_problem") or _problem_of(given["ca"] or {})
+    return PreflightQuestion(
+        cluster_name=given["cluster_name"],
+        identity=given["identity"],
+        batch=list(states),
+        play=given["play"],
+        removed=[name.strip() for name in given["removed"]],
+        replaced=[name.strip() for name in given["replaced"]],
+        manages_service=given["manages_service"],
+        members_are_said=given["members_are_said"],
+        install=given["install"],
+        archive=given["archive"] or "",
+        archive_sha256=given["archive_sha256"] or "",
+        overrule_distribution_etcd=given["overrule_distribution_etcd"],
+        force_restart=given["force_restart"],
+        ca_certificate=given["ca_certificate_content"] or None,
+        authority=at_hand,
+        authority_problem="" if at_hand else problem,
+        new_authority_lost_because=lost_because,
+        flag_settings=flag_settings_from(given["settings"]),
+        folders_of_others=given.get("folders_of_others") or {},
+        own_flag_settings={name: flag_settings_from(own) for name, own in (given["own_settings"] or {}).items() if own},
+        time=now,
+    )
 
 
 def _problem_of(authority: t.Mapping[str, t.Any]) -> str:
