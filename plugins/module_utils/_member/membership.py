@@ -161,6 +161,16 @@ def _take_turn(lock: RestartLock, why_not: t.Callable[[t.Callable[[], object]], 
     return against
 
 
+def _keep(lock: RestartLock, who: str) -> None:
+    """Go on only while the lock is surely held: another run may change the cluster otherwise."""
+    if not lock.keep():
+        raise ServiceError(
+            f"{who}: the cluster's lock could not be kept, so nothing more is changed: run again, which goes on from "
+            "there",
+            member=who,
+        )
+
+
 def _remedied(exc: ApiError) -> str:
     return f"{OBSTACLE_REMEDIES[exc.kind]} ({exc})" if exc.kind in OBSTACLE_REMEDIES else str(exc)
 
@@ -251,7 +261,7 @@ def _remove(
     deadline = clock.now() + timeout_seconds
     problem = ""
     while True:
-        lock.keep()
+        _keep(lock, called)
         try:
             listed = live_members(client, list(urls.values()))
             if find_member(listed, target.member_id) is None:
@@ -369,7 +379,7 @@ def _join(
     done: list[str] = []
     problem = ""
     while True:
-        lock.keep()
+        _keep(lock, me)
         try:
             listed = live_members(client, list(others.values()))
             mine = find_member(listed, peer_url)

@@ -54,6 +54,9 @@ def test_the_leader_goes_and_comes_back(controller: Controller, three: Path, lab
     assert "is a member by the inventory" in controller.refuse(three, etcd_peer_tls_removed="etcd-3").output
     check = controller.succeed(two, "--check", "--diff", etcd_peer_tls_removed="etcd-3")
     assert "-etcd-3 https://10.0.0.3:2380" in check.output and members(controller) == dict.fromkeys(TRIO, "false")
+    # A host of the run does it, whoever is left out.
+    limited = controller.succeed(two, "--check", "--diff", "--limit", "etcd-2", etcd_peer_tls_removed="etcd-3")
+    assert "-etcd-3 https://10.0.0.3:2380" in limited.output
     with Writer(controller) as writer:
         run = controller.succeed(two, etcd_peer_tls_removed="etcd-3")
     assert "PROVED - 2 members" in run.output and members(controller) == dict.fromkeys(PAIR, "false")
