@@ -164,8 +164,8 @@ def plan_present(
     """What makes the unit as wanted; nothing is changed yet, but systemd has read a new text (``check_new_text``)."""
     manager.require_systemd()
     check_unit_text(wanted)
-    wanted = _with_kept_first_start(wanted)
     _refuse_obstacle(wanted, manager.show(wanted.name))
+    wanted = _with_kept_first_start(wanted)
     found = find(wanted.name, wanted.unit_directory)
     _refuse_moved_data(found, wanted)
     _refuse_living_etcd(found, wanted)
@@ -207,8 +207,8 @@ def plan_present(
 def plan_written(wanted: WantedUnit, check_mode: bool, check_new_text: bool = True) -> UnitPlan:
     """The plan that puts the unit's file and the data folder in place, and no more. It does not ask systemd."""
     check_unit_text(wanted)
-    wanted = _with_kept_first_start(wanted)
     _refuse_obstacle(wanted, {})
+    wanted = _with_kept_first_start(wanted)
     warnings: list[str] = []
     uid, gid = _owner_ids(wanted, check_mode, warnings)
     files = _plan_files(wanted, uid, gid, make_unit_directory=True)

@@ -31,12 +31,11 @@ def test_another_peer_url(controller: Controller, own: dict[str, t.Any], said: s
 
 
 @pytest.mark.usefixtures("nothing_is_changed")
-def test_who_is_to_leave_and_is_still_a_member(controller: Controller) -> None:
+def test_who_is_to_go_needs_both_the_inventory_and_the_word(controller: Controller, inventory: Path) -> None:
     short = controller.inventory({"etcd": TRIO[:2]})
-    said = ["etcd-3 is to leave", "remove it first (etcdctl member remove "]
-    refuse_twice(controller, short, said=said, etcd_peer_tls_removed=["etcd-3"])
-    # What refuses a name that is lost no longer sends there.
-    refuse_twice(controller, short, said=["remove the member first (etcdctl member remove) and stop its etcd"])
+    refuse_twice(controller, short, said=["run with etcd_peer_tls_removed: [etcd-3.example.com], which removes it"])
+    said = ["etcd-3 is to be removed (etcd_peer_tls_removed), and is a member by the inventory: take it out"]
+    refuse_twice(controller, inventory, said=said, etcd_peer_tls_removed=["etcd-3"])
 
 
 @pytest.mark.usefixtures("nothing_is_changed")

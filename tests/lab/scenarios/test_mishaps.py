@@ -52,7 +52,7 @@ def as_built_anew(controller: Controller, host: str) -> t.Iterator[None]:
 def test_a_member_whose_data_is_gone(controller: Controller, inventory: Path) -> None:
     try:
         with without_data(controller, "etcd-3"):
-            said = ["member etcd-3 had data and has none in /var/lib/etcd/etcd", "etcdctl member remove"]
+            said = ["member etcd-3 had data and has none in /var/lib/etcd/etcd", "etcd_peer_tls_replaced: [etcd-3]"]
             refuse_twice(controller, inventory, said=said)
             said = ["member etcd-3 had data of member", "as /etc/etcd/pki/etcd-3.formed says"]
             refuse_twice(controller, inventory, "--limit", "etcd-3", said=said)
