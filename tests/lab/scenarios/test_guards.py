@@ -90,10 +90,11 @@ def test_a_name_that_would_be_lost(controller: Controller, inventory: Path) -> N
     assert "etcd-1.example.com" in run.output
 
 
-def test_a_new_member_does_not_join_by_itself(controller: Controller) -> None:
+def test_a_new_member_does_not_join_without_systemd(controller: Controller) -> None:
     inventory = controller.inventory({"etcd": [*TRIO, "etcd-4"]})
-    run = controller.refuse(inventory)
+    run = controller.refuse(inventory, etcd_peer_tls_manage_service=False)
     assert "etcd-4 is new to the running cluster" in run.output and "4 members" in run.output
+    assert "a run without systemd changes no members" in run.output
 
 
 @pytest.mark.parametrize(
@@ -257,7 +258,7 @@ def test_a_ca_host_without_cryptography(controller: Controller, words: tuple[str
 
 
 def test_wrong_options(controller: Controller, inventory: Path) -> None:
-    assert "must be one of" in controller.refuse(inventory, etcd_peer_tls_key_type="dsa").output
+    assert "can be chosen" in controller.refuse(inventory, etcd_peer_tls_key_type="dsa").output
     run = controller.refuse(inventory, etcd_peer_tls_validity_days=20)
     assert "renew_before_days" in run.output
     run = controller.refuse(inventory, etcd_peer_tls_install="archive")
