@@ -34,7 +34,7 @@ def with_first_start_of(text: str, deployed: str | None) -> str:
     if deployed is None or configuration_hash_of(deployed) is None:
         return text
     told = _told(deployed)
-    if set(told) != {_MEMBERS, _STATE}:
+    if set(told) != {_MEMBERS, _STATE} or set(_told(text)) != set(told):
         return text
     return _with(text, told)
 
@@ -61,13 +61,12 @@ def _told(text: str) -> dict[str, str]:
 
 def _with(text: str, told: t.Mapping[str, str]) -> str:
     for flag, value in told.items():
-        # The word as the template renders it: alone on its line, in quotes or without, with a backslash behind it.
-        line = re.compile(rf'^(\s+)("?)--{flag}=[^\n]*?(\s*\\)?$', re.MULTILINE)
-        if len(line.findall(text)) != 1:
-            raise InputError(f"the unit's text has no line of its own for --{flag}=: render it as the role does")
-        match = t.cast("re.Match[str]", line.search(text))
+        # A word of the command, in quotes as a whole or in none.
+        words = list(re.finditer(rf'(?<=\s)(?:"--{flag}=(?:[^"\\]|\\.)*"|--{flag}=\S*)(?=\s|$)', text))
+        if len(words) != 1:
+            raise InputError(f"the unit's text has no word of its own for --{flag}=: render it as the role does")
         argument = quote_argument(f"--{flag}={value}")
-        text = f"{text[: match.start()]}{match[1]}{argument}{match[3] or ''}{text[match.end() :]}"
+        text = f"{text[: words[0].start()]}{argument}{text[words[0].end() :]}"
     return with_configuration_hash(text)
 
 

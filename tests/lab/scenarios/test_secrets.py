@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import threading
 import time
@@ -13,6 +14,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from ringfence_lab import network
 from ringfence_lab.lab import Lab
 from support import PAIR, PKI, Controller
 
@@ -53,9 +55,14 @@ def key_lines(pem: str) -> list[str]:
 
 
 class Watcher:
-    """Sees the controller's own temporary files and process list, as the one above sees a node's."""
+    """Sees the controller's own temporary files and process list, as the one above sees a node's.
 
-    def __init__(self, folder: Path) -> None:
+    Its processes are those in the network of this lab's controller: other scenarios run at the same time, and some of
+    them give a key on their own command line.
+    """
+
+    def __init__(self, folder: Path, lab: Lab) -> None:
+        self._network = os.stat(network.path_of(lab.name, lab.controller.name)).st_ino
         self.folder, self.seen, self._stop = folder, set(), threading.Event()  # type: ignore[var-annotated]
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
@@ -63,11 +70,14 @@ class Watcher:
         while not self._stop.is_set():
             for path in [*self.folder.rglob("*"), *Path("/proc").glob("[0-9]*/cmdline")]:
                 try:
-                    if path.is_file():
+                    if path.is_file() and (path.name != "cmdline" or self._is_mine(path.parent)):
                         self.seen.add(path.read_bytes())
                 except OSError:
                     continue
             time.sleep(0.005)
+
+    def _is_mine(self, process: Path) -> bool:
+        return os.stat(process / "ns" / "net").st_ino == self._network
 
     def __enter__(self) -> Watcher:
         self._thread.start()
@@ -103,7 +113,7 @@ def test_no_secret_is_seen_anywhere(controller: Controller, lab: Lab, pipelining
         f"etcd_peer_tls_ca_passphrase: {options.pop('etcd_peer_tls_ca_passphrase')}\n"
         f"etcd_peer_tls_api_user: ringfence\netcd_peer_tls_api_password: '{PASSWORD}'\n"
     )
-    with Watcher(home) as here:
+    with Watcher(home, lab) as here:
         run = controller.succeed(inventory, "-vvvv", "--diff", "-e", f"@{passphrase_file}", **options)
     controller.on_each(PAIR, "touch /tmp/scenario-stop")
     for watcher in watchers:
@@ -170,7 +180,7 @@ def test_an_authority_from_a_vault_touches_no_disk(controller: Controller, lab: 
     home = controller.folder / "home-vault"
     home.mkdir(exist_ok=True)
     try:
-        with Watcher(home) as here:
+        with Watcher(home, lab) as here:
             run = controller.succeed(
                 inventory,
                 "-vvvv",

@@ -67,7 +67,18 @@ def test_who_joins_begins_with_what_the_cluster_tells() -> None:
     assert first_start.joining(text, members) == text
 
 
-def test_what_no_template_of_ours_renders_is_refused() -> None:
+def test_a_command_on_one_line_or_in_quotes_is_read_too() -> None:
+    def on_one_line(text: str) -> str:
+        return with_configuration_hash(text.replace(" \\\n  ", " "))
+
+    assert "\\" not in on_one_line(unit(TWO))
+    assert first_start.with_first_start_of(on_one_line(unit(THREE)), unit(TWO)) == on_one_line(unit(TWO))
+    quoted = unit(THREE).replace(f"--initial-cluster={THREE}", f'"--initial-cluster={THREE}"')
+    assert first_start.with_first_start_of(with_configuration_hash(quoted), unit(TWO)) == unit(TWO)
+
+
+def test_what_no_template_of_ours_renders_is_left_or_refused() -> None:
     text = with_configuration_hash(unit(TWO).replace("--initial-cluster=", "--initial-cluster "))
-    with pytest.raises(InputError, match="no line of its own for --initial-cluster="):
+    assert first_start.with_first_start_of(text, unit(THREE)) == text
+    with pytest.raises(InputError, match="no word of its own for --initial-cluster="):
         first_start.joining(text, {"etcd-1": "https://192.0.2.1:2380"})
