@@ -94,7 +94,18 @@ def may_remove(target: LiveMember, listed: t.Sequence[Listed]) -> list[Reason]:
     voters = [one for one in others if one.is_voter]
     if not voters:
         return [{"code": "last_member", "text": "it is the last one that votes: the cluster would be gone"}]
-    return may_restart(_NOBODY, [one.health for one in others])
+    against = may_restart(_NOBODY, [one.health for one in others])
+    going = next((one for one in listed if one.member.member_id == target.member_id and one.is_voter), None)
+    # The vote on it is of all who are in the list now.
+    well = len(voters) + (going is not None and going.health.is_started and going.health.problem is None)
+    votes = len(voters) + (going is not None)
+    if not against and well <= votes // 2:
+        text = (
+            f"{well} of {votes} members that vote are well, which is no quorum to change the list by: bring it back "
+            "first, or restore a snapshot"
+        )
+        against = [{"code": "no_quorum", "text": text}]
+    return against
 
 
 def may_add(me: str, peer_url: str, listed: t.Sequence[Listed], has_data: bool) -> list[Reason]:
