@@ -224,13 +224,6 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError, fail_with
-from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules import (
-    TIMEOUT_SECONDS,
-    WAIT_SECONDS,
-    check_range,
-    checked_path,
-    checked_unit_name,
-)
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import Client, LiveMember, client_of
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_access import (
     ARGUMENTS,
@@ -240,7 +233,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_access im
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._member import membership
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.joining import SystemdJoiningUnit
-from ansible_collections.ringfence.etcd.plugins.module_utils._member.member_unit import WantedUnit
+from ansible_collections.ringfence.etcd.plugins.module_utils._member.member_unit import WantedUnit, check_arguments
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.restart import cluster_from, live_members
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.retire import plan_retirement, retire
 from ansible_collections.ringfence.etcd.plugins.module_utils._probe.admission import admission
@@ -268,16 +261,6 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "wait_seconds": {"type": "int", "default": 300},
     **ARGUMENTS,
 }
-
-
-def check_arguments(params: t.Mapping[str, t.Any]) -> None:
-    """What the argument spec can't say."""
-    checked_unit_name(params["unit"], "unit")
-    for option in ("unit_directory", "data_dir", "directory"):
-        if params[option] is not None:
-            checked_path(params[option], option)
-    check_range("timeout_seconds", params["timeout_seconds"], *TIMEOUT_SECONDS)
-    check_range("wait_seconds", params["wait_seconds"], *WAIT_SECONDS)
 
 
 def ensure_present(params: t.Mapping[str, t.Any], check_mode: bool, access: ApiAccess) -> dict[str, t.Any]:

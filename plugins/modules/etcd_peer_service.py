@@ -299,13 +299,6 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError, fail_with
-from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules import (
-    TIMEOUT_SECONDS,
-    WAIT_SECONDS,
-    check_range,
-    checked_path,
-    checked_unit_name,
-)
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.reasons import Reason
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import Client, client_of
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_access import (
@@ -322,6 +315,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._member import (
     restart_unit,
     unit_plan,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._member.member_unit import check_arguments
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.manager import require_systemd
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
@@ -355,16 +349,6 @@ REQUIRED_IF = [
     ("state", "healthy", ["members", "name"]),
     ("state", "restarted", ["members", "name"]),
 ]
-
-
-def check_arguments(params: t.Mapping[str, t.Any]) -> None:
-    """What the argument spec can't say."""
-    checked_unit_name(params["unit"], "unit")
-    for option in ("unit_directory", "data_dir", "directory"):
-        if params[option] is not None:
-            checked_path(params[option], option)
-    check_range("timeout_seconds", params["timeout_seconds"], *TIMEOUT_SECONDS)
-    check_range("wait_seconds", params["wait_seconds"], *WAIT_SECONDS)
 
 
 def wanted_unit(params: t.Mapping[str, t.Any]) -> member_unit.WantedUnit:

@@ -50,7 +50,7 @@ def selected_parts(
 
 def part_of(due: t.Mapping[str, t.Any]) -> str:
     """The part that does what is due; an entry of ``cluster_pending_changes``."""
-    if due["part"] in ("etcd", "service"):
+    if due["part"] in ("etcd", "service", "membership"):
         return SERVICE
     # The CA of the cluster is made, that of a member is put on its host. What nobody knows stands before all else.
     return CA if due["member"] is None else CERTIFICATES

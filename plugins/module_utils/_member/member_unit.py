@@ -10,9 +10,17 @@ Note that this module util is PRIVATE to the collection. It can have breaking ch
 from __future__ import annotations
 
 import os
+import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules import (
+    TIMEOUT_SECONDS,
+    WAIT_SECONDS,
+    check_range,
+    checked_path,
+    checked_unit_name,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.wal import read_identity
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.formed import (
     MemberPlace,
@@ -54,6 +62,16 @@ class WantedUnit:
     def place(self) -> MemberPlace | None:
         """Where the unit's member has its marker and its log, by the text."""
         return place_of(self.text, self.directory)
+
+
+def check_arguments(params: t.Mapping[str, t.Any]) -> None:
+    """What the argument spec of a module that starts, restarts or adds a member can't say."""
+    checked_unit_name(params["unit"], "unit")
+    for option in ("unit_directory", "data_dir", "directory"):
+        if params[option] is not None:
+            checked_path(params[option], option)
+    check_range("timeout_seconds", params["timeout_seconds"], *TIMEOUT_SECONDS)
+    check_range("wait_seconds", params["wait_seconds"], *WAIT_SECONDS)
 
 
 def check_unit_text(wanted: WantedUnit) -> None:
@@ -122,6 +140,7 @@ def place_of(text: str | None, directory: str | None) -> MemberPlace | None:
 
 __all__ = (
     "WantedUnit",
+    "check_arguments",
     "check_unit_text",
     "place_of",
     "with_kept_first_start",

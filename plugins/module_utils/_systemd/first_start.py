@@ -25,7 +25,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit impor
     with_configuration_hash,
 )
 
-NEW, EXISTING = "new", "existing"
+EXISTING = "existing"
 _MEMBERS, _STATE = "initial-cluster", "initial-cluster-state"
 
 
@@ -43,11 +43,6 @@ def joining(text: str, members: t.Mapping[str, str]) -> str:
     """A unit's text for a member that joins these: by name, each one's peer URL, its own among them."""
     listed = ",".join(f"{name}={url}" for name, url in sorted(members.items()))
     return _with(text, {_MEMBERS: listed, _STATE: EXISTING})
-
-
-def is_joining(text: str) -> bool:
-    """Whether a unit's text is one for a member that joins a cluster that exists."""
-    return _told(text).get(_STATE) == EXISTING
 
 
 def _told(text: str) -> dict[str, str]:
@@ -70,4 +65,4 @@ def _with(text: str, told: t.Mapping[str, str]) -> str:
     return with_configuration_hash(text)
 
 
-__all__ = ("EXISTING", "NEW", "is_joining", "joining", "with_first_start_of")
+__all__ = ("EXISTING", "joining", "with_first_start_of")

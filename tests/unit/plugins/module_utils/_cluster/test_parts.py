@@ -62,6 +62,8 @@ def test_the_parts_that_tags_choose(
         (MODE, "certificates"),
         (UNIT, "service"),
         (NO_ETCD, "service"),
+        ({"member": None, "part": "membership", "code": "remove", "text": "?"}, "service"),
+        ({"member": "etcd-4", "part": "membership", "code": "join", "text": "?"}, "service"),
         ({"member": "etcd-1", "part": "host", "code": "not_asked", "text": "?"}, "certificates"),
         ({"member": None, "part": "host", "code": "not_asked", "text": "?"}, "ca"),
     ],

@@ -7,7 +7,10 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import LiveMember
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import ServiceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import Client, LiveMember
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.restart_lock import RestartLock
+from ansible_collections.ringfence.etcd.plugins.module_utils._member import membership
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.membership import (
     Listed,
     find_member,
@@ -31,6 +34,12 @@ def listed(name: str, *peers: str, url: str | None = None, is_learner: bool = Fa
 WELL = [listed("a", "b", "c"), listed("b", "a", "c"), listed("c", "a", "b")]
 
 # What etcd itself does with all this is asked of real members in test_real_membership.py.
+
+
+def test_a_change_ends_where_the_lock_is_lost() -> None:
+    lock = RestartLock(Client(), ["http://127.0.0.1:1"])
+    with pytest.raises(ServiceError, match="d: the cluster's lock could not be kept, so nothing more is changed"):
+        membership._keep(lock, "d")
 
 
 @pytest.mark.parametrize("called", ["b", "id-b", "https://b:2380"])

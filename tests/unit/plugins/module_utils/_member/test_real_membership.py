@@ -113,8 +113,11 @@ def test_from_one_to_three_and_back_to_two(binary: str, tmp_path: pathlib.Path) 
         leader = leader_of(cluster, "m1")
         stay = sorted({*cluster.names} - {leader})
         term = client.status(cluster.client_urls[stay[0]]).raft_term
-        gone = remove(cluster, leader, *stay)
+        watching = WatchingClient(cluster)
+        gone = remove(cluster, leader, *stay, client=watching)
         assert gone is not None and gone.name == leader
+        # By an election the term would rise by one just as well: what tells is that it was asked to hand over.
+        assert len(watching.heirs) == 1 and watching.heirs[0] != gone.member_id
         assert names_in(cluster, stay[0]) == [(name, False) for name in stay]
         assert client.status(cluster.client_urls[stay[0]]).raft_term == term + 1
         # Again: it is no member, and nothing is done.
@@ -128,6 +131,18 @@ def test_from_one_to_three_and_back_to_two(binary: str, tmp_path: pathlib.Path) 
         cluster.stop()
 
 
+class WatchingClient(api.Client):
+    """Notes to whom a leader is asked to hand over."""
+
+    def __init__(self, cluster: EtcdCluster) -> None:
+        super().__init__(api.client_context(cluster.ca_file, cluster.cert_file, cluster.key_file), 5.0)
+        self.heirs: list[str] = []
+
+    def move_leader(self, url: str, member_id: str) -> None:
+        self.heirs.append(member_id)
+        super().move_leader(url, member_id)
+
+
 class Empty(Process):
     """Its data is gone."""
 
@@ -137,7 +152,8 @@ class Empty(Process):
 
 def remove(cluster: EtcdCluster, called: str, *stay: str, **options: t.Any) -> api.LiveMember | None:
     settings: dict[str, t.Any] = {"wait_seconds": 60, "timeout_seconds": 30, **options}
-    return membership.remove_guarded(cluster_of(cluster, *stay), client_of(cluster), called, **settings)
+    client = settings.pop("client", None) or client_of(cluster)
+    return membership.remove_guarded(cluster_of(cluster, *stay), client, called, **settings)
 
 
 @pytest.mark.parametrize("binary", BINARIES, ids=os.path.basename)
