@@ -111,14 +111,13 @@ class Config:
     The same type tells what a process was started with, what its next start will read from the disk, and what a step
     writes. ``common_names``: whom it lets in; None: whoever has a certificate of the CA. ``serves``: peer URLs, as the
     others call them, that its listeners answer. ``has_crl``: whether it has the flag for the CRL (the file itself is
-    read at each handshake). ``version``: of the program.
+    read at each handshake).
     """
 
     name: str
     common_names: frozenset[str] | None
     authorities: frozenset[str]
     serves: frozenset[str]
-    version: Version
     peer_tls: bool = True
     has_crl: bool = True
     client_authorities: frozenset[str] = frozenset()
@@ -140,17 +139,20 @@ class Host:
     """One host as it was gathered. Of one that can't be reached nothing is known.
 
     ``process``: what the process that runs was started with; None: none runs. ``disk``: what its next start will read;
-    None: there is no unit. ``problem``: why the process is not healthy by its own account. ``links_down``: IDs of the
+    None: there is no unit. ``running``, ``program``: the version that runs, and that the next start will run. ``problem``: why the process is not healthy by its own account. ``links_down``: IDs of the
     members that it has no connection to. ``crl``: the serial numbers in the CRL's file; None: no file, or none that
     etcd could use. ``crl_at_start``: the same when the process was started. ``new_program_problem``: why the program
     that is to be installed would not start with this host's flags. ``old_entries``: whether the log still has entries
-    of an older minor version; None: not known.
+    of an older minor version; None: not known. ``addresses``: those that the host has, where its etcd is going to listen
+    at one of them; None: that need not be compared.
     """
 
     name: str
     reachable: bool = True
     process: Config | None = None
     disk: Config | None = None
+    running: Version | None = None
+    program: Version | None = None
     problem: str | None = None
     links_down: frozenset[str] = frozenset()
     leaf: Leaf | None = None
@@ -160,16 +162,21 @@ class Host:
     enabled: bool = False
     new_program_problem: str | None = None
     old_entries: bool | None = None
+    addresses: frozenset[str] | None = None
 
 
 @dataclass(frozen=True)
 class ListedMember:
-    """A member in the cluster's own list. One that was added and has not started yet has no name."""
+    """A member in the cluster's own list. One that was added has no name until it starts.
+
+    ``started``: whether it ever was; the list then has its client URLs.
+    """
 
     member_id: str
     name: str
     peer_urls: tuple[str, ...]
     is_learner: bool = False
+    started: bool = True
 
 
 @dataclass(frozen=True)

@@ -20,16 +20,17 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_
 
 # Kinds of steps.
 FORM, START, MEND, MOVE_LEADER, REMOVE, RETIRE = "form", "start", "mend", "move_leader", "remove", "retire"
-ISSUE, WIDEN, LISTEN, UPDATE, JOIN, PROMOTE = "issue", "widen", "listen", "update", "join", "promote"
+ISSUE, WIDEN, UPDATE, JOIN, PROMOTE = "issue", "widen", "update", "join", "promote"
 REVOKE, DISCONNECT, NARROW, CONFIGURE = "revoke", "disconnect", "narrow", "configure"
 UPGRADE, SHORTEN_LOG, AWAIT_VERSION = "upgrade", "shorten_log", "await_version"
 
 # Gates: who has to be well before a step, by health and by links in both directions. OTHERS: all voters but those that
 # the step changes.
-NOBODY, OTHERS, ALL = "nobody", "others", "all"
+NOBODY, QUORUM, OTHERS, ALL = "nobody", "quorum", "others", "all"
 
 # What has to be seen after a step.
-BACK, HANDSHAKES, LISTED, WRITTEN, FOLLOWED = "back", "handshakes", "listed", "written", "followed"
+BACK, HANDSHAKES, LISTED, WRITTEN = "back", "handshakes", "listed", "written"
+FOLLOWED, SHORTENED = "followed", "shortened"
 
 # Kinds of actions on a host ...
 WRITE_TRUST, WRITE_CRL, WRITE_UNIT, WRITE_LEAF = "write_trust", "write_crl", "write_unit", "write_leaf"
@@ -134,6 +135,7 @@ Next = t.Union[Step, Refusal, None]
 
 GATE_TEXTS = {
     NOBODY: "nobody has to be asked",
+    QUORUM: "a quorum of healthy voters, before it and after it",
     OTHERS: "all other voters healthy, with links in both directions",
     ALL: "all voters healthy, with links in both directions",
 }
@@ -143,4 +145,5 @@ AFTER_TEXTS = {
     LISTED: "the member list of all voters has it",
     WRITTEN: "the files are read back",
     FOLLOWED: "the cluster's version has followed",
+    SHORTENED: "its log has no entries of an older minor version any more",
 }

@@ -1,0 +1,174 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The rows of the plan about etcd's version: one minor version at a time, one member at a time, the leader last. Pure.
+
+Each trap is one that members did not start again from, on real ones: learners and peer URLs that etcd 3.5.1 to 3.5.19
+did not write where 3.6 reads them (etcd issues 19557, 20793), and log entries of 3.5 that 3.7 can't read.
+
+Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import replace
+
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster import change_steps as steps
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_restart import (
+    dotted,
+    restart,
+    why_not_well,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_state import Host
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_steps import Action, Next, Step
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_view import SHORT_LOG, Matched, View
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import Version, understands_list
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import Refusal, one_line
+
+# From this one on, members as they are now get into the store that 3.6 reads.
+_FIRST_THAT_WRITES_MEMBERS: Version = (3, 5, 20)
+_PROPOSED_3_5 = "3.5.35"
+
+
+def upgrade_begun(view: View) -> Next:
+    """What has begun is finished before anything else: a cluster of two minor versions is no place to live in."""
+    target = view.desired.version
+    if target is None:
+        return None
+    programs = {one.host.program for one in view.matched if one.host is not None and one.host.program is not None}
+    programs |= set(_running(view).values())
+    minors = {version[:2] for version in programs}
+    return upgrade(view) if len(minors) > 1 and target[:2] in minors else None
+
+
+def upgrade_for_list(view: View) -> Next:
+    """Before 3.5.15 there is no list: where one is due, the version goes first."""
+    target = view.desired.version
+    hosts = [one.host for one in view.matched if one.host is not None]
+    too_old = any(host.program is not None and not understands_list(host.program) for host in hosts)
+    if target is None or not too_old or not understands_list(target) or len(view.needed_names()) < 2:
+        return None
+    return upgrade(view)
+
+
+def upgrade(view: View) -> Next:
+    """The next member with another program, the leader last."""
+    target, running = view.desired.version, _running(view)
+    if target is None or not running:
+        return None
+    late = [one for one in view.leader_last(view.matched) if running.get(one.listed.member_id, target) != target]
+    if not late:
+        minor = min(running.values())[:2]
+        has_to_follow = view.state.cluster_version is not None and view.state.cluster_version < minor
+        return _await(view, minor) if has_to_follow else None
+    refusal = why_not_well(view) or _why_not(view, target, running)
+    if refusal is not None:
+        return refusal
+    if view.learners:
+        return Refusal("learner_in_upgrade", f"{view.learners[0].label} is a learner: it is promoted before an upgrade")
+    lowest = min(version[:2] for version in running.values())
+    is_first = not any(version[:2] == target[:2] for version in running.values())
+    if lowest != target[:2]:
+        if view.cluster_is_behind(lowest):
+            return _await(view, lowest)
+        if target[:2] == (3, 7) and is_first:
+            long = [one for one in late if t.cast(Host, one.host).old_entries is not False]
+            if long:
+                return _shorten(view, long[0])
+    return _next_member(view, late[0], target, is_first)
+
+
+def _running(view: View) -> dict[str, Version]:
+    return {
+        one.listed.member_id: one.host.running
+        for one in view.matched
+        if one.host is not None and one.host.running is not None and one.host.process is not None
+    }
+
+
+def _why_not(view: View, target: Version, running: t.Mapping[str, Version]) -> Refusal | None:
+    lowest, highest = min(running.values()), max(running.values())
+    if highest > target:
+        same = highest[:2] == target[:2]
+        way = (
+            f"name {dotted(highest)} or later"
+            if same
+            else f"etcd has to agree first (etcdctl downgrade enable {dotted(target[:2])}, from 3.6 on), then one member "
+            "after the other by hand; or restore a snapshot of the older version (playbook restore)"
+        )
+        return Refusal("downgrade", f"a member runs as etcd {dotted(highest)}, and {dotted(target)} is older: {way}")
+    if lowest[:2] != target[:2]:
+        begun = any(version[:2] == target[:2] for version in running.values())
+        if not view.words.upgrade and not begun:
+            return Refusal(
+                "upgrade_not_said",
+                f"the members run as etcd {dotted(lowest)}, and {dotted(target)} is another minor version: say so with "
+                "etcd_peer_tls_upgrade: true",
+            )
+        if (target[0], target[1] - 1) != lowest[:2]:
+            return Refusal(
+                "minor_left_out",
+                f"the members run as etcd {dotted(lowest)}, and {dotted(target)} leaves out a minor version: upgrade to "
+                f"{lowest[0]}.{lowest[1] + 1} first",
+            )
+        if target[:2] == (3, 6) and lowest < _FIRST_THAT_WRITES_MEMBERS:
+            return Refusal(
+                "members_not_written",
+                f"a member runs as etcd {dotted(lowest)}, which does not write promoted learners and new peer URLs where "
+                f"3.6 reads them, and it might not start again: upgrade all to {_PROPOSED_3_5} first "
+                "(etcd_peer_tls_upgrade: true), then to 3.6",
+            )
+    for one in view.matched:
+        if one.host is not None and one.host.new_program_problem:
+            return Refusal(
+                "program_unusable",
+                f"member {one.label}: etcd {dotted(target)} would not start there: "
+                f"{one_line(one.host.new_program_problem)}",
+            )
+    return None
+
+
+def _await(view: View, minor: tuple[int, int]) -> Step:
+    names = tuple(one.label for one in view.matched)
+    text = f"wait until the cluster says that it is {dotted(minor)}"
+    reason = "it moves after the last member, and the next minor version comes after that"
+    return Step(steps.AWAIT_VERSION, names, text, reason, (), steps.ALL, steps.FOLLOWED, view.quorum())
+
+
+def _shorten(view: View, one: Matched) -> Next:
+    host, wanted = one.host, one.wanted
+    if host is None or wanted is None:
+        return None
+    config = view.wide(wanted, host, one)
+    config = replace(config, settings=config.settings + SHORT_LOG)
+    reason = "its log may have entries of 3.5, which 3.7 can't read"
+    found = restart(view, steps.SHORTEN_LOG, one, config, f"restart {one.label} to shorten its log", reason)
+    return replace(found, after=steps.SHORTENED) if isinstance(found, Step) else found
+
+
+def _next_member(view: View, one: Matched, target: Version, is_first: bool) -> Next:
+    host, wanted = one.host, one.wanted
+    if host is None or wanted is None or host.running is None:
+        return None
+    before: list[Action] = []
+    if is_first and host.running[:2] != target[:2]:
+        before.append(Action(steps.SNAPSHOT))
+        if target[:2] == (3, 6):
+            # The list as it is now, once more: it is the writing that matters.
+            before += [
+                Action(steps.UPDATE_MEMBER, member_id=other.listed.member_id, url=url)
+                for other in view.matched
+                for url in other.listed.peer_urls[:1]
+            ]
+    before.append(Action(steps.PUT_PROGRAM, host.name, version=target))
+    text = f"restart {one.label} with etcd {dotted(target)}"
+    if is_first and len(before) > 1:
+        text = f"take a snapshot, then {text}"
+    config = replace(view.wide(wanted, host, one), settings=wanted.settings)
+    reason = f"it runs as {dotted(host.running)}"
+    return restart(view, steps.UPGRADE, one, config, text, reason, before=tuple(before), program=target)
+
+
+__all__ = ("upgrade", "upgrade_begun", "upgrade_for_list")
