@@ -65,6 +65,14 @@ def form_or_start(view: View) -> Next:
 
 
 def _form(view: View, unseen: t.Sequence[str]) -> Next:
+    marked = [wanted.name for wanted in view.desired.members if (host := view.host(wanted)) is not None and host.marked]
+    if marked:
+        return Refusal(
+            "data_lost",
+            f"{', '.join(marked)} had data of a cluster, as root's marker there says, and no member has any: mount or "
+            "restore the data folders, or restore a snapshot (playbook restore); to begin anew and empty on purpose, "
+            "remove the marker on each host",
+        )
     if unseen:
         return Refusal(
             "start_not_seen",
@@ -372,9 +380,18 @@ def mend_listener(view: View) -> Next:
     return None
 
 
+def mend_url(view: View) -> Next:
+    """One that came back at another place and answers there is found as soon as the list has it."""
+    return _update(view, [one for one in view.unwell if one.wanted and one.process])
+
+
 def update(view: View) -> Next:
     """The list gets the wanted URL where it is answered; where both can't be, the restart follows at once."""
-    for one in view.leader_last(view.matched):
+    return _update(view, view.matched)
+
+
+def _update(view: View, members: t.Sequence[Matched]) -> Next:
+    for one in view.leader_last(members):
         wanted, host = one.wanted, one.host
         if wanted is None or host is None or one.process is None or one.listed.peer_urls == (wanted.peer_url,):
             continue
@@ -504,6 +521,7 @@ __all__ = (
     "issue_to_joining",
     "join",
     "mend_listener",
+    "mend_url",
     "promote",
     "refuse_data_of_others",
     "refuse_doubtful_list",

@@ -39,6 +39,7 @@ ROWS: tuple[t.Callable[[View], Next], ...] = (
     fence.mend_leaf,
     membership.start,
     membership.mend_listener,
+    membership.mend_url,
     fence.mend_process,
     # 1: removals.
     membership.retire,

@@ -157,6 +157,7 @@ def _running(host: Host, disk: Config, data: Data) -> Host:
         problem=None,
         crl_at_start=host.crl or frozenset(),
         data=data,
+        marked=host.marked or data.formed,
         old_entries=False if disk.settings.endswith(SHORT_LOG) else (True if is_newer else host.old_entries),
     )
 
@@ -349,7 +350,7 @@ def _formed(state: State) -> State:
     if not votes(found):
         return state
     hosts = {
-        name: replace(host, data=replace(host.data, formed=True)) if host.data is not None else host
+        name: replace(host, data=replace(host.data, formed=True), marked=True) if host.data is not None else host
         for name, host in state.hosts.items()
     }
     return replace(found, hosts=hosts, cluster_version=_lowest_minor(found))

@@ -263,8 +263,7 @@ class View:
         names = set(wanted.names)
         if one is not None:
             names |= {url_host(url) for url in one.listed.peer_urls}
-            if one.process is not None:
-                names |= {url_host(url) for url in one.process.serves}
+            names |= set() if one.host is None else {url_host(url) for url in self._served(one.host)}
         return Leaf(wanted.common_name, frozenset(names), self.desired.issuer, "")
 
     def leaf_due(self, leaf: Leaf | None, wanted: Leaf) -> str | None:
@@ -340,16 +339,26 @@ class View:
 
     def serves(self, wanted: WantedMember, host: Host, one: Matched | None) -> frozenset[str]:
         """The peer URLs at which a member answers for the time being, none taken away."""
-        if host.process is not None:
-            clashes = any(same_socket(url, wanted.peer_url) for url in host.process.serves)
-            # It calls from its new address then, too: its certificate has that before.
-            if clashes or self.leaf_due(host.leaf, self.wanted_leaf(wanted, one)) is not None:
-                return host.process.serves
-            return host.process.serves | {wanted.peer_url}
-        if one is not None and any(same_socket(url, wanted.peer_url) for url in one.listed.peer_urls):
+        served = self._served(host)
+        listed = () if one is None else one.listed.peer_urls
+        if not served or (host.process is None and served.isdisjoint(listed)):
             # The others call it there, until the list says https.
-            return frozenset(one.listed.peer_urls)
-        return frozenset((wanted.peer_url,))
+            clashing = {url for url in listed if same_socket(url, wanted.peer_url)}
+            return frozenset(clashing or (wanted.peer_url,))
+        clashes = any(same_socket(url, wanted.peer_url) for url in served)
+        # It calls from its new address then, too: its certificate has that before.
+        if clashes or self.leaf_due(host.leaf, self.wanted_leaf(wanted, one)) is not None:
+            return served
+        return served | {wanted.peer_url}
+
+    @staticmethod
+    def _served(host: Host) -> frozenset[str]:
+        """Where it answers; of one that does not run, where it did and still can."""
+        config = host.process or host.disk
+        if config is None:
+            return frozenset()
+        has_moved = host.process is None and host.addresses is not None
+        return frozenset(url for url in config.serves if not has_moved or url_host(url) in (host.addresses or ()))
 
     def narrow(self, wanted: WantedMember, host: Host, one: Matched) -> Config:
         """What a host accepts in the end, as far as it was said or harms nobody."""

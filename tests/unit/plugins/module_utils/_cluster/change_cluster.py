@@ -118,6 +118,7 @@ def formed(cluster: Desired, spare: t.Iterable[int] = (), version: tuple[int, in
             crl_at_start=cluster.revoked,
             data=Data(f"id {wanted.name}", CLUSTER),
             enabled=True,
+            marked=True,
         )
     leader = members[0].member_id if members else None
     return settled(State(hosts, MemberList(tuple(members), CLUSTER, leader), cluster_version=version[:2]))
@@ -131,6 +132,8 @@ def changed(state: State, name: str, **changes: t.Any) -> State:
 def seen(truth: State, cluster: Desired, off: t.Collection[str] = (), everywhere: bool = True) -> State:
     """What a run gathers. ``off``: hosts that can't be reached; ``everywhere``: those off the inventory are seen too."""
     inventory = {wanted.host for wanted in cluster.members}
+    # Without one of its hosts it is another cluster, about which nobody asks this one.
+    everywhere = everywhere or not any(truth.hosts[name].data for name in inventory)
     hosts = {
         name: Host(name, reachable=False) if name in off else host
         for name, host in truth.hosts.items()
@@ -188,6 +191,7 @@ def run(
         assert len(done) < most, f"no end: {[step.text for step in done[-6:]]}"
         assert gate_is_open(truth, found), f"the gate of {found.text!r} never opens"
         done.append(found)
+        before = truth
         if not found.actions:
             truth = after_step(truth, found)
             states.append(truth)
@@ -200,6 +204,9 @@ def run(
                 truth = half
                 states.append(truth)
                 count += 1
+        if truth == before:
+            # What etcd does not do in the end is no step that was done: a run fails here.
+            return Ended(truth, tuple(done), Refusal("step_failed", f"{found.text}: it did not come back, see its log"), ())
 
 
 def texts(ended: Ended) -> list[str]:
@@ -208,11 +215,6 @@ def texts(ended: Ended) -> list[str]:
 
 def kinds(ended: Ended) -> list[str]:
     return [step.kind for step in ended.steps]
-
-
-def gone_on(truth: State) -> State:
-    """What becomes of a state where nobody does anything: systemd starts what is enabled and stopped half way."""
-    return truth
 
 
 def final(truth: State) -> t.Any:
