@@ -32,6 +32,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_sta
     same_socket,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_steps import Action, Next, Quorum, Step
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_upgrade import before_start
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_view import Matched, View
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import Refusal
 
@@ -215,9 +216,10 @@ def start(view: View) -> Next:
             # It would restart for ever, and the others wait for it.
             continue
         refusal = why_not_started(wanted.name, host, config, host.program, view.minor_beside(host))
-        if refusal is not None:
-            return refusal
-        actions = (*written(view, host, config), Action(steps.START_UNIT, host.name))
+        before = [] if refusal is None else before_start(view, host, refusal)
+        if isinstance(before, Refusal):
+            return before
+        actions = (*before, *written(view, host, config), Action(steps.START_UNIT, host.name))
         reason = "it does not run" if one.listed.started else "it was added and has not started yet"
         return _step(steps.START, (one.label,), f"start {one.label}", reason, actions, view.quorum())
     return None
@@ -322,6 +324,12 @@ def remove(view: View) -> Next:
 
 
 def _why_not_removed(view: View, leaving: t.Sequence[Matched]) -> Refusal | None:
+    if not view.has_quorum():
+        return Refusal(
+            "no_quorum",
+            f"{len(view.well)} of {len(view.voters)} voters are well, and nothing can be removed without "
+            f"{quorum_of(len(view.voters))}: bring one back; {_RESTORE}",
+        )
     others = [one for one in view.unwell if one not in leaving]
     if others:
         return (
@@ -349,12 +357,6 @@ def _unwell_too(view: View, others: t.Sequence[Matched]) -> Refusal:
 def _why_it_costs(view: View, one: Matched) -> Refusal | None:
     rest = len(view.voters) - 1
     well = len([other for other in view.well if other is not one])
-    if not view.has_quorum():
-        return Refusal(
-            "no_quorum",
-            f"{len(view.well)} of {len(view.voters)} voters are well, and nothing can be removed without "
-            f"{quorum_of(len(view.voters))}: bring one back; {_RESTORE}",
-        )
     if well < quorum_of(rest):
         return Refusal(
             "removal_costs_quorum",

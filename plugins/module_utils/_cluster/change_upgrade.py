@@ -80,6 +80,30 @@ def upgrade(view: View) -> Next:
     return _next_member(view, late[0], target, is_first)
 
 
+def _before_first(view: View, target: Version) -> list[Action]:
+    """What is done in the old version, just before the first member runs the new one."""
+    actions = [Action(steps.SNAPSHOT)]
+    if target[:2] == (3, 6):
+        # The list as it is now, once more: it is the writing that matters.
+        actions += [
+            Action(steps.UPDATE_MEMBER, member_id=one.listed.member_id, url=url)
+            for one in view.matched
+            for url in one.listed.peer_urls[:1]
+        ]
+    return actions
+
+
+def before_start(view: View, host: Host, refusal: Refusal) -> list[Action] | Refusal:
+    """A member that stopped with its new program in place already: what has to come before its start, or why not."""
+    target, running = view.desired.version, _running(view)
+    if refusal.code != "version_change" or target is None or host.program != target or not view.words.upgrade:
+        return refusal
+    why = _why_not(view, target, running) if running else None
+    if why is None and target[:2] == (3, 7) and host.old_entries is not False:
+        why = refusal
+    return _before_first(view, target) if why is None else why
+
+
 def _running(view: View) -> dict[str, Version]:
     return {
         one.listed.member_id: one.host.running
@@ -152,16 +176,7 @@ def _next_member(view: View, one: Matched, target: Version, is_first: bool) -> N
     host, wanted = one.host, one.wanted
     if host is None or wanted is None or host.running is None:
         return None
-    before: list[Action] = []
-    if is_first and host.running[:2] != target[:2]:
-        before.append(Action(steps.SNAPSHOT))
-        if target[:2] == (3, 6):
-            # The list as it is now, once more: it is the writing that matters.
-            before += [
-                Action(steps.UPDATE_MEMBER, member_id=other.listed.member_id, url=url)
-                for other in view.matched
-                for url in other.listed.peer_urls[:1]
-            ]
+    before = _before_first(view, target) if is_first and host.running[:2] != target[:2] else []
     before.append(Action(steps.PUT_PROGRAM, host.name, version=target))
     text = f"restart {one.label} with etcd {dotted(target)}"
     if is_first and len(before) > 1:
@@ -171,4 +186,4 @@ def _next_member(view: View, one: Matched, target: Version, is_first: bool) -> N
     return restart(view, steps.UPGRADE, one, config, text, reason, before=tuple(before), program=target)
 
 
-__all__ = ("upgrade", "upgrade_begun", "upgrade_for_list")
+__all__ = ("before_start", "upgrade", "upgrade_begun", "upgrade_for_list")

@@ -180,14 +180,20 @@ def run(
     everywhere: bool = True,
     check: t.Callable[[State, State, Desired, Step], None] | None = None,
     most: int = 400,
+    known: Ended | None = None,
 ) -> Ended:
-    """Run the plan from state to state, until nothing is left, it is refused, or it is killed after so many halves."""
+    """Run the plan from state to state, until nothing is left, it is refused, or it is killed after so many halves.
+
+    ``known``: another run of the same plan: where this one comes to a state of its, it goes on as that one did.
+    """
     done: list[Step] = []
     count, states = 0, [truth]
     while True:
         found = next_step(cluster, seen(truth, cluster, off, everywhere))
         if found is None or isinstance(found, Refusal):
             return Ended(truth, tuple(done), found, tuple(states))
+        if known is not None and truth in known.states:
+            return replace(known, steps=tuple(done))
         assert len(done) < most, f"no end: {[step.text for step in done[-6:]]}"
         assert gate_is_open(truth, found), f"the gate of {found.text!r} never opens"
         done.append(found)
@@ -206,7 +212,9 @@ def run(
                 count += 1
         if truth == before:
             # What etcd does not do in the end is no step that was done: a run fails here.
-            return Ended(truth, tuple(done), Refusal("step_failed", f"{found.text}: it did not come back, see its log"), ())
+            return Ended(
+                truth, tuple(done), Refusal("step_failed", f"{found.text}: it did not come back, see its log"), ()
+            )
 
 
 def texts(ended: Ended) -> list[str]:

@@ -167,9 +167,7 @@ def _nothing_without_a_word(before: State, half: State, cluster: Desired, step: 
                     wanted.name for wanted in cluster.members if wanted.peer_url in one.peer_urls
                 }
                 assert names & (words.removed | words.replace), f"{step.text}: nobody said so"
-    presented = {
-        host.leaf.serial_number for _one, host in placed(half) if host.leaf is not None
-    }
+    presented = {host.leaf.serial_number for _one, host in placed(half) if host.leaf is not None}
     for name, host in half.hosts.items():
         old = before.hosts[name]
         assert host.data is not None or old.data is None or words.removed | words.replace, f"{step.text}: data is gone"
@@ -233,7 +231,12 @@ def reasonable(refusal: Refusal | None) -> bool:
     beginnings(),
     st.lists(
         st.tuples(
-            clusters(), st.integers(0, 30), st.sampled_from(EVENTS), st.sampled_from(HOSTS), some(HOSTS, 1), st.booleans()
+            clusters(),
+            st.integers(0, 30),
+            st.sampled_from(EVENTS),
+            st.sampled_from(HOSTS),
+            some(HOSTS, 1),
+            st.booleans(),
         ),
         min_size=1,
         max_size=3,

@@ -1,0 +1,630 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The order of a change: each operation's steps, each refusal with its way out, and what nobody gets by a trick."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import replace
+
+import pytest
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster import change_steps as steps
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_plan import next_step, whole_plan
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_state import (
+    Data,
+    Desired,
+    Host,
+    Leaf,
+    ListedMember,
+    State,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_steps import Plan, Step
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import Refusal
+from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils._cluster.change_cluster import (
+    CLIENT_CA,
+    NEW_CA,
+    OLD_CA,
+    changed,
+    desired,
+    empty_host,
+    formed,
+    member,
+    run,
+    said,
+    seen,
+)
+
+THREE = desired([1, 2, 3])
+
+
+def plan(truth: State, cluster: Desired, off: t.Collection[str] = ()) -> Plan:
+    return whole_plan(cluster, seen(truth, cluster, off))
+
+
+def told(truth: State, cluster: Desired) -> list[str]:
+    """The steps' texts, where nothing is left after them; and a real run does the same."""
+    found = plan(truth, cluster)
+    assert found.refusal is None
+    assert [step.text for step in found.steps] == [step.text for step in run(truth, cluster).steps]
+    return [step.text for step in found.steps]
+
+
+def refused(truth: State, cluster: Desired, off: t.Collection[str] = ()) -> Refusal:
+    """Why there is no first step."""
+    found = next_step(cluster, seen(truth, cluster, off))
+    assert isinstance(found, Refusal), found
+    assert "\n" not in found.text
+    return found
+
+
+def down(truth: State, number: int) -> State:
+    return changed(truth, f"host-{number}", process=None, running=None)
+
+
+def rebuilt(truth: State, number: int) -> State:
+    return changed(
+        truth, f"host-{number}", process=None, running=None, data=None, disk=None, leaf=None, crl=None, marked=False
+    )
+
+
+def with_listed(truth: State, *more: ListedMember, without: t.Collection[str] = ()) -> State:
+    assert truth.member_list is not None
+    members = (*(one for one in truth.member_list.members if one.name not in without), *more)
+    return replace(truth, member_list=replace(truth.member_list, members=members))
+
+
+# Operations -----------------------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_due_where_all_is_as_it_should_be() -> None:
+    assert plan(formed(THREE), THREE) == Plan(())
+
+
+def test_a_member_joins() -> None:
+    assert told(formed(THREE, [4]), desired([1, 2, 3, 4])) == [
+        "issue the first certificate of etcd-4",
+        "restart etcd-2 to accept more",
+        "restart etcd-3 to accept more",
+        "restart etcd-1 to accept more",
+        "add etcd-4 as a learner, and start it",
+        "promote etcd-4 to a voter, as soon as it is in sync",
+    ]
+
+
+def test_from_one_to_three_every_name_is_known_before_the_first_joins() -> None:
+    found = plan(formed(desired([1]), [2, 3]), THREE)
+    kinds = [step.kind for step in found.steps]
+    assert kinds == [
+        steps.ISSUE,
+        steps.ISSUE,
+        steps.WIDEN,
+        steps.JOIN,
+        steps.PROMOTE,
+        steps.JOIN,
+        steps.PROMOTE,
+    ]
+    for step in found.steps:
+        for action in step.actions:
+            if action.kind == steps.WRITE_UNIT:
+                assert action.config is not None
+                assert action.config.common_names == {f"etcd-{number}.example.com" for number in (1, 2, 3)}
+    # A cluster of one can't be restarted without a pause, and says so.
+    assert found.steps[2].quorum.text == "writes pause: 0 of 1 voters stay, 1 are needed"
+
+
+def test_the_leader_leaves() -> None:
+    cluster = desired([2, 3], words=said(removed=["etcd-1"]))
+    assert told(formed(THREE), cluster) == [
+        "move the leadership from etcd-1 to etcd-2",
+        "remove etcd-1, stop it and put its data aside",
+        "write the CRL of etcd-2, etcd-3",
+        "restart etcd-3 to accept less",
+        "restart etcd-2 to accept less",
+    ]
+
+
+def test_a_host_that_is_gone_leaves_without_it() -> None:
+    truth = replace(
+        down(formed(THREE), 3), hosts={n: h for n, h in down(formed(THREE), 3).hosts.items() if n != "host-3"}
+    )
+    cluster = desired([1, 2], words=said(removed=["etcd-3"]))
+    found = plan(truth, cluster)
+    assert [step.kind for step in found.steps] == [steps.REMOVE, steps.NARROW, steps.NARROW]
+    assert [action.kind for action in found.steps[0].actions] == [steps.REMOVE_MEMBER]
+
+
+def test_who_is_not_well_leaves_first() -> None:
+    truth = down(formed(desired(range(1, 6))), 5)
+    found = plan(truth, desired([1, 2, 3], words=said(removed=["etcd-4", "etcd-5"])))
+    assert [step.members for step in found.steps[:2]] == [("etcd-5",), ("etcd-4",)]
+
+
+def test_a_dead_member_is_replaced_under_its_name() -> None:
+    truth = rebuilt(formed(THREE), 2)
+    assert told(truth, desired([1, 2, 3], words=said(replace=["etcd-2"]))) == [
+        "remove etcd-2",
+        "issue the first certificate of etcd-2",
+        "add etcd-2 as a learner, and start it",
+        "promote etcd-2 to a voter, as soon as it is in sync",
+    ]
+
+
+def test_a_member_is_renamed_by_leaving_and_joining() -> None:
+    new = replace(member(3, name="blue-3"), peer_url="https://10.0.0.3:2380")
+    cluster = replace(THREE, members=(member(1), member(2), new))
+    assert "etcd_peer_tls_removed: [etcd-3]" in refused(formed(THREE), cluster).text
+    assert refused(formed(THREE), cluster).code == "member_renamed"
+    kinds = [step.kind for step in plan(formed(THREE), replace(cluster, words=said(removed=["etcd-3"]))).steps]
+    assert kinds[0] == steps.REMOVE
+    assert kinds[-5:] == [steps.JOIN, steps.PROMOTE, steps.NARROW, steps.NARROW, steps.NARROW]
+
+
+def test_a_new_ca_is_trusted_by_all_before_anybody_presents_it() -> None:
+    cluster = desired([1, 2, 3], issuer=NEW_CA, words=said(new_ca=True, retire_ca=[OLD_CA]))
+    kinds = [step.kind for step in plan(formed(THREE), cluster).steps]
+    assert kinds == [steps.WIDEN] * 3 + [steps.ISSUE] * 3 + [steps.NARROW] * 3
+
+
+def test_the_old_ca_stays_until_somebody_says_so() -> None:
+    cluster = desired([1, 2, 3], issuer=NEW_CA, words=said(new_ca=True))
+    found = plan(formed(THREE), cluster)
+    assert [step.kind for step in found.steps] == [steps.WIDEN] * 3 + [steps.ISSUE] * 3
+    assert len(found.notes) == 1
+    assert f"etcd_peer_tls_retire_ca: [{OLD_CA}]" in found.notes[0]
+    # Once it has begun, any run goes on with it: no word is needed for what only finishes.
+    begun = run(formed(THREE), cluster, stop_after=5).truth
+    assert plan(begun, desired([1, 2, 3], issuer=NEW_CA)).refusal is None
+
+
+@pytest.mark.parametrize(("phase", "kinds"), [("widen", {steps.WIDEN}), ("present", {steps.WIDEN, steps.ISSUE})])
+def test_a_rotation_stops_where_clients_have_to_follow(phase: str, kinds: set[str]) -> None:
+    words = said(new_ca=True, retire_ca=[OLD_CA], stop_after=phase)
+    found = plan(formed(THREE), desired([1, 2, 3], issuer=NEW_CA, words=words))
+    assert {step.kind for step in found.steps} == kinds
+    assert found.refusal is None
+    assert any("etcd_peer_tls_stop_after" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (THREE, desired([1, 2, 3], domain="other.org")),
+        (desired([1, 2, 3], common_name="blue.peers"), THREE),
+        (THREE, desired([1, 2, 3], common_name="blue.peers")),
+    ],
+    ids=["domain", "shared to list", "list to shared"],
+)
+def test_other_common_names(old: Desired, new: Desired) -> None:
+    kinds = [step.kind for step in plan(formed(old), new).steps]
+    assert kinds == [steps.WIDEN] * 3 + [steps.ISSUE] * 3 + [steps.NARROW] * 3
+
+
+def test_from_http_to_https_in_two_passes() -> None:
+    found = plan(formed(desired([1, 2, 3], scheme="http")), THREE)
+    assert [step.kind for step in found.steps] == [steps.WIDEN] * 3 + [steps.UPDATE] * 3
+    for step in found.steps[:3]:
+        config = next(action.config for action in step.actions if action.kind == steps.WRITE_UNIT)
+        assert config is not None and config.peer_tls
+        assert all(url.startswith("http:") for url in config.serves)
+    for step in found.steps[3:]:
+        order = [action.kind for action in step.actions]
+        assert order == [steps.UPDATE_MEMBER, steps.WRITE_UNIT, steps.RESTART_UNIT]
+
+
+def test_from_http_without_certificates() -> None:
+    truth = formed(desired([1, 2, 3], scheme="http"))
+    for number in (1, 2, 3):
+        truth = changed(truth, f"host-{number}", leaf=None)
+    assert [step.kind for step in plan(truth, THREE).steps][:3] == [steps.ISSUE] * 3
+
+
+def test_another_peer_port_is_answered_before_the_others_are_told() -> None:
+    kinds = [step.kind for step in plan(formed(THREE), desired([1, 2, 3], peer_port=2390)).steps]
+    assert kinds == [steps.WIDEN] * 3 + [steps.UPDATE] * 3 + [steps.NARROW] * 3
+
+
+def test_another_address_has_a_certificate_for_both_first() -> None:
+    found = plan(formed(THREE), desired([1, 2, 3], network="10.0.1"))
+    assert [step.kind for step in found.steps[:3]] == [steps.ISSUE] * 3
+    leaf = found.steps[0].actions[0].leaf
+    assert leaf is not None and {"10.0.0.2", "10.0.1.2"} <= leaf.names
+    last = [step.actions[0].leaf for step in found.steps if step.kind == steps.ISSUE][-1]
+    assert last is not None and not any(name.startswith("10.0.0.") for name in last.names)
+
+
+def test_a_host_that_came_back_at_another_address() -> None:
+    truth = changed(down(formed(THREE), 2), "host-2", addresses=frozenset(("10.0.1.2",)))
+    cluster = replace(THREE, members=(member(1), member(2, network="10.0.1", client_port=2379), member(3)))
+    cluster = replace(
+        cluster, members=tuple(replace(one, client_url=member(int(one.name[-1])).client_url) for one in cluster.members)
+    )
+    assert told(truth, cluster) == [
+        "issue a certificate to etcd-2, without a restart",
+        "start etcd-2",
+        "tell the cluster that etcd-2 is at https://10.0.1.2:2380",
+        "issue a certificate to etcd-2, without a restart",
+    ]
+
+
+def test_an_address_that_the_host_does_not_have() -> None:
+    truth = changed(formed(THREE), "host-2", addresses=frozenset(("10.0.0.2",)))
+    cluster = replace(THREE, members=(member(1), member(2, network="10.0.1"), member(3)))
+    assert plan(truth, cluster).refusal is not None
+    assert t.cast(Refusal, plan(truth, cluster).refusal).code == "address_missing"
+
+
+def test_leaked_keys_get_new_ones_before_the_old_are_revoked_and_cut_off() -> None:
+    serials = [f"first serial of host-{number}" for number in (1, 2, 3)]
+    found = plan(formed(THREE), desired([1, 2, 3], words=said(leaked=serials)))
+    assert [step.kind for step in found.steps] == [steps.ISSUE] * 3 + [steps.REVOKE] + [steps.DISCONNECT] * 3
+    assert found.steps[3].actions[0].serial_numbers == frozenset(serials)
+
+
+def test_a_serial_number_is_revoked_without_a_restart() -> None:
+    cluster = desired([1, 2, 3], revoked=frozenset(("0a",)))
+    assert [step.kind for step in plan(formed(THREE), cluster).steps] == [steps.REVOKE]
+    cluster = replace(cluster, words=said(disconnect=True))
+    assert [step.kind for step in plan(formed(THREE), cluster).steps] == [steps.REVOKE] + [steps.DISCONNECT] * 3
+
+
+def test_a_client_ca_of_its_own() -> None:
+    cluster = desired([1, 2, 3], client_authorities=frozenset((CLIENT_CA,)))
+    found = plan(formed(THREE), cluster)
+    assert [step.kind for step in found.steps] == [steps.WIDEN] * 3
+    assert f"etcd_peer_tls_retire_ca: [{OLD_CA}]" in found.notes[0]
+    for step in found.steps:
+        config = step.actions[0].config
+        assert config is not None and config.client_authorities == {OLD_CA, CLIENT_CA}
+        assert config.authorities == {OLD_CA}
+
+
+def test_another_client_port_keeps_the_old_one_until_clients_followed() -> None:
+    cluster = desired([1, 2, 3], client_port=2479)
+    found = plan(formed(THREE), cluster)
+    assert [step.kind for step in found.steps] == [steps.WIDEN] * 3
+    assert len(found.notes) == 3
+    after = run(formed(THREE), cluster).truth
+    followed = replace(cluster, words=said(clients_followed=True))
+    assert [step.kind for step in plan(after, followed).steps] == [steps.NARROW] * 3
+
+
+def test_tls_for_clients_waits_for_them() -> None:
+    truth = formed(desired([1, 2, 3], client_scheme="http"))
+    assert "etcd_peer_tls_clients_followed" in refused(truth, THREE).text
+    found = plan(truth, replace(THREE, words=said(clients_followed=True)))
+    assert found.refusal is None and [step.kind for step in found.steps] == [steps.WIDEN] * 3
+
+
+def test_other_settings_are_restarted_with_one_after_another() -> None:
+    found = plan(formed(THREE), desired([1, 2, 3], settings="other"))
+    assert [step.kind for step in found.steps] == [steps.CONFIGURE] * 3
+    assert [step.members for step in found.steps][-1] == ("etcd-1",)
+
+
+def test_an_upgrade_takes_a_snapshot_first_and_the_leader_last() -> None:
+    found = plan(formed(THREE), desired([1, 2, 3], version=(3, 6, 16), words=said(upgrade=True)))
+    assert [step.kind for step in found.steps] == [steps.UPGRADE] * 3 + [steps.AWAIT_VERSION]
+    assert [step.members for step in found.steps][:3] == [("etcd-2",), ("etcd-3",), ("etcd-1",)]
+    # The no-op updates: without them 3.6 may read learners and URLs that are long gone.
+    assert [action.kind for action in found.steps[0].actions] == [
+        steps.SNAPSHOT,
+        *[steps.UPDATE_MEMBER] * 3,
+        steps.PUT_PROGRAM,
+        steps.RESTART_UNIT,
+    ]
+    assert [action.kind for action in found.steps[1].actions] == [steps.PUT_PROGRAM, steps.RESTART_UNIT]
+
+
+def test_before_3_7_the_log_has_no_entries_of_3_5() -> None:
+    truth = formed(THREE, version=(3, 6, 16))
+    cluster = desired([1, 2, 3], version=(3, 7, 3), words=said(upgrade=True))
+    kinds = [step.kind for step in plan(truth, cluster).steps]
+    assert kinds == [steps.SHORTEN_LOG] * 3 + [steps.UPGRADE] * 3 + [steps.AWAIT_VERSION]
+    for number in (1, 2, 3):
+        truth = changed(truth, f"host-{number}", old_entries=False)
+    assert steps.SHORTEN_LOG not in [step.kind for step in plan(truth, cluster).steps]
+
+
+def test_a_later_patch_needs_no_word() -> None:
+    found = plan(formed(THREE, version=(3, 5, 16)), desired([1, 2, 3], version=(3, 5, 35)))
+    assert [step.kind for step in found.steps] == [steps.UPGRADE] * 3
+    assert found.steps[0].actions[0].kind == steps.PUT_PROGRAM
+
+
+def test_from_shared_on_an_old_version_to_a_list_the_version_goes_first() -> None:
+    truth = formed(desired([1, 2, 3], common_name="blue.peers"), version=(3, 5, 12))
+    assert refused(truth, THREE).code == "version"
+    found = plan(truth, replace(THREE, version=(3, 5, 35)))
+    assert found.refusal is None
+    assert [step.kind for step in found.steps][:3] == [steps.UPGRADE] * 3
+
+
+def test_a_first_deployment_is_formed() -> None:
+    truth = State({f"host-{number}": empty_host(number) for number in (1, 2, 3)})
+    assert told(truth, THREE) == ["form the cluster of etcd-1, etcd-2, etcd-3"]
+
+
+def test_a_cluster_that_stands_still_is_started_as_it_lies() -> None:
+    truth = formed(THREE)
+    for number in (1, 2, 3):
+        truth = down(truth, number)
+    found = plan(truth, desired([1, 2, 3], domain="other.org"))
+    assert [step.kind for step in found.steps] == [steps.START]
+    assert {action.kind for action in found.steps[0].actions} == {steps.START_UNIT}
+    assert run(truth, THREE).refusal is None
+
+
+def test_a_member_that_does_not_run_is_started() -> None:
+    assert told(down(formed(THREE), 2), THREE) == ["start etcd-2"]
+
+
+# What is refused, and by which word it is done ------------------------------------------------------------------------
+
+
+def _broken(truth: State, number: int, problem: str = "its disk is full") -> State:
+    return changed(truth, f"host-{number}", problem=problem)
+
+
+REFUSALS: dict[str, tuple[State, Desired, str, str]] = {
+    "a voter that is not well": (
+        _broken(formed(THREE), 2),
+        desired([1, 2, 3], domain="other.org"),
+        "member_unwell",
+        "its disk is full",
+    ),
+    "a member off the inventory": (
+        formed(THREE),
+        desired([1, 2]),
+        "removal_not_said",
+        "etcd_peer_tls_removed: [etcd-3]",
+    ),
+    "data that is gone": (rebuilt(formed(THREE), 2), THREE, "data_lost", "etcd_peer_tls_replace: [etcd-2]"),
+    "another CA": (formed(THREE), desired([1, 2, 3], issuer=NEW_CA), "new_ca_not_said", "etcd_peer_tls_new_ca: true"),
+    "removed and wanted": (
+        formed(THREE),
+        desired([1, 2, 3], words=said(removed=["etcd-3"])),
+        "removed_is_wanted",
+        "etcd_peer_tls_replace",
+    ),
+    "the CA that issues is retired": (
+        formed(THREE),
+        desired([1, 2, 3], words=said(retire_ca=[OLD_CA])),
+        "retired_is_wanted",
+        "etcd_peer_tls_retire_ca",
+    ),
+    "the last one": (
+        formed(desired([1]), [2]),
+        desired([2], words=said(removed=["etcd-1"])),
+        "last_member",
+        "add the new members first",
+    ),
+    "another minor version": (
+        formed(THREE),
+        desired([1, 2, 3], version=(3, 6, 16)),
+        "upgrade_not_said",
+        "etcd_peer_tls_upgrade: true",
+    ),
+    "two minor versions at once": (
+        formed(THREE),
+        desired([1, 2, 3], version=(3, 7, 3), words=said(upgrade=True)),
+        "minor_left_out",
+        "upgrade to 3.6 first",
+    ),
+    "3.6 from a 3.5 that writes no members": (
+        formed(THREE, version=(3, 5, 16)),
+        desired([1, 2, 3], version=(3, 6, 16), words=said(upgrade=True)),
+        "members_not_written",
+        "upgrade all to 3.5.35 first",
+    ),
+    "an older version": (
+        formed(THREE, version=(3, 6, 16)),
+        desired([1, 2, 3], version=(3, 5, 35), words=said(upgrade=True)),
+        "downgrade",
+        "etcdctl downgrade enable 3.5",
+    ),
+    "a program that would not start": (
+        changed(formed(THREE), "host-3", new_program_problem="unknown flag --enable-v2"),
+        desired([1, 2, 3], version=(3, 6, 16), words=said(upgrade=True)),
+        "program_unusable",
+        "--enable-v2",
+    ),
+    "a program of another minor version that lies there": (
+        changed(formed(THREE), "host-3", program=(3, 6, 16)),
+        desired([1, 2, 3], settings="other"),
+        "version_change",
+        "etcd_peer_tls_upgrade",
+    ),
+    "data of another cluster": (
+        replace(
+            formed(THREE, [4]),
+            hosts={
+                **formed(THREE, [4]).hosts,
+                "host-4": replace(empty_host(4), data=Data("id x", "c2")),
+            },
+        ),
+        desired([1, 2, 3, 4], words=said(replace=["etcd-4"])),
+        "data_of_another_cluster",
+        "no word wipes it",
+    ),
+    "data of a member that was removed": (
+        with_listed(down(formed(THREE), 3), without=["etcd-3"]),
+        THREE,
+        "member_not_listed",
+        "etcd_peer_tls_replace: [etcd-3]",
+    ),
+    "lists that differ": (
+        replace(
+            formed(THREE),
+            member_list=replace(t.cast(t.Any, formed(THREE).member_list), problem="etcd-3 tells two members"),
+        ),
+        THREE,
+        "lists_differ",
+        "etcd-3 tells two members",
+    ),
+    "a CA that is not at hand": (
+        formed(desired([1, 2, 3], issuer="ca-foreign"), [4]),
+        desired([1, 2, 3, 4], issuer=NEW_CA, words=said(new_ca=True)),
+        "old_ca_unknown",
+        "etcd_peer_tls_old_ca_certificate",
+    ),
+    "a URL that another one has": (
+        formed(THREE),
+        replace(THREE, members=(member(1), replace(member(2), peer_url="https://10.0.0.3:2380"), member(3))),
+        "url_taken",
+        "still that of etcd-3",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSALS)
+def test_a_refusal_names_the_way(case: str) -> None:
+    truth, cluster, code, way = REFUSALS[case]
+    found = plan(truth, cluster).refusal
+    assert found is not None, case
+    assert (found.code, way in found.text) == (code, True), found
+
+
+def test_a_host_of_the_cluster_that_can_not_be_reached_stops_a_change_and_no_more_is_lost() -> None:
+    found = refused(formed(THREE), desired([1, 2, 3], domain="other.org"), off=["host-3"])
+    assert found.code == "member_unwell" and "can't be reached" in found.text
+
+
+def test_who_is_to_join_and_can_not_be_seen_is_told_at_its_turn() -> None:
+    found = plan(formed(THREE, [4]), desired([1, 2, 3, 4]), off=["host-4"]).refusal
+    assert found is not None and found.code == "host_unseen"
+
+
+def test_a_cluster_is_not_formed_while_a_host_is_unseen() -> None:
+    truth = State({f"host-{number}": empty_host(number) for number in (1, 2, 3)})
+    assert refused(truth, THREE, off=["host-2"]).code == "start_not_seen"
+
+
+def test_a_cluster_is_not_formed_over_lost_data() -> None:
+    truth = State({f"host-{n}": replace(empty_host(n), marked=n == 2) for n in (1, 2, 3)})
+    assert refused(truth, THREE).code == "data_lost"
+
+
+@pytest.mark.parametrize("leaving", [["etcd-3"], ["etcd-2", "etcd-3"]])
+def test_with_one_of_three_down_no_healthy_one_leaves(leaving: list[str]) -> None:
+    truth = _broken(formed(THREE), 2)
+    numbers = [number for number in (1, 2, 3) if f"etcd-{number}" not in leaving]
+    found = plan(truth, desired(numbers, words=said(removed=leaving)))
+    if leaving == ["etcd-3"]:
+        assert found.steps == () and found.refusal is not None and found.refusal.code == "member_unwell"
+    else:
+        # The one that is down goes first; then two are well, and one of them may go.
+        assert [step.members for step in found.steps if step.kind == steps.REMOVE] == [("etcd-2",), ("etcd-3",)]
+
+
+def test_with_two_of_three_down_nothing_is_asked() -> None:
+    truth = _broken(_broken(formed(THREE), 2), 3)
+    found = refused(truth, desired([1], words=said(removed=["etcd-2", "etcd-3"])))
+    assert found.code == "no_quorum"
+    # And where a member still tells its old list.
+    old = replace(seen(truth, THREE), member_list=truth.member_list)
+    found_by_list = next_step(desired([1], words=said(removed=["etcd-2", "etcd-3"])), old)
+    assert isinstance(found_by_list, Refusal) and found_by_list.code == "no_quorum"
+
+
+def test_a_learner_that_is_not_well_keeps_others_from_joining_and_nothing_else() -> None:
+    cluster = desired([1, 2, 3, 4, 5])
+    killed = run(formed(THREE, [4, 5]), cluster)
+    stop = next(
+        number
+        for number in range(80)
+        if any(
+            one.is_learner and one.started
+            for one in t.cast(t.Any, run(formed(THREE, [4, 5]), cluster, number).truth.member_list).members
+        )
+    )
+    truth = run(formed(THREE, [4, 5]), cluster, stop).truth
+    assert killed.refusal is None
+    off = plan(truth, cluster, off=["host-4"])
+    assert off.refusal is not None and off.refusal.code == "learner_unwell"
+    assert not [step for step in off.steps if step.kind == steps.JOIN]
+    renewal = changed(truth, "host-1", leaf=replace(t.cast(Leaf, truth.hosts["host-1"].leaf), renewal_due=True))
+    assert [step.kind for step in plan(renewal, cluster, off=["host-4"]).steps] == [steps.ISSUE]
+
+
+def test_a_voter_that_was_added_and_never_started_is_named_by_its_id() -> None:
+    waiting = ListedMember("id 9", "", ("https://10.0.0.9:2380",), started=False)
+    found = refused(with_listed(formed(THREE), waiting), THREE)
+    assert found.code == "removal_not_said" and "etcd_peer_tls_removed: [id 9]" in found.text
+    removed = plan(with_listed(formed(THREE), waiting), replace(THREE, words=said(removed=["id 9"])))
+    assert [step.kind for step in removed.steps] == [steps.REMOVE]
+
+
+# A node is data, never a voice ---------------------------------------------------------------------------------------
+
+
+def test_a_name_that_a_node_shows_is_not_spread() -> None:
+    """A certificate that the CA gave to somebody else, put in a member's place, opens no list for its name."""
+    worker = Leaf("worker-7.example.com", frozenset(("10.0.0.2", "etcd-2.example.com")), OLD_CA, "77")
+    truth = changed(formed(THREE, [4]), "host-2", leaf=worker)
+    for cluster in (THREE, desired([1, 2, 3, 4])):
+        for step in plan(truth, cluster).steps:
+            for action in step.actions:
+                names = None if action.config is None else action.config.common_names
+                assert names is None or "worker-7.example.com" not in names, step.text
+
+
+def test_a_ca_that_a_node_shows_is_not_spread() -> None:
+    truth = formed(THREE, [4])
+    host = truth.hosts["host-2"]
+    evil = replace(t.cast(t.Any, host.process), authorities=frozenset((OLD_CA, "ca-evil")))
+    leaf = replace(t.cast(Leaf, host.leaf), issuer="ca-evil")
+    truth = changed(truth, "host-2", process=evil, disk=evil, leaf=leaf)
+    for step in plan(truth, desired([1, 2, 3, 4])).steps:
+        for action in step.actions:
+            if action.host != "host-2" and action.config is not None:
+                assert "ca-evil" not in action.config.authorities, step.text
+
+
+def test_serial_numbers_that_a_node_shows_are_not_spread() -> None:
+    truth = changed(formed(THREE), "host-2", crl=frozenset(("first serial of host-9",)))
+    cluster = desired([1, 2, 3], revoked=frozenset(("0a",)))
+    for step in plan(truth, cluster).steps:
+        for action in step.actions:
+            if action.host != "host-2":
+                assert "first serial of host-9" not in action.serial_numbers
+
+
+def test_a_host_of_that_name_is_not_stopped_without_a_word() -> None:
+    """Data of a member that was removed by hand stays where it is while nobody names it."""
+    truth = with_listed(formed(THREE), without=["etcd-3"])
+    found = plan(truth, desired([1, 2]))
+    assert not [step for step in found.steps if step.kind == steps.RETIRE]
+    found = plan(truth, desired([1, 2], words=said(removed=["etcd-3"])))
+    assert found.steps[0].kind == steps.RETIRE
+
+
+# Steps, as people read them ------------------------------------------------------------------------------------------
+
+
+def test_each_step_is_short_and_says_why_and_what_it_costs() -> None:
+    seen_kinds = set()
+    for truth, cluster in (
+        (formed(THREE, [4, 5]), desired([1, 2, 3, 4, 5], domain="other.org")),
+        (formed(THREE), desired([2, 3], words=said(removed=["etcd-1"]))),
+        (formed(desired([1, 2, 3], scheme="http")), THREE),
+        (formed(desired(range(1, 10))), desired(range(1, 10), domain="other.org")),
+    ):
+        for step in plan(truth, cluster).steps:
+            seen_kinds.add(step.kind)
+            for text in (step.text, step.reason, step.quorum.text):
+                assert text and len(text) < 140 and "\n" not in text, text
+            assert step.gate in steps.GATE_TEXTS and step.after in steps.AFTER_TEXTS
+            assert step.members
+    assert len(seen_kinds) > 6
+
+
+def test_a_step_knows_its_restarts() -> None:
+    found = next_step(desired([1, 2, 3], settings="other"), formed(THREE))
+    assert isinstance(found, Step) and found.restarts == ("host-2",)
+    assert found.quorum.keeps and found.gate == steps.OTHERS
+
+
+def test_an_unreachable_host_has_no_facts() -> None:
+    assert seen(formed(THREE), THREE, off=["host-1"]).hosts["host-1"] == Host("host-1", reachable=False)
