@@ -123,14 +123,10 @@ def mend_leaf(view: View) -> Next:
             continue
         leaf = view.wanted_leaf(wanted, one)
         reason = view.leaf_due(host.leaf, leaf)
-        is_broken = host.process is None or view.refusers(host.leaf, None) or _is_in_crl(view, host.leaf)
+        is_broken = host.process is None or view.refusers(host.leaf, None) or view.is_revoked(host.leaf)
         if reason is not None and is_broken and not view.refusers(leaf, host.leaf):
             return _issue(view, one, host, leaf, reason, steps.NOBODY)
     return None
-
-
-def _is_in_crl(view: View, leaf: Leaf) -> bool:
-    return any(one.host is not None and leaf.serial_number in (one.host.crl or ()) for one in view.matched)
 
 
 def mend_process(view: View) -> Next:

@@ -201,7 +201,12 @@ def refuse_data_of_others(view: View) -> Next:
 
 
 def start(view: View) -> Next:
-    """A member that does not run, and has what it needs, is started: that takes nothing from anybody."""
+    """Members that do not run, and have what they need, are started: that takes nothing from anybody.
+
+    All at once: with systemd a start returns when there is a quorum, which may take more than one of them.
+    """
+    actions: list[Action] = []
+    names, refusals = [], []
     leaving = {one.listed.member_id for one in view.leaving()}
     for one in view.leader_last(view.matched):
         host, wanted = one.host, one.wanted
@@ -218,11 +223,14 @@ def start(view: View) -> Next:
         refusal = why_not_started(wanted.name, host, config, host.program, view.minor_beside(host))
         before = [] if refusal is None else before_start(view, host, refusal)
         if isinstance(before, Refusal):
-            return before
-        actions = (*before, *written(view, host, config), Action(steps.START_UNIT, host.name))
-        reason = "it does not run" if one.listed.started else "it was added and has not started yet"
-        return _step(steps.START, (one.label,), f"start {one.label}", reason, actions, view.quorum())
-    return None
+            refusals.append(before)
+            continue
+        actions = [*before, *actions, *written(view, host, config), Action(steps.START_UNIT, host.name)]
+        names.append(one.label)
+    if not names:
+        return next(iter(refusals), None)
+    text, reason = f"start {', '.join(names)}", "etcd does not run there"
+    return _step(steps.START, tuple(names), text, reason, tuple(actions), view.quorum())
 
 
 def issue_first(view: View, wanted: WantedMember, host: Host, one: Matched | None) -> Step:
@@ -284,7 +292,7 @@ def remove(view: View) -> Next:
         return refusal
     one = sorted(
         view.leader_last(leaving),
-        key=lambda one: (one in view.well, not one.listed.is_learner, view.is_leader(one)),
+        key=lambda one: (one in view.voting, not one.listed.is_learner, view.is_leader(one)),
     )[0]
     if not one.listed.is_learner:
         refusal = _why_it_costs(view, one)
@@ -327,7 +335,7 @@ def _why_not_removed(view: View, leaving: t.Sequence[Matched]) -> Refusal | None
     if not view.has_quorum():
         return Refusal(
             "no_quorum",
-            f"{len(view.well)} of {len(view.voters)} voters are well, and nothing can be removed without "
+            f"{len(view.voting)} of {len(view.voters)} voters are well, and nothing can be removed without "
             f"{quorum_of(len(view.voters))}: bring one back; {_RESTORE}",
         )
     others = [one for one in view.unwell if one not in leaving]
@@ -356,7 +364,7 @@ def _unwell_too(view: View, others: t.Sequence[Matched]) -> Refusal:
 
 def _why_it_costs(view: View, one: Matched) -> Refusal | None:
     rest = len(view.voters) - 1
-    well = len([other for other in view.well if other is not one])
+    well = len([other for other in view.voting if other is not one])
     if well < quorum_of(rest):
         return Refusal(
             "removal_costs_quorum",

@@ -293,14 +293,30 @@ def linked(state: State, one: Host, other: Host) -> bool:
 
 
 def votes(state: State) -> list[str]:
-    """IDs of the voters that can agree: the largest group round one of them; empty where that is no quorum."""
+    """IDs of the voters that can agree: the largest group round one of them; empty where that is no quorum.
+
+    Only links in both directions count, although Raft makes do with one.
+    """
+    return _largest_group(state, lambda one, other: linked(state, one, other))
+
+
+def _agree(state: State) -> list[str]:
+    """The same as Raft has it: what can't be sent one way goes the other."""
+    urls = {host.name: listed.peer_urls for listed, host in placed(state)}
+    return _largest_group(
+        state, lambda one, other: dials(one, other, urls[other.name]) or dials(other, one, urls[one.name])
+    )
+
+
+def _largest_group(state: State, is_linked: t.Callable[[Host, Host], bool]) -> list[str]:
     voters = [(one, host) for one, host in placed(state) if not one.is_learner and not _is_ill(host)]
     groups = [
-        [other.member_id for other, its in voters if other is one or linked(state, host, its)] for one, host in voters
+        [other.member_id for other, its in voters if other is one or is_linked(host, its)] for one, host in voters
     ]
     best = max(groups, key=len, default=[])
-    number = len([one for one in _list(state).members if not one.is_learner]) if state.member_list else 0
-    return best if len(best) >= quorum_of(number) and number else []
+    members = () if state.member_list is None else state.member_list.members
+    number = len([one for one in members if not one.is_learner])
+    return best if number and len(best) >= quorum_of(number) else []
 
 
 def _is_ill(host: Host) -> bool:
@@ -316,12 +332,13 @@ def settled(state: State) -> State:
     if state.member_list is None:
         state = _formed(state)
     there = placed(state)
-    can_vote = votes(state) if state.member_list is not None else []
+    members = () if state.member_list is None else state.member_list.members
+    can_vote = _agree(state)
     hosts = dict(state.hosts)
-    for _one, host in there:
-        down = frozenset(
-            other.member_id for other, its in there if its is not host and not dials(host, its, other.peer_urls)
-        )
+    for one, host in there:
+        up = {one.member_id}
+        up |= {other.member_id for other, its in there if dials(host, its, other.peer_urls)}
+        down = frozenset(other.member_id for other in members if other.member_id not in up)
         problem = host.problem if _is_ill(host) else (None if can_vote else _NO_LEADER)
         hosts[host.name] = replace(host, links_down=down, problem=problem)
     state = replace(state, hosts=hosts)

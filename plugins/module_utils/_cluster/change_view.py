@@ -85,6 +85,9 @@ class View:
         well = self._well_voters()
         self.well = tuple(one for one in self.voters if one.listed.member_id in well)
         self.unwell = tuple(one for one in self.voters if one.listed.member_id not in well)
+        # Whose host is no part of this run, and to whom all that are well have links.
+        unseen = tuple(one for one in self.unwell if one.host is None and self._is_linked(one))
+        self.voting = (*self.well, *(unseen if self.well else ()))
         by_wanted = {one.wanted.name for one in self.matched if one.wanted is not None}
         self.joining = tuple(wanted for wanted in desired.members if wanted.name not in by_wanted)
 
@@ -151,7 +154,11 @@ class View:
     # Who is well
 
     def _well_voters(self) -> set[str]:
-        """IDs of the voters that are healthy and have all links among themselves; who has most links down is out."""
+        """IDs of the voters that are healthy and have all links among themselves.
+
+        Of two that do not get through to each other, the one that has more such links is out, then the one that can't
+        be called.
+        """
         running = {
             one.listed.member_id: one.host
             for one in self.voters
@@ -159,17 +166,23 @@ class View:
         }
         while True:
             down = {
-                number: sum(
-                    number in other.links_down or other_number in host.links_down
-                    for other_number, other in running.items()
-                    if other_number != number
+                number: (
+                    sum(
+                        number in other.links_down or other_number in host.links_down
+                        for other_number, other in running.items()
+                        if other_number != number
+                    ),
+                    sum(number in other.links_down for other in running.values()),
                 )
                 for number, host in running.items()
             }
-            worst = max(down.values(), default=0)
-            if not worst:
+            worst = max(down.values(), default=(0, 0))
+            if not worst[0]:
                 return set(running)
             running.pop(max(number for number, count in down.items() if count == worst))
+
+    def _is_linked(self, one: Matched) -> bool:
+        return all(other.host is None or one.listed.member_id not in other.host.links_down for other in self.well)
 
     def quorum(self, without: Matched | None = None, change: int = 0) -> Quorum:
         """What becomes of the votes while ``without`` is restarted, or where the number of voters changes."""
@@ -179,7 +192,7 @@ class View:
         return Quorum(voters, well, well - gone, voters + change)
 
     def has_quorum(self) -> bool:
-        return len(self.well) >= quorum_of(len(self.voters))
+        return len(self.voting) >= quorum_of(len(self.voters))
 
     def minor_beside(self, host: Host) -> Version | None:
         """A version that runs already, of the minor version that a host is going to start: its own, if there is one."""
@@ -242,7 +255,9 @@ class View:
         return frozenset(host.leaf.serial_number for host in hosts if host is not None and host.leaf is not None)
 
     def is_revoked(self, leaf: Leaf) -> bool:
-        return leaf.serial_number in self.desired.revoked | self.words.leaked
+        """Whether its serial number is to be in the CRL, or is in the one of a member, which refuses it for that."""
+        in_use = [one.host.crl for one in self.matched if one.host is not None and one.host.crl is not None]
+        return any(leaf.serial_number in numbers for numbers in (self.desired.revoked, self.words.leaked, *in_use))
 
     def _names_of(self, host: Host) -> set[str]:
         """By what a word may name a host that is no member any more."""

@@ -139,7 +139,9 @@ def seen(truth: State, cluster: Desired, off: t.Collection[str] = (), everywhere
         for name, host in truth.hosts.items()
         if everywhere or name in inventory
     }
-    return replace(truth, hosts=hosts, member_list=truth.member_list if has_quorum(truth) else None)
+    # Each member tells what it knows, with a quorum or without.
+    is_told = any(host.name in hosts and host.name not in off for _one, host in placed(truth))
+    return replace(truth, hosts=hosts, member_list=truth.member_list if is_told else None)
 
 
 @dataclass(frozen=True)
