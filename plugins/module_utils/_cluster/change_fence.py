@@ -70,15 +70,15 @@ def refuse_contradiction(view: View) -> Next:
     if kept:
         return Refusal(
             "retired_is_wanted",
-            f"the CA {kept[0]} is named in etcd_peer_tls_retire_ca, and is one that this run trusts or issues with: name "
-            "the old one, by its fingerprint",
+            f"the CA {kept[0]} is named in etcd_peer_tls_retire_ca, and is one that this run trusts or issues with: "
+            "name the old one, by its fingerprint",
         )
     configs = [config for one in view.matched for config in one.configs if config.peer_tls]
     if configs and not words.new_ca and not any(desired.issuer in config.authorities for config in configs):
         return Refusal(
             "new_ca_not_said",
-            f"the CA at hand ({desired.issuer}) is not the one that the members trust: bring the old one back, or change "
-            "to this one with etcd_peer_tls_new_ca: true",
+            f"the CA at hand ({desired.issuer}) is not the one that the members trust: bring the old one back, or "
+            "change to this one with etcd_peer_tls_new_ca: true",
         )
     at_hand = desired.authorities | desired.known_authorities
     issuers = {one.host.leaf.issuer: one for one in view.matched if one.host is not None and one.host.leaf is not None}
@@ -101,7 +101,7 @@ def refuse_unwell(view: View) -> Next:
     return why_not_well(view)
 
 
-# What is broken and heals without costing anybody anything -------------------------------------------------------------
+# What is broken and heals without costing anybody anything ------------------------------------------------------------
 
 
 def mend_crl(view: View) -> Next:
@@ -116,7 +116,7 @@ def mend_crl(view: View) -> Next:
 
 
 def mend_leaf(view: View) -> Next:
-    """A certificate that somebody refuses, or that nobody has met yet, is replaced as soon as all take the wanted one."""
+    """A certificate that somebody refuses, or nobody has met yet, is replaced as soon as all take the wanted one."""
     for one in view.matched:
         wanted, host = one.wanted, one.host
         if wanted is None or host is None or not host.reachable or host.leaf is None:
@@ -139,7 +139,7 @@ def mend_process(view: View) -> Next:
     return None
 
 
-# Widen, present, narrow ------------------------------------------------------------------------------------------------
+# Widen, present, narrow -----------------------------------------------------------------------------------------------
 
 
 def widen(view: View) -> Next:
@@ -213,7 +213,7 @@ def disconnect(view: View) -> Next:
 
 
 def narrow(view: View) -> Next:
-    """Row 8, and all that is left to write: what was said, or harms nobody, is dropped; the rest of the unit follows."""
+    """Row 8, and all that is left to write: what was said, or harms nobody, is dropped; the rest follows."""
     for one, wanted, host, process in _deployed(view):
         config = view.narrow(wanted, host, one)
         if view.words.stop_after is not None:
@@ -243,7 +243,7 @@ def _on_files(
     return Step(kind, (label,), text, reason, actions, gate, steps.WRITTEN, view.quorum())
 
 
-# What is left ----------------------------------------------------------------------------------------------------------
+# What is left ---------------------------------------------------------------------------------------------------------
 
 
 def refuse_left(view: View) -> Next:
@@ -268,8 +268,8 @@ def refuse_left(view: View) -> Next:
         if clashing:
             return Refusal(
                 "clients_not_asked",
-                f"member {one.label}: {one.wanted.client_url} takes the place of {', '.join(sorted(clashing))}, and its "
-                "clients would lose it: say etcd_peer_tls_clients_followed: true when they know the new one",
+                f"member {one.label}: {one.wanted.client_url} takes the place of {', '.join(sorted(clashing))}, and "
+                "its clients would lose it: say etcd_peer_tls_clients_followed: true when they know the new one",
             )
     in_use = {one.label for one in view.matched for config in one.configs if config.authorities & view.words.retire_ca}
     if in_use:

@@ -29,7 +29,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_sta
     WantedMember,
     accepts,
     quorum_of,
-    same_socket,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_steps import Action, Next, Quorum, Step
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_upgrade import before_start
@@ -178,14 +177,14 @@ def refuse_data_of_others(view: View) -> Next:
         if owner is not None and owner is not mine and owner.wanted is not None:
             return Refusal(
                 "data_of_another_member",
-                f"member {wanted.name}: the data on its host is that of {owner.label}: bring each member's data back to "
-                "its own host",
+                f"member {wanted.name}: the data on its host is that of {owner.label}: bring each member's data back "
+                "to its own host",
             )
         if owner is None and host.data.formed and host.data.cluster_id not in (None, cluster_id):
             return Refusal(
                 "data_of_another_cluster",
-                f"member {wanted.name}: the data on its host is that of cluster {host.data.cluster_id}, and not of this "
-                f"one ({cluster_id}): no word wipes it: move it away by hand, or take the host out of the inventory",
+                f"member {wanted.name}: the data on its host is that of cluster {host.data.cluster_id}, not of "
+                f"this one ({cluster_id}): no word wipes it: move it away by hand, or take the host out of the inventory",
             )
         if owner is None and not view.is_host_meant(host, view.words.replace | view.words.removed):
             return Refusal(
@@ -437,18 +436,14 @@ def promote(view: View) -> Next:
     """A learner that has all of the data and all links gets its vote. No other one is added before."""
     for one in view.learners:
         why = None
-        voters = {voter.listed.member_id for voter in view.voters}
-        if one.host is None or not one.host.reachable or one.process is None or one.host.problem:
-            why = why_unwell(view, one)
-        elif voters & one.host.links_down or any(
-            voter.host is not None and one.listed.member_id in voter.host.links_down for voter in view.voters
-        ):
+        is_ill = one.host is None or not one.host.reachable or one.process is None or bool(one.host.problem)
+        if is_ill or _lacks_links(view, one):
             why = why_unwell(view, one)
         if why is not None:
             return Refusal(
                 "learner_unwell",
-                f"learner {one.label} {why}: it is promoted when it is well, and no other member is added before: bring "
-                f"it back, or take it off the inventory with etcd_peer_tls_removed: "
+                f"learner {one.label} {why}: it is promoted when it is well, and no other member is added before: "
+                f"bring it back, or take it off the inventory with etcd_peer_tls_removed: "
                 f"[{one.listed.name or one.listed.member_id}]",
             )
         call = Action(steps.PROMOTE_LEARNER, member_id=one.listed.member_id)
@@ -463,6 +458,14 @@ def promote(view: View) -> Next:
             after=steps.LISTED,
         )
     return None
+
+
+def _lacks_links(view: View, one: Matched) -> bool:
+    voters = {voter.listed.member_id for voter in view.voters}
+    mine = frozenset() if one.host is None else one.host.links_down
+    return not voters.isdisjoint(mine) or any(
+        voter.host is not None and one.listed.member_id in voter.host.links_down for voter in view.voters
+    )
 
 
 def join(view: View) -> Next:
@@ -491,8 +494,8 @@ def _why_not_joined(view: View, wanted: WantedMember, host: Host | None) -> Refu
     if host is None or not host.reachable:
         return Refusal(
             "host_unseen",
-            f"member {wanted.name} is to join, and its host can't be seen in this run: bring it back, or take it out of "
-            "the inventory",
+            f"member {wanted.name} is to join, and its host can't be seen in this run: bring it back, or take it out "
+            "of the inventory",
         )
     if host.data is not None or host.process is not None:
         return Refusal(

@@ -74,8 +74,8 @@ def why_not_started(
     if lacking:
         return Refusal(
             "address_missing",
-            f"member {label}: its host does not have the address {', '.join(lacking)}, and etcd would not start: give it "
-            "that one first, or set etcd_peer_tls_listen_address",
+            f"member {label}: its host does not have the address {', '.join(lacking)}, and etcd would not start: give "
+            "it that one first, or set etcd_peer_tls_listen_address",
         )
     names = config.common_names
     if names is not None and len(names) > 1 and program is not None and not understands_list(program):
@@ -104,9 +104,9 @@ def why_not_well(view: View, apart_from: Matched | None = None) -> Refusal | Non
     not_started = [one.listed for one in unwell if not one.listed.started]
     return Refusal(
         "member_unwell",
-        f"{told}: nothing is changed while a voter is not well: bring it back first; one that is gone for good leaves by "
-        f"the inventory and etcd_peer_tls_removed: [{_by_id(not_started) or names}], one that lost its data comes back by "
-        f"etcd_peer_tls_replace: [{names}]",
+        f"{told}: nothing is changed while a voter is not well: bring it back first; one that is gone for good leaves "
+        f"by the inventory and etcd_peer_tls_removed: [{_by_id(not_started) or names}], one that lost its data comes "
+        f"back by etcd_peer_tls_replace: [{names}]",
     )
 
 

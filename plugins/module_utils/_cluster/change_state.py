@@ -139,12 +139,13 @@ class Host:
     """One host as it was gathered. Of one that can't be reached nothing is known.
 
     ``process``: what the process that runs was started with; None: none runs. ``disk``: what its next start will read;
-    None: there is no unit. ``running``, ``program``: the version that runs, and that the next start will run. ``problem``: why the process is not healthy by its own account. ``links_down``: IDs of the
-    members that it has no connection to. ``crl``: the serial numbers in the CRL's file; None: no file, or none that
-    etcd could use. ``crl_at_start``: the same when the process was started. ``new_program_problem``: why the program
-    that is to be installed would not start with this host's flags. ``marked``: whether root's marker says that a member of a formed cluster has had data here. ``old_entries``: whether the log still has entries
-    of an older minor version; None: not known. ``addresses``: those that the host has, where its etcd is going to listen
-    at one of them; None: that need not be compared.
+    None: there is no unit. ``running``, ``program``: the version that runs, and that the next start will run.
+    ``problem``: why the process is not healthy by its own account. ``links_down``: IDs of the members that it has no
+    connection to. ``crl``: the serial numbers in the CRL's file; None: no file, or none that etcd could use.
+    ``crl_at_start``: the same when the process was started. ``marked``: root's marker says that a member of a formed
+    cluster has had data here. ``new_program_problem``: why the program that is to be installed would not start with
+    this host's flags. ``old_entries``: whether the log still has entries of an older minor version; None: not known.
+    ``addresses``: those that the host has, where its etcd listens at one of them; None: they need not be compared.
     """
 
     name: str

@@ -119,8 +119,8 @@ def _why_not(view: View, target: Version, running: t.Mapping[str, Version]) -> R
         way = (
             f"name {dotted(highest)} or later"
             if same
-            else f"etcd has to agree first (etcdctl downgrade enable {dotted(target[:2])}, from 3.6 on), then one member "
-            "after the other by hand; or restore a snapshot of the older version (playbook restore)"
+            else f"etcd has to agree first (etcdctl downgrade enable {dotted(target[:2])}, from 3.6 on), then one "
+            "member after the other by hand; or restore a snapshot of the older version (playbook restore)"
         )
         return Refusal("downgrade", f"a member runs as etcd {dotted(highest)}, and {dotted(target)} is older: {way}")
     if lowest[:2] != target[:2]:
@@ -134,14 +134,14 @@ def _why_not(view: View, target: Version, running: t.Mapping[str, Version]) -> R
         if (target[0], target[1] - 1) != lowest[:2]:
             return Refusal(
                 "minor_left_out",
-                f"the members run as etcd {dotted(lowest)}, and {dotted(target)} leaves out a minor version: upgrade to "
-                f"{lowest[0]}.{lowest[1] + 1} first",
+                f"the members run as etcd {dotted(lowest)}, and {dotted(target)} leaves out a minor version: upgrade "
+                f"to {lowest[0]}.{lowest[1] + 1} first",
             )
         if target[:2] == (3, 6) and lowest < _FIRST_THAT_WRITES_MEMBERS:
             return Refusal(
                 "members_not_written",
-                f"a member runs as etcd {dotted(lowest)}, which does not write promoted learners and new peer URLs where "
-                f"3.6 reads them, and it might not start again: upgrade all to {_PROPOSED_3_5} first "
+                f"a member runs as etcd {dotted(lowest)}, which does not write promoted learners and new peer URLs "
+                f"where 3.6 reads them, and it might not start again: upgrade all to {_PROPOSED_3_5} first "
                 "(etcd_peer_tls_upgrade: true), then to 3.6",
             )
     for one in view.matched:

@@ -32,7 +32,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_ste
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import Version
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import natural_key
 
-
 # What a unit's settings say while it makes a snapshot soon.
 SHORT_LOG = "+short-log"
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Clusters for the tests of plans: as an inventory has them, as they run, and as a run that ends anywhere leaves them."""
+"""Clusters for the tests of plans: as an inventory has them, as they run, and as a run leaves them that was killed."""
 
 from __future__ import annotations
 
@@ -79,7 +79,11 @@ def desired(numbers: t.Iterable[int], issuer: str = OLD_CA, words: Words | None 
 
 
 def said(**words: t.Any) -> Words:
-    return Words(**{key: frozenset(value) if isinstance(value, (list, set)) else value for key, value in words.items()})
+    """Words, with lists for what they name."""
+    given: dict[str, t.Any] = {
+        key: frozenset(value) if isinstance(value, list) else value for key, value in words.items()
+    }
+    return replace(Words(), **given)
 
 
 def config_of(wanted: WantedMember, cluster: Desired) -> Config:
@@ -130,7 +134,7 @@ def changed(state: State, name: str, **changes: t.Any) -> State:
 
 
 def seen(truth: State, cluster: Desired, off: t.Collection[str] = (), everywhere: bool = True) -> State:
-    """What a run gathers. ``off``: hosts that can't be reached; ``everywhere``: those off the inventory are seen too."""
+    """What a run gathers. ``off``: hosts that can't be reached; ``everywhere``: also those off the inventory."""
     inventory = {wanted.host for wanted in cluster.members}
     # Without one of its hosts it is another cluster, about which nobody asks this one.
     everywhere = everywhere or not any(truth.hosts[name].data for name in inventory)

@@ -109,7 +109,7 @@ def test_from_one_to_three_every_name_is_known_before_the_first_joins() -> None:
         for action in step.actions:
             if action.kind == steps.WRITE_UNIT:
                 assert action.config is not None
-                assert action.config.common_names == {f"etcd-{number}.example.com" for number in (1, 2, 3)}
+                assert action.config.common_names == frozenset(f"etcd-{n}.example.com" for n in (1, 2, 3))
     # A cluster of one can't be restarted without a pause, and says so.
     assert found.steps[2].quorum.text == "writes pause: 0 of 1 voters stay, 1 are needed"
 

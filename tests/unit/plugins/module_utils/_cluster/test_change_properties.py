@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What holds for every plan: from any state that a run can leave which ended anywhere, to any cluster that is wanted."""
+"""What holds for every plan: from any state that a killed run can leave, to any cluster that is wanted."""
 
 from __future__ import annotations
 
