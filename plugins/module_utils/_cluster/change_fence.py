@@ -123,8 +123,9 @@ def mend_leaf(view: View) -> Next:
             continue
         leaf = view.wanted_leaf(wanted, one)
         reason = view.leaf_due(host.leaf, leaf)
-        is_broken = host.process is None or view.refusers(host.leaf, None) or view.is_revoked(host.leaf)
-        if reason is not None and is_broken and not view.refusers(leaf, host.leaf):
+        is_broken = bool(view.refusers(host.leaf, None)) or view.is_revoked(host.leaf)
+        is_free = host.process is None and not _waits(view, host.leaf, leaf)
+        if reason is not None and (is_broken or is_free) and not view.refusers(leaf, host.leaf):
             return _issue(view, one, host, leaf, reason, steps.NOBODY)
     return None
 
@@ -168,14 +169,16 @@ def present(view: View) -> Next:
         reason = view.leaf_due(host.leaf, leaf)
         if reason is None or view.refusers(leaf, host.leaf):
             continue
-        if view.words.stop_after == AFTER_WIDEN and host.leaf is not None and _other_identity(host.leaf, leaf):
+        if _waits(view, host.leaf, leaf):
             continue
         return _issue(view, one, host, leaf, reason, steps.ALL)
     return None
 
 
-def _other_identity(leaf: Leaf, wanted: Leaf) -> bool:
-    return (leaf.common_name, leaf.issuer) != (wanted.common_name, wanted.issuer)
+def _waits(view: View, leaf: Leaf | None, wanted: Leaf) -> bool:
+    """Whether another name or CA is not to be presented yet, because this run was told to stop before."""
+    is_other = leaf is not None and (leaf.common_name, leaf.issuer) != (wanted.common_name, wanted.issuer)
+    return is_other and view.words.stop_after == AFTER_WIDEN
 
 
 def _issue(view: View, one: Matched, host: Host, leaf: Leaf, reason: str, gate: str) -> Step:

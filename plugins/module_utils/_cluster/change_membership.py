@@ -184,7 +184,7 @@ def refuse_data_of_others(view: View) -> Next:
             return Refusal(
                 "data_of_another_cluster",
                 f"member {wanted.name}: the data on its host is that of cluster {host.data.cluster_id}, not of "
-                f"this one ({cluster_id}): no word wipes it: move it away by hand, or take the host out of the inventory",
+                f"this one ({cluster_id}): no word wipes it: move it away, or take the host off the inventory",
             )
         if owner is None and not view.is_host_meant(host, view.words.replace | view.words.removed):
             return Refusal(
