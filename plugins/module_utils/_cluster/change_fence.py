@@ -80,19 +80,6 @@ def refuse_contradiction(view: View) -> Next:
             f"the CA at hand ({desired.issuer}) is not the one that the members trust: bring the old one back, or "
             "change to this one with etcd_peer_tls_new_ca: true",
         )
-    at_hand = desired.authorities | desired.known_authorities
-    issuers = {one.host.leaf.issuer: one for one in view.matched if one.host is not None and one.host.leaf is not None}
-    for issuer, one in issuers.items():
-        lacking = [
-            other.label for other in view.matched for config in other.configs if issuer not in config.authorities
-        ]
-        # Who joins or restarts needs it in writing, for as long as somebody presents a certificate of it.
-        if issuer not in at_hand and (lacking or view.joining) and all(config.peer_tls for config in configs):
-            return Refusal(
-                "old_ca_unknown",
-                f"member {one.label}: its certificate is of the CA {issuer}, whose certificate is not at hand: give it "
-                "with etcd_peer_tls_old_ca_certificate, so that others can trust both for a while",
-            )
     return None
 
 

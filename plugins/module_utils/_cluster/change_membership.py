@@ -25,6 +25,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_res
     written,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_state import (
+    Config,
     Host,
     WantedMember,
     accepts,
@@ -477,6 +478,7 @@ def join(view: View) -> Next:
             return refusal
         config = view.wide(wanted, host, None)
         refusal = why_not_started(wanted.name, host, config, host.program, view.minor_beside(host))
+        refusal = refusal or _whom_it_refuses(view, wanted, config)
         if refusal is not None:
             return refusal
         actions = (
@@ -487,6 +489,19 @@ def join(view: View) -> Next:
         text = f"add {wanted.name} as a learner, and start it"
         reason = "it is in the inventory and no member yet"
         return _step(steps.JOIN, (wanted.name,), text, reason, actions, view.quorum(), gate=steps.ALL)
+    return None
+
+
+def _whom_it_refuses(view: View, wanted: WantedMember, config: Config) -> Refusal | None:
+    """A new member gets what is at hand; a CA that only the others' bundles have is not."""
+    for one in view.matched:
+        leaf = None if one.host is None else one.host.leaf
+        if leaf is not None and not accepts(config, leaf):
+            return Refusal(
+                "old_ca_unknown",
+                f"member {wanted.name} would refuse {one.label}, whose certificate is of the CA {leaf.issuer}: give "
+                "that CA's certificate with etcd_peer_tls_old_ca_certificate, so that it trusts both for a while",
+            )
     return None
 
 

@@ -4,7 +4,8 @@
 
 """What a plan is made of: a step, why it is due, what has to be true before it, and what it does to the quorum. Pure.
 
-A step is a few actions in their order. Each action may be done twice, and a run may end between any two of them.
+A step is a few actions in their order. Each action may be done twice, and a run may end between any two of them. Who
+asks a member, for a gate or after a step, does it as that one's process was started: at its URL, with its files.
 
 Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 """
@@ -14,7 +15,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_state import Config, Leaf
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_state import Config, Leaf, quorum_of
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import Version
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import Refusal
 
@@ -81,7 +82,7 @@ class Quorum:
 
     @property
     def needed(self) -> int:
-        return self.voters // 2 + 1
+        return quorum_of(self.voters)
 
     @property
     def keeps(self) -> bool:
@@ -142,6 +143,7 @@ GATE_TEXTS = {
 AFTER_TEXTS = {
     BACK: "it is healthy, with links in both directions",
     HANDSHAKES: "new handshakes with all others",
+    # A call that timed out may have been done.
     LISTED: "the member list of all voters has it",
     WRITTEN: "the files are read back",
     FOLLOWED: "the cluster's version has followed",

@@ -360,6 +360,55 @@ def test_a_member_that_does_not_run_is_started() -> None:
     assert told(down(formed(THREE), 2), THREE) == ["start etcd-2"]
 
 
+# What is broken and mended before anybody is called unwell -----------------------------------------------------------
+
+
+def test_a_crl_that_is_gone_is_written_first() -> None:
+    truth = changed(formed(THREE), "host-2", crl=None)
+    assert told(truth, THREE) == ["write the CRL of etcd-2"]
+
+
+def test_a_leaf_that_the_others_refuse_is_replaced_without_asking_anybody() -> None:
+    leaf = replace(t.cast(Leaf, formed(THREE).hosts["host-2"].leaf), issuer="ca-lost")
+    found = plan(changed(formed(THREE), "host-2", leaf=leaf), THREE)
+    assert [(step.kind, step.members, step.gate) for step in found.steps] == [(steps.ISSUE, ("etcd-2",), steps.NOBODY)]
+
+
+def test_a_leaf_whose_serial_number_is_in_a_crl_is_replaced() -> None:
+    truth = changed(formed(THREE), "host-1", crl=frozenset(("first serial of host-2",)))
+    assert told(truth, THREE) == ["issue a certificate to etcd-2, without a restart"]
+
+
+def test_a_process_that_shuts_the_others_out_is_restarted_with_what_it_lacks() -> None:
+    host = formed(THREE).hosts["host-2"]
+    short = replace(t.cast(t.Any, host.process), common_names=frozenset(("etcd-2.example.com",)))
+    found = plan(changed(formed(THREE), "host-2", process=short, disk=short), THREE)
+    assert [(step.kind, step.members) for step in found.steps] == [(steps.WIDEN, ("etcd-2",))]
+    assert found.refusal is None
+
+
+def test_a_list_on_disk_that_is_too_short_is_written_before_a_crash_reads_it() -> None:
+    host = formed(THREE).hosts["host-2"]
+    short = replace(t.cast(t.Any, host.disk), common_names=frozenset(("etcd-2.example.com",)))
+    found = plan(changed(formed(THREE), "host-2", disk=short), THREE)
+    assert [step.restarts for step in found.steps] == [()]
+    assert found.steps[0].actions[0].kind == steps.WRITE_UNIT
+
+
+def test_the_second_half_of_a_move_comes_before_anything_else() -> None:
+    truth = formed(desired([1, 2, 3], scheme="http"))
+    point = next(
+        number
+        for number in range(60)
+        if any(
+            one.peer_urls[0].startswith("https")
+            for one in t.cast(t.Any, run(truth, THREE, number).truth.member_list).members
+        )
+    )
+    found = next_step(THREE, seen(run(truth, THREE, point).truth, THREE))
+    assert isinstance(found, Step) and found.kind == steps.MEND
+
+
 # What is refused, and by which word it is done ------------------------------------------------------------------------
 
 
@@ -465,7 +514,7 @@ REFUSALS: dict[str, tuple[State, Desired, str, str]] = {
     ),
     "a CA that is not at hand": (
         formed(desired([1, 2, 3], issuer="ca-foreign"), [4]),
-        desired([1, 2, 3, 4], issuer=NEW_CA, words=said(new_ca=True)),
+        desired([1, 2, 3, 4], issuer=NEW_CA, words=said(new_ca=True, stop_after="widen")),
         "old_ca_unknown",
         "etcd_peer_tls_old_ca_certificate",
     ),
