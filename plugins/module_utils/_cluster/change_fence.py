@@ -32,7 +32,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_vie
     clashing_clients,
     lacks,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import Refusal
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import PreflightFailure
 
 
 class _Deployed(t.NamedTuple):
@@ -59,23 +59,25 @@ def refuse_contradiction(view: View) -> Next:
     desired, words = view.desired, view.words
     both = sorted({member.name for member in desired.members} & words.removed)
     if both:
-        return Refusal(
+        return PreflightFailure(
             "removed_is_wanted",
             f"{', '.join(both)}: named in etcd_peer_tls_removed, and in the inventory: take it out of one of them; a "
             "member that lost its data and comes back under its name is named in etcd_peer_tls_replace",
         )
     if desired.issuer not in desired.authorities:
-        return Refusal("issuer_not_trusted", "the CA that issues is not in the trust bundle that is wanted: add it")
+        return PreflightFailure(
+            "issuer_not_trusted", "the CA that issues is not in the trust bundle that is wanted: add it"
+        )
     kept = sorted(words.retire_ca & (desired.authorities | desired.clients))
     if kept:
-        return Refusal(
+        return PreflightFailure(
             "retired_is_wanted",
             f"the CA {kept[0]} is named in etcd_peer_tls_retire_ca, and is one that this run trusts or issues with: "
             "name the old one, by its fingerprint",
         )
     configs = [config for one in view.matched for config in one.configs if config.peer_tls]
     if configs and not words.new_ca and not any(desired.issuer in config.authorities for config in configs):
-        return Refusal(
+        return PreflightFailure(
             "new_ca_not_said",
             f"the CA at hand ({desired.issuer}) is not the one that the members trust: bring the old one back, or "
             "change to this one with etcd_peer_tls_new_ca: true",
@@ -242,28 +244,28 @@ def refuse_left(view: View) -> Next:
         return None
     for one in view.matched:
         if one.wanted is None or one.host is None:
-            return Refusal(
+            return PreflightFailure(
                 "member_unseen", f"member {one.label}: its host is not part of this run: run over all members"
             )
         leaf = view.wanted_leaf(one.wanted, one)
         reason = view.leaf_due(one.host.leaf, leaf)
         if reason is not None:
             who = ", ".join(view.refusers(leaf, one.host.leaf)) or "nobody"
-            return Refusal(
+            return PreflightFailure(
                 "certificate_left",
                 f"member {one.label} keeps its certificate, though {reason}: {who} would refuse the new one: bring its "
                 "host back, then run again",
             )
         clashing = clashing_clients(one.wanted, one.host)
         if clashing:
-            return Refusal(
+            return PreflightFailure(
                 "clients_not_asked",
                 f"member {one.label}: {one.wanted.client_url} takes the place of {', '.join(sorted(clashing))}, and "
                 "its clients would lose it: say etcd_peer_tls_clients_followed: true when they know the new one",
             )
     in_use = {one.label for one in view.matched for config in one.configs if config.authorities & view.words.retire_ca}
     if in_use:
-        return Refusal(
+        return PreflightFailure(
             "ca_in_use",
             f"the CA in etcd_peer_tls_retire_ca stays on {', '.join(sorted(in_use))}: a member still presents a "
             "certificate of it",

@@ -34,7 +34,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_sta
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_steps import Action, Next, Quorum, Step
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_upgrade import before_start
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_view import Matched, View
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import Refusal
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import PreflightFailure
 
 _RESTORE = "where a quorum is gone for good, restore a snapshot (playbook restore)"
 
@@ -58,7 +58,7 @@ def form_or_start(view: View) -> Next:
         text = f"start {', '.join(names)}"
         return _step(steps.START, names, text, "no member runs that tells who is one", actions, Quorum(0, 0, 0, 0))
     told = f"; {', '.join(unseen)} can't be seen" if unseen else ""
-    return Refusal(
+    return PreflightFailure(
         "no_quorum",
         f"no member tells who is in the cluster, though all that can be started run{told}: bring back a majority of "
         f"its members; {_RESTORE}",
@@ -68,14 +68,14 @@ def form_or_start(view: View) -> Next:
 def _form(view: View, unseen: t.Sequence[str]) -> Next:
     marked = [wanted.name for wanted in view.desired.members if (host := view.host(wanted)) is not None and host.marked]
     if marked:
-        return Refusal(
+        return PreflightFailure(
             "data_lost",
             f"{', '.join(marked)} had data of a cluster, as root's marker there says, and no member has any: mount or "
             "restore the data folders, or restore a snapshot (playbook restore); to begin anew and empty on purpose, "
             "remove the marker on each host",
         )
     if unseen:
-        return Refusal(
+        return PreflightFailure(
             "start_not_seen",
             f"{', '.join(unseen)} can't be seen in this run: whether there is a cluster already can't be told, and a "
             "member of one is never started as new: run over all members",
@@ -97,7 +97,7 @@ def _form(view: View, unseen: t.Sequence[str]) -> Next:
         elif host.process != fresh(view, wanted):
             actions.append(Action(steps.RESTART_UNIT, host.name))
     if not actions:
-        return Refusal(
+        return PreflightFailure(
             "not_formed",
             "all members run and have not become a cluster: each one's log says what it waits for (journalctl -u), and "
             "the table of the proof who refuses whom",
@@ -126,7 +126,7 @@ def _step(
 def refuse_doubtful_list(view: View) -> Next:
     member_list = view.state.member_list
     if member_list is not None and member_list.problem:
-        return Refusal(
+        return PreflightFailure(
             "lists_differ",
             f"the members do not tell the same list ({member_list.problem}): nothing is changed before they do: look "
             "at the one that differs, it may be cut off",
@@ -140,7 +140,7 @@ def refuse_unsaid(view: View) -> Next:
         if one.wanted is None and not view.is_meant(one, view.words.removed):
             return _not_said(view, one)
         if view.is_lost(one) and not view.is_meant(one, view.words.replace):
-            return Refusal(
+            return PreflightFailure(
                 "data_lost",
                 f"member {one.label} had data and has none: started empty it would vote under its old ID: mount or "
                 f"restore its folder, or let it start anew with etcd_peer_tls_replace: [{one.label}]",
@@ -148,17 +148,17 @@ def refuse_unsaid(view: View) -> Next:
     return None
 
 
-def _not_said(view: View, one: Matched) -> Refusal:
+def _not_said(view: View, one: Matched) -> PreflightFailure:
     here = next((wanted.name for wanted in view.joining if one.host is not None and wanted.host == one.host.name), None)
     if here is not None:
-        return Refusal(
+        return PreflightFailure(
             "member_renamed",
             f"member {here}: its data is that of {one.label}, and a member keeps its name: call it {one.label} "
             f"(etcd_peer_tls_name), or let it leave and join under the new name with etcd_peer_tls_removed: "
             f"[{one.label}]",
         )
     known = one.listed.name or one.listed.member_id
-    return Refusal(
+    return PreflightFailure(
         "removal_not_said",
         f"member {one.label} ({one.listed.member_id}) is in the member list and not in the inventory: put it back, or "
         f"let it leave with etcd_peer_tls_removed: [{known}]",
@@ -176,19 +176,19 @@ def refuse_data_of_others(view: View) -> Next:
         mine = next((one for one in view.matched if one.wanted is wanted), None)
         owner = by_id.get(host.data.member_id or "")
         if owner is not None and owner is not mine and owner.wanted is not None:
-            return Refusal(
+            return PreflightFailure(
                 "data_of_another_member",
                 f"member {wanted.name}: the data on its host is that of {owner.label}: bring each member's data back "
                 "to its own host",
             )
         if owner is None and host.data.formed and host.data.cluster_id not in (None, cluster_id):
-            return Refusal(
+            return PreflightFailure(
                 "data_of_another_cluster",
                 f"member {wanted.name}: the data on its host is that of cluster {host.data.cluster_id}, not of "
                 f"this one ({cluster_id}): no word wipes it: move it away, or take the host off the inventory",
             )
         if owner is None and not view.is_host_meant(host, view.words.replace | view.words.removed):
-            return Refusal(
+            return PreflightFailure(
                 "member_not_listed",
                 f"member {wanted.name}: the data on its host is that of member {host.data.member_id or 'none yet'}, "
                 "which is not in the member list (it was removed?): let it be put aside, and the member join anew, "
@@ -222,7 +222,7 @@ def start(view: View) -> Next:
             continue
         refusal = why_not_started(wanted.name, host, config, host.program, view.minor_beside(host))
         before = [] if refusal is None else before_start(view, host, refusal)
-        if isinstance(before, Refusal):
+        if isinstance(before, PreflightFailure):
             refusals.append(before)
             continue
         actions = [*before, *actions, *written(view, host, config), Action(steps.START_UNIT, host.name)]
@@ -301,7 +301,7 @@ def remove(view: View) -> Next:
     if view.is_leader(one):
         heir = next((other for other in view.well if other not in leaving), None)
         if heir is None:
-            return Refusal(
+            return PreflightFailure(
                 "no_heir",
                 f"member {one.label} leads, and no other voter that stays is well: bring one back before it leaves",
             )
@@ -331,9 +331,9 @@ def remove(view: View) -> Next:
     )
 
 
-def _why_not_removed(view: View, leaving: t.Sequence[Matched]) -> Refusal | None:
+def _why_not_removed(view: View, leaving: t.Sequence[Matched]) -> PreflightFailure | None:
     if not view.has_quorum():
-        return Refusal(
+        return PreflightFailure(
             "no_quorum",
             f"{len(view.voting)} of {len(view.voters)} voters are well, and nothing can be removed without "
             f"{quorum_of(len(view.voters))}: bring one back; {_RESTORE}",
@@ -345,7 +345,7 @@ def _why_not_removed(view: View, leaving: t.Sequence[Matched]) -> Refusal | None
         )
     if not any(one not in leaving for one in view.voters):
         names = ", ".join(one.label for one in leaving)
-        return Refusal(
+        return PreflightFailure(
             "last_member",
             f"{names} would be removed, and no voter would stay: add the new members first, in a run that keeps these "
             "in the inventory, then remove them",
@@ -353,20 +353,20 @@ def _why_not_removed(view: View, leaving: t.Sequence[Matched]) -> Refusal | None
     return None
 
 
-def _unwell_too(view: View, others: t.Sequence[Matched]) -> Refusal:
+def _unwell_too(view: View, others: t.Sequence[Matched]) -> PreflightFailure:
     told = "; ".join(f"{one.label} {why_unwell(view, one)}" for one in others)
-    return Refusal(
+    return PreflightFailure(
         "member_unwell",
         f"{told}: nobody is removed while another voter is not well: bring it back first, or name it too, in "
         "etcd_peer_tls_removed",
     )
 
 
-def _why_it_costs(view: View, one: Matched) -> Refusal | None:
+def _why_it_costs(view: View, one: Matched) -> PreflightFailure | None:
     rest = len(view.voters) - 1
     well = len([other for other in view.voting if other is not one])
     if well < quorum_of(rest):
-        return Refusal(
+        return PreflightFailure(
             "removal_costs_quorum",
             f"member {one.label} can't be removed: {well} of the other {rest} voters are well, {quorum_of(rest)} are "
             "needed: bring the others back, or remove those that are gone first",
@@ -409,7 +409,7 @@ def _update(view: View, members: t.Sequence[Matched]) -> Next:
             (other for other in view.matched if other is not one and wanted.peer_url in other.listed.peer_urls), None
         )
         if taken is not None:
-            return Refusal(
+            return PreflightFailure(
                 "url_taken",
                 f"member {one.label}: its new peer URL {wanted.peer_url} is still that of {taken.label}: move that one "
                 "first, in a run of its own",
@@ -441,7 +441,7 @@ def promote(view: View) -> Next:
         if is_ill or _lacks_links(view, one):
             why = why_unwell(view, one)
         if why is not None:
-            return Refusal(
+            return PreflightFailure(
                 "learner_unwell",
                 f"learner {one.label} {why}: it is promoted when it is well, and no other member is added before: "
                 f"bring it back, or take it off the inventory with etcd_peer_tls_removed: "
@@ -492,12 +492,12 @@ def join(view: View) -> Next:
     return None
 
 
-def _whom_it_refuses(view: View, wanted: WantedMember, config: Config) -> Refusal | None:
+def _whom_it_refuses(view: View, wanted: WantedMember, config: Config) -> PreflightFailure | None:
     """A new member gets what is at hand; a CA that only the others' bundles have is not."""
     for one in view.matched:
         leaf = None if one.host is None else one.host.leaf
         if leaf is not None and not accepts(config, leaf):
-            return Refusal(
+            return PreflightFailure(
                 "old_ca_unknown",
                 f"member {wanted.name} would refuse {one.label}, whose certificate is of the CA {leaf.issuer}: give "
                 "that CA's certificate with etcd_peer_tls_old_ca_certificate, so that it trusts both for a while",
@@ -505,27 +505,27 @@ def _whom_it_refuses(view: View, wanted: WantedMember, config: Config) -> Refusa
     return None
 
 
-def _why_not_joined(view: View, wanted: WantedMember, host: Host | None) -> Refusal | None:
+def _why_not_joined(view: View, wanted: WantedMember, host: Host | None) -> PreflightFailure | None:
     if host is None or not host.reachable:
-        return Refusal(
+        return PreflightFailure(
             "host_unseen",
             f"member {wanted.name} is to join, and its host can't be seen in this run: bring it back, or take it out "
             "of the inventory",
         )
     if host.data is not None or host.process is not None:
-        return Refusal(
+        return PreflightFailure(
             "host_in_use",
             f"member {wanted.name} is to join, and an etcd that is no member runs or has data on its host: stop it and "
             f"move the data away, or have that done with etcd_peer_tls_replace: [{wanted.name}]",
         )
     taken = next((one for one in view.matched if wanted.peer_url in one.listed.peer_urls), None)
     if taken is not None:
-        return Refusal(
+        return PreflightFailure(
             "url_taken",
             f"member {wanted.name}: its peer URL {wanted.peer_url} is still that of {taken.label}: each has its own",
         )
     if host.leaf is None:
-        return Refusal("no_certificate", f"member {wanted.name}: it has no certificate yet: run again")
+        return PreflightFailure("no_certificate", f"member {wanted.name}: it has no certificate yet: run again")
     refusers = view.refusers(host.leaf, None)
     lacking = [
         one.label
@@ -536,7 +536,7 @@ def _why_not_joined(view: View, wanted: WantedMember, host: Host | None) -> Refu
     ]
     if refusers or lacking:
         who = ", ".join(dict.fromkeys((*refusers, *lacking)))
-        return Refusal(
+        return PreflightFailure(
             "not_let_in",
             f"member {wanted.name} would not be let in by {who}, as they run: run again; where that stays, their etcd "
             "or their host does not answer",

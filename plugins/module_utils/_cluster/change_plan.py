@@ -21,7 +21,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_sim
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_state import Desired, State
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_steps import START, Next, Plan, Step
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_view import View
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import Refusal
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import PreflightFailure
 
 # More than any plan has: a few steps for each member and each kind of change.
 _MOST_STEPS_A_MEMBER = 40
@@ -81,14 +81,16 @@ def whole_plan(desired: Desired, state: State) -> Plan:
     steps: list[Step] = []
     for _number in range(_MOST_STEPS_A_MEMBER * (len(desired.members) + len(state.hosts) + 1)):
         found = next_step(desired, state)
-        if found is None or isinstance(found, Refusal):
+        if found is None or isinstance(found, PreflightFailure):
             return Plan(tuple(steps), found, fence.notes(View(desired, state)))
         steps.append(found)
         if state.member_list is None and found.kind == START:
             return Plan(tuple(steps), None, ("what comes next is planned when these tell who is a member",))
         state = after_step(state, found)
     told = "; ".join(step.text for step in steps[-3:])
-    return Plan((), Refusal("no_end", f"the plan would never end ({told}): nothing is done: report this as a mistake"))
+    return Plan(
+        (), PreflightFailure("no_end", f"the plan would never end ({told}): nothing is done: report this as a mistake")
+    )
 
 
 __all__ = ("ROWS", "next_step", "whole_plan")

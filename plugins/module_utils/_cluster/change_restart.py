@@ -24,7 +24,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_sta
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_steps import Action, Step
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_view import Matched, View
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import Version, understands_list
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import Refusal, one_line
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import PreflightFailure, one_line
 
 
 def written(view: View, host: Host, config: Config) -> tuple[Action, ...]:
@@ -49,7 +49,7 @@ def restart(
     reason: str,
     before: tuple[Action, ...] = (),
     program: Version | None = None,
-) -> Step | Refusal:
+) -> Step | PreflightFailure:
     """A guarded restart with ``config``, or why there is none. ``program``: the version that is put in place for it."""
     host = t.cast(Host, one.host)
     refusal = (
@@ -65,28 +65,30 @@ def restart(
 
 def why_not_started(
     label: str, host: Host, config: Config, program: Version | None, running: Version | None
-) -> Refusal | None:
+) -> PreflightFailure | None:
     """What speaks against a start with ``config``: the certificate, or the program that is there."""
     if host.leaf is None and config.peer_tls:
-        return Refusal("no_certificate", f"member {label}: it has no certificate, and etcd would not start: run again")
+        return PreflightFailure(
+            "no_certificate", f"member {label}: it has no certificate, and etcd would not start: run again"
+        )
     places = {url_host(url) for url in config.serves}
     lacking = sorted(places - host.addresses) if host.addresses is not None else []
     if lacking:
-        return Refusal(
+        return PreflightFailure(
             "address_missing",
             f"member {label}: its host does not have the address {', '.join(lacking)}, and etcd would not start: give "
             "it that one first, or set etcd_peer_tls_listen_address",
         )
     names = config.common_names
     if names is not None and len(names) > 1 and program is not None and not understands_list(program):
-        return Refusal(
+        return PreflightFailure(
             "version",
             f"member {label}: etcd {dotted(program)} compares its allowed common name whole, and a list of "
             f"{len(names)} would lock everybody out: upgrade to 3.5.15 or later first (etcd_peer_tls_upgrade), or set "
             "etcd_peer_tls_identity: shared",
         )
     if running is not None and program is not None and running[:2] != program[:2]:
-        return Refusal(
+        return PreflightFailure(
             "version_change",
             f"member {label}: it runs as etcd {dotted(running)}, and {dotted(program)} is what its next start would "
             "run: say so with etcd_peer_tls_upgrade, or bring the old program back",
@@ -94,7 +96,7 @@ def why_not_started(
     return None
 
 
-def why_not_well(view: View, apart_from: Matched | None = None) -> Refusal | None:
+def why_not_well(view: View, apart_from: Matched | None = None) -> PreflightFailure | None:
     """The voters that have to be brought back before anything else is changed."""
     unwell = [one for one in view.unwell if one is not apart_from]
     if not unwell:
@@ -102,7 +104,7 @@ def why_not_well(view: View, apart_from: Matched | None = None) -> Refusal | Non
     told = "; ".join(f"{one.label} {why_unwell(view, one)}" for one in unwell)
     names = ", ".join(f"{one.label}" for one in unwell)
     not_started = [one.listed for one in unwell if not one.listed.started]
-    return Refusal(
+    return PreflightFailure(
         "member_unwell",
         f"{told}: nothing is changed while a voter is not well: bring it back first; one that is gone for good leaves "
         f"by the inventory and etcd_peer_tls_removed: [{_by_id(not_started) or names}], one that lost its data comes "
@@ -134,12 +136,12 @@ def why_unwell(view: View, one: Matched) -> str:
     return f"lacks links with {', '.join(others)}"
 
 
-def _why_quorum_lost(view: View, one: Matched) -> Refusal | None:
+def _why_quorum_lost(view: View, one: Matched) -> PreflightFailure | None:
     """With one or two voters a restart pauses the writes, whoever does it; with more it must not."""
     quorum = view.quorum(without=one)
     if quorum.keeps or quorum.voters < 3:
         return None
-    return Refusal(
+    return PreflightFailure(
         "costs_quorum",
         f"member {one.label} can't be restarted: {quorum.well_during} of {quorum.voters} voters would stay, "
         f"{quorum.needed} are needed: bring the others back first",

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_state import Config, Leaf, quorum_of
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import Version
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import Refusal
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import PreflightFailure
 
 # Kinds of steps.
 FORM, START, MEND, MOVE_LEADER, REMOVE, RETIRE = "form", "start", "mend", "move_leader", "remove", "retire"
@@ -128,11 +128,11 @@ class Plan:
     """
 
     steps: tuple[Step, ...]
-    refusal: Refusal | None = None
+    refusal: PreflightFailure | None = None
     notes: tuple[str, ...] = ()
 
 
-Next = t.Union[Step, Refusal, None]
+Next = t.Union[Step, PreflightFailure, None]
 
 GATE_TEXTS = {
     NOBODY: "nobody has to be asked",

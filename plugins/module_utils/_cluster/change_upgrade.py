@@ -25,7 +25,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_sta
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_steps import Action, Next, Step
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_view import SHORT_LOG, Matched, View
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import Version, understands_list
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import Refusal, one_line
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import PreflightFailure, one_line
 
 # From this one on, members as they are now get into the store that 3.6 reads.
 _FIRST_THAT_WRITES_MEMBERS: Version = (3, 5, 20)
@@ -67,7 +67,9 @@ def upgrade(view: View) -> Next:
     if refusal is not None:
         return refusal
     if view.learners:
-        return Refusal("learner_in_upgrade", f"{view.learners[0].label} is a learner: it is promoted before an upgrade")
+        return PreflightFailure(
+            "learner_in_upgrade", f"{view.learners[0].label} is a learner: it is promoted before an upgrade"
+        )
     lowest = min(version[:2] for version in running.values())
     is_first = not any(version[:2] == target[:2] for version in running.values())
     if lowest != target[:2]:
@@ -93,7 +95,7 @@ def _before_first(view: View, target: Version) -> list[Action]:
     return actions
 
 
-def before_start(view: View, host: Host, refusal: Refusal) -> list[Action] | Refusal:
+def before_start(view: View, host: Host, refusal: PreflightFailure) -> list[Action] | PreflightFailure:
     """A member that stopped with its new program in place already: what has to come before its start, or why not."""
     target, running = view.desired.version, _running(view)
     if refusal.code != "version_change" or target is None or host.program != target or not view.words.upgrade:
@@ -112,7 +114,7 @@ def _running(view: View) -> dict[str, Version]:
     }
 
 
-def _why_not(view: View, target: Version, running: t.Mapping[str, Version]) -> Refusal | None:
+def _why_not(view: View, target: Version, running: t.Mapping[str, Version]) -> PreflightFailure | None:
     lowest, highest = min(running.values()), max(running.values())
     if highest > target:
         same = highest[:2] == target[:2]
@@ -122,23 +124,25 @@ def _why_not(view: View, target: Version, running: t.Mapping[str, Version]) -> R
             else f"etcd has to agree first (etcdctl downgrade enable {dotted(target[:2])}, from 3.6 on), then one "
             "member after the other by hand; or restore a snapshot of the older version (playbook restore)"
         )
-        return Refusal("downgrade", f"a member runs as etcd {dotted(highest)}, and {dotted(target)} is older: {way}")
+        return PreflightFailure(
+            "downgrade", f"a member runs as etcd {dotted(highest)}, and {dotted(target)} is older: {way}"
+        )
     if lowest[:2] != target[:2]:
         begun = any(version[:2] == target[:2] for version in running.values())
         if not view.words.upgrade and not begun:
-            return Refusal(
+            return PreflightFailure(
                 "upgrade_not_said",
                 f"the members run as etcd {dotted(lowest)}, and {dotted(target)} is another minor version: say so with "
                 "etcd_peer_tls_upgrade: true",
             )
         if (target[0], target[1] - 1) != lowest[:2]:
-            return Refusal(
+            return PreflightFailure(
                 "minor_left_out",
                 f"the members run as etcd {dotted(lowest)}, and {dotted(target)} leaves out a minor version: upgrade "
                 f"to {lowest[0]}.{lowest[1] + 1} first",
             )
         if target[:2] == (3, 6) and lowest < _FIRST_THAT_WRITES_MEMBERS:
-            return Refusal(
+            return PreflightFailure(
                 "members_not_written",
                 f"a member runs as etcd {dotted(lowest)}, which does not write promoted learners and new peer URLs "
                 f"where 3.6 reads them, and it might not start again: upgrade all to {_PROPOSED_3_5} first "
@@ -146,7 +150,7 @@ def _why_not(view: View, target: Version, running: t.Mapping[str, Version]) -> R
             )
     for one in view.matched:
         if one.host is not None and one.host.new_program_problem:
-            return Refusal(
+            return PreflightFailure(
                 "program_unusable",
                 f"member {one.label}: etcd {dotted(target)} would not start there: "
                 f"{one_line(one.host.new_program_problem)}",

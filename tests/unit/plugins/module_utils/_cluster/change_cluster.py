@@ -34,7 +34,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_sta
     quorum_of,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_steps import Step
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import Refusal
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import PreflightFailure
 
 CLUSTER = "c1"
 OLD_CA, NEW_CA, CLIENT_CA = "ca-old", "ca-new", "ca-clients"
@@ -154,7 +154,7 @@ class Ended:
 
     truth: State
     steps: tuple[Step, ...]
-    refusal: Refusal | None
+    refusal: PreflightFailure | None
     states: tuple[State, ...] = ()
 
 
@@ -196,7 +196,7 @@ def run(
     count, states = 0, [truth]
     while True:
         found = next_step(cluster, seen(truth, cluster, off, everywhere))
-        if found is None or isinstance(found, Refusal):
+        if found is None or isinstance(found, PreflightFailure):
             return Ended(truth, tuple(done), found, tuple(states))
         if known is not None and truth in known.states:
             return replace(known, steps=tuple(done))
@@ -219,7 +219,10 @@ def run(
         if truth == before:
             # What etcd does not do in the end is no step that was done: a run fails here.
             return Ended(
-                truth, tuple(done), Refusal("step_failed", f"{found.text}: it did not come back, see its log"), ()
+                truth,
+                tuple(done),
+                PreflightFailure("step_failed", f"{found.text}: it did not come back, see its log"),
+                (),
             )
 
 

@@ -21,7 +21,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_sta
     State,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_steps import Plan, Step
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import Refusal
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import PreflightFailure
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils._cluster.change_cluster import (
     CLIENT_CA,
     NEW_CA,
@@ -51,10 +51,10 @@ def told(truth: State, cluster: Desired) -> list[str]:
     return [step.text for step in found.steps]
 
 
-def refused(truth: State, cluster: Desired, off: t.Collection[str] = ()) -> Refusal:
+def refused(truth: State, cluster: Desired, off: t.Collection[str] = ()) -> PreflightFailure:
     """Why there is no first step."""
     found = next_step(cluster, seen(truth, cluster, off))
-    assert isinstance(found, Refusal), found
+    assert isinstance(found, PreflightFailure), found
     assert "\n" not in found.text
     return found
 
@@ -252,7 +252,7 @@ def test_an_address_that_the_host_does_not_have() -> None:
     truth = changed(formed(THREE), "host-2", addresses=frozenset(("10.0.0.2",)))
     cluster = replace(THREE, members=(member(1), member(2, network="10.0.1"), member(3)))
     assert plan(truth, cluster).refusal is not None
-    assert t.cast(Refusal, plan(truth, cluster).refusal).code == "address_missing"
+    assert t.cast(PreflightFailure, plan(truth, cluster).refusal).code == "address_missing"
 
 
 def test_leaked_keys_get_new_ones_before_the_old_are_revoked_and_cut_off() -> None:
@@ -315,6 +315,17 @@ def test_an_upgrade_takes_a_snapshot_first_and_the_leader_last() -> None:
         steps.RESTART_UNIT,
     ]
     assert [action.kind for action in found.steps[1].actions] == [steps.PUT_PROGRAM, steps.RESTART_UNIT]
+
+
+def test_an_upgrade_that_has_begun_is_finished_before_anything_else() -> None:
+    upgrade = desired([1, 2, 3], version=(3, 6, 16), words=said(upgrade=True))
+    whole = run(formed(THREE), upgrade)
+    point = next(number for number, state in enumerate(whole.states) if state.hosts["host-2"].running == (3, 6, 16))
+    begun = run(formed(THREE), upgrade, point).truth
+    # Without the word too: a member of the new version runs already.
+    found = plan(begun, desired([1, 2, 3], version=(3, 6, 16), domain="other.org"))
+    assert found.refusal is None
+    assert [step.kind for step in found.steps][:3] == [steps.UPGRADE, steps.UPGRADE, steps.WIDEN]
 
 
 def test_before_3_7_the_log_has_no_entries_of_3_5() -> None:
@@ -574,7 +585,7 @@ def test_with_two_of_three_down_nothing_is_asked() -> None:
     # And where a member still tells its old list.
     old = replace(seen(truth, THREE), member_list=truth.member_list)
     found_by_list = next_step(desired([1], words=said(removed=["etcd-2", "etcd-3"])), old)
-    assert isinstance(found_by_list, Refusal) and found_by_list.code == "no_quorum"
+    assert isinstance(found_by_list, PreflightFailure) and found_by_list.code == "no_quorum"
 
 
 def test_a_learner_that_is_not_well_keeps_others_from_joining_and_nothing_else() -> None:

@@ -26,7 +26,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_sta
     Words,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_steps import Step
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import Refusal
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import PreflightFailure
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils._cluster.change_cluster import (
     CLIENT_CA,
     NEW_CA,
@@ -215,7 +215,7 @@ def _lists_before_members(before: State, half: State, cluster: Desired, step: St
             assert its.leaf is None or its.leaf.common_name not in gone, f"{step.text}: {its.name} is off a list"
 
 
-def reasonable(refusal: Refusal | None) -> bool:
+def reasonable(refusal: PreflightFailure | None) -> bool:
     """A refusal says what to do; nothing but a mistake of the planner would say that there is no end."""
     return refusal is None or (refusal.code != "no_end" and len(refusal.text) > 40 and "\n" not in refusal.text)
 
