@@ -57,7 +57,7 @@ def _deployed(view: View, members: t.Iterable[Matched] | None = None) -> t.Itera
 def refuse_contradiction(view: View) -> Next:
     """Words that take back what the inventory says, or that would take away what is in use."""
     desired, words = view.desired, view.words
-    both = sorted({member.name for member in desired.members} & words.removed)
+    both = sorted({name for member in desired.members for name in (member.name, member.common_name)} & words.removed)
     if both:
         return PreflightFailure(
             "removed_is_wanted",

@@ -34,7 +34,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_sta
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_steps import Action, Next, Quorum, Step
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_upgrade import before_start
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_view import Matched, View
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import PreflightFailure
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import PreflightFailure, one_line
 
 _RESTORE = "where a quorum is gone for good, restore a snapshot (playbook restore)"
 
@@ -496,6 +496,13 @@ def _whom_it_refuses(view: View, wanted: WantedMember, config: Config) -> Prefli
     """A new member gets what is at hand; a CA that only the others' bundles have is not."""
     for one in view.matched:
         leaf = None if one.host is None else one.host.leaf
+        if leaf is not None and not accepts(config, leaf) and leaf.issuer in config.authorities:
+            return PreflightFailure(
+                "name_unknown",
+                f"member {wanted.name} would refuse {one.label}, which presents the common name "
+                f"{one_line(leaf.common_name)}, and not all others accept that: run without etcd_peer_tls_stop_after, "
+                "so that it gets its own",
+            )
         if leaf is not None and not accepts(config, leaf):
             return PreflightFailure(
                 "old_ca_unknown",

@@ -122,9 +122,9 @@ class View:
     # What was said
 
     def is_meant(self, one: Matched, said: t.Collection[str]) -> bool:
-        """Whether a word names a member: by its name, its ID or one of its peer URLs."""
+        """Whether a word names a member: by its name, alone or with a domain, its ID or one of its peer URLs."""
         names = {one.listed.name, one.listed.member_id, *one.listed.peer_urls, one.label} - {""}
-        return not names.isdisjoint(said)
+        return _any_means(said, names)
 
     def is_lost(self, one: Matched) -> bool:
         """Whether a wanted member that has run has no data on its host any more."""
@@ -244,7 +244,7 @@ class View:
             if host.leaf is not None
             and host.name not in wanted_hosts
             and not self.is_one_of_us(host)
-            and not self.words.removed.isdisjoint(self._names_of(host))
+            and self.is_host_meant(host, self.words.removed)
             and host.leaf.issuer in self.desired.authorities | self.desired.known_authorities
         }
         return (self.desired.revoked | self.words.leaked | gone) - self._presented()
@@ -268,7 +268,7 @@ class View:
         return names
 
     def is_host_meant(self, host: Host, said: t.Collection[str]) -> bool:
-        return not self._names_of(host).isdisjoint(said)
+        return _any_means(said, self._names_of(host))
 
     # Certificates
 
@@ -394,6 +394,10 @@ class View:
             client_serves=frozenset((wanted.client_url,)) if self.words.clients_followed else wide.client_serves,
             serves=serves or wide.serves,
         )
+
+
+def _any_means(said: t.Collection[str], names: t.Collection[str]) -> bool:
+    return any(one == name or one.startswith(f"{name}.") for one in said for name in names)
 
 
 def clashing_clients(wanted: WantedMember, host: Host) -> set[str]:

@@ -125,6 +125,11 @@ def test_the_leader_leaves() -> None:
     ]
 
 
+def test_a_common_name_says_who_leaves() -> None:
+    cluster = desired([1, 2], words=said(removed=["etcd-3.example.com"]))
+    assert plan(formed(THREE), cluster).steps[0].members == ("etcd-3",)
+
+
 def test_a_host_that_is_gone_leaves_without_it() -> None:
     truth = replace(
         down(formed(THREE), 3), hosts={n: h for n, h in down(formed(THREE), 3).hosts.items() if n != "host-3"}
@@ -404,6 +409,18 @@ def test_a_list_on_disk_that_is_too_short_is_written_before_a_crash_reads_it() -
     found = plan(changed(formed(THREE), "host-2", disk=short), THREE)
     assert [step.restarts for step in found.steps] == [()]
     assert found.steps[0].actions[0].kind == steps.WRITE_UNIT
+
+
+@pytest.mark.parametrize("change", [{"domain": "other.org"}, {"issuer": NEW_CA}], ids=["names", "CA"])
+def test_who_joins_in_the_middle_of_a_change_accepts_what_is_still_presented(change: dict[str, str]) -> None:
+    cluster = desired([1, 2, 3, 4], words=said(new_ca=True, stop_after="widen"), **change)
+    found = plan(formed(THREE, [4]), cluster)
+    assert found.refusal is None
+    join = next(step for step in found.steps if step.kind == steps.JOIN)
+    config = next(action.config for action in join.actions if action.kind == steps.WRITE_UNIT)
+    assert config is not None and config.common_names is not None
+    assert config.common_names >= {f"etcd-{number}.example.com" for number in (1, 2, 3)}
+    assert OLD_CA in config.authorities
 
 
 def test_the_second_half_of_a_move_comes_before_anything_else() -> None:
