@@ -283,7 +283,10 @@ def _gone(host: Host) -> tuple[Action, ...]:
 
 
 def remove(view: View) -> Next:
-    """One after another: who is not well first, then learners, the leader last, and after it has handed over."""
+    """One after another: who is not well first, then learners, the leader last, and after it has handed over.
+
+    In this order no removal costs the quorum: there is one before, and while somebody is not well nobody else leaves.
+    """
     leaving = view.leaving()
     if not leaving:
         return None
@@ -294,10 +297,6 @@ def remove(view: View) -> Next:
         view.leader_last(leaving),
         key=lambda one: (one in view.voting, not one.listed.is_learner, view.is_leader(one)),
     )[0]
-    if not one.listed.is_learner:
-        refusal = _why_it_costs(view, one)
-        if refusal is not None:
-            return refusal
     if view.is_leader(one):
         heir = next((other for other in view.well if other not in leaving), None)
         if heir is None:
@@ -360,18 +359,6 @@ def _unwell_too(view: View, others: t.Sequence[Matched]) -> PreflightFailure:
         f"{told}: nobody is removed while another voter is not well: bring it back first, or name it too, in "
         "etcd_peer_tls_removed",
     )
-
-
-def _why_it_costs(view: View, one: Matched) -> PreflightFailure | None:
-    rest = len(view.voters) - 1
-    well = len([other for other in view.voting if other is not one])
-    if well < quorum_of(rest):
-        return PreflightFailure(
-            "removal_costs_quorum",
-            f"member {one.label} can't be removed: {well} of the other {rest} voters are well, {quorum_of(rest)} are "
-            "needed: bring the others back, or remove those that are gone first",
-        )
-    return None
 
 
 # Moving -------------------------------------------------------------------------------------------------------------
