@@ -10,6 +10,7 @@ import typing as t
 from dataclasses import replace
 
 import pytest
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster import change_fence, change_plan
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster import change_steps as steps
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_plan import next_step, whole_plan
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_state import (
@@ -433,8 +434,27 @@ def test_the_second_half_of_a_move_comes_before_anything_else() -> None:
             for one in t.cast(t.Any, run(truth, THREE, number).truth.member_list).members
         )
     )
-    found = next_step(THREE, seen(run(truth, THREE, point).truth, THREE))
+    half = run(truth, THREE, point).truth
+    found = next_step(THREE, seen(half, THREE))
     assert isinstance(found, Step) and found.kind == steps.MEND
+    # But nobody is restarted while another one is not well, for whatever good it would do.
+    other = next(name for name in ("host-1", "host-2", "host-3") if name not in found.restarts)
+    assert refused(changed(half, other, problem="its disk is full"), THREE).code == "member_unwell"
+
+
+def test_nobody_joins_where_a_process_would_not_let_it_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even if no row had seen to that before."""
+    rows = tuple(row for row in change_plan.ROWS if row is not change_fence.widen)
+    monkeypatch.setattr(change_plan, "ROWS", rows)
+    found = plan(formed(THREE, [4]), desired([1, 2, 3, 4])).refusal
+    assert found is not None and found.code == "not_let_in"
+
+
+def test_nobody_joins_on_a_host_on_which_an_etcd_runs() -> None:
+    config = formed(desired([4])).hosts["host-4"].process
+    truth = changed(formed(THREE, [4]), "host-4", process=config)
+    found = plan(truth, desired([1, 2, 3, 4])).refusal
+    assert found is not None and found.code == "host_in_use"
 
 
 # What is refused, and by which word it is done ------------------------------------------------------------------------
