@@ -275,6 +275,15 @@ def test_a_serial_number_is_revoked_without_a_restart() -> None:
     assert [step.kind for step in plan(formed(THREE), cluster).steps] == [steps.REVOKE] + [steps.DISCONNECT] * 3
 
 
+def test_nobody_is_revoked_who_still_presents_it() -> None:
+    """Where the new certificate has to wait, the CRL waits too."""
+    serial = "first serial of host-2"
+    cluster = desired([1, 2, 3], domain="other.org", revoked=frozenset((serial,)), words=said(stop_after="widen"))
+    found = plan(formed(THREE), cluster)
+    assert found.refusal is None and found.steps
+    assert not [action for step in found.steps for action in step.actions if serial in action.serial_numbers]
+
+
 def test_a_client_ca_of_its_own() -> None:
     cluster = desired([1, 2, 3], client_authorities=frozenset((CLIENT_CA,)))
     found = plan(formed(THREE), cluster)
@@ -684,8 +693,9 @@ def test_serial_numbers_that_a_node_shows_are_not_spread() -> None:
     cluster = desired([1, 2, 3], revoked=frozenset(("0a",)))
     for step in plan(truth, cluster).steps:
         for action in step.actions:
-            if action.host != "host-2":
-                assert "first serial of host-9" not in action.serial_numbers
+            # Nor taken out where they are.
+            assert ("first serial of host-9" in action.serial_numbers) == (action.host == "host-2")
+    assert [step.kind for step in plan(truth, cluster).steps] == [steps.REVOKE]
 
 
 def test_a_host_of_that_name_is_not_stopped_without_a_word() -> None:
