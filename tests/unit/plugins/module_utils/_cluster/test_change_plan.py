@@ -10,7 +10,11 @@ import typing as t
 from dataclasses import replace
 
 import pytest
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster import change_fence, change_plan
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster import (
+    change_fence,
+    change_membership,
+    change_plan,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster import change_steps as steps
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_plan import next_step, whole_plan
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_state import (
@@ -275,13 +279,11 @@ def test_a_serial_number_is_revoked_without_a_restart() -> None:
     assert [step.kind for step in plan(formed(THREE), cluster).steps] == [steps.REVOKE] + [steps.DISCONNECT] * 3
 
 
-def test_nobody_is_revoked_who_still_presents_it() -> None:
-    """Where the new certificate has to wait, the CRL waits too."""
+def test_a_revoked_certificate_is_replaced_whatever_phase_it_is() -> None:
     serial = "first serial of host-2"
     cluster = desired([1, 2, 3], domain="other.org", revoked=frozenset((serial,)), words=said(stop_after="widen"))
     found = plan(formed(THREE), cluster)
-    assert found.refusal is None and found.steps
-    assert not [action for step in found.steps for action in step.actions if serial in action.serial_numbers]
+    assert [step.kind for step in found.steps] == [steps.WIDEN] * 3 + [steps.ISSUE, steps.REVOKE]
 
 
 def test_a_client_ca_of_its_own() -> None:
@@ -451,10 +453,25 @@ def test_the_second_half_of_a_move_comes_before_anything_else() -> None:
     assert refused(changed(half, other, problem="its disk is full"), THREE).code == "member_unwell"
 
 
+def without_rows(monkeypatch: pytest.MonkeyPatch, *rows: t.Callable[..., t.Any]) -> None:
+    monkeypatch.setattr(change_plan, "ROWS", tuple(row for row in change_plan.ROWS if row not in rows))
+
+
+def test_nobody_is_revoked_who_still_presents_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even if no row had given it another one before."""
+    without_rows(monkeypatch, change_fence.mend_leaf, change_fence.present, change_fence.refuse_left)
+    assert plan(formed(THREE), desired([1, 2, 3], revoked=frozenset(("first serial of host-2",)))).steps == ()
+
+
+def test_nobody_is_removed_whom_nobody_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even if no row had refused that before."""
+    without_rows(monkeypatch, change_membership.refuse_unsaid)
+    assert steps.REMOVE not in [step.kind for step in plan(formed(THREE), desired([1, 2])).steps]
+
+
 def test_nobody_joins_where_a_process_would_not_let_it_in(monkeypatch: pytest.MonkeyPatch) -> None:
     """Even if no row had seen to that before."""
-    rows = tuple(row for row in change_plan.ROWS if row is not change_fence.widen)
-    monkeypatch.setattr(change_plan, "ROWS", rows)
+    without_rows(monkeypatch, change_fence.widen)
     found = plan(formed(THREE, [4]), desired([1, 2, 3, 4])).refusal
     assert found is not None and found.code == "not_let_in"
 
@@ -553,6 +570,16 @@ REFUSALS: dict[str, tuple[State, Desired, str, str]] = {
         desired([1, 2, 3, 4], words=said(replace=["etcd-4"])),
         "data_of_another_cluster",
         "no word wipes it",
+    ),
+    "data of another member": (
+        changed(
+            changed(down(down(formed(THREE), 2), 3), "host-2", data=Data("id etcd-3", "c1")),
+            "host-3",
+            data=Data("id etcd-2", "c1"),
+        ),
+        THREE,
+        "data_of_another_member",
+        "back to its own host",
     ),
     "data of a member that was removed": (
         with_listed(down(formed(THREE), 3), without=["etcd-3"]),
