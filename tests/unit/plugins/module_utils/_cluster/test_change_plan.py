@@ -64,6 +64,10 @@ def refused(truth: State, cluster: Desired, off: t.Collection[str] = ()) -> Pref
     return found
 
 
+def without_rows(monkeypatch: pytest.MonkeyPatch, *rows: t.Callable[..., t.Any]) -> None:
+    monkeypatch.setattr(change_plan, "ROWS", tuple(row for row in change_plan.ROWS if row not in rows))
+
+
 def down(truth: State, number: int) -> State:
     return changed(truth, f"host-{number}", process=None, running=None)
 
@@ -453,10 +457,6 @@ def test_the_second_half_of_a_move_comes_before_anything_else() -> None:
     assert refused(changed(half, other, problem="its disk is full"), THREE).code == "member_unwell"
 
 
-def without_rows(monkeypatch: pytest.MonkeyPatch, *rows: t.Callable[..., t.Any]) -> None:
-    monkeypatch.setattr(change_plan, "ROWS", tuple(row for row in change_plan.ROWS if row not in rows))
-
-
 def test_nobody_is_revoked_who_still_presents_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Even if no row had given it another one before."""
     without_rows(monkeypatch, change_fence.mend_leaf, change_fence.present, change_fence.refuse_left)
@@ -692,18 +692,24 @@ def test_a_voter_that_was_added_and_never_started_is_named_by_its_id() -> None:
 # A node is data, never a voice ---------------------------------------------------------------------------------------
 
 
-def test_a_name_that_a_node_shows_is_not_spread() -> None:
+@pytest.mark.parametrize("mended", [True, False])
+def test_a_name_that_a_node_shows_is_not_spread(monkeypatch: pytest.MonkeyPatch, mended: bool) -> None:
     """A certificate that the CA gave to somebody else, put in a member's place, opens no list for its name."""
+    if not mended:
+        without_rows(monkeypatch, change_fence.mend_leaf, change_fence.present, change_fence.refuse_unwell)
     worker = Leaf("worker-7.example.com", frozenset(("10.0.0.2", "etcd-2.example.com")), OLD_CA, "77")
     truth = changed(formed(THREE, [4]), "host-2", leaf=worker)
-    for cluster in (THREE, desired([1, 2, 3, 4])):
+    for cluster in (THREE, desired([1, 2, 3, 4]), desired([1, 2, 3], settings="other")):
         for step in plan(truth, cluster).steps:
             for action in step.actions:
                 names = None if action.config is None else action.config.common_names
                 assert names is None or "worker-7.example.com" not in names, step.text
 
 
-def test_a_ca_that_a_node_shows_is_not_spread() -> None:
+@pytest.mark.parametrize("mended", [True, False])
+def test_a_ca_that_a_node_shows_is_not_spread(monkeypatch: pytest.MonkeyPatch, mended: bool) -> None:
+    if not mended:
+        without_rows(monkeypatch, change_fence.mend_leaf, change_fence.present, change_fence.refuse_unwell)
     truth = formed(THREE, [4])
     host = truth.hosts["host-2"]
     evil = replace(t.cast(t.Any, host.process), authorities=frozenset((OLD_CA, "ca-evil")))
