@@ -23,8 +23,8 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_sta
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_steps import Action, Step
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_view import Matched, View
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import Version, understands_list
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import PreflightFailure, one_line
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.versions import Version, understands_list
 
 
 def written(view: View, host: Host, config: Config) -> tuple[Action, ...]:

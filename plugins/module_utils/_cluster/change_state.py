@@ -15,7 +15,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import Version
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.versions import Version
 
 AFTER_WIDEN, AFTER_PRESENT = "widen", "present"
 

@@ -16,8 +16,8 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_state import Config, Leaf, quorum_of
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import Version
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import PreflightFailure
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.versions import Version
 
 # Kinds of steps.
 FORM, START, MEND, MOVE_LEADER, REMOVE, RETIRE = "form", "start", "mend", "move_leader", "remove", "retire"

@@ -24,8 +24,8 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_res
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_state import Host
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_steps import Action, Next, Step
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_view import SHORT_LOG, Matched, View
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import Version, understands_list
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import PreflightFailure, one_line
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.versions import Version, understands_list
 
 # From this one on, members as they are now get into the store that 3.6 reads.
 _FIRST_THAT_WRITES_MEMBERS: Version = (3, 5, 20)

@@ -29,8 +29,8 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_sta
     url_host,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_steps import Quorum
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import Version
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import natural_key
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.versions import Version
 
 # What a unit's settings say while it makes a snapshot soon.
 SHORT_LOG = "+short-log"
