@@ -48,7 +48,7 @@ VERSIONS = [(3, 5, 12), (3, 5, 16), (3, 5, 35), (3, 6, 16), (3, 7, 3)]
 
 # The same examples each time: what was found once is in a test of its own.
 FIXED = settings(
-    max_examples=60, derandomize=True, database=None, suppress_health_check=list(HealthCheck), deadline=None
+    max_examples=120, derandomize=True, database=None, suppress_health_check=list(HealthCheck), deadline=None
 )
 
 
