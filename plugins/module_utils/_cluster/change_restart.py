@@ -161,10 +161,10 @@ def fresh(view: View, wanted: WantedMember) -> Config:
     )
 
 
-def with_listener(config: Config, url: str) -> Config:
+def with_listener(config: Config, peer_url: str) -> Config:
     """The same, answering at one more peer URL; one that can't be served beside it goes."""
-    kept = {other for other in config.serves if not same_socket(other, url)}
-    return replace(config, serves=frozenset((*kept, url)))
+    kept = {served for served in config.serves if not same_socket(served, peer_url)}
+    return replace(config, serves=frozenset((*kept, peer_url)))
 
 
 def dotted(version: Version | tuple[int, int]) -> str:
