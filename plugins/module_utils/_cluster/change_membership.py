@@ -48,6 +48,9 @@ def form_or_start(view: View) -> Next:
         return None
     hosts = [(wanted, view.host(wanted)) for wanted in view.desired.members]
     unseen = [wanted.name for wanted, host in hosts if host is None or not host.reachable]
+    wanted_hosts = {wanted.host for wanted in view.desired.members}
+    # One off the inventory may have all the data that there is.
+    unseen += [host.name for host in view.state.hosts.values() if not host.reachable and host.name not in wanted_hosts]
     formed = [(wanted, host) for wanted, host in hosts if host is not None and host.data and host.data.formed]
     if not formed and not any(host.data and host.data.formed for host in view.state.hosts.values()):
         return _form(view, unseen)

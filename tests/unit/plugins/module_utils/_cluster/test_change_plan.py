@@ -634,6 +634,12 @@ def test_a_cluster_is_not_formed_while_a_host_is_unseen() -> None:
     assert refused(truth, THREE, off=["host-2"]).code == "start_not_seen"
 
 
+def test_a_cluster_is_not_formed_while_a_host_off_the_inventory_is_unseen() -> None:
+    """It may be all that there is of the cluster."""
+    cluster = desired([2], words=said(removed=["etcd-1"]))
+    assert refused(formed(desired([1]), [2]), cluster, off=["host-1"]).code == "start_not_seen"
+
+
 def test_a_cluster_is_not_formed_over_lost_data() -> None:
     truth = State({f"host-{n}": replace(empty_host(n), marked=n == 2) for n in (1, 2, 3)})
     assert refused(truth, THREE).code == "data_lost"
