@@ -62,7 +62,7 @@ def refuse_contradiction(view: View) -> Next:
         return PreflightFailure(
             "removed_is_wanted",
             f"{', '.join(both)}: named in etcd_peer_tls_removed, and in the inventory: take it out of one of them; a "
-            "member that lost its data and comes back under its name is named in etcd_peer_tls_replace",
+            "member that lost its data and comes back under its name is named in etcd_peer_tls_replaced",
         )
     if desired.issuer not in desired.authorities:
         return PreflightFailure(

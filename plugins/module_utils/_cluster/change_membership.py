@@ -146,7 +146,7 @@ def refuse_unsaid(view: View) -> Next:
             return PreflightFailure(
                 "data_lost",
                 f"member {one.label} had data and has none: started empty it would vote under its old ID: mount or "
-                f"restore its folder, or let it start anew with etcd_peer_tls_replace: [{one.label}]",
+                f"restore its folder, or let it start anew with etcd_peer_tls_replaced: [{one.label}]",
             )
     return None
 
@@ -195,7 +195,7 @@ def refuse_data_of_others(view: View) -> Next:
                 "member_not_listed",
                 f"member {wanted.name}: the data on its host is that of member {host.data.member_id or 'none yet'}, "
                 "which is not in the member list (it was removed?): let it be put aside, and the member join anew, "
-                f"with etcd_peer_tls_replace: [{wanted.name}]",
+                f"with etcd_peer_tls_replaced: [{wanted.name}]",
             )
     return None
 
@@ -513,7 +513,7 @@ def _why_not_joined(view: View, wanted: WantedMember, host: Host | None) -> Pref
         return PreflightFailure(
             "host_in_use",
             f"member {wanted.name} is to join, and an etcd that is no member runs or has data on its host: stop it and "
-            f"move the data away, or have that done with etcd_peer_tls_replace: [{wanted.name}]",
+            f"move the data away, or have that done with etcd_peer_tls_replaced: [{wanted.name}]",
         )
     taken = next((one for one in view.matched if wanted.peer_url in one.listed.peer_urls), None)
     if taken is not None:

@@ -108,7 +108,7 @@ def why_not_well(view: View, apart_from: Matched | None = None) -> PreflightFail
         "member_unwell",
         f"{told}: nothing is changed while a voter is not well: bring it back first; one that is gone for good leaves "
         f"by the inventory and etcd_peer_tls_removed: [{_by_id(not_started) or names}], one that lost its data comes "
-        f"back by etcd_peer_tls_replace: [{names}]",
+        f"back by etcd_peer_tls_replaced: [{names}]",
     )
 
 

@@ -230,7 +230,8 @@ def _other_name(name: t.Any) -> str:
     """A subject alternative name that no peer certificate has, for people: its kind and what it says."""
     kind, value = type(name).__name__, name.value
     if isinstance(value, x509.Name):
-        value = value.rfc4514_string()
+        # Releases differ in how they order the parts of one RDN, which is a set.
+        value = ",".join("+".join(sorted(one.rfc4514_string() for one in rdn)) for rdn in reversed(value.rdns))
     if isinstance(value, x509.ObjectIdentifier):
         value = value.dotted_string
     if isinstance(name, x509.OtherName):

@@ -503,13 +503,13 @@ REFUSALS: dict[str, tuple[State, Desired, str, str]] = {
         "removal_not_said",
         "etcd_peer_tls_removed: [etcd-3]",
     ),
-    "data that is gone": (rebuilt(formed(THREE), 2), THREE, "data_lost", "etcd_peer_tls_replace: [etcd-2]"),
+    "data that is gone": (rebuilt(formed(THREE), 2), THREE, "data_lost", "etcd_peer_tls_replaced: [etcd-2]"),
     "another CA": (formed(THREE), desired([1, 2, 3], issuer=NEW_CA), "new_ca_not_said", "etcd_peer_tls_new_ca: true"),
     "removed and wanted": (
         formed(THREE),
         desired([1, 2, 3], words=said(removed=["etcd-3"])),
         "removed_is_wanted",
-        "etcd_peer_tls_replace",
+        "etcd_peer_tls_replaced",
     ),
     "the CA that issues is retired": (
         formed(THREE),
@@ -585,7 +585,7 @@ REFUSALS: dict[str, tuple[State, Desired, str, str]] = {
         with_listed(down(formed(THREE), 3), without=["etcd-3"]),
         THREE,
         "member_not_listed",
-        "etcd_peer_tls_replace: [etcd-3]",
+        "etcd_peer_tls_replaced: [etcd-3]",
     ),
     "lists that differ": (
         replace(
