@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: etcd_member
-short_description: Add a member to a running etcd cluster, or remove one, without losing a write
+short_description: Add, move or remove a member of a running etcd cluster without losing a write
 version_added: 0.1.0
 description:
   - Changes who is a member of a cluster that runs, one member at a time, while all others are healthy and connected
@@ -15,6 +15,7 @@ description:
   - With O(state=present) it runs on the host of the new member. It adds the member as a learner, which has no vote,
     starts its unit with the members that the cluster lists, and lets it vote once it has all data. It begins only when
     every voter lets this host's certificate in at its peer port, asked by a handshake.
+  - With O(state=moved) it runs on the host of a member whose peer URL changes, once that answers there too.
   - With O(state=absent) it runs on the host of a member that stays. A leader hands over before it is removed.
   - With O(state=retired) it runs on the host of a member that was removed.
   - Each step looks at the cluster's own member list first. A run that was killed is finished by the next one.
@@ -34,12 +35,13 @@ options:
   state:
     description:
       - V(present) lets this host's member join the cluster.
+      - V(moved) tells the cluster that this host's member is at O(peer_url), and at no other place. It starts nothing.
       - V(absent) removes O(remove) from the cluster. It does not stop a process, and touches no data.
       - V(retired) stops and disables the unit of a member that the cluster does not list any more, and puts its data
         aside in its folder, so that the host can join anew. It is refused while the cluster lists the member, which
         check mode does not ask.
     type: str
-    choices: [present, absent, retired]
+    choices: [present, moved, absent, retired]
     default: present
   name:
     description:
@@ -63,7 +65,7 @@ options:
   peer_url:
     description:
       - The peer URL of this host's member.
-      - Required for O(state=present).
+      - Required for O(state=present) and O(state=moved).
     type: str
   directory:
     description:
@@ -150,6 +152,18 @@ EXAMPLES = r"""
   vars:
     own: "{{ members | selectattr('name', 'eq', inventory_hostname) | first }}"
 
+- name: Tell the cluster this host's peer URL, unless it knows it already
+  ringfence.etcd.etcd_member:
+    state: moved
+    name: "{{ inventory_hostname }}"
+    peer_url: "{{ own.peer_url }}"
+    members: "{{ members }}"
+    client_ca_file: /etc/etcd/pki/ca.crt
+    client_cert_file: "/etc/etcd/pki/{{ inventory_hostname }}.crt"
+    client_key_file: "/etc/etcd/pki/{{ inventory_hostname }}.key"
+  vars:
+    own: "{{ members | selectattr('name', 'eq', inventory_hostname) | first }}"
+
 - name: Remove a member whose host is gone
   ringfence.etcd.etcd_member:
     state: absent
@@ -176,8 +190,8 @@ RETURN = r"""
 actions:
   description:
     - What was done, in this order, or would be in check mode. With O(state=present) any of V(add), V(start),
-      V(promote), with O(state=absent) V(remove), with O(state=retired) any of V(stop), V(disable), V(move_data),
-      V(remove_marker).
+      V(promote), with O(state=moved) V(update), with O(state=absent) V(remove), with O(state=retired) any of V(stop),
+      V(disable), V(move_data), V(remove_marker).
   returned: success
   type: list
   elements: str
@@ -221,6 +235,7 @@ details:
 """
 
 import typing as t
+from dataclasses import replace
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError, fail_with
@@ -231,7 +246,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_access im
     ApiAccess,
     take_access,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._member import membership
+from ansible_collections.ringfence.etcd.plugins.module_utils._member import membership, moving
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.joining import SystemdJoiningUnit
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.member_unit import WantedUnit, check_arguments
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.restart import cluster_from, live_members
@@ -240,7 +255,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._probe.admission im
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.manager import require_systemd
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
-    "state": {"type": "str", "choices": ["present", "absent", "retired"], "default": "present"},
+    "state": {"type": "str", "choices": ["present", "moved", "absent", "retired"], "default": "present"},
     "name": {"type": "str", "required": True},
     "members": {"type": "list", "elements": "dict", "required": True},
     "remove": {"type": "list", "elements": "str"},
@@ -311,6 +326,27 @@ def listed_without_credentials(
         return []
 
 
+def ensure_moved(params: t.Mapping[str, t.Any], check_mode: bool, access: ApiAccess) -> dict[str, t.Any]:
+    cluster = cluster_from(params["name"], params["members"])
+    client, peer_url = client_for(params, access), params["peer_url"]
+    urls = list(cluster.client_urls.values())
+    listed = live_members(client, urls)
+    changed = (
+        not moving.is_at(listed, cluster.me, peer_url)
+        if check_mode
+        else moving.move_guarded(
+            cluster,
+            client,
+            peer_url,
+            wait_seconds=params["wait_seconds"],
+            timeout_seconds=params["timeout_seconds"],
+        )
+    )
+    after = [replace(one, peer_urls=(peer_url,)) if one.name == cluster.me and changed else one for one in listed]
+    diff = list_diff(membership.describe(listed), membership.describe(after))
+    return {"changed": changed, "actions": ["update"] if changed else [], "diff": diff}
+
+
 def ensure_absent(params: t.Mapping[str, t.Any], check_mode: bool, access: ApiAccess) -> dict[str, t.Any]:
     cluster = cluster_from(params["name"], params["members"])
     client = client_for(params, access)
@@ -379,6 +415,7 @@ def main() -> t.NoReturn:
         argument_spec=ARGUMENT_SPEC,
         required_if=[
             ("state", "present", ["peer_url", "directory", "unit_content", "data_dir"]),
+            ("state", "moved", ["peer_url"]),
             ("state", "absent", ["remove"]),
             ("state", "retired", ["directory"]),
         ],
@@ -389,9 +426,14 @@ def main() -> t.NoReturn:
     access = take_access(module)
     try:
         check_arguments(module.params)
-        if module.params["state"] != "absent":
+        if module.params["state"] in ("present", "retired"):
             require_systemd()
-        ensure = {"present": ensure_present, "absent": ensure_absent, "retired": ensure_retired}
+        ensure = {
+            "present": ensure_present,
+            "moved": ensure_moved,
+            "absent": ensure_absent,
+            "retired": ensure_retired,
+        }
         result = ensure[module.params["state"]](module.params, module.check_mode, access)
     except RingfenceError as exc:
         fail_with(module, exc)

@@ -18,7 +18,7 @@ import re
 import typing as t
 
 import jinja2
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import FlagSettings, etcd_flags
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import FlagSettings, ForNow, etcd_flags
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import Member
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
     check_rendered,
@@ -71,12 +71,14 @@ def _template() -> jinja2.Template:
 _TEMPLATE = _template()
 
 
-def unit_text(settings: t.Mapping[str, t.Any], members: t.Sequence[Member], member: Member) -> str:
+def unit_text(
+    settings: t.Mapping[str, t.Any], members: t.Sequence[Member], member: Member, for_now: ForNow | None = None
+) -> str:
     """The unit of a member with its configuration hash; InputError where it would not start what is wanted.
 
-    ``settings``: the role's, without their prefix and in their types.
+    ``settings``: the role's, without their prefix and in their types. ``for_now``: while the cluster is changed.
     """
-    flags = etcd_flags(member, members, FlagSettings(**flag_settings_of(settings)))
+    flags = etcd_flags(member, members, FlagSettings(**flag_settings_of(settings)), for_now)
     arguments = [f"--{flag}={value}" for flag, value in flags]
     text = _TEMPLATE.render(
         __etcd_peer_tls_settings=settings,

@@ -15,15 +15,12 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.obstacles import OBSTACLE_REMEDIES
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RefusedError, ServiceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.reasons import Reason
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import (
     ApiError,
     Client,
     LiveMember,
-    LockHeldError,
-    MembershipError,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.restart_lock import RestartLock
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.restart import (
@@ -33,6 +30,13 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._member.restart imp
     health_of,
     live_members,
     may_restart,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._member.turn import (
+    is_lasting,
+    keep_turn,
+    no_list,
+    remedied,
+    wait_for_turn,
 )
 
 _PAUSE_SECONDS = 1.0
@@ -149,74 +153,6 @@ def look_at_all(
     return seen
 
 
-# The turn: the lock of the cluster, with all others well --------------------------------------------------------------
-
-
-def _take_turn(lock: RestartLock, why_not: t.Callable[[t.Callable[[], object]], list[Reason]]) -> list[Reason]:
-    """Why it is not this change's turn; where it is, the lock is held."""
-    against = why_not(lambda: None)
-    if against:
-        return against
-    try:
-        lock.acquire()
-    except LockHeldError:
-        return [{"code": "lock_held", "text": "another run restarts, adds or removes a member right now"}]
-    except ApiError as exc:
-        return [{"code": "lock_failed", "text": f"the cluster does not give the lock: {_remedied(exc)}"}]
-    # What counts is what is seen under the lock.
-    against = why_not(lock.keep)
-    if not against and not lock.is_held():
-        against = [{"code": "lock_lost", "text": "the cluster's lock could not be kept"}]
-    if against:
-        lock.release()
-    return against
-
-
-def _keep(lock: RestartLock, who: str) -> None:
-    """Go on only while the lock is surely held: another run may change the cluster otherwise."""
-    if not lock.keep():
-        raise ServiceError(
-            f"{who}: the cluster's lock could not be kept, so nothing more is changed: run again, which goes on from "
-            "there",
-            member=who,
-        )
-
-
-def _remedied(exc: ApiError) -> str:
-    return f"{OBSTACLE_REMEDIES[exc.kind]} ({exc})" if exc.kind in OBSTACLE_REMEDIES else str(exc)
-
-
-def _lasts(exc: ApiError) -> bool:
-    """Whether asking again is no use: the cluster refuses it as it is, or its API takes no request of ours."""
-    return exc.kind is not None or (isinstance(exc, MembershipError) and exc.lasts)
-
-
-def _no_list(exc: ApiError) -> list[Reason]:
-    return [{"code": "no_member_answers", "text": f"no member tells who is in the cluster: {_remedied(exc)}"}]
-
-
-def _wait_for_turn(
-    what: str,
-    lock: RestartLock,
-    why_not: t.Callable[[t.Callable[[], object]], list[Reason]],
-    wait_seconds: float,
-    clock: Clock,
-) -> None:
-    """Hold the lock, or RefusedError with what stood against it; then nothing was changed."""
-    deadline = clock.now() + wait_seconds
-    while True:
-        against = _take_turn(lock, why_not)
-        if not against:
-            return
-        if clock.now() >= deadline:
-            raise RefusedError(
-                f"{what}: {'; '.join(dict.fromkeys(reason['text'] for reason in against))} (waited {wait_seconds:g} "
-                "seconds): mend that first, then run again",
-                reasons=against,
-            )
-        clock.sleep(_PAUSE_SECONDS)
-
-
 # Removing -----------------------------------------------------------------------------------------------------------
 
 
@@ -240,8 +176,8 @@ def remove_guarded(
     try:
         target = find_member(live_members(client, list(urls.values())), called)
     except ApiError as exc:
-        text = _no_list(exc)[0]["text"]
-        raise RefusedError(f"{called} is not removed: {text}", reasons=_no_list(exc)) from exc
+        text = no_list(exc)[0]["text"]
+        raise RefusedError(f"{called} is not removed: {text}", reasons=no_list(exc)) from exc
     if target is None:
         return None
     lock = lock or RestartLock(client, list(urls.values()), clock=clock.now)
@@ -250,9 +186,9 @@ def remove_guarded(
         try:
             return may_remove(target, look_at_all(client, urls, between))
         except ApiError as exc:
-            return _no_list(exc)
+            return no_list(exc)
 
-    _wait_for_turn(f"{called} is not removed", lock, why_not, wait_seconds, clock)
+    wait_for_turn(f"{called} is not removed", lock, why_not, wait_seconds, clock)
     try:
         _remove(client, urls, target, called, timeout_seconds, clock, lock)
     finally:
@@ -272,7 +208,7 @@ def _remove(
     deadline = clock.now() + timeout_seconds
     problem = ""
     while True:
-        _keep(lock, called)
+        keep_turn(lock, called)
         try:
             listed = live_members(client, list(urls.values()))
             if find_member(listed, target.member_id) is None:
@@ -284,9 +220,9 @@ def _remove(
                 client.member_remove(url, target.member_id)
                 continue
         except ApiError as exc:
-            if _lasts(exc):
-                raise ServiceError(f"{called} is not removed: {_remedied(exc)}", member=called) from exc
-            problem = _remedied(exc)
+            if is_lasting(exc):
+                raise ServiceError(f"{called} is not removed: {remedied(exc)}", member=called) from exc
+            problem = remedied(exc)
         if clock.now() >= deadline:
             raise ServiceError(
                 f"{called} is not out of the member list within {timeout_seconds:g} seconds: {problem}: run again, "
@@ -346,11 +282,11 @@ def join_guarded(
         try:
             listed = look_at_all(client, others, between)
         except ApiError as exc:
-            return _no_list(exc)
+            return no_list(exc)
         against = may_add(cluster.me, peer_url, listed, unit.has_data())
         return against + _shut_out(cluster.me, peer_url, listed, refused_by, between)
 
-    _wait_for_turn(f"{cluster.me} does not join", lock, why_not, wait_seconds, clock)
+    wait_for_turn(f"{cluster.me} does not join", lock, why_not, wait_seconds, clock)
     try:
         return _join(unit, cluster.me, others, client, peer_url, timeout_seconds, clock, lock)
     finally:
@@ -390,7 +326,7 @@ def _join(
     done: list[str] = []
     problem = ""
     while True:
-        _keep(lock, me)
+        keep_turn(lock, me)
         try:
             listed = live_members(client, list(others.values()))
             mine = find_member(listed, peer_url)
@@ -409,9 +345,9 @@ def _join(
                 continue
             problem = "it has not told its name to the cluster yet"
         except ApiError as exc:
-            if _lasts(exc):
-                raise ServiceError(f"{me} does not join: {_remedied(exc)}", member=me) from exc
-            problem = _remedied(exc)
+            if is_lasting(exc):
+                raise ServiceError(f"{me} does not join: {remedied(exc)}", member=me) from exc
+            problem = remedied(exc)
         if clock.now() >= deadline:
             why = (unit.why_not_running() if "start" in done else None) or problem
             raise ServiceError(

@@ -10,7 +10,7 @@ import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import ServiceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import Client, LiveMember
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.restart_lock import RestartLock
-from ansible_collections.ringfence.etcd.plugins.module_utils._member import membership
+from ansible_collections.ringfence.etcd.plugins.module_utils._member import turn
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.membership import (
     Listed,
     find_member,
@@ -39,7 +39,7 @@ WELL = [listed("a", "b", "c"), listed("b", "a", "c"), listed("c", "a", "b")]
 def test_a_change_ends_where_the_lock_is_lost() -> None:
     lock = RestartLock(Client(), ["http://127.0.0.1:1"])
     with pytest.raises(ServiceError, match="d: the cluster's lock could not be kept, so nothing more is changed"):
-        membership._keep(lock, "d")
+        turn.keep_turn(lock, "d")
 
 
 @pytest.mark.parametrize("called", ["b", "id-b", "https://b:2380"])

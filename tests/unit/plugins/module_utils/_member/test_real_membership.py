@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 import pathlib
+import socket
 import time
 import typing as t
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RefusedError, ServiceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd import api, api_access, restart_lock
-from ansible_collections.ringfence.etcd.plugins.module_utils._member import membership
+from ansible_collections.ringfence.etcd.plugins.module_utils._member import membership, moving
 from ansible_collections.ringfence.etcd.plugins.module_utils._member import restart as _restart
 
 BINARIES = [path for path in os.environ.get("RINGFENCE_ETCD", "").split(":") if path]
@@ -174,6 +175,58 @@ def test_a_dead_member_goes_and_no_quorum_with_it(binary: str, tmp_path: pathlib
             remove(cluster, "m1", "m1", wait_seconds=0)
     finally:
         cluster.stop()
+
+
+def move(cluster: EtcdCluster, me: str, peer_url: str, **options: t.Any) -> bool:
+    settings: dict[str, t.Any] = {"wait_seconds": 60, "timeout_seconds": 30, **options}
+    others = [name for name in cluster.names if name != me]
+    return moving.move_guarded(cluster_of(cluster, me, *others), client_of(cluster), peer_url, **settings)
+
+
+@pytest.mark.parametrize("binary", BINARIES, ids=os.path.basename)
+def test_a_member_moves_and_answers_at_both_places_meanwhile(binary: str, tmp_path: pathlib.Path) -> None:
+    cluster = EtcdCluster(binary, tmp_path)
+    old, new = cluster.peer_urls["m2"], f"https://127.0.0.1:{free_port()}"
+    cluster.start("m1", "m3")
+    cluster.start("m2", extra=(f"--listen-peer-urls={old},{new}",))
+    try:
+        wait_until_taken(lambda: move(cluster, "m2", old))
+        with pytest.raises(
+            RefusedError, match=rf"m2 is not told .*: the peer URL {cluster.peer_urls['m3']} is that of"
+        ):
+            move(cluster, "m2", cluster.peer_urls["m3"], wait_seconds=0)
+        assert move(cluster, "m2", new) is True and is_free(cluster, "m1")
+        assert move(cluster, "m2", new) is False
+        # It answers no more at the old one, and is found.
+        cluster.stop("m2")
+        cluster.start("m2", extra=(f"--listen-peer-urls={new}",))
+        wait_until_taken(lambda: is_linked(cluster, "m1", "m2"))
+        # Nobody moves while another is down.
+        cluster.stop("m3")
+        with pytest.raises(RefusedError, match=r"m2 is not told to be at .*: m3 is not healthy"):
+            move(cluster, "m2", old, wait_seconds=3)
+        assert is_free(cluster, "m1")
+    finally:
+        cluster.stop()
+
+
+def is_linked(cluster: EtcdCluster, one: str, other: str) -> None:
+    """RefusedError where one of two has no connection to the other."""
+    client = client_of(cluster)
+    numbers = {listed.name: listed.member_id for listed in client.member_list(cluster.client_urls[one])}
+    for source, target in ((one, other), (other, one)):
+        try:
+            links = client.active_peers(cluster.client_urls[source])
+        except api.ApiError as exc:
+            raise RefusedError(str(exc)) from exc
+        if not links.get(numbers[target]):
+            raise RefusedError(f"{source} has no connection to {target}")
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
 
 
 @pytest.mark.parametrize("binary", BINARIES, ids=os.path.basename)
