@@ -34,7 +34,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._x509.renewal impor
 CA, CERTIFICATE, ETCD, HOST, MEMBERSHIP = "ca", "certificate", "etcd", "host", "membership"
 
 # Only the dates of a certificate that is about to be issued depend on it.
-_BACKDATE_MINUTES = 60
+BACKDATE_MINUTES = 60
 
 
 class PendingChange(t.TypedDict):
@@ -121,7 +121,7 @@ def _pending_certificate(
             member.name, member.common_name, member.dns_names, member.ip_addresses, wanted.key_type
         )
         issuer = issuer_facts(authority.encode(), "the CA certificate")
-        renewal = rules.renewal_rules(wanted.validity_days, wanted.renew_before_days, _BACKDATE_MINUTES)
+        renewal = rules.renewal_rules(wanted.validity_days, wanted.renew_before_days, BACKDATE_MINUTES)
         pem = credentials["certificate"]["pem"]
         reasons = certificate_due(
             profile,
@@ -162,6 +162,7 @@ def _pending(member: str | None, part: str, code: str, text: str) -> PendingChan
 
 
 __all__ = (
+    "BACKDATE_MINUTES",
     "CA",
     "CERTIFICATE",
     "ETCD",
