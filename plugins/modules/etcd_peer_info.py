@@ -433,6 +433,11 @@ unit:
       type: bool
       returned: always
       sample: true
+    enabled:
+      description: Whether systemd starts it at a boot.
+      type: bool
+      returned: always
+      sample: true
     drop_ins:
       description: Files that change the unit.
       type: list
@@ -445,6 +450,13 @@ unit:
         is in the way.
       type: str
       returned: always
+    added_flags:
+      description: >-
+        Flags with their values that etcd is given by drop-ins, environment files or systemd's own environment, beside
+        the unit's text.
+      type: dict
+      returned: always
+      sample: {heartbeat-interval: '200'}
     settings:
       description: The settings of etcd in the unit and its drop-ins; null where there are none.
       type: dict
@@ -717,6 +729,13 @@ other_etcd:
         One line that says why it is not known whether there is anything to lose; null where it is known.
       type: str
       returned: always
+addresses:
+  description: >-
+    The addresses in O(listen_urls), and in the URLs at which the process and the unit listen, that are this host's own.
+  type: list
+  elements: str
+  returned: always
+  sample: [10.0.0.1, 127.0.0.1]
 folder:
   description: >-
     A number of O(directory) that no other folder has, so that two hosts of an inventory that are one machine are seen;

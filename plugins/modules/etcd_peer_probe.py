@@ -294,6 +294,42 @@ live_alarms:
       type: str
       sample: NOSPACE
   sample: []
+live_member_id:
+  description: The ID of the member that answers here, in hex; V(null) where it was not asked or does not say.
+  returned: success
+  type: str
+  sample: 8e9e05c52164694d
+live_cluster_id:
+  description: The ID of its cluster, in hex; V(null) where it was not asked or does not say.
+  returned: success
+  type: str
+  sample: cdf818194e3a8c32
+live_leader_id:
+  description: The ID of the leader, in hex; V(null) where the member knows none, was not asked or does not say.
+  returned: success
+  type: str
+  sample: 8e9e05c52164694d
+live_cluster_version:
+  description: The version that the cluster as a whole is at; V(null) where that is not known.
+  returned: success
+  type: str
+  sample: '3.5.0'
+live_healthy:
+  description: Whether the member is healthy by its own account; V(null) where it was not asked.
+  returned: success
+  type: bool
+  sample: true
+live_health_problem:
+  description: Why it is not; V(null) where it is, or was not asked.
+  returned: success
+  type: str
+  sample: null
+live_active_peers:
+  description: The IDs of the members to which it has a connection, in hex; V(null) where that is not known.
+  returned: success
+  type: list
+  elements: str
+  sample: [cdf818194e3a8c32]
 pending:
   description:
     - What M(ringfence.etcd.etcd_peer_credentials) and M(ringfence.etcd.etcd_peer_service) would change on this host, or

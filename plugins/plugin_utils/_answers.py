@@ -64,6 +64,7 @@ _HEX = (re.compile(r"-?[0-9a-f]{1,128}"), "lower-case hexadecimal digits")
 # What is parsed later, by the name of its key.
 _FORMATS: dict[str, tuple[re.Pattern[str], str]] = {
     **dict.fromkeys(("fingerprint", "serial_number", "configuration_hash", "member_id", "cluster_id"), _HEX),
+    **dict.fromkeys(("live_member_id", "live_cluster_id", "live_leader_id", "live_active_peers"), _HEX),
     **dict.fromkeys(
         ("time", "not_before", "not_after"),
         (re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z"), "a time like 2026-11-24T09:00:00Z"),

@@ -30,6 +30,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_
     has_data,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RingfenceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.reasons import Reason
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki import profile as rules
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.pem import CERTIFICATE_LABEL, pem_text, split_pem
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import CertificateFacts
@@ -166,7 +167,7 @@ def _reasons(
     issuer: str,
     wanted: WantedCluster,
     now: datetime.datetime,
-) -> t.Sequence[t.Mapping[str, str]]:
+) -> list[Reason]:
     """Why a certificate is to be issued anew by the CA that signed it."""
     chain = authorities.wanted if issuer in authorities.wanted else {issuer: authorities.at(member.name)[issuer]}
     text = b"".join(pem_text(CERTIFICATE_LABEL, der) for der in chain.values())
@@ -180,7 +181,7 @@ def _reasons(
             now,
         )
     except RingfenceError as exc:
-        return [{"code": exc.problem, "text": str(exc)}]
+        return [Reason(code=exc.problem, text=str(exc))]
 
 
 @functools.lru_cache(maxsize=4096)

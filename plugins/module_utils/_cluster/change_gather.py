@@ -293,12 +293,11 @@ class _Reader:
         # Only a host that was told its new unit has looked for the addresses in it.
         if told is None or state.get("pending") is None or member.listen_address != url_host(member.peer_url):
             return None
-        for part in ("process", "unit"):
-            settings = (info.get(part) or {}).get("settings")
-            for heard in () if settings is None else (peer_listeners, client_listeners):
-                calls = heard(settings, self._place)
-                if any(url_host(call) != url_host(listener) for call, listener in calls.items()):
-                    return None
+        found = [(info.get(part) or {}).get("settings") for part in ("process", "unit")]
+        for settings in [one for one in found if one is not None]:
+            calls = {**peer_listeners(settings, self._place), **client_listeners(settings, self._place)}
+            if any(url_host(call) != url_host(listener) for call, listener in calls.items()):
+                return None
         return frozenset(told)
 
 

@@ -125,6 +125,14 @@ class Alarm:
 
 
 @dataclass(frozen=True)
+class Versions:
+    """The version of a member's program, and of the cluster as a whole, as that member knows it; None: not decided."""
+
+    server: str
+    cluster: str | None
+
+
+@dataclass(frozen=True)
 class Status:
     """The answer of a member about itself; ids in hex. ``leader`` is None where it knows none."""
 
@@ -285,14 +293,19 @@ class Client:
 
     def version(self, url: str) -> str:
         """The version that runs at the URL. No gateway and no RBAC keeps it back."""
+        return self.versions(url).server
+
+    def versions(self, url: str) -> Versions:
+        """The same with the version that the cluster as a whole is at."""
         status, body = self._request(url, "GET", "/version")
         try:
-            found = json.loads(body)["etcdserver"]
-        except (ValueError, KeyError, TypeError):
-            found = None
-        if status != 200 or not isinstance(found, str):
+            answer = json.loads(body)
+            server, cluster = answer["etcdserver"], answer.get("etcdcluster")
+        except (AttributeError, ValueError, KeyError, TypeError):
+            server, cluster = None, None
+        if status != 200 or not isinstance(server, str):
             raise ApiError(f"{url}/version: HTTP {status}, not etcd's answer", url=url)
-        return found
+        return Versions(server, cluster if isinstance(cluster, str) else None)
 
     def count_keys(self, url: str) -> int:
         """The number of keys that the member at the URL has; needs no quorum."""
@@ -603,6 +616,7 @@ __all__ = (
     "LockHeldError",
     "MembershipError",
     "Status",
+    "Versions",
     "check_url",
     "client_context",
     "client_of",

@@ -30,6 +30,13 @@ NOT_ASKED: t.Mapping[str, t.Any] = {
     "live_members_problem": None,
     "live_obstacle": None,
     "live_alarms": None,
+    "live_member_id": None,
+    "live_cluster_id": None,
+    "live_leader_id": None,
+    "live_cluster_version": None,
+    "live_healthy": None,
+    "live_health_problem": None,
+    "live_active_peers": None,
 }
 
 
@@ -64,7 +71,7 @@ def entrance_of(settings: t.Mapping[str, t.Any] | None, otherwise: Entrance) -> 
 
 
 def live_facts(entrance: Entrance) -> dict[str, t.Any]:
-    """The members as the cluster lists them and its alarms, or why they are not known."""
+    """The members as the cluster lists them, its alarms, and how the member itself is; or why that is not known."""
     facts = dict(NOT_ASKED)
     if entrance.url is None:
         facts["live_members_problem"] = "no client URL was given"
@@ -81,14 +88,31 @@ def live_facts(entrance: Entrance) -> dict[str, t.Any]:
             }
             for member in client.member_list(entrance.url)
         ]
-        alarms = client.status(entrance.url).alarms
-        facts["live_alarms"] = [{"member_id": alarm.member_id, "alarm": alarm.alarm} for alarm in alarms]
+        status = client.status(entrance.url)
+        facts["live_alarms"] = [{"member_id": alarm.member_id, "alarm": alarm.alarm} for alarm in status.alarms]
+        facts.update(live_member_id=status.member_id, live_cluster_id=status.cluster_id, live_leader_id=status.leader)
     except ApiError as exc:
         facts["live_obstacle"] = exc.kind
         if facts["live_members"] is None:
             facts["live_members_problem"] = str(exc)
     except RingfenceError as exc:
         facts["live_members_problem"] = str(exc)
+    return {**facts, **_well_being(entrance)}
+
+
+def _well_being(entrance: Entrance) -> dict[str, t.Any]:
+    """Whether a member is well, and with whom it is connected. No RBAC and no lost quorum keeps this back."""
+    facts: dict[str, t.Any] = {}
+    url = t.cast(str, entrance.url)
+    try:
+        client = entrance.client()
+        # First what is answered at once: of a member that is down nothing else is asked.
+        facts["live_cluster_version"] = client.versions(url).cluster
+        facts["live_active_peers"] = sorted(name for name, count in client.active_peers(url).items() if count > 0)
+        health = client.health(url)
+        facts.update(live_healthy=health.healthy, live_health_problem=health.problem)
+    except RingfenceError as exc:
+        facts.update(live_healthy=False, live_health_problem=str(exc))
     return facts
 
 

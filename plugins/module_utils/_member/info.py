@@ -47,6 +47,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._member.credential_
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.formed import marker_facts
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.running_unit import newer_files
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.addresses import own_addresses
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.certificates import read_certificates
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import (
     describe,
@@ -71,6 +72,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.next_start
     text_of,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
+    Deployed,
     configuration_hash_is_valid,
     configuration_hash_of,
     deployed_from_arguments,
@@ -154,11 +156,20 @@ def peer_info(
         "formed_marker": marker_facts(directory, name),
         "other_etcd": other,
         "in_the_way": rivals,
+        "addresses": own_addresses([*(listen_urls or ()), *_listen_urls(service)]),
         "folder": folder_identity(directory),
         "folder_users": folder_users(directory, unit if is_systemds else None, (*UNIT_FOLDERS, *_GENERATED_FOLDERS))
         if is_wanted
         else [],
     }
+
+
+def _listen_urls(service: t.Mapping[str, t.Any]) -> t.Iterator[str]:
+    """Where the process listens, and where its next start would."""
+    for part in ("process", "unit"):
+        settings = service[part]["settings"]
+        if settings is not None:
+            yield from (*settings["listen_peer_urls"], *settings["listen_client_urls"])
 
 
 def ending_soon(info: t.Mapping[str, t.Any], limit_days: int | None) -> list[str]:
@@ -321,8 +332,10 @@ def _unit_facts(
         "managed": False,
         "configuration_hash": None,
         "configuration_hash_valid": None,
+        "enabled": properties.get("UnitFileState") == "enabled",
         "drop_ins": [path for path in drop_in_paths(unit, properties) if os.path.lexists(path)],
         "settings": None,
+        "added_flags": {},
         "obstacle": unit_obstacle(unit, unit_directory or UNIT_FOLDERS[0], properties),
         "problem": problem,
     }
@@ -334,13 +347,21 @@ def _unit_facts(
             facts["configuration_hash"] = configuration_hash_of(text)
             facts["managed"] = facts["configuration_hash"] is not None
             facts["configuration_hash_valid"] = configuration_hash_is_valid(text) if facts["managed"] else None
+            alone = deployed_from_text(text)
             # Drop-ins come after the unit and may set ExecStart= anew: what counts is all of it.
             text = "\n".join((text, text_of(facts["drop_ins"])))
             inherited = {} if elsewhere else inherited_environment()
             facts["settings"] = deployed_from_text(text, from_environment_files(text, unit), inherited)
+            facts["added_flags"] = _added_flags(alone, facts["settings"])
     except RingfenceError as exc:
         facts["problem"] = str(exc)
     return facts, text
+
+
+def _added_flags(alone: Deployed | None, whole: Deployed | None) -> dict[str, str]:
+    """What etcd is told by drop-ins, environment files and systemd itself, beside the unit's own text."""
+    own = {} if alone is None else alone["flags"]
+    return {} if whole is None else {flag: value for flag, value in whole["flags"].items() if own.get(flag) != value}
 
 
 def _process_facts(properties: t.Mapping[str, str]) -> tuple[dict[str, t.Any], ProcessFacts | None]:
