@@ -18,7 +18,9 @@ import re
 import typing as t
 
 import jinja2
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import FlagSettings, ForNow, etcd_flags
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_config import flags_with
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_state import Config
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import FlagSettings, etcd_flags
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import Member
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
     check_rendered,
@@ -72,13 +74,21 @@ _TEMPLATE = _template()
 
 
 def unit_text(
-    settings: t.Mapping[str, t.Any], members: t.Sequence[Member], member: Member, for_now: ForNow | None = None
+    settings: t.Mapping[str, t.Any],
+    members: t.Sequence[Member],
+    member: Member,
+    config: Config | None = None,
+    present: t.Mapping[str, t.Any] | None = None,
 ) -> str:
     """The unit of a member with its configuration hash; InputError where it would not start what is wanted.
 
-    ``settings``: the role's, without their prefix and in their types. ``for_now``: while the cluster is changed.
+    ``settings``: the role's, without their prefix and in their types. ``config``: what a step of a plan writes, where
+    that is not yet what is wanted in the end; ``present``: the etcd settings that are in effect there now.
     """
-    flags = etcd_flags(member, members, FlagSettings(**flag_settings_of(settings)), for_now)
+    wanted = FlagSettings(**flag_settings_of(settings))
+    flags = (
+        etcd_flags(member, members, wanted) if config is None else flags_with(config, member, members, wanted, present)
+    )
     arguments = [f"--{flag}={value}" for flag, value in flags]
     text = _TEMPLATE.render(
         __etcd_peer_tls_settings=settings,

@@ -1,0 +1,209 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The first step for a real cluster, as gathered: only where RINGFENCE_ETCD names an etcd binary (the first counts)."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import re
+import typing as t
+from dataclasses import replace
+
+import pytest
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_state import Words
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_steps import (
+    CONFIGURE,
+    ISSUE,
+    UPDATE,
+    WIDEN,
+    Next,
+    Step,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import PreflightFailure
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import with_configuration_hash
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._unit_text import unit_text
+
+BINARY = next((path for path in os.environ.get("RINGFENCE_ETCD", "").split(":") if path), None)
+pytestmark = pytest.mark.skipif(BINARY is None, reason="RINGFENCE_ETCD names no etcd binary")
+
+if BINARY or t.TYPE_CHECKING:
+    from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.role_cluster import (
+        Ca,
+        RoleCluster,
+        entries,
+    )
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[RoleCluster]:
+    cluster = RoleCluster(str(BINARY), tmp_path_factory.mktemp("cluster"), entries())
+    names = [member.name for member in cluster.members]
+    for name in names:
+        cluster.deploy(name)
+    cluster.start(*names)
+    try:
+        cluster.settle()
+        yield cluster
+    finally:
+        cluster.stop()
+
+
+@pytest.fixture
+def cluster(running: RoleCluster) -> t.Iterator[RoleCluster]:
+    """What is wanted is as it was before each test; nothing is done to the members."""
+    given, common, flags = [dict(one) for one in running.given], running.common, running.extra_flags
+    yield running
+    running.given, running.common, running.extra_flags = given, common, flags
+
+
+def step(found: Next) -> Step:
+    assert isinstance(found, Step), found
+    return found
+
+
+def test_nothing_is_left_for_a_cluster_as_it_should_be(cluster: RoleCluster) -> None:
+    desired, state = cluster.both()
+    assert cluster.next() is None
+    assert state.member_list is not None and state.member_list.problem is None
+    assert state.member_list.leader_id in {one.member_id for one in state.member_list.members}
+    for wanted in desired.members:
+        host = state.hosts[wanted.host]
+        assert host.process == host.disk and host.process is not None
+        assert host.process.serves == {wanted.peer_url} and host.process.client_serves == {wanted.client_url}
+        assert host.process.settings == wanted.settings
+        assert host.process.authorities == {cluster.ca.fingerprint} == desired.authorities
+        assert host.leaf is not None and host.leaf.names == wanted.names and not host.leaf.renewal_due
+        assert host.running == host.program and state.cluster_version == (host.running or ())[:2]
+
+
+def test_another_ca_is_accepted_before_anything_else(cluster: RoleCluster) -> None:
+    other = Ca("another CA")
+    refused = cluster.next(authority=other.pem)
+    assert isinstance(refused, PreflightFailure) and refused.code == "new_ca_not_said"
+    found = step(cluster.next(Words(new_ca=True), other.pem))
+    config = found.actions[0].config
+    assert found.kind == WIDEN and len(found.restarts) == 1 and config is not None
+    assert config.authorities == {cluster.ca.fingerprint, other.fingerprint}
+
+
+def test_another_domain_is_accepted_before_it_is_presented(cluster: RoleCluster) -> None:
+    cluster.common = replace(cluster.common, domain="example.net")
+    found = step(cluster.next())
+    config = found.actions[0].config
+    assert found.kind == WIDEN and config is not None and config.common_names is not None
+    assert {"etcd-1.example.com", "etcd-1.example.net", "etcd-3.example.net"} <= config.common_names
+
+
+def test_one_name_more_is_a_certificate_and_no_restart(cluster: RoleCluster) -> None:
+    cluster.given[1]["extra_sans"] = ["etcd.example.org"]
+    found = step(cluster.next())
+    assert (found.kind, found.members, found.restarts) == (ISSUE, ("etcd-2",), ())
+    assert found.reason == "it gets etcd.example.org"
+
+
+def test_one_member_more_has_its_certificate_and_is_accepted_before_it_joins(cluster: RoleCluster) -> None:
+    cluster.given.append(entries(4)[3])
+    found = step(cluster.next())
+    assert (found.kind, found.members) == (ISSUE, ("etcd-4",))
+    cluster.deploy("etcd-4")
+    found = step(cluster.next())
+    config = found.actions[0].config
+    assert found.kind == WIDEN and config is not None and "etcd-4.example.com" in (config.common_names or ())
+
+
+def test_another_peer_port_is_served_beside_the_old_one_first(cluster: RoleCluster) -> None:
+    old = cluster.member("etcd-1").peer_url
+    cluster.given[0]["peer_port"] += 1
+    new = cluster.member("etcd-1").peer_url
+    found = step(cluster.next())
+    config = found.actions[0].config
+    assert found.kind == WIDEN and found.members == ("etcd-1",)
+    assert config is not None and config.serves == {old, new}
+
+
+def test_another_flag_is_a_restart_with_new_settings(cluster: RoleCluster) -> None:
+    cluster.extra_flags = {"heartbeat-interval": 150}
+    found = step(cluster.next())
+    assert found.kind == CONFIGURE and len(found.restarts) == 1
+
+
+def test_an_address_that_the_host_does_not_have_is_refused(cluster: RoleCluster) -> None:
+    cluster.given[0]["address"] = "203.0.113.7"
+    found = step(cluster.next())
+    assert (found.kind, found.members, found.reason) == (ISSUE, ("etcd-1",), "it gets 203.0.113.7")
+    try:
+        cluster.write_leaf("etcd-1", cluster.ca, found.actions[0].leaf)
+        refused = cluster.next()
+        assert isinstance(refused, PreflightFailure) and refused.code == "address_missing"
+    finally:
+        cluster.given[0]["address"] = "127.0.1.1"
+        cluster.write_leaf("etcd-1", cluster.ca)
+
+
+# Done, step by step, until nothing is left ----------------------------------------------------------------------------
+
+
+def all_steps(cluster: RoleCluster, words: Words, authority: str, *cas: Ca) -> list[Step]:
+    """Do what is planned, one step after the other; what is written is read as the same again, so that this ends."""
+    done: list[Step] = []
+    while True:
+        found = cluster.next(words, authority)
+        if found is None:
+            return done
+        done.append(step(found))
+        assert len(done) < 60, [(one.kind, one.members, one.reason) for one in done[-6:]]
+        cluster.perform(done[-1], *cas)
+
+
+def test_ca_domain_and_ports_change_at_once_and_it_ends(tmp_path: pathlib.Path) -> None:
+    cluster = RoleCluster(str(BINARY), tmp_path, entries())
+    names = [member.name for member in cluster.members]
+    for name in names:
+        cluster.deploy(name)
+    try:
+        cluster.start(*names)
+        cluster.settle()
+        old, other = cluster.ca, Ca("another CA")
+        cluster.common = replace(cluster.common, domain="example.net")
+        for one in cluster.given:
+            one["peer_port"] += 1
+        words = Words(new_ca=True, retire_ca=frozenset((old.fingerprint,)))
+        done = all_steps(cluster, words, other.pem, old, other)
+        assert {one.kind for one in done} >= {WIDEN, ISSUE, UPDATE}
+        _desired, state = cluster.both(words, other.pem)
+        for member in cluster.members:
+            host = state.hosts[member.host]
+            assert host.process is not None and host.process == host.disk
+            assert host.process.authorities == {other.fingerprint}
+            assert host.process.common_names == {one.common_name for one in cluster.members}
+            assert host.process.serves == {member.peer_url}
+            # In the end the unit is the one that the role writes by itself.
+            text = (tmp_path / member.name / "etcd.service").read_text()
+            assert text == unit_text(cluster.settings(member.name), cluster.members, member)
+    finally:
+        cluster.stop()
+
+
+def test_http_becomes_https(tmp_path: pathlib.Path) -> None:
+    cluster = RoleCluster(str(BINARY), tmp_path, entries())
+    names = [member.name for member in cluster.members]
+    for member in cluster.members:
+        text = unit_text(cluster.settings(member.name), cluster.members, member)
+        for peer in cluster.members:
+            text = text.replace(peer.peer_url, peer.peer_url.replace("https", "http"))
+        kept = [line for line in text.splitlines(True) if not re.match(r"\s+--peer-", line)]
+        cluster.deploy(member.name, text=with_configuration_hash("".join(kept)))
+    try:
+        cluster.start(*names)
+        cluster.settle()
+        done = all_steps(cluster, Words(), cluster.ca.pem, cluster.ca)
+        assert done[0].kind == WIDEN and {one.kind for one in done} >= {WIDEN, UPDATE}
+        assert [one.kind for one in done].count(UPDATE) == 3
+        _desired, state = cluster.both()
+        assert state.member_list is not None
+        assert all(url.startswith("https") for one in state.member_list.members for url in one.peer_urls)
+    finally:
+        cluster.stop()
