@@ -12,9 +12,7 @@ Note that this module util is PRIVATE to the collection. It can have breaking ch
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import json
-import re
 import typing as t
 from dataclasses import dataclass
 
@@ -23,6 +21,14 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags impo
     FlagSettings,
     allowed_common_names,
     etcd_flags,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.listeners import (
+    LOOPBACK,
+    Listener,
+    companions,
+    heard,
+    listener_of,
+    url_of,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import Member, natural_key
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.unit_settings import set_by_variables
@@ -44,9 +50,6 @@ _NOT_SETTINGS = frozenset(
     )
 )
 _PEER_PAIR = ("peer-cert-file", "peer-key-file")
-_URL = re.compile(r"(https?)://(\[[^\]]+\]|[^/:\[\]]+):([0-9]{1,5})/?")
-
-_Address = t.Union[ipaddress.IPv4Address, ipaddress.IPv6Address, None]
 
 
 @dataclass(frozen=True)
@@ -63,24 +66,6 @@ class Place:
 
     member: Member
     peer_urls: tuple[str, ...] = ()
-
-
-class _Listener(t.NamedTuple):
-    scheme: str
-    host: str
-    port: str
-
-    @property
-    def address(self) -> _Address:
-        return _address(self.host)
-
-    @property
-    def is_wildcard(self) -> bool:
-        return self.address is not None and self.address.is_unspecified
-
-    @property
-    def url(self) -> str:
-        return _url(self.scheme, self.host, self.port)
 
 
 # From flags to a Config -----------------------------------------------------------------------------------------------
@@ -123,23 +108,24 @@ def _common_names(
 
 def peer_listeners(settings: t.Mapping[str, t.Any], place: Place) -> dict[str, str]:
     """The peer URLs, as the others call them, and the listener that answers at each."""
-    known = place.peer_urls or tuple(settings["peer_urls"])
-    return _heard(settings["listen_peer_urls"], place.member.peer_url, place.member.listen_address, known)
+    own = settings["peer_urls"]
+    return heard(settings["listen_peer_urls"], place.member.peer_url, place.member, own, place.peer_urls or own)
 
 
 def client_listeners(settings: t.Mapping[str, t.Any], place: Place) -> dict[str, str]:
     """The client URLs, as clients call them, and the listener that answers at each; not the loopback beside one."""
-    urls = [url for url in settings["listen_client_urls"] if url not in _companions(settings["listen_client_urls"])]
-    return _heard(urls, place.member.client_url, place.member.listen_address, settings["client_urls"])
+    urls, own = settings["listen_client_urls"], settings["client_urls"]
+    beside = companions(urls, own)
+    return heard([url for url in urls if url not in beside], place.member.client_url, place.member, own, own)
 
 
 def settings_digest(flags: t.Mapping[str, str]) -> str:
     """A digest of all that etcd is told beside what a ``Config`` has."""
     rest = {flag: value for flag, value in flags.items() if flag not in _NOT_SETTINGS}
-    listeners = [_listener(url) for name in _LISTENERS for url in _listed(flags.get(name))]
+    listeners = [listener_of(url) for name in _LISTENERS for url in _listed(flags.get(name))]
     shape = (
         any(one is not None and one.is_wildcard for one in listeners),
-        bool(_companions(_listed(flags.get("listen-client-urls")))),
+        bool(companions(_listed(flags.get("listen-client-urls")), _listed(flags.get("advertise-client-urls")))),
     )
     return hashlib.sha256(json.dumps([rest, shape], sort_keys=True).encode()).hexdigest()
 
@@ -175,10 +161,13 @@ def flags_with(
     peers = {} if present is None else peer_listeners(present, Place(member))
     clients = {} if present is None else client_listeners(present, Place(member))
     listeners = [_listening(url, member.client_url, member, clients) for url in _first(config.client_serves, member)]
-    loopbacks = [_beside(url, member) for url in dict.fromkeys(listeners)] if settings.listen_loopback else []
+    has_loopback = settings.listen_loopback and _beside(_listening(member.client_url, member.client_url, member, {}))
+    loopbacks = [_beside(url) for url in dict.fromkeys(listeners)] if has_loopback else []
     said: dict[str, str | None] = {
         "name": config.name,
         "peer-cert-allowed-cn": None if config.common_names is None else _in_order(config.common_names, members),
+        # Read at the first start alone, and then by this collection: what it is called by beside its addresses.
+        "initial-advertise-peer-urls": _joined(_first(config.serves, member)),
         "listen-peer-urls": _joined(
             _listening(url, member.peer_url, member, peers) for url in _first(config.serves, member)
         ),
@@ -201,99 +190,29 @@ def _first(urls: t.Collection[str], member: Member) -> list[str]:
 
 def _listening(url: str, wanted: str, member: Member, present: t.Mapping[str, str]) -> str:
     """The listener for a URL, as others call it."""
-    called = _listener(url)
+    called = listener_of(url)
     if called is None:
         return url
-    wildcard = _is_wildcard(member.listen_address)
-    if url == wanted or wildcard:
-        return _url(called.scheme, member.listen_address, called.port)
-    found = _listener(present[url]) if url in present else None
+    place = Listener(called.scheme, member.listen_address, called.port)
+    if url == wanted or place.is_wildcard:
+        return place.url
+    found = listener_of(present[url]) if url in present else None
     if found is not None and not found.is_wildcard:
         return found.url
     is_own = called.address is not None and member.listen_address == url_host(wanted)
-    return _url(called.scheme, called.host if is_own else member.listen_address, called.port)
+    return called.url if is_own else place.url
 
 
-def _beside(url: str, member: Member) -> str | None:
+def _beside(url: str) -> str | None:
     """The loopback beside a listener; None where it has that already."""
-    found = _listener(url)
+    found = listener_of(url)
     if found is None or found.address is None or found.is_wildcard or found.address.is_loopback:
         return None
-    return _url(found.scheme, "127.0.0.1" if found.address.version == 4 else "::1", found.port)
+    return url_of(found.scheme, LOOPBACK[found.address.version != 4], found.port)
 
 
 def _joined(urls: t.Iterable[str]) -> str:
     return ",".join(dict.fromkeys(urls))
-
-
-# Listeners ------------------------------------------------------------------------------------------------------------
-
-
-def _heard(urls: t.Sequence[str], wanted: str, listen_address: str, known: t.Iterable[str]) -> dict[str, str]:
-    """By URL as others call it, the listener that answers there; one that nobody is known to call, by itself."""
-    listeners = {url: found for url in urls for found in [_listener(url)] if found is not None}
-    hosts = {one.host for one in listeners.values()}
-    # Behind an address that is not the host's own.
-    is_behind = listen_address != url_host(wanted)
-    found: dict[str, str] = {}
-    for call in dict.fromkeys((wanted, *known)):
-        called = _listener(call)
-        for url, one in listeners.items():
-            if called is None or (one.scheme, one.port) != (called.scheme, called.port):
-                continue
-            # By a name, or by an address of somebody before it, whoever has the port is meant.
-            is_elsewhere = called.host not in hosts and (called.address is None or is_behind)
-            by_port = call != wanted and is_elsewhere
-            if one.is_wildcard or one.host == called.host or by_port or (call == wanted and one.host == listen_address):
-                found.setdefault(_plain(call), url)
-    heard = set(found.values())
-    for url, one in listeners.items():
-        if url not in heard:
-            found.setdefault(one.url if not one.is_wildcard else _url(one.scheme, url_host(wanted), one.port), url)
-    # What can't be read is told as it stands: it is no URL that is wanted.
-    found.update({url: url for url in urls if url not in listeners})
-    return found
-
-
-def _companions(urls: t.Sequence[str]) -> set[str]:
-    """The loopback listeners that stand beside one at the same port."""
-    found = {url: one for url in urls for one in [_listener(url)] if one is not None and one.address is not None}
-    outside = {(one.scheme, one.port) for one in found.values() if one.address and not one.address.is_loopback}
-    return {
-        url
-        for url, one in found.items()
-        if one.address and one.address.is_loopback and (one.scheme, one.port) in outside
-    }
-
-
-def _listener(url: str) -> _Listener | None:
-    match = _URL.fullmatch(url)
-    if match is None:
-        return None
-    host = match[2].strip("[]")
-    address = _address(host)
-    return _Listener(match[1], host.lower() if address is None else str(address), match[3])
-
-
-def _plain(url: str) -> str:
-    found = _listener(url)
-    return url if found is None else found.url
-
-
-def _address(host: str) -> _Address:
-    try:
-        return ipaddress.ip_address(host)
-    except ValueError:
-        return None
-
-
-def _is_wildcard(address: str) -> bool:
-    found = _address(address)
-    return found is not None and found.is_unspecified
-
-
-def _url(scheme: str, host: str, port: str) -> str:
-    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def _listed(value: str | None) -> list[str]:
