@@ -14,9 +14,10 @@ import datetime
 import os
 import typing as t
 
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_state import AFTER_PRESENT, AFTER_WIDEN
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import Member
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.membership_changes import membership_changes
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.parts import PARTS, why_not_parted
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.parts import CHANGES, PARTS, why_not_parted
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.pending_changes import (
     CERTIFICATE,
     FoundPending,
@@ -27,15 +28,16 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight 
     certificate_requests,
     check_cluster,
     cluster_warnings,
-    common_fingerprints,
     why_no_new_authority,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import (
     Cluster,
     PreflightFailure,
     PreflightQuestion,
+    reported_lists,
     with_program,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.trust import trusted_fingerprints
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.authority_place import (
     is_on_controller,
@@ -52,6 +54,7 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._states import (
     registered_states,
     unusable,
 )
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._transition import Question, change_of
 
 _ARGUMENTS: dict[str, t.Any] = {
     "members": {"type": "list", "elements": "dict", "required": True},
@@ -67,6 +70,12 @@ _ARGUMENTS: dict[str, t.Any] = {
     "play": {"type": "list", "elements": "str", "default": []},
     "removed": {"type": "list", "elements": "str", "default": []},
     "replaced": {"type": "list", "elements": "str", "default": []},
+    "new_ca": {"type": "bool", "default": False},
+    "retire_ca": {"type": "list", "elements": "str", "default": []},
+    "stop_after": {"type": "str", "choices": ["", AFTER_WIDEN, AFTER_PRESENT], "default": ""},
+    "clients_followed": {"type": "bool", "default": False},
+    "issued_to": {"type": "list", "elements": "str", "default": []},
+    "passed": {"type": "str", "default": ""},
     "manages_service": {"type": "bool", "default": True},
     "members_are_said": {"type": "bool", "default": True},
     "install": {"type": "str", "choices": ["none", "package", "archive"], "default": "none"},
@@ -115,6 +124,7 @@ class ActionModule(OneLineAction):
         if given["settings_variable"] is not None:
             registered = registered_states(task_vars, given["members"], given["settings_variable"])
             given["own_settings"] = {name: (made or {}).get("flag_settings") for name, made in registered.items()}
+            given["role_settings"] = {name: made for name, made in registered.items() if made and "unit_text" in made}
         found = _evaluated(
             given, members, _lost_because(given, task_vars), datetime.datetime.now(datetime.timezone.utc)
         )
@@ -189,28 +199,36 @@ def _verdict(
         install=given["install"],
         archive=given["archive"] or "",
     )
+    changes = membership_changes(cluster)
+    change = change_of(cluster, _asked_change(given), wanted, changes, now)
     found = FoundPending(
         authority=at_hand,
+        trust_bundle=change.trust_bundle,
         authority_pending=authority.get("pending", ()),
         hosts_pending={name: state.get("pending") for name, state in states.items()},
     )
-    changes = membership_changes(cluster)
     pending = cluster_pending_changes(cluster, wanted, found, now)
     failures = [
-        *check_cluster(cluster),
+        *change.allowed(check_cluster(cluster)),
+        *change.failures,
         *(PreflightFailure("parts", line) for line in why_not_parted(pending, given["parts"])),
     ]
     if at_hand and given.get("ca_problem") and any(one["part"] == CERTIFICATE for one in pending):
         failures.append(PreflightFailure("ca", given["ca_problem"]))
     return {
-        "in_sync": not failures and not pending,
+        "in_sync": not failures and not pending and not change.told["due"],
         "failures": [{"code": failure.code, "text": failure.text} for failure in failures],
-        "warnings": cluster_warnings(cluster),
+        "warnings": [*cluster_warnings(cluster), *change.transition.plan.notes],
         "pending": pending,
         "removals": [one.member_id for one in changes.removals],
         "joins": list(changes.joins),
-        "trusted_fingerprints": common_fingerprints(cluster),
-        "no_new_ca_because": why_no_new_authority(cluster),
+        "transition": change.told,
+        "trust_bundle": change.trust_bundle,
+        # One that a single member trusts already is the new one of a change that has begun.
+        "trusted_fingerprints": []
+        if given["new_ca"]
+        else sorted({one for prints in trusted_fingerprints(cluster).values() for one in prints}),
+        "no_new_ca_because": None if given["new_ca"] and _is_living(cluster) else why_no_new_authority(cluster),
         "requests": certificate_requests(cluster, given["new_keys"]),
     }
 
@@ -247,6 +265,24 @@ def _question(
         own_flag_settings={name: flag_settings_from(own) for name, own in (given["own_settings"] or {}).items() if own},
         time=now,
     )
+
+
+def _asked_change(given: t.Mapping[str, t.Any]) -> Question:
+    return Question(
+        new_ca=given["new_ca"],
+        retire_ca=given["retire_ca"],
+        stop_after=given["stop_after"],
+        clients_followed=given["clients_followed"],
+        new_keys=given["new_keys"],
+        settings=given.get("role_settings") or {},
+        issued_to=given["issued_to"],
+        passed=given["passed"],
+        is_whole=set(CHANGES) <= set(given["parts"]),
+    )
+
+
+def _is_living(cluster: Cluster) -> bool:
+    return bool(reported_lists(cluster))
 
 
 def _problem_of(authority: t.Mapping[str, t.Any]) -> str:

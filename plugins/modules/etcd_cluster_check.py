@@ -72,6 +72,37 @@ options:
     type: list
     elements: str
     default: []
+  new_ca:
+    description: Whether the user says that the members are to get certificates of another CA than the one they trust.
+    type: bool
+    default: false
+  retire_ca:
+    description: SHA-256 fingerprints of CAs that the user says no client needs any more.
+    type: list
+    elements: str
+    default: []
+  stop_after:
+    description:
+      - The last phase of a change of names or of the CA in this run, so that clients can follow. V(widen) is when all
+        members accept the old and the new, V(present) when all have their new certificates. Empty for the end.
+    type: str
+    choices: ['', widen, present]
+    default: ''
+  clients_followed:
+    description: Whether the user says that all clients know the new client URLs.
+    type: bool
+    default: false
+  issued_to:
+    description:
+      - Names of members that got a certificate in the pass before. Where one of them and another member do not take
+        each other for peers, by the handshakes in O(states), nothing more is changed.
+    type: list
+    elements: str
+    default: []
+  passed:
+    description: RV(transition.text) of the pass before. Where it is the same again nothing more is changed.
+    type: str
+    default: ''
   manages_service:
     description: Whether systemd starts and restarts the members in this run, without which none is added or removed.
     type: bool
@@ -218,6 +249,43 @@ pending:
   returned: success
   type: list
   elements: dict
+transition:
+  description:
+    - A change of the running cluster that one pass over its hosts can't do, such as other common names, another CA or
+      another address. The members have to accept the new before anybody has it.
+  returned: success
+  type: dict
+  contains:
+    due:
+      description: Whether there is one.
+      type: bool
+    text:
+      description: The next pass in a line.
+      type: str
+    lines:
+      description: All steps in a line each, with the reason, and what each does to the quorum.
+      type: list
+      elements: str
+    requests:
+      description: Whom the next pass issues certificates, as M(ringfence.etcd.etcd_peer_certificates) takes them.
+      type: list
+      elements: dict
+    hosts:
+      description:
+        - By a member's name what the next pass does on its host. C(unit_content) and C(trust_bundle) are to be
+          deployed, C(moved_to) is the peer URL that the cluster is told, C(issued) says whether there is a certificate.
+          What is none stays as it is.
+      type: dict
+    members:
+      description: The members with the URLs at which they answer during the next pass.
+      type: list
+      elements: dict
+trust_bundle:
+  description:
+    - The CA certificates (PEM) that every member is to trust in the end. The CA at hand comes first, then those that
+      all members trust beside it. None where no CA is at hand.
+  returned: success
+  type: str
 removals:
   description: IDs in hexadecimal of the members that are to be removed from the running cluster, in this order.
   returned: success
@@ -229,7 +297,7 @@ joins:
   type: list
   elements: str
 trusted_fingerprints:
-  description: SHA-256 fingerprints of the CA certificates that all hosts with a trust bundle trust.
+  description: SHA-256 fingerprints of the CA certificates that hosts trust; empty where this run says it has a new CA.
   returned: success
   type: list
   elements: str

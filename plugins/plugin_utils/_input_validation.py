@@ -130,6 +130,11 @@ def _check_authority(asked: Asked) -> None:
     )
 
 
+def _check_retired(asked: Asked) -> None:
+    for one in asked["retire_ca"]:
+        rules.checked_fingerprint(one, f"{PREFIX}retire_ca")
+
+
 def _check_name_of_authority(asked: Asked) -> None:
     for member in asked.members:
         refuse_name_of_authority(member.name, member.common_name, asked["ca_common_name"])
@@ -251,6 +256,7 @@ _RULES: tuple[tuple[tuple[str, ...], t.Callable[[Asked], None]], ...] = (
     (("unit",), lambda asked: t.cast(None, rules.checked_unit_name(asked["unit"], f"{PREFIX}unit"))),
     (("install", "archive", "archive_sha256"), _check_install),
     (("install", "packages"), _check_packages),
+    (("retire_ca",), _check_retired),
     (
         ("start_timeout_seconds",),
         lambda asked: rules.check_range(

@@ -74,21 +74,24 @@ class Authorities:
         return b"".join(pem_text(CERTIFICATE_LABEL, at_hand[one]) for one in made).decode("ascii")
 
 
-def authorities_of(cluster: Cluster, known: t.Iterable[str] = ()) -> Authorities:
-    """The CAs of a run. ``known``: PEM of older ones that the controller or the CA's host has.
+def authorities_of(cluster: Cluster, known: t.Iterable[str] = (), to_be_made: str | None = None) -> Authorities:
+    """The CAs of a run. ``known``: PEM of older ones that the controller or the CA's host has. ``to_be_made``: what
+    stands for the fingerprint of a CA that this run is going to make.
 
     InputError where there is no CA at hand.
     """
     pem = cluster.question.authority
-    if not pem:
+    if not pem and to_be_made is None:
         raise InputError("there is no CA certificate at hand: no change of a running cluster can be planned without it")
     own = {member.name: _in_bundles(_credentials(cluster, member.name)) for member, _info in cluster.inspected()}
     deployed = [own[member.name] for member, info in cluster.inspected() if has_data(info)]
     common = [one for one in (deployed[0] if deployed else {}) if all(one in theirs for theirs in deployed)]
     older = {one: der for text in known for one, der in _ders(text).items()}
     return Authorities(
-        issuer=hashlib.sha256(issuer_facts(pem, "the CA certificate").certificate).hexdigest(),
-        wanted=_ders(pem),
+        issuer=hashlib.sha256(issuer_facts(pem, "the CA certificate").certificate).hexdigest()
+        if pem
+        else str(to_be_made),
+        wanted=_ders(pem) if pem else {str(to_be_made): b""},
         known={**{one: deployed[0][one] for one in common}, **older},
         own=own,
     )

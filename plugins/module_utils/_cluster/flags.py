@@ -62,27 +62,12 @@ class FlagSettings:
     unit_settings: t.Mapping[str, t.Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class ForNow:
-    """What a member accepts and where it answers while the cluster is changed, in place of what is wanted in the end.
-
-    ``common_names``: None where whoever has a certificate of the CA is let in. ``peer_urls``, ``client_urls``: as the
-    others call it.
-    """
-
-    common_names: t.Sequence[str] | None
-    peer_urls: t.Sequence[str]
-    client_urls: t.Sequence[str]
-
-
 def allowed_common_names(members: t.Sequence[Member]) -> list[str]:
     """The common names that may speak as peers, each once, in the members' order."""
     return list(dict.fromkeys(member.common_name for member in members))
 
 
-def etcd_flags(
-    member: Member, members: t.Sequence[Member], settings: FlagSettings, for_now: ForNow | None = None
-) -> list[tuple[str, str]]:
+def etcd_flags(member: Member, members: t.Sequence[Member], settings: FlagSettings) -> list[tuple[str, str]]:
     """(flag, value) for one member, the flag without dashes, in the order in which the unit shows them.
 
     They are the same for every version of etcd, so that a unit can be rendered before a host's state is known.
@@ -92,9 +77,6 @@ def etcd_flags(
     certificate, key, authority = f"{pki}/{member.name}.crt", f"{pki}/{member.name}.key", f"{pki}/ca.crt"
     _check_client_files(settings)
     _check_tls_version(settings)
-    if for_now is None:
-        for_now = ForNow(allowed_common_names(members), (member.peer_url,), (member.client_url,))
-    names, client_urls = for_now.common_names, _own_first(for_now.client_urls, member.client_url)
     flags = [
         ("name", member.name),
         ("data-dir", settings.data_dir),
@@ -102,14 +84,14 @@ def etcd_flags(
         ("initial-cluster-token", settings.cluster_name),
         ("initial-cluster-state", "new"),
         ("initial-advertise-peer-urls", member.peer_url),
-        ("listen-peer-urls", ",".join(_listen_urls(member, for_now.peer_urls, member.peer_url))),
+        ("listen-peer-urls", _listen_url(member.peer_url, member.listen_address)),
         ("peer-cert-file", certificate),
         ("peer-key-file", key),
         ("peer-trusted-ca-file", authority),
         ("peer-client-cert-auth", "true"),
-        *([] if names is None else [("peer-cert-allowed-cn", ",".join(names))]),
-        ("advertise-client-urls", ",".join(client_urls)),
-        ("listen-client-urls", ",".join(_client_listen_urls(member, client_urls, settings))),
+        ("peer-cert-allowed-cn", ",".join(allowed_common_names(members))),
+        ("advertise-client-urls", member.client_url),
+        ("listen-client-urls", ",".join(_client_listen_urls(member, settings))),
     ]
     if settings.client_tls:
         flags += [
@@ -179,38 +161,13 @@ def _listen_url(url: str, listen_address: str) -> str:
     return f"{scheme}://{host}:{rest.rsplit(':', 1)[1]}"
 
 
-def _own_first(urls: t.Sequence[str], own: str) -> list[str]:
-    """The URL that a member is to have, before those that it has for a while."""
-    return sorted(dict.fromkeys(urls), key=lambda url: (url != own, url))
-
-
-def _listen_urls(member: Member, urls: t.Sequence[str], own: str) -> list[str]:
-    """Where it listens to be reached at all of these URLs, each once."""
-    found = [_listen_url(url, _listens_at(member, url, own)) for url in _own_first(urls, own)]
-    return list(dict.fromkeys(found))
-
-
-def _listens_at(member: Member, url: str, own: str) -> str:
-    """The address to listen at for a URL: its own where it names one that the member does not listen at already."""
-    host = url.partition("://")[2].rpartition(":")[0].strip("[]")
-    listen = ipaddress.ip_address(member.listen_address)
-    if url == own or listen.is_unspecified or host == member.address:
-        return member.listen_address
-    try:
-        return str(ipaddress.ip_address(host))
-    except ValueError:
-        # A name leads to an address that the host has, or had.
-        return member.listen_address
-
-
-def _client_listen_urls(member: Member, urls: t.Sequence[str], settings: FlagSettings) -> list[str]:
+def _client_listen_urls(member: Member, settings: FlagSettings) -> list[str]:
     """The member's address and, unless that covers it already, the loopback of the same family."""
-    found = _listen_urls(member, urls, member.client_url)
+    own = _listen_url(member.client_url, member.listen_address)
     address = ipaddress.ip_address(member.listen_address)
     if not settings.listen_loopback or address.is_loopback or address.is_unspecified:
-        return found
-    loopback = "127.0.0.1" if address.version == 4 else "::1"
-    return list(dict.fromkeys((*found, *(_listen_url(url, loopback) for url in _own_first(urls, member.client_url)))))
+        return [own]
+    return [own, _listen_url(member.client_url, "127.0.0.1" if address.version == 4 else "::1")]
 
 
 def _extra_flags(extra: t.Mapping[str, t.Any], rendered: t.Container[str]) -> list[tuple[str, str]]:
@@ -244,7 +201,6 @@ def flag_value(name: str, value: t.Any) -> str:
 __all__ = (
     "TLS_VERSIONS",
     "FlagSettings",
-    "ForNow",
     "allowed_common_names",
     "etcd_flags",
     "flag_value",

@@ -67,6 +67,8 @@ class FoundPending:
     """
 
     authority: str | None = None
+    # What every member is to trust: that CA, and those that all trust beside it. None: the CA alone.
+    trust_bundle: str | None = None
     authority_pending: t.Sequence[t.Mapping[str, str]] = ()
     hosts_pending: t.Mapping[str, t.Sequence[t.Mapping[str, str]] | None] = field(default_factory=dict)
 
@@ -90,6 +92,8 @@ def cluster_pending_changes(
         else:
             pending += [_pending(member.name, one["part"], one["code"], one["text"]) for one in reasons]
         if found.authority is not None:
+            if not _is_same_bundle(info["credentials"]["ca"]["pem"], found.trust_bundle or found.authority):
+                pending.append(_pending(member.name, CA, "content", "its trust bundle is not the one that is wanted"))
             pending += _pending_certificate(member, info, wanted, found.authority, now)
     return pending
 
@@ -114,8 +118,6 @@ def _pending_certificate(
     member: Member, info: Info, wanted: WantedCluster, authority: str, now: datetime.datetime
 ) -> t.Iterator[PendingChange]:
     credentials = info["credentials"]
-    if not _is_same_bundle(credentials["ca"]["pem"], authority):
-        yield _pending(member.name, CA, "content", "its trust bundle is not the CA's certificate")
     try:
         profile = rules.peer_profile(
             member.name, member.common_name, member.dns_names, member.ip_addresses, wanted.key_type

@@ -34,6 +34,10 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_
     is_managed,
     version_to_start,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.trust import (
+    common_fingerprints,
+    trusted_fingerprints,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.versions import check_identity, parse_version
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules import (
@@ -175,23 +179,6 @@ def refuse_lost_name(cluster: Cluster) -> t.Iterator[PreflightFailure]:
             "into the inventory; where it is to go for good, run with etcd_peer_tls_removed: "
             f"[{name}], which removes it",
         )
-
-
-def trusted_fingerprints(cluster: Cluster) -> dict[str, list[str]]:
-    """SHA-256 fingerprints of the CA certificates that each host trusts already, by member's name."""
-    found: dict[str, list[str]] = {}
-    for member, info in cluster.inspected():
-        authority = ((info.get("credentials") or {}).get("ca")) or {}
-        prints = [certificate["fingerprint"] for certificate in authority.get("certificates") or ()]
-        if prints:
-            found[member.name] = prints
-    return found
-
-
-def common_fingerprints(cluster: Cluster) -> list[str]:
-    """The CA certificates that every host with a trust bundle trusts, sorted."""
-    bundles = [set(prints) for prints in trusted_fingerprints(cluster).values()]
-    return sorted(set.intersection(*bundles)) if bundles else []
 
 
 def refuse_split_trust(cluster: Cluster) -> t.Iterator[PreflightFailure]:
@@ -373,7 +360,5 @@ __all__ = (
     "certificate_requests",
     "check_cluster",
     "cluster_warnings",
-    "common_fingerprints",
-    "trusted_fingerprints",
     "why_no_new_authority",
 )

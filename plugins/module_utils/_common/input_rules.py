@@ -137,6 +137,14 @@ def checked_unit_name(value: str, what: str) -> str:
     return value
 
 
+def checked_fingerprint(value: str, what: str) -> str:
+    """A certificate's SHA-256 fingerprint in lower-case hex without colons, however it is written."""
+    text = value.strip().lower().replace(":", "")
+    if not is_sha256(text):
+        raise InputError(f"{what}: {value[:100]!r} is no SHA-256 fingerprint (64 hex digits, colons allowed)")
+    return text
+
+
 def checked_account(value: str, what: str) -> str:
     """The name or number of a user or a group."""
     if not _ACCOUNT.fullmatch(value):
@@ -203,6 +211,7 @@ __all__ = (
     "checked_archive",
     "checked_common_name",
     "checked_dns_name",
+    "checked_fingerprint",
     "checked_member_name",
     "checked_path",
     "checked_port",

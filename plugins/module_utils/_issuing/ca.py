@@ -23,7 +23,11 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors impo
     InputError,
     RefusedError,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules import BACKDATE_MINUTES, check_range
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules import (
+    BACKDATE_MINUTES,
+    check_range,
+    checked_fingerprint,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.reasons import Reason
 from ansible_collections.ringfence.etcd.plugins.module_utils._node import files
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import new_folders
@@ -114,18 +118,12 @@ def check_new_passphrase(passphrase: str | None, what: str) -> None:
         raise InputError(f"{what} is too short for a new CA key: give at least {MINIMAL_PASSPHRASE} characters")
 
 
-def normalized_fingerprint(value: str) -> str:
-    """A SHA-256 fingerprint in lower-case hex without colons, however the user wrote it; InputError else."""
-    text = value.strip().lower().replace(":", "")
-    if len(text) != 64 or set(text) - set("0123456789abcdef"):
-        raise InputError(f"trusted_fingerprints: '{value}' is no SHA-256 fingerprint (64 hex digits, colons allowed)")
-    return text
-
-
 def plan_ca(wanted: WantedCa, now: datetime) -> CaPlan:
     """What has to be done; any error here means that nothing was touched."""
     check_wanted(wanted)
-    trusted = tuple(dict.fromkeys(normalized_fingerprint(value) for value in wanted.trusted_fingerprints))
+    trusted = tuple(
+        dict.fromkeys(checked_fingerprint(value, "trusted_fingerprints") for value in wanted.trusted_fingerprints)
+    )
     key_pem = read_file(wanted.key_path)
     certificate_pem = read_file(wanted.certificate_path)
     if key_pem is None and certificate_pem is None:
@@ -361,7 +359,6 @@ __all__ = (
     "check_wanted",
     "describe_certificate",
     "locked",
-    "normalized_fingerprint",
     "plan_ca",
     "result_of",
 )

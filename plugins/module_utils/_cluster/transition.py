@@ -1,0 +1,176 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A change of a running cluster that one pass over its hosts can't do: its plan, and the next pass.
+
+Other common names, another CA, another peer URL: all members have to accept the new before anybody has it, and lose the
+old last. The plan (change_plan) says the steps. A pass is what may be done on several hosts before all are looked at
+again: each restart in it has its turn by the guard of the module that restarts. Pure.
+
+Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field, replace
+
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster import change_steps as steps
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_plan import whole_plan
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_state import Config, Desired, State
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_steps import Plan, Step
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import Member
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import PreflightFailure
+
+# What an ordinary run does by itself, in one pass.
+_ORDINARY = frozenset((steps.CONFIGURE, steps.START, steps.FORM))
+# Steps that may follow each other on several hosts before all are looked at again.
+_TOGETHER = frozenset((steps.WIDEN, steps.NARROW, steps.CONFIGURE, steps.START))
+# Actions that a pass can do; what else a plan has, other parts of the role do.
+_KNOWN = frozenset(
+    (
+        steps.WRITE_TRUST,
+        steps.WRITE_UNIT,
+        steps.WRITE_LEAF,
+        steps.RESTART_UNIT,
+        steps.START_UNIT,
+        steps.UPDATE_MEMBER,
+    )
+)
+# What the checks of an ordinary run refuse and a transition does, by code.
+DONE_BY_TRANSITION = frozenset(
+    ("common_name_differs", "name_would_be_lost", "peer_url_differs", "client_side_differs", "other_ca")
+)
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """What one pass does on one member's host. None: that part stays as it is.
+
+    ``config``: what its next start accepts, and where it answers. ``names``: all names of the certificate that is to be
+    issued. ``moved_to``: the peer URL that the cluster is told.
+    """
+
+    config: Config | None = None
+    names: frozenset[str] | None = None
+    moved_to: str | None = None
+
+
+@dataclass(frozen=True)
+class Transition:
+    """The plan of a change, and the pass that is next. Without steps there is nothing that needs more than one pass."""
+
+    plan: Plan = field(default_factory=lambda: Plan(()))
+    passed: tuple[Step, ...] = ()
+    assignments: t.Mapping[str, Assignment] = field(default_factory=dict)
+
+    @property
+    def is_due(self) -> bool:
+        return bool(self.passed) or self.plan.refusal is not None
+
+    @property
+    def text(self) -> str:
+        """The next pass in a line, with how much comes after it."""
+        if not self.passed:
+            return ""
+        left = len(self.plan.steps) - len(self.passed)
+        after = f", {left} step{'s' if left > 1 else ''} after that" if left else ", which is the last step"
+        return f"{'; '.join(dict.fromkeys(step.text for step in self.passed))} ({self.passed[0].reason}){after}"
+
+    @property
+    def lines(self) -> list[str]:
+        """All steps, a line each."""
+        count = len(self.plan.steps)
+        return [
+            f"{number} of {count}: {step.text}: {step.reason}; {step.quorum.text}"
+            for number, step in enumerate(self.plan.steps, 1)
+        ]
+
+
+def planned_transition(desired: Desired, state: State, has_membership_changes: bool = False) -> Transition:
+    """The plan where the change needs more than one pass, else none.
+
+    ``has_membership_changes``: members join or leave in this run, so that a list that is too long is no reason.
+    """
+    if state.member_list is None:
+        return Transition()
+    plan = whole_plan(desired, state)
+    if not any(_needs_passes(step, state, has_membership_changes) for step in plan.steps):
+        return Transition()
+    if plan.refusal is not None:
+        return Transition(plan)
+    passed = _next_pass(plan.steps)
+    unknown = sorted({action.kind for step in passed for action in step.actions} - _KNOWN)
+    if unknown:
+        text = f"{passed[0].text} ({passed[0].reason}) comes before this change: run without the change first"
+        return Transition(replace(plan, refusal=PreflightFailure("step_before_change", text)))
+    assignments = {name: _assignment(step, state) for step in passed for name in step.members}
+    return Transition(plan, passed, assignments)
+
+
+def _needs_passes(step: Step, state: State, has_membership_changes: bool) -> bool:
+    if step.kind == steps.NARROW:
+        return not has_membership_changes
+    if step.kind != steps.ISSUE:
+        return step.kind not in _ORDINARY
+    # A renewal is met as before by everybody.
+    for action in step.actions:
+        host, leaf = state.hosts.get(action.host), action.leaf
+        if host is None or host.leaf is None or leaf is None:
+            return True
+        if (host.leaf.common_name, host.leaf.issuer, host.leaf.names) != (leaf.common_name, leaf.issuer, leaf.names):
+            return True
+    return False
+
+
+def _next_pass(planned: t.Sequence[Step]) -> tuple[Step, ...]:
+    first = planned[0]
+    if first.kind not in _TOGETHER:
+        return (first,)
+    found: list[Step] = []
+    for step in planned:
+        is_new = not {name for one in found for name in one.members} & set(step.members)
+        if step.kind != first.kind or not is_new:
+            break
+        found.append(step)
+    return tuple(found)
+
+
+def _assignment(step: Step, state: State) -> Assignment:
+    """What a step does on its member's host. What is written is all that its next start reads, or nothing."""
+    config, names, moved_to = None, None, None
+    for action in step.actions:
+        if action.kind in (steps.WRITE_TRUST, steps.WRITE_UNIT):
+            config = action.config
+        elif action.kind in (steps.RESTART_UNIT, steps.START_UNIT) and config is None:
+            # Its files are there already.
+            host = state.hosts.get(action.host)
+            config = None if host is None else host.disk
+        elif action.kind == steps.WRITE_LEAF and action.leaf is not None:
+            names = action.leaf.names
+        elif action.kind == steps.UPDATE_MEMBER:
+            moved_to = action.url
+    return Assignment(config, names, moved_to)
+
+
+def asked_at(members: t.Sequence[Member], state: State, transition: Transition) -> dict[str, str]:
+    """By member's name, the client URL at which it answers during the next pass: before its restart, and after it."""
+    found = {}
+    for member in members:
+        host = state.hosts.get(member.host)
+        now = frozenset() if host is None or host.process is None else host.process.client_serves
+        assigned = transition.assignments.get(member.name, Assignment()).config
+        stays = now if assigned is None else now & assigned.client_serves
+        urls = sorted(stays or now)
+        found[member.name] = member.client_url if not urls or member.client_url in urls else urls[0]
+    return found
+
+
+__all__ = (
+    "DONE_BY_TRANSITION",
+    "Assignment",
+    "Transition",
+    "asked_at",
+    "planned_transition",
+)

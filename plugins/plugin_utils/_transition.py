@@ -1,0 +1,271 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The next pass of a change, as the role's tasks take it: what is issued, and what each host gets.
+
+Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
+"""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import typing as t
+from dataclasses import dataclass, field, replace
+
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_authorities import (
+    Authorities,
+    authorities_of,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_gather import desired_of, state_of
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_state import State, Words
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_steps import Plan
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.membership_changes import MembershipChanges
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.pending_changes import WantedCluster
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight import certificate_requests
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import Cluster, PreflightFailure
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.transition import (
+    DONE_BY_TRANSITION,
+    Assignment,
+    Transition,
+    asked_at,
+    planned_transition,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.trust import kept_fingerprints
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules import checked_fingerprint
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.probe_cases import MEMBER
+from ansible_collections.ringfence.etcd.plugins.module_utils._probe.handshake import ACCEPTED
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import member_as_dict, plain
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._unit_text import unit_text
+
+# Where the CA is made in this run, and has no fingerprint yet.
+_TO_BE_MADE = "(to be made)"
+
+NONE: t.Mapping[str, t.Any] = {
+    "due": False,
+    "text": "",
+    "lines": [],
+    "requests": [],
+    "hosts": {},
+    "members": [],
+}
+
+
+@dataclass(frozen=True)
+class Question:
+    """What this run says about a change, and what it has done of it.
+
+    ``settings``: of each member's host, as the role has them. ``issued_to``: members that got a certificate in the pass
+    before. ``passed``: the text of that pass.
+    """
+
+    new_ca: bool = False
+    retire_ca: t.Collection[str] = ()
+    stop_after: str = ""
+    clients_followed: bool = False
+    new_keys: bool = False
+    settings: t.Mapping[str, t.Mapping[str, t.Any]] = field(default_factory=dict)
+    issued_to: t.Collection[str] = ()
+    passed: str = ""
+    is_whole: bool = True
+
+
+@dataclass(frozen=True)
+class Change:
+    """What comes of it. ``trust_bundle``: what every member trusts in the end (PEM), None where no CA is at hand."""
+
+    transition: Transition
+    told: t.Mapping[str, t.Any]
+    trust_bundle: str | None
+    failures: tuple[PreflightFailure, ...] = ()
+
+    def allowed(self, failures: t.Iterable[PreflightFailure]) -> list[PreflightFailure]:
+        """The failures of the other checks without what the change does by itself."""
+        is_done = self.transition.is_due
+        return [failure for failure in failures if not (is_done and failure.code in DONE_BY_TRANSITION)]
+
+
+def change_of(
+    cluster: Cluster,
+    question: Question,
+    wanted: WantedCluster,
+    membership: MembershipChanges,
+    now: datetime.datetime,
+) -> Change:
+    """The change that a running cluster needs to become what is wanted, where one pass can't do it."""
+    authorities = _authorities(cluster, question)
+    if authorities is None:
+        return Change(Transition(), NONE, None)
+    retired = {checked_fingerprint(one, "retire_ca") for one in question.retire_ca}
+    bundle = None
+    if cluster.question.authority:
+        kept = kept_fingerprints(cluster, authorities.wanted, retired)
+        name = next(iter(cluster.infos), "")
+        bundle = authorities.bundle(name, [*authorities.wanted, *kept])
+    met = why_not_met(cluster.states, question.issued_to)
+    if met:
+        return Change(Transition(Plan((), met[0])), NONE, bundle, tuple(met))
+    words = Words(
+        removed=frozenset(cluster.question.removed),
+        replace=frozenset(cluster.question.replaced),
+        new_ca=question.new_ca,
+        retire_ca=frozenset(retired),
+        clients_followed=question.clients_followed,
+        stop_after=question.stop_after or None,
+    )
+    members = [member for member in cluster.members if member.name not in membership.joins]
+    try:
+        state = _without(state_of(cluster, authorities, wanted, now), membership)
+        desired = desired_of(cluster, authorities, words, members)
+        transition = planned_transition(desired, state, bool(membership.joins or membership.removals))
+    except RingfenceError:
+        # Settings that make no command line: the checks tell whose.
+        return Change(Transition(), NONE, bundle)
+    if not cluster.question.manages_service:
+        transition = Transition()
+    if not transition.is_due:
+        return Change(transition, NONE, bundle)
+    failures = list(_failures(transition, question))
+    shown = told(transition)
+    if not failures and bundle is not None and all(name in question.settings for name in transition.assignments):
+        shown = next_pass(transition, cluster, state, authorities, question.settings, question.new_keys)
+    return Change(transition, shown, bundle, tuple(failures))
+
+
+def _failures(transition: Transition, question: Question) -> t.Iterator[PreflightFailure]:
+    if transition.plan.refusal is not None:
+        yield transition.plan.refusal
+    elif not question.is_whole:
+        yield PreflightFailure(
+            "parts", f"a change in several steps ({transition.text}) needs all parts: run it without tags"
+        )
+    elif question.passed and question.passed == transition.text:
+        yield PreflightFailure("no_progress", f"{transition.text}: it was done, and nothing is other than before")
+
+
+def _authorities(cluster: Cluster, question: Question) -> Authorities | None:
+    """The CAs at hand; one that is to be made has no certificate yet."""
+    if cluster.question.authority:
+        try:
+            return authorities_of(cluster)
+        except RingfenceError:
+            # Reading the CA reports that.
+            return None
+    if not question.new_ca:
+        return None
+    return authorities_of(cluster, to_be_made=_TO_BE_MADE)
+
+
+def _without(state: State, membership: MembershipChanges) -> State:
+    """The state as it is once who leaves has left; who joins does that after the change."""
+    if state.member_list is None:
+        return state
+    joins = set(membership.joins)
+    gone = {one.member_id for one in membership.removals}
+    listed = tuple(
+        one
+        for one in state.member_list.members
+        if one.member_id not in gone and one.name not in joins and one.name and not one.is_learner
+    )
+    return replace(state, member_list=replace(state.member_list, members=listed))
+
+
+def told(transition: Transition) -> dict[str, t.Any]:
+    """The plan alone, of a change that is not done in this run."""
+    return {**NONE, "due": transition.is_due, "text": transition.text, "lines": transition.lines}
+
+
+def next_pass(
+    transition: Transition,
+    cluster: Cluster,
+    state: State,
+    authorities: Authorities,
+    settings: t.Mapping[str, t.Mapping[str, t.Any]],
+    new_keys: bool = False,
+) -> dict[str, t.Any]:
+    """The plan, and all that the tasks of the next pass need.
+
+    ``settings``: of each member's host, as the role has them. ``members``: where each member answers now, and goes on
+    to answer while the pass is done. ``hosts``: by member's name what its host gets; empty or none is left as it is.
+    """
+    urls = asked_at(cluster.members, state, transition)
+    served = {
+        member.name: sorted(host.process.serves)
+        for member in cluster.members
+        if (host := state.hosts.get(member.host)) is not None and host.process is not None
+    }
+    members = []
+    for member in cluster.members:
+        entry = {**member_as_dict(member), "client_url": urls[member.name]}
+        answers_at = served.get(member.name) or [member.peer_url]
+        entry["peer_url"] = member.peer_url if member.peer_url in answers_at else answers_at[0]
+        members.append(entry)
+    return {
+        **told(transition),
+        "requests": list(_requests(transition, cluster, new_keys)),
+        "hosts": {
+            name: _of_host(name, assigned, cluster, authorities, settings)
+            for name, assigned in transition.assignments.items()
+        },
+        "members": members,
+    }
+
+
+def _requests(transition: Transition, cluster: Cluster, new_keys: bool) -> t.Iterator[dict[str, t.Any]]:
+    """What is to be issued; while a member moves its certificate has the names of both places."""
+    for request in certificate_requests(cluster, new_keys):
+        names = transition.assignments.get(request["name"], Assignment()).names
+        if names is None:
+            continue
+        for name in sorted(names - {*request["dns_names"], *request["ip_addresses"]}):
+            try:
+                request["ip_addresses"].append(str(ipaddress.ip_address(name)))
+            except ValueError:
+                request["dns_names"].append(name)
+        yield request
+
+
+def _of_host(
+    name: str,
+    assigned: Assignment,
+    cluster: Cluster,
+    authorities: Authorities,
+    settings: t.Mapping[str, t.Mapping[str, t.Any]],
+) -> dict[str, t.Any]:
+    config = assigned.config
+    found: dict[str, t.Any] = {
+        "issued": assigned.names is not None,
+        "moved_to": assigned.moved_to,
+        "unit_content": None,
+        "trust_bundle": None,
+    }
+    if config is not None:
+        member, info = next(pair for pair in cluster.inspected() if pair[0].name == name)
+        own = plain(settings[name])
+        present = (info["process"] or {}).get("settings") or info["unit"].get("settings")
+        found["unit_content"] = unit_text(own, cluster.members, member, config, present)
+        found["trust_bundle"] = authorities.bundle(name, config.authorities)
+    return found
+
+
+def why_not_met(states: t.Mapping[str, t.Mapping[str, t.Any]], issued_to: t.Collection[str]) -> list[PreflightFailure]:
+    """New certificates are shown by new handshakes, to all and from all: a standing connection says nothing of them."""
+    found = []
+    for name, state in states.items():
+        for probe in state.get("probes") or ():
+            is_about = name in issued_to or probe.get("to") in issued_to
+            if is_about and probe.get("case") == MEMBER and probe.get("outcome") != ACCEPTED:
+                found.append(
+                    PreflightFailure(
+                        "not_met",
+                        f"member {name} and {probe.get('to')} do not take each other for peers after a certificate was "
+                        f"issued to {', '.join(issued_to)} ({probe.get('text') or probe.get('outcome')}): nothing more "
+                        "is changed: see the log of both, then run again",
+                    )
+                )
+    return found
+
+
+__all__ = ("NONE", "Change", "Question", "change_of", "next_pass", "told", "why_not_met")
