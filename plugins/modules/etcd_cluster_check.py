@@ -259,6 +259,9 @@ transition:
     due:
       description: Whether there is one.
       type: bool
+    stopped:
+      description: Whether it is done as far as O(stop_after) says, and there is more of it.
+      type: bool
     text:
       description: The next pass in a line.
       type: str

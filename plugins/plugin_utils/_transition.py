@@ -45,6 +45,7 @@ _TO_BE_MADE = "(to be made)"
 
 NONE: t.Mapping[str, t.Any] = {
     "due": False,
+    "stopped": False,
     "text": "",
     "lines": [],
     "requests": [],
@@ -83,7 +84,7 @@ class Change:
 
     def allowed(self, failures: t.Iterable[PreflightFailure]) -> list[PreflightFailure]:
         """The failures of the other checks without what the change does by itself."""
-        is_done = self.transition.is_due
+        is_done = self.transition.is_due or self.told["stopped"]
         return [failure for failure in failures if not (is_done and failure.code in DONE_BY_TRANSITION)]
 
 
@@ -126,7 +127,9 @@ def change_of(
     if not cluster.question.manages_service:
         transition = Transition()
     if not transition.is_due:
-        return Change(transition, NONE, bundle)
+        on = replace(desired, words=replace(words, stop_after=None))
+        is_stopped = words.stop_after is not None and planned_transition(on, state).is_due
+        return Change(transition, {**NONE, "stopped": is_stopped}, bundle)
     failures = list(_failures(transition, question))
     shown = told(transition)
     if not failures and bundle is not None and all(name in question.settings for name in transition.assignments):

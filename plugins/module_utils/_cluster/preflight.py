@@ -47,6 +47,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.times impor
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import why_names_forbidden
 from ansible_collections.ringfence.etcd.plugins.module_utils._x509.authority_chain import issuer_facts, read_chain
 
+_OR_NEW = ", or change to a new one with etcd_peer_tls_new_ca: true"
 # New certificates begin an hour before they are made: a clock that is behind by less takes them for valid.
 _CLOCK_TOLERANCE = datetime.timedelta(minutes=30)
 
@@ -246,9 +247,9 @@ def why_no_new_authority(cluster: Cluster) -> str | None:
     for member, info in cluster.inspected():
         authority = ((info.get("credentials") or {}).get("ca")) or {}
         if authority.get("state", "absent") != "absent":
-            return f"{member.name} has {authority.get('path')} already: bring the CA that it came from"
+            return f"{member.name} has {authority.get('path')} already: bring the CA that it came from{_OR_NEW}"
         if has_data(info) or is_managed(info) or (info.get("formed_marker") or {}).get("exists"):
-            return f"{member.name} has been deployed already: bring the CA that its certificate came from"
+            return f"{member.name} has been deployed already: bring the CA that its certificate came from{_OR_NEW}"
     return None
 
 

@@ -85,8 +85,9 @@ def refuse_other_peer_url(cluster: Cluster) -> t.Iterator[PreflightFailure]:
         yield PreflightFailure(
             "peer_url_differs",
             f"cluster {cluster.question.cluster_name}: peer URLs would change ({'; '.join(changes.values())}): the "
-            "other members would go on to call the old one, and the member would be cut off; a run does not change the "
-            "address or port of a member that has data: put the old one back into the inventory"
+            "other members would go on to call the old one, and the member would be cut off; a run changes it step by "
+            "step where all members run and tell one member list: put the old one back into the inventory, or bring "
+            "all members back first"
             f"{instead if len(unformed) == len(changes) else ''}",
         )
 

@@ -44,6 +44,8 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors impo
 _RESTARTS = frozenset(("unit_changed", "flags_differ", "trust_bundle_changed", "binary_replaced"))
 
 
+_WHERE_ALL_RUN = "where all members run, tell one member list and are started by systemd here"
+
 # What the members accept of each other, and who may ask them ----------------------------------------------------------
 
 
@@ -63,9 +65,9 @@ def refuse_other_common_name(cluster: Cluster) -> t.Iterator[PreflightFailure]:
         yield PreflightFailure(
             "common_name_differs",
             f"cluster {cluster.question.cluster_name}: common names would change ({', '.join(changes)}), and {who} "
-            "would not allow the new ones as they run: with its new certificate a member is cut off; a run does not "
-            "change the common names of a living cluster: put etcd_peer_tls_domain, etcd_peer_tls_common_name or "
-            "etcd_peer_tls_identity back",
+            "would not allow the new ones as they run: with its new certificate a member is cut off; a run changes "
+            f"them step by step {_WHERE_ALL_RUN}: put etcd_peer_tls_domain, etcd_peer_tls_common_name or "
+            "etcd_peer_tls_identity back, or bring all members back first",
         )
 
 
@@ -76,18 +78,32 @@ def _allowed(info: Info) -> t.Sequence[str]:
 
 def refuse_other_client_side(cluster: Cluster) -> t.Iterator[PreflightFailure]:
     """The members answer as they run: with another port, TLS or CA nobody could ask them before a restart."""
-    changes = []
+    if len(cluster.members) < 2:
+        return
+    name, places, changes = cluster.question.cluster_name, [], []
     for member, info in running_members(cluster):
         settings = (info.get("process") or {}).get("settings") or {}
-        # The check of the peer URLs reports an address that changes. At a first start no other member is asked.
-        if is_formed(info) and tuple(settings.get("peer_urls") or ()) == (member.peer_url,):
-            changes += [change_text(member.name, *pair) for pair in _client_differences(cluster, member, settings)]
-    if changes and len(cluster.members) > 1:
+        # At a first start no other member is asked.
+        if not is_formed(info):
+            continue
+        changes += [change_text(member.name, *pair) for pair in _client_differences(cluster, member, settings)]
+        urls = settings.get("client_urls") or [member.client_url]
+        # The check of the peer URLs reports an address that changes.
+        if list(urls) != [member.client_url] and tuple(settings.get("peer_urls") or ()) == (member.peer_url,):
+            places.append(change_text(member.name, ", ".join(map(one_line, urls)), member.client_url))
+    told = "before each restart the others are asked as this run means them, and would not answer, so that the units "
+    told += "were written and nobody restarted"
+    if changes:
         yield PreflightFailure(
             "client_side_differs",
-            f"cluster {cluster.question.cluster_name}: the members' client side would change ({'; '.join(changes)}): "
-            "before each restart the others are asked as this run means them, and would not answer, so that the units "
-            "were written and nobody restarted; a run does not change this on a running cluster: put the old one back",
+            f"cluster {name}: the members' client side would change ({'; '.join(changes)}): {told}; a run does not "
+            "change this on a running cluster: put the old one back",
+        )
+    elif places:
+        yield PreflightFailure(
+            "client_url_differs",
+            f"cluster {name}: client URLs would change ({'; '.join(places)}): {told}; a run changes them step by step "
+            f"{_WHERE_ALL_RUN}: put the old ones back, or bring all members back first",
         )
 
 
@@ -95,7 +111,8 @@ def _client_differences(
     cluster: Cluster, member: Member, settings: t.Mapping[str, t.Any]
 ) -> t.Iterator[tuple[str, str]]:
     found = settings.get("client_urls") or [member.client_url]
-    if list(found) != [member.client_url]:
+    schemes = sorted({one_line(url).partition("://")[0] for url in found})
+    if schemes != [member.client_url.partition("://")[0]]:
         yield ", ".join(map(one_line, found)), member.client_url
     wanted, files = cluster.flag_settings(member.name), settings.get("files") or {}
     own = files.get("trusted_ca_file")

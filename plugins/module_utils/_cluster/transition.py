@@ -38,9 +38,13 @@ _KNOWN = frozenset(
         steps.UPDATE_MEMBER,
     )
 )
+# Why such a change is refused although no step of it is left. Any other refusal is one of the ordinary checks.
+_REFUSALS = frozenset(
+    ("new_ca_not_said", "retired_is_wanted", "ca_in_use", "clients_not_asked", "certificate_left", "url_taken")
+)
 # What the checks of an ordinary run refuse and a transition does, by code.
 DONE_BY_TRANSITION = frozenset(
-    ("common_name_differs", "name_would_be_lost", "peer_url_differs", "client_side_differs", "other_ca")
+    ("common_name_differs", "name_would_be_lost", "peer_url_differs", "client_url_differs", "other_ca")
 )
 
 
@@ -96,8 +100,9 @@ def planned_transition(desired: Desired, state: State, has_membership_changes: b
     if state.member_list is None:
         return Transition()
     plan = whole_plan(desired, state)
-    if not any(_needs_passes(step, state, has_membership_changes) for step in plan.steps):
-        return Transition()
+    is_refused = plan.refusal is not None and plan.refusal.code in _REFUSALS
+    if not is_refused and not any(_needs_passes(step, state, has_membership_changes) for step in plan.steps):
+        return Transition(Plan((), notes=plan.notes))
     if plan.refusal is not None:
         return Transition(plan)
     passed = _next_pass(plan.steps)

@@ -266,7 +266,8 @@ def _plan_new(wanted: WantedCa, trusted: tuple[str, ...], now: datetime) -> CaPl
     if trusted:
         raise RefusedError(
             f"the nodes trust CA {', '.join(trusted)}, and there is no CA in {wanted.directory}: a new CA is never "
-            "made next to a living cluster; restore the CA folder or name the right one",
+            "made next to a living cluster unasked; restore the CA folder or name the right one"
+            f"{f' ({wanted.create_refused_because})' if wanted.create_refused_because else ''}",
             trusted_fingerprints=list(trusted),
         )
     if not wanted.create:

@@ -219,7 +219,10 @@ def test_a_cluster_as_it_should_be_is_settled(states: States) -> None:
     result = evaluated(states)
     assert result["in_sync"] is True and result["failures"] == result["pending"] == result["notes"] == []
     assert result["trusted_fingerprints"] == [certificates.fingerprint(CA.certificate)]
-    assert result["no_new_ca_because"] == "etcd-1 has /etc/etcd/pki/ca.crt already: bring the CA that it came from"
+    assert result["no_new_ca_because"] == (
+        "etcd-1 has /etc/etcd/pki/ca.crt already: bring the CA that it came from, or change to a new one with "
+        "etcd_peer_tls_new_ca: true"
+    )
     assert [request["name"] for request in result["requests"]] == ["etcd-1", "etcd-2", "etcd-3"]
     assert {"new_key", "certificate"} <= set(result["requests"][0]) and not result["requests"][0]["new_key"]
     # It is long, and for -vv and more; all that it gives back is documented, and the other way round.

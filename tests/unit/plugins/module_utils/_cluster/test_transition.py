@@ -1,0 +1,178 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import replace
+
+import pytest
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_simulation import after_step
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_state import Desired, State
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import Member
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.transition import (
+    Transition,
+    asked_at,
+    planned_transition,
+)
+from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils._cluster.change_cluster import (
+    NEW_CA,
+    OLD_CA,
+    changed,
+    desired,
+    formed,
+    said,
+)
+
+THREE = desired((1, 2, 3))
+
+
+def passes(cluster: Desired, state: State) -> list[tuple[str, tuple[str, ...]]]:
+    """Every pass by its kind and its members, each planned from what the one before left."""
+    found = []
+    while True:
+        transition = planned_transition(cluster, state)
+        assert transition.plan.refusal is None, transition.plan.refusal
+        if not transition.passed:
+            return found
+        found.append((transition.passed[0].kind, tuple(name for step in transition.passed for name in step.members)))
+        for step in transition.passed:
+            state = after_step(state, step)
+
+
+# The leader last, who is another one after each restart of it.
+ALL = {"etcd-1", "etcd-2", "etcd-3"}
+
+
+def widened_then_issued(found: list[tuple[str, tuple[str, ...]]]) -> bool:
+    kinds, members = zip(*found)
+    return kinds == ("widen", "issue", "issue", "issue") and set(members[0]) == ALL == {one for (one,) in members[1:]}
+
+
+def test_other_names_in_five_passes() -> None:
+    *first, (kind, members) = passes(desired((1, 2, 3), domain="example.org"), formed(THREE))
+    assert widened_then_issued(first) and kind == "narrow" and set(members) == ALL
+
+
+def test_another_ca_is_trusted_beside_the_old_one_until_that_is_named() -> None:
+    other = desired((1, 2, 3), issuer=NEW_CA, words=said(new_ca=True))
+    assert widened_then_issued(passes(other, formed(THREE)))
+    state = formed(desired((1, 2, 3), issuer=NEW_CA, authorities=frozenset((OLD_CA, NEW_CA))))
+    retired = replace(desired((1, 2, 3), issuer=NEW_CA), words=said(retire_ca=[OLD_CA]))
+    ((kind, members),) = passes(retired, state)
+    assert kind == "narrow" and set(members) == ALL
+
+
+def test_another_port_member_by_member_in_the_list() -> None:
+    other = desired((1, 2, 3), peer_port=2480)
+    kinds = [kind for kind, _members in passes(other, formed(THREE))]
+    assert kinds == ["widen", "update", "update", "update", "narrow"]
+
+
+@pytest.mark.parametrize(
+    ("state", "cluster"),
+    [
+        (formed(THREE), THREE),
+        (formed(THREE), desired((1, 2, 3), settings="another quota")),
+        # A renewal is met as before.
+        (changed(formed(THREE), "host-1", leaf=replace(formed(THREE).hosts["host-1"].leaf, renewal_due=True)), THREE),
+        (changed(formed(THREE), "host-1", process=None), THREE),
+        (replace(formed(THREE), member_list=None), desired((1, 2, 3), domain="example.org")),
+    ],
+    ids=["as it should be", "settings", "renewal", "stopped", "nobody tells"],
+)
+def test_what_one_pass_can_do(state: State, cluster: Desired) -> None:
+    assert planned_transition(cluster, state) == Transition(planned_transition(cluster, state).plan)
+    assert not planned_transition(cluster, state).is_due
+
+
+def test_a_list_that_is_too_long_is_no_reason_while_members_come_and_go() -> None:
+    state = formed(THREE)
+    config = replace(state.hosts["host-1"].process, common_names=state.hosts["host-1"].process.common_names | {"more"})
+    state = changed(state, "host-1", process=config, disk=config)
+    assert [step.kind for step in planned_transition(THREE, state).passed] == ["narrow"]
+    assert not planned_transition(THREE, state, has_membership_changes=True).is_due
+
+
+@pytest.mark.parametrize(
+    ("cluster", "code"),
+    [
+        (desired((1, 2, 3), issuer=NEW_CA), "new_ca_not_said"),
+        (replace(THREE, words=said(retire_ca=[OLD_CA])), "retired_is_wanted"),
+    ],
+)
+def test_what_is_refused_before_any_step(cluster: Desired, code: str) -> None:
+    transition = planned_transition(cluster, formed(THREE))
+    assert transition.is_due and not transition.passed and transition.assignments == {}
+    assert transition.plan.refusal is not None and transition.plan.refusal.code == code
+
+
+def test_a_change_waits_until_what_comes_before_it_is_done() -> None:
+    """A member that was removed behind our back and is wanted: that is for a run without the change."""
+    four = formed(desired((1, 2, 3, 4)))
+    state = replace(four, member_list=replace(four.member_list, members=four.member_list.members[:3]))
+    other = desired((1, 2, 3), domain="example.org", words=said(removed=["etcd-4"]))
+    refusal = planned_transition(other, state).plan.refusal
+    assert refusal is not None and refusal.code == "step_before_change"
+    assert refusal.text == (
+        "stop etcd on host-4 and put its data aside (its data is that of id etcd-4, which is no member) comes before "
+        "this change: run without the change first"
+    )
+
+
+def test_lines_and_the_next_pass_in_one() -> None:
+    transition = planned_transition(desired((1, 2, 3), domain="example.org"), formed(THREE))
+    assert transition.lines[0] == (
+        "1 of 9: restart etcd-2 to accept more: it does not know the names etcd-1.example.org, etcd-2.example.org, "
+        "etcd-3.example.org yet; 2 of 3 voters stay, 2 are needed"
+    )
+    assert transition.text == (
+        "restart etcd-2 to accept more; restart etcd-3 to accept more; restart etcd-1 to accept more (it does not know "
+        "the names etcd-1.example.org, etcd-2.example.org, etcd-3.example.org yet), 6 steps after that"
+    )
+    assert Transition().text == ""
+
+
+def as_member(number: int, client_port: int) -> Member:
+    address = f"10.0.0.{number}"
+    return Member(
+        f"etcd-{number}",
+        f"host-{number}",
+        f"etcd-{number}.example.com",
+        address,
+        address,
+        f"https://{address}:2380",
+        f"https://{address}:{client_port}",
+        (),
+        (address,),
+    )
+
+
+def test_who_is_asked_where() -> None:
+    """Before its restart a member answers at the old client URL alone, and after it at both; in the end at the new."""
+    members = [as_member(number, 2479) for number in (1, 2, 3)]
+    other = desired((1, 2, 3), client_port=2479)
+    state = formed(THREE)
+    transition = planned_transition(other, state)
+    assert asked_at(members, state, transition)["etcd-1"] == "https://10.0.0.1:2379"
+    for step in transition.passed:
+        state = after_step(state, step)
+    assert not planned_transition(other, state).is_due
+    followed = replace(other, words=said(clients_followed=True))
+    transition = planned_transition(followed, state)
+    assert {step.kind for step in transition.passed} == {"narrow"}
+    assert asked_at(members, state, transition)["etcd-1"] == "https://10.0.0.1:2479"
+
+
+def test_what_a_pass_writes_on_each_host() -> None:
+    state = formed(THREE)
+    transition = planned_transition(desired((1, 2, 3), domain="example.org"), state)
+    assert set(transition.assignments) == {"etcd-1", "etcd-2", "etcd-3"}
+    one = transition.assignments["etcd-1"]
+    assert one.config is not None and one.names is one.moved_to is None
+    assert len(t.cast("frozenset[str]", one.config.common_names)) == 6
+    # Its files were written, and it was not restarted yet: what the disk says is what it is started with.
+    written = changed(state, "host-1", disk=one.config)
+    again = planned_transition(desired((1, 2, 3), domain="example.org"), written)
+    assert again.assignments["etcd-1"].config == one.config
