@@ -452,8 +452,8 @@ unit:
       returned: always
     added_flags:
       description: >-
-        Flags with their values that etcd is given by drop-ins, environment files or systemd's own environment, beside
-        the unit's text.
+        Flags with their values that etcd is given by drop-ins, environment files or systemd's own environment, other
+        than by the unit's text; null for a flag that they take away.
       type: dict
       returned: always
       sample: {heartbeat-interval: '200'}

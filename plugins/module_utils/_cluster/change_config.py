@@ -134,13 +134,14 @@ def wanted_settings(
     member: Member,
     members: t.Sequence[Member],
     settings: FlagSettings,
-    added: t.Mapping[str, str] | None = None,
+    added: t.Mapping[str, str | None] | None = None,
 ) -> str:
-    """The same of the unit as it is wanted. ``added``: what drop-ins and the like give etcd beside the unit."""
+    """The same of the unit as it is wanted. ``added``: what drop-ins and the like make of it; None: they take it."""
     flags = dict(etcd_flags(member, members, settings))
     flags.update(set_by_variables(settings.unit_settings, flags))
     flags["tls-min-version"] = settings.min_tls_version
-    return settings_digest({**flags, **(added or {})})
+    changed = {**flags, **(added or {})}
+    return settings_digest({flag: value for flag, value in changed.items() if value is not None})
 
 
 # From a Config to flags -----------------------------------------------------------------------------------------------

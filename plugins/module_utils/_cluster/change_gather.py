@@ -101,10 +101,10 @@ def _wanted(cluster: Cluster, member: Member) -> WantedMember:
     )
 
 
-def _added(info: Info) -> dict[str, str]:
-    """What drop-ins and the like give a host's etcd beside the unit, as far as the role leaves it to them."""
+def _added(info: Info) -> dict[str, str | None]:
+    """What drop-ins and the like make of a host's flags, as far as the role leaves it to them."""
     added = (info.get("unit") or {}).get("added_flags") or {}
-    return {flag: value for flag, value in added.items() if flag not in OWN_FLAGS and value is not None}
+    return {flag: value for flag, value in added.items() if flag not in OWN_FLAGS}
 
 
 # What is there --------------------------------------------------------------------------------------------------------

@@ -358,10 +358,12 @@ def _unit_facts(
     return facts, text
 
 
-def _added_flags(alone: Deployed | None, whole: Deployed | None) -> dict[str, str]:
-    """What etcd is told by drop-ins, environment files and systemd itself, beside the unit's own text."""
-    own = {} if alone is None else alone["flags"]
-    return {} if whole is None else {flag: value for flag, value in whole["flags"].items() if own.get(flag) != value}
+def _added_flags(alone: Deployed | None, whole: Deployed | None) -> dict[str, str | None]:
+    """What drop-ins, environment files and systemd itself make of the unit's own flags; None: they take it away."""
+    if alone is None or whole is None:
+        return {}
+    own, all_flags = alone["flags"], whole["flags"]
+    return {flag: all_flags.get(flag) for flag in sorted({*own, *all_flags}) if own.get(flag) != all_flags.get(flag)}
 
 
 def _process_facts(properties: t.Mapping[str, str]) -> tuple[dict[str, t.Any], ProcessFacts | None]:

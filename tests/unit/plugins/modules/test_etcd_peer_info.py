@@ -334,6 +334,32 @@ def test_drop_ins_count(host: Host) -> None:
     info = host.info()
     assert info["unit"]["drop_ins"] == [drop_in] and info["unit"]["settings"]["member_name"] == "other"
     assert info["unit"]["managed"] and info["unit"]["configuration_hash_valid"]
+    taken = {"data-dir": None, "peer-cert-allowed-cn": None}
+    assert info["unit"]["added_flags"] == {"name": "other", **taken}
+
+
+def test_what_the_environment_adds_is_told_apart_from_the_units_own(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.properties["FragmentPath"] = host.unit(OURS)
+    assert host.info()["unit"]["added_flags"] == {}
+    monkeypatch.setattr(_peer_info, "inherited_environment", lambda: {"ETCD_HEARTBEAT_INTERVAL": "150"})
+    assert host.info()["unit"]["added_flags"] == {"heartbeat-interval": "150"}
+
+
+@pytest.mark.parametrize(("state", "is_enabled"), [("enabled", True), ("disabled", False), ("", False), (None, False)])
+def test_whether_systemd_starts_it_at_a_boot(host: Host, state: str | None, is_enabled: bool) -> None:
+    host.properties["FragmentPath"] = host.unit(OURS)
+    if state is not None:
+        host.properties["UnitFileState"] = state
+    assert host.info()["unit"]["enabled"] is is_enabled
+
+
+def test_the_addresses_of_unit_and_process_are_compared_with_the_hosts(host: Host) -> None:
+    text = OURS.replace("  --peer", "  --listen-peer-urls=https://127.0.0.5:2380,https://203.0.113.7:2380 --peer")
+    host.properties["FragmentPath"] = host.unit(with_configuration_hash(text))
+    host.runs("/usr/bin/etcd", "--listen-client-urls=https://127.0.0.6:2379", "--listen-peer-urls=https://127.0.0.5:1")
+    assert host.info()["addresses"] == ["127.0.0.5", "127.0.0.6"]
 
 
 def test_environment_files_count(host: Host) -> None:

@@ -126,6 +126,71 @@ def test_the_version_that_runs(gateway: GatewayServer) -> None:
         assert running_version(Entrance(gateway.url)) is None
 
 
+METRICS = """# HELP etcd_network_active_peers The current number of active peer connections.
+etcd_network_active_peers{Local="8e9e05c52164694d",Remote="cc"} 1
+etcd_network_active_peers{Local="8e9e05c52164694d",Remote="bb"} 2
+etcd_network_active_peers{Local="8e9e05c52164694d",Remote="dd"} 0
+"""
+WELL: dict[str, t.Any] = {
+    "live_healthy": True,
+    "live_health_problem": None,
+    "live_active_peers": ["bb", "cc"],
+    "live_cluster_version": "3.5.0",
+}
+
+
+def well(gateway: GatewayServer) -> None:
+    gateway.answers["/version"] = (200, {"etcdserver": "3.5.16", "etcdcluster": "3.5.0"})
+    gateway.answers["/metrics"] = (200, METRICS)
+    gateway.answers["/health"] = (200, {"health": "true"})
+
+
+def of_well_being(found: dict[str, t.Any]) -> dict[str, t.Any]:
+    return {name: found[name] for name in WELL}
+
+
+def test_how_a_member_is_and_whom_it_is_connected_with(gateway: GatewayServer) -> None:
+    well(gateway)
+    header = {"member_id": "10276657743932975437", "cluster_id": "14841639068965178418"}
+    gateway.answers[STATUS] = (200, {"version": "3.5.16", "leader": "10276657743932975437", "header": header})
+    found = live_facts(Entrance(gateway.url))
+    assert of_well_being(found) == WELL
+    assert found["live_member_id"] == found["live_leader_id"] == "8e9e05c52164694d"
+    assert found["live_cluster_id"] == "cdf818194e3a8c32"
+
+
+@pytest.mark.parametrize(
+    ("path", "answer", "changes"),
+    [
+        ("/health", (503, {"health": "false", "reason": "RAFT NO LEADER"}), {"live_healthy": False}),
+        ("/health", (200, "garbage"), {"live_healthy": False}),
+        ("/metrics", (404, ""), {"live_healthy": False, "live_active_peers": None}),
+        ("/metrics", (200, "rubbish"), {"live_active_peers": []}),
+        ("/version", (200, {"etcdserver": "3.5.16", "etcdcluster": "not_decided"}), None),
+        ("/version", (200, {"etcdserver": "3.5.16"}), {"live_cluster_version": None}),
+        ("/version", (200, {"etcdserver": "3.5.16", "etcdcluster": 3}), {"live_cluster_version": None}),
+        ("/version", (404, ""), {"live_healthy": False, "live_active_peers": None, "live_cluster_version": None}),
+    ],
+)
+def test_what_is_not_answered_is_not_well(
+    gateway: GatewayServer, path: str, answer: tuple[int, t.Any], changes: dict[str, t.Any] | None
+) -> None:
+    well(gateway)
+    gateway.answers[path] = answer
+    found = of_well_being(live_facts(Entrance(gateway.url)))
+    problem = found.pop("live_health_problem")
+    changes = {"live_cluster_version": "not_decided"} if changes is None else changes
+    assert found == {**{name: WELL[name] for name in found}, **changes}
+    assert (problem is None) is found["live_healthy"] and "\n" not in (problem or "")
+
+
+def test_rbac_does_not_keep_back_how_a_member_is(gateway: GatewayServer) -> None:
+    well(gateway)
+    gateway.answers[LIST] = gateway.answers[STATUS] = (400, RBAC)
+    found = live_facts(Entrance(gateway.url))
+    assert of_well_being(found) == WELL and found["live_member_id"] is None and found["live_obstacle"] == "auth"
+
+
 GIVEN = Entrance("https://10.0.0.1:2479", "/new/ca.crt", "/new/own.crt", "/new/own.key")
 FILES = ("--trusted-ca-file=/old/ca.crt", "--cert-file=/old/own.crt", "--key-file=/old/own.key")
 
