@@ -42,9 +42,8 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._x509.renewal impor
 if t.TYPE_CHECKING:  # pragma: no cover
     from ansible_collections.ringfence.etcd.plugins.module_utils._x509 import keys
 
-# Reasons to issue a certificate that a plan has by itself, where it sees the difference; and the one that would come
-# again after each certificate.
-_OTHER_CA, _NAME, _NAMES, _NEW_KEY = "other_ca", "common_name", "subject_alternative_names", "new_key_requested"
+# Reasons to issue a certificate that a plan has by itself, where it sees the difference.
+_NAME, _NAMES = "common_name", "subject_alternative_names"
 
 
 @dataclass(frozen=True)
@@ -147,7 +146,7 @@ def leaf_of(
     leaf = Leaf(facts.common_name or "", names, issuer, facts.serial_number)
     if not issuer:
         return leaf
-    due = {reason["code"] for reason in _reasons(member, files, authorities, issuer, wanted, now)} - {_NEW_KEY}
+    due = {reason["code"] for reason in _reasons(member, files, authorities, issuer, wanted, now)}
     if leaf.common_name != member.common_name:
         due.discard(_NAME)
     if leaf.names != frozenset((*member.dns_names, *member.ip_addresses)):

@@ -115,19 +115,16 @@ def peer_listeners(settings: t.Mapping[str, t.Any], place: Place) -> dict[str, s
 def client_listeners(settings: t.Mapping[str, t.Any], place: Place) -> dict[str, str]:
     """The client URLs, as clients call them, and the listener that answers at each; not the loopback beside one."""
     urls, own = settings["listen_client_urls"], settings["client_urls"]
-    beside = companions(urls, own)
+    beside = companions(urls)
     return heard([url for url in urls if url not in beside], place.member.client_url, place.member, own, own)
 
 
 def settings_digest(flags: t.Mapping[str, str]) -> str:
-    """A digest of all that etcd is told beside what a ``Config`` has."""
+    """A digest of all that etcd is told beside what a ``Config`` has. Of its listeners: whether one is everywhere."""
     rest = {flag: value for flag, value in flags.items() if flag not in _NOT_SETTINGS}
     listeners = [listener_of(url) for name in _LISTENERS for url in _listed(flags.get(name))]
-    shape = (
-        any(one is not None and one.is_wildcard for one in listeners),
-        bool(companions(_listed(flags.get("listen-client-urls")), _listed(flags.get("advertise-client-urls")))),
-    )
-    return hashlib.sha256(json.dumps([rest, shape], sort_keys=True).encode()).hexdigest()
+    is_everywhere = any(one is not None and one.is_wildcard for one in listeners)
+    return hashlib.sha256(json.dumps([rest, is_everywhere], sort_keys=True).encode()).hexdigest()
 
 
 def wanted_settings(

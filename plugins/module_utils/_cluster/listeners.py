@@ -82,10 +82,10 @@ def heard(
     return found
 
 
-def companions(urls: t.Sequence[str], called: t.Collection[str]) -> set[str]:
+def companions(urls: t.Sequence[str]) -> set[str]:
     """The loopback listeners that stand beside one at the same port, for who is on the host itself."""
     found = {url: one for url in urls for one in [listener_of(url)] if one is not None}
-    beside = {url: one for url, one in found.items() if one.host in LOOPBACK and url not in called}
+    beside = {url: one for url, one in found.items() if one.host in LOOPBACK}
     others = {(one.scheme, one.port) for url, one in found.items() if url not in beside}
     return {url for url, one in beside.items() if (one.scheme, one.port) in others}
 

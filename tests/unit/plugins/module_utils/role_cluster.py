@@ -180,15 +180,10 @@ class RoleCluster:
             self._started[name] = time.monotonic()
 
     def stop(self, *names: str) -> None:
-        stopping = [self.processes.pop(name) for name in names or list(self.processes)]
-        for process in stopping:
-            process.terminate()
-        for process in stopping:
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        for process in [self.processes.pop(name) for name in names or list(self.processes)]:
+            # A member has to live with that, and nobody waits for it to hand over what it leads.
+            process.kill()
+            process.wait()
 
     def restart(self, name: str) -> None:
         self.stop(name)

@@ -69,7 +69,9 @@ PLACES: dict[str, dict[str, t.Any]] = {
     "everywhere": {"listen_address": "0.0.0.0"},
     "behind another address": {"address": "198.51.100.1", "listen_address": "10.0.0.1"},
     "behind a name": {"address": "etcd-1.example.org", "listen_address": "10.0.0.1"},
+    "behind a name, at another address": {"address": "etcd-1.example.org", "listen_address": "10.0.0.4"},
     "IPv6": {"address": "fd00::1"},
+    "the loopback": {"address": "127.0.0.1"},
     "loopback": {"address": "127.0.0.7"},
     "other ports": {"peer_port": 12380, "client_port": 12379},
 }
@@ -102,6 +104,11 @@ def test_both_places_of_a_move_are_read_as_written(old: str, new: str) -> None:
     written = started(flags_with(both, after[0], after, SETTINGS, present))
     found = read(written, after[0], listed)
     assert found == both
+    # Nobody's calls come to another listener than before.
+    is_somewhere = "0.0.0.0" not in (before[0].listen_address, after[0].listen_address)
+    if is_somewhere and listed != after[0].peer_url:
+        place = Place(after[0], (listed,))
+        assert peer_listeners(written, place)[listed] == peer_listeners(present, place)[listed]
     # Two servers at one port of all addresses and of one would not start.
     for urls in (written["listen_peer_urls"], written["listen_client_urls"]):
         ports = [url.rpartition(":")[2] for url in urls if "//0.0.0.0:" in url]
@@ -115,6 +122,48 @@ def test_a_host_that_came_back_elsewhere_does_not_answer_where_it_was() -> None:
     after = members({"address": "10.0.0.9"})
     present = started(etcd_flags(after[0], after, SETTINGS))
     assert read(present, after[0], "https://10.0.0.1:2380").serves == {"https://10.0.0.9:2380"}
+
+
+def test_without_what_is_there_an_address_is_listened_at_and_a_name_leads_to_the_members_place() -> None:
+    found = members()
+    config = replace(wanted_config(found), serves=frozenset(("https://10.0.0.9:2380", "https://old.example.org:2381")))
+    assert dict(flags_with(config, found[0], found, SETTINGS))["listen-peer-urls"] == (
+        "https://10.0.0.9:2380,https://10.0.0.1:2381"
+    )
+    # Of one that is behind another address nobody knows that it has that one.
+    behind = members(PLACES["behind another address"])
+    assert dict(flags_with(config, behind[0], behind, SETTINGS))["listen-peer-urls"] == (
+        "https://10.0.0.1:2380,https://10.0.0.1:2381"
+    )
+
+
+def test_what_the_list_has_counts_and_not_what_was_advertised_once() -> None:
+    found = members({"address": "etcd-1.example.org"})
+    flags = dict(etcd_flags(found[0], found, SETTINGS))
+    flags["initial-advertise-peer-urls"] = "https://once.example.org:2380"
+    settings = started(flags.items())
+    assert read(settings, found[0], found[0].peer_url).serves == {found[0].peer_url}
+    listed = "https://old.example.org:2380"
+    assert read(settings, found[0], listed).serves == {found[0].peer_url, listed}
+
+
+def test_behind_another_address_the_list_may_have_an_older_one() -> None:
+    found = members({"address": "198.51.100.2", "listen_address": "10.0.0.1"})
+    flags = dict(etcd_flags(found[0], found, SETTINGS))
+    listed = "https://198.51.100.1:2380"
+    assert read(started(flags.items()), found[0], listed).serves == {found[0].peer_url, listed}
+
+
+def test_of_two_listeners_at_one_port_a_name_leads_to_the_one_without_its_own_call() -> None:
+    found = members()
+    flags = dict(etcd_flags(found[0], found, SETTINGS))
+    flags["listen-peer-urls"] = "https://10.0.0.1:2380,https://10.0.0.9:2380"
+    listed = "https://old.example.org:2380"
+    settings = started(flags.items())
+    assert peer_listeners(settings, Place(found[0], (listed,))) == {
+        found[0].peer_url: "https://10.0.0.1:2380",
+        listed: "https://10.0.0.9:2380",
+    }
 
 
 def test_a_listener_that_nobody_calls_is_told_by_itself() -> None:
@@ -191,7 +240,8 @@ def test_peers_without_a_pair_have_no_tls() -> None:
         # Where it listens is told by the places; that it is everywhere is not.
         ("listen-peer-urls", "https://10.0.0.8:2380", False),
         ("listen-peer-urls", "https://0.0.0.0:2380", True),
-        ("listen-client-urls", "https://10.0.0.1:2379", True),
+        # The loopback beside it: for who is on the host, and nobody's place.
+        ("listen-client-urls", "https://10.0.0.1:2379", False),
     ],
 )
 def test_what_is_a_setting(flag: str, value: str, differs: bool) -> None:

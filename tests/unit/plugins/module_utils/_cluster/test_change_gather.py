@@ -420,7 +420,7 @@ def test_what_drop_ins_add_is_wanted_as_far_as_it_is_left_to_them() -> None:
         environment = {"ETCD_TLS_MIN_VERSION": "TLS1.3", "ETCD_HEARTBEAT_INTERVAL": "150"}
         case.info[part]["settings"] = deployed_from_arguments(["/usr/bin/etcd", *flags], environment)
     assert case.next() is not None
-    case.info["unit"]["added_flags"] = {"heartbeat-interval": "150", "logger": None, "name": "another"}
+    case.info["unit"]["added_flags"] = {"heartbeat-interval": "150", "logger": None, "data-dir": "/x"}
     assert case.next() is None
 
 
