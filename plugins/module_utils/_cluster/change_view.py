@@ -12,6 +12,7 @@ Note that this module util is PRIVATE to the collection. It can have breaking ch
 
 from __future__ import annotations
 
+import functools
 import typing as t
 from dataclasses import dataclass, replace
 
@@ -221,14 +222,24 @@ class View:
 
     def needed_names(self) -> frozenset[str]:
         """Common names of all that are, or will be, members."""
+        return self._needed_names
+
+    def needed_authorities(self) -> frozenset[str]:
+        """CAs of all certificates that members present, or are going to."""
+        return self._needed_authorities
+
+    # Every member is compared with every other for these: once, and not for each that asks.
+
+    @functools.cached_property
+    def _needed_names(self) -> frozenset[str]:
         retained = self._retained(
             lambda leaf: leaf.common_name,
             lambda config, name: config.common_names is None or name in config.common_names,
         )
         return frozenset(retained | {member.common_name for member in self.desired.members})
 
-    def needed_authorities(self) -> frozenset[str]:
-        """CAs of all certificates that members present, or are going to."""
+    @functools.cached_property
+    def _needed_authorities(self) -> frozenset[str]:
         retained = self._retained(
             lambda leaf: leaf.issuer, lambda config, authority: not config.peer_tls or authority in config.authorities
         )

@@ -206,6 +206,8 @@ def _is_ours(info: Info) -> bool:
 def one_line(value: t.Any) -> str:
     """What a host answered, as part of one line."""
     text = str(value)[:1000]
+    if " " not in text and text.isprintable():
+        return text
     return " ".join("".join(one if one.isprintable() else " " for one in text).split())
 
 
