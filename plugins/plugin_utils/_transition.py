@@ -32,7 +32,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.transition
     asked_at,
     planned_transition,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.trust import kept_fingerprints
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules import checked_fingerprint
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.probe_cases import MEMBER
@@ -102,7 +101,8 @@ def change_of(
     retired = {checked_fingerprint(one, "retire_ca") for one in question.retire_ca}
     bundle = None
     if cluster.question.authority:
-        kept = kept_fingerprints(cluster, authorities.wanted, retired)
+        # A bundle gets shorter only where the user says so: whether all clients have followed no host can tell.
+        kept = [one for one in authorities.known if one not in retired]
         name = next(iter(cluster.infos), "")
         bundle = authorities.bundle(name, [*authorities.wanted, *kept])
     met = why_not_met(cluster.states, question.issued_to)

@@ -2,17 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which CAs the members trust, and which they are to trust. Pure.
+"""Which CAs the members trust, by what lies on their hosts. Pure.
 
-A trust bundle gets longer by a new CA. It gets shorter only where the user says so: whether all clients have followed,
-no host can tell. A CA that not all members trust is no part of the cluster's trust, and is not kept.
+What they are to trust is told by the CA at hand and by who trusts what in common: ``change_authorities``.
 
 Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 """
 
 from __future__ import annotations
-
-import typing as t
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import Cluster
 
@@ -34,9 +31,4 @@ def common_fingerprints(cluster: Cluster) -> list[str]:
     return sorted(set.intersection(*bundles)) if bundles else []
 
 
-def kept_fingerprints(cluster: Cluster, wanted: t.Container[str], retired: t.Container[str]) -> list[str]:
-    """What all members trust beside the CA at hand (``wanted``: it and its parents), and nobody said that it goes."""
-    return [one for one in common_fingerprints(cluster) if one not in wanted and one not in retired]
-
-
-__all__ = ("common_fingerprints", "kept_fingerprints", "trusted_fingerprints")
+__all__ = ("common_fingerprints", "trusted_fingerprints")

@@ -1,0 +1,150 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+import pytest
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import ClusterSettings, make_members
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.membership_changes import MembershipChanges
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.pending_changes import WantedCluster
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import PreflightFailure
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import deployed_from_text
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._transition import Change, Question, change_of
+from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import certificate_factory as factory
+from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils._cluster.test_change_gather import (
+    CA,
+    FINGERPRINTS,
+    MEMBERS,
+    OTHER_CA,
+    SETTINGS,
+    Case,
+)
+from ansible_collections.ringfence.etcd.tests.unit.plugins.plugin_utils.test_unit_text import SETTINGS as ROLE_SETTINGS
+
+NAMES = [member.name for member in MEMBERS]
+OWN = {
+    **ROLE_SETTINGS,
+    "cluster_name": SETTINGS.cluster_name,
+    "data_dir": SETTINGS.data_dir,
+    "directory": SETTINGS.credentials_directory,
+}
+
+
+def asked(case: Case, domain: str = "example.com", **said: t.Any) -> Change:
+    members = make_members(
+        [{"name": one.name, "host": one.host, "address": one.address} for one in MEMBERS],
+        ClusterSettings(name="blue", domain=domain),
+    )
+    cluster = dataclasses.replace(case.cluster(), members=members)
+    question = Question(**{"settings": dict.fromkeys(NAMES, OWN), **said})
+    return change_of(cluster, question, WantedCluster(), said.pop("membership", MembershipChanges()), factory.NOW)
+
+
+def certificates_in(pem: t.Any) -> int:
+    return str(pem).count("BEGIN CERTIFICATE")
+
+
+def test_a_cluster_as_it_should_be_needs_no_pass() -> None:
+    change = asked(Case())
+    assert change.told["due"] is change.told["stopped"] is False and change.failures == ()
+    assert change.trust_bundle == CA.pem.decode()
+
+
+def test_the_first_pass_of_another_domain() -> None:
+    change = asked(Case(), "example.org")
+    assert change.failures == () and change.told["due"] is True and change.told["requests"] == []
+    assert change.told["lines"][0].startswith("1 of 9: restart etcd-1 to accept more")
+    assert set(change.told["hosts"]) == set(NAMES)
+    host = change.told["hosts"]["etcd-3"]
+    deployed = deployed_from_text(host["unit_content"])
+    assert deployed is not None and deployed["allowed_common_names"] == [
+        *(f"{name}.example.org" for name in NAMES),
+        *(f"{name}.example.com" for name in NAMES),
+    ]
+    assert host["trust_bundle"] == CA.pem.decode() and host["moved_to"] is None and host["issued"] is False
+    assert [one["client_url"] for one in change.told["members"]] == [one.client_url for one in MEMBERS]
+    # What the other checks say of the same is left out, and nothing else.
+    failures = [PreflightFailure("common_name_differs", ""), PreflightFailure("data_lost", "")]
+    assert [one.code for one in change.allowed(failures)] == ["data_lost"]
+    assert [one.code for one in asked(Case()).allowed(failures)] == ["common_name_differs", "data_lost"]
+
+
+def test_a_change_that_is_told_to_stop() -> None:
+    case = Case()
+    change = asked(case, "example.org", stop_after="widen")
+    for name in NAMES:
+        settings = deployed_from_text(change.told["hosts"][name]["unit_content"])
+        info = case.states[name]["info"]
+        info["unit"]["settings"] = info["process"]["settings"] = settings
+    stopped = asked(case, "example.org", stop_after="widen")
+    assert stopped.told["due"] is False and stopped.told["stopped"] is True
+    assert stopped.transition.plan.notes == ("stopped after the phase widen, as etcd_peer_tls_stop_after says",)
+    assert stopped.allowed([PreflightFailure("common_name_differs", "")]) == []
+    on = asked(case, "example.org")
+    assert on.told["due"] is True and [one["name"] for one in on.told["requests"]] == ["etcd-1"]
+    assert on.told["requests"][0]["common_name"] == "etcd-1.example.org"
+    assert on.told["hosts"] == {
+        "etcd-1": {"issued": True, "moved_to": None, "unit_content": None, "trust_bundle": None}
+    }
+
+
+def test_another_ca() -> None:
+    case = Case()
+    case.authority = OTHER_CA.pem.decode()
+    refused = asked(case)
+    assert [failure.code for failure in refused.failures] == ["new_ca_not_said"]
+    change = asked(case, new_ca=True)
+    assert change.failures == () and certificates_in(change.told["hosts"]["etcd-1"]["trust_bundle"]) == 2
+    assert certificates_in(change.trust_bundle) == 2
+    # Where it is still to be made there is no certificate, and a plan all the same.
+    case.authority = None
+    made = asked(case, new_ca=True)
+    assert made.trust_bundle is None and made.told["hosts"] == {} and "the CA (to be made)" in made.told["text"]
+    assert asked(case).told["due"] is False
+
+
+def test_the_old_ca_stays_until_it_is_named() -> None:
+    case = Case()
+    for state in case.states.values():
+        state["info"]["credentials"]["ca"]["pem"] = CA.pem.decode() + OTHER_CA.pem.decode()
+        state["info"]["credentials"]["ca"]["certificates"] = [
+            {"fingerprint": FINGERPRINTS[CA]},
+            {"fingerprint": FINGERPRINTS[OTHER_CA]},
+        ]
+    kept = asked(case)
+    assert kept.told["due"] is False and certificates_in(kept.trust_bundle) == 2
+    assert "drop it with etcd_peer_tls_retire_ca" in kept.transition.plan.notes[0]
+    colons = ":".join(FINGERPRINTS[OTHER_CA][at : at + 2] for at in range(0, 64, 2)).upper()
+    retired = asked(case, retire_ca=[colons])
+    assert retired.told["due"] is True and certificates_in(retired.trust_bundle) == 1
+    assert certificates_in(retired.told["hosts"]["etcd-1"]["trust_bundle"]) == 1
+    # One that a single member has in its bundle is no part of the cluster's trust.
+    alone = case.states["etcd-2"]["info"]["credentials"]["ca"]
+    alone["pem"], alone["certificates"] = CA.pem.decode(), alone["certificates"][:1]
+    assert certificates_in(asked(case).trust_bundle) == 1
+
+
+def test_what_ends_a_change() -> None:
+    change = asked(Case(), "example.org")
+    text = change.told["text"]
+    assert [one.code for one in asked(Case(), "example.org", passed=text).failures] == ["no_progress"]
+    assert [one.code for one in asked(Case(), "example.org", is_whole=False).failures] == ["parts"]
+    case = Case()
+    probe = {"to": "etcd-1", "case": "member", "outcome": "refused", "text": "alert bad certificate"}
+    case.states["etcd-2"]["probes"] = [probe, {**probe, "case": "stranger"}, {**probe, "outcome": "accepted"}]
+    (failure,) = asked(case, "example.org", issued_to=["etcd-1"]).failures
+    assert failure.text == (
+        "member etcd-2 and etcd-1 do not take each other for peers after a certificate was issued to etcd-1 (alert bad "
+        "certificate): nothing more is changed: see the log of both, then run again"
+    )
+    assert asked(case, "example.org", issued_to=["etcd-3"]).failures == ()
+
+
+@pytest.mark.parametrize("settings", [{}, {"etcd-1": OWN}])
+def test_without_the_hosts_settings_the_plan_is_told_alone(settings: dict[str, t.Any]) -> None:
+    change = asked(Case(), "example.org", settings=settings)
+    assert change.told["due"] is True and change.told["hosts"] == {} and len(change.told["lines"]) == 9
