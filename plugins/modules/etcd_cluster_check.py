@@ -88,10 +88,6 @@ options:
     type: str
     choices: ['', widen, present]
     default: ''
-  clients_followed:
-    description: Whether the user says that all clients know the new client URLs.
-    type: bool
-    default: false
   issued_to:
     description:
       - Names of members that got a certificate in the pass before. Where one of them and another member do not take

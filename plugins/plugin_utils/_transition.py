@@ -64,7 +64,6 @@ class Question:
     new_ca: bool = False
     retire_ca: t.Collection[str] = ()
     stop_after: str = ""
-    clients_followed: bool = False
     new_keys: bool = False
     settings: t.Mapping[str, t.Mapping[str, t.Any]] = field(default_factory=dict)
     issued_to: t.Collection[str] = ()
@@ -113,7 +112,8 @@ def change_of(
         replace=frozenset(cluster.question.replaced),
         new_ca=question.new_ca,
         retire_ca=frozenset(retired),
-        clients_followed=question.clients_followed,
+        # Where the change goes to its end, the inventory says where clients ask: they had a stop before to follow.
+        clients_followed=not question.stop_after,
         stop_after=question.stop_after or None,
     )
     members = [member for member in cluster.members if member.name not in membership.joins]

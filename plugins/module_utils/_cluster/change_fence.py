@@ -261,7 +261,7 @@ def refuse_left(view: View) -> Next:
             return PreflightFailure(
                 "clients_not_asked",
                 f"member {one.label}: {one.wanted.client_url} takes the place of {', '.join(sorted(clashing))}, and "
-                "its clients would lose it: say etcd_peer_tls_clients_followed: true when they know the new one",
+                "its clients would lose it at once: run without etcd_peer_tls_stop_after when they are ready for that",
             )
     in_use = {one.label for one in view.matched for config in one.configs if config.authorities & view.words.retire_ca}
     if in_use:
@@ -288,8 +288,8 @@ def notes(view: View) -> tuple[str, ...]:
         old = process.client_serves - {wanted.client_url} - clashing_clients(wanted, host)
         if old:
             found.append(
-                f"{one.label} still answers clients at {', '.join(sorted(old))}: when they ask elsewhere, stop it with "
-                "etcd_peer_tls_clients_followed: true"
+                f"{one.label} still answers clients at {', '.join(sorted(old))}: when they ask elsewhere, run without "
+                "etcd_peer_tls_stop_after"
             )
     if view.words.stop_after is not None:
         found.append(f"stopped after the phase {view.words.stop_after}, as etcd_peer_tls_stop_after says")

@@ -64,7 +64,6 @@ CASES: list[Case] = [
     ("new_ca", "perhaps", "true or false is wanted", {}),
     ("retire_ca", ["etcd peer CA"], "is no SHA-256 fingerprint (64 hex digits, colons allowed)", {}),
     ("stop_after", "narrow", "widen, present can be chosen", {}),
-    ("clients_followed", "perhaps", "true or false is wanted", {}),
     ("name", "a" * 230, "200 characters at most", {"common_name": "short"}),
     ("name", "a/b", "a name of letters", {}),
     ("name", "ca", "would share ca.crt", {}),

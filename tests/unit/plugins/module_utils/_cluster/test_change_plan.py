@@ -313,7 +313,7 @@ def test_another_client_port_keeps_the_old_one_until_clients_followed() -> None:
 
 def test_tls_for_clients_waits_for_them() -> None:
     truth = formed(desired([1, 2, 3], client_scheme="http"))
-    assert "etcd_peer_tls_clients_followed" in refused(truth, THREE).text
+    assert "run without etcd_peer_tls_stop_after" in refused(truth, THREE).text
     found = plan(truth, replace(THREE, words=said(clients_followed=True)))
     assert found.refusal is None and [step.kind for step in found.steps] == [steps.WIDEN] * 3
 
