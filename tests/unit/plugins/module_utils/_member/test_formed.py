@@ -122,6 +122,38 @@ def test_data_of_another_member_is_told_anew(tmp_path: pathlib.Path) -> None:
     assert "member_id=1\n" in diff["before"] and f"member_id={IDS[0]}\n" in diff["after"]
 
 
+def test_data_that_can_not_be_read_makes_no_marker(tmp_path: pathlib.Path) -> None:
+    """Whose it is would be a guess; who reads the data says what is wrong with it."""
+    (tmp_path / "pki").mkdir()
+    # A later log than the first: it has been a member, and this log does not say which.
+    write_log(tmp_path / "data", LOG.replace("0-", "1-", 1), b"no log of etcd's")
+    (tmp_path / "data" / "member" / "snap").mkdir()
+    for will_form in (False, True):
+        change = formed.plan_marker(place(tmp_path), will_form)
+        assert (change is not None) is will_form
+    assert change is not None and IDS[0] not in str(change.wanted)
+
+
+def test_a_marker_that_lost_its_owner_or_mode_shows_that(tmp_path: pathlib.Path) -> None:
+    where = place(tmp_path)
+    (tmp_path / "pki").mkdir()
+    form(tmp_path)
+    apply_changes([formed.plan_marker(where)])
+    os.chmod(where.marker, 0o600)
+    change = formed.plan_marker(where)
+    assert change is not None and change.reasons == ("mode",)
+    text = pathlib.Path(where.marker).read_text()
+    assert list(formed.marker_diff(change)) == [
+        {
+            "before_header": where.marker,
+            "after_header": where.marker,
+            "before": f"# mode: 0600\n{text}",
+            "after": f"# mode: 0644\n{text}",
+        }
+    ]
+    assert list(formed.marker_diff(None)) == []
+
+
 @pytest.mark.parametrize("content", ["", "member_id=NO\ncluster_id=\n", "member_id=12345678901234567\n", "\x00"])
 def test_a_marker_that_says_nothing_is_one_all_the_same(tmp_path: pathlib.Path, content: str) -> None:
     (tmp_path / "etcd-1.formed").write_text(content)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 
 import pytest
@@ -11,6 +12,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors impo
 from ansible_collections.ringfence.etcd.plugins.module_utils._member import formed, pending_restart, unit_plan
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.joining import SystemdJoiningUnit
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.member_unit import WantedUnit
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import manager
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
     configuration_hash_of,
     deployed_from_text,
@@ -103,3 +105,24 @@ def test_who_has_had_data_starts_without_only_where_that_was_said(host: Host, tm
     assert marker.exists() and not (tmp_path / "etcd.service").exists() and not host.calls
     SystemdJoiningUnit(wanted, replaced=True).start(MEMBERS)
     assert not marker.exists() and told(tmp_path) == (MEMBERS, "existing")
+
+
+def test_why_it_does_not_run_is_told_only_of_one_that_does_not(
+    host: Host, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """etcd's own reason where its log has one, and the end of the log otherwise."""
+    wanted = unit(tmp_path, "etcd-1=https://192.0.2.1:2380")
+    joining = SystemdJoiningUnit(wanted)
+    said: list[str | None] = [None, "its data folder can't be written"]
+    monkeypatch.setattr(manager, "last_words", lambda name, cause_of: said.pop(0))
+    assert joining.why_not_running() == "the end of etcd.service's log"
+    assert joining.why_not_running() == "its data folder can't be written"
+    host.runs(configuration_hash_of(wanted.text), wanted.data_dir)
+    assert joining.why_not_running() is None
+
+
+def test_without_a_folder_for_its_marker_there_is_none_to_let_go_of(host: Host, tmp_path: pathlib.Path) -> None:
+    wanted = dataclasses.replace(unit(tmp_path, "etcd-1=https://192.0.2.1:2380"), directory=None)
+    (tmp_path / "pki" / "etcd-1.formed").write_text("")
+    SystemdJoiningUnit(wanted, replaced=True).start(MEMBERS)
+    assert told(tmp_path) == (MEMBERS, "existing") and (tmp_path / "pki" / "etcd-1.formed").exists()

@@ -293,6 +293,71 @@ def test_a_full_disk(tmp_path: pathlib.Path) -> None:
         subprocess.run(["umount", str(folder)], check=True)
 
 
+def test_a_folder_from_which_nothing_can_be_run(tmp_path: pathlib.Path) -> None:
+    folder = tmp_path / "noexec"
+    folder.mkdir()
+    made = release(tmp_path / "archive", "3.5.35")
+    options = ["-t", "tmpfs", "-o", "size=100k,noexec", "tmpfs"]
+    if os.geteuid() != 0 or subprocess.run(["mount", *options, str(folder)], check=False).returncode:
+        pytest.skip("nothing can be mounted here")
+    try:
+        for binary in (folder / "etcd", folder / "not" / "yet" / "etcd"):
+            with pytest.raises(FileError) as caught:
+                try_it(program_exchange.ProgramPlace(str(binary)), made)
+            assert str(caught.value) == (
+                f"{binary.parent} is on a file system that is mounted noexec: etcd can't be started from there; choose "
+                "another folder, or mount it exec"
+            )
+        assert os.listdir(folder) == []
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_what_is_in_the_way_under_our_own_names(place: program_exchange.ProgramPlace, tmp_path: pathlib.Path) -> None:
+    """A pipe is replaced; a folder, or a link that leads nowhere, is told in one line."""
+    made = release(tmp_path / "archive", "3.5.35")
+    os.mkfifo(place.staged("etcd"))
+    assert try_it(place, made).changed and content(place.staged("etcd")) == tiny_etcd("3.5.35")
+    waiting = pathlib.Path(place.staged("etcd"))
+    waiting.unlink()
+    waiting.symlink_to(waiting.name)
+    with pytest.raises(FileError, match=rf"^can't read {waiting}: "):
+        try_it(place, made)
+    waiting.unlink()
+    waiting.mkdir()
+    for attempt in (lambda: try_it(place, made), lambda: program_archive.remove_staged(place, False)):
+        with pytest.raises(FileError, match=rf"^can't (read|remove) {waiting}: "):
+            attempt()
+    waiting.rmdir()
+    trial = pathlib.Path(place.folder) / ".etcd.ringfence-try"
+    trial.mkdir()
+    with pytest.raises(FileError, match=rf"^can't remove {trial}: "):
+        try_it(place, made)
+    assert content(place.binary) == tiny_etcd("3.5.15")
+
+
+def test_a_program_that_is_gone_before_it_gets_its_name(place: program_exchange.ProgramPlace) -> None:
+    with pytest.raises(FileError, match=rf"^can't write {place.staged('etcd')}: no such file or directory"):
+        program_archive._rename(f"{place.folder}/gone", place.staged("etcd"))
+
+
+def test_an_archive_that_can_not_be_opened(place: program_exchange.ProgramPlace, tmp_path: pathlib.Path) -> None:
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    with pytest.raises(FileError, match=rf"^can't read {loop}: "):
+        try_it(place, (str(loop), "0" * 64))
+
+
+def test_a_stream_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a web server may send one: it is read to the limit, and no further."""
+    monkeypatch.setattr(program_archive, "MOST_ARCHIVE_BYTES", 100)
+    written = io.BytesIO()
+    with pytest.raises(FileError, match=r"^http://host/etcd has more than 100 bytes: that is no release archive"):
+        program_archive.copy_and_sum(io.BytesIO(b"x" * 101), written, "http://host/etcd")
+    assert written.getvalue() == b""
+    assert program_archive.copy_and_sum(io.BytesIO(b"x" * 100), written, "it") == hashlib.sha256(b"x" * 100).hexdigest()
+
+
 @pytest.fixture(scope="module")
 def plain_archive(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     path, _sum = archive(

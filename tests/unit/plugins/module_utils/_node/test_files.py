@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
 import pathlib
 import re
@@ -28,9 +29,13 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import 
     missing_parents,
     plan_directory,
     plan_file,
+    put_aside,
+    put_in_place,
+    remove_file,
     remove_leftover,
     staged_path,
     uid_of,
+    write_program,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import (
     describe,
@@ -744,3 +749,86 @@ def test_other_files_are_not_kept(tmp_path: pathlib.Path) -> None:
     path = write(tmp_path / "m.crt", b"one")
     assert apply_changes([plan_file(WantedFile(path, 0o644, b"two"))], keep_replaced=["/other"]) == {}
     assert os.listdir(tmp_path) == ["m.crt"]
+
+
+# Programs, and what is put aside --------------------------------------------------------------------------------------
+
+
+def test_a_program_that_is_too_long_leaves_nothing(tmp_path: pathlib.Path) -> None:
+    path = write(tmp_path / "etcd", b"what was there")
+    with pytest.raises(FileError) as caught:
+        write_program(path, io.BytesIO(b"x" * 101), 100)
+    assert str(caught.value) == f"{path} would be larger than 100 bytes: that is no program of etcd's"
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_stream_that_breaks_leaves_nothing_and_its_own_words(tmp_path: pathlib.Path) -> None:
+    """An archive that is cut off says so by an error without a number, which is for its reader to tell."""
+
+    class Cut(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            raise OSError("it ends in the middle")
+
+    with pytest.raises(OSError, match=r"^it ends in the middle$"):
+        write_program(str(tmp_path / "etcd"), Cut(), 100)
+    assert os.listdir(tmp_path) == []
+
+
+def test_where_a_file_can_not_be_put_aside_or_in_place_both_stay(tmp_path: pathlib.Path) -> None:
+    """Each says what was to be done with which path, and why not."""
+    path, staged = write(tmp_path / "etcd", b"old"), write(tmp_path / "staged", b"new")
+    (tmp_path / "etcd.replaced").mkdir()
+    nowhere = f"{tmp_path}/staged/etcd"
+    for attempt, line in (
+        (lambda: put_in_place(staged, path, f"{path}.replaced"), f"can't replace {path}: is a directory"),
+        (lambda: put_aside(nowhere, "old"), f"can't move aside {nowhere}: a part of the path is not a directory"),
+        (lambda: remove_file(nowhere), f"can't remove {nowhere}: a part of the path is not a directory"),
+        (lambda: remove_file(str(tmp_path / "etcd.replaced")), f"can't remove {tmp_path}/etcd.replaced: "),
+    ):
+        with pytest.raises(FileError) as caught:
+            attempt()
+        assert str(caught.value).lower().startswith(line.lower())
+    assert (tmp_path / "etcd").read_bytes() == b"old" and (tmp_path / "staged").read_bytes() == b"new"
+
+
+def test_what_is_in_no_folder_is_gone_already(tmp_path: pathlib.Path) -> None:
+    nowhere = str(tmp_path / "missing" / "etcd")
+    assert put_aside(nowhere, "old") is None
+    remove_file(nowhere)
+    remove_leftover(nowhere)
+    remove_leftover(f"{write(tmp_path / 'a file', b'')}/etcd")
+    assert os.listdir(tmp_path) == ["a file"]
+
+
+@as_root
+def test_on_a_read_only_file_system_each_says_what_it_could_not_do(small_disk: pathlib.Path) -> None:
+    (small_disk / "data").mkdir()
+    path, left = write(small_disk / "etcd", b"x"), write(small_disk / ".etcd.ringfence-new", b"half")
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    for attempt, line in (
+        (lambda: remove_file(path), f"can't remove {path}: "),
+        (lambda: remove_leftover(path), f"can't remove {left}: "),
+        (lambda: put_aside(path, "old"), f"can't move aside {path}: "),
+        (lambda: write_program(path, io.BytesIO(b"y"), 9), f"can't write {path}: "),
+        (lambda: put_in_place(left, path, f"{path}.replaced"), f"can't replace {path}: "),
+        (
+            lambda: apply_changes([plan_directory(WantedDirectory(str(small_disk / "data"), 0o700))]),
+            f"can't set owner and mode of {small_disk}/data: ",
+        ),
+        (
+            lambda: apply_changes([plan_directory(WantedDirectory(str(small_disk / "more"), 0o700))]),
+            f"can't create folder {small_disk}/more: ",
+        ),
+    ):
+        with pytest.raises(FileError) as caught:
+            attempt()
+        assert str(caught.value).startswith(line) and "read-only" in str(caught.value)
+    assert sorted(os.listdir(small_disk)) == [".etcd.ringfence-new", "data", "etcd"]
+
+
+def test_a_folder_that_is_gone_since_the_plan_has_its_line(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "pki").mkdir()
+    change = plan_file(WantedFile(str(tmp_path / "pki" / "ca.crt"), 0o644, b"x"))
+    (tmp_path / "pki").rmdir()
+    with pytest.raises(FileError, match=r"^can't write .*/pki/ca\.crt: no such file or directory"):
+        apply_changes([change])

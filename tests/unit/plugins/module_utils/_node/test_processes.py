@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+import typing as t
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._node import processes
@@ -159,3 +160,38 @@ def test_control_groups_of_both_generations(
 
     monkeypatch.setattr("builtins.open", fake)
     assert processes.control_group(1) == group
+
+
+def tables(folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch, **lines: int | None) -> None:
+    """The kernel's tables of sockets, by the number of their lines; None for one that is not there."""
+    real = open
+
+    def opened(path: str, **options: t.Any) -> t.IO[str]:
+        return t.cast(t.IO[str], real(folder / os.path.basename(path), **options))
+
+    for name, count in lines.items():
+        if count is not None:
+            (folder / name).write_text(f"{LINE}\n" * count)
+    monkeypatch.setattr(processes, "open", opened, raising=False)
+
+
+@pytest.mark.skipif(sys.byteorder != "little", reason="the lines are of a machine with the other byte order")
+def test_a_kernel_without_ip_version_6(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tables(tmp_path, monkeypatch, tcp=1, tcp6=None)
+    assert processes.listeners() == [Listener(ipaddress.ip_address("127.0.0.1"), 2375, 4711)]
+
+
+def test_a_table_that_is_not_there_is_no_empty_one(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who can't see the sockets must not say that a port is free."""
+    tables(tmp_path, monkeypatch, tcp=None, tcp6=1)
+    with pytest.raises(FileNotFoundError):
+        processes.listeners()
+
+
+def test_a_table_without_end_is_not_read_to_it(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "_LINES", 10)
+    tables(tmp_path, monkeypatch, tcp=11, tcp6=0)
+    assert len(processes.listeners()) == 11
+    tables(tmp_path, monkeypatch, tcp=12, tcp6=0)
+    with pytest.raises(OSError, match=r"^/proc/self/net/tcp has more than 10 lines"):
+        processes.listeners()
