@@ -357,3 +357,71 @@ def test_a_key_for_the_client_that_can_not_be_used(tmp_path: pathlib.Path) -> No
 def test_status(answer: dict[str, t.Any], status: api.Status, server: GatewayServer) -> None:
     server.answers["/v3/maintenance/status"] = (200, answer)
     assert CLIENT.status(server.url) == status
+
+
+# Changes of members: etcd's own words ---------------------------------------------------------------------------------
+
+CHANGES: dict[str, t.Callable[[api.Client, str], object]] = {
+    "add": lambda client, url: client.member_add(url, "https://10.0.0.2:2380"),
+    "remove": lambda client, url: client.member_remove(url, "8e9e05c52164694d"),
+    "promote": lambda client, url: client.member_promote(url, "8e9e05c52164694d"),
+    "update": lambda client, url: client.member_update(url, "8e9e05c52164694d", "https://10.0.0.3:2380"),
+}
+
+
+def test_changes_of_members_as_etcd_takes_them(server: GatewayServer) -> None:
+    for verb in CHANGES:
+        server.answers[f"/v3/cluster/member/{verb}"] = (200, {"member": {"ID": "10276657743932975437"}})
+    assert [change(CLIENT, server.url) for change in CHANGES.values()] == ["8e9e05c52164694d", None, None, None]
+    number = "10276657743932975437"
+    assert [body for _path, body in server.asked] == [
+        {"peerURLs": ["https://10.0.0.2:2380"], "isLearner": True},
+        {"ID": number},
+        {"ID": number},
+        {"ID": number, "peerURLs": ["https://10.0.0.3:2380"]},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("verb", "answer", "lasts"),
+    [
+        ("add", (412, {"message": "etcdserver: Peer URLs already exists", "code": 9}), True),
+        ("add", (503, {"message": "etcdserver: unhealthy cluster", "code": 14}), False),
+        ("remove", (412, {"message": "etcdserver: unhealthy cluster", "code": 9}), False),
+        # It is out of the list: that is what was asked for.
+        ("remove", (404, {"message": "etcdserver: member not found", "code": 5}), None),
+        ("promote", (404, {"message": "etcdserver: member not found", "code": 5}), True),
+        ("promote", (412, {"message": "etcdserver: can only promote a learner member", "code": 9}), None),
+        (
+            "promote",
+            (412, {"message": "etcdserver: can only promote a learner member which is in sync with leader", "code": 9}),
+            False,
+        ),
+        ("update", (404, {"message": "etcdserver: member not found", "code": 5}), True),
+    ],
+)
+def test_a_refusal_that_lasts_and_one_that_passes(
+    verb: str, answer: tuple[int, t.Any], lasts: bool | None, server: GatewayServer
+) -> None:
+    server.answers[f"/v3/cluster/member/{verb}"] = answer
+    if lasts is None:
+        CHANGES[verb](CLIENT, server.url)
+        return
+    with pytest.raises(api.MembershipError) as caught:
+        CHANGES[verb](CLIENT, server.url)
+    path = f"{server.url}/v3/cluster/member/{verb}"
+    assert str(caught.value) == f"{path}: HTTP {answer[0]}: {answer[1]['message']}" and caught.value.lasts is lasts
+
+
+@pytest.mark.parametrize("verb", CHANGES)
+def test_what_no_request_can_change_is_no_refusal_of_this_one(verb: str, server: GatewayServer) -> None:
+    with pytest.raises(api.ApiError, match="is --enable-grpc-gateway=false set there") as caught:
+        CHANGES[verb](CLIENT, server.url)
+    assert not isinstance(caught.value, api.MembershipError) and caught.value.kind == api.GATEWAY
+
+
+@pytest.mark.parametrize("answer", [{}, {"member": []}, {"member": {"ID": "none"}}])
+def test_an_added_member_without_a_number(answer: dict[str, t.Any], server: GatewayServer) -> None:
+    server.answers["/v3/cluster/member/add"] = (200, answer)
+    with pytest.raises(api.ApiError, match="the answer has no member"):
+        CLIENT.member_add(server.url, "https://10.0.0.2:2380")
