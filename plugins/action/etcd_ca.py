@@ -6,14 +6,13 @@
 
 from __future__ import annotations
 
-from ansible_collections.ringfence.etcd.plugins.modules import etcd_ca
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._node_actions import CheckedAction, schema_of
 
 
 class ActionModule(CheckedAction):
     """What the module answers, as far as it is documented."""
 
-    schema = schema_of("etcd_ca", etcd_ca)
+    schema = schema_of("etcd_ca")
 
 
 __all__ = ("ActionModule",)

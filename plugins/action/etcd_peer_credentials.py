@@ -18,7 +18,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._x509.certificate_f
     check_read_by_etcd,
     read_certificate,
 )
-from ansible_collections.ringfence.etcd.plugins.modules import etcd_peer_credentials
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._actions import refuse_old_cryptography
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import plain
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._node_actions import CheckedAction, schema_of
@@ -27,7 +26,7 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._node_actions impor
 class ActionModule(CheckedAction):
     """What the module answers, as far as it is documented."""
 
-    schema = schema_of("etcd_peer_credentials", etcd_peer_credentials)
+    schema = schema_of("etcd_peer_credentials")
 
     def _answer(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         refuse_old_cryptography()

@@ -6,14 +6,13 @@
 
 from __future__ import annotations
 
-from ansible_collections.ringfence.etcd.plugins.modules import etcd_peer_info, etcd_peer_probe
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._node_actions import CheckedAction, schema_of
 
 
 class ActionModule(CheckedAction):
     """What the module answers, as far as it is documented."""
 
-    schema = schema_of("etcd_peer_probe", etcd_peer_probe, etcd_peer_info)
+    schema = schema_of("etcd_peer_probe", "etcd_peer_info")
 
 
 __all__ = ("ActionModule",)

@@ -6,14 +6,13 @@
 
 from __future__ import annotations
 
-from ansible_collections.ringfence.etcd.plugins.modules import etcd_peer_service
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._node_actions import CheckedAction, schema_of
 
 
 class ActionModule(CheckedAction):
     """What the module answers, as far as it is documented."""
 
-    schema = schema_of("etcd_peer_service", etcd_peer_service)
+    schema = schema_of("etcd_peer_service")
 
 
 __all__ = ("ActionModule",)

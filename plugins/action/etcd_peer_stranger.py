@@ -20,7 +20,6 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RefusedError, RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.stranger import run as answer
 from ansible_collections.ringfence.etcd.plugins.module_utils._x509.library import why_no_cryptography
-from ansible_collections.ringfence.etcd.plugins.modules import etcd_peer_stranger
 from ansible_collections.ringfence.etcd.plugins.modules.etcd_peer_stranger import MUTUALLY_EXCLUSIVE, argument_spec
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import plain
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._node_actions import CheckedAction, schema_of
@@ -30,7 +29,7 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._role_settings impo
 class ActionModule(CheckedAction):
     """Do the module's work here, or have the module do it where the CA is."""
 
-    schema = schema_of("etcd_peer_stranger", etcd_peer_stranger)
+    schema = schema_of("etcd_peer_stranger")
 
     def _answer(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         secrets = self._take_secrets(task_vars)

@@ -22,7 +22,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._member.program_arc
     copy_and_sum,
     opened_archive,
 )
-from ansible_collections.ringfence.etcd.plugins.modules import etcd_program
 from ansible_collections.ringfence.etcd.plugins.modules.etcd_program import (
     REQUIRED_IF,
     argument_spec,
@@ -35,7 +34,7 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._node_actions impor
 class ActionModule(CheckedAction):
     """Send the archive that was meant, and have it tried where it is to run."""
 
-    schema = schema_of("etcd_program", etcd_program)
+    schema = schema_of("etcd_program")
 
     # There is a temporary folder on the host before anything is sent, and it is removed at the end.
     TRANSFERS_FILES = True

@@ -8,15 +8,20 @@ An action of a module's own name is what Ansible runs in the module's place. It 
 collection:
 
     class ActionModule(CheckedAction):
-        schema = schema_of("etcd_peer_probe", etcd_peer_probe, etcd_peer_info)
+        schema = schema_of("etcd_peer_probe", "etcd_peer_info")
+
+What the module documents is read, and the module is not loaded: of what it has for a host the controller needs nothing,
+and Ansible compiles all that it loads of a collection anew in each run.
 
 Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
 """
 
 from __future__ import annotations
 
+import ast
+import functools
+import os
 import re
-import types
 import typing as t
 from collections.abc import Mapping
 
@@ -32,6 +37,7 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._answers import (
     schema_from,
 )
 
+_MODULES = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "modules")
 # A host's interpreter, found out by Ansible: without it each task would find it out again.
 _INTERPRETER_FACT = re.compile(r"discovered_interpreter_[a-z]+")
 _INTERPRETER = re.compile(r"/[A-Za-z0-9_./+-]{1,255}")
@@ -39,9 +45,20 @@ _INTERPRETER = re.compile(r"/[A-Za-z0-9_./+-]{1,255}")
 _CONNECTION_NOISE = re.compile(r"(Shared c|C)onnection to .* closed\.")
 
 
-def schema_of(module: str, *modules: types.ModuleType) -> Schema:
-    """The schema of a module of this collection; given are its file and those that its RETURN refers to."""
-    return schema_from(module, {found.__name__.rsplit(".", 1)[-1]: str(vars(found)["RETURN"]) for found in modules})
+@functools.cache
+def schema_of(module: str, *others: str) -> Schema:
+    """The schema of a module of this collection; ``others``: the modules that its RETURN refers to."""
+    return schema_from(module, {name: _documented(name) for name in (module, *others)})
+
+
+def _documented(module: str) -> str:
+    """A module's RETURN."""
+    with open(os.path.join(_MODULES, f"{module}.py"), encoding="utf-8") as stream:
+        parsed = ast.parse(stream.read())
+    values = (
+        node.value for node in parsed.body if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "RETURN"
+    )
+    return str(ast.literal_eval(next(values)))
 
 
 class CheckedAction(OneLineAction):

@@ -20,7 +20,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors impo
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.certificate import Certificate, as_result
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.pem import CERTIFICATE_LABEL, split_pem
 from ansible_collections.ringfence.etcd.plugins.module_utils._x509.certificate_facts import read_certificate
-from ansible_collections.ringfence.etcd.plugins.modules import etcd_peer_info, etcd_peer_probe
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._answers import (
     ADVICE,
     AnswerError,
@@ -31,7 +30,7 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._answers import (
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import plain
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._node_actions import schema_of
 
-PROBE = schema_of("etcd_peer_probe", etcd_peer_probe, etcd_peer_info)
+PROBE = schema_of("etcd_peer_probe", "etcd_peer_info")
 # Where the role keeps what etcd_settings gave.
 _SETTINGS = "__etcd_peer_tls_settings"
 _FACTS = ("fingerprint", "serial_number", "not_before", "not_after", "days_left", "key_algorithm", "is_ca")

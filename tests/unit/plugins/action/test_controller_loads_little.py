@@ -1,0 +1,51 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the controller loads of this collection it compiles anew in each run: nothing that only a host needs."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+from ansible_collections.ringfence.etcd.plugins.plugin_utils import _node_actions
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._answers import schema_from
+from ansible_collections.ringfence.etcd.tests.unit.plugins.modules.module_runner import NAMESPACE, collections_root
+
+PLUGINS = "ansible_collections.ringfence.etcd.plugins"
+MODULES = sorted(path.stem for path in pathlib.Path(_node_actions._MODULES).glob("etcd_*.py"))
+# What a run without changes calls, and the one module that an action may run in its own process.
+CALLED = ["etcd_settings", "etcd_peer_stranger", "etcd_peer_probe", "etcd_cluster_check", "etcd_peer_proof"]
+HERE_TOO = {f"{PLUGINS}.modules.etcd_peer_stranger"}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_what_a_module_documents_is_read_as_it_is(module: str) -> None:
+    texts = {name: importlib.import_module(f"{NAMESPACE}.{name}").RETURN for name in (module, "etcd_peer_info")}
+    assert _node_actions.schema_of(module, "etcd_peer_info") == schema_from(module, texts)
+
+
+def test_a_run_without_changes_loads_no_code_of_a_host() -> None:
+    code = (
+        "import importlib, json, sys\n"
+        f"for name in {CALLED!r}: importlib.import_module(f'{PLUGINS}.action.{{name}}')\n"
+        f"print(json.dumps([name for name in sys.modules if name.startswith('{PLUGINS}.')]))\n"
+    )
+    paths = [collections_root(), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    loaded = set(json.loads(done.stdout))
+    assert {name for name in loaded if f"{PLUGINS}.modules." in name} == HERE_TOO
+    packages = (f"{PLUGINS}.module_utils.{package}." for package in ("_foreign", "_member.info", "_systemd.manager"))
+    assert not [name for package in packages for name in loaded if f"{name}.".startswith(package)]
