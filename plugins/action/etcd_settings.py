@@ -19,7 +19,7 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._input_validation i
     flag_settings_of,
 )
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._member_entries import coordinator_of
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._role_settings import RoleSettings
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._role_settings import RoleSettings, client_files_of
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._settings import OPTIONS_OF, SECRETS
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._states import has_refused_settings
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._unit_text import unit_text
@@ -87,6 +87,7 @@ class ActionModule(OneLineAction):  # pragma: no cover
             "hosts": hosts,
             "members": [member_as_dict(each) for each in members],
             "member": member_as_dict(member),
+            "client_files": client_files_of(settings, member),
             "flag_settings": flag_settings_of(settings),
             # What is due is not asked by a proof, which compares what runs.
             "unit_text": "" if proof_only else unit_text(settings, members, member),

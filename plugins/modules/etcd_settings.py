@@ -63,6 +63,12 @@ coordinator:
   type: str
   returned: success
   sample: etcd-1
+client_files:
+  description:
+    - Paths on the member's host with which it speaks to the client URLs of the others, by V(ca), V(cert) and V(key).
+      Empty texts where clients speak without TLS.
+  type: dict
+  returned: where RV(parts) is not empty
 flag_settings:
   description: The settings of a member's command line, as P(ringfence.etcd.etcd_arguments#filter) takes them.
   type: dict

@@ -189,4 +189,15 @@ class RoleSettings:  # pragma: no cover
         return completed_entry(entry, self._settings_of(host, MEMBER_OPTIONS), self._said_by(host))
 
 
-__all__ = ("RoleSettings",)
+def client_files_of(settings: t.Mapping[str, t.Any], member: Member) -> dict[str, str]:
+    """Paths on the node with which its member speaks to the client ports of the others; empty texts without TLS.
+
+    Worked out here, once: each of them is an argument of several tasks, and would be a template in each.
+    """
+    own = {"ca": "ca.crt", "cert": f"{member.name}.crt", "key": f"{member.name}.key"}
+    if not settings["client_tls"]:
+        return dict.fromkeys(own, "")
+    return {kind: settings[f"client_{kind}_file"] or f"{settings['directory']}/{file}" for kind, file in own.items()}
+
+
+__all__ = ("RoleSettings", "client_files_of")
