@@ -129,6 +129,7 @@ def run(setting: Setting) -> Outcome:
             outcome.found["round_trips"] = counts.most_round_trips
             outcome.found["kb_a_host"] = kb_a_host(runs, len(ground.lab.hosts))
             ping = kb_a_host(unchanged[PING], len(ground.lab.hosts))
+            outcome.found["kb_beyond_ping"] = outcome.found["kb_a_host"] - ping
             outcome.remarks["kb_a_host"] = f"of which one ping takes {ping:.0f}"
     table.notes.append(
         "modules: executions a host over SSH, the mean; local: on the controller, all hosts together; round trips: of "

@@ -56,6 +56,12 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+client_files:
+  description:
+    - Paths on the member's host with which it speaks to the client URLs of the others, by V(ca), V(cert) and V(key).
+      Empty texts where clients speak without TLS.
+  type: dict
+  returned: where RV(parts) is not empty
 coordinator:
   description:
     - The inventory host that acts once for the cluster in this run, the first member in this batch of the play. Empty
@@ -63,12 +69,6 @@ coordinator:
   type: str
   returned: success
   sample: etcd-1
-client_files:
-  description:
-    - Paths on the member's host with which it speaks to the client URLs of the others, by V(ca), V(cert) and V(key).
-      Empty texts where clients speak without TLS.
-  type: dict
-  returned: where RV(parts) is not empty
 flag_settings:
   description: The settings of a member's command line, as P(ringfence.etcd.etcd_arguments#filter) takes them.
   type: dict
