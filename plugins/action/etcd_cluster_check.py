@@ -30,6 +30,11 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight 
     cluster_warnings,
     why_no_new_authority,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_upgrade import (
+    Upgrade,
+    planned_upgrade,
+    why_not_with_a_change,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import (
     Cluster,
     PreflightFailure,
@@ -38,6 +43,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_
     with_program,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.trust import trusted_fingerprints
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.versions import dotted
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.authority_place import (
     is_on_controller,
@@ -82,6 +88,7 @@ _ARGUMENTS: dict[str, t.Any] = {
     "archive_sha256": {"type": "str", "default": ""},
     "overrule_distribution_etcd": {"type": "bool", "default": False},
     "force_restart": {"type": "bool", "default": False},
+    "upgrade": {"type": "bool", "default": False},
     "ca_certificate_content": {"type": "str"},
     "ca": {"type": "dict"},
     "ca_variable": {"type": "str"},
@@ -212,6 +219,9 @@ def _verdict(
         *change.failures,
         *(PreflightFailure("parts", line) for line in why_not_parted(pending, given["parts"])),
     ]
+    upgrade = planned_upgrade(cluster)
+    if upgrade is not None and change.told["due"]:
+        failures.append(why_not_with_a_change(cluster, upgrade))
     if at_hand and given.get("ca_problem") and any(one["part"] == CERTIFICATE for one in pending):
         failures.append(PreflightFailure("ca", given["ca_problem"]))
     return {
@@ -221,6 +231,7 @@ def _verdict(
         "pending": pending,
         "removals": [one.member_id for one in changes.removals],
         "joins": list(changes.joins),
+        "upgrade": _upgrade(upgrade),
         "transition": change.told,
         "trust_bundle": change.trust_bundle,
         # One that a single member trusts already is the new one of a change that has begun.
@@ -255,6 +266,7 @@ def _question(
         archive_sha256=given["archive_sha256"] or "",
         overrule_distribution_etcd=given["overrule_distribution_etcd"],
         force_restart=given["force_restart"],
+        upgrade=given["upgrade"],
         ca_certificate=given["ca_certificate_content"] or None,
         authority=at_hand,
         authority_problem="" if at_hand else problem,
@@ -281,6 +293,17 @@ def _asked_change(given: t.Mapping[str, t.Any]) -> Question:
 
 def _is_living(cluster: Cluster) -> bool:
     return bool(reported_lists(cluster))
+
+
+def _upgrade(planned: Upgrade | None) -> dict[str, t.Any] | None:
+    if planned is None:
+        return None
+    return {
+        "running": dotted(planned.running),
+        "target": dotted(planned.target),
+        "begun": planned.is_begun,
+        "members": list(planned.members),
+    }
 
 
 def _problem_of(authority: t.Mapping[str, t.Any]) -> str:

@@ -8,13 +8,19 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.gate import RESTART, UNIT, gone_hosts, why_gone
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.gate import (
+    RESTART,
+    UNIT,
+    UPGRADE,
+    gone_hosts,
+    why_gone,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RefusedError
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._actions import OneLineAction
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import plain
 
 _ARGUMENTS: dict[str, t.Any] = {
-    "before": {"type": "str", "choices": [UNIT, RESTART], "required": True},
+    "before": {"type": "str", "choices": [UNIT, RESTART, UPGRADE], "required": True},
     "members": {"type": "list", "elements": "dict", "required": True},
     "checked": {"type": "list", "elements": "str", "default": []},
 }

@@ -16,8 +16,9 @@ description:
     different CAs, where etcd's version would lock every peer out, where a data folder is another cluster's, where a
     host's clock is wrong, and so on.
   - For a cluster that runs, a preflight check fails where a change would cut a member off, judged by the member list
-    that the running members report. Such a change is another peer URL, client port, common name, data folder or minor
-    version of etcd, a member that has lost its data, or one that is to leave and was not removed yet.
+    that the running members report. Such a change is another peer URL, client port, common name or data folder, another
+    minor version of etcd without O(upgrade), a member that has lost its data, or one that is to leave and was not
+    removed yet.
   - The module runs on the controller and asks no host for anything. It does not fail for what it finds, but returns
     it in RV(failures).
 author:
@@ -131,6 +132,11 @@ options:
     default: false
   force_restart:
     description: Whether to allow a restart that can't be guarded, which is refused otherwise.
+    type: bool
+    default: false
+  upgrade:
+    description:
+      - Whether this run may begin with the next minor version of etcd. An upgrade that has begun goes on without it.
     type: bool
     default: false
   ca_certificate_content:
@@ -295,6 +301,27 @@ joins:
   returned: success
   type: list
   elements: str
+upgrade:
+  description: The change of etcd's minor version that this run makes; null where it makes none, or is refused.
+  returned: success
+  type: dict
+  contains:
+    running:
+      description: The oldest version that a member runs.
+      type: str
+      sample: 3.5.35
+    target:
+      description: The version that the members are restarted with.
+      type: str
+      sample: 3.6.16
+    begun:
+      description: Whether a member runs that minor version already.
+      type: bool
+    members:
+      description: Names of the members that do not run it yet.
+      type: list
+      elements: str
+  sample: null
 trusted_fingerprints:
   description: SHA-256 fingerprints of the CA certificates that hosts trust; empty where this run says it has a new CA.
   returned: success

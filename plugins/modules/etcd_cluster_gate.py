@@ -22,9 +22,10 @@ options:
     description:
       - The step that this host is about to do.
       - With V(unit), a unit is written for a restart that would not be. All in O(checked) must still be there.
-      - With V(restart), all hosts of members that are in this play must be there and in this batch of it.
+      - With V(restart), all hosts of members that are in this play must be there and in this batch of it. V(upgrade) is
+        the same, before each member that is restarted with another minor version of etcd.
     type: str
-    choices: [unit, restart]
+    choices: [unit, restart, upgrade]
     required: true
   members:
     description: All members of the cluster, in the form of P(ringfence.etcd.etcd_members#filter).

@@ -152,6 +152,19 @@ options:
       - The program that was there is kept beside it with the ending C(.replaced).
     type: bool
     default: false
+  upgrade:
+    description:
+      - Whether O(state=restarted) may restart the first member of the cluster with the next minor version of etcd. One
+        that follows needs no word. Any other change of the minor version is refused.
+      - What such a restart needs is done behind the guard. Before 3.6 every member is written once more, unchanged.
+        Before 3.7 the members write some thousand entries without effect, until there is a snapshot behind all that 3.7
+        can't read.
+      - Afterwards the member's own list of members has to be the one that the others tell. Where it is not, or the
+        member does not come back, the program that it ran with is put back and started, if it is still there.
+      - After the last member it waits until the cluster as a whole has moved to the new version.
+      - A snapshot is the caller's to take before, and so is the order, with the leader last.
+    type: bool
+    default: false
   timeout_seconds:
     description:
       - How long the member may take to become healthy after a start or restart.
@@ -280,6 +293,12 @@ members:
       type: bool
   sample:
     - {name: etcd-1, member_id: 8e9e05c52164694d, is_learner: false}
+leader:
+  description:
+    - Name of the member that leads; null where that is not known, and in check mode.
+  returned: success, O(state=healthy)
+  type: str
+  sample: etcd-1
 problem:
   description:
     - "The kind of a failure in one word. V(input): an argument is wrong. V(refused): the guard refused and nothing
@@ -300,7 +319,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError, fail_with
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.reasons import Reason
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import Client, client_of
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import ApiError, Client, client_of
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_access import (
     ARGUMENTS,
     NO_ACCESS,
@@ -310,6 +329,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_access im
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._member import (
     member_unit,
+    minor_upgrade,
     pending_restart,
     restart,
     restart_unit,
@@ -337,6 +357,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "client_key_file": {"type": "path", "no_log": False},
     "trust_bundle_changed": {"type": "bool", "default": False},
     "program_staged": {"type": "bool", "default": False},
+    "upgrade": {"type": "bool", "default": False},
     "timeout_seconds": {"type": "int", "default": 120},
     "wait_seconds": {"type": "int", "default": 300},
     "force_restart": {"type": "bool", "default": False},
@@ -412,6 +433,8 @@ def ensure_restarted(
             params["unit"], params["unit_directory"], stale, program_staged=params["program_staged"]
         )
 
+    client = client_for(params, access)
+    around = minor_upgrade.MinorUpgrade(unit, cluster, client, params["upgrade"], params["timeout_seconds"])
     if check_mode:
         pending = pending_restart.restart_pending_now(
             params["unit"],
@@ -422,15 +445,18 @@ def ensure_restarted(
             check_mode=True,
         )
     else:
+        if params["force_restart"] and still_pending():
+            around.refuse_forced()
         pending = restart.restart_guarded(
             unit,
             cluster,
-            client_for(params, access),
+            client,
             still_pending,
             wait_seconds=params["wait_seconds"],
             timeout_seconds=params["timeout_seconds"],
             force=params["force_restart"],
             more_space=lambda: restart_unit.brings_more_space(params["unit"], params["unit_directory"]),
+            around=around,
         )
     return {
         "changed": bool(pending),
@@ -449,9 +475,11 @@ def _restart_actions(pending: t.Sequence[Reason]) -> list[str]:
 def wait_healthy(params: t.Mapping[str, t.Any], check_mode: bool, access: ApiAccess = NO_ACCESS) -> dict[str, t.Any]:
     cluster = restart.cluster_from(params["name"], params["members"])
     unit = restart_unit.SystemdUnit(params["unit"], params["unit_directory"])
-    result: dict[str, t.Any] = {"started": False}
+    result: dict[str, t.Any] = {"started": False, "leader": None}
     if not check_mode:
-        view = restart.wait_healthy(unit, cluster, client_for(params, access), params["timeout_seconds"])
+        client = client_for(params, access)
+        view = restart.wait_healthy(unit, cluster, client, params["timeout_seconds"])
+        result["leader"] = leader_of(client, cluster.client_urls[cluster.me], view)
         result["members"] = [
             {"name": member.name, "member_id": member.member_id, "is_learner": member.is_learner}
             for member in sorted(filter(None, (view.me, *view.others)), key=lambda member: member.name)
@@ -465,6 +493,16 @@ def wait_healthy(params: t.Mapping[str, t.Any], check_mode: bool, access: ApiAcc
         params["unit"], params["unit_directory"], params["trust_bundle_changed"]
     )
     return {**result, "running": unit.pid() is not None, "restart_pending": pending}
+
+
+def leader_of(client: Client, url: str, view: restart.View) -> str | None:
+    """The name of the member that leads, as the one at the URL knows it; None where it does not tell."""
+    try:
+        leader = client.status(url).leader
+    except ApiError:
+        return None
+    members = filter(None, (view.me, *view.others))
+    return next((member.name for member in members if member.member_id == leader), None)
 
 
 def client_for(params: t.Mapping[str, t.Any], access: ApiAccess) -> Client:

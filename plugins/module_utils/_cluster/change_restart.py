@@ -24,7 +24,11 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_sta
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_steps import Action, Step
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_view import Matched, View
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import PreflightFailure, one_line
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.versions import Version, understands_list
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.versions import (
+    Version,
+    dotted,
+    understands_list,
+)
 
 
 def written(view: View, host: Host, config: Config) -> tuple[Action, ...]:
@@ -165,10 +169,6 @@ def with_listener(config: Config, peer_url: str) -> Config:
     """The same, answering at one more peer URL; one that can't be served beside it goes."""
     kept = {served for served in config.serves if not same_socket(served, peer_url)}
     return replace(config, serves=frozenset((*kept, peer_url)))
-
-
-def dotted(version: Version | tuple[int, int]) -> str:
-    return ".".join(map(str, version))
 
 
 __all__ = ("dotted", "fresh", "restart", "why_not_started", "why_not_well", "why_unwell", "with_listener", "written")

@@ -4,8 +4,7 @@
 
 """The rows of the plan about etcd's version: one minor version at a time, one member at a time, the leader last. Pure.
 
-Each trap is one that members did not start again from, on real ones: learners and peer URLs that etcd 3.5.1 to 3.5.19
-did not write where 3.6 reads them (etcd issues 19557, 20793), and log entries of 3.5 that 3.7 can't read.
+From which version to which one goes, and what has to be done before, stands in ``upgrade_rules``.
 
 Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 """
@@ -25,11 +24,13 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_sta
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_steps import Action, Next, Step
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_view import SHORT_LOG, Matched, View
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import PreflightFailure, one_line
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.upgrade_rules import (
+    is_begun,
+    members_are_written_again,
+    reads_no_old_entries,
+    why_not_upgraded,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.versions import Version, understands_list
-
-# From this one on, members as they are now get into the store that 3.6 reads.
-_FIRST_THAT_WRITES_MEMBERS: Version = (3, 5, 20)
-_PROPOSED_3_5 = "3.5.35"
 
 
 def upgrade_begun(view: View) -> Next:
@@ -71,11 +72,11 @@ def upgrade(view: View) -> Next:
             "learner_in_upgrade", f"{view.learners[0].label} is a learner: it is promoted before an upgrade"
         )
     lowest = min(version[:2] for version in running.values())
-    is_first = not any(version[:2] == target[:2] for version in running.values())
+    is_first = not is_begun(running.values(), target)
     if lowest != target[:2]:
         if view.cluster_is_behind(lowest):
             return _await(view, lowest)
-        if target[:2] == (3, 7) and is_first:
+        if reads_no_old_entries(target) and is_first:
             long = [one for one in late if t.cast(Host, one.host).old_entries is not False]
             if long:
                 return _shorten(view, long[0])
@@ -85,7 +86,7 @@ def upgrade(view: View) -> Next:
 def _before_first(view: View, target: Version) -> list[Action]:
     """What is done in the old version, just before the first member runs the new one."""
     actions = [Action(steps.SNAPSHOT)]
-    if target[:2] == (3, 6):
+    if members_are_written_again(target):
         # The list as it is now, once more: it is the writing that matters.
         actions += [
             Action(steps.UPDATE_MEMBER, member_id=one.listed.member_id, url=url)
@@ -101,7 +102,7 @@ def before_start(view: View, host: Host, refusal: PreflightFailure) -> list[Acti
     if refusal.code != "version_change" or target is None or host.program != target or not view.words.upgrade:
         return refusal
     why = _why_not(view, target, running) if running else None
-    if why is None and target[:2] == (3, 7) and host.old_entries is not False:
+    if why is None and reads_no_old_entries(target) and host.old_entries is not False:
         why = refusal
     return _before_first(view, target) if why is None else why
 
@@ -115,39 +116,9 @@ def _running(view: View) -> dict[str, Version]:
 
 
 def _why_not(view: View, target: Version, running: t.Mapping[str, Version]) -> PreflightFailure | None:
-    lowest, highest = min(running.values()), max(running.values())
-    if highest > target:
-        same = highest[:2] == target[:2]
-        way = (
-            f"name {dotted(highest)} or later"
-            if same
-            else f"etcd has to agree first (etcdctl downgrade enable {dotted(target[:2])}, from 3.6 on), then one "
-            "member after the other by hand; or restore a snapshot of the older version (playbook restore)"
-        )
-        return PreflightFailure(
-            "downgrade", f"a member runs as etcd {dotted(highest)}, and {dotted(target)} is older: {way}"
-        )
-    if lowest[:2] != target[:2]:
-        begun = any(version[:2] == target[:2] for version in running.values())
-        if not view.words.upgrade and not begun:
-            return PreflightFailure(
-                "upgrade_not_said",
-                f"the members run as etcd {dotted(lowest)}, and {dotted(target)} is another minor version: say so with "
-                "etcd_peer_tls_upgrade: true",
-            )
-        if (target[0], target[1] - 1) != lowest[:2]:
-            return PreflightFailure(
-                "minor_left_out",
-                f"the members run as etcd {dotted(lowest)}, and {dotted(target)} leaves out a minor version: upgrade "
-                f"to {lowest[0]}.{lowest[1] + 1} first",
-            )
-        if target[:2] == (3, 6) and lowest < _FIRST_THAT_WRITES_MEMBERS:
-            return PreflightFailure(
-                "members_not_written",
-                f"a member runs as etcd {dotted(lowest)}, which does not write promoted learners and new peer URLs "
-                f"where 3.6 reads them, and it might not start again: upgrade all to {_PROPOSED_3_5} first "
-                "(etcd_peer_tls_upgrade: true), then to 3.6",
-            )
+    reason = why_not_upgraded(running.values(), target, view.words.upgrade)
+    if reason is not None:
+        return PreflightFailure(reason["code"], reason["text"])
     for one in view.matched:
         if one.host is not None and one.host.new_program_problem:
             return PreflightFailure(

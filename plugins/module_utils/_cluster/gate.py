@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
-UNIT, RESTART = "unit", "restart"
+UNIT, RESTART, UPGRADE = "unit", "restart", "upgrade"
 
 
 def gone_hosts(
@@ -29,10 +29,15 @@ def why_gone(gone: t.Sequence[str], before: str, host: str) -> str:
             f"{names} failed or could not be reached any more since the cluster was checked: no unit is written and "
             "nothing restarted on the others: mend that host and run again, or leave it out with --limit"
         )
+    if before == UPGRADE:
+        return (
+            f"{names} failed or could not be reached any more: {host} is not upgraded: mend that host and run "
+            "again, which goes on from here"
+        )
     return (
         f"A restart is due on {host}, and {names} did not get its files yet (failed, unreachable, or a later batch of "
         "serial): mend that host, leave it out with --limit, or take serial out of the play"
     )
 
 
-__all__ = ("RESTART", "UNIT", "gone_hosts", "why_gone")
+__all__ = ("RESTART", "UNIT", "UPGRADE", "gone_hosts", "why_gone")

@@ -26,6 +26,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_
     RUNNING_CHECKS,
     live_warnings,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_upgrade import UPGRADE_CHECKS
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import (
     Cluster,
     PreflightFailure,
@@ -298,6 +299,7 @@ _CHECKS: tuple[t.Callable[[Cluster], t.Iterator[PreflightFailure]], ...] = (
     refuse_unusable_authority,
     refuse_authority_to_be_lost,
     *FOREIGN_CHECKS,
+    *UPGRADE_CHECKS,
     *RUNNING_CHECKS,
     *MEMBERSHIP_CHECKS,
     *GOING_ON_CHECKS,

@@ -37,8 +37,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_
     running_members,
     version_to_start,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.versions import Version, parse_version
-from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.versions import dotted, read_version
 
 # Pending changes of a host that mean that its running process is going to be restarted.
 _RESTARTS = frozenset(("unit_changed", "flags_differ", "trust_bundle_changed", "binary_replaced"))
@@ -166,47 +165,6 @@ def _text_or_none(value: t.Any) -> str | None:
 # The program, the unit, and whether a restart can be guarded ----------------------------------------------------------
 
 
-def refuse_other_minor_version(cluster: Cluster) -> t.Iterator[PreflightFailure]:
-    """What would be started is of the minor version that runs, and not older than what the member has run already."""
-    running = {
-        member.name: _version((info.get("process") or {}).get("version")) for member, info in running_members(cluster)
-    }
-    for member, info in cluster.inspected():
-        starts = _version(version_to_start(cluster.question, info))
-        if starts is None:
-            continue
-        own = running.get(member.name)
-        if own is not None:
-            if own[:2] != starts[:2] or starts < own:
-                yield _version_change(member, own, starts, f"runs as {_dotted(own)}")
-            continue
-        for name, other in running.items():
-            if other is not None and other[:2] != starts[:2]:
-                yield _version_change(member, other, starts, f"is not {_dotted(other)}, as {name} runs")
-                break
-
-
-def _version_change(member: Member, runs: Version, starts: Version, found: str) -> PreflightFailure:
-    what = "an upgrade of a minor version" if starts > runs else "a downgrade"
-    return PreflightFailure(
-        "version_change",
-        f"member {member.name}: its etcd {found}, and {_dotted(starts)} would be started: {what} is not there yet, and "
-        f"could end with a member that does not start again: bring back etcd {_dotted(runs)}, or a later one of "
-        f"{runs[0]}.{runs[1]}",
-    )
-
-
-def _version(text: t.Any) -> Version | None:
-    try:
-        return parse_version(text) if isinstance(text, str) else None
-    except InputError:
-        return None
-
-
-def _dotted(version: Version) -> str:
-    return ".".join(map(str, version))
-
-
 def refuse_unit_in_the_way(cluster: Cluster) -> t.Iterator[PreflightFailure]:
     """A unit that is masked, a link, or made at run time is named as that, before anything is installed."""
     found: dict[str, list[str]] = {}
@@ -250,13 +208,13 @@ def refuse_overridden_unit(cluster: Cluster) -> t.Iterator[PreflightFailure]:
 def refuse_removed_logger(cluster: Cluster) -> t.Iterator[PreflightFailure]:
     """A value that --version takes and the start of etcd 3.5 does not (embed/config_logging.go)."""
     for member, info in cluster.inspected():
-        settings, starts = cluster.flag_settings(member.name), _version(version_to_start(cluster.question, info))
+        settings, starts = cluster.flag_settings(member.name), read_version(version_to_start(cluster.question, info))
         asks = settings is not None and settings.extra_flags.get("logger") == "capnslog"
         if asks and starts is not None and starts >= (3, 5, 0):
             yield PreflightFailure(
                 "flags",
                 f"member {member.name}: etcd_peer_tls_extra_flags: --logger=capnslog is refused: etcd "
-                f"{_dotted(starts)} would not start with it: leave it out, which is zap",
+                f"{dotted(starts)} would not start with it: leave it out, which is zap",
             )
 
 
@@ -354,7 +312,6 @@ def live_warnings(cluster: Cluster) -> list[str]:
 
 
 RUNNING_CHECKS: tuple[t.Callable[[Cluster], t.Iterator[PreflightFailure]], ...] = (
-    refuse_other_minor_version,
     refuse_unit_in_the_way,
     refuse_unit_that_is_not_taken,
     refuse_overridden_unit,

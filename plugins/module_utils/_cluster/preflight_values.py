@@ -59,6 +59,8 @@ class PreflightQuestion:
     overrule_distribution_etcd: bool = False
     # Restarts are to happen whatever the other members' state is.
     force_restart: bool = False
+    # Another minor version of etcd may be begun, in this run.
+    upgrade: bool = False
     ca_certificate: str | None = None
     # The CA in use, given or in its folder, with its parents; None where there is none, or it can't be read.
     authority: str | None = None

@@ -12,6 +12,7 @@ Note that this module util is PRIVATE to the collection. It can have breaking ch
 from __future__ import annotations
 
 import re
+import typing as t
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RefusedError
 
@@ -31,6 +32,19 @@ def parse_version(text: str) -> Version:
     return int(match[1]), int(match[2]), int(match[3])
 
 
+def read_version(text: t.Any) -> Version | None:
+    """What a host told as a version; None where it is none."""
+    try:
+        return parse_version(text) if isinstance(text, str) else None
+    except InputError:
+        return None
+
+
+def dotted(version: tuple[int, ...]) -> str:
+    """A version, or its first parts, as people write it."""
+    return ".".join(map(str, version))
+
+
 def understands_list(version: Version) -> bool:
     """Whether --peer-cert-allowed-cn is a comma-separated list in this version."""
     return version >= FIRST_VERSION_WITH_LIST
@@ -38,7 +52,7 @@ def understands_list(version: Version) -> bool:
 
 def check_identity(version: Version, identity: str, member_name: str) -> None:
     """RefusedError where this version of etcd would lock every peer out with the identity that is asked for."""
-    found = ".".join(map(str, version))
+    found = dotted(version)
     if version < OLDEST_VERSION:
         raise RefusedError(f"member {member_name} has etcd {found}: 3.4 or newer is wanted: upgrade etcd")
     if identity == "list" and not understands_list(version):
@@ -54,6 +68,8 @@ __all__ = (
     "OLDEST_VERSION",
     "Version",
     "check_identity",
+    "dotted",
     "parse_version",
+    "read_version",
     "understands_list",
 )

@@ -325,6 +325,32 @@ class Client:
             raise ApiError(f"{url}/v2/keys/: HTTP {status}, not etcd's answer", url=url)
         return len(nodes)
 
+    def write_without_effect(self, url: str, lease_id: int, count: int) -> None:
+        """Make the members write entries into their logs that change nothing: each ends a lease that does not exist.
+
+        All on one connection: there are thousands of them.
+        """
+        path, message = "/v3/lease/revoke", json.dumps({"ID": str(lease_id)}).encode("ascii")
+        # As it is done with any call, so that what RBAC asks for is there.
+        self.lease_revoke(url, lease_id)
+        host, port, is_tls = _split_url(url)
+        context = self._gateway_context if self._is_nameless else self._context
+        connection = (
+            http.client.HTTPSConnection(host, port, timeout=self._timeout_seconds, context=context)
+            if is_tls
+            else http.client.HTTPConnection(host, port, timeout=self._timeout_seconds)
+        )
+        with contextlib.closing(connection):
+            for _number in range(count - 1):
+                try:
+                    connection.request("POST", path, body=message, headers=self._headers())
+                    response = connection.getresponse()
+                    status, body = response.status, response.read(_ANSWER_BYTES)
+                except (OSError, http.client.HTTPException) as exc:
+                    raise ApiError(f"{url}{path}: {_reason(exc)}", url=url) from exc
+                if status != 404:
+                    raise ApiError(f"{url}{path}: HTTP {status}: {_first_line(body)}", url=url)
+
     def member_add(self, url: str, peer_url: str, is_learner: bool = True) -> str:
         """Add a member by its peer URL; gives its id in hex. MembershipError where etcd does not take it."""
         answer = self._change(url, "add", {"peerURLs": [peer_url], "isLearner": is_learner})
@@ -351,9 +377,9 @@ class Client:
             if _IS_NO_LEARNER not in str(exc) or not exc.lasts:
                 raise
 
-    def member_update(self, url: str, member_id: str, peer_url: str) -> None:
-        """Tell the cluster another peer URL of a member."""
-        self._change(url, "update", {"ID": _decimal(member_id), "peerURLs": [peer_url]})
+    def member_update(self, url: str, member_id: str, *peer_urls: str) -> None:
+        """Tell the cluster the peer URLs of a member, all of them."""
+        self._change(url, "update", {"ID": _decimal(member_id), "peerURLs": list(peer_urls)})
 
     def move_leader(self, url: str, member_id: str) -> None:
         """Let another member lead; the URL is the present leader's, which alone can do it."""

@@ -82,7 +82,7 @@ def _has_leaders_entry(data: bytes) -> bool:
         record, data = _record(data)
         content = record.get(3)
         is_entry = record.get(1) == _ENTRY_TYPE and isinstance(content, bytes)
-        if is_entry and _fields(t.cast(bytes, content)).get(1, _NORMAL_ENTRY) == _NORMAL_ENTRY:
+        if is_entry and message_fields(t.cast(bytes, content)).get(1, _NORMAL_ENTRY) == _NORMAL_ENTRY:
             return True
     if len(data) < 8:
         raise ValueError("it does not end where it was read to")
@@ -98,7 +98,7 @@ def identity_of(head: bytes) -> tuple[str, str]:
     content = metadata.get(3)
     if metadata.get(1) != _METADATA_TYPE or not isinstance(content, bytes):
         raise ValueError("the second record is not the metadata record")
-    fields = _fields(content)
+    fields = message_fields(content)
     member, cluster = fields.get(1), fields.get(2)
     if not isinstance(member, int) or not isinstance(cluster, int) or not member or not cluster:
         raise ValueError("the metadata record has no member id and cluster id")
@@ -117,10 +117,10 @@ def _record(data: bytes) -> tuple[dict[int, int | bytes], bytes]:
         raise ValueError("it has no record where one is expected")
     if 8 + length + padding > len(data):
         raise ValueError("it is cut short, or a record's length is out of range")
-    return _fields(data[8 : 8 + length]), data[8 + length + padding :]
+    return message_fields(data[8 : 8 + length]), data[8 + length + padding :]
 
 
-def _fields(message: bytes) -> dict[int, int | bytes]:
+def message_fields(message: bytes) -> dict[int, int | bytes]:
     """A protobuf message's fields by number: integers and byte strings; the last of a repeated one wins."""
     fields: dict[int, int | bytes] = {}
     position = 0
@@ -155,4 +155,4 @@ def _varint(data: bytes, position: int) -> tuple[int, int]:
     raise ValueError("a record's number is too long")
 
 
-__all__ = ("identity_of", "read_identity", "was_formed")
+__all__ = ("identity_of", "message_fields", "read_identity", "was_formed")

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd import trial
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import (
+    put_back,
     put_in_place,
     staged_path,
 )
@@ -59,13 +60,21 @@ def is_staged(binary: str) -> bool:
 
 def exchange_programs(place: ProgramPlace) -> list[str]:
     """Put what waits in place, etcd last, and keep what was there; gives the names of the programs exchanged."""
-    done = []
-    for program in PROGRAMS:
-        staged = place.staged(program)
-        if describe(staged)["state"] == "file":
-            put_in_place(staged, place.path(program), place.backup(program))
-            done.append(program)
+    done = staged_programs(place)
+    for program in done:
+        put_in_place(place.staged(program), place.path(program), place.backup(program))
     return done
+
+
+def staged_programs(place: ProgramPlace) -> list[str]:
+    """The programs that wait, in the order in which they are exchanged."""
+    return [program for program in PROGRAMS if describe(place.staged(program))["state"] == "file"]
+
+
+def put_back_programs(place: ProgramPlace, programs: t.Sequence[str]) -> None:
+    """Undo an exchange of these, etcd first: what was put in place waits again, as before."""
+    for program in reversed(programs):
+        put_back(place.backup(program), place.path(program), place.staged(program))
 
 
 def check_flags(text: str, program_staged: bool, check_mode: bool) -> None:
@@ -129,5 +138,7 @@ __all__ = (
     "is_exchange_pending",
     "is_staged",
     "program_diff",
+    "put_back_programs",
+    "staged_programs",
     "started_program",
 )

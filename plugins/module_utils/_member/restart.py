@@ -121,6 +121,16 @@ class Unit(t.Protocol):
         """How to undo what the restart did beside restarting, in a line; None where that is nothing."""
 
 
+class Around(t.Protocol):
+    """What a restart needs before and after it, beside the guard."""
+
+    def run(self, restart: t.Callable[[], object], keep: t.Callable[[], object]) -> None:
+        """Do it, and the restart in its middle, which raises a ServiceError where the member does not come back.
+
+        ``keep`` keeps the turn alive. RefusedError where it is not restarted after all; then nothing was changed.
+        """
+
+
 # The decision -------------------------------------------------------------------------------------------------------
 
 
@@ -286,10 +296,12 @@ def restart_guarded(
     clock: Clock = _CLOCK,
     lock: RestartLock | None = None,
     more_space: t.Callable[[], bool] = lambda: False,
+    around: Around | None = None,
 ) -> list[Reason]:
     """Restart this member once it may, and wait until it is back; gives the reasons for which it was restarted.
 
     ``more_space``: whether the restart brings a larger quota, so that the alarm NOSPACE is no reason against it.
+    ``around``: what else belongs to it; with ``force`` it is left out.
     RefusedError where it might not be restarted within ``wait_seconds`` (nothing was changed), ServiceError where it
     was restarted and is not back within ``timeout_seconds``. With ``force`` the others are neither asked nor waited
     for.
@@ -308,11 +320,14 @@ def restart_guarded(
             # Somebody else may have restarted it while this run waited for its turn.
             pending = still_pending()
             if pending:
-                unit.restart()
-                # Not released where this fails: the others' runs wait until it ends, and then see what is wrong here.
-                wait_until_back(
-                    unit, cluster, client, timeout_seconds, clock=clock, between=lock.keep, tolerated=tolerated
-                )
+
+                def restart(keep: t.Callable[[], object] = lock.keep, tolerated: str | None = tolerated) -> None:
+                    unit.restart()
+                    wait_until_back(
+                        unit, cluster, client, timeout_seconds, clock=clock, between=keep, tolerated=tolerated
+                    )
+
+                _restart_with(around, restart, lock)
             lock.release()
             return pending
         lock.release()
@@ -320,6 +335,21 @@ def restart_guarded(
         clock.sleep(_PAUSE_SECONDS)
         pending = still_pending()
     return pending
+
+
+def _restart_with(around: Around | None, restart: t.Callable[[], object], lock: RestartLock) -> None:
+    """The restart with what belongs to it.
+
+    The lock is not released where it fails: the others' runs wait until it ends, and then see what is wrong here.
+    """
+    if around is None:
+        restart()
+        return
+    try:
+        around.run(restart, lock.keep)
+    except RefusedError:
+        lock.release()
+        raise
 
 
 def _refuse_unless_waiting_helps(
@@ -505,6 +535,7 @@ def _give_up_if(
 
 
 __all__ = (
+    "Around",
     "Clock",
     "ClusterUrls",
     "MemberHealth",

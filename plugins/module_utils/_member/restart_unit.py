@@ -10,19 +10,30 @@ Note that this module util is PRIVATE to the collection. It can have breaking ch
 from __future__ import annotations
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.obstacles import is_larger_quota
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd import trial
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.last_words import cause_of
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.wal_entries import has_old_entries
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.pending_restart import start_of
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.program_exchange import (
     ETCD,
     ProgramPlace,
     exchange_program,
+    is_exchange_pending,
+    put_back_programs,
+    staged_programs,
+    started_program,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.running_unit import FoundUnit, find
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import manager
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
     configuration_hash_of,
     deployed_from_arguments,
+    exec_command,
 )
+
+# etcd 3.6's own, where nobody says another one (embed/config.go).
+_SNAPSHOT_COUNT = 10_000
 
 
 def brings_more_space(unit: str, unit_directory: str) -> bool:
@@ -46,6 +57,8 @@ class SystemdUnit:
         self._program_staged = program_staged
         self._exchanged: str | None = None
         self._ran: str | None = None
+        self._came_with: list[str] = []
+        self._is_taken_back = False
         self._old_pid: int | None = None
 
     @property
@@ -60,14 +73,16 @@ class SystemdUnit:
         found = find(self._name, self._unit_directory)
         self._old_pid = manager.main_pid(found.properties) or None
         if self._program_staged and found.text is not None:
+            program = started_program(found.text)
+            self._came_with = staged_programs(ProgramPlace(program)) if program else []
             # At the last moment: what dies before it is started again by systemd from the program that it ran with.
             self._exchanged = exchange_program(found.text)
             self._ran = found.settings["program"] if found.settings else None
         manager.restart_no_block(self._name)
 
     def way_back(self) -> str | None:
-        """How to undo what ``restart`` did to the program; None where it did nothing."""
-        if self._exchanged is None:
+        """How to undo what ``restart`` did to the program; None where it did nothing, or that is undone without."""
+        if self._exchanged is None or self._is_taken_back:
             return None
         if self._ran != self._exchanged:
             return f"{self._exchanged} was put in place just before: what it ran with is {self._ran}, as it was"
@@ -76,6 +91,62 @@ class SystemdUnit:
             f"its program was exchanged just before, and what it ran with is {backup}: the way back is 'mv {backup} "
             f"{self._exchanged} && systemctl restart {self._name}' on this host, or a run with that one's archive"
         )
+
+    # A change of the minor version
+
+    def next_version(self) -> str | None:
+        """The version that the next start runs, in its own words; None where that is not known."""
+        program = started_program(find(self._name, self._unit_directory).text)
+        if program is None:
+            return None
+        is_new = is_exchange_pending(program, self._program_staged, check_mode=False)
+        try:
+            return trial.etcd_version(ProgramPlace(program).staged(ETCD) if is_new else program)
+        except RingfenceError:
+            return None
+
+    def has_old_entries(self) -> bool | None:
+        """Whether the log has entries that 3.7 can't read; None where that can't be seen."""
+        settings = find(self._name, self._unit_directory).settings
+        return None if settings is None else has_old_entries(settings["data_dir"], settings["flags"].get("wal-dir"))
+
+    def snapshot_count(self) -> int:
+        """After how many entries the process makes a snapshot."""
+        settings = find(self._name, self._unit_directory).settings
+        said = "" if settings is None else settings["flags"].get("snapshot-count", "")
+        return int(said) if said.isdecimal() else _SNAPSHOT_COUNT
+
+    def may_be_put_back(self) -> bool:
+        """Whether the program that runs can be put back after the restart, should that fail; then no one is told how.
+
+        One that the unit names no more, or that some one else than this module replaced, is not there any more.
+        """
+        found = find(self._name, self._unit_directory)
+        program, *arguments = exec_command(found.text or "") or [""]
+        ran = found.settings["program"] if found.settings else None
+        self._is_taken_back = (
+            bool(program)
+            and ran == program
+            and is_exchange_pending(program, self._program_staged, check_mode=False)
+            and found.process is not None
+            and not manager.program_was_replaced(found.process, program)
+            and _takes(program, arguments)
+        )
+        return self._is_taken_back
+
+    def put_back(self) -> bool:
+        """Put the program that ran before ``restart`` in place again, and queue a restart with it.
+
+        False where ``restart`` did not come as far as to exchange it: then the old process still runs.
+        """
+        if self._exchanged is None:
+            return False
+        put_back_programs(ProgramPlace(self._exchanged), self._came_with)
+        self._old_pid = self.pid()
+        manager.restart_no_block(self._name)
+        return True
+
+    # How it is
 
     def process_problem(self) -> str | None:
         return self._problem_of(find(self._name, self._unit_directory))
@@ -108,6 +179,14 @@ class SystemdUnit:
         ):
             return f"the process of {self._name} was not started with the unit that is deployed"
         return None
+
+
+def _takes(program: str, arguments: list[str]) -> bool:
+    try:
+        trial.check_arguments(program, arguments)
+    except RingfenceError:
+        return False
+    return True
 
 
 __all__ = (

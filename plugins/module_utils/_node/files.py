@@ -309,6 +309,20 @@ def put_in_place(staged: str, path: str, backup: str) -> None:
         raise os_error("replace", path, exc) from exc
 
 
+def put_back(backup: str, path: str, staged: str) -> None:
+    """Undo ``put_in_place``: what was there has its name again, and what took its place waits under the staged one."""
+    try:
+        with open_folder(os.path.dirname(path)) as folder:
+            place = folder.descriptor
+            _unlink(os.path.basename(staged), place)
+            names = os.path.basename(path), os.path.basename(staged)
+            os.link(*names, src_dir_fd=place, dst_dir_fd=place, follow_symlinks=False)
+            os.rename(os.path.basename(backup), os.path.basename(path), src_dir_fd=place, dst_dir_fd=place)
+            _sync_directory(os.path.dirname(path), place)
+    except OSError as exc:
+        raise os_error("replace", path, exc) from exc
+
+
 def put_aside(path: str, ending: str) -> str | None:
     """Give a file or folder another name in its folder, and nothing else; gives that path, None where nothing is there.
 
@@ -521,6 +535,7 @@ __all__ = (
     "plan_directory",
     "plan_file",
     "put_aside",
+    "put_back",
     "put_in_place",
     "remove_file",
     "remove_leftover",

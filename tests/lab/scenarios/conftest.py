@@ -19,6 +19,8 @@ import pytest
 
 _LAB_FOLDER = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(_LAB_FOLDER), str(Path(__file__).resolve().parent)]
+# Programs made by hand, which the unit tests have too.
+sys.path.append(str(_LAB_FOLDER.parent / "unit" / "plugins" / "module_utils"))
 
 from ringfence_lab.lab import Lab  # noqa: E402
 from support import PKI, TRIO, Controller  # noqa: E402

@@ -61,7 +61,7 @@ while [ ! -e /tmp/scenario-stop ]; do
   number=$((number + 1))
   if etcdctl --endpoints ENDPOINTS --command-timeout 5s \
       --cacert PKI/ca.crt --cert PKI/etcd-1.crt --key PKI/etcd-1.key OPTIONS put "scenario/$number" "$number"
-  then echo "$number" >> /tmp/scenario-acknowledged; fi
+  then echo "$number" >> /tmp/scenario-acknowledged; date +%s%3N >> /tmp/scenario-times; fi
   sleep 0.1
 done >/dev/null 2>&1
 """
@@ -268,6 +268,8 @@ class Writer:
         self._controller = controller
         self._options = options
         self.acknowledged: set[str] = set()
+        # Between two writes that were acknowledged; one takes some 100 ms and more where all is well.
+        self.longest_pause_ms = 0
         self.stored: set[str] = set()
 
     def __enter__(self) -> Writer:
@@ -291,6 +293,8 @@ class Writer:
         if kind is None:
             noted = self._controller.lab.ssh("etcd-1", "cat /tmp/scenario-acknowledged").stdout
             self.acknowledged = set(noted.split())
+            times = [int(word) for word in self._controller.lab.ssh("etcd-1", "cat /tmp/scenario-times").stdout.split()]
+            self.longest_pause_ms = max((later - earlier for earlier, later in zip(times, times[1:])), default=0)
             listed = self._controller.etcdctl("etcd-2", f"{self._options} get scenario/ --prefix --print-value-only")
             self.stored = set(listed.split())
 

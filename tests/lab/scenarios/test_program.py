@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import os
 import tarfile
 import typing as t
@@ -17,8 +18,9 @@ import pytest
 from ringfence_lab import etcd
 from ringfence_lab.lab import Lab
 from support import OFFLINE_PACKAGES, PAIR, TRIO, Controller, Writer, overlaps
+from tiny_program import tiny_etcd
 
-OLD, NEW, NEXT_MINOR = "3.5.15", "3.5.35", "3.6.16"
+OLD, NEW, NEXT_MINOR, SECOND_NEXT = "3.5.15", "3.5.35", "3.6.16", "3.7.3"
 FOLDER = "/usr/local/bin"
 # What a run leaves in the programs' folder, and which etcd the running process is.
 LISTING = f"ls -A {FOLDER} | grep etcd | sort | tr '\\n' ' '"
@@ -207,6 +209,97 @@ def test_a_member_that_does_not_come_back_stops_the_rest_and_names_the_way_back(
     assert {answer.split()[-1] for answer in controller.on_each(TRIO, RUNNING).values()} == {NEW}
     assert controller.is_healthy()
     assert set(controller.succeed(inventory, **later).changed.values()) == {0}
+
+
+# From one minor version to the next ----------------------------------------------------------------------------------
+
+
+def running(controller: Controller) -> list[str]:
+    return [answer.split()[-1] for answer in controller.on_each(TRIO, RUNNING).values()]
+
+
+def upgrade_playbook(controller: Controller) -> Path:
+    return controller.repository / "playbooks" / "upgrade.yml"
+
+
+def test_another_minor_version_is_begun_by_its_word_alone(
+    controller: Controller, inventory: Path, releases: Releases, tmp_path: Path
+) -> None:
+    """And not where one flag is unknown to it, or it does not come back: then nobody runs anything new."""
+    tree = Path(etcd.ensure_programs(NEW)) / etcd.PROGRAMS_FOLDER
+    later = release(tmp_path, "3.5.36", {"etcd": (tree / "etcd").read_bytes() + b"\0"})
+    controller.succeed(inventory, **later)
+    before = state(controller)
+    run = controller.refuse(inventory, **releases[NEXT_MINOR])
+    assert "3.6.16 is another minor version: say so with etcd_peer_tls_upgrade: true" in run.output
+    run = controller.refuse(inventory, playbook=upgrade_playbook(controller), **releases[NEXT_MINOR])
+    assert "flag provided but not defined: -enable-v2" in run.output
+    assert state(controller) == before
+    # Flags change before the version does, so that the unit is one that the old program starts with.
+    controller.succeed(inventory, **later, etcd_peer_tls_extra_flags={})
+    before = state(controller)
+    check = controller.succeed(
+        inventory,
+        "--check",
+        playbook=upgrade_playbook(controller),
+        etcd_peer_tls_extra_flags={},
+        **releases[NEXT_MINOR],
+    )
+    assert "etcd 3.5.35 to 3.6.16, a snapshot first; one at a time, the leader last: etcd-1, etcd-2, etcd-3" in (
+        check.output
+    )
+    assert state(controller) == before
+    # Its program says a version and ends.
+    run = controller.play(
+        inventory,
+        playbook=upgrade_playbook(controller),
+        **release(tmp_path, "3.6.99", {"etcd": tiny_etcd("3.6.99")}),
+        etcd_peer_tls_extra_flags={},
+        etcd_peer_tls_start_timeout_seconds=15,
+    )
+    assert run.returncode != 0 and run.failed == set(TRIO)
+    assert "did not stay with etcd 3.6.99: etcd 3.5.35 is back in its place, and the member is well with it" in (
+        run.output
+    )
+    after = state(controller)
+    assert after.sums == before.sums and after.unit == before.unit
+    assert len([host for host in TRIO if after.processes[host] != before.processes[host]]) == 1
+    assert running(controller) == [NEW] * 3 and controller.is_healthy()
+
+
+def test_from_3_5_to_3_7_killed_in_between_and_no_write_is_lost(
+    controller: Controller, inventory: Path, releases: Releases
+) -> None:
+    given = {**releases[NEXT_MINOR], "etcd_peer_tls_extra_flags": {}}
+    with Writer(controller) as writer:
+        leader = leader_of(controller)
+        controller.kill_at(inventory, f"Restart {leader} with its new etcd", etcd_peer_tls_upgrade=True, **given)
+        assert sorted(running(controller)) == [NEW, NEXT_MINOR, NEXT_MINOR]
+        assert "3.5.35" in controller.on_each([leader], RUNNING)[leader]
+        # It has begun: no word is needed to end it.
+        run = controller.succeed(inventory, **given)
+        assert "which has begun" in run.output
+        assert running(controller) == [NEXT_MINOR] * 3 and overlaps(controller) == []
+        # Entries of 3.5 are in the log, which 3.7 can't read.
+        run = controller.succeed(
+            inventory, playbook=upgrade_playbook(controller), etcd_peer_tls_extra_flags={}, **releases[SECOND_NEXT]
+        )
+        assert running(controller) == [SECOND_NEXT] * 3 and overlaps(controller) == []
+    print(f"longest pause: {writer.longest_pause_ms} ms")
+    assert len(writer.acknowledged) > 50 and writer.acknowledged <= writer.stored
+    assert writer.longest_pause_ms < 3000
+    before = state(controller)
+    refused = {**releases[NEXT_MINOR], "etcd_peer_tls_extra_flags": {}}
+    run = controller.refuse(inventory, playbook=upgrade_playbook(controller), **refused)
+    assert "3.6.16 is older: etcd has to agree first (etcdctl downgrade enable 3.6" in run.output
+    assert state(controller) == before
+
+
+def leader_of(controller: Controller) -> str:
+    answers = {
+        host: json.loads(controller.etcdctl(host, "endpoint status --write-out=json"))[0]["Status"] for host in TRIO
+    }
+    return next(host for host, one in answers.items() if one["leader"] == one["header"]["member_id"])
 
 
 def test_a_switch_to_the_distributions_package_stops_nobody(controller: Controller, releases: Releases) -> None:

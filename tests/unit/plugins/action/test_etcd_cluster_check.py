@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import datetime
 import typing as t
 from unittest import mock
@@ -21,6 +22,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._x509 import certif
 from ansible_collections.ringfence.etcd.plugins.module_utils._x509.certificate_facts import certificate_facts
 from ansible_collections.ringfence.etcd.plugins.modules import etcd_cluster_check as module
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import member_as_dict
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._transition import Change
 from ansible_collections.ringfence.etcd.tests.unit.plugins.action.action_runner import run_action
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import authority_maker as maker
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import certificate_factory as factory
@@ -592,7 +594,7 @@ def test_what_was_tried_is_judged_in_place_of_what_is_there(states: States) -> N
         "etcd-3": None,
     }
     result = evaluated(states, programs=tried)
-    assert codes(result) == ["program_unusable", "version", "version_change"]
+    assert codes(result) == ["program_unusable", "version", "downgrade"]
     assert "etcd-2: is a program" in result["failures"][0]["text"] and "3.5.12" in result["failures"][1]["text"]
     # Read as each host has registered it; a host that has registered nothing tried nothing.
     found = task_vars(states, *states)
@@ -614,3 +616,38 @@ def test_the_certificates_of_the_samples_are_those_of_the_members(states: States
         for name, state in states.items()
     ]
     assert [one.common_names for one in facts] == [(member.common_name,) for member in MEMBERS]
+
+
+def test_another_minor_version_is_begun_where_that_is_said(states: States) -> None:
+    for one in states.values():
+        one["info"]["process"]["version"] = "3.5.35"
+    tried = {name: {"version": "3.6.16", "staged": True} for name in states}
+    result = evaluated(states, programs=tried)
+    assert codes(result) == ["upgrade_not_said"] and result["upgrade"] is None
+    result = evaluated(states, programs=tried, upgrade=True)
+    planned = {"running": "3.5.35", "target": "3.6.16", "begun": False, "members": [one.name for one in MEMBERS]}
+    assert codes(result) == [] and result["upgrade"] == planned
+    states["etcd-2"]["info"]["process"]["version"] = "3.6.16"
+    result = evaluated(states, programs=tried)
+    assert codes(result) == []
+    assert result["upgrade"] == {**planned, "begun": True, "members": ["etcd-1", "etcd-3"]}
+    assert evaluated(states)["upgrade"] is None
+
+
+def test_no_upgrade_in_a_run_that_changes_names(states: States, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both are done by restarts of their own, one pass after the other."""
+    tried = {name: {"version": "3.6.16", "staged": True} for name in states}
+    for one in states.values():
+        one["info"]["process"]["version"] = one["info"]["etcd"]["version"] = "3.5.35"
+    found = action.change_of
+
+    def due(*given: t.Any) -> Change:
+        change = found(*given)
+        return dataclasses.replace(change, told={**change.told, "due": True})
+
+    monkeypatch.setattr(action, "change_of", due)
+    assert codes(evaluated(states)) == []
+    result = evaluated(states, programs=tried, upgrade=True)
+    assert (
+        codes(result) == ["change_in_upgrade"] and "no upgrade to etcd 3.6.16 in a run" in result["failures"][0]["text"]
+    )

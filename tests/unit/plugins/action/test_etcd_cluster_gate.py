@@ -34,6 +34,8 @@ def passed(before: str, batch: list[str], play: list[str], **given: t.Any) -> di
         # Left out with --limit, and a host of another cluster.
         ("restart", ["etcd-1", "etcd-2"], ["etcd-1", "etcd-2", "green-1"], []),
         ("restart", ["etcd-1"], ALL, ["etcd-2", "etcd-3"]),
+        ("upgrade", ALL, ALL, []),
+        ("upgrade", ["etcd-1", "etcd-2"], ALL, ["etcd-3"]),
     ],
 )
 def test_who_is_gone(before: str, batch: list[str], play: list[str], gone: list[str]) -> None:
@@ -42,8 +44,10 @@ def test_who_is_gone(before: str, batch: list[str], play: list[str], gone: list[
         assert result == {"changed": False}
         return
     assert result["failed"] is True and result["problem"] == "refused" and result["details"] == {"gone": gone}
-    assert ", ".join(gone) in result["msg"] and "--limit" in result["msg"] and "\n" not in result["msg"]
-    assert ("no unit is written" if before == "unit" else "A restart is due on etcd-1") in result["msg"]
+    assert ", ".join(gone) in result["msg"] and "\n" not in result["msg"]
+    assert before == "upgrade" or "--limit" in result["msg"]
+    words = {"unit": "no unit is written", "restart": "A restart is due on etcd-1", "upgrade": "etcd-1 is not upgraded"}
+    assert words[before] in result["msg"]
 
 
 def test_a_step_that_there_is_not() -> None:

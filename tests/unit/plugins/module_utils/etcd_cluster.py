@@ -91,12 +91,17 @@ class EtcdCluster:
         return str(self._folder / name)
 
     def start(
-        self, *names: str, extra: tuple[str, ...] = (), members: dict[str, str] | None = None, state: str = "new"
+        self,
+        *names: str,
+        extra: tuple[str, ...] = (),
+        members: dict[str, str] | None = None,
+        state: str = "new",
+        binary: str | None = None,
     ) -> None:
         """Start members; ``members``: what they begin with, by name each one's peer URL, where that is not all."""
         for name in names or self.names:
             arguments = [
-                self._binary,
+                binary or self._binary,
                 f"--name={name}",
                 f"--data-dir={self.data_dir(name)}",
                 f"--listen-client-urls={self.client_urls[name]}",
@@ -126,6 +131,9 @@ class EtcdCluster:
 
     def pid(self, name: str) -> int:
         return self._processes[name].pid
+
+    def has_ended(self, name: str) -> bool:
+        return self._processes[name].poll() is not None
 
     def stop(self, *names: str) -> None:
         stopping = [self._processes.pop(name) for name in names or list(self._processes)]

@@ -185,10 +185,13 @@ def test_healthy_tells_the_members(host: Host, args: dict[str, t.Any], gateway: 
         "actions": [],
         "diff": [],
         "started": False,
+        "leader": None,
         "members": [{"name": "etcd-1", "member_id": "ff", "is_learner": False}],
         "running": True,
         "restart_pending": [],
     }
+    gateway.answers["/v3/maintenance/status"] = (200, {"leader": "255", "version": "3.5.35"})
+    assert etcd_peer_service.wait_healthy(params(args, gateway), check_mode=False)["leader"] == "etcd-1"
 
 
 @pytest.mark.parametrize("force", [False, True])

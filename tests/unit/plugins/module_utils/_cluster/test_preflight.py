@@ -599,10 +599,10 @@ def test_what_is_about_to_be_installed_is_judged_and_not_what_it_replaces() -> N
     assert codes(cluster) == []
     assert set(codes(preflight_values.Cluster(cluster.members, cluster.infos, question()))) == {
         "version",
-        "version_change",
+        "downgrade",
     }
     nothing: set[str] = set()
-    for version, found in (("3.5.35", nothing), ("3.5.14", {"version", "version_change"})):
+    for version, found in (("3.5.35", nothing), ("3.5.14", {"version", "downgrade"})):
         infos = {
             name: guard_values.with_program(info, {"version": version, "staged": True})
             for name, info in cluster.infos.items()

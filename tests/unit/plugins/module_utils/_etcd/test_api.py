@@ -179,6 +179,25 @@ def test_a_lease_that_has_ended_is_revoked_already(server: GatewayServer) -> Non
         CLIENT.lease_revoke(server.url, 5)
 
 
+def test_entries_without_effect(server: GatewayServer) -> None:
+    path = "/v3/lease/revoke"
+    server.answers[path] = (404, {"error": "etcdserver: requested lease not found", "code": 5})
+    CLIENT.write_without_effect(server.url, 5, 7)
+    assert server.asked == [(path, {"ID": "5"})] * 7
+    # It was there after all, or nobody leads any more.
+    for status, answer in ((200, {}), (503, {"error": "etcdserver: no leader", "code": 14})):
+        replies = iter([(404, {"error": "etcdserver: requested lease not found", "code": 5}), (status, answer)])
+        server.handlers[path] = lambda _asked, replies=replies: next(replies)  # type: ignore[misc]
+        with pytest.raises(api.ApiError, match=f"{path}: HTTP {status}"):
+            CLIENT.write_without_effect(server.url, 5, 7)
+
+
+def test_a_member_keeps_all_its_peer_urls(server: GatewayServer) -> None:
+    server.answers["/v3/cluster/member/update"] = (200, {})
+    CLIENT.member_update(server.url, "ff", "https://a:1", "https://a:2")
+    assert server.asked == [("/v3/cluster/member/update", {"ID": "255", "peerURLs": ["https://a:1", "https://a:2"]})]
+
+
 @pytest.mark.parametrize(("answer", "count"), [({"count": "7"}, 7), ({"header": {}}, 0)])
 def test_count_keys(answer: dict[str, t.Any], count: int, server: GatewayServer) -> None:
     server.answers["/v3/kv/range"] = (200, answer)

@@ -137,3 +137,58 @@ def test_a_program_that_check_mode_has_not_brought(host: Host, tmp_path: pathlib
     plan = unit_plan.plan_present(wanted_unit(tmp_path, program_staged=True), False, True)
     assert plan.actions[-2:] == ("exchange_program", "start")
     assert plan.diff[-1]["after"] == "# version: the archive's\n"
+
+
+def test_the_program_that_ran_is_put_back(host: Host, staged: member_unit.WantedUnit) -> None:
+    unit_plan.apply_plan(unit_plan.plan_written(dataclasses.replace(staged, program_staged=False), False))
+    host.runs(configuration_hash_of(staged.text), staged.data_dir)
+    folder = pathlib.Path(staged.unit_directory) / "bin"
+    assert host.process is not None
+    host.process["argv"][0] = str(folder / "etcd")
+    # Of an older exchange, and of no matter to this one.
+    (folder / "etcdctl").write_bytes(tiny_program("now"))
+    (folder / "etcdctl.replaced").write_bytes(tiny_program("long ago"))
+    ran, new = (folder / "etcd").read_bytes(), (folder / ".etcd.ringfence-new").read_bytes()
+    unit = restart_unit.SystemdUnit(staged.name, staged.unit_directory, program_staged=True)
+    assert unit.next_version() == "3.5.35" and unit.may_be_put_back()
+    # Nothing was exchanged yet.
+    host.calls.clear()
+    assert not unit.put_back() and host.calls == []
+    unit.restart()
+    assert (folder / "etcd").read_bytes() == new and unit.next_version() == "3.5.35"
+    # No one has to be told how to do by hand what is done.
+    assert unit.way_back() is None
+    host.calls.clear()
+    assert unit.put_back() and host.calls == ["restart_no_block etcd.service"]
+    assert (folder / "etcd").read_bytes() == ran and (folder / ".etcd.ringfence-new").read_bytes() == new
+    assert names(staged) == [".etcd.ringfence-new", "etcd", "etcdctl", "etcdctl.replaced"]
+
+
+def test_what_is_not_there_or_would_not_start_is_not_put_back(host: Host, staged: member_unit.WantedUnit) -> None:
+    unit_plan.apply_plan(unit_plan.plan_written(dataclasses.replace(staged, program_staged=False), False))
+    host.runs(configuration_hash_of(staged.text), staged.data_dir)
+    folder = pathlib.Path(staged.unit_directory) / "bin"
+    assert host.process is not None
+
+    def may_be(program_staged: bool = True) -> bool:
+        return restart_unit.SystemdUnit(staged.name, staged.unit_directory, program_staged).may_be_put_back()
+
+    # It ran with another program than the unit names.
+    assert not may_be()
+    host.process["argv"][0] = str(folder / "etcd")
+    assert may_be() and not may_be(program_staged=False)
+    (folder / "etcd").write_bytes(tiny_program("flag provided but not defined: -name\n", 2, descriptor=2))
+    assert not may_be()
+    host.process = None
+    assert not may_be()
+
+
+def test_what_a_process_is_told_of_its_log(host: Host, staged: member_unit.WantedUnit) -> None:
+    unit_plan.apply_plan(unit_plan.plan_written(dataclasses.replace(staged, program_staged=False), False))
+    host.runs(configuration_hash_of(staged.text), staged.data_dir)
+    unit = restart_unit.SystemdUnit(staged.name, staged.unit_directory)
+    assert host.process is not None and unit.snapshot_count() == 10_000 and unit.has_old_entries() is None
+    host.process["argv"].append("--snapshot-count=100")
+    assert unit.snapshot_count() == 100
+    host.process = None
+    assert unit.snapshot_count() == 10_000 and unit.has_old_entries() is None
