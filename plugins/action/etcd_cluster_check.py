@@ -21,6 +21,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.parts impo
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.pending_changes import (
     CERTIFICATE,
     FoundPending,
+    PendingChange,
     WantedCluster,
     cluster_pending_changes,
 )
@@ -53,6 +54,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._actions import OneLineAction, refuse_old_cryptography
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._answers import AnswerError, one_line
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import flag_settings_from, member_from, plain
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._revocation_asked import asked_revocation, revoked_members
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._states import (
     checked_state,
     folders_of_others,
@@ -81,6 +83,7 @@ _ARGUMENTS: dict[str, t.Any] = {
     "stop_after": {"type": "str", "choices": ["", AFTER_WIDEN, AFTER_PRESENT], "default": ""},
     "issued_to": {"type": "list", "elements": "str", "default": []},
     "passed": {"type": "str", "default": ""},
+    "revoked": {"type": "list", "elements": "str", "default": []},
     "manages_service": {"type": "bool", "default": True},
     "members_are_said": {"type": "bool", "default": True},
     "install": {"type": "str", "choices": ["none", "package", "archive"], "default": "none"},
@@ -222,16 +225,28 @@ def _verdict(
     upgrade = planned_upgrade(cluster)
     if upgrade is not None and change.told["due"]:
         failures.append(why_not_with_a_change(cluster, upgrade))
+    revocation = asked_revocation(cluster, changes, given["revoked"], authority, given.get("ca_problem") or "")
+    pending[:0] = revocation.pending
+    # One that has left, and comes back with what it had.
+    refused_members = revoked_members(cluster, authority)
+    pending += [
+        PendingChange(
+            member=name, part=CERTIFICATE, code="revoked", text=f"its certificate is revoked: {serial_number}"
+        )
+        for name, serial_number in refused_members.items()
+    ]
+    failures += [PreflightFailure("revoked", line) for line in revocation.refused]
     if at_hand and given.get("ca_problem") and any(one["part"] == CERTIFICATE for one in pending):
         failures.append(PreflightFailure("ca", given["ca_problem"]))
     return {
         "in_sync": not failures and not pending and not change.told["due"],
         "failures": [{"code": failure.code, "text": failure.text} for failure in failures],
-        "warnings": [*cluster_warnings(cluster), *change.transition.plan.notes],
+        "warnings": [*cluster_warnings(cluster), *revocation.notes, *change.transition.plan.notes],
         "pending": pending,
         "removals": [one.member_id for one in changes.removals],
         "joins": list(changes.joins),
         "upgrade": _upgrade(upgrade),
+        "revoke": [] if failures else list(revocation.serial_numbers),
         "transition": change.told,
         "trust_bundle": change.trust_bundle,
         # One that a single member trusts already is the new one of a change that has begun.
@@ -239,7 +254,10 @@ def _verdict(
         if given["new_ca"]
         else sorted({one for prints in trusted_fingerprints(cluster).values() for one in prints}),
         "no_new_ca_because": None if given["new_ca"] and _is_living(cluster) else why_no_new_authority(cluster),
-        "requests": certificate_requests(cluster, given["new_keys"]),
+        "requests": [
+            {**request, "new_key": request["new_key"] or request["name"] in refused_members}
+            for request in certificate_requests(cluster, given["new_keys"])
+        ],
     }
 
 

@@ -17,6 +17,7 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._input_validation i
     Asked,
     check_settings,
     flag_settings_of,
+    keeps_revocation_list,
 )
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._member_entries import coordinator_of
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._role_settings import RoleSettings, client_files_of
@@ -89,6 +90,7 @@ class ActionModule(OneLineAction):  # pragma: no cover
             "member": member_as_dict(member),
             "client_files": client_files_of(settings, member),
             "flag_settings": flag_settings_of(settings),
+            "keeps_revocation_list": keeps_revocation_list(settings),
             # What is due is not asked by a proof, which compares what runs.
             "unit_text": "" if proof_only else unit_text(settings, members, member),
         }

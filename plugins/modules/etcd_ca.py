@@ -18,6 +18,9 @@ description:
     changes nothing.
   - The certificate is CA:TRUE with path length 0, may sign certificates and CRLs only, and has a random serial
     number.
+  - Beside the CA it keeps an index of what the CA has issued (C(index.json)), and one revocation list in DER made from
+    it (C(ca.crl)), which etcd can check. Neither ever gets shorter. The list has one serial number from the beginning,
+    with which a proof shows that what is revoked is refused.
   - An interrupted creation is finished by the next run. Two runs at once on one folder wait for each other.
 author:
   - ringfence.etcd contributors (@ringfence)
@@ -34,7 +37,8 @@ attributes:
 options:
   ca_directory:
     description:
-      - The folder of the CA, made if missing. It holds C(ca.key), C(ca.crt) and a lock file, and has mode V(0700).
+      - The folder of the CA, made if missing. It holds C(ca.key), C(ca.crt), C(index.json), C(ca.crl) and a lock file,
+        and has mode V(0700).
       - Back it up. A lost CA key can't be made again, and a new CA has to be rolled out to every member.
     type: path
     required: true
@@ -90,6 +94,35 @@ options:
       - Why O(create=false) was given. The error's line has it.
     type: str
     default: ''
+  keep_index:
+    description:
+      - Whether the index and the revocation list are kept.
+      - An index that is missing is begun with the certificates of this CA that lie in the folder, O(members) and what
+        the revocation list has. One that can't be read is an error.
+    type: bool
+    default: true
+  members:
+    description:
+      - Members with the certificates that they have now, which go into the index where this CA signed them and it does
+        not know them.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: The name of the member.
+        type: str
+        required: true
+      certificate:
+        description: Its certificate as PEM.
+        type: str
+  revoked:
+    description:
+      - Serial numbers, in hexadecimal digits, of certificates that are revoked from now on. There is no way back.
+      - Nothing is asked about them here. One that the index does not know is revoked all the same.
+    type: list
+    elements: str
+    default: []
 seealso:
   - module: ringfence.etcd.etcd_peer_certificates
 """
@@ -120,7 +153,7 @@ reasons:
   elements: dict
   contains:
     code:
-      description: One of V(missing), V(content), V(owner), V(group), V(mode).
+      description: One of V(missing), V(content), V(owner), V(group), V(mode), V(revoked).
       type: str
     text:
       description: The reason in one line.
@@ -133,6 +166,27 @@ certificate:
     CA's C(ca.crt) may hold them, in any order). V(null) in check mode where it would be made.
   returned: success
   type: str
+revocation_list_pem:
+  description: The revocation list as PEM. V(null) in check mode where it would be made, and without O(keep_index).
+  returned: success
+  type: str
+revoked:
+  description: What this call revoked, or would in check mode.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    serial_number:
+      description: The serial number, lower-case hex.
+      type: str
+    name:
+      description: The member that it was issued to; V(null) where that is not known.
+      type: str
+notes:
+  description: What is to be known of the index, for one that it was begun anew.
+  returned: success
+  type: list
+  elements: str
 fingerprint:
   description: SHA-256 fingerprint of the certificate, lower-case hex. V(null) in check mode where it would be made.
   returned: success
@@ -190,8 +244,10 @@ import datetime
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError, fail_with
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RingfenceError, fail_with
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules import checked_serial_number
 from ansible_collections.ringfence.etcd.plugins.module_utils._issuing import ca
+from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.ca_records import WantedRecords
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import gid_of, uid_of
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import KEY_TYPES
 from ansible_collections.ringfence.etcd.plugins.module_utils._x509.library import require_cryptography
@@ -210,6 +266,9 @@ def argument_spec() -> dict[str, t.Any]:
         "trusted_fingerprints": {"type": "list", "elements": "str", "default": []},
         "create": {"type": "bool", "default": True},
         "create_refused_because": {"type": "str", "default": ""},
+        "keep_index": {"type": "bool", "default": True},
+        "members": {"type": "list", "elements": "dict", "default": []},
+        "revoked": {"type": "list", "elements": "str", "default": []},
     }
 
 
@@ -226,7 +285,20 @@ def wanted_ca(params: dict[str, t.Any]) -> ca.WantedCa:
         trusted_fingerprints=tuple(params["trusted_fingerprints"]),
         create=params["create"],
         create_refused_because=params["create_refused_because"],
+        records=wanted_records(params),
     )
+
+
+def wanted_records(params: dict[str, t.Any]) -> WantedRecords | None:
+    if not params["keep_index"]:
+        if params["revoked"]:
+            raise InputError("revoked is given with keep_index=false: without an index nothing can be revoked")
+        return None
+    given = [(one.get("name"), one.get("certificate")) for one in params["members"] if one.get("certificate")]
+    if not all(isinstance(text, str) for one in given for text in one):
+        raise InputError("members: an entry's name or certificate is no text: give members as etcd_peer_certificates")
+    known = tuple((str(name), str(certificate)) for name, certificate in given)
+    return WantedRecords(known, tuple(checked_serial_number(one, "revoked:") for one in params["revoked"]))
 
 
 def main() -> t.NoReturn:
@@ -240,6 +312,8 @@ def main() -> t.NoReturn:
         result = ca.result_of(plan, now)
     except RingfenceError as exc:
         fail_with(module, exc)
+    for note in result["notes"]:
+        module.warn(note)
     module.exit_json(**result)
 
 

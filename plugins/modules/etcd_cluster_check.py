@@ -68,6 +68,12 @@ options:
     type: list
     elements: str
     default: []
+  revoked:
+    description:
+      - What the user says is to be revoked. What it means is in O(ca); where that is not at hand, the check fails.
+    type: list
+    elements: str
+    default: []
   replaced:
     description: Names of members that have lost their data, and that the user says are to join the cluster anew.
     type: list
@@ -293,6 +299,13 @@ trust_bundle:
   type: str
 removals:
   description: IDs in hexadecimal of the members that are to be removed from the running cluster, in this order.
+  returned: success
+  type: list
+  elements: str
+revoke:
+  description:
+    - Serial numbers, lower-case hex, that are to go onto the CA's revocation list. Those are what the user named, and
+      what a member that is removed was given.
   returned: success
   type: list
   elements: str

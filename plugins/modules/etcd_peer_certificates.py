@@ -93,6 +93,12 @@ options:
       listen_address: *unused
       peer_url: *unused
       client_url: *unused
+  ca_directory:
+    description:
+      - The folder of a CA that M(ringfence.etcd.etcd_ca) made. What is issued is written into its index before anybody
+        has it, so that it can be revoked also when its host is gone.
+      - Without it no index is kept.
+    type: path
   ca_certificate_path:
     description:
       - The file with the CA's certificate, and those of its parents if it has any, in any order.
@@ -322,6 +328,7 @@ def argument_spec() -> dict[str, t.Any]:
     }
     return {
         "members": {"type": "list", "elements": "dict", "required": True, "options": member},
+        "ca_directory": {"type": "path"},
         "ca_certificate_path": {"type": "path"},
         "ca_certificate_content": {"type": "str"},
         "ca_private_key_path": {"type": "path", "no_log": False},

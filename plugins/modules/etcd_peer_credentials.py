@@ -21,6 +21,9 @@ description:
   - What is given is written anew from what was read in it, so nothing that was pasted beside it gets to the host. A
     file that holds the same already is left as it is, however it is written.
   - Trust bundle and certificate must hold nothing but certificates, each one that etcd can read.
+  - Beside them it puts the CA's revocation list (C(ca.crl)), in the form that every etcd reads, where one is given. It
+    is replaced by renaming, which etcd sees at the next connection without a restart, and never by one that revokes
+    less.
   - A private key that is replaced is kept beside the new one as C(<name>.key.replaced), until a later one takes its
     place. A warning says so.
   - Needs nothing but Python on the host.
@@ -80,6 +83,11 @@ options:
       - The member's private key in PEM, not encrypted.
       - Without it the file that is there is kept.
     type: str
+  revocation_list_content:
+    description:
+      - The CA's revocation list in PEM. It is written in DER.
+      - Without it a file that is there is kept.
+    type: str
   pending_content:
     description:
       - Files whose content will come in the real run and does not exist in check mode, such as a certificate that
@@ -87,7 +95,7 @@ options:
       - Only for check mode.
     type: list
     elements: str
-    choices: [ca, certificate, private_key]
+    choices: [ca, certificate, private_key, revocation_list]
     default: []
 seealso:
   - module: ringfence.etcd.etcd_peer_certificates
@@ -145,6 +153,11 @@ reasons:
       type: list
       elements: str
       returned: when the private key changes
+    revocation_list:
+      description: As for RV(reasons.ca).
+      type: list
+      elements: str
+      returned: when the revocation list changes
 backups:
   description: Where a replaced private key is kept, by its path.
   returned: success
@@ -182,6 +195,11 @@ paths:
       type: str
       returned: success
       sample: /etc/etcd/pki/etcd-1.key
+    revocation_list:
+      description: The revocation list.
+      type: str
+      returned: when there is one
+      sample: /etc/etcd/pki/ca.crl
 notes:
   description: What check mode could not check.
   returned: success
@@ -221,10 +239,11 @@ def main() -> t.NoReturn:
             "ca_certificate_content": {"type": "str"},
             "certificate_content": {"type": "str"},
             "private_key_content": {"type": "str", "no_log": True},
+            "revocation_list_content": {"type": "str"},
             "pending_content": {
                 "type": "list",
                 "elements": "str",
-                "choices": ["ca", "certificate", "private_key"],
+                "choices": ["ca", "certificate", "private_key", "revocation_list"],
                 "default": [],
             },
         },
@@ -232,7 +251,7 @@ def main() -> t.NoReturn:
     )
     params = dict(module.params)
     # What is public may have a key pasted behind it, and up to ansible-core 2.18 an answer repeats its arguments.
-    module.params.update(ca_certificate_content=None, certificate_content=None)
+    module.params.update(ca_certificate_content=None, certificate_content=None, revocation_list_content=None)
     try:
         plan = plan_credentials(
             WantedCredentials(
@@ -244,6 +263,7 @@ def main() -> t.NoReturn:
                 ca_certificate_content=params["ca_certificate_content"],
                 certificate_content=params["certificate_content"],
                 private_key_content=params["private_key_content"],
+                revocation_list_content=params["revocation_list_content"],
                 pending_content=frozenset(params["pending_content"]),
                 check_mode=module.check_mode,
             )

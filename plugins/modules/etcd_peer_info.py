@@ -398,6 +398,29 @@ credentials:
           type: bool
           returned: always
           sample: true
+crl:
+  description: The revocation list that etcd reads at its peer port; where it is told of none, the one that is deployed.
+  returned: success
+  type: dict
+  contains:
+    path:
+      description: Where it is; null where there is none, and etcd is told of none.
+      type: str
+      returned: always
+      sample: /etc/etcd/pki/ca.crl
+    pem:
+      description: The list as PEM; null where etcd could use none, or it is too long for an answer.
+      type: str
+      returned: always
+    serial_numbers:
+      description: What it revokes, lower-case hex; null where etcd could use no list.
+      type: list
+      elements: str
+      returned: always
+    problem:
+      description: Why etcd could use no list; null where it could.
+      type: str
+      returned: always
 unit:
   description: The systemd unit as deployed.
   type: dict
@@ -597,6 +620,12 @@ process:
       elements: str
       returned: always
       sample: []
+    crl_is_newer:
+      description:
+        - Whether its revocation list was written after the process had started. Connections that were made before then
+          may be of somebody who is revoked.
+      type: bool
+      returned: always
     settings:
       description: Its settings, in the form of RV(unit.settings); null where none runs.
       type: dict

@@ -53,6 +53,16 @@ options:
   unknown_ca_private_key:
     description: The private key of O(unknown_ca_certificate).
     type: str
+  revoked_certificate:
+    description: A certificate that has to be refused for its serial number only, made by the same module.
+    type: str
+  revoked_private_key:
+    description: The private key of O(revoked_certificate).
+    type: str
+  revocation_list:
+    description:
+      - The CA's revocation list in PEM, to be compared with the host's. Only with O(unit_content).
+    type: str
   client_url:
     description:
       - This member's client URL, at which the module asks for the live member list, with the three files below. Where a
@@ -155,7 +165,7 @@ probes:
       type: str
       sample: https://10.0.0.2:2380
     case:
-      description: As whom, one of V(member), V(stranger), V(unknown_ca), V(no_certificate).
+      description: As whom, one of V(member), V(stranger), V(unknown_ca), V(revoked), V(no_certificate).
       type: str
       sample: member
     outcome:
@@ -395,6 +405,9 @@ def argument_spec() -> dict[str, t.Any]:
         "stranger_private_key": {"type": "str", "no_log": True},
         "unknown_ca_certificate": {"type": "str"},
         "unknown_ca_private_key": {"type": "str", "no_log": True},
+        "revoked_certificate": {"type": "str"},
+        "revoked_private_key": {"type": "str", "no_log": True},
+        "revocation_list": {"type": "str"},
         "client_url": {"type": "str"},
         "client_ca_file": {"type": "path"},
         "client_cert_file": {"type": "path"},
@@ -420,6 +433,7 @@ def main() -> t.NoReturn:
         required_together=[
             ("stranger_certificate", "stranger_private_key"),
             ("unknown_ca_certificate", "unknown_ca_private_key"),
+            ("revoked_certificate", "revoked_private_key"),
             *REQUIRED_TOGETHER,
         ],
         required_by={"unit_content": ("data_dir",)},

@@ -183,7 +183,8 @@ proof:
       elements: dict
     pairs:
       description: >-
-        One entry for each case (V(member), V(stranger), V(no_certificate), V(unknown_ca)) and ordered pair of members.
+        One entry for each case (V(member), V(stranger), V(no_certificate), V(unknown_ca), and V(revoked) where one was
+        made) and ordered pair of members.
       type: list
       elements: dict
       contains:

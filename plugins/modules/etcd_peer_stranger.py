@@ -14,6 +14,8 @@ description:
   - Makes two certificates for each member, with which M(ringfence.etcd.etcd_peer_probe) calls. One is of the members'
     own CA, and good in all but the common name, which no list has. One is of an unknown CA of the same name, and good
     in all but the issuer.
+  - Where the CA in O(ca_directory) keeps a revocation list, it makes a third one, which is good in all but its serial
+    number. All of these have the one number that the CA keeps for them, and that is on its list from the beginning.
   - With O(client_pair) it also makes a client certificate without a common name, for calls to etcd's API under RBAC.
   - The certificates and their keys exist only in this module's memory and in its result, and are valid for minutes
     (the client certificate for a day). The task must have C(no_log=true); without it the module refuses.
@@ -58,6 +60,22 @@ options:
     type: str
     choices: [ecdsa-p256, ecdsa-p384, rsa-2048, rsa-3072, rsa-4096, ed25519]
     default: ecdsa-p256
+  keep_index:
+    description: Whether the CA in O(ca_directory) is to have an index and a revocation list.
+    type: bool
+    default: true
+  revoked:
+    description:
+      - What is to be revoked, each a serial number, a member's name or a certificate as PEM. Nothing is revoked here;
+        RV(ca.to_revoke) says what is meant.
+    type: list
+    elements: str
+    default: []
+  removed:
+    description: Names of members that leave the cluster. Nothing is revoked here, and it may be that none is known.
+    type: list
+    elements: str
+    default: []
   members:
     description:
       - The members from whose hosts the calls will come, as P(ringfence.etcd.etcd_members#filter) gives them. The
@@ -136,6 +154,14 @@ members:
       description: Its private key as PEM PKCS#8. A secret.
       type: str
       returned: with O(make)
+    revoked_certificate:
+      description: A certificate of the members' own CA that is on its revocation list, as PEM.
+      type: str
+      returned: with O(make), where the CA keeps a revocation list
+    revoked_private_key:
+      description: Its private key as PEM PKCS#8. A secret.
+      type: str
+      returned: with O(make), where the CA keeps a revocation list
     api_certificate:
       description: A client certificate without a common name as PEM; absent where the CA's key is not at hand.
       type: str
@@ -178,6 +204,42 @@ ca:
         text:
           description: The same in one line.
           type: str
+    revocation_list_pem:
+      description: Its revocation list as PEM; V(null) where there is none that is as it should be.
+      type: str
+    index_begun:
+      description: When its index was begun, in UTC; V(null) without one.
+      type: str
+    not_revoked:
+      description: Why some of what O(revoked) names can't be revoked, a line each.
+      type: list
+      elements: str
+    to_revoke:
+      description: The certificates that O(revoked) and O(removed) mean, as far as they have not expired.
+      type: list
+      elements: dict
+      contains:
+        serial_number:
+          description: The serial number, lower-case hex.
+          type: str
+        name:
+          description: The member that it was issued to; V(null) where that is not known.
+          type: str
+        key:
+          description: SHA-256 of its public key, lower-case hex; V(null) where that is not known.
+          type: str
+        word:
+          description: By what it was named.
+          type: str
+        by_name:
+          description: Whether that is a name.
+          type: bool
+        removed:
+          description: Whether it is O(removed) that means it.
+          type: bool
+        revoked:
+          description: Whether it is revoked already.
+          type: bool
 """
 
 import datetime
@@ -201,6 +263,9 @@ def argument_spec() -> dict[str, t.Any]:
     return {
         "make": {"type": "bool", "default": True},
         "client_pair": {"type": "bool", "default": False},
+        "keep_index": {"type": "bool", "default": True},
+        "revoked": {"type": "list", "elements": "str", "default": []},
+        "removed": {"type": "list", "elements": "str", "default": []},
         "members": {"type": "list", "elements": "dict", "required": True},
         "ca_directory": {"type": "path"},
         "ca_common_name": {"type": "str", "default": "etcd peer CA"},

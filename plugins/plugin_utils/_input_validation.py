@@ -91,7 +91,16 @@ class Asked:
 
 def flag_settings_of(settings: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """The settings of a member's command line, under the names that ``FlagSettings`` has."""
-    return {field.name: settings[_OTHER_NAMES.get(field.name, field.name)] for field in fields(FlagSettings)}
+    known = {**settings, "revocation_list": keeps_revocation_list(settings)}
+    return {field.name: known[_OTHER_NAMES.get(field.name, field.name)] for field in fields(FlagSettings)}
+
+
+def keeps_revocation_list(settings: t.Mapping[str, t.Any]) -> bool:
+    """Whether the CA keeps an index, and a list made from it that members check.
+
+    A CA that is given as content has no folder for it. Where a user names a list of their own, etcd reads no other.
+    """
+    return not settings["ca_certificate"] and "peer-crl-file" not in settings["extra_flags"]
 
 
 def check_settings(asked: Asked, options: t.Container[str]) -> None:
@@ -152,6 +161,16 @@ def _first_certificate(bundle: str) -> bytes:
     """The issuing CA, which comes first where a bundle was written anew."""
     end = "-----END CERTIFICATE-----\n"
     return (bundle.partition(end)[0] + end).encode("utf-8")
+
+
+def _check_revoked(asked: Asked) -> None:
+    if asked["revoked"] and not keeps_revocation_list(asked.settings):
+        why = (
+            f"the CA is given by {PREFIX}ca_certificate, and so keeps no index and signs no list here"
+            if asked["ca_certificate"]
+            else f"etcd reads the list that {PREFIX}extra_flags names (--peer-crl-file), and no other"
+        )
+        raise InputError(f"{PREFIX}revoked: {why}: put the serial numbers on that CA's own list")
 
 
 def _check_node_path(name: str) -> t.Callable[[Asked], None]:
@@ -250,6 +269,7 @@ _RULES: tuple[tuple[tuple[str, ...], t.Callable[[Asked], None]], ...] = (
         ("ca_directory",),
         lambda asked: t.cast(None, rules.checked_path(asked["ca_directory"], f"{PREFIX}ca_directory", True)),
     ),
+    (("revoked", "ca_certificate", "extra_flags"), _check_revoked),
     *(((name,), _check_node_path(name)) for name in _NODE_PATHS),
     *(((name,), _check_account(name)) for name in _ACCOUNTS),
     (("etcd_binary",), _check_etcd_binary),
@@ -284,5 +304,6 @@ __all__ = (
     "Asked",
     "check_settings",
     "flag_settings_of",
+    "keeps_revocation_list",
     "reported_as",
 )

@@ -28,6 +28,7 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._member_entries imp
     completed_entry,
     hosts_of,
 )
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._revoked_words import checked_revoked
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._settings import (
     OPTIONS,
     PREFIX,
@@ -74,6 +75,7 @@ class RoleSettings:  # pragma: no cover
         settings = self._settings_of(host, tuple(OPTIONS))
         ca_host = settings["ca_host"]
         checked_ca_host(ca_host, [ca_host] if self._user.knows(ca_host) else [])
+        settings["revoked"] = checked_revoked(settings["revoked"])
         authority = checked_authority(settings["ca_certificate"], settings["ca_private_key"], settings["ca_passphrase"])
         if authority is None:
             return settings

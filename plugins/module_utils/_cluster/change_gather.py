@@ -277,15 +277,15 @@ class _Reader:
         """The serial numbers in the CRL; none in one that no member is to have."""
         if not self._crl_is_wanted:
             return frozenset()
-        found = (info.get("credentials") or {}).get("crl") or {}
+        found = info.get("crl") or {}
         if found.get("problem") or found.get("serial_numbers") is None:
             return None
         return frozenset(found["serial_numbers"])
 
     def crl_at_start(self, info: Info, crl: frozenset[str] | None) -> frozenset[str]:
         """The same as its process has seen it from its start on, as far as the file is not newer."""
-        found = (info.get("credentials") or {}).get("crl") or {}
-        return frozenset() if crl is None or found.get("written_after_start") else crl
+        is_newer = (info.get("process") or {}).get("crl_is_newer")
+        return frozenset() if crl is None or is_newer else crl
 
     def addresses(self, info: Info, state: t.Mapping[str, t.Any]) -> frozenset[str] | None:
         """The addresses that the host has of those that count; None where its etcd is called by others than these."""

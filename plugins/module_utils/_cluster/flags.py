@@ -57,6 +57,9 @@ class FlagSettings:
     client_key_file: str | None = None
     listen_loopback: bool = True
     min_tls_version: str = "TLS1.3"
+    # Whether the CA's revocation list lies beside ca.crt. etcd reads it at each connection, and the flag for it when it
+    # starts.
+    revocation_list: bool = False
     extra_flags: t.Mapping[str, t.Any] = field(default_factory=dict)
     # Section, key, value or values: what the unit gets beside what is rendered.
     unit_settings: t.Mapping[str, t.Any] = field(default_factory=dict)
@@ -89,6 +92,7 @@ def etcd_flags(member: Member, members: t.Sequence[Member], settings: FlagSettin
         ("peer-key-file", key),
         ("peer-trusted-ca-file", authority),
         ("peer-client-cert-auth", "true"),
+        *_revocation_list("peer-crl-file", settings),
         ("peer-cert-allowed-cn", ",".join(allowed_common_names(members))),
         ("advertise-client-urls", member.client_url),
         ("listen-client-urls", ",".join(_client_listen_urls(member, settings))),
@@ -99,6 +103,8 @@ def etcd_flags(member: Member, members: t.Sequence[Member], settings: FlagSettin
             ("key-file", settings.client_key_file or key),
             ("trusted-ca-file", settings.client_ca_file or authority),
             ("client-cert-auth", "true"),
+            # A client CA of its own has a list of its own.
+            *(() if settings.client_ca_file else _revocation_list("client-crl-file", settings)),
         ]
     if settings.min_tls_version == "TLS1.2" and "cipher-suites" not in settings.extra_flags:
         flags.append(("cipher-suites", ",".join(_TLS_1_2_SUITES)))
@@ -120,6 +126,13 @@ def etcd_flags(member: Member, members: t.Sequence[Member], settings: FlagSettin
         value = {**dict(flags), **by_variable}.get(flag, "")
         raise InputError(f"{where}={value} is refused: etcd would not run with it: {wanted}")
     return flags
+
+
+def _revocation_list(flag: str, settings: FlagSettings) -> list[tuple[str, str]]:
+    """The flag with the CA's list; nothing where there is none, or where the user names one of their own."""
+    if not settings.revocation_list or flag in settings.extra_flags:
+        return []
+    return [(flag, f"{settings.credentials_directory.rstrip('/')}/ca.crl")]
 
 
 def _check_client_files(settings: FlagSettings) -> None:

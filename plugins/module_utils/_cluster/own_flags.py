@@ -41,6 +41,9 @@ _NEED_BREAKERS = {
     "version": "etcd would print its version and end",
 }
 
+# Rendered where the CA keeps a revocation list; else a user may bring one.
+REVOCATION_LISTS = frozenset(("client-crl-file", "peer-crl-file"))
+
 # Flags that are the role's own: those that it renders, but for what a user may give as an extra one, and the breakers.
 OWN_FLAGS = frozenset(
     (
@@ -62,6 +65,7 @@ OWN_FLAGS = frozenset(
         "key-file",
         "trusted-ca-file",
         "client-cert-auth",
+        *REVOCATION_LISTS,
         *_FENCE_BREAKERS,
         *_NEED_BREAKERS,
     )
@@ -87,6 +91,7 @@ def harmless(name: str, value: str | None) -> bool:
 
 __all__ = (
     "OWN_FLAGS",
+    "REVOCATION_LISTS",
     "harmless",
     "what_it_breaks",
 )

@@ -36,6 +36,8 @@ _KNOWN = frozenset(
         steps.RESTART_UNIT,
         steps.START_UNIT,
         steps.UPDATE_MEMBER,
+        # Done on all hosts before the first pass, with the CA's own list.
+        steps.WRITE_CRL,
     )
 )
 # Why such a change is refused although no step of it is left. Any other refusal is one of the ordinary checks.
@@ -99,7 +101,7 @@ def planned_transition(desired: Desired, state: State, has_membership_changes: b
     """
     if state.member_list is None:
         return Transition()
-    plan = whole_plan(desired, state)
+    plan = _without_lists(whole_plan(desired, state))
     is_refused = plan.refusal is not None and plan.refusal.code in _REFUSALS
     if not is_refused and not any(_needs_passes(step, state, has_membership_changes) for step in plan.steps):
         return Transition(Plan((), notes=plan.notes))
@@ -112,6 +114,12 @@ def planned_transition(desired: Desired, state: State, has_membership_changes: b
         return Transition(replace(plan, refusal=PreflightFailure("step_before_change", text)))
     assignments = {name: _assignment(step, state) for step in passed for name in step.members}
     return Transition(plan, passed, assignments)
+
+
+def _without_lists(plan: Plan) -> Plan:
+    """The plan without the steps that only write a revocation list: a run has done these before it follows a plan."""
+    left = tuple(step for step in plan.steps if any(action.kind != steps.WRITE_CRL for action in step.actions))
+    return replace(plan, steps=left)
 
 
 def _needs_passes(step: Step, state: State, has_membership_changes: bool) -> bool:

@@ -162,6 +162,16 @@ def checked_port(value: t.Any, what: str) -> int:
     return port
 
 
+def checked_serial_number(value: str, what: str) -> str:
+    """A serial number as all results show it, however it was written: with colons, spaces, 0x or in upper case."""
+    text = re.sub(r"[:\s]", "", value).lower()
+    text = text[2:] if text.startswith("0x") else text
+    if not re.fullmatch(r"[0-9a-f]{1,64}", text):
+        raise InputError(f"{what} {value[:80]!r} is no serial number: hexadecimal digits are wanted, colons allowed")
+    digits = text.lstrip("0") or "0"
+    return "0" * (len(digits) % 2) + digits
+
+
 def is_sha256(value: str) -> bool:
     return _SHA256.fullmatch(value) is not None
 
@@ -217,6 +227,7 @@ __all__ = (
     "checked_port",
     "checked_program_path",
     "checked_report_path",
+    "checked_serial_number",
     "checked_unit_name",
     "is_dns_name",
     "is_sha256",

@@ -13,5 +13,6 @@ MEMBER = "member"
 STRANGER = "stranger"
 NO_CERTIFICATE = "no_certificate"
 UNKNOWN_CA = "unknown_ca"
+REVOKED = "revoked"
 
-__all__ = ("MEMBER", "NO_CERTIFICATE", "STRANGER", "UNKNOWN_CA")
+__all__ = ("MEMBER", "NO_CERTIFICATE", "REVOKED", "STRANGER", "UNKNOWN_CA")

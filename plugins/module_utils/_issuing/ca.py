@@ -29,6 +29,12 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules
     checked_fingerprint,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.reasons import Reason
+from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.ca_records import (
+    RecordsPlan,
+    WantedRecords,
+    apply_records,
+    plan_records,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._node import files
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import new_folders
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import open_folder, os_error, read_file
@@ -75,6 +81,8 @@ class WantedCa:
     trusted_fingerprints: tuple[str, ...] = ()
     create: bool = True
     create_refused_because: str = ""
+    # None: neither index nor revocation list is kept.
+    records: WantedRecords | None = None
 
     @property
     def key_path(self) -> str:
@@ -99,10 +107,20 @@ class CaPlan:
     # The CA's certificate and its parents' as PEM, which is what members trust; empty where it is still to be made.
     bundle: str = ""
     new_parents: tuple[str, ...] = ()  # folders above the CA's own that do not exist yet
+    records: RecordsPlan | None = None
+    key: keys.PrivateKey | None = field(default=None, repr=False)
 
     @property
     def changed(self) -> bool:
-        return bool(self.changes)
+        return bool(self.changes or (self.records is not None and self.records.changes))
+
+    @property
+    def all_changes(self) -> tuple[files.Change, ...]:
+        return self.changes + (() if self.records is None else self.records.changes)
+
+    @property
+    def all_reasons(self) -> tuple[Reason, ...]:
+        return self.reasons + (() if self.records is None else self.records.reasons)
 
 
 def check_wanted(wanted: WantedCa) -> None:
@@ -142,7 +160,7 @@ def plan_ca(wanted: WantedCa, now: datetime) -> CaPlan:
             f"{wanted.certificate_path} is there but {wanted.key_path} is not: put the key back from its backup; a CA "
             "is never replaced"
         )
-    certificate, bundle = _checked_ca(wanted, key_pem, certificate_pem, now)
+    certificate, bundle, key = _checked_ca(wanted, key_pem, certificate_pem, now)
     _check_trusted(trusted, certificate, wanted)
     # The staged certificate of an interrupted run was checked like any other: only its rename is left.
     content = certificate_pem if finishing else None
@@ -156,6 +174,8 @@ def plan_ca(wanted: WantedCa, now: datetime) -> CaPlan:
         not_before(certificate),
         not_after(certificate),
         bundle,
+        records=_records(wanted, certificate, now),
+        key=key,
     )
 
 
@@ -172,7 +192,7 @@ def apply_ca(plan: CaPlan, now: datetime) -> CaPlan:
         fresh = plan_ca(wanted, now)
         if not fresh.make:
             files.apply_changes(fresh.changes)
-            return _with_folder(plan, fresh)
+            return _with_folder(plan, _with_records_applied(fresh, now))
         key = keys.make_key(wanted.key_type)
         certificate = certificates.make_ca_certificate(key, wanted.common_name, fresh.not_before, fresh.not_after)
         changes, _reasons = _file_changes(
@@ -180,8 +200,32 @@ def apply_ca(plan: CaPlan, now: datetime) -> CaPlan:
         )
         # The key is renamed first: a run that dies between the two leaves the staged certificate to finish from.
         files.apply_changes(changes)
+        made = replace(fresh, certificate=certificate, key=key, records=_records(wanted, certificate, now))
+        records = _with_records_applied(made, now).records
     bundle = certificates.certificate_pem(certificate).decode("ascii")
-    return replace(plan, certificate=certificate, bundle=bundle, not_before=fresh.not_before, not_after=fresh.not_after)
+    return replace(
+        plan,
+        certificate=certificate,
+        bundle=bundle,
+        not_before=fresh.not_before,
+        not_after=fresh.not_after,
+        # As it was planned, so that a run tells what check mode told.
+        records=None
+        if plan.records is None or records is None
+        else replace(plan.records, index=records.index, revocation_list=records.revocation_list),
+    )
+
+
+def _records(wanted: WantedCa, certificate: x509.Certificate | None, now: datetime) -> RecordsPlan | None:
+    if wanted.records is None:
+        return None
+    return plan_records(wanted.directory, certificate, wanted.records, now, wanted.uid, wanted.gid)
+
+
+def _with_records_applied(plan: CaPlan, now: datetime) -> CaPlan:
+    if plan.records is None or plan.certificate is None or plan.key is None:
+        return plan
+    return replace(plan, records=apply_records(plan.records, plan.certificate, plan.key, now))
 
 
 def _with_folder(plan: CaPlan, fresh: CaPlan) -> CaPlan:
@@ -246,19 +290,33 @@ def result_of(plan: CaPlan, now: datetime) -> dict[str, t.Any]:
     # The same with and without check mode, so that one can be compared with the other: only what is known beforehand.
     reported = ("common_name", "key_type", "not_before", "not_after")
     ca_after = {key: public[key] for key in reported}
-    before, after = ({c.path: c.before for c in plan.changes}, {c.path: c.after for c in plan.changes})
+    before, after = ({c.path: c.before for c in plan.all_changes}, {c.path: c.after for c in plan.all_changes})
     parents_before, parents_after = new_folders(plan.new_parents)
+    newly = [] if plan.records is None else [one.described for one in plan.records.revoked]
+    revoked_before: dict[str, list[str]] = {"revoked": []} if newly else {}
+    revoked_after = {"revoked": newly} if newly else {}
     return {
         "changed": plan.changed,
-        "reasons": list(plan.reasons),
+        "reasons": list(plan.all_reasons),
         "certificate": plan.bundle or None,
+        **_records_result(plan.records),
         **public,
         "certificate_path": plan.wanted.certificate_path,
         "private_key_path": plan.wanted.key_path,
         "diff": {
-            "before": {"ca": None if plan.make else ca_after, "files": {**parents_before, **before}},
-            "after": {"ca": ca_after, "files": {**parents_after, **after}},
+            "before": {"ca": None if plan.make else ca_after, "files": {**parents_before, **before}, **revoked_before},
+            "after": {"ca": ca_after, "files": {**parents_after, **after}, **revoked_after},
         },
+    }
+
+
+def _records_result(records: RecordsPlan | None) -> dict[str, t.Any]:
+    listed = None if records is None else records.revocation_list
+    revoked = () if records is None else records.revoked
+    return {
+        "revocation_list_pem": None if listed is None else listed.pem,
+        "revoked": [{"serial_number": one.serial_number, "name": one.name} for one in revoked],
+        "notes": [] if records is None else list(records.notes),
     }
 
 
@@ -283,13 +341,18 @@ def _plan_new(wanted: WantedCa, trusted: tuple[str, ...], now: datetime) -> CaPl
     made = Reason(code=MISSING, text=f"there is no CA in {wanted.directory}: a key and a certificate are made")
     reasons = (made, *(reason for reason in reasons if reason["code"] != MISSING))
     parents = tuple(files.missing_parents(os.path.realpath(wanted.directory)))
-    return CaPlan(wanted, None, True, reasons, changes, first, last, new_parents=parents)
+    records = _records(wanted, None, now)
+    if records is not None:
+        # The CA's own reason says it.
+        told = tuple(reason for reason in records.reasons if reason["code"] != MISSING)
+        records = replace(records, reasons=told)
+    return CaPlan(wanted, None, True, reasons, changes, first, last, new_parents=parents, records=records)
 
 
 def _checked_ca(
     wanted: WantedCa, key_pem: bytes, certificate_pem: bytes, now: datetime
-) -> tuple[x509.Certificate, str]:
-    """The CA at hand, and it with its parents as PEM; CryptoError where it is not what is asked for.
+) -> tuple[x509.Certificate, str, keys.PrivateKey]:
+    """The CA at hand, it with its parents as PEM, and its key; CryptoError where it is not what is asked for.
 
     All differences are named at once.
     """
@@ -316,7 +379,7 @@ def _checked_ca(
             "that is there, or name another directory and roll the new CA out",
             fingerprint=certificates.fingerprint(certificate),
         )
-    return certificate, "".join(written_certificate(one.der) for one in chain)
+    return certificate, "".join(written_certificate(one.der) for one in chain), key
 
 
 def _check_trusted(trusted: tuple[str, ...], certificate: x509.Certificate, wanted: WantedCa) -> None:

@@ -31,6 +31,8 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._x509.certificate_f
 if t.TYPE_CHECKING:  # pragma: no cover
     from cryptography import x509
 
+    Record = t.Callable[[t.Mapping[str, x509.Certificate]], None]
+
 
 @dataclass(frozen=True)
 class RequestedMember:
@@ -128,6 +130,13 @@ class Issued:
     private_key: bytes | None = field(default=None, repr=False)
 
 
+class _Made(t.NamedTuple):
+    """A new certificate, and the key where it is new."""
+
+    certificate: x509.Certificate
+    key: keys.PrivateKey | None
+
+
 def load_authority(pem: bytes, what: str, now: datetime) -> Authority:
     """The CA from its certificate, and those of its parents; one line where it can't be used, or not now."""
     chain = read_chain(pem, what)
@@ -169,14 +178,22 @@ def plan_issue(request: IssueRequest, authority: Authority | None, now: datetime
     return IssuePlan(request, authority, decisions, first, last, warnings, change, parents)
 
 
-def apply_issue(plan: IssuePlan, issuer: certificates.Issuer | None) -> dict[str, Issued]:
-    """Issue what was decided and write what has a directory, member by member; returns what was issued by name."""
+def apply_issue(plan: IssuePlan, issuer: certificates.Issuer | None, record: Record | None = None) -> dict[str, Issued]:
+    """Issue what was decided and write what has a directory, member by member; returns what was issued by name.
+
+    ``record``: has all of it before any of it is written or given away.
+    """
     if plan.due and issuer is None:
         raise InputError(f"certificates are due ({plan.due_text}), but the CA's private key was not given")
+    made: dict[str, _Made] = {}
+    if issuer is not None:
+        made = {decision.name: _make(plan, decision, issuer) for decision in plan.due}
+    if record is not None and made:
+        record({name: one.certificate for name, one in made.items()})
     issued: dict[str, Issued] = {}
     for decision in plan.decisions:
-        if decision.due and issuer is not None:
-            issued[decision.name] = _issue(plan, decision, issuer)
+        if decision.name in made:
+            issued[decision.name] = _written(plan, decision, made[decision.name])
         else:
             files.apply_changes(decision.changes)
     return issued
@@ -264,7 +281,7 @@ def _file_changes(request: IssueRequest, paths: tuple[str, str], due: bool, new_
     return tuple(change for change in map(files.plan_file, planned) if change is not None)
 
 
-def _issue(plan: IssuePlan, decision: Decision, issuer: certificates.Issuer) -> Issued:
+def _make(plan: IssuePlan, decision: Decision, issuer: certificates.Issuer) -> _Made:
     profile = decision.member.profile
     key: keys.PrivateKey | None = None
     if decision.new_key or decision.found is None:
@@ -272,10 +289,14 @@ def _issue(plan: IssuePlan, decision: Decision, issuer: certificates.Issuer) -> 
         public_key = key.public_key()
     else:
         public_key = t.cast("keys.PublicKey", decision.found.public_key())
-    certificate = issuer.issue(profile, public_key, plan.not_before, plan.not_after)
+    return _Made(issuer.issue(profile, public_key, plan.not_before, plan.not_after), key)
+
+
+def _written(plan: IssuePlan, decision: Decision, made: _Made) -> Issued:
+    certificate = made.certificate
     pem = certificates.certificate_pem(certificate)
-    key_pem = None if key is None else keys.private_key_pem(key)
-    paths = _paths(plan.request, profile.name)
+    key_pem = None if made.key is None else keys.private_key_pem(made.key)
+    paths = _paths(plan.request, decision.name)
     if paths is not None:
         changes = [files.plan_file(wanted) for wanted in _wanted_files(plan.request, paths, pem, key_pem)]
         files.apply_changes(changes, keep_replaced=(paths[1],))

@@ -9,6 +9,8 @@ Note that this module util is PRIVATE to the collection. It can have breaking ch
 
 from __future__ import annotations
 
+import contextlib
+import os
 import typing as t
 from dataclasses import replace
 from datetime import datetime
@@ -16,6 +18,7 @@ from datetime import datetime
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import names_of_others
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RefusedError
 from ansible_collections.ringfence.etcd.plugins.module_utils._issuing import ca
+from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.ca_records import entry_of, record_issued
 from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.peer_certificates import (
     Authority,
     IssuePlan,
@@ -31,6 +34,10 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._node import files
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import read_file
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki import profile as rules
 from ansible_collections.ringfence.etcd.plugins.module_utils._x509 import certificates
+
+if t.TYPE_CHECKING:  # pragma: no cover
+    from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.peer_certificates import Record
+    from cryptography import x509
 
 
 def request_from(params: t.Mapping[str, t.Any]) -> IssueRequest:
@@ -115,10 +122,28 @@ def run(
                 directory_change=plan.directory_change,
                 new_parents=plan.new_parents,
             )
-            issued = apply_issue(fresh, issuer or _issuer_from(params, fresh))
+            issued = apply_issue(fresh, issuer or _issuer_from(params, fresh), _record_in(params, fresh, now))
             return result_of(fresh, issued, now, with_diff), warnings
-    issued = apply_issue(plan, issuer)
+    issued = apply_issue(plan, issuer, _record_in(params, plan, now))
     return result_of(plan, issued, now, with_diff), warnings
+
+
+def _record_in(params: t.Mapping[str, t.Any], plan: IssuePlan, now: datetime) -> Record | None:
+    """What writes into the CA's index what was issued; None without one."""
+    directory, authority = params["ca_directory"], plan.authority
+    if directory is None or authority is None:
+        return None
+    is_locked = plan.request.directory is not None and os.path.realpath(directory) == os.path.realpath(
+        plan.request.directory
+    )
+
+    def record(made: t.Mapping[str, x509.Certificate]) -> None:
+        # A second lock on the same file would wait for the first one for ever.
+        with contextlib.nullcontext() if is_locked else ca.locked(directory):
+            entries = [entry_of(certificate, name) for name, certificate in made.items()]
+            record_issued(directory, authority.certificate, entries, now)
+
+    return record
 
 
 def _authority_from(params: t.Mapping[str, t.Any], now: datetime) -> Authority:

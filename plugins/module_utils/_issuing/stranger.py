@@ -12,6 +12,7 @@ Note that this module util is PRIVATE to the collection. It can have breaking ch
 
 from __future__ import annotations
 
+import functools
 import os
 import secrets
 import typing as t
@@ -25,13 +26,15 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors impo
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules import (
     check_range,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._common.probe_cases import STRANGER, UNKNOWN_CA
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.probe_cases import REVOKED, STRANGER, UNKNOWN_CA
 from ansible_collections.ringfence.etcd.plugins.module_utils._issuing import ca
+from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.ca_records import WantedRecords
 from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.peer_certificates import (
     Authority,
     load_authority,
     load_issuer,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.revocation import meant_by
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import read_file
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki import profile as rules
 from ansible_collections.ringfence.etcd.plugins.module_utils._x509 import certificates, keys
@@ -42,6 +45,12 @@ if t.TYPE_CHECKING:  # pragma: no cover
 CLIENT = "api"
 
 _KEY_TYPE = "ecdsa-p256"
+_NO_RECORDS: dict[str, t.Any] = {
+    "revocation_list_pem": None,
+    "to_revoke": [],
+    "not_revoked": [],
+    "index_begun": None,
+}
 # Nodes whose clock lags must take it for valid, or they would refuse it for the wrong reason.
 _BACKDATE = timedelta(hours=1)
 # All members of a cluster may have to be restarted with it, one after the other.
@@ -53,7 +62,8 @@ def run(params: t.Mapping[str, t.Any], now: datetime, result_is_hidden: bool) ->
 
     Without a usable CA key there is no stranger of that CA, and ``problem`` says why: the rest is made all the same.
     """
-    gathered = {"ca": gather_ca(params, now)}
+    looked_at, revoked_serial_number = _looked_at(params, now)
+    gathered = {"ca": looked_at}
     if not params["make"] and not params["client_pair"]:
         return {"members": [], "common_name": None, "problem": "none was asked for", **gathered}
     if not result_is_hidden:
@@ -81,6 +91,11 @@ def run(params: t.Mapping[str, t.Any], now: datetime, result_is_hidden: bool) ->
         if issuer is not None and authority is not None:
             profile = rules.peer_profile(member.name, stranger_name, member.dns_names, member.ip_addresses, _KEY_TYPE)
             entry.update(_made(STRANGER, issuer.issue, profile, *_limits(authority, now, not_after)))
+            if revoked_serial_number is not None:
+                # All of them have the one number that the CA keeps for them, and revoked before it made any: a new one
+                # for each would make the list longer with each proof.
+                issue = functools.partial(issuer.issue, serial_number=int(revoked_serial_number, 16))
+                entry.update(_made(REVOKED, issue, member, *_limits(authority, now, not_after)))
     return {
         "members": made,
         "common_name": stranger_name if issuer is not None else None,
@@ -96,14 +111,20 @@ def _limits(authority: Authority, now: datetime, not_after: datetime) -> tuple[d
 
 def gather_ca(params: t.Mapping[str, t.Any], now: datetime) -> dict[str, t.Any] | None:
     """The CA in ``ca_directory``, and what ``etcd_ca`` would change of it or fail with; None without a directory."""
+    return _looked_at(params, now)[0]
+
+
+def _looked_at(params: t.Mapping[str, t.Any], now: datetime) -> tuple[dict[str, t.Any] | None, str | None]:
+    """The same, and the serial number of the certificates that are revoked from the beginning."""
     if params["ca_directory"] is None:
-        return None
+        return None, None
     wanted = ca.WantedCa(
         params["ca_directory"],
         params["ca_common_name"],
         params["ca_key_type"],
         passphrase=params["ca_private_key_passphrase"],
         create=False,
+        records=WantedRecords() if params["keep_index"] else None,
     )
     try:
         plan = ca.plan_ca(wanted, now)
@@ -112,9 +133,17 @@ def gather_ca(params: t.Mapping[str, t.Any], now: datetime) -> dict[str, t.Any] 
         pending = [{"code": code, "text": str(exc)}]
         if code == rules.MISSING:
             pending += _why_none_is_made(wanted.passphrase)
-        return {"certificate": None, "pending": pending}
+        return {"certificate": None, "pending": pending, **_NO_RECORDS}, None
     # A plan that makes none, as create is False, has the certificate of the one that is there.
-    return {"certificate": plan.bundle, "pending": list(plan.reasons)}
+    found = {"certificate": plan.bundle, "pending": list(plan.all_reasons), **_NO_RECORDS}
+    if plan.records is None or plan.certificate is None:
+        return found, None
+    index, listed = plan.records.index, plan.records.revocation_list
+    meant, refused = meant_by(index, params["revoked"], params["removed"], plan.certificate, now)
+    found.update(to_revoke=meant, not_revoked=refused, index_begun=index.begun)
+    if listed is None:
+        return found, None
+    return {**found, "revocation_list_pem": listed.pem}, index.probe_serial_number
 
 
 def _why_none_is_made(passphrase: str | None) -> list[dict[str, str]]:

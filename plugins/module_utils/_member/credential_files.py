@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A member's three files: their names and paths.
+"""A member's three files, and the CA's revocation list beside them: their names and paths.
 
 Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 """
@@ -16,6 +16,9 @@ CA, CERTIFICATE, PRIVATE_KEY = "ca", "certificate", "private_key"
 # The order in which the files are renamed: a reader that finds the certificate finds its key and the trust bundle too.
 FILES = (CA, PRIVATE_KEY, CERTIFICATE)
 
+# Where there is one: etcd lets nobody in while the file that it was started with is not there.
+REVOCATION_LIST = "revocation_list"
+
 
 def credential_paths(directory: str, name: str) -> dict[str, str]:
     """The paths of a member's three files."""
@@ -26,10 +29,17 @@ def credential_paths(directory: str, name: str) -> dict[str, str]:
     }
 
 
+def revocation_list_path(directory: str) -> str:
+    """Where the CA's revocation list is on a node."""
+    return os.path.join(directory, "ca.crl")
+
+
 __all__ = (
     "CA",
     "CERTIFICATE",
     "FILES",
     "PRIVATE_KEY",
+    "REVOCATION_LIST",
     "credential_paths",
+    "revocation_list_path",
 )

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A member's three files on a node as one unit: all of them checked as they are going to be, then written.
+"""A member's files on a node as one unit: all of them checked as they are going to be, then written.
 
 ``plan_credentials`` does every check and writes nothing; ``apply_credentials`` carries the plan out.
 
@@ -22,6 +22,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors impo
     CryptoError,
     FileError,
     InputError,
+    RefusedError,
     RingfenceError,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules import (
@@ -34,7 +35,9 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._member.credential_
     CERTIFICATE,
     FILES,
     PRIVATE_KEY,
+    REVOCATION_LIST,
     credential_paths,
+    revocation_list_path,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.access import (
     Attributes,
@@ -43,7 +46,10 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._node.access import
     find_barrier,
     identity_of,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._node.certificates import read_certificates
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.certificates import (
+    read_certificates,
+    read_revoked,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import (
     NEW_PARENT_MODE,
     Change,
@@ -73,7 +79,13 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._node.tls_check imp
     read_public,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.certificate import as_result
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.pem import CERTIFICATE_LABEL, is_read_by_all, pem_text
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.pem import (
+    CERTIFICATE_LABEL,
+    REVOCATION_LIST_LABEL,
+    is_read_by_all,
+    pem_text,
+    split_pem,
+)
 
 _TITLES = {CA: "trust bundle", PRIVATE_KEY: "private key", CERTIFICATE: "certificate"}
 _ARGUMENTS = {CA: "ca_certificate_content", PRIVATE_KEY: "private_key_content", CERTIFICATE: "certificate_content"}
@@ -91,6 +103,7 @@ class WantedCredentials:
     ca_certificate_content: str | None = field(default=None, repr=False)
     certificate_content: str | None = field(default=None, repr=False)
     private_key_content: str | None = field(default=None, repr=False)
+    revocation_list_content: str | None = field(default=None, repr=False)
     pending_content: frozenset[str] = frozenset()
     check_mode: bool = False
 
@@ -128,14 +141,19 @@ class _Ids:
 def plan_credentials(request: WantedCredentials) -> CredentialsPlan:
     """All checks and the plan; RingfenceError with one line where something does not fit."""
     _check_input(request)
-    paths = credential_paths(request.directory, request.name)
+    paths = _paths(request)
     notes: list[str] = []
     ids = _ids(request, notes)
     given = _given(request)
     materials = _materials(request, paths, given)
     _check_materials(materials)
+    listed = _revocation_list(request)
+    if listed is not None:
+        _check_not_shorter(listed, revocation_list_path(request.directory))
 
     written = _written(given, paths)
+    if listed is not None:
+        written[REVOCATION_LIST] = listed
     wanted_directory = WantedDirectory(request.directory, request.directory_mode, ids.root_uid, ids.owner_gid)
     wanted_files = {
         CA: WantedFile(paths[CA], 0o644, written.get(CA), ids.root_uid, ids.root_gid),
@@ -144,24 +162,29 @@ def plan_credentials(request: WantedCredentials) -> CredentialsPlan:
         ),
         CERTIFICATE: WantedFile(paths[CERTIFICATE], 0o644, written.get(CERTIFICATE), ids.root_uid, ids.root_gid),
     }
+    if REVOCATION_LIST in paths:
+        path = paths[REVOCATION_LIST]
+        wanted_files[REVOCATION_LIST] = WantedFile(
+            path, 0o644, written.get(REVOCATION_LIST), ids.root_uid, ids.root_gid
+        )
     planned = {"directory": _with_names(plan_directory(wanted_directory), wanted_directory, request, ids)}
-    for kind in FILES:
+    for kind in _kinds(paths):
         change = _with_names(plan_file(wanted_files[kind]), wanted_files[kind], request, ids)
-        planned[kind] = _with_pending(change, wanted_files[kind], kind, request, given)
+        planned[kind] = _with_pending(change, wanted_files[kind], kind, request, written)
 
     reader = identity_of(request.owner)
     if reader is not None:
         _check_access(request, paths, planned, reader)
 
     changes = {key: change for key, change in planned.items() if change is not None}
-    leftovers = tuple(paths[kind] for kind in FILES if has_leftover(paths[kind]))
+    leftovers = tuple(paths[kind] for kind in _kinds(paths) if has_leftover(paths[kind]))
     reasons = {key: list(change.reasons) for key, change in changes.items()}
-    for kind in FILES:
+    for kind in _kinds(paths):
         if paths[kind] in leftovers:
             reasons.setdefault(kind, []).append("leftover")
     key_change = changes.get(PRIVATE_KEY)
     replaces_key = key_change is not None and "content" in key_change.reasons
-    before, after = _difference(paths, changes, materials)
+    before, after = _difference(paths, changes, materials, listed)
     return CredentialsPlan(
         paths={"directory": request.directory, **paths},
         changes=tuple(changes.values()),
@@ -177,16 +200,59 @@ def plan_credentials(request: WantedCredentials) -> CredentialsPlan:
 
 
 def apply_credentials(plan: CredentialsPlan) -> dict[str, str]:
-    """Carry the plan out; gives back which file is kept where. FileError where the owner still can't read all three."""
+    """Carry the plan out; gives back which file is kept where. FileError where the owner still can't read all."""
     for path in plan.leftovers:
         remove_leftover(path)
     backups = apply_changes(plan.changes, keep_replaced=(plan.paths[PRIVATE_KEY],))
-    for kind in FILES:
+    for kind in _kinds(plan.paths):
         # Before the change the folder's own part was worked out from its mode; now the kernel says.
         barrier = None if plan.reader is None else find_barrier(plan.paths[kind], plan.reader)
         if barrier is not None and plan.reader is not None:
             raise barrier_error(plan.paths[kind], plan.reader, barrier)
     return backups
+
+
+def _paths(request: WantedCredentials) -> dict[str, str]:
+    """The paths of all files that there are going to be: the revocation list where there is one."""
+    paths = credential_paths(request.directory, request.name)
+    path = revocation_list_path(request.directory)
+    is_coming = request.revocation_list_content is not None or REVOCATION_LIST in request.pending_content
+    return {**paths, REVOCATION_LIST: path} if is_coming or os.path.lexists(path) else paths
+
+
+def _kinds(paths: t.Container[str]) -> tuple[str, ...]:
+    """The files in the order in which they are renamed."""
+    return (FILES[0], REVOCATION_LIST, *FILES[1:]) if REVOCATION_LIST in paths else FILES
+
+
+def _revocation_list(request: WantedCredentials) -> bytes | None:
+    """The list in DER, which every etcd reads; CryptoError where what was given is none."""
+    what = "revocation_list_content"
+    if request.revocation_list_content is None:
+        return None
+    blocks = split_pem(request.revocation_list_content.encode("utf-8", "replace"), what)
+    if [block.label for block in blocks] != [REVOCATION_LIST_LABEL]:
+        raise CryptoError(f"{what} is not one revocation list in PEM: etcd reads just one, give the CA's (ca.crl)")
+    read_revoked(blocks[0].der, what)
+    return blocks[0].der
+
+
+def _check_not_shorter(listed: bytes, path: str) -> None:
+    """RefusedError where a list has not all that the present one has: who was refused so far would be let in."""
+    present = read_file(path)
+    if present is None:
+        return
+    # What can't be read refuses everybody or nobody: any list is better.
+    with contextlib.suppress(CryptoError):
+        lost = sorted(read_revoked(present, path) - read_revoked(listed))
+        if lost:
+            raise RefusedError(
+                f"{path} revokes serial number {', '.join(lost[:5])}{' and more' if lost[5:] else ''}, and the list at "
+                "hand does not: put the CA's index.json and ca.crl back from their backup, or this file in the place "
+                "of that ca.crl, whose serial numbers the CA then takes over; where this host is not believed, move "
+                "it away",
+                lost=lost[:100],
+            )
 
 
 def _check_input(request: WantedCredentials) -> None:
@@ -397,7 +463,7 @@ def _planned_attributes(change: Change) -> Attributes:
 
 
 def _difference(
-    paths: dict[str, str], changes: dict[str, Change], materials: dict[str, Material]
+    paths: dict[str, str], changes: dict[str, Change], materials: dict[str, Material], listed: bytes | None
 ) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
     """Public facts before and after, for ``--diff``: never a byte of the key, not even of a hash of it."""
     before: dict[str, t.Any] = {}
@@ -413,8 +479,20 @@ def _difference(
             becomes["certificates"] = (
                 _fingerprints(materials[key].content) if key in materials else ["issued in this run"]
             )
+        elif key == REVOCATION_LIST and new_content:
+            was["revoked"] = _serial_numbers(read_file(paths[key]))
+            becomes["revoked"] = _serial_numbers(listed) if listed is not None else ["made in this run"]
         before[change.path], after[change.path] = was, becomes
     return before, after
+
+
+def _serial_numbers(content: bytes | None) -> list[str]:
+    if content is None:
+        return []
+    try:
+        return sorted(read_revoked(content))
+    except RingfenceError:
+        return ["unreadable"]
 
 
 def _fingerprints(content: bytes | None) -> list[str]:

@@ -46,7 +46,8 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._member.credential_
     credential_paths,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.formed import marker_facts
-from ansible_collections.ringfence.etcd.plugins.module_utils._member.running_unit import newer_files
+from ansible_collections.ringfence.etcd.plugins.module_utils._member.revocation import revocation_list_facts
+from ansible_collections.ringfence.etcd.plugins.module_utils._member.running_unit import newer_files, newer_list
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.addresses import own_addresses
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.certificates import read_certificates
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import (
@@ -151,6 +152,12 @@ def peer_info(
         "etcd": etcd,
         "user": user_facts(owner),
         "credentials": credentials_facts(directory, name, now),
+        "crl": revocation_list_facts(
+            service["process"]["settings"] or settings,
+            directory,
+            service["process"]["pid"],
+            service["process"]["version"] or etcd["version"],
+        ),
         **service,
         "data": data_facts(data_dir, wal_dir),
         "formed_marker": marker_facts(directory, name),
@@ -377,6 +384,7 @@ def _process_facts(properties: t.Mapping[str, str]) -> tuple[dict[str, t.Any], P
         "configuration_hash": None,
         "settings": None,
         "newer_files": [],
+        "crl_is_newer": False,
         "problem": None,
     }
     pid = main_pid(properties)
@@ -395,6 +403,7 @@ def _process_facts(properties: t.Mapping[str, str]) -> tuple[dict[str, t.Any], P
             configuration_hash=started["environ_hash"],
             settings=settings,
             newer_files=newer_files(settings, properties),
+            crl_is_newer=newer_list(settings, properties),
         )
     return process, started
 

@@ -9,17 +9,16 @@ Note that this module util is PRIVATE to the collection. It can have breaking ch
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import os
 import typing as t
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.versions import parse_version
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules import PROBE_SECONDS, check_range
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.probe_cases import (
     MEMBER,
     NO_CERTIFICATE,
+    REVOKED,
     STRANGER,
     UNKNOWN_CA,
 )
@@ -39,11 +38,11 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._member.pending_cha
     unit_overrides,
     unit_problem,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._member.revocation import as_process_sees, usable_revoked
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.access import find_barrier, identity_of
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.certificates import (
     read_certificate,
     read_certificates,
-    read_revoked,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import read_file
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.tls_check import Material, check_pair
@@ -53,9 +52,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._probe.handshake im
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._probe.peers import Caller, Target, probe_all, target_of
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import Deployed, deployed_from_text
-
-# From here on a revocation list in PEM has every caller refused (tried on 3.6.16 and 3.7.3).
-_FIRST_WITH_DER_ALONE = (3, 6, 0)
 
 
 def probe_node(
@@ -152,7 +148,12 @@ def _wanted(params: t.Mapping[str, t.Any], info: t.Mapping[str, t.Any]) -> Wante
     )
     found = info["credentials"]
     return WantedHost(
-        params["directory"], unit, params["manage_service"], found["ca"]["pem"], found["certificate"]["pem"]
+        params["directory"],
+        unit,
+        params["manage_service"],
+        found["ca"]["pem"],
+        found["certificate"]["pem"],
+        params["revocation_list"],
     )
 
 
@@ -168,7 +169,7 @@ def _probed(
         callers.append(_own_caller(info, revoked))
     except RingfenceError as exc:
         problem = str(exc)
-    for case in (STRANGER, UNKNOWN_CA):
+    for case in (STRANGER, UNKNOWN_CA, REVOKED):
         if params[f"{case}_certificate"] is not None:
             callers.append(_stranger(case, params[f"{case}_certificate"], params[f"{case}_private_key"]))
     callers.append(Caller(NO_CERTIFICATE, client_context(None)))
@@ -227,14 +228,7 @@ def _paths_in_effect(info: t.Mapping[str, t.Any]) -> dict[str, str]:
 
 
 def _absolute(info: t.Mapping[str, t.Any], path: str | None) -> str | None:
-    """A path as the process takes it: from its own folder on, where it is not absolute."""
-    if not path or os.path.isabs(path):
-        return path
-    folder = "/"
-    if info["process"]["pid"] is not None:
-        with contextlib.suppress(OSError):
-            folder = os.readlink(f"/proc/{info['process']['pid']}/cwd")
-    return os.path.normpath(os.path.join(folder, path))
+    return as_process_sees(path, info["process"]["pid"])
 
 
 def _own_caller(info: t.Mapping[str, t.Any], revoked: frozenset[str]) -> Caller:
@@ -262,27 +256,17 @@ def _own_caller(info: t.Mapping[str, t.Any], revoked: frozenset[str]) -> Caller:
 
 
 def _own_revoked(info: t.Mapping[str, t.Any]) -> tuple[frozenset[str], str | None]:
-    """Serial numbers on the revocation list that this member's process checks, and why it can't be used."""
-    path = _absolute(info, ((info["process"].get("settings") or {}).get("files") or {}).get("peer_crl_file"))
-    if not path:
-        return frozenset(), None
-    try:
-        content = read_file(path)
-        if content is None:
-            return frozenset(), f"{path} does not exist"
-        return read_revoked(content, path), _why_not_read(
-            content, path, info["process"].get("version") or info["etcd"]["version"]
-        )
-    except RingfenceError as exc:
-        return frozenset(), str(exc)
+    """Serial numbers on the revocation list that this member's process checks, and why it can't be used.
 
-
-def _why_not_read(content: bytes, path: str, version: str | None) -> str | None:
-    """Why a version of etcd would not take a list that can be read; None without a version."""
-    with contextlib.suppress(RingfenceError):
-        if b"-----BEGIN" in content and version is not None and parse_version(version) >= _FIRST_WITH_DER_ALONE:
-            return f"{path} is in PEM, and etcd {version} reads DER alone"
-    return None
+    Where the process knows of none yet, the next start is looked at: it would let nobody in without its list.
+    """
+    version = info["process"].get("version") or info["etcd"]["version"]
+    for settings in (info["process"].get("settings"), info["unit"].get("settings")):
+        path = _absolute(info, ((settings or {}).get("files") or {}).get("peer_crl_file"))
+        if path:
+            revoked, problem = usable_revoked(path, version)
+            return revoked if settings is info["process"].get("settings") else frozenset(), problem
+    return frozenset(), None
 
 
 def _server_facts(der: bytes | None, now: datetime.datetime) -> dict[str, t.Any] | None:

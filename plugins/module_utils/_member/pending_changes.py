@@ -55,6 +55,8 @@ class WantedHost:
     managed: bool
     trust_bundle: str | None = None
     certificate: str | None = None
+    # The CA's, in PEM; None where it is not known, or there is none.
+    revocation_list: str | None = None
 
 
 def host_pending_changes(wanted: WantedHost) -> list[PendingHostChange]:
@@ -72,6 +74,7 @@ def _pending_credentials(wanted: WantedHost) -> t.Iterator[PendingHostChange]:
         directory_mode=_DIRECTORY_MODE,
         ca_certificate_content=wanted.trust_bundle,
         certificate_content=wanted.certificate,
+        revocation_list_content=wanted.revocation_list,
         check_mode=True,
     )
     try:

@@ -24,6 +24,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._member.program_exc
     staged_programs,
     started_program,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._member.revocation import check_lists_of_unit
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.running_unit import FoundUnit, find
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import manager
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
@@ -71,6 +72,7 @@ class SystemdUnit:
 
     def restart(self) -> None:
         found = find(self._name, self._unit_directory)
+        check_lists_of_unit(found.text, self._name)
         self._old_pid = manager.main_pid(found.properties) or None
         if self._program_staged and found.text is not None:
             program = started_program(found.text)

@@ -95,10 +95,17 @@ def newer_files(settings: Deployed, properties: t.Mapping[str, str]) -> list[str
     return sorted({path for path in paths if path and manager.written_after_start(path, properties)})
 
 
+def newer_list(settings: Deployed, properties: t.Mapping[str, str]) -> bool:
+    """Whether the revocation list is newer than the process: who connected before may still be there."""
+    path = settings["files"]["peer_crl_file"]
+    return bool(path) and manager.written_after_start(str(path), properties)
+
+
 __all__ = (
     "FoundUnit",
     "find",
     "is_other_etcd",
     "newer_files",
+    "newer_list",
     "text_at",
 )

@@ -39,6 +39,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._member.program_exc
     program_diff,
     started_program,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._member.revocation import check_lists_of_unit
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.running_unit import (
     FoundUnit,
     find,
@@ -187,6 +188,8 @@ def plan_present(
     if staged and (starts or found.process is None):
         # Just before the start. Where a member runs, its guarded restart does it.
         starts = (*starts[:-1], "exchange_program", *starts[-1:])
+    if "start" in starts and check_new_text and not check_mode:
+        check_lists_of_unit(wanted.text, wanted.name)
     actions += starts
     stale = trust_bundle_changed or trust_bundle_is_newer(found)
     return UnitPlan(

@@ -24,7 +24,11 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._pki.certificate im
     Certificate,
     serial_hex,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.pem import CERTIFICATE_LABEL, split_pem
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.pem import (
+    CERTIFICATE_LABEL,
+    REVOCATION_LIST_LABEL,
+    split_pem,
+)
 
 _COMMON_NAME = "2.5.4.3"
 _BASIC_CONSTRAINTS, _KEY_USAGE, _EXTENDED_KEY_USAGE = "2.5.29.19", "2.5.29.15", "2.5.29.37"
@@ -53,8 +57,6 @@ _KEY_USAGES = (
     "decipherOnly",
 )
 _KEY_AGREEMENT = 4
-
-_REVOCATION_LIST_LABEL = "X509 CRL"
 
 
 def read_certificates(text: bytes | str, what: str = "the file") -> tuple[Certificate, ...]:
@@ -86,7 +88,7 @@ def read_revoked(content: bytes, what: str = "the revocation list") -> frozenset
     """
     ders = [content]
     if b"-----BEGIN" in content:
-        ders = [block.der for block in split_pem(content, what) if block.label == _REVOCATION_LIST_LABEL]
+        ders = [block.der for block in split_pem(content, what) if block.label == REVOCATION_LIST_LABEL]
         if not ders:
             raise CryptoError(f"{what} holds no revocation list: write one in DER")
     found: set[str] = set()

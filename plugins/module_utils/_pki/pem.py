@@ -20,6 +20,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors impo
 
 # The one label that Go, and so etcd, takes.
 CERTIFICATE_LABEL = "CERTIFICATE"
+REVOCATION_LIST_LABEL = "X509 CRL"
 
 # What some editors put in front of a text: no part of it.
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -96,4 +97,12 @@ def pem_block(label: str, lines: list[bytes], what: str) -> PemBlock:
     return PemBlock(label, tuple(headers), der)
 
 
-__all__ = ("CERTIFICATE_LABEL", "PemBlock", "is_read_by_all", "pem_block", "pem_text", "split_pem")
+__all__ = (
+    "CERTIFICATE_LABEL",
+    "REVOCATION_LIST_LABEL",
+    "PemBlock",
+    "is_read_by_all",
+    "pem_block",
+    "pem_text",
+    "split_pem",
+)

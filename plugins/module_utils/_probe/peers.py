@@ -24,6 +24,7 @@ from dataclasses import dataclass, replace
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.probe_cases import (
     MEMBER,
+    REVOKED,
     UNKNOWN_CA,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.times import iso_time
@@ -200,10 +201,12 @@ def _explain_close(caller: Caller, result: ProbeResult) -> Explained:
     own = caller.certificate
     if own is None:
         return Explained(result)
-    if own.serial_number in caller.revoked:
+    # etcd looks at the address first.
+    is_address_good = result.source is None or result.source in own.ip_addresses
+    if own.serial_number in caller.revoked or (caller.case == REVOKED and is_address_good):
         text = f"the certificate is revoked: serial number {own.serial_number} ({result.text})"
         return Explained(replace(result, reason="revoked", text=text), inferred=True)
-    if result.source is not None and result.source not in own.ip_addresses:
+    if not is_address_good:
         names = ", ".join((*own.dns_names, *own.ip_addresses)) or "no name at all"
         text = f"the certificate has no subject alternative name for {result.source} (it has {names}; {result.text})"
         return Explained(replace(result, reason="address", text=text), inferred=True)

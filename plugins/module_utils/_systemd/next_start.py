@@ -17,7 +17,11 @@ import re
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.own_flags import OWN_FLAGS, harmless
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.own_flags import (
+    OWN_FLAGS,
+    REVOCATION_LISTS,
+    harmless,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import FileError, RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import list_names, read_file
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.environment_file import parse_environment
@@ -124,6 +128,8 @@ def _overridden(
             yield f"{warning['text']} ({source(variable[len('ETCD_') :].lower().replace('_', '-'))})"
     for flag in sorted(OWN_FLAGS):
         if found["flags"].get(flag) == meant.get(flag) or harmless(flag, found["flags"].get(flag)):
+            continue
+        if flag in REVOCATION_LISTS and flag not in meant:
             continue
         now = f"gives etcd --{flag}={found['flags'][flag]}" if flag in found["flags"] else f"takes --{flag} from etcd"
         yield f"{source(flag)} {now}"

@@ -22,7 +22,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors impo
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki import der as der_parts
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.asn1 import Malformed
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.certificate import EXTENDED_KEY_USAGES, serial_hex
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.given_pem import certificate_der
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.given_pem import certificate_der, certificate_ders
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.go_x509 import why_go_refuses
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.name_constraints import NameConstraints, Names
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import CertificateFacts
@@ -76,6 +76,11 @@ def key_identifier(certificate: CertificateFacts) -> str:
 def load_certificate(pem: bytes, what: str) -> x509.Certificate:
     """The one certificate in a PEM text, as the library has it; CryptoError as with `certificate_facts`."""
     return load_der(certificate_der(pem, what), what)
+
+
+def load_leaf(text: str, what: str) -> x509.Certificate:
+    """The first certificate of a PEM text, which has those of its CAs behind it at most; CryptoError else."""
+    return load_der(certificate_ders(text, what)[0], what)
 
 
 def load_der(der: bytes, what: str) -> x509.Certificate:
@@ -267,6 +272,7 @@ __all__ = (
     "key_identifier",
     "load_certificate",
     "load_der",
+    "load_leaf",
     "not_after",
     "not_before",
     "read_certificate",

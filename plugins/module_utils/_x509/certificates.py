@@ -144,11 +144,16 @@ class Issuer:
         )
 
     def issue(
-        self, profile: PeerProfile, public_key: keys.PublicKey, not_before_time: datetime, not_after_time: datetime
+        self,
+        profile: PeerProfile,
+        public_key: keys.PublicKey,
+        not_before_time: datetime,
+        not_after_time: datetime,
+        serial_number: int | None = None,
     ) -> x509.Certificate:
-        """A certificate for a member's public key, just as the profile says."""
+        """A certificate for a member's public key, just as the profile says; by default with a new serial number."""
         named = self._base.subject_name(_name(profile.common_name))
-        return self._signed(named, profile, public_key, not_before_time, not_after_time)
+        return self._signed(named, profile, public_key, not_before_time, not_after_time, serial_number=serial_number)
 
     def issue_nameless_client(
         self, profile: PeerProfile, public_key: keys.PublicKey, not_before_time: datetime, not_after_time: datetime
@@ -166,12 +171,13 @@ class Issuer:
         not_before_time: datetime,
         not_after_time: datetime,
         is_nameless: bool = False,
+        serial_number: int | None = None,
     ) -> x509.Certificate:
         names: list[x509.GeneralName] = [x509.DNSName(value) for value in profile.dns_names]
         names.extend(x509.IPAddress(ip_address(value)) for value in profile.ip_addresses)
         return (
             named.public_key(public_key)
-            .serial_number(x509.random_serial_number())
+            .serial_number(x509.random_serial_number() if serial_number is None else serial_number)
             .not_valid_before(not_before_time)
             .not_valid_after(not_after_time)
             .add_extension(key_usage(*profile.key_usages), critical=True)

@@ -9,6 +9,7 @@ Note that this module util is PRIVATE to the collection. It can have breaking ch
 
 from __future__ import annotations
 
+import hashlib
 import typing as t
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import CryptoError
@@ -80,6 +81,11 @@ def public_key_bytes(public_key: PublicKey) -> bytes:
     return public_key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
+def public_key_digest(public_key: PublicKey) -> str:
+    """SHA-256 of the same, lower-case hex: equal digests, equal keys."""
+    return hashlib.sha256(public_key_bytes(public_key)).hexdigest()
+
+
 def load_private_key(pem: bytes, what: str, passphrase: str | None = None, passphrase_option: str = "") -> PrivateKey:
     """A private key from PEM; CryptoError with one line that tells broken from encrypted from a wrong passphrase.
 
@@ -121,4 +127,5 @@ __all__ = (
     "make_key",
     "private_key_pem",
     "public_key_bytes",
+    "public_key_digest",
 )

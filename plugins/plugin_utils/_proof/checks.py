@@ -385,12 +385,16 @@ def _canonical(host: str) -> str:
 
 
 def _revocation_list(evidence: Evidence) -> t.Iterator[Entry]:
-    for member, result, _info in evidence.seen():
+    for member, result, info in evidence.seen():
         problem = result.get("revocation_list_problem")
         if problem:
             text = f"the revocation list can't be used, so that every new connection is refused: {problem}"
             remedy = "put one list in DER there, which may be empty"
             yield _entry("revocation_list", member.name, FAILED, text, remedy)
+        elif info["process"].get("crl_is_newer"):
+            text = "the revocation list is newer than the process: who is revoked since may be connected still"
+            remedy = "connections end with the process: restart one member after the other when it suits"
+            yield _entry("revocation_list", member.name, WARNING, text, remedy)
 
 
 def _served_certificate(evidence: Evidence) -> t.Iterator[Entry]:

@@ -19,6 +19,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members im
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.probe_cases import (
     MEMBER,
     NO_CERTIFICATE,
+    REVOKED,
     STRANGER,
     UNKNOWN_CA,
 )
@@ -53,6 +54,7 @@ _CALLERS = {
     STRANGER: "a stranger (a certificate of the same CA whose common name is in no list)",
     NO_CERTIFICATE: "a caller without a certificate",
     UNKNOWN_CA: "a certificate of an unknown CA",
+    REVOKED: "a member's certificate that is revoked",
 }
 _SET_CLOCKS = "set the clock right on the host whose clock is wrong"
 _RUN_ON_ALL = "run it on all hosts of the cluster; to go on without some: etcd_peer_tls_verify_without: [absent_hosts]"

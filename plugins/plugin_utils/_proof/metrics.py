@@ -15,9 +15,9 @@ import typing as t
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.views import (
-    CASE_NAMES,
     VERDICT_NAMES,
     Proof,
+    fence_cases,
     instant,
     known_verdict,
     member_names,
@@ -98,13 +98,14 @@ def _expiry(
 
 
 def _pair_counts(proof: Proof) -> t.Iterator[tuple[str, dict[str, str], int]]:
+    pairs = pairs_of(proof)
     counts: dict[tuple[str, str, str], int] = {}
     for dialler in member_names(proof):
-        for case in CASE_NAMES:
+        for case in ("member", *fence_cases(pairs)):
             # A zero is written too: an alert on a series that comes and goes sees nothing.
             for result in (_good_result(case), "unproved", "failed"):
                 counts[dialler, case, result] = 0
-    for (dialler, _target, case), pair in pairs_of(proof).items():
+    for (dialler, _target, case), pair in pairs.items():
         verdict = known_verdict(pair["verdict"])
         counts[dialler, case, verdict if verdict in ("unproved", "failed") else _good_result(case)] += 1
     for (dialler, case, result), count in counts.items():

@@ -27,6 +27,7 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.views import
     common_name_of,
     cut_middle,
     diallers_of,
+    fence_cases,
     fence_pairs,
     instant,
     known_verdict,
@@ -104,7 +105,7 @@ def _headline(proof: Proof, pairs: Pairs) -> str:
 
 def _tiles(proof: Proof, pairs: Pairs) -> list[_Shapes]:
     tiles = []
-    for case in CASE_NAMES:
+    for case in ("member", *fence_cases(pairs)):
         verdicts = [known_verdict(pair["verdict"]) for (_from, _to, its), pair in pairs.items() if its == case]
         good = sum(verdict in ("ok", "warning") for verdict in verdicts)
         tiles.append(
@@ -180,7 +181,7 @@ def _matrix(proof: Proof, pairs: Pairs) -> _Shapes:
     blamed = {name: worst(["ok", *found]) for name, found in _blamed(proof).items()}
     return {
         "width": len(names) * width + 2,
-        "height": grid.fence_top + len(FENCE_CASES) * grid.fence_height + 2,
+        "height": grid.fence_top + len(fence_cases(pairs)) * grid.fence_height + 2,
         "label_width": round(max(longest, _WORDS_OF_ROWS)) + 14,
         "cell_width": width,
         "cell_height": height,
@@ -200,7 +201,7 @@ def _matrix(proof: Proof, pairs: Pairs) -> _Shapes:
             {"x": column * width + width / 2, "label": label, "name": name, "verdict": blamed[name]}
             for column, (label, name) in enumerate(zip(labels, names))
         ],
-        "rows": _rows(grid, labels, names, blamed),
+        "rows": _rows(grid, labels, names, blamed, fence_cases(pairs)),
         "cells": [
             {**grid.cell(row, column), **(_cell(pair, width) if pair else {"pair": None})}
             for row, dialler in enumerate(names)
@@ -208,14 +209,20 @@ def _matrix(proof: Proof, pairs: Pairs) -> _Shapes:
         ],
         "fence": [
             {**grid.fence_cell(row, column), **_fence_cell(pairs, target, names, case, width)}
-            for row, case in enumerate(FENCE_CASES)
+            for row, case in enumerate(fence_cases(pairs))
             for column, target in enumerate(names)
         ],
         "summary": _matrix_summary(pairs, len(names)),
     }
 
 
-def _rows(grid: _Grid, labels: t.Sequence[str], names: t.Sequence[str], blamed: t.Mapping[str, str]) -> list[_Shapes]:
+def _rows(
+    grid: _Grid,
+    labels: t.Sequence[str],
+    names: t.Sequence[str],
+    blamed: t.Mapping[str, str],
+    fence: t.Sequence[str],
+) -> list[_Shapes]:
     """What stands before each row: the members, then those who have to be refused."""
     members = [
         {"y": grid.cell(row, 0)["y"] + grid.height // 2, "label": label, "name": name, "verdict": blamed[name]}
@@ -223,7 +230,7 @@ def _rows(grid: _Grid, labels: t.Sequence[str], names: t.Sequence[str], blamed: 
     ]
     strangers = [
         {"y": grid.fence_cell(row, 0)["y"] + grid.fence_height // 2, "label": label, "name": label, "verdict": "ok"}
-        for row, label in enumerate(CASE_NAMES[case] for case in FENCE_CASES)
+        for row, label in enumerate(CASE_NAMES[case] for case in fence)
     ]
     return members + strangers
 
@@ -299,7 +306,8 @@ def _fence_cell(pairs: Pairs, target: str, names: t.Sequence[str], case: str, wi
 
 def _matrix_summary(pairs: Pairs, size: int) -> str:
     parts = [f"Matrix of {size} members"]
-    for case, name in CASE_NAMES.items():
+    for case in ("member", *fence_cases(pairs)):
+        name = CASE_NAMES[case]
         verdicts = [known_verdict(pair["verdict"]) for (_from, _to, its), pair in pairs.items() if its == case]
         counts = [f"{verdicts.count(verdict)} {verdict}" for verdict in ("ok", "warning", "unproved", "failed")]
         parts.append(f"{name}: " + ", ".join(count for count in counts if not count.startswith("0 ")))

@@ -18,6 +18,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members im
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.probe_cases import (
     MEMBER,
     NO_CERTIFICATE,
+    REVOKED,
     STRANGER,
     UNKNOWN_CA,
 )
@@ -48,6 +49,7 @@ _WANTED_REASONS = {
     STRANGER: ("common_name",),
     NO_CERTIFICATE: ("no_certificate",),
     UNKNOWN_CA: ("unknown_authority",),
+    REVOKED: ("revoked",),
 }
 
 
@@ -59,11 +61,12 @@ def evaluate_pairs(
 ) -> list[dict[str, t.Any]]:
     """One entry for each case and ordered pair of members. ``absent``: members without a result, and why."""
     pairs = []
+    cases = _cases(results)
     for source in members:
         targets = [member for member in members if member.name != source.name] or [source]
         probes = {(probe["case"], probe["to"]): probe for probe in results.get(source.name, {}).get("probes", ())}
         for target in targets:
-            for case in CASES:
+            for case in cases:
                 probe = probes.get((case, target.name))
                 if probe is None:
                     why = _why_not_probed(source.name, case, results, absent, no_stranger)
@@ -76,6 +79,12 @@ def evaluate_pairs(
                         pair["verdict"] = UNPROVED
                     pairs.append(pair)
     return pairs
+
+
+def _cases(results: t.Mapping[str, Result]) -> tuple[str, ...]:
+    """As whom is called: as one that is revoked only where the CA keeps a revocation list, and so made one."""
+    is_made = any(probe["case"] == REVOKED for result in results.values() for probe in result["probes"])
+    return (*CASES, REVOKED) if is_made else CASES
 
 
 def _why_not_probed(
@@ -121,7 +130,7 @@ def lacking(pair: t.Mapping[str, t.Any], results: t.Mapping[str, Result], away: 
         return ABSENT_HOSTS if pair["to"] in away else None
     if pair["outcome"] != "not_probed":
         return None
-    if pair["case"] in (STRANGER, UNKNOWN_CA):
+    if pair["case"] in (STRANGER, UNKNOWN_CA, REVOKED):
         return STRANGERS
     return ROOT if pair["reason"] == "no_own_certificate" and not saw_as_root(results[pair["from"]]) else None
 

@@ -15,7 +15,6 @@ from collections import Counter
 
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.views import (
     CASE_NAMES,
-    FENCE_CASES,
     FENCE_SIGNS,
     SIGNS,
     VERDICT_NAMES,
@@ -25,6 +24,7 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.views import
     common_name_of,
     cut_middle,
     diallers_of,
+    fence_cases,
     fence_pairs,
     life_verdict,
     member_names,
@@ -45,6 +45,9 @@ _DETAILS = 40
 
 # The one word in the table that a reader may not know.
 _STRANGER = "stranger: a valid certificate of the members' own CA, with a common name that is not allowed"
+
+
+_NUMBERS = {3: "three", 4: "four"}
 
 
 def proof_table(proof: Proof) -> list[str]:
@@ -83,7 +86,7 @@ def _matrix(proof: Proof, pairs: Pairs) -> list[str]:
         table.append([row, *(_sign(pairs, dialler, target) for target in names)])
     signs = {cell for line in table[1:] for cell in line[1:]}
     rule = len(table)
-    for case in FENCE_CASES:
+    for case in fence_cases(pairs):
         table.append([CASE_NAMES[case], *(_fence(pairs, target, names, case) for target in names)])
     table.append(["days left", *(_days(member, proof) for member in proof["members"])])
     lines = _aligned(table)
@@ -127,8 +130,8 @@ def _aligned(table: t.Sequence[t.Sequence[str]]) -> list[str]:
 def _member_lines(proof: Proof, pairs: Pairs) -> list[str]:
     """A line for each member, and what is not as it must be in detail."""
     names = member_names(proof)
-    cases = [CASE_NAMES[case] for case in FENCE_CASES]
-    table = [["member", "accepted by", "accepts", *cases, "days left"]]
+    fence = fence_cases(pairs)
+    table = [["member", "accepted by", "accepts", *(CASE_NAMES[case] for case in fence), "days left"]]
     for number, member in enumerate(proof["members"], 1):
         name = member["name"]
         others = diallers_of(name, names)
@@ -137,11 +140,16 @@ def _member_lines(proof: Proof, pairs: Pairs) -> list[str]:
                 f"{number:>3} {cut_middle(_ascii(name), _LABEL)}",
                 _good(pairs, ((name, other, "member") for other in others)),
                 _good(pairs, ((other, name, "member") for other in others)),
-                *(_good(pairs, ((other, name, case) for other in others)) for case in FENCE_CASES),
+                *(_good(pairs, ((other, name, case) for other in others)) for case in fence),
                 _days(member, proof),
             ]
         )
-    lines = ["", *_aligned(table), "accepted by, accepts: as a member; the next three columns: refused", _STRANGER]
+    lines = [
+        "",
+        *_aligned(table),
+        f"accepted by, accepts: as a member; the next {_NUMBERS[len(fence)]} columns: refused",
+        _STRANGER,
+    ]
     return lines + _cut_names([_ascii(name) for name in names]) + _details(pairs)
 
 

@@ -24,10 +24,13 @@ CASE_NAMES: t.Mapping[str, str] = {
     "member": "member",
     "stranger": "stranger",
     "unknown_ca": "unknown CA",
+    "revoked": "revoked",
     "no_certificate": "no certificate",
 }
 # Who must not get in.
-FENCE_CASES = ("stranger", "unknown_ca", "no_certificate")
+FENCE_CASES = ("stranger", "unknown_ca", "revoked", "no_certificate")
+# There is none where the CA keeps no revocation list.
+_OPTIONAL_CASE = "revoked"
 # From the best to the worst.
 VERDICTS = ("ok", "warning", "unproved", "failed")
 # What stands in a cell for a verdict: where a member has to be let in, and where a stranger has to be refused.
@@ -71,9 +74,16 @@ def pairs_of(proof: Proof) -> dict[PairKey, Pair]:
     return {
         (dialler, target, case): found.get((dialler, target, case), _missing(dialler, target, case))
         for case in CASE_NAMES
+        if case != _OPTIONAL_CASE or any(key[2] == case for key in found)
         for target in names
         for dialler in diallers_of(target, names)
     }
+
+
+def fence_cases(pairs: Pairs) -> list[str]:
+    """Who has to be refused, of those that the proof has called as."""
+    called = {case for _from, _to, case in pairs}
+    return [case for case in FENCE_CASES if case != _OPTIONAL_CASE or case in called]
 
 
 def fence_pairs(pairs: t.Mapping[PairKey, Pair], target: str, names: t.Sequence[str], case: str) -> list[Pair]:
@@ -165,6 +175,7 @@ __all__ = (
     "common_name_of",
     "cut_middle",
     "diallers_of",
+    "fence_cases",
     "fence_pairs",
     "instant",
     "known_verdict",

@@ -12,6 +12,8 @@ import pytest
 from ringfence_lab.lab import Lab
 from support import PAIR, TRIO, Controller, Writer
 
+PKI = "/etc/etcd/pki"
+
 
 @pytest.fixture(scope="module")
 def one(controller: Controller) -> Path:
@@ -24,6 +26,24 @@ def one(controller: Controller) -> Path:
 @pytest.fixture(scope="module")
 def three(controller: Controller) -> Path:
     return controller.inventory()
+
+
+def is_let_in(lab: Lab, host: str, certificate: str, key: str) -> bool:
+    """Whether etcd-1's client port serves a pair that is on a host."""
+    files = f"--cacert {PKI}/ca.crt --cert {certificate} --key {key}"
+    command = f"etcdctl --endpoints https://10.0.0.1:2379 --command-timeout 4s {files} get some-key"
+    return lab.execute(host, command, check=False).returncode == 0
+
+
+def own_serial_number(lab: Lab, name: str) -> str:
+    told = lab.execute(name, f"openssl x509 -noout -serial -in {PKI}/{name}.crt").stdout
+    return told.strip().partition("=")[2].lower()
+
+
+def revoked(controller: Controller, hosts: tuple[str, ...]) -> dict[str, str]:
+    """What the list on each host revokes, as OpenSSL reads it."""
+    command = f"openssl crl -inform DER -noout -text -in {PKI}/ca.crl | grep 'Serial Number' | sort"
+    return {host: found.lower() for host, found in controller.on_each(hosts, command).items()}
 
 
 def members(controller: Controller, host: str = "etcd-1") -> dict[str, str]:
@@ -49,10 +69,14 @@ def test_the_leader_goes_and_comes_back(controller: Controller, three: Path, lab
     """Its host is in the inventory still, in another group: it is stopped there, and its data kept."""
     two = controller.inventory({"etcd": PAIR, "gone": ["etcd-3"]})
     lead(controller, "etcd-3")
+    serial_number = own_serial_number(lab, "etcd-3")
+    assert set(revoked(controller, TRIO).values()) == {revoked(controller, PAIR)["etcd-1"]}
+    assert is_let_in(lab, "etcd-3", f"{PKI}/etcd-3.crt", f"{PKI}/etcd-3.key")
     text = controller.refuse(two).output
     assert "run with etcd_peer_tls_removed: [etcd-3.example.com], which removes it" in text
     assert "is a member by the inventory" in controller.refuse(three, etcd_peer_tls_removed="etcd-3").output
     check = controller.succeed(two, "--check", "--diff", etcd_peer_tls_removed="etcd-3")
+    assert f"etcd-3, serial number {serial_number}" in check.output
     assert "-etcd-3 https://10.0.0.3:2380" in check.output and members(controller) == dict.fromkeys(TRIO, "false")
     # A host of the run does it, whoever is left out.
     limited = controller.succeed(two, "--check", "--diff", "--limit", "etcd-2", etcd_peer_tls_removed="etcd-3")
@@ -62,6 +86,11 @@ def test_the_leader_goes_and_comes_back(controller: Controller, three: Path, lab
     assert "PROVED - 2 members" in run.output and members(controller) == dict.fromkeys(PAIR, "false")
     assert len(writer.acknowledged) > 20 and writer.acknowledged <= writer.stored
     assert set(controller.allowed_names(PAIR).values()) == {"etcd-1.example.com,etcd-2.example.com"}
+    # What it has opens no port any more, the client port neither, which asks no list of names.
+    assert all(serial_number in found for found in revoked(controller, PAIR).values())
+    assert controller.argument("etcd-1", "client-crl-file") == f"{PKI}/ca.crl"
+    assert not is_let_in(lab, "etcd-3", f"{PKI}/etcd-3.crt", f"{PKI}/etcd-3.key")
+    assert is_let_in(lab, "etcd-2", f"{PKI}/etcd-2.crt", f"{PKI}/etcd-2.key")
     state = lab.execute(
         "etcd-3", "systemctl is-active etcd; systemctl is-enabled etcd; ls /var/lib/etcd/etcd; ls /etc/etcd/pki"
     )
@@ -72,6 +101,46 @@ def test_the_leader_goes_and_comes_back(controller: Controller, three: Path, lab
     with Writer(controller) as writer:
         assert "PROVED - 3 members" in controller.succeed(three).output
     assert writer.acknowledged <= writer.stored and members(controller) == dict.fromkeys(TRIO, "false")
+    # With another key: what it had stays revoked.
+    assert own_serial_number(lab, "etcd-3") != serial_number
+    assert all(serial_number in found for found in revoked(controller, TRIO).values())
+    assert set(controller.succeed(three).changed.values()) == {0}
+
+
+def test_a_leaked_key_is_revoked_at_once_and_without_a_restart(controller: Controller, three: Path, lab: Lab) -> None:
+    """First the new keys, then the word: what a member presents is never revoked."""
+    leaked = {"cert": lab.execute("etcd-2", f"cat {PKI}/etcd-2.crt").stdout}
+    leaked["key"] = lab.execute("etcd-2", f"cat {PKI}/etcd-2.key").stdout
+    serial_number = own_serial_number(lab, "etcd-2")
+    text = controller.refuse(three, etcd_peer_tls_revoked="etcd-2").output
+    assert "member etcd-2 still presents" in text and "etcd_peer_tls_new_keys" in text
+    assert "is neither a serial number nor the name" in controller.refuse(three, etcd_peer_tls_revoked="etcd-9").output
+    controller.succeed(three, etcd_peer_tls_new_keys=True)
+    before = controller.processes()
+    check = controller.succeed(three, "--check", "--diff", etcd_peer_tls_revoked=serial_number.upper())
+    assert serial_number in check.output and serial_number not in revoked(controller, PAIR)["etcd-1"]
+    with Writer(controller) as writer:
+        run = controller.succeed(three, etcd_peer_tls_revoked=serial_number.upper())
+    assert "PROVED - 3 members" in run.output and writer.acknowledged <= writer.stored
+    assert controller.processes() == before
+    assert all(serial_number in found for found in revoked(controller, TRIO).values())
+    for kind, content in leaked.items():
+        lab.execute("etcd-3", f"cat > /root/leaked.{kind}", input_text=content)
+    assert not is_let_in(lab, "etcd-3", "/root/leaked.cert", "/root/leaked.key")
+    assert is_let_in(lab, "etcd-3", f"{PKI}/etcd-3.crt", f"{PKI}/etcd-3.key")
+    assert "may be connected still" in run.output
+    assert set(controller.succeed(three, etcd_peer_tls_revoked=serial_number).changed.values()) == {0}
+
+
+def test_a_list_that_etcd_could_not_use_is_told_and_mended(controller: Controller, three: Path, lab: Lab) -> None:
+    for command in (f"echo garbage > {PKI}/ca.crl", f"rm {PKI}/ca.crl"):
+        lab.execute("etcd-2", command)
+        proof = controller.play(three, playbook=controller.repository / "playbooks" / "verify.yml")
+        assert proof.returncode != 0 and "the revocation list can't be used" in proof.output
+        check = controller.succeed(three, "--check")
+        assert check.changed["etcd-2"] > 0 and check.changed["etcd-1"] == 0
+        assert "PROVED - 3 members" in controller.succeed(three).output
+        assert set(controller.succeed(three).changed.values()) == {0}
 
 
 def test_a_member_without_its_data_joins_anew_where_that_was_said(

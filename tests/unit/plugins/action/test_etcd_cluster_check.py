@@ -18,8 +18,10 @@ from ansible_collections.ringfence.etcd.plugins.action import etcd_cluster_check
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import allowed_common_names
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import ClusterSettings, make_members
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki import profile as rules
-from ansible_collections.ringfence.etcd.plugins.module_utils._x509 import certificates
-from ansible_collections.ringfence.etcd.plugins.module_utils._x509.certificate_facts import certificate_facts
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.certificate import serial_hex
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509 import certificates, keys
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509.certificate_facts import certificate_facts, load_leaf
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509.revocation_list import make_revocation_list
 from ansible_collections.ringfence.etcd.plugins.modules import etcd_cluster_check as module
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import member_as_dict
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._transition import Change
@@ -651,3 +653,144 @@ def test_no_upgrade_in_a_run_that_changes_names(states: States, monkeypatch: pyt
     assert (
         codes(result) == ["change_in_upgrade"] and "no upgrade to etcd 3.6.16 in a run" in result["failures"][0]["text"]
     )
+# What is revoked ------------------------------------------------------------------------------------------------------
+
+
+def meant(serial_number: str, word: str = "etcd-9", **changes: t.Any) -> dict[str, t.Any]:
+    """A certificate that a word means, as the CA's host tells it."""
+    by_default = {"name": "etcd-9", "key": "k9", "by_name": True, "removed": False, "revoked": False}
+    return {"serial_number": serial_number, "word": word, **by_default, **changes}
+
+
+def authority(*to_revoke: dict[str, t.Any], **changes: t.Any) -> dict[str, t.Any]:
+    known = {"certificate": CA.pem.decode(), "pending": [], "index_begun": "2026-01-01T00:00:00Z", "not_revoked": []}
+    return {**known, "revocation_list_pem": None, "to_revoke": list(to_revoke), **changes}
+
+
+def own(states: States, number: int) -> tuple[str, str]:
+    """Serial number and key of what a member presents."""
+    leaf = load_leaf(states[f"etcd-{number}"]["info"]["credentials"]["certificate"]["pem"], "it")
+    return serial_hex(leaf.serial_number), keys.public_key_digest(t.cast(t.Any, leaf.public_key()))
+
+
+def test_what_is_meant_is_revoked_and_told_as_pending(states: States) -> None:
+    result = evaluated(states, revoked=["etcd-9"], ca=authority(meant("0abc"), meant("0def", revoked=True)))
+    assert result["revoke"] == ["0abc"] and result["in_sync"] is False and codes(result) == []
+    assert pending(result) == [(None, "ca", "revoke")]
+    assert "etcd-9, serial number 0abc" in result["pending"][0]["text"]
+
+
+def test_what_is_revoked_already_is_no_change(states: States) -> None:
+    result = evaluated(states, revoked=["etcd-9"], ca=authority(meant("0def", revoked=True)))
+    assert result["revoke"] == [] and result["in_sync"] is True
+
+
+@pytest.mark.parametrize("what", ["certificate", "key", "files of the process"])
+def test_what_a_member_presents_is_not_revoked(what: str, states: States) -> None:
+    serial_number, key = own(states, 2)
+    wanted = meant("0abc", key=key) if what == "key" else meant(serial_number, key=key)
+    if what == "files of the process":
+        credentials = copy.deepcopy(states["etcd-2"]["info"]["credentials"])
+        states["etcd-2"]["process_credentials"] = credentials
+        states["etcd-2"]["info"]["credentials"]["certificate"]["pem"] = factory.member_pem(OTHER_CA).decode()
+    result = evaluated(states, revoked=["x"], ca=authority(wanted))
+    assert "revoked" in codes(result) and result["revoke"] == [] and result["in_sync"] is False
+    # The members of these tests have one key.
+    who = "etcd-1" if what == "key" else "etcd-2"
+    assert any(f"member {who} still presents that" in one["text"] for one in result["failures"])
+
+
+def test_what_the_ca_does_not_know_is_refused(states: States) -> None:
+    result = evaluated(states, revoked=["x"], ca=authority(meant("0abc"), not_revoked=["'x' is neither"]))
+    assert codes(result) == ["revoked"] and result["revoke"] == []
+    assert result["failures"][0]["text"] == "etcd_peer_tls_revoked: 'x' is neither"
+
+
+@pytest.mark.parametrize(
+    ("ca", "words"),
+    [
+        (authority(index_begun=None, pending=[{"code": "crypto", "text": "the index can't be read"}]), "can't be read"),
+        ({"certificate": None, "pending": []}, "there is no CA yet"),
+    ],
+)
+def test_without_an_index_nothing_is_revoked(ca: dict[str, t.Any], words: str, states: States) -> None:
+    result = evaluated(states, revoked=["etcd-9"], ca=ca)
+    assert "revoked" in codes(result) and words in str(result["failures"])
+
+
+def test_a_removed_members_certificates_go_with_it(states: States) -> None:
+    """And no sooner: one that stays in the cluster's list keeps what it has."""
+    two = [member_as_dict(member) for member in MEMBERS[:2]]
+    known = authority(meant("0abc", "etcd-3", name="etcd-3", removed=True))
+    given = {name: states[name] for name in ("etcd-1", "etcd-2")}
+    result = evaluated(given, members=two, removed=["etcd-3"], ca=known)
+    assert result["removals"] == ["3"] and result["revoke"] == ["0abc"]
+    stays = evaluated(given, members=two, removed=["etcd-3"], manages_service=False, ca=known)
+    assert stays["removals"] == [] and stays["revoke"] == []
+    assert "revoke" not in [one["code"] for one in stays["pending"]]
+    for one in given.values():
+        one["live_members"] = one["live_members"][:2]
+    gone = evaluated(given, members=two, removed=["etcd-3"], ca=known)
+    assert gone["removals"] == [] and gone["revoke"] == ["0abc"]
+    silent = {name: {**one, "live_members": None} for name, one in given.items()}
+    unknown = evaluated(silent, members=two, removed=["etcd-3"], ca=known)
+    assert unknown["revoke"] == [] and "revoke" not in [one["code"] for one in unknown["pending"]]
+
+
+def test_a_removed_member_of_which_nothing_is_known_is_told(states: States) -> None:
+    two = [member_as_dict(member) for member in MEMBERS[:2]]
+    given = {name: states[name] for name in ("etcd-1", "etcd-2")}
+    result, warnings = run(given, members=two, removed=["etcd-3"], ca=authority())
+    assert codes(result) == [] and result["revoke"] == []
+    assert any("no certificate of member etcd-3 is known" in line and "2026-01-01" in line for line in warnings)
+
+
+def test_who_is_left_out_goes_on_accepting_and_that_is_told(states: States) -> None:
+    given = {name: states[name] for name in ("etcd-1", "etcd-2")}
+    _result, warnings = run(given, revoked=["etcd-9"], ca=authority(meant("0abc")), play=["etcd-1", "etcd-2"])
+    assert any(line.startswith("etcd-3 will not refuse what is revoked now") for line in warnings)
+    assert not any("will not refuse" in line for line in run(given, ca=authority()).warnings)
+
+
+def test_who_comes_back_with_what_is_revoked_gets_another_key(states: States) -> None:
+    serial_number, _key = own(states, 3)
+    listed = make_revocation_list(CA.certificate, CA.key, {serial_number: NOW}, 1, NOW)
+    result = evaluated(states, ca=authority(revocation_list_pem=listed.pem))
+    assert [one["new_key"] for one in result["requests"]] == [False, False, True]
+    assert pending(result) == [("etcd-3", "certificate", "revoked")]
+
+
+@pytest.mark.parametrize(
+    ("signer", "who", "taken"),
+    [
+        (CA, "all", ["0abc", "0def"]),
+        (CA, "one", ["0abc", "0def"]),
+        # Signed by nobody whom all trust: a host's own word.
+        (OTHER_CA, "all", []),
+        (OTHER_CA, "trusted by one", []),
+    ],
+)
+def test_what_members_refuse_goes_onto_another_cas_list(
+    signer: factory.Authority, who: str, taken: list[str], states: States
+) -> None:
+    """A new CA, or one whose index was lost: its list is never shorter than what members have."""
+    listed = make_revocation_list(signer.certificate, signer.key, {"0abc": NOW, "0def": NOW}, 1, NOW)
+    known = make_revocation_list(CA.certificate, CA.key, {"0123": NOW}, 1, NOW)
+    for name in states if who == "all" else ["etcd-2"]:
+        states[name]["info"]["crl"] = {
+            "path": "/etc/etcd/pki/ca.crl",
+            "pem": listed.pem,
+            "serial_numbers": ["0abc", "0def"],
+            "problem": None,
+        }
+    if who == "trusted by one":
+        found = states["etcd-2"]["info"]["credentials"]["ca"]
+        found["pem"] += OTHER_CA.pem.decode()
+        found["certificates"].append({"fingerprint": certificates.fingerprint(OTHER_CA.certificate)})
+    ca = authority(revocation_list_pem=known.pem)
+    result = evaluated(states, ca=ca, settings={**SETTINGS, "revocation_list": True})
+    assert ("revoke" in [one["code"] for one in result["pending"]]) is bool(taken)
+    if not result["failures"]:
+        assert result["revoke"] == taken
+    # Where no list is kept, nothing is.
+    assert evaluated(states, ca=ca)["revoke"] == []

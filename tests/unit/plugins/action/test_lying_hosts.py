@@ -217,7 +217,7 @@ def test_what_is_not_documented_is_dropped(played: Played, host: str) -> None:
     # From 2.19 on ansible-core warns of some of this by itself, and says so in the result.
     own = {"changed", "diff", "warnings", "deprecations"}
     state, wanted = ({key: of["state"][key] for key in set(of["state"]) - own} for of in (found, honest))
-    for of_this_host in ("time", "credentials", "formed_marker", "folder"):
+    for of_this_host in ("time", "credentials", "crl", "formed_marker", "folder"):
         assert isinstance(state.pop(of_this_host), type(wanted.pop(of_this_host)))
     assert state == wanted and {"etcd", "unit", "process", "user"} <= set(state)
     assert set(found["group"]) <= {"failed", *own} and not found["group"]["failed"]

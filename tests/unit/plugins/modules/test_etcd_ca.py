@@ -25,6 +25,7 @@ from ansible_collections.ringfence.etcd.tests.unit.plugins.modules.module_runner
 
 NOW, DAY = factory.NOW, factory.DAY
 PASSPHRASE = "correct horse battery"
+ALL_FILES = ("ca.key", "ca.crt", "index.json", "ca.crl")
 
 
 def snapshot(folder: Path) -> dict[str, t.Any]:
@@ -73,7 +74,7 @@ def test_check_run_check_run(tmp_path: Path) -> None:
     assert check["reasons"] == run["reasons"] and [reason["code"] for reason in run["reasons"]] == ["missing"]
     assert check["diff"]["before"] == run["diff"]["before"]
     assert set(check["diff"]["after"]["files"]) == {
-        str(path) for path in (folder.parent.parent, folder.parent, folder, folder / "ca.key", folder / "ca.crt")
+        str(path) for path in (folder.parent.parent, folder.parent, folder, *(folder / name for name in ALL_FILES))
     }
     assert set(run["diff"]["after"]["files"]) == set(check["diff"]["after"]["files"])
     assert check["certificate"] is None and check["fingerprint"] is None and check["days_left"] == 3650

@@ -34,6 +34,7 @@ GOOD = factory.authority()
 OTHER = factory.authority(number=1)
 PASSPHRASE = "correct horse battery"
 DEFAULTS: dict[str, t.Any] = {
+    "ca_directory": None,
     "ca_certificate_path": None,
     "ca_certificate_content": GOOD.pem.decode(),
     "ca_private_key_path": None,

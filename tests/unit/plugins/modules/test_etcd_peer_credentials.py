@@ -18,13 +18,14 @@ import typing as t
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.times import iso_time
-from ansible_collections.ringfence.etcd.plugins.module_utils._node.certificates import read_certificates
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.certificates import read_certificates, read_revoked
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certificate_maker import (
     DAY,
     NOW,
     issue,
     key_pem,
     new_key,
+    revocation_list,
 )
 from ansible_collections.ringfence.etcd.tests.unit.plugins.modules.module_runner import run_module
 
@@ -528,3 +529,90 @@ def test_an_access_control_list_that_no_mode_shows(base: pathlib.Path) -> None:
     answer = put(base / "pki", **ALL)
     assert answer["failed"] and answer["problem"] == "file"
     assert f"user {OWNER} can't read {base}/pki/ca.crt: folder {base}/pki (0755 root:" in answer["msg"]
+
+
+# The revocation list --------------------------------------------------------------------------------------------------
+
+
+def crl(*serial_numbers: int, issuer: t.Any = CA) -> Args:
+    return {"revocation_list_content": revocation_list(issuer, *serial_numbers, as_pem=True).decode()}
+
+
+def revoked_in(pki: pathlib.Path) -> frozenset[str]:
+    return read_revoked((pki / "ca.crl").read_bytes())
+
+
+def test_the_list_is_written_in_der_and_a_second_run_changes_nothing(pki: pathlib.Path, base: pathlib.Path) -> None:
+    given = {**ALL, **crl(4711)}
+    before = snapshot(base)
+    predicted = put(pki, check_mode=True, **given)
+    assert snapshot(base) == before
+    done = put(pki, **given)
+    assert done["reasons"]["revocation_list"] == ["missing"] and done["diff"] == predicted["diff"]
+    assert done["diff"]["after"][str(pki / "ca.crl")]["revoked"] == ["1267"]
+    assert done["paths"]["revocation_list"] == str(pki / "ca.crl")
+    found = os.lstat(pki / "ca.crl")
+    assert (stat.S_IMODE(found.st_mode), found.st_uid) == (0o644, 0 if ROOT else os.geteuid())
+    assert b"-----" not in (pki / "ca.crl").read_bytes() and revoked_in(pki) == {"1267"}
+    after = snapshot(base)
+    for check_mode in (True, False):
+        assert not put(pki, check_mode=check_mode, **given)["changed"]
+    # Content that is not given stays.
+    assert not put(pki, **ALL)["changed"] and snapshot(base) == after
+
+
+def test_a_longer_list_takes_its_place_under_another_inode(pki: pathlib.Path) -> None:
+    put(pki, **ALL, **crl(4711))
+    inode = os.lstat(pki / "ca.crl").st_ino
+    done = put(pki, **crl(4711, 4712))
+    assert done["reasons"] == {"revocation_list": ["content"]} and revoked_in(pki) == {"1267", "1268"}
+    assert os.lstat(pki / "ca.crl").st_ino != inode
+    diff = done["diff"]
+    assert [diff[side][str(pki / "ca.crl")]["revoked"] for side in ("before", "after")] == [["1267"], ["1267", "1268"]]
+
+
+def test_a_shorter_list_is_refused_and_nothing_is_changed(pki: pathlib.Path, base: pathlib.Path) -> None:
+    put(pki, **ALL, **crl(4711, 4712))
+    before = snapshot(base)
+    for check_mode in (True, False):
+        answer = put(pki, check_mode=check_mode, **crl(4712))
+        assert answer["failed"] and answer["problem"] == "refused"
+        assert "revokes serial number 1267, and the list at hand does not" in answer["msg"]
+    assert snapshot(base) == before
+
+
+@pytest.mark.parametrize("present", ["garbage", "empty", "PEM", "two"])
+def test_a_list_that_etcd_could_not_use_is_mended(present: str, pki: pathlib.Path) -> None:
+    put(pki, **ALL, **crl(4711))
+    good = (pki / "ca.crl").read_bytes()
+    pem = crl(4711)["revocation_list_content"].encode()
+    (pki / "ca.crl").write_bytes({"garbage": b"garbage", "empty": b"", "PEM": pem, "two": good + good}[present])
+    assert put(pki, check_mode=True, **crl(4711))["reasons"] == {"revocation_list": ["content"]}
+    put(pki, **crl(4711))
+    assert revoked_in(pki) == {"1267"} and b"-----" not in (pki / "ca.crl").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["garbage", "", CA.pem, crl(1)["revocation_list_content"] * 2, CA.pem + crl(1)["revocation_list_content"]],
+)
+def test_what_is_not_one_list_is_refused(content: str, pki: pathlib.Path) -> None:
+    answer = put(pki, **ALL, revocation_list_content=content)
+    assert answer["failed"] and "revocation_list_content" in answer["msg"] and not pki.exists()
+
+
+def test_drift_and_leftovers_of_the_list_are_repaired(pki: pathlib.Path) -> None:
+    put(pki, **ALL, **crl(4711))
+    (pki / "ca.crl").chmod(0o600)
+    (pki / ".ca.crl.ringfence-new").write_bytes(b"half")
+    assert put(pki)["reasons"] == {"revocation_list": ["mode", "leftover"]}
+    assert stat.S_IMODE(os.lstat(pki / "ca.crl").st_mode) == 0o644
+    assert not put(pki)["changed"]
+
+
+def test_a_list_that_is_made_in_the_same_run_is_told_in_check_mode(pki: pathlib.Path) -> None:
+    put(pki, **ALL)
+    answer = put(pki, check_mode=True, pending_content=["revocation_list"])
+    assert answer["reasons"] == {"revocation_list": ["missing"]}
+    assert answer["diff"]["after"][str(pki / "ca.crl")]["revoked"] == ["made in this run"]
+    assert not (pki / "ca.crl").exists()

@@ -140,6 +140,7 @@ def _info(member: Member, members: t.Sequence[Member]) -> dict[str, t.Any]:
             "version": "3.5.16",
             "active_state": "active",
             "newer_files": [],
+            "crl_is_newer": False,
             "settings": reported,
             "problem": None,
         },

@@ -43,6 +43,11 @@ def certificates(_folder: pathlib.Path) -> None:
     assert [one["name"] for one in answer["members"]] == NAMES and all(one["issued"] for one in answer["members"])
 
 
+def authority(folder: pathlib.Path) -> None:
+    answer = run_module("etcd_ca", {"ca_directory": str(folder / "ca"), "members": members()})
+    assert answer["changed"] and "msg" not in answer
+
+
 def stranger(_folder: pathlib.Path) -> None:
     answer = run_module("etcd_peer_stranger", {"members": members(), **CONTENT}, no_log=True)
     assert [one["name"] for one in answer["members"]] == NAMES and answer["problem"] is None
@@ -84,6 +89,7 @@ def on_the_controller(_folder: pathlib.Path) -> None:
 
 
 TAKE_MEMBERS: dict[str, t.Callable[[pathlib.Path], None]] = {
+    "etcd_ca": authority,
     "etcd_peer_certificates": certificates,
     "etcd_peer_stranger": stranger,
     "etcd_peer_probe": probe,

@@ -31,6 +31,7 @@ SETTINGS: dict[str, t.Any] = {
     "listen_loopback": True,
     "min_version": "TLS1.3",
     "extra_flags": {},
+    "ca_certificate": "",
     "extra_unit_settings": {},
     "owner": "etcd",
     "owner_group": "etcd",

@@ -475,19 +475,22 @@ def test_addresses_are_compared_where_the_host_is_called_by_its_own(why: str) ->
 
 
 @pytest.mark.parametrize(
-    ("crl", "found", "at_start"),
+    ("crl", "is_newer", "found", "at_start"),
     [
-        (None, None, set()),
-        ({"serial_numbers": None, "problem": "it is PEM"}, None, set()),
-        ({"serial_numbers": ["aa"], "problem": None, "written_after_start": False}, {"aa"}, {"aa"}),
-        ({"serial_numbers": ["aa"], "problem": None, "written_after_start": True}, {"aa"}, set()),
+        (None, False, None, set()),
+        ({"serial_numbers": None, "problem": "it is PEM"}, False, None, set()),
+        ({"serial_numbers": ["aa"], "problem": None}, False, {"aa"}, {"aa"}),
+        ({"serial_numbers": ["aa"], "problem": None}, True, {"aa"}, set()),
     ],
 )
-def test_a_crl_counts_where_the_unit_is_to_have_one(crl: t.Any, found: t.Any, at_start: set[str]) -> None:
+def test_a_crl_counts_where_the_unit_is_to_have_one(
+    crl: t.Any, is_newer: bool, found: t.Any, at_start: set[str]
+) -> None:
     case = Case()
     assert case.host().crl == frozenset() and case.host().process is not None
     case.settings = replace(SETTINGS, extra_flags={"peer-crl-file": "/etc/etcd/pki/crl.der"})
-    case.info["credentials"]["crl"] = crl
+    case.info["crl"] = crl
+    case.info["process"]["crl_is_newer"] = is_newer
     host = case.host()
     assert host.crl == found and host.crl_at_start == at_start
     assert host.process is not None and not host.process.has_crl

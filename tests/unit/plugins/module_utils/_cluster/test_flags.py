@@ -216,3 +216,18 @@ def test_the_gateway_may_be_named(value: t.Any) -> None:
 def test_a_value_that_is_none_is_refused(value: t.Any) -> None:
     with pytest.raises(InputError, match="--max-txn-ops"):
         flag_value("max-txn-ops", value)
+
+
+def test_the_list_of_the_ca_is_checked_at_both_ports_where_it_signs_for_both() -> None:
+    found = flags(revocation_list=True)
+    assert found["peer-crl-file"] == found["client-crl-file"] == "/etc/etcd/pki/ca.crl"
+    assert "client-crl-file" not in flags(revocation_list=True, client_tls=False)
+    files = {f"client_{kind}_file": f"/etc/clients/{kind}" for kind in ("ca", "cert", "key")}
+    own = flags(revocation_list=True, **files)
+    assert "client-crl-file" not in own and own["peer-crl-file"] == "/etc/etcd/pki/ca.crl"
+
+
+def test_a_list_of_the_users_is_kept() -> None:
+    found = flags(revocation_list=True, extra_flags={"client-crl-file": "/etc/clients.crl"})
+    assert found["client-crl-file"] == "/etc/clients.crl" and found["peer-crl-file"] == "/etc/etcd/pki/ca.crl"
+    assert flags(extra_flags={"peer-crl-file": "/etc/mine.crl"})["peer-crl-file"] == "/etc/mine.crl"

@@ -176,3 +176,22 @@ def test_what_a_pass_writes_on_each_host() -> None:
     written = changed(state, "host-1", disk=one.config)
     again = planned_transition(desired((1, 2, 3), domain="example.org"), written)
     assert again.assignments["etcd-1"].config == one.config
+
+
+def test_a_revocation_list_is_written_before_the_plan_and_is_no_pass_of_it() -> None:
+    """By an ordinary run, also where nothing else is due: it restarts nobody."""
+    state = formed(THREE)
+    lost = replace(state, hosts={name: replace(host, crl=None) for name, host in state.hosts.items()})
+    assert passes(THREE, lost) == []
+    assert widened_then_issued(passes(desired((1, 2, 3), domain="example.org"), lost)[:-1])
+
+
+def test_a_cluster_from_before_gets_the_flag_by_a_restart_of_each() -> None:
+    def before(host: t.Any) -> t.Any:
+        without = {key: replace(getattr(host, key), has_crl=False) for key in ("process", "disk")}
+        return replace(host, crl=None, **without)
+
+    state = formed(THREE)
+    old = replace(state, hosts={name: before(host) for name, host in state.hosts.items()})
+    ((kind, members),) = passes(THREE, old)
+    assert kind == "widen" and set(members) == ALL

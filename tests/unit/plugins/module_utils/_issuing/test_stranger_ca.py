@@ -17,6 +17,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors impo
     RingfenceError,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._issuing import ca, stranger
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.certificates import read_certificates, read_revoked
 from ansible_collections.ringfence.etcd.plugins.module_utils._x509 import keys
 from ansible_collections.ringfence.etcd.plugins.module_utils._x509.certificate_facts import load_certificate
 from ansible_collections.ringfence.etcd.plugins.modules import etcd_peer_stranger
@@ -37,7 +38,14 @@ def folder(tmp_path: Path) -> Path:
     found = tmp_path / "ca"
     found.mkdir(mode=0o700)
     put(found, CA.pem, CA.key_pem)
+    with_records(found)
     return found
+
+
+def with_records(folder: Path) -> None:
+    """The index and the revocation list of the CA that is there."""
+    wanted = ca.WantedCa(str(folder), factory.CA_NAME, "ecdsa-p256", records=ca.WantedRecords())
+    ca.apply_ca(ca.plan_ca(wanted, NOW), NOW)
 
 
 def put(folder: Path, certificate: bytes, key: bytes) -> None:
@@ -71,12 +79,18 @@ def gather(folder: Path, **changes: t.Any) -> dict[str, t.Any]:
     return found
 
 
+def is_well(found: dict[str, t.Any]) -> bool:
+    """Whether it is the fixture's CA, and nothing is due, the revocation list at hand."""
+    has_list = "BEGIN X509 CRL" in (found["revocation_list_pem"] or "")
+    return found["certificate"] == CA.pem.decode() and found["pending"] == [] and has_list
+
+
 def test_without_a_folder_there_is_nothing_to_look_at() -> None:
     assert stranger.gather_ca(params(None), NOW) is None
 
 
 def test_all_well(folder: Path) -> None:
-    assert gather(folder) == {"certificate": CA.pem.decode(), "pending": []}
+    assert is_well(gather(folder))
 
 
 @pytest.mark.parametrize(("passphrase", "codes"), [("short", ["missing", "input"]), ("long enough", ["missing"])])
@@ -185,12 +199,12 @@ def test_what_is_due(name: str, folder: Path) -> None:
         )
     else:
         ca.apply_ca(plan, NOW)
-        assert plan.changed and gather(folder, **options) == {"certificate": CA.pem.decode(), "pending": []}
+        assert plan.changed and is_well(gather(folder, **options))
 
 
 def test_a_key_that_is_encrypted_with_its_passphrase(folder: Path) -> None:
     put(folder, CA.pem, keys.private_key_pem(CA.key, PASSPHRASE))
-    assert gather(folder, ca_private_key_passphrase=PASSPHRASE) == {"certificate": CA.pem.decode(), "pending": []}
+    assert is_well(gather(folder, ca_private_key_passphrase=PASSPHRASE))
 
 
 def test_all_that_is_due_is_told(folder: Path) -> None:
@@ -205,19 +219,16 @@ def test_all_that_is_due_is_told(folder: Path) -> None:
 @pytest.mark.parametrize("hidden", [True, False])
 def test_to_look_and_make_none(hidden: bool, folder: Path) -> None:
     """Where nobody is going to be called, no key is made, and so there is none to hide."""
-    assert stranger.run(params(folder, make=False), NOW, hidden) == {
-        "members": [],
-        "common_name": None,
-        "problem": "none was asked for",
-        "ca": {"certificate": CA.pem.decode(), "pending": []},
-    }
+    found = stranger.run(params(folder, make=False), NOW, hidden)
+    assert is_well(found.pop("ca"))
+    assert found == {"members": [], "common_name": None, "problem": "none was asked for"}
     # Not even the members are looked at.
     assert stranger.run(params(None, make=False, members=[{}]), NOW, hidden)["ca"] is None
 
 
 def test_strangers_of_the_ca_in_a_folder(folder: Path) -> None:
     found = stranger.run(params(folder), NOW, True)
-    assert found["problem"] is None and found["ca"] == {"certificate": CA.pem.decode(), "pending": []}
+    assert found["problem"] is None and is_well(found["ca"])
     (made,) = found["members"]
     assert load_certificate(made["stranger_certificate"].encode(), "it").issuer == (CA.certificate.subject)
     assert set(made) == {
@@ -226,7 +237,36 @@ def test_strangers_of_the_ca_in_a_folder(folder: Path) -> None:
         "stranger_private_key",
         "unknown_ca_certificate",
         "unknown_ca_private_key",
+        "revoked_certificate",
+        "revoked_private_key",
     }
+
+
+def test_the_revoked_one_is_good_in_all_but_its_serial_number(folder: Path) -> None:
+    """Two proofs, two keys, and one number, which was on the list before: no proof makes the list longer."""
+    made = [stranger.run(params(folder), NOW, True)["members"][0]["revoked_certificate"] for _time in range(2)]
+    leaves = [read_certificates(pem)[0] for pem in made]
+    revoked = read_revoked((folder / "ca.crl").read_bytes())
+    assert {leaf.serial_number for leaf in leaves} == revoked
+    assert leaves[0].fingerprint != leaves[1].fingerprint
+    for leaf in leaves:
+        assert (leaf.common_name, leaf.ip_addresses) == (MEMBER["common_name"], ("10.0.0.1",))
+        assert set(leaf.extended_key_usage or ()) == {"serverAuth", "clientAuth"}
+
+
+@pytest.mark.parametrize("lost", ["index.json", "ca.crl", "both"])
+def test_without_a_list_there_is_no_revoked_one(lost: str, folder: Path) -> None:
+    remove(*(("index.json", "ca.crl") if lost == "both" else (lost,)))(folder)
+    found = stranger.run(params(folder), NOW, True)
+    assert "revoked_certificate" not in found["members"][0] and "stranger_certificate" in found["members"][0]
+    assert {one["code"] for one in found["ca"]["pending"]} <= {"missing", "content"} != set()
+    assert found["ca"]["revocation_list_pem"] is None
+
+
+def test_a_ca_that_keeps_no_index_is_well_without(folder: Path) -> None:
+    remove("index.json", "ca.crl")(folder)
+    found = stranger.run(params(folder, keep_index=False), NOW, True)
+    assert found["ca"]["pending"] == [] and "revoked_certificate" not in found["members"][0]
 
 
 @pytest.mark.parametrize(
@@ -277,7 +317,7 @@ def test_the_module(check_mode: bool, folder: Path) -> None:
     before = snapshot(folder)
     arguments = {"make": False, "members": [], "ca_directory": str(folder)}
     answer = run_module("etcd_peer_stranger", arguments, check_mode=check_mode)
-    assert not answer["changed"] and answer["ca"] == {"certificate": CA.pem.decode(), "pending": []}
+    assert not answer["changed"] and is_well(answer["ca"])
     assert snapshot(folder) == before
 
 

@@ -6,12 +6,20 @@
 
 from __future__ import annotations
 
+import pathlib
+
+import pytest
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RefusedError
 from ansible_collections.ringfence.etcd.plugins.module_utils._member import (
     member_unit,
     restart_unit,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
     configuration_hash_of,
+)
+from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certificate_maker import (
+    issue,
+    revocation_list,
 )
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.systemd_host import (
     Host,
@@ -49,3 +57,22 @@ def test_the_unit_as_a_guarded_restart_sees_it(host: Host, deployed: member_unit
     assert unit.problem() is None and unit.process_problem() is None
     host.properties["ActiveState"] = "failed"
     assert unit.has_failed()
+
+
+@pytest.mark.parametrize("flag", ["peer-crl-file", "client-crl-file"])
+def test_a_list_with_which_etcd_would_let_nobody_in_keeps_it_from_a_restart(
+    host: Host, deployed: member_unit.WantedUnit, tmp_path: pathlib.Path, flag: str
+) -> None:
+    listed = tmp_path / "ca.crl"
+    path = pathlib.Path(deployed.path)
+    path.write_text(deployed.text.replace(" --name=", f" --{flag}={listed} --name="))
+    unit = restart_unit.SystemdUnit(deployed.name, deployed.unit_directory)
+    for content, words in ((None, "does not exist"), (b"garbage", "is no readable revocation list")):
+        if content is not None:
+            listed.write_bytes(content)
+        with pytest.raises(RefusedError, match=f"would let nobody in: .*{words}"):
+            unit.restart()
+        assert host.calls == []
+    listed.write_bytes(revocation_list(issue("etcd peer CA", is_ca=True), 4711))
+    unit.restart()
+    assert host.calls == ["restart_no_block etcd.service"]

@@ -227,6 +227,13 @@ FAULTS: list[tuple[str, dict[str, t.Any], str, str, str]] = [
         "every new connection is refused: /etc/etcd/peer.crl does not exist",
     ),
     (
+        "revocation list newer than the process",
+        {"info.process.crl_is_newer": True},
+        "revocation_list",
+        "warning",
+        "who is revoked since may be connected still",
+    ),
+    (
         "no space left",
         {"live_alarms": [{"member_id": "2", "alarm": "NOSPACE"}]},
         "alarms",

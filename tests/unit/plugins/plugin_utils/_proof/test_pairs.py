@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import itertools
 import typing as t
 
 import pytest
@@ -253,3 +254,28 @@ def test_what_was_seen_is_left_as_it_is() -> None:
     # A stranger's reason is not sharpened by what is known of the member.
     set_probe(results, "etcd-1", "etcd-2", "stranger", "refused", "common_name", inferred=True, text="as told")
     assert one(results, "etcd-1", "etcd-2", "stranger")["text"] == "as told"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reason", "verdict"),
+    [
+        ("refused", "revoked", "ok"),
+        ("accepted", None, "failed"),
+        ("refused", "not_tls", "failed"),
+        ("refused", "address", "unproved"),
+        ("refused", "common_name", "unproved"),
+        ("refused", "closed", "unproved"),
+    ],
+)
+def test_who_is_revoked_has_to_be_refused_for_it(outcome: str, reason: str | None, verdict: str) -> None:
+    """Called as such only where a certificate was made: then by all, or it is not shown."""
+    results = sound(MEMBERS)
+    assert not any(pair["case"] == "revoked" for pair in evaluated(results))
+    for source, target in itertools.permutations([member.name for member in MEMBERS], 2):
+        probe = next(call for call in results[source]["probes"] if (call["to"], call["case"]) == (target, "stranger"))
+        results[source]["probes"].append({**probe, "case": "revoked", "outcome": "refused", "reason": "revoked"})
+    assert {pair["verdict"] for pair in evaluated(results) if pair["case"] == "revoked"} == {"ok"}
+    set_probe(results, "etcd-1", "etcd-2", "revoked", outcome, reason)
+    assert one(results, "etcd-1", "etcd-2", "revoked")["verdict"] == verdict
+    results["etcd-1"]["probes"] = [call for call in results["etcd-1"]["probes"] if call["case"] != "revoked"]
+    assert one(results, "etcd-1", "etcd-2", "revoked")["verdict"] == "unproved"
