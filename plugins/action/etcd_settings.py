@@ -28,6 +28,7 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._unit_text import u
 _ARGUMENTS: dict[str, t.Any] = {
     "keys_travel": {"type": "bool", "default": True},
     "proof_only": {"type": "bool", "default": False},
+    "entry_point": {"type": "str", "choices": list(OPTIONS_OF), "default": "main"},
 }
 
 
@@ -79,7 +80,9 @@ class ActionModule(OneLineAction):  # pragma: no cover
         coordinator = coordinator_of(hosts, host, believed, settings["cluster_name"])
         member = next(each for each in members if each.host == host)
         proof_only = self._asked["proof_only"]
-        check_settings(Asked(settings, members, member), OPTIONS_OF["verify" if proof_only else "main"])
+        check_settings(
+            Asked(settings, members, member), OPTIONS_OF["verify" if proof_only else self._asked["entry_point"]]
+        )
         return {
             **{name: value for name, value in settings.items() if name not in SECRETS},
             "has_secrets": has_secrets,

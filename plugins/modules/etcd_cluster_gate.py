@@ -24,8 +24,9 @@ options:
       - With V(unit), a unit is written for a restart that would not be. All in O(checked) must still be there.
       - With V(restart), all hosts of members that are in this play must be there and in this batch of it. V(upgrade) is
         the same, before each member that is restarted with another minor version of etcd.
+      - With V(restore), the same as with V(restart), or what O(plans_variable) says.
     type: str
-    choices: [unit, restart, upgrade]
+    choices: [unit, restart, upgrade, restore]
     required: true
   members:
     description: All members of the cluster, in the form of P(ringfence.etcd.etcd_members#filter).
@@ -37,6 +38,21 @@ options:
     type: list
     elements: str
     default: []
+  cluster_name:
+    description: The cluster's name, for messages.
+    type: str
+    default: etcd
+  plans_variable:
+    description:
+      - The name under which each host has registered what M(ringfence.etcd.etcd_restore) with
+        O(ringfence.etcd.etcd_restore#module:state=planned) answered.
+      - With O(before=restore) the step is refused where a host of a member has registered nothing, where members run
+        and O(over_running) is not said, and where some of a restored cluster have gone on without the others.
+    type: str
+  over_running:
+    description: Whether members that run are restored over.
+    type: bool
+    default: false
 extends_documentation_fragment:
   - ringfence.etcd.attributes
   - ringfence.etcd.attributes.info_module

@@ -41,6 +41,11 @@ options:
         role takes is checked.
     type: bool
     default: false
+  entry_point:
+    description: The entry point of the role whose variables are checked.
+    type: str
+    choices: [main, verify, backup, restore]
+    default: main
 extends_documentation_fragment:
   - ringfence.etcd.cryptography_dep.controller
   - ringfence.etcd.attributes

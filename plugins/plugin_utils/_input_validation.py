@@ -21,6 +21,7 @@ from dataclasses import dataclass, fields
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import FlagSettings, etcd_flags
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import Member
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.restored import BUMP_REVISIONS, checked_token
 from ansible_collections.ringfence.etcd.plugins.module_utils._common import input_rules as rules
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_access import check_access_settings
@@ -216,6 +217,32 @@ def _check_packages(asked: Asked) -> None:
         raise InputError(f"{PREFIX}packages: {found} is no package's name: give the names of the distribution's")
 
 
+def _check_snapshot_member(asked: Asked) -> None:
+    wanted, names = asked["snapshot_member"], [member.name for member in asked.members]
+    if wanted and wanted not in names:
+        raise InputError(f"{PREFIX}snapshot_member: {wanted!r} is no member: {', '.join(names)} are")
+
+
+def _check_restore(asked: Asked) -> None:
+    if not asked["restore"]:
+        raise InputError(
+            f"{PREFIX}restore is empty: name the snapshot on the command line, -e "
+            f"{PREFIX}restore=/path/of/a/snapshot.db"
+        )
+    if not asked["manage_service"]:
+        raise InputError(
+            f"{PREFIX}restore: a run without systemd stops and starts no member: restore with etcdutl snapshot restore "
+            f"by hand, or with {PREFIX}manage_service: true"
+        )
+    if asked["restore_sha256"] and not rules.is_sha256(asked["restore_sha256"]):
+        raise InputError(
+            f"{PREFIX}restore_sha256: {asked['restore_sha256'][:100]!r} is no SHA-256: 64 digits are wanted"
+        )
+    if asked["restore_token"]:
+        checked_token(asked["restore_token"], asked["cluster_name"])
+    rules.check_range(f"{PREFIX}restore_bump_revision", asked["restore_bump_revision"], *BUMP_REVISIONS)
+
+
 def _check_restart_wait(asked: Asked) -> None:
     least, most = rules.WAIT_SECONDS
     # The module waits so long for each member.
@@ -291,6 +318,14 @@ _RULES: tuple[tuple[tuple[str, ...], t.Callable[[Asked], None]], ...] = (
         ),
     ),
     *(((name,), _check_days_left(name)) for name in _DAYS_LEFT),
+    (
+        ("snapshot_directory",),
+        lambda asked: t.cast(
+            None, rules.checked_path(asked["snapshot_directory"], f"{PREFIX}snapshot_directory", True)
+        ),
+    ),
+    (("snapshot_member",), _check_snapshot_member),
+    (("restore", "restore_sha256", "restore_token", "restore_bump_revision"), _check_restore),
     (
         ("api_user", "api_password", "api_cert_file", "api_key_file"),
         lambda asked: check_access_settings(asked.settings),

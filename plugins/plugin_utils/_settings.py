@@ -36,8 +36,8 @@ _TYPE_NAMES = {
     "str": "a text",
 }
 
-# The name with our prefix that is no option of the role: what it registers.
-_NAMES_BESIDE = ("etcd_peer_tls_proof",)
+# The names with our prefix that are no options of the role: what it registers.
+_NAMES_BESIDE = ("etcd_peer_tls_proof", "etcd_peer_tls_snapshot")
 
 DEFAULT_GROUP = "etcd"
 _ALL_HOSTS = ("all", "ungrouped")

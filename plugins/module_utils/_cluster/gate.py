@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
-UNIT, RESTART, UPGRADE = "unit", "restart", "upgrade"
+UNIT, RESTART, UPGRADE, RESTORE = "unit", "restart", "upgrade", "restore"
 
 
 def gone_hosts(
@@ -24,6 +24,11 @@ def gone_hosts(
 def why_gone(gone: t.Sequence[str], before: str, host: str) -> str:
     """What a host that waits before a step is told."""
     names = ", ".join(gone)
+    if before == RESTORE:
+        return (
+            f"A restore is under way, and {names} failed or could not be reached any more: {host} waits, since all "
+            "members begin from the same snapshot: mend that host, and run the same command again, which goes on"
+        )
     if before == UNIT:
         return (
             f"{names} failed or could not be reached any more since the cluster was checked: no unit is written and "
@@ -40,4 +45,4 @@ def why_gone(gone: t.Sequence[str], before: str, host: str) -> str:
     )
 
 
-__all__ = ("RESTART", "UNIT", "UPGRADE", "gone_hosts", "why_gone")
+__all__ = ("RESTART", "RESTORE", "UNIT", "UPGRADE", "gone_hosts", "why_gone")

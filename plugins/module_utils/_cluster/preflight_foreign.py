@@ -27,11 +27,20 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_
 
 
 def _known_clusters(cluster: Cluster) -> set[t.Any]:
-    """The clusters that our own units have data of."""
+    """The clusters that our own units have data of, or our markers name with the data that is there."""
     found = {
-        info["data"].get("cluster_id") for _member, info in cluster.inspected() if is_managed(info) and has_data(info)
+        info["data"].get("cluster_id")
+        for _member, info in cluster.inspected()
+        if has_data(info) and (is_managed(info) or _is_marked(info))
     }
     return found - {None}
+
+
+def _is_marked(info: Info) -> bool:
+    """Whether root's own marker is of the data that is there: a restore onto a new host comes before its unit."""
+    marker, data = info.get("formed_marker") or {}, info["data"]
+    ids = [(one.get("member_id"), one.get("cluster_id")) for one in (marker, data)]
+    return bool(marker.get("exists")) and ids[0] == ids[1]
 
 
 def _is_foreign_data(info: Info, known: t.Container[t.Any]) -> bool:

@@ -306,8 +306,8 @@ def _lost_by_its_marker(cluster: Cluster, member: Member) -> PreflightFailure:
         )
     else:
         steps = (
-            "where the data of all members is lost, restore a snapshot on each; to form the cluster anew and empty on "
-            f"purpose, rm {_marker(info)} on each host, then run again"
+            "where the data of all members is lost, restore a snapshot (playbook restore); to form the cluster "
+            f"anew and empty on purpose, rm {_marker(info)} on each host, then run again"
         )
     return PreflightFailure(
         "data_lost",

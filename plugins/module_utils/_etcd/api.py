@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A small client for etcd's client URLs: health, links between peers, members, and a mutex made of one lease.
+"""A small client for etcd's client URLs: health, links between peers, members, snapshots, and a mutex of one lease.
 
 Plain HTTP/1.1 to /health, /metrics and the JSON gateway /v3/, which etcd 3.4 to 3.7 all have. A proxy named in the
 environment is never used: it would see another address than the certificate names.
@@ -12,6 +12,7 @@ Note that this module util is PRIVATE to the collection. It can have breaking ch
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import http.client
 import json
@@ -37,6 +38,13 @@ REQUEST_SECONDS = 5.0
 # For what is asked in passing, of a member that may well be down.
 GLANCE_SECONDS = 3.0
 _ANSWER_BYTES = 16 * 1024 * 1024
+
+_SNAPSHOT = "/v3/maintenance/snapshot"
+# How long a member may be silent while it sends one: it first writes to its disk what it has only in memory.
+_SNAPSHOT_SECONDS = 60.0
+_BLOCK_BYTES = 256 * 1024
+# etcd sends 32 KiB a message (3.4 to 3.7).
+_MESSAGE_BYTES = 4 * 1024 * 1024
 
 # gRPC status codes in the gateway's answers.
 _INVALID_ARGUMENT = 3
@@ -144,6 +152,15 @@ class Status:
     version: str
     is_learner: bool
     alarms: tuple[Alarm, ...] = ()
+    db_size: int = 0
+    revision: int = 0
+
+
+class SnapshotPart(t.NamedTuple):
+    """A part of a snapshot, and how many bytes of the database come after it. The last one is its SHA-256."""
+
+    data: bytes
+    left: int
 
 
 def client_context(ca_file: str | None, cert_file: str | None, key_file: str | None) -> ssl.SSLContext | None:
@@ -206,6 +223,17 @@ def client_of(
     return Client(
         client_context(ca_file, cert_file, key_file), timeout_seconds, access, nameless if access.has_pair else None
     )
+
+
+_Answer = t.TypeVar("_Answer")
+
+
+class _Stream(t.NamedTuple):
+    """A snapshot that has begun."""
+
+    connection: http.client.HTTPConnection
+    messages: t.Iterator[bytes]
+    first: SnapshotPart
 
 
 class Client:
@@ -289,7 +317,21 @@ class Client:
             version=str(answer.get("version") or ""),
             is_learner=bool(answer.get("isLearner")),
             alarms=parse_alarms(answer.get("errors")),
+            db_size=_integer(answer.get("dbSize")),
+            revision=_integer(header.get("revision")),
         )
+
+    def snapshot(self, url: str) -> t.Generator[SnapshotPart, None, None]:
+        """The database of the member at the URL, part by part, as it was when this began; needs no quorum.
+
+        ApiError where it is not sent to its end. What comes is secret, and never held as a whole.
+        """
+        stream = self._admitted(url, lambda: self._begun(url))
+        with contextlib.closing(stream.connection):
+            part: SnapshotPart | None = stream.first
+            while part is not None:
+                yield part
+                part = self._next_part(url, stream.messages)
 
     def version(self, url: str) -> str:
         """The version that runs at the URL. No gateway and no RBAC keeps it back."""
@@ -418,12 +460,50 @@ class Client:
             if exc.code != _NOT_FOUND:
                 raise
 
+    def _begun(self, url: str) -> _Stream:
+        """The answer to the request for a snapshot, with its first part: a refusal comes in that one's place."""
+        connection, is_nameless = self._connection(url, True, _SNAPSHOT_SECONDS)
+        try:
+            with self._named_failures(url, _SNAPSHOT, is_nameless):
+                connection.request("POST", _SNAPSHOT, body=b"{}", headers=self._headers())
+                response = connection.getresponse()
+                if response.status != 200:
+                    self._refused(url, _SNAPSHOT, response.status, response.read(_ANSWER_BYTES))
+            messages = _messages(response)
+            first = self._next_part(url, messages)
+            if first is None:
+                raise ApiError(f"{url}{_SNAPSHOT}: the answer is empty", url=url)
+            return _Stream(connection, messages, first)
+        except BaseException:
+            connection.close()
+            raise
+
+    def _next_part(self, url: str, messages: t.Iterator[bytes]) -> SnapshotPart | None:
+        with self._named_failures(url, _SNAPSHOT, False):
+            line = next(messages, None)
+        if line is None:
+            return None
+        try:
+            answer = json.loads(line)
+            result = answer["result"]
+            return SnapshotPart(base64.b64decode(result.get("blob") or ""), _integer(result.get("remaining_bytes")))
+        except (AttributeError, KeyError, TypeError, ValueError):
+            pass
+        if b'"error"' in line[:100]:
+            self._refused(url, _SNAPSHOT, 200, line)
+        # What came is in no message: it may be a part of the data.
+        raise ApiError(f"{url}{_SNAPSHOT}: what came is no part of a snapshot", url=url)
+
     def _call(self, url: str, path: str, message: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-        """The gateway's answer; what RBAC asks for on the way is given, as far as there is any."""
+        """The gateway's answer."""
+        return self._admitted(url, lambda: self._ask(url, path, message))
+
+    def _admitted(self, url: str, ask: t.Callable[[], _Answer]) -> _Answer:
+        """What is asked for; what RBAC asks for on the way is given, as far as there is any."""
         authenticated = False
         while True:
             try:
-                return self._ask(url, path, message)
+                return ask()
             except ApiError as exc:
                 problem = str(exc)
                 if exc.kind == AUTH and _NAMED in problem and self._use_nameless(exc):
@@ -486,6 +566,14 @@ class Client:
             answer = None
         if status == 200 and isinstance(answer, dict) and "error" not in answer:
             return answer
+        self._refused(url, path, status, body)
+
+    def _refused(self, url: str, path: str, status: int, body: bytes) -> t.NoReturn:
+        """The ApiError of an answer that is none of those wanted."""
+        try:
+            answer = json.loads(body.split(b"\n", 1)[0])
+        except ValueError:
+            answer = None
         if status == 404 and not isinstance(answer, dict):
             raise ApiError(f"{url}{path}: HTTP 404: is --enable-grpc-gateway=false set there?", kind=GATEWAY, url=url)
         problem, code = _gateway_error(answer)
@@ -504,32 +592,37 @@ class Client:
         return AUTH if any(words in problem for words in (_NAMED, _DENIED, *_NO_USER)) else None
 
     def _request(self, url: str, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
-        host, port, is_tls = _split_url(url)
-        is_nameless = False
-        connection: http.client.HTTPConnection
-        if is_tls:
-            if self._context is None:
-                raise ApiError(f"{url}: an https URL needs the CA file (ca_file)", url=url)
-            # What needs no user is asked as the member, whatever becomes of the pair for RBAC.
-            is_nameless = self._is_nameless and body is not None
-            context = self._gateway_context if is_nameless else self._context
-            connection = http.client.HTTPSConnection(host, port, timeout=self._timeout_seconds, context=context)
-        else:
-            connection = http.client.HTTPConnection(host, port, timeout=self._timeout_seconds)
-        try:
+        connection, is_nameless = self._connection(url, body is not None, self._timeout_seconds)
+        with contextlib.closing(connection), self._named_failures(url, path, is_nameless):
             connection.request(method, path, body=body, headers={} if body is None else self._headers())
             response = connection.getresponse()
             # A keep-alive's answer is a stream that etcd leaves open: a line is the whole message there.
             if path == "/v3/lease/keepalive":
                 return response.status, response.readline(_ANSWER_BYTES)
             return response.status, response.read(_ANSWER_BYTES)
+
+    def _connection(self, url: str, is_call: bool, timeout_seconds: float) -> tuple[http.client.HTTPConnection, bool]:
+        """A connection for one request, and whether it has the pair for RBAC. ``is_call``: of the gateway."""
+        host, port, is_tls = _split_url(url)
+        if not is_tls:
+            return http.client.HTTPConnection(host, port, timeout=timeout_seconds), False
+        if self._context is None:
+            raise ApiError(f"{url}: an https URL needs the CA file (ca_file)", url=url)
+        # What needs no user is asked as the member, whatever becomes of the pair for RBAC.
+        is_nameless = self._is_nameless and is_call
+        context = self._gateway_context if is_nameless else self._context
+        return http.client.HTTPSConnection(host, port, timeout=timeout_seconds, context=context), is_nameless
+
+    @contextlib.contextmanager
+    def _named_failures(self, url: str, path: str, is_nameless: bool) -> t.Iterator[None]:
+        """What fails of a connection as an ApiError."""
+        try:
+            yield
         except (OSError, UnicodeError, http.client.HTTPException) as exc:
             kind = TLS if isinstance(exc, ssl.SSLError) else None
             if is_nameless:
                 kind, path = AUTH if kind == TLS else None, f"{path}, asked with the client pair for RBAC"
             raise ApiError(f"{url}{path}: {_reason(exc)}", kind=kind, url=url) from exc
-        finally:
-            connection.close()
 
     def _headers(self) -> dict[str, str]:
         headers = {"Content-Type": "application/json"}
@@ -539,6 +632,21 @@ class Client:
         if self._token is not None:
             headers["Authorization"] = self._token
         return headers
+
+
+def _messages(response: http.client.HTTPResponse) -> t.Iterator[bytes]:
+    """The messages of a stream: a JSON value a line."""
+    rest = b""
+    while True:
+        block = response.read1(_BLOCK_BYTES)
+        if not block:
+            break
+        *lines, rest = (rest + block).split(b"\n")
+        yield from (line for line in lines if line.strip())
+        if len(rest) > _MESSAGE_BYTES:
+            raise http.client.LineTooLong("message")
+    if rest.strip():
+        yield rest
 
 
 def check_url(url: str) -> None:
@@ -641,6 +749,7 @@ __all__ = (
     "LiveMember",
     "LockHeldError",
     "MembershipError",
+    "SnapshotPart",
     "Status",
     "Versions",
     "check_url",

@@ -56,7 +56,7 @@ _MEANINGS = (
             r"file checksum mismatch|database file is not valid|(?:^|: )(?:proto: |unexpected EOF)"
         ),
         "the member's data is damaged: save its data folder, then remove the member and add it again with an empty "
-        "one, or restore a snapshot",
+        "one, or restore a snapshot (playbook restore)",
     ),
 )
 

@@ -69,12 +69,26 @@ def was_formed(data_dir: str, wal_dir: str | None = None) -> bool | None:
         snapshots = list_names(os.path.join(data_dir, "member", "snap"))
         if not names or snapshots is None:
             return None
-        if names != [_FIRST_LOG] or any(name.endswith(".snap") for name in snapshots):
-            return True
-        head = read_head(os.path.join(folder, _FIRST_LOG), _FIRST_ENTRIES_BYTES)
-        return None if head is None else _has_leaders_entry(head)
+        return any(name.endswith(".snap") for name in snapshots) or _log_has_run(folder, names)
     except (FileError, ValueError):
         return None
+
+
+def has_run(data_dir: str, wal_dir: str | None = None) -> bool | None:
+    """Whether a cluster went on from this data, if it was restored from a snapshot; None where that is not known."""
+    folder = wal_dir or os.path.join(data_dir, "member", "wal")
+    try:
+        names = [name for name in list_names(folder) or () if name.endswith(".wal")]
+        return _log_has_run(folder, names) if names else None
+    except (FileError, ValueError):
+        return None
+
+
+def _log_has_run(folder: str, names: list[str]) -> bool | None:
+    if names != [_FIRST_LOG]:
+        return True
+    head = read_head(os.path.join(folder, _FIRST_LOG), _FIRST_ENTRIES_BYTES)
+    return None if head is None else _has_leaders_entry(head)
 
 
 def _has_leaders_entry(data: bytes) -> bool:
@@ -155,4 +169,4 @@ def _varint(data: bytes, position: int) -> tuple[int, int]:
     raise ValueError("a record's number is too long")
 
 
-__all__ = ("identity_of", "message_fields", "read_identity", "was_formed")
+__all__ = ("has_run", "identity_of", "message_fields", "read_identity", "was_formed")

@@ -106,7 +106,7 @@ def may_remove(target: LiveMember, listed: t.Sequence[Listed]) -> list[Reason]:
     if not against and well <= votes // 2:
         text = (
             f"{well} of {votes} members that vote are well, which is no quorum to change the list by: bring it back "
-            "first, or restore a snapshot"
+            "first, or restore a snapshot (playbook restore)"
         )
         against = [{"code": "no_quorum", "text": text}]
     return against

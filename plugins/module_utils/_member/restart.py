@@ -76,6 +76,14 @@ class ClusterUrls:
 
 def cluster_from(me: str, members: t.Iterable[t.Mapping[str, t.Any]]) -> ClusterUrls:
     """The members by name and client URL; InputError where one is named twice or this host's is missing."""
+    urls = client_urls_of(members)
+    if me not in urls:
+        raise InputError(f"members: this host's member {me} is not among {', '.join(urls) or 'them'}", member=me)
+    return ClusterUrls(me, urls)
+
+
+def client_urls_of(members: t.Iterable[t.Mapping[str, t.Any]]) -> dict[str, str]:
+    """Each member's client URL by its name; InputError where an entry lacks one of them, or a name is there twice."""
     urls: dict[str, str] = {}
     for member in members:
         name, url = member.get("name"), member.get("client_url")
@@ -87,9 +95,7 @@ def cluster_from(me: str, members: t.Iterable[t.Mapping[str, t.Any]]) -> Cluster
             raise InputError(f"members: the member {name} is there twice", member=name)
         check_url(url)
         urls[name] = url.rstrip("/")
-    if me not in urls:
-        raise InputError(f"members: this host's member {me} is not among {', '.join(urls) or 'them'}", member=me)
-    return ClusterUrls(me, urls)
+    return urls
 
 
 class Unit(t.Protocol):

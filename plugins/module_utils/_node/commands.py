@@ -26,8 +26,19 @@ class Done(t.NamedTuple):
         return " ".join(f"{self.stderr} {self.stdout}".split())
 
 
-def run_command(words: t.Sequence[str], timeout_seconds: float, environment: t.Mapping[str, str]) -> Done:
-    """Run a program to its end; OSError where it can't be started, TimeoutError where it does not end in time."""
+def run_command(
+    words: t.Sequence[str],
+    timeout_seconds: float,
+    environment: t.Mapping[str, str],
+    account: tuple[int, int] | None = None,
+    inherited: t.Sequence[int] = (),
+) -> Done:
+    """Run a program to its end; OSError where it can't be started, TimeoutError where it does not end in time.
+
+    ``account``: user and group as which it runs, and no others, where they are not those of this process.
+    ``inherited``: descriptors that it has open, too.
+    """
+    other: dict[str, t.Any] = {} if account is None else {"user": account[0], "group": account[1], "extra_groups": []}
     # Not AnsibleModule.run_command: only module files know the module, and that one has no time limit.
     with subprocess.Popen(  # pylint: disable=ansible-bad-function
         list(words),
@@ -37,6 +48,10 @@ def run_command(words: t.Sequence[str], timeout_seconds: float, environment: t.M
         encoding="utf-8",
         errors="replace",
         env=dict(environment),
+        # Nobody else reads what it makes.
+        umask=0o077 if other else -1,
+        pass_fds=tuple(inherited),
+        **other,
     ) as child:
         try:
             stdout, stderr = child.communicate(timeout=timeout_seconds)

@@ -16,10 +16,13 @@ Note that this module util is PRIVATE to the collection. It can have breaking ch
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import grp
 import hashlib
 import os
 import pwd
+import shutil
+import stat
 import typing as t
 from dataclasses import dataclass, field
 
@@ -288,6 +291,85 @@ def write_program(path: str, source: t.IO[bytes], limit_bytes: int) -> str:
     return found.hexdigest()
 
 
+class NewFile(t.NamedTuple):
+    """A file that is written and has no name of its own yet."""
+
+    stream: t.BinaryIO
+    # The name that it has while it is written, for who can't write to a stream.
+    temporary: str
+
+
+@contextlib.contextmanager
+def new_file(path: str, called: str, mode: int, needed_bytes: int) -> t.Iterator[NewFile]:
+    """A file that gets its name when the block ends without an error; else nothing of it stays.
+
+    ``called``: its temporary name is made of this. Of two runs with the same one the second is refused, and what a
+    killed run left under it is written over. FileError where the path is taken, or the file system has less room than
+    ``needed_bytes``.
+    """
+    folder_path, name = os.path.split(path)
+    temporary = os.path.basename(staged_path(called))
+    shown = os.path.join(folder_path, temporary)
+    try:
+        with open_folder(folder_path) as folder:
+            place = folder.descriptor
+            if _lstat(name, place) is not None:
+                raise FileError(f"{path} exists, and is not written over: give another name", path=path)
+            with os.fdopen(_locked(temporary, place, shown), "w+b") as stream:
+                try:
+                    # Of what a killed run left.
+                    os.ftruncate(stream.fileno(), 0)
+                    check_room(folder_path, needed_bytes)
+                    yield NewFile(stream, shown)
+                    stream.flush()
+                    os.fchmod(stream.fileno(), mode)
+                    os.fsync(stream.fileno())
+                    # Not renamed, which would write over a file of that name.
+                    os.link(temporary, name, src_dir_fd=place, dst_dir_fd=place, follow_symlinks=False)
+                finally:
+                    _unlink(temporary, place)
+            _sync_directory(folder_path, place)
+    except FileExistsError:
+        raise FileError(f"{path} exists, and is not written over: give another name", path=path) from None
+    except OSError as exc:
+        raise os_error("write", path, exc) from exc
+
+
+def _locked(name: str, folder: int, shown: str) -> int:
+    """A file of that name that is no other run's: a descriptor that holds the lock of it."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    while True:
+        descriptor = os.open(name, flags, 0o600, dir_fd=folder)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            present, mine = _lstat(name, folder), os.fstat(descriptor)
+            if present is not None and _is_same(present, mine):
+                if not stat.S_ISREG(mine.st_mode) or mine.st_nlink != 1:
+                    raise FileError(f"{shown} is not a file of this collection's: move it away", path=shown)
+                os.fchmod(descriptor, 0o600)
+                return descriptor
+            # Another run has given it its name, or removed it, since it was opened.
+            os.close(descriptor)
+        except BlockingIOError:
+            os.close(descriptor)
+            raise FileError(f"{shown} is being written by another run: wait until that has ended", path=shown) from None
+        except BaseException:
+            os.close(descriptor)
+            raise
+
+
+def check_room(folder: str, needed_bytes: int) -> None:
+    """FileError where the file system of a folder has less room than that."""
+    found = os.statvfs(folder)
+    room = found.f_bavail * found.f_frsize
+    if room < needed_bytes:
+        raise FileError(
+            f"{folder} has room for {room // 2**20} MiB, and {needed_bytes // 2**20 + 1} MiB are needed: make room, or "
+            "choose another folder",
+            path=folder,
+        )
+
+
 def put_in_place(staged: str, path: str, backup: str) -> None:
     """Give a staged file the name that it is for, at once. What was there has the name ``kept`` from then on.
 
@@ -344,6 +426,32 @@ def put_aside(path: str, ending: str) -> str | None:
     except OSError as exc:
         raise os_error("move aside", path, exc) from exc
     return aside
+
+
+def move_to(source: str, path: str) -> None:
+    """Give a file or folder another path on its file system. FileError where something is there: it stays."""
+    try:
+        with open_folder(os.path.dirname(source)) as old, open_folder(os.path.dirname(path)) as new:
+            name = os.path.basename(path)
+            if _lstat(name, new.descriptor) is not None:
+                raise FileError(f"{path} exists, and is not written over: move it away", path=path)
+            os.rename(os.path.basename(source), name, src_dir_fd=old.descriptor, dst_dir_fd=new.descriptor)
+            _sync_directory(os.path.dirname(path), new.descriptor)
+    except OSError as exc:
+        raise os_error("move", f"{source} to {path}", exc) from exc
+
+
+def remove_folder(path: str) -> None:
+    """Remove a folder with all that is in it, and follow no link; one that is not there is fine."""
+    try:
+        with open_folder(os.path.dirname(path)) as folder:
+            name = os.path.basename(path)
+            if _lstat(name, folder.descriptor) is not None:
+                shutil.rmtree(f"/proc/self/fd/{folder.descriptor}/{name}")
+    except FileNotFoundError:
+        return
+    except OSError as exc:
+        raise os_error("remove", path, exc) from exc
 
 
 def remove_file(path: str) -> None:
@@ -523,14 +631,18 @@ __all__ = (
     "NEW_PARENT_MODE",
     "PROGRAM_MODE",
     "Change",
+    "NewFile",
     "WantedDirectory",
     "WantedFile",
     "apply_changes",
     "backup_path",
     "check_may_give",
+    "check_room",
     "gid_of",
     "has_leftover",
     "missing_parents",
+    "move_to",
+    "new_file",
     "new_folders",
     "plan_directory",
     "plan_file",
@@ -538,6 +650,7 @@ __all__ = (
     "put_back",
     "put_in_place",
     "remove_file",
+    "remove_folder",
     "remove_leftover",
     "staged_path",
     "uid_of",

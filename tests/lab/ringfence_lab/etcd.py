@@ -38,18 +38,18 @@ VERSIONS = (
     Version("3.5.15", None, "c804d6f0f62e383834206e34b7a66afc25eea324fbf0bcfdd59da41b749e5c51"),
     Version("3.5.16", "trixie", "c2bc54e52bdf145da8137ff2475ccf618a3b86e5f1a093cb0d6f70118150f53c"),
     Version("3.5.35", None, "c05998636affe3c74f56062fd795bca1ec94595bb36a62d480c3d26c312ce0c8"),
-    Version("3.6.16", None, "b48571085e13640ce0d32084c4e8bbda04b40cb40f54b64254ea611e2ad1da2b"),
-    Version("3.7.3", None, "58be227447b6a533c788a9292789d3b0123fe3991df9936da47d21c7d8ce72dc"),
+    Version("3.6.16", None, "75fa592ba6f8ad017ed0e71038218a5d7683d33de2bbbcf691260d5d564045be"),
+    Version("3.7.3", None, "167df059dec5cff847d885087cbfe3bcf1a69f466a16d5830006284e96ce5a71"),
 )
 
-PROGRAMS = ("etcd", "etcdctl")
+PROGRAMS = ("etcd", "etcdctl", "etcdutl")
 # Where Debian's packages have them too, so that a tree laid over an image replaces those.
 PROGRAMS_FOLDER = os.path.join("usr", "bin")
 ARCHIVES_VARIABLE = "RINGFENCE_LAB_ETCD_ARCHIVES"
 # As Go's own installer puts it: sudo takes it off PATH.
 _GO_BESIDE_PATH = "/usr/local/go/bin/go"
 
-_MODULES = ("go.etcd.io/etcd/server/v3", "go.etcd.io/etcd/etcdctl/v3")
+_MODULES = ("go.etcd.io/etcd/server/v3", "go.etcd.io/etcd/etcdctl/v3", "go.etcd.io/etcd/etcdutl/v3")
 _SOURCES = {
     "etcd": """\
 package main
@@ -65,6 +65,25 @@ package main
 import "go.etcd.io/etcd/etcdctl/v3/ctlv3"
 
 func main() { ctlv3.MustStart() }
+""",
+    # Its module has no package that starts it whole: the two commands that the collection calls.
+    "etcdutl": """\
+package main
+
+import "os"
+import "go.etcd.io/etcd/etcdutl/v3/etcdutl"
+
+func main() {
+	etcdutl.OutputFormat = "simple"
+	command := etcdutl.NewVersionCommand()
+	if len(os.Args) > 1 && os.Args[1] == "snapshot" {
+		command = etcdutl.NewSnapshotCommand()
+		os.Args = os.Args[1:]
+	}
+	if command.Execute() != nil {
+		os.Exit(1)
+	}
+}
 """,
 }
 # On the command line, so that no GOFLAGS of the user's changes what comes out.
@@ -158,7 +177,7 @@ def present_names() -> set[str]:
 def ensure_programs(version: str) -> str:
     """The folder that has this version's programs in usr/bin; they are unpacked or built first where need be.
 
-    Needs no root. The folder can be an overlay's lower layer: it holds these two programs and nothing else.
+    Needs no root. The folder can be an overlay's lower layer: it holds these programs and nothing else.
     """
     line = find(version)
     archive = archive_of(version)
@@ -197,7 +216,7 @@ def _make(version: Version, name: str, archive: str | None) -> None:
         else:
             origin = f"Go modules, {_run_go(['version'], _go_environment()).strip()}"
             _build(version, programs)
-        for program in PROGRAMS:
+        for program in os.listdir(programs):
             os.chmod(os.path.join(programs, program), 0o755)
         _check_version(version.number, programs, origin)
         system.write_text(os.path.join(staged, "origin.txt"), f"{origin}\n")
@@ -210,10 +229,10 @@ def _make(version: Version, name: str, archive: str | None) -> None:
 
 
 def _check_version(number: str, programs: str, origin: str) -> None:
-    """Both programs say that they are this version."""
-    for program, word in (("etcd", "--version"), ("etcdctl", "version")):
-        said = system.run([os.path.join(programs, program), word]).stdout
-        if number not in re.findall(r"(?mi)^etcd(?:ctl)? version: (\S+)$", said):
+    """All programs say that they are this version."""
+    for program in sorted(os.listdir(programs)):
+        said = system.run([os.path.join(programs, program), "--version" if program == "etcd" else "version"]).stdout
+        if number not in re.findall(r"(?mi)^etcd(?:ctl|utl)? version: (\S+)$", said):
             first = (said.strip().splitlines() or ["nothing"])[0]
             raise LabError(f"{program} of {origin}: wanted is version {number}, it says {first!r}")
 
@@ -222,7 +241,9 @@ def _unpack(archive: str, programs: str) -> None:
     top = os.path.basename(archive)[: -len(".tar.gz")]
     try:
         with tarfile.open(archive) as stream:
-            for program in PROGRAMS:
+            # Those of 3.4 have no etcdutl.
+            absent = {"etcdutl"} - {os.path.basename(name) for name in stream.getnames()}
+            for program in set(PROGRAMS) - absent:
                 source = stream.extractfile(f"{top}/{program}")
                 if source is None:
                     raise LabError(f"{archive}: {top}/{program} in it is no file")
@@ -338,7 +359,7 @@ def _json_values(text: str) -> list[dict[str, t.Any]]:
 
 
 def _resolve(number: str, folder: str, environment: t.Mapping[str, str]) -> str:
-    """Write a module with both programs into a folder, have Go fetch all that it needs, and give the pin of that."""
+    """Write a module with all programs into a folder, have Go fetch all that it needs, and give the pin of that."""
     for program, source in _SOURCES.items():
         os.makedirs(os.path.join(folder, program))
         system.write_text(os.path.join(folder, program, "main.go"), source)

@@ -184,10 +184,17 @@ class Controller:
         assert not any(run.changed.values()), run.output[-16000:]
         return run
 
-    def kill_at(self, inventory: Path, task: str, delay_seconds: float = 0.0, **variables: t.Any) -> str:
+    def kill_at(
+        self,
+        inventory: Path,
+        task: str,
+        delay_seconds: float = 0.0,
+        playbook: Path | None = None,
+        **variables: t.Any,
+    ) -> str:
         """Start the playbook and kill it (SIGKILL, with its children) when it begins a task."""
         child = subprocess.Popen(
-            self.command(inventory, **variables),
+            self.command(inventory, playbook=playbook, **variables),
             env={**self.environment, "PYTHONUNBUFFERED": "1"},
             cwd=self.folder,
             stdin=subprocess.DEVNULL,

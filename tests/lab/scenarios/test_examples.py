@@ -30,6 +30,8 @@ STORY = (
     "filter/etcd_arguments",
     "filter/hashed_unit",
     "modules/etcd_peer_service",
+    "modules/etcd_snapshot",
+    "modules/etcd_restore",
     "modules/etcd_cluster_gate",
     "modules/etcd_member",
     "modules/etcd_peer_info",
@@ -100,6 +102,9 @@ def test_the_examples_run_as_they_stand(controller: Controller, story: Path) -> 
     assert "<html" in (story.parent / "reports" / "etcd.html").read_text("utf-8")
     processes = controller.processes()
     again = controller.succeed(inventory, playbook=story, **given)
-    assert set(again.changed.values()) == {0} and controller.processes() == processes
+    # One host takes a snapshot, each time anew.
+    assert again.changed == {"etcd-1": 1, "etcd-2": 0, "etcd-3": 0} and controller.processes() == processes
+    taken = sorted((story.parent / "snapshots").iterdir())
+    assert len(taken) == 2 and {path.stat().st_mode & 0o7777 for path in taken} == {0o600}
     for secret in (SECRETS["vault_etcd_ca_passphrase"], "PRIVATE KEY"):
         assert secret not in first.output and secret not in again.output

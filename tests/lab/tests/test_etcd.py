@@ -106,7 +106,7 @@ def _says(version: str) -> dict[str, bytes]:
     return {
         "etcd": f"#!/bin/sh\n[ $1 = --version ] && echo 'etcd Version: {version}'\n".encode(),
         "etcdctl": f"#!/bin/sh\n[ $1 = version ] && echo 'etcdctl version: {version}'\n".encode(),
-        "etcdutl": b"not wanted",
+        "etcdutl": f"#!/bin/sh\n[ $1 = version ] && echo 'etcdutl version: {version}'\n".encode(),
         "README.md": b"not wanted",
     }
 
@@ -130,15 +130,18 @@ def archives(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> t.Callable[...,
     return make
 
 
-def test_an_archive_gives_the_two_programs_and_nothing_else(archives: t.Callable[..., Path]) -> None:
-    archives("3.4.23", _says("3.4.23"))
+@pytest.mark.parametrize(("version", "more"), [("3.4.23", []), ("3.6.16", ["usr/bin/etcdutl"])])
+def test_an_archive_gives_its_programs_and_nothing_else(
+    archives: t.Callable[..., Path], version: str, more: list[str]
+) -> None:
+    archives(version, {name: said for name, said in _says(version).items() if name != "etcdutl" or more})
     old_mask = os.umask(0o077)
     try:
-        tree = Path(etcd.ensure_programs("3.4.23"))
+        tree = Path(etcd.ensure_programs(version))
     finally:
         os.umask(old_mask)
     found = sorted(str(path.relative_to(tree)) for path in tree.rglob("*"))
-    assert found == ["usr", "usr/bin", "usr/bin/etcd", "usr/bin/etcdctl"]
+    assert found == ["usr", "usr/bin", "usr/bin/etcd", "usr/bin/etcdctl", *more]
     assert {path.stat().st_mode & 0o7777 for path in [tree, *tree.rglob("*")]} == {0o755}
 
 
@@ -179,6 +182,7 @@ def test_two_runs_at_once_unpack_it_once(archives: t.Callable[..., Path], tmp_pa
     [
         (_says("3.6.15"), "wanted is version 3.6.16, it says 'etcd Version: 3.6.15'"),
         ({**_says("3.6.16"), "etcdctl": _says("3.6.15")["etcdctl"]}, "etcdctl of archive .*3.6.15"),
+        ({**_says("3.6.16"), "etcdutl": _says("3.6.15")["etcdutl"]}, "etcdutl of archive .*3.6.15"),
         ({"etcd": b""}, "not readable as a release archive"),
     ],
 )
@@ -230,9 +234,23 @@ def _module(proxy: Path, path: str, files: dict[str, str]) -> None:
             stream.writestr(f"{path}@v3.9.9/{name}", text)
 
 
+_ETCDUTL = """package etcdutl
+
+import "fmt"
+
+var OutputFormat string
+
+type Command struct{ says string }
+
+func (c *Command) Execute() error { fmt.Println(c.says); return nil }
+func NewVersionCommand() *Command { return &Command{"etcdutl version: 3.9.9"} }
+func NewSnapshotCommand() *Command { return &Command{"snapshots"} }
+"""
+
+
 @pytest.fixture
 def go(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Go as a user has it, with a vendor folder in mind, whose proxy is a folder with version 3.9.9 of both modules."""
+    """Go as a user has it, with a vendor folder in mind, whose proxy is a folder with version 3.9.9 of all modules."""
     program = shutil.which("go")
     if not program:
         pytest.skip("Go is not here")
@@ -243,6 +261,7 @@ def go(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     client = source.format("ctlv3", "MustStart()", "etcdctl version:")
     _module(proxy, "go.etcd.io/etcd/server/v3", {"etcdmain/main.go": server})
     _module(proxy, "go.etcd.io/etcd/etcdctl/v3", {"ctlv3/main.go": client})
+    _module(proxy, "go.etcd.io/etcd/etcdutl/v3", {"etcdutl/main.go": _ETCDUTL})
     monkeypatch.setenv("GOPROXY", proxy.as_uri())
     monkeypatch.setenv("GOSUMDB", "off")
     monkeypatch.setenv("GOMODCACHE", str(tmp_path / "modules"))
@@ -261,6 +280,9 @@ def test_what_pin_prints_is_the_line_that_builds(
     assert tree == etcd.ensure_programs("3.9.9")
     said = subprocess.run([f"{tree}/usr/bin/etcdctl"], stdout=subprocess.PIPE, text=True, check=True).stdout
     assert said == "etcdctl version: 3.9.9\n"
+    for words, wanted in (([], "etcdutl version: 3.9.9\n"), (["snapshot"], "snapshots\n")):
+        said = subprocess.run([f"{tree}/usr/bin/etcdutl", *words], stdout=subprocess.PIPE, text=True, check=True).stdout
+        assert said == wanted
     assert etcd.listing()[0]["here"] == "yes"
     assert etcd.prune(etcd.present_names()) == []
     assert etcd.prune(()) == [etcd.name_of_tree(tree)]

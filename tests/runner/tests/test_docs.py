@@ -75,7 +75,9 @@ def _known_variables() -> frozenset[str]:
     specs = yaml.safe_load(_text(ROLE / "meta" / "argument_specs.yml"))["argument_specs"]
     # A variable of the playbooks, and what the role registers.
     return frozenset(
-        {"etcd_peer_tls_hosts", "etcd_peer_tls_proof"}.union(*(spec["options"] for spec in specs.values()))
+        {"etcd_peer_tls_hosts", "etcd_peer_tls_proof", "etcd_peer_tls_snapshot"}.union(
+            *(spec["options"] for spec in specs.values())
+        )
     )
 
 

@@ -108,11 +108,12 @@ class SettingsPlay:
         return {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
 
     def run_each(
-        self, cases: t.Mapping[str, t.Mapping[str, t.Any]], *words: str, call: str = ""
+        self, cases: t.Mapping[str, t.Mapping[str, t.Any]], *words: str, call: str = "", entry_point: str = ""
     ) -> dict[str, dict[str, t.Any]]:
         """By host what the preflight gives: each host is a cluster of its own, with the variables of its case.
 
         One play for all of them, as a start of Ansible costs more than a hundred hosts. ``call``: as in a proof.
+        ``entry_point``: of the role, where it is not that of a deployment.
         """
         self._number += 1
         folder = self.folder / f"run-{self._number}"
@@ -130,6 +131,7 @@ class SettingsPlay:
         (folder / "inventory.yml").write_text(yaml.safe_dump({"etcd": {"hosts": hosts, "vars": own}}))
         role: dict[str, t.Any] = {"name": "ringfence.etcd.etcd_peer_tls", "tasks_from": "members"}
         variables = {"__etcd_peer_tls_call": call} if call else {}
+        variables |= {"__etcd_peer_tls_entry_point": entry_point} if entry_point else {}
         block = {
             "block": [{"ansible.builtin.import_role": role, "vars": variables}],
             "rescue": [{"ansible.builtin.meta": "noop"}],

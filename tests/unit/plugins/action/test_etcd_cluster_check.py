@@ -653,6 +653,8 @@ def test_no_upgrade_in_a_run_that_changes_names(states: States, monkeypatch: pyt
     assert (
         codes(result) == ["change_in_upgrade"] and "no upgrade to etcd 3.6.16 in a run" in result["failures"][0]["text"]
     )
+
+
 # What is revoked ------------------------------------------------------------------------------------------------------
 
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import typing as t
+from unittest import mock
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.action import etcd_cluster_gate as action
@@ -48,6 +49,33 @@ def test_who_is_gone(before: str, batch: list[str], play: list[str], gone: list[
     assert before == "upgrade" or "--limit" in result["msg"]
     words = {"unit": "no unit is written", "restart": "A restart is due on etcd-1", "upgrade": "etcd-1 is not upgraded"}
     assert words[before] in result["msg"]
+
+
+def restored(plans: dict[str, t.Any], host: str = "etcd-1", **given: t.Any) -> dict[str, t.Any]:
+    hostvars = mock.Mock()
+    hostvars.raw_get = lambda name: {"plan": plans.get(name)}
+    task_vars = {"ansible_play_batch": ALL, "ansible_play_hosts_all": ALL, "inventory_hostname": host}
+    task_vars["hostvars"] = hostvars
+    arguments = {"before": "restore", "members": MEMBERS, "plans_variable": "plan", "cluster_name": "blue", **given}
+    return run_action(action.ActionModule, arguments, task_vars)
+
+
+def test_a_restore_is_judged_by_all_plans_and_told_once() -> None:
+    plans = {host: {"restored": False, "has_run": False, "running": host == "etcd-2"} for host in ALL}
+    refused = restored(plans)
+    assert refused["failed"] and "cluster blue is not restored over members that run (member-2)" in refused["msg"]
+    assert restored(plans, "etcd-3")["msg"] == "Cluster blue is not restored: see host etcd-1"
+    assert restored(plans, over_running=True) == {"changed": False}
+    assert "without etcd-3" in restored({**plans, "etcd-3": {"unreachable": True}}, over_running=True)["msg"]
+
+
+def test_a_restore_goes_on_only_with_all_hosts_of_the_play() -> None:
+    assert passed("restore", ALL, ALL) == {"changed": False}
+    result = passed("restore", ["etcd-1", "etcd-3"], ALL)
+    assert result["details"] == {"gone": ["etcd-2"]}
+    assert (
+        "A restore is under way, and etcd-2 failed" in result["msg"] and "run the same command again" in result["msg"]
+    )
 
 
 def test_a_step_that_there_is_not() -> None:

@@ -28,6 +28,7 @@ _BOOLS = (
     "listen_loopback",
     "overrule_distribution_etcd",
     "force_restart",
+    "restore_over_running",
     "verify",
 )
 _NODE_PATHS = (
@@ -138,6 +139,13 @@ CASES: list[Case] = [
     ("fail_days", -1, "is -1: give 0 to 36500", {}),
     ("ca_warn_days", 36501, "is 36501: give 0 to 36500", {}),
     ("probe_timeout_seconds", 0.1, "is 0.1: give 0.5 to 60", {}),
+    ("snapshot_directory", "snapshots", "is not an absolute path", {}),
+    ("snapshot_keep_on", "moon", "controller, host can be chosen", {}),
+    ("snapshot_member", ["a"], "a text is wanted", {}),
+    ("restore", {"a": 1}, "a text is wanted", {}),
+    ("restore_sha256", {"a": 1}, "a text is wanted", {}),
+    ("restore_token", {"a": 1}, "a text is wanted", {}),
+    ("restore_bump_revision", "many", "a whole number is wanted", {}),
     ("report_html", "reports/", "a file's name is wanted", {}),
     ("report_json", "reports/", "a file's name is wanted", {}),
     ("report_metrics", "etcd.txt", "a name that ends in .prom is wanted", {}),
@@ -189,6 +197,34 @@ def test_every_variable_has_a_case() -> None:
 
 def test_every_rule_is_about_variables_of_the_role() -> None:
     assert {name for names, _check in _RULES for name in names} <= set(OPTIONS)
+
+
+def test_a_backup_and_a_restore_ask_for_what_they_take(play: SettingsPlay) -> None:
+    """A restore's words, whole only on its own command line, are no matter of a deployment."""
+    base = {"etcd_peer_tls_restore": "/a.db", "etcd_peer_tls_cluster_name": "blue"}
+    cases: dict[str, tuple[str, dict[str, t.Any]]] = {
+        "empty": (
+            "etcd_peer_tls_restore is empty: name the snapshot on the command line",
+            {"etcd_peer_tls_restore": ""},
+        ),
+        "by-hand": ("etcd_peer_tls_manage_service: true", {"etcd_peer_tls_manage_service": False}),
+        "sum": ("etcd_peer_tls_restore_sha256: 'ab' is no SHA-256", {"etcd_peer_tls_restore_sha256": "ab"}),
+        "token": ("etcd_peer_tls_restore_token: 'a b'", {"etcd_peer_tls_restore_token": "a b"}),
+        "old": ("is the token of the cluster as it was", {"etcd_peer_tls_restore_token": "blue"}),
+        "bump": ("etcd_peer_tls_restore_bump_revision is -1", {"etcd_peer_tls_restore_bump_revision": -1}),
+        "right": ("", {"etcd_peer_tls_restore_token": "blue-2", "etcd_peer_tls_restore_sha256": "ab" * 32}),
+    }
+    hosts = {name: {**base, **given} for name, (_words, given) in cases.items()}
+    found = play.run_each(hosts, entry_point="restore")
+    assert {name: words in found[name].get("msg", "") for name, (words, _given) in cases.items()} == dict.fromkeys(
+        cases, True
+    ), found
+    assert "msg" not in found["right"]
+    assert not any("msg" in answer for name, answer in play.run_each(hosts).items() if name != "by-hand")
+    taken = {"who": {"etcd_peer_tls_snapshot_member": "nobody"}, "me": {"etcd_peer_tls_snapshot_member": "me"}}
+    answers = play.run_each(taken, entry_point="backup")
+    assert "etcd_peer_tls_snapshot_member: 'nobody' is no member: who are" in answers["who"]["msg"]
+    assert "msg" not in answers["me"]
 
 
 def test_a_proof_asks_for_what_it_takes(play: SettingsPlay) -> None:

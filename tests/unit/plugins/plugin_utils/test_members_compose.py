@@ -16,12 +16,13 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.ringfence.etcd.plugins.filter.etcd_arguments import etcd_arguments
 from ansible_collections.ringfence.etcd.plugins.filter.etcd_members import etcd_members
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.gate import gone_hosts
-from ansible_collections.ringfence.etcd.plugins.module_utils._member.restart import cluster_from
+from ansible_collections.ringfence.etcd.plugins.module_utils._member.restart import client_urls_of, cluster_from
 from ansible_collections.ringfence.etcd.plugins.modules import (
     etcd_cluster_check,
     etcd_member,
     etcd_peer_proof,
     etcd_peer_service,
+    etcd_restore,
 )
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import member_as_dict, member_from
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import certificate_factory as factory
@@ -79,6 +80,19 @@ def assert_urls(params: t.Mapping[str, t.Any]) -> None:
     assert cluster.client_urls == {one["name"]: one["client_url"] for one in members()}
 
 
+def snapshot(_folder: pathlib.Path) -> None:
+    assert client_urls_of(members()) == {one["name"]: one["client_url"] for one in members()}
+
+
+def restore(_folder: pathlib.Path) -> None:
+    given = {"state": "planned", "name": "etcd-1", "members": members(), "cluster_name": "etcd"}
+    more = {"snapshot": "/snapshot.db", "data_dir": "/var/lib/etcd/etcd-1"}
+    checked = ArgumentSpecValidator(etcd_restore.ARGUMENT_SPEC).validate({**given, **more})
+    assert checked.error_messages == []
+    found = etcd_restore.peer_urls_from(checked.validated_parameters)
+    assert found == {one["name"]: one["peer_url"] for one in members()}
+
+
 def gate(_folder: pathlib.Path) -> None:
     assert gone_hosts(members(), {"etcd-1", "etcd-3"}, lambda name, host: True) == ["etcd-2"]
 
@@ -95,6 +109,8 @@ TAKE_MEMBERS: dict[str, t.Callable[[pathlib.Path], None]] = {
     "etcd_peer_probe": probe,
     "etcd_peer_service": service,
     "etcd_member": member,
+    "etcd_snapshot": snapshot,
+    "etcd_restore": restore,
     "etcd_cluster_gate": gate,
     etcd_cluster_check.__name__.rpartition(".")[2]: on_the_controller,
     etcd_peer_proof.__name__.rpartition(".")[2]: on_the_controller,

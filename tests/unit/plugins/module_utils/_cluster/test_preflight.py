@@ -342,6 +342,23 @@ def test_data_that_was_never_deployed_here_is_refused() -> None:
     assert codes(cluster)[0] == "data_of_another_cluster"
 
 
+def test_data_that_was_restored_to_a_new_host_is_known_by_the_marker_of_root() -> None:
+    """There is no unit yet. A marker of other data, or without its IDs, says nothing of what is there."""
+    cluster = fresh()
+    for number, name in enumerate(cluster.infos, 1):
+        info: t.Any = cluster.infos[name]
+        info["data"].update(exists=True, formed=True, member_id=str(number), cluster_id="dd")
+        info["formed_marker"] = {"exists": True, "member_id": str(number), "cluster_id": "dd", "path": "/x.formed"}
+    assert "data_of_another_cluster" not in codes(cluster)
+    for name in cluster.infos:
+        t.cast(t.Any, cluster.infos[name])["formed_marker"].update(cluster_id="ee")
+    assert "data_of_another_cluster" in codes(cluster)
+    for name in cluster.infos:
+        t.cast(t.Any, cluster.infos[name])["formed_marker"].update(cluster_id=None)
+        t.cast(t.Any, cluster.infos[name])["data"].update(cluster_id=None)
+    assert "data_of_another_cluster" in codes(cluster)
+
+
 def test_data_of_two_clusters_is_refused() -> None:
     cluster = living()
     cluster.infos["etcd-3"]["data"]["cluster_id"] = "dd"  # type: ignore[index]

@@ -298,7 +298,7 @@ def test_all_folders_gone_at_once_are_no_first_start() -> None:
         "member etcd-2 had data of member 2 in cluster cc, as /etc/etcd/pki/etcd-2.formed says, and has none in "
         "/var/lib/etcd/blue: "
     )
-    assert "mount or restore the folder" in text and "restore a snapshot on each" in text
+    assert "mount or restore the folder" in text and "restore a snapshot (playbook restore)" in text
     assert "form the cluster anew and empty on purpose, rm /etc/etcd/pki/etcd-2.formed on each host" in text
 
 

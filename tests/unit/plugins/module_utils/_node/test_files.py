@@ -27,11 +27,14 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import 
     gid_of,
     has_leftover,
     missing_parents,
+    move_to,
+    new_file,
     plan_directory,
     plan_file,
     put_aside,
     put_in_place,
     remove_file,
+    remove_folder,
     remove_leftover,
     staged_path,
     uid_of,
@@ -832,3 +835,95 @@ def test_a_folder_that_is_gone_since_the_plan_has_its_line(tmp_path: pathlib.Pat
     (tmp_path / "pki").rmdir()
     with pytest.raises(FileError, match=r"^can't write .*/pki/ca\.crt: no such file or directory"):
         apply_changes([change])
+
+
+# New files ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_new_file_has_its_name_at_the_end_alone(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "made"
+    with new_file(str(path), str(tmp_path / "x"), 0o640, 0) as file:
+        file.stream.write(b"content")
+        assert [entry.name for entry in tmp_path.iterdir()] == [".x.ringfence-new"]
+        assert (tmp_path / ".x.ringfence-new").stat().st_mode & 0o7777 == 0o600
+    assert path.read_bytes() == b"content" and path.stat().st_mode & 0o7777 == 0o640
+    assert [entry.name for entry in tmp_path.iterdir()] == ["made"]
+
+
+def test_of_a_new_file_that_fails_nothing_stays(tmp_path: pathlib.Path) -> None:
+    path = str(tmp_path / "made")
+    for error in (OSError(errno.ENOSPC, "full"), KeyboardInterrupt(), FileError("mine")):
+        with pytest.raises((FileError, KeyboardInterrupt)), new_file(path, path, 0o600, 0) as file:
+            file.stream.write(b"content")
+            raise error
+        assert list(tmp_path.iterdir()) == []
+    with (
+        pytest.raises(FileError, match=r"has room for .* MiB, and 1099511627777 MiB are needed"),
+        new_file(path, path, 0o600, 2**60),
+    ):
+        raise AssertionError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_new_file_writes_over_none_and_what_a_killed_run_left_is_no_obstacle(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "made"
+    (tmp_path / ".x.ringfence-new").write_text("left, and longer than what comes now")
+    with new_file(str(path), str(tmp_path / "x"), 0o600, 0) as file:
+        file.stream.write(b"first")
+    with (
+        pytest.raises(FileError, match="made exists, and is not written over"),
+        new_file(str(path), str(tmp_path / "x"), 0o600, 0),
+    ):
+        raise AssertionError
+    # One that comes in while it is written.
+    other = tmp_path / "other"
+    said = "other exists, and is not written over"
+    with pytest.raises(FileError, match=said), new_file(str(other), str(tmp_path / "x"), 0o600, 0):
+        other.write_text("theirs")
+    assert (path.read_text(), other.read_text()) == ("first", "theirs")
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["made", "other"]
+
+
+def test_of_two_that_write_a_new_file_at_once_the_second_is_refused(tmp_path: pathlib.Path) -> None:
+    with new_file(str(tmp_path / "one"), str(tmp_path / "x"), 0o600, 0) as file:
+        said = "is being written by another run"
+        with pytest.raises(FileError, match=said), new_file(str(tmp_path / "two"), str(tmp_path / "x"), 0o600, 0):
+            raise AssertionError
+        file.stream.write(b"content")
+    assert [(entry.name, entry.read_bytes()) for entry in tmp_path.iterdir()] == [("one", b"content")]
+
+
+def test_another_file_in_the_place_of_a_new_one_is_not_touched(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "theirs").write_text("theirs")
+    staged = tmp_path / ".x.ringfence-new"
+    os.link(tmp_path / "theirs", staged)
+    with (
+        pytest.raises(FileError, match="is not a file of this collection's"),
+        new_file(str(tmp_path / "made"), str(tmp_path / "x"), 0o600, 0),
+    ):
+        raise AssertionError
+    staged.unlink()
+    staged.symlink_to("theirs")
+    with pytest.raises(FileError, match="can't write"), new_file(str(tmp_path / "made"), str(tmp_path / "x"), 0o600, 0):
+        raise AssertionError
+    assert (tmp_path / "theirs").read_text() == "theirs"
+
+
+def test_a_move_writes_over_nothing_and_a_removal_follows_no_link(tmp_path: pathlib.Path) -> None:
+    for name in ("source", "taken", "kept"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text(name)
+    with pytest.raises(FileError, match="taken exists, and is not written over"):
+        move_to(str(tmp_path / "source"), str(tmp_path / "taken"))
+    move_to(str(tmp_path / "source"), str(tmp_path / "free"))
+    with pytest.raises(FileError, match=r"can't move .*source to "):
+        move_to(str(tmp_path / "source"), str(tmp_path / "again"))
+    (tmp_path / "free" / "link").symlink_to(tmp_path / "kept")
+    remove_folder(str(tmp_path / "free"))
+    remove_folder(str(tmp_path / "free"))
+    remove_folder(str(tmp_path / "none" / "below"))
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["kept", "taken"]
+    assert (tmp_path / "kept" / "file").read_text() == "kept"
+    (tmp_path / "link").symlink_to(tmp_path / "kept")
+    with pytest.raises(FileError, match="can't remove"):
+        remove_folder(str(tmp_path / "link"))
