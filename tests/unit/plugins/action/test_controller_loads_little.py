@@ -31,6 +31,16 @@ def test_what_a_module_documents_is_read_as_it_is(module: str) -> None:
     assert _node_actions.schema_of(module, "etcd_peer_info") == schema_from(module, texts)
 
 
+ACTIONS = sorted(path.stem for path in (pathlib.Path(_node_actions._MODULES).parent / "action").glob("etcd_*.py"))
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_every_action_finds_what_its_module_documents(action: str) -> None:
+    """By name: an action that gave the module itself could not be loaded."""
+    schema = getattr(importlib.import_module(f"{PLUGINS}.action.{action}").ActionModule, "schema", None)
+    assert schema is None or (schema.module, bool(schema.fields)) == (action, True)
+
+
 def test_a_run_without_changes_loads_no_code_of_a_host() -> None:
     code = (
         "import importlib, json, sys\n"
