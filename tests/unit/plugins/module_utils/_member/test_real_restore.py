@@ -53,6 +53,9 @@ class Taken(t.NamedTuple):
 @pytest.fixture(scope="module", params=BINARIES)
 def taken(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Taken]:
     folder = tmp_path_factory.mktemp("etcd")
+    beside = os.path.dirname(request.param)
+    if not any(os.path.exists(os.path.join(beside, name)) for name in ("etcdutl", "etcdctl")):
+        pytest.skip(f"no program that restores is in {beside}")
     made = EtcdCluster(request.param, folder)
     made.start()
     try:
@@ -94,8 +97,9 @@ def test_the_program_is_of_etcds_own_version(taken: Taken) -> None:
     found = tool(taken)
     version = trial.etcd_version(taken.binary)
     assert found.version.split(".")[:2] == version.split(".")[:2]
-    assert os.path.dirname(found.path) == os.path.dirname(taken.binary)
-    assert os.path.basename(found.path) == ("etcdctl" if version.startswith("3.4") else "etcdutl")
+    beside = os.path.dirname(taken.binary)
+    there = [name for name in restore_tool.programs_for(version) if os.path.exists(os.path.join(beside, name))]
+    assert found.path == os.path.join(beside, there[0])
 
 
 def test_a_cluster_comes_back_with_other_ids_and_the_old_data_beside_it(taken: Taken) -> None:
