@@ -52,7 +52,7 @@ options:
     description:
       - The folder of the snapshot. It is made where it is missing, for its owner alone.
       - With O(keep_on=controller) a relative path counts from the playbook's folder.
-    type: str
+    type: path
     default: ~/.ringfence/snapshots
   prefix:
     description: What the file's name begins with. The time in UTC and C(.db) follow.
@@ -160,7 +160,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "members": {"type": "list", "elements": "dict", "required": True},
     "name": {"type": "str"},
     "from_member": {"type": "str"},
-    "directory": {"type": "str", "default": "~/.ringfence/snapshots"},
+    "directory": {"type": "path", "default": "~/.ringfence/snapshots"},
     "prefix": {"type": "str", "default": "etcd"},
     "keep_on": {"type": "str", "choices": ["controller", "host"], "default": "controller"},
     "client_ca_file": {"type": "path"},
@@ -177,7 +177,7 @@ def snapshot(params: t.Mapping[str, t.Any], check_mode: bool, access: ApiAccess)
     client = client_of(params["client_ca_file"], params["client_cert_file"], params["client_key_file"], access)
     candidates = [look_at(client, name, url) for name, url in urls.items()]
     one, status = chosen(candidates, params["name"], params["from_member"])
-    directory = os.path.expanduser(params["directory"])
+    directory = params["directory"]
     result = {"changed": True, "member": one.name, "version": status.version, "revision": status.revision}
     if check_mode:
         return {**result, "path": params["directory"], "size": status.db_size, "sha256": None}

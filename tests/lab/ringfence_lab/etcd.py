@@ -74,15 +74,15 @@ import "os"
 import "go.etcd.io/etcd/etcdutl/v3/etcdutl"
 
 func main() {
-	etcdutl.OutputFormat = "simple"
-	command := etcdutl.NewVersionCommand()
-	if len(os.Args) > 1 && os.Args[1] == "snapshot" {
-		command = etcdutl.NewSnapshotCommand()
-		os.Args = os.Args[1:]
-	}
-	if command.Execute() != nil {
-		os.Exit(1)
-	}
+    etcdutl.OutputFormat = "simple"
+    command := etcdutl.NewVersionCommand()
+    if len(os.Args) > 1 && os.Args[1] == "snapshot" {
+        command = etcdutl.NewSnapshotCommand()
+        os.Args = os.Args[1:]
+    }
+    if command.Execute() != nil {
+        os.Exit(1)
+    }
 }
 """,
 }
