@@ -23,7 +23,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.snapshot_file
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import check_room
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import open_regular, os_error
-from ansible_collections.ringfence.etcd.plugins.modules import etcd_restore
 from ansible_collections.ringfence.etcd.plugins.modules.etcd_restore import ARGUMENT_SPEC, check_arguments
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import plain
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._node_actions import CheckedAction, schema_of
@@ -34,7 +33,7 @@ _BLOCK_BYTES = 1024 * 1024
 class ActionModule(CheckedAction):
     """Have one step of the restore done on the host."""
 
-    schema = schema_of("etcd_restore", etcd_restore)
+    schema = schema_of("etcd_restore")
 
     # There is a temporary folder on the host before anything is sent, and it is removed at the end.
     TRANSFERS_FILES = True

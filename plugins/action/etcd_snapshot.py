@@ -21,7 +21,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._member.snapshot im
     needed_bytes,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import check_room, new_file
-from ansible_collections.ringfence.etcd.plugins.modules import etcd_snapshot
 from ansible_collections.ringfence.etcd.plugins.modules.etcd_snapshot import ARGUMENT_SPEC
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._answers import ADVICE, AnswerError
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import plain
@@ -31,7 +30,7 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._node_actions impor
 class ActionModule(CheckedAction):
     """Have the snapshot taken, and put it where it is kept."""
 
-    schema = schema_of("etcd_snapshot", etcd_snapshot)
+    schema = schema_of("etcd_snapshot")
 
     # There is a temporary folder on the host before the module runs, and it is removed at the end.
     TRANSFERS_FILES = True

@@ -179,7 +179,8 @@ def _refuse_stopped(cluster: Cluster, running: t.Mapping[str, Version]) -> t.Ite
         starts = read_version(version_to_start(cluster.question, info))
         if starts is None or member.name in running or not running or is_begun(running.values(), starts):
             continue
-        name, other = next(iter(running.items()))
+        name = next(iter(running), "")
+        other = running[name]
         yield PreflightFailure(
             "version_change",
             f"member {member.name}: its etcd is not {dotted(other)}, as {name} runs, and {dotted(starts)} would be "

@@ -26,6 +26,12 @@ FOLDER = "/usr/local/bin"
 LISTING = f"ls -A {FOLDER} | grep etcd | sort | tr '\\n' ' '"
 RUNNING = "/proc/$(systemctl show -P MainPID etcd.service)/exe --version | head -n 1"
 
+
+def listing(pattern: str) -> str:
+    """What LISTING prints where each program of a release is there under these names."""
+    return "".join(f"{name} " for name in sorted(each.format(one) for one in etcd.PROGRAMS for each in pattern.split()))
+
+
 Options = dict[str, t.Any]
 
 
@@ -76,7 +82,7 @@ def inventory(controller: Controller, releases: Releases) -> Path:
     assert all(check.changed.values()) and f"version: {OLD}" not in check.output
     assert set(controller.on_each(TRIO, LISTING).values()) == {""}
     controller.succeed(path, **releases[OLD])
-    assert set(controller.on_each(TRIO, LISTING).values()) == {"etcd etcdctl "}
+    assert set(controller.on_each(TRIO, LISTING).values()) == {listing("{}")}
     assert set(controller.succeed(path, **releases[OLD]).changed.values()) == {0}
     return path
 
@@ -161,7 +167,7 @@ def test_a_run_that_was_killed_in_between_is_finished_by_the_next_and_no_write_i
     controller.kill_at(inventory, "Deploy the CA certificate", **releases[NEW])
     between = state(controller)
     assert between.processes == before.processes and between.sums == before.sums
-    assert set(between.listing.values()) == {".etcd.ringfence-new .etcdctl.ringfence-new etcd etcdctl "}
+    assert set(between.listing.values()) == {listing(".{}.ringfence-new {}")}
     check = controller.succeed(inventory, "--check", "--diff", **releases[NEW])
     assert set(check.changed.values()) == {1} and state(controller) == between
     with Writer(controller) as writer:
@@ -171,7 +177,7 @@ def test_a_run_that_was_killed_in_between_is_finished_by_the_next_and_no_write_i
     assert len(writer.acknowledged) > 50
     assert writer.acknowledged <= writer.stored
     after = state(controller)
-    assert set(after.listing.values()) == {"etcd etcd.replaced etcdctl etcdctl.replaced "}
+    assert set(after.listing.values()) == {listing("{} {}.replaced")}
     assert after.unit == before.unit
     versions = f"{RUNNING}; {FOLDER}/etcd.replaced --version | head -n 1; {FOLDER}/etcdctl version | head -n 1"
     for answer in controller.on_each(TRIO, versions).values():

