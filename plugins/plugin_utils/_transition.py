@@ -130,16 +130,22 @@ def change_of(
         on = replace(desired, words=replace(words, stop_after=None))
         is_stopped = words.stop_after is not None and planned_transition(on, state).is_due
         return Change(transition, {**NONE, "stopped": is_stopped}, bundle)
-    failures = list(_failures(transition, question))
+    failures = list(_failures(transition, question, cluster.question.force_restart))
     shown = told(transition)
     if not failures and bundle is not None and all(name in question.settings for name in transition.assignments):
         shown = next_pass(transition, cluster, state, authorities, question.settings, question.new_keys)
     return Change(transition, shown, bundle, tuple(failures))
 
 
-def _failures(transition: Transition, question: Question) -> t.Iterator[PreflightFailure]:
+def _failures(transition: Transition, question: Question, is_forced: bool) -> t.Iterator[PreflightFailure]:
     if transition.plan.refusal is not None:
         yield transition.plan.refusal
+    elif is_forced:
+        yield PreflightFailure(
+            "forced",
+            f"a change in several steps ({transition.text}) restarts each member only while the others are well, and "
+            "etcd_peer_tls_force_restart restarts them whatever the others' state is: run it without",
+        )
     elif not question.is_whole:
         yield PreflightFailure(
             "parts", f"a change in several steps ({transition.text}) needs all parts: run it without tags"

@@ -40,6 +40,8 @@ def asked(case: Case, domain: str = "example.com", **said: t.Any) -> Change:
         ClusterSettings(name="blue", domain=domain),
     )
     cluster = dataclasses.replace(case.cluster(), members=members)
+    asks = dataclasses.replace(cluster.question, force_restart=said.pop("force_restart", False))
+    cluster = dataclasses.replace(cluster, question=asks)
     question = Question(**{"settings": dict.fromkeys(NAMES, OWN), **said})
     return change_of(cluster, question, WantedCluster(), said.pop("membership", MembershipChanges()), factory.NOW)
 
@@ -133,6 +135,9 @@ def test_what_ends_a_change() -> None:
     text = change.told["text"]
     assert [one.code for one in asked(Case(), "example.org", passed=text).failures] == ["no_progress"]
     assert [one.code for one in asked(Case(), "example.org", is_whole=False).failures] == ["parts"]
+    # Forced restarts would be at once.
+    assert [one.code for one in asked(Case(), "example.org", force_restart=True).failures] == ["forced"]
+    assert asked(Case(), force_restart=True).failures == ()
     case = Case()
     probe = {"to": "etcd-1", "case": "member", "outcome": "refused", "text": "alert bad certificate"}
     case.states["etcd-2"]["probes"] = [probe, {**probe, "case": "stranger"}, {**probe, "outcome": "accepted"}]
