@@ -20,12 +20,13 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.times import iso_time
 from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.ca_index import Index, Issued
 from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.ca_records import entry_of
-from ansible_collections.ringfence.etcd.plugins.module_utils._x509 import certificates, keys
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509 import certificates
 from ansible_collections.ringfence.etcd.plugins.module_utils._x509.certificate_facts import load_leaf
 
 if t.TYPE_CHECKING:  # pragma: no cover
     from datetime import datetime
 
+    from ansible_collections.ringfence.etcd.plugins.module_utils._x509 import keys
     from cryptography import x509
 
 # What a name never is: a serial number that a CA drew has more digits than any name of hexadecimal digits.
@@ -104,9 +105,8 @@ def why_kept(meant: t.Sequence[Meant], presented: t.Sequence[Presented]) -> tupl
         if same is not None and one["by_name"] and others:
             # By its name all is meant that the member had before.
             continue
-        if same is not None or (shares is not None and not one["revoked"]):
-            who = same or shares
-            assert who is not None
+        who = same or (None if one["revoked"] else shares)
+        if who is not None:
             what = "certificate" if same is not None else "key, in a later certificate,"
             refused.append(
                 f"serial number {one['serial_number']} can't be revoked: member {who.member} still presents that "
