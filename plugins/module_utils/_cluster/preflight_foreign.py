@@ -37,10 +37,15 @@ def _known_clusters(cluster: Cluster) -> set[t.Any]:
 
 
 def _is_marked(info: Info) -> bool:
-    """Whether root's own marker is of the data that is there: a restore onto a new host comes before its unit."""
+    """Whether root's own marker is of the data that is there, and no unit or process has it.
+
+    A restore onto a new host comes before its unit. Where a unit of another name has the data it was renamed.
+    """
     marker, data = info.get("formed_marker") or {}, info["data"]
     ids = [(one.get("member_id"), one.get("cluster_id")) for one in (marker, data)]
-    return bool(marker.get("exists")) and ids[0] == ids[1]
+    is_used = any(one.get("uses_data") for one in _in_the_way(info, "unit", "process"))
+    is_used = is_used or bool((info.get("other_etcd") or {}).get("running"))
+    return bool(marker.get("exists")) and ids[0] == ids[1] and not is_used
 
 
 def _is_foreign_data(info: Info, known: t.Container[t.Any]) -> bool:

@@ -350,6 +350,15 @@ def test_data_that_was_restored_to_a_new_host_is_known_by_the_marker_of_root() -
         info["data"].update(exists=True, formed=True, member_id=str(number), cluster_id="dd")
         info["formed_marker"] = {"exists": True, "member_id": str(number), "cluster_id": "dd", "path": "/x.formed"}
     assert "data_of_another_cluster" not in codes(cluster)
+    # A unit that was renamed has marker and data too: it would come back at the next boot.
+    for name in cluster.infos:
+        t.cast(t.Any, cluster.infos[name])["in_the_way"] = [
+            {"what": "unit", "unit": "fence.service", "uses_data": True}
+        ]
+    assert "data_of_another_cluster" in codes(cluster)
+    for name in cluster.infos:
+        t.cast(t.Any, cluster.infos[name])["in_the_way"] = []
+    assert "data_of_another_cluster" not in codes(cluster)
     for name in cluster.infos:
         t.cast(t.Any, cluster.infos[name])["formed_marker"].update(cluster_id="ee")
     assert "data_of_another_cluster" in codes(cluster)
