@@ -64,6 +64,7 @@ CASES: list[Case] = [
     ("replaced", {"a": 1}, "a list is wanted", {}),
     ("new_ca", "perhaps", "true or false is wanted", {}),
     ("retire_ca", ["etcd peer CA"], "is no SHA-256 fingerprint (64 hex digits, colons allowed)", {}),
+    ("upgrade", "perhaps", "true or false is wanted", {}),
     ("stop_after", "narrow", "widen, present can be chosen", {}),
     ("revoked", {"a": 1}, "a list is wanted", {}),
     ("revoked", ["/nowhere/etcd-1.crt"], "there is no file /nowhere/etcd-1.crt on the controller", {}),

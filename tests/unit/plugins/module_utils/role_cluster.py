@@ -139,6 +139,8 @@ class RoleCluster:
             "min_version": "TLS1.3",
             "extra_flags": self.extra_flags,
             "extra_unit_settings": {},
+            # One that is given has no folder for a revocation list.
+            "ca_certificate": "given",
             "owner": "etcd",
             "owner_group": "etcd",
             "etcd_binary": self.binary,
