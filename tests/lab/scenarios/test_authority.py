@@ -50,7 +50,7 @@ def test_an_intermediate_ca_with_its_root(controller: Controller, lab: Lab) -> N
     assert "PROVED" in renewed.output and controller.processes() == before
     # Another CA below the same root is another CA.
     other = controller.refuse(controller.inventory(**given(sibling, root)))
-    assert "give the cluster's own CA" in other.output
+    assert "is not the one that the members trust: bring the old one back" in other.output
     # The same chain in a folder is the same CA.
     folder = Path(lab.ca_folder)
     folder.mkdir(mode=0o700)
