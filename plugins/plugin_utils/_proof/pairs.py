@@ -73,6 +73,7 @@ def evaluate_pairs(
                     pairs.append(_pair(source.name, target.name, case, why))
                 else:
                     refined = _refined(source, probe, results.get(source.name), results.get(target.name))
+                    refined = _with_member_seen(refined, probes.get((MEMBER, target.name)))
                     pair = _pair(source.name, target.name, case, refined)
                     if target.name not in results and pair["outcome"] in ("unreachable", "timed_out"):
                         # Whose host is not in the run may well be down: that is no breach of the fence.
@@ -197,6 +198,18 @@ def _refined(
                 "reason": "alert",
                 "text": f"the certificate is refused, and the running list has {called}",
             }
+    return probe
+
+
+def _with_member_seen(probe: t.Mapping[str, t.Any], as_member: t.Mapping[str, t.Any] | None) -> t.Mapping[str, t.Any]:
+    """That it is revoked, where nothing else can be wrong with it.
+
+    It has the names of the member's own certificate. Where that is let in from here, the address is no reason: etcd has
+    looked the names up.
+    """
+    is_met = as_member is not None and as_member["outcome"] == "accepted"
+    if probe["case"] == REVOKED and probe["outcome"] == "refused" and probe["reason"] == "address" and is_met:
+        return {**probe, "reason": "revoked", "text": "the certificate is revoked", "inferred": True}
     return probe
 
 

@@ -262,7 +262,6 @@ def test_what_was_seen_is_left_as_it_is() -> None:
         ("refused", "revoked", "ok"),
         ("accepted", None, "failed"),
         ("refused", "not_tls", "failed"),
-        ("refused", "address", "unproved"),
         ("refused", "common_name", "unproved"),
         ("refused", "closed", "unproved"),
     ],
@@ -279,3 +278,22 @@ def test_who_is_revoked_has_to_be_refused_for_it(outcome: str, reason: str | Non
     assert one(results, "etcd-1", "etcd-2", "revoked")["verdict"] == verdict
     results["etcd-1"]["probes"] = [call for call in results["etcd-1"]["probes"] if call["case"] != "revoked"]
     assert one(results, "etcd-1", "etcd-2", "revoked")["verdict"] == "unproved"
+
+
+@pytest.mark.parametrize(
+    ("reason", "as_member", "verdict"),
+    [
+        ("address", "accepted", "ok"),
+        ("address", "refused", "unproved"),
+        ("closed", "accepted", "unproved"),
+    ],
+)
+def test_who_is_revoked_and_called_by_names_alone(reason: str, as_member: str, verdict: str) -> None:
+    """No address in the certificate: that the member's own is let in from here shows that it is not that."""
+    results = sound(MEMBERS)
+    for source, target in itertools.permutations([member.name for member in MEMBERS], 2):
+        probe = next(call for call in results[source]["probes"] if (call["to"], call["case"]) == (target, "stranger"))
+        results[source]["probes"].append({**probe, "case": "revoked", "outcome": "refused", "reason": "revoked"})
+    set_probe(results, "etcd-1", "etcd-2", "revoked", "refused", reason)
+    set_probe(results, "etcd-1", "etcd-2", "member", as_member, None if as_member == "accepted" else "alert")
+    assert one(results, "etcd-1", "etcd-2", "revoked")["verdict"] == verdict
