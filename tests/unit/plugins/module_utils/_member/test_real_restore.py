@@ -25,6 +25,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors impo
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd import restore_tool, trial, wal
 from ansible_collections.ringfence.etcd.plugins.module_utils._member import restore
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.formed import MemberPlace
+from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.ordinary_user import USER, ordinary_user
 
 BINARIES = [path for path in os.environ.get("RINGFENCE_ETCD", "").split(":") if path]
 pytestmark = pytest.mark.skipif(not BINARIES, reason="RINGFENCE_ETCD names no etcd binary")
@@ -190,3 +191,19 @@ def test_a_program_that_fails_is_told_and_nothing_stays(taken: Taken) -> None:
         restore.stage(nonsense, tool(taken), taken.snapshot, taken.sha256, account(), 0)
     assert "does not restore the snapshot: " in str(caught.value)
     assert not os.path.exists(wanted.staged)
+
+
+def test_an_ordinary_user_stages_of_what_is_their_own(taken: Taken, open_folder: pathlib.Path) -> None:
+    """As without root: nothing is given to anybody, and the program runs as who asks."""
+    found, content = tool(taken), pathlib.Path(taken.snapshot).read_bytes()
+    if os.geteuid() == 0:
+        os.chown(open_folder, USER, USER)
+    with ordinary_user() as user:
+        path = open_folder / "etcd.db"
+        path.write_bytes(content)
+        place = MemberPlace(str(open_folder / "pki"), "m1", str(open_folder / "data"))
+        wanted = dataclasses.replace(member(taken, "m1"), place=place)
+        restore.stage(wanted, found, str(path), taken.sha256, (user, os.getegid()), 0)
+    assert restore.is_staged(wanted) and path.stat().st_mode & 0o7777 != 0o400
+    assert wal.read_identity(os.path.join(wanted.staged, "new")) == wanted.identity
+    assert os.stat(os.path.join(wanted.staged, "new", "member")).st_uid == user

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
 import pathlib
 import typing as t
 
@@ -126,3 +127,41 @@ def test_a_gateway_that_is_off_and_a_refusal_have_a_way(tmp_path: pathlib.Path) 
             server.answers["/v3/maintenance/snapshot"] = (status, answer)
             with pytest.raises(ServiceError, match=words):
                 snapshot.take(Client(), snapshot.Candidate("a", server.url, None), str(tmp_path / "x.db"))
+
+
+def test_a_learner_is_no_member_to_ask() -> None:
+    header = {"cluster_id": "12", "member_id": "255", "revision": "7"}
+    with gateway_server.running() as server:
+        server.answers["/health?exclude=NOSPACE"] = (200, {"health": "true"})
+        for is_learner, problem in ((True, "it is a learner, which sends no snapshot"), (False, None)):
+            answer = {"header": header, "version": "3.5.16", "leader": "1", "isLearner": is_learner}
+            server.answers["/v3/maintenance/status"] = (200, answer)
+            found = snapshot.look_at(Client(), "a", server.url)
+            assert found.problem == problem and found.status is not None and not found.leads
+        server.answers["/health?exclude=NOSPACE"] = (503, {"health": "false", "reason": "RAFT NO LEADER"})
+        assert "RAFT NO LEADER" in str(snapshot.look_at(Client(), "a", server.url).problem)
+        server.answers.clear()
+        found = snapshot.look_at(Client(), "a", server.url)
+        assert found.status is None and "take --enable-grpc-gateway=false" in str(found.problem)
+
+
+def test_a_folder_is_made_for_its_owner_alone_and_else_left_as_it_is(tmp_path: pathlib.Path) -> None:
+    folder = tmp_path / "a" / "b"
+    snapshot.make_folder(str(folder))
+    assert folder.stat().st_mode & 0o7777 == 0o700
+    folder.chmod(0o755)
+    snapshot.make_folder(str(folder))
+    assert folder.stat().st_mode & 0o7777 == 0o755
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(FileError, match="file is a file, a directory is wanted"):
+        snapshot.make_folder(str(tmp_path / "file"))
+
+
+def test_the_file_is_given_to_who_takes_it_from_there(tmp_path: pathlib.Path) -> None:
+    ids = (64123, 64124) if os.geteuid() == 0 else (os.geteuid(), os.getegid())
+    path = tmp_path / "made.db"
+    with gateway_server.running() as server:
+        server.answers["/v3/maintenance/snapshot"] = (200, WHOLE)
+        snapshot.take(Client(), snapshot.Candidate("a", server.url, None), str(path), ids)
+    info = path.stat()
+    assert (info.st_uid, info.st_gid, info.st_mode & 0o7777) == (*ids, 0o600)
