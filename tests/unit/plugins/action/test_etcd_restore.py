@@ -99,7 +99,7 @@ def controller(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Contr
 @pytest.mark.parametrize("path", ["etcd.db", "~/etcd.db", "{folder}/etcd.db"])
 @pytest.mark.parametrize("wanted", [None, SUM, SUM.upper()])
 def test_what_is_staged_is_sent(controller: Controller, path: str, wanted: str | None) -> None:
-    given = {"snapshot": path.format(folder=controller.folder), "snapshot_sha256": wanted}
+    given: dict[str, t.Any] = {"snapshot": path.format(folder=controller.folder), "snapshot_sha256": wanted}
     result = controller.run("staged", **given)
     assert result == ANSWER
     assert controller.files == {"/remote/snapshot.db": SNAPSHOT}
