@@ -15,6 +15,8 @@ from unittest import mock
 import pytest
 from ansible import constants
 from ansible_collections.ringfence.etcd.plugins.action import etcd_restore as action
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import FileError
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.snapshot_file import summed
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils._etcd.test_snapshot_file import SNAPSHOT
 
 SUM = hashlib.sha256(SNAPSHOT).hexdigest()
@@ -164,7 +166,6 @@ def test_nothing_else_leaves_the_controller(
 def test_what_was_summed_is_what_is_sent(controller: Controller, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever exchanges the file in between gets nothing else sent."""
     path = controller.folder / "etcd.db"
-    summed = action.summed
 
     def sum_and_exchange(blocks: t.Iterable[bytes], called: str) -> t.Any:
         found = summed(blocks, called)
@@ -178,7 +179,7 @@ def test_what_was_summed_is_what_is_sent(controller: Controller, monkeypatch: py
 
 
 def test_where_it_can_not_be_sent_no_copy_stays(controller: Controller) -> None:
-    controller.transfer_error = action.FileError("the host has no room")
+    controller.transfer_error = FileError("the host has no room")
     result = controller.run("staged", snapshot="etcd.db")
     assert result["failed"] is True and result["msg"] == "the host has no room" and controller.module is None
 
