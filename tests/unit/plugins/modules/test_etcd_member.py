@@ -31,7 +31,11 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit impor
 from ansible_collections.ringfence.etcd.plugins.modules import etcd_member
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils._member.test_formed import IDS, form
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certificate_maker import issue
-from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.gateway_server import GatewayServer, running
+from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.gateway_server import (
+    Asked,
+    GatewayServer,
+    running,
+)
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.systemd_host import NOTIFY, Host, need_root
 from ansible_collections.ringfence.etcd.tests.unit.plugins.modules.module_runner import run_module
 
@@ -51,6 +55,7 @@ PRESENT = {
     "data_dir": "/var/lib/etcd",
 }
 ABSENT = {"state": "absent", "name": "m1", "members": MEMBERS, "remove": ["m3"]}
+MOVED = {"state": "moved", "name": "m1", "members": MEMBERS, "peer_url": "https://10.0.0.9:2380"}
 RETIRED = {"state": "retired", "name": "m2", "members": MEMBERS, "directory": "/etc/etcd/pki"}
 
 
@@ -62,6 +67,7 @@ RETIRED = {"state": "retired", "name": "m2", "members": MEMBERS, "directory": "/
             {"name": "m1", "members": MEMBERS},
             "state is present but all of the following are missing: peer_url, directory, unit_content, data_dir",
         ),
+        ({**MOVED, "peer_url": None}, "state is moved but all of the following are missing: peer_url"),
         ({**ABSENT, "remove": None}, "state is absent but all of the following are missing: remove"),
         ({**RETIRED, "directory": None}, "state is retired but all of the following are missing: directory"),
         ({**ABSENT, "client_cert_file": "/x"}, "client_key_file"),
@@ -130,6 +136,7 @@ def in_this_process(arguments: t.Mapping[str, t.Any], check_mode: bool = False) 
     given.update(arguments)
     ensure = {
         "present": etcd_member.ensure_present,
+        "moved": etcd_member.ensure_moved,
         "absent": etcd_member.ensure_absent,
         "retired": etcd_member.ensure_retired,
     }
@@ -171,6 +178,38 @@ def test_check_mode_tells_who_would_be_removed(
     ]
     assert answer["diff"] == (diff if removed else [])
     assert {path for path, _body in gateway.asked} == {"/v3/cluster/member/list"}
+
+
+def test_check_mode_tells_what_a_move_brings_and_the_run_does_that(gateway: GatewayServer) -> None:
+    old, new = "https://10.0.0.1:2380", MOVED["peer_url"]
+    first = {"ID": "255", "name": "m1", "peerURLs": [old]}
+    other = {"ID": "253", "name": "m3", "peerURLs": ["https://10.0.0.3:2380"], "isLearner": True}
+    gateway.answers["/v3/cluster/member/list"] = (200, {"members": [first, other]})
+    gateway.answers["/v3/lease/grant"] = (200, {"ID": "1"})
+    gateway.answers["/v3/lease/keepalive"] = (200, {"result": {"TTL": "45"}})
+    gateway.answers["/v3/lease/revoke"] = (200, {})
+
+    def update(asked: Asked) -> tuple[int, t.Any]:
+        first["peerURLs"] = asked.body["peerURLs"]
+        return 200, {}
+
+    gateway.handlers["/v3/cluster/member/update"] = update
+    arguments = {**MOVED, "members": members_at(gateway.url)}
+    learner = "m3 https://10.0.0.3:2380 (learner)\n"
+    header = {"before_header": "member list", "after_header": "member list"}
+    wanted = {
+        "changed": True,
+        "actions": ["update"],
+        "diff": [{**header, "before": f"m1 {old}\n{learner}", "after": f"m1 {new}\n{learner}"}],
+    }
+    assert in_this_process(arguments, check_mode=True) == wanted
+    assert {path for path, _body in gateway.asked} == {"/v3/cluster/member/list"} and first["peerURLs"] == [old]
+    assert in_this_process(arguments) == wanted and first["peerURLs"] == [new]
+    # Again, and in check mode.
+    for check_mode in (False, True):
+        assert in_this_process(arguments, check_mode) == {"changed": False, "actions": [], "diff": []}
+    calls = [(path, body) for path, body in gateway.asked if path.endswith("/update")]
+    assert calls == [("/v3/cluster/member/update", {"ID": "255", "peerURLs": [new]})]
 
 
 # One that joins, with real etcd ---------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import typing as t
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RefusedError, ServiceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import Client
-from ansible_collections.ringfence.etcd.plugins.module_utils._member import membership
+from ansible_collections.ringfence.etcd.plugins.module_utils._member import membership, moving
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.restart import Clock, ClusterUrls
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.gateway_server import (
     Asked,
@@ -23,6 +23,7 @@ from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.gateway_
 MINE = "https://10.0.0.2:2380"
 ADDED = {"ID": "2", "peerURLs": [MINE], "isLearner": True}
 STARTED = {**ADDED, "name": "m2"}
+MOVED = "https://10.0.0.9:2380"
 NO_LEADER = (503, {"error": "etcdserver: no leader", "message": "etcdserver: no leader", "code": 14})
 HELD = (412, {"error": "etcdserver: lease already exists", "code": 9})
 UNHEALTHY = (503, {"message": "etcdserver: unhealthy cluster", "code": 14})
@@ -102,6 +103,12 @@ class Cluster:
         settings: dict[str, t.Any] = {"wait_seconds": 0, "timeout_seconds": 3, **options}
         stay = ClusterUrls("m1", {"m1": self.url})
         return membership.remove_guarded(stay, Client(), called, clock=self.clock, **settings)
+
+    def move(self, **options: t.Any) -> bool:
+        """m2 moves to MOVED; m1 answers for both."""
+        settings: dict[str, t.Any] = {"wait_seconds": 0, "timeout_seconds": 3, **options}
+        me = ClusterUrls("m2", {"m1": self.url, "m2": self.url})
+        return moving.move_guarded(me, Client(), MOVED, clock=self.clock, **settings)
 
 
 class Unit:
@@ -359,3 +366,106 @@ def test_check_mode_tells_what_is_left_to_do(
 ) -> None:
     cluster.listed = [] if mine is None else [mine]
     assert membership.steps_to_join(Client().member_list(cluster.url), "m2", MINE, is_started) == steps
+
+
+# Moving ---------------------------------------------------------------------------------------------------------------
+
+
+def moved(cluster: Cluster) -> None:
+    cluster.listed = [{**STARTED, "peerURLs": [MOVED]}]
+
+
+def test_the_cluster_is_told_where_a_member_is_until_the_list_has_it(cluster: Cluster) -> None:
+    cluster.listed = [STARTED]
+    cluster.answers("update", UNHEALTHY, (200, {}), then=lambda: moved(cluster))
+    assert cluster.move() is True
+    assert cluster.asked("update") == ["grant", "update", "update", "revoke"] and cluster.clock.time == 1
+    # It is there: nobody is asked anything more.
+    assert cluster.move() is False and cluster.asked("update")[4:] == []
+
+
+def test_a_move_that_is_not_in_the_list_in_time_says_why(cluster: Cluster) -> None:
+    cluster.listed = [STARTED]
+    cluster.answers("update", UNHEALTHY)
+    with pytest.raises(ServiceError) as caught:
+        cluster.move()
+    assert str(caught.value) == (
+        f"the list does not have {MOVED} for m2 within 3 seconds: {cluster.url}/v3/cluster/member/update: HTTP 503: "
+        "etcdserver: unhealthy cluster: run again, which looks at the list first"
+    )
+    assert cluster.asked("update") == ["grant", *["update"] * 4, "revoke"]
+
+
+def test_a_member_that_is_gone_from_the_list_is_not_told_to_be_anywhere(cluster: Cluster) -> None:
+    """It was removed while the lock was held."""
+    cluster.listed = [STARTED]
+    # The list is read first, then without and with the lock, then for the call.
+    cluster.events[4] = cluster.listed.clear
+    with pytest.raises(ServiceError) as caught:
+        cluster.move()
+    assert str(caught.value) == (
+        f"the list does not have {MOVED} for m2 within 3 seconds: the cluster does not list m2 any more: run again, "
+        "which looks at the list first"
+    )
+    assert cluster.asked("update") == ["grant", "revoke"]
+
+
+def test_a_move_that_etcd_will_never_take_is_told_at_once(cluster: Cluster) -> None:
+    cluster.listed = [STARTED]
+    cluster.answers("update", (400, {"message": "etcdserver: bad request", "code": 3}))
+    with pytest.raises(ServiceError) as caught:
+        cluster.move()
+    assert str(caught.value) == (
+        f"the cluster does not take {MOVED} for m2: {cluster.url}/v3/cluster/member/update: HTTP 400: etcdserver: "
+        "bad request"
+    )
+    assert cluster.asked("update") == ["grant", "update", "revoke"] and cluster.clock.time == 0
+
+
+@pytest.mark.parametrize(
+    ("listed", "code", "text"),
+    [
+        ([], "not_a_member", "the cluster that answers does not list m2 as a member"),
+        (
+            [STARTED, {"ID": "3", "name": "m3", "peerURLs": [MOVED], "isLearner": True}],
+            "peer_url_taken",
+            f"the peer URL {MOVED} is that of member m3",
+        ),
+        # One that was added and has not started has no name yet.
+        ([STARTED, {"ID": "4", "peerURLs": [MOVED]}], "peer_url_taken", f"the peer URL {MOVED} is that of member 4"),
+        (
+            [STARTED, {"ID": "4", "peerURLs": ["https://10.0.0.4:2380"]}],
+            "member_not_started",
+            "member 4 was added to the cluster and has not started yet",
+        ),
+    ],
+)
+def test_who_may_not_move_is_told_why_and_nothing_is_changed(
+    cluster: Cluster, listed: list[dict[str, t.Any]], code: str, text: str
+) -> None:
+    cluster.listed = listed
+    with pytest.raises(RefusedError) as caught:
+        cluster.move()
+    assert str(caught.value) == (
+        f"m2 is not told to be at {MOVED}: {text} (waited 0 seconds): mend that first, then run again"
+    )
+    assert [reason["code"] for reason in caught.value.details["reasons"]] == [code]
+    assert cluster.asked("update") == []
+
+
+@pytest.mark.parametrize("looks", [0, 1])
+def test_nobody_moves_where_nobody_tells_the_list(cluster: Cluster, looks: int) -> None:
+    """Neither at once, nor when it counts."""
+    cluster.listed = [STARTED]
+    tell = cluster.server.handlers["/v3/cluster/member/list"]
+    cluster.server.handlers["/v3/cluster/member/list"] = lambda asked: (
+        NO_LEADER if cluster.looks >= looks else tell(asked)
+    )
+    with pytest.raises(RefusedError) as caught:
+        cluster.move()
+    assert str(caught.value).startswith(
+        f"m2 is not told to be at {MOVED}: no member tells who is in the cluster: "
+        f"{cluster.url}/v3/cluster/member/list: HTTP 503: etcdserver: no leader"
+    )
+    assert [reason["code"] for reason in caught.value.details["reasons"]] == ["no_member_answers"]
+    assert cluster.asked("update") == []
