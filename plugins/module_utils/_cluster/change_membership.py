@@ -266,10 +266,10 @@ def retire(view: View) -> Next:
     """The unit of who is no member any more is stopped, and its data put aside, where a word names it."""
     member_list = view.state.member_list
     said = view.words.removed | view.words.replace
-    if member_list is None:
-        return None
     for host in view.state.hosts.values():
-        if not host.reachable or host.data is None or view.is_one_of_us(host) or not view.is_host_meant(host, said):
+        if member_list is None or not host.reachable or host.data is None:
+            continue
+        if view.is_one_of_us(host) or not view.is_host_meant(host, said):
             continue
         if host.data.cluster_id in (None, member_list.cluster_id) or not host.data.formed:
             reason = f"its data is that of {host.data.member_id or 'nobody'}, which is no member"
@@ -301,12 +301,8 @@ def remove(view: View) -> Next:
         key=lambda one: (one in view.voting, not one.listed.is_learner, view.is_leader(one)),
     )[0]
     if view.is_leader(one):
-        heir = next((other for other in view.well if other not in leaving), None)
-        if heir is None:
-            return PreflightFailure(
-                "no_heir",
-                f"member {one.label} leads, and no other voter that stays is well: bring one back before it leaves",
-            )
+        # There is one: a voter stays, and all voters that stay are well, or it would have been refused.
+        heir = next(other for other in view.well if other not in leaving)
         return _step(
             steps.MOVE_LEADER,
             (heir.label,),

@@ -20,7 +20,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_res
     restart,
     why_not_well,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_state import Host
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_state import Host, WantedMember
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_steps import Action, Next, Step
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_view import SHORT_LOG, Matched, View
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import PreflightFailure, one_line
@@ -31,6 +31,15 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.upgrade_ru
     why_not_upgraded,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.versions import Version, understands_list
+
+
+class _Late(t.NamedTuple):
+    """A member that is wanted, and runs with another version than the one that is wanted."""
+
+    one: Matched
+    wanted: WantedMember
+    host: Host
+    running: Version
 
 
 def upgrade_begun(view: View) -> Next:
@@ -59,7 +68,11 @@ def upgrade(view: View) -> Next:
     target, running = view.desired.version, _running(view)
     if target is None or not running:
         return None
-    late = [one for one in view.leader_last(view.matched) if running.get(one.listed.member_id, target) != target]
+    late = [
+        _Late(one, one.wanted, one.host, running[one.listed.member_id])
+        for one in view.leader_last(view.matched)
+        if one.wanted is not None and one.host is not None and running.get(one.listed.member_id, target) != target
+    ]
     if not late:
         minor = min(running.values())[:2]
         has_to_follow = view.state.cluster_version is not None and view.state.cluster_version < minor
@@ -77,7 +90,7 @@ def upgrade(view: View) -> Next:
         if view.cluster_is_behind(lowest):
             return _await(view, lowest)
         if reads_no_old_entries(target) and is_first:
-            long = [one for one in late if t.cast(Host, one.host).old_entries is not False]
+            long = [one for one in late if one.host.old_entries is not False]
             if long:
                 return _shorten(view, long[0])
     return _next_member(view, late[0], target, is_first)
@@ -136,28 +149,24 @@ def _await(view: View, minor: tuple[int, int]) -> Step:
     return Step(steps.AWAIT_VERSION, names, text, reason, (), steps.ALL, steps.FOLLOWED, view.quorum())
 
 
-def _shorten(view: View, one: Matched) -> Next:
-    host, wanted = one.host, one.wanted
-    if host is None or wanted is None:
-        return None
-    config = view.wide(wanted, host, one)
+def _shorten(view: View, late: _Late) -> Next:
+    one = late.one
+    config = view.wide(late.wanted, late.host, one)
     config = replace(config, settings=config.settings + SHORT_LOG)
     reason = "its log may have entries of 3.5, which 3.7 can't read"
     found = restart(view, steps.SHORTEN_LOG, one, config, f"restart {one.label} to shorten its log", reason)
     return replace(found, after=steps.SHORTENED) if isinstance(found, Step) else found
 
 
-def _next_member(view: View, one: Matched, target: Version, is_first: bool) -> Next:
-    host, wanted = one.host, one.wanted
-    if host is None or wanted is None or host.running is None:
-        return None
-    before = _before_first(view, target) if is_first and host.running[:2] != target[:2] else []
+def _next_member(view: View, late: _Late, target: Version, is_first: bool) -> Next:
+    one, wanted, host, running = late
+    before = _before_first(view, target) if is_first and running[:2] != target[:2] else []
     before.append(Action(steps.PUT_PROGRAM, host.name, version=target))
     text = f"restart {one.label} with etcd {dotted(target)}"
     if is_first and len(before) > 1:
         text = f"take a snapshot, then {text}"
     config = replace(view.wide(wanted, host, one), settings=wanted.settings)
-    reason = f"it runs as {dotted(host.running)}"
+    reason = f"it runs as {dotted(running)}"
     return restart(view, steps.UPGRADE, one, config, text, reason, before=tuple(before), program=target)
 
 

@@ -174,6 +174,13 @@ def test_a_listener_that_nobody_calls_is_told_by_itself() -> None:
     assert serves == {found[0].peer_url, "https://10.9.9.9:2380", "http://10.0.0.1:2381", "unix://socket"}
 
 
+def test_a_listener_that_is_no_address_stays_as_it_is_written() -> None:
+    found = members()
+    config = replace(wanted_config(found), serves=frozenset((found[0].peer_url, "unix://socket")))
+    written = dict(flags_with(config, found[0], found, SETTINGS))
+    assert written["listen-peer-urls"] == "https://10.0.0.1:2380,unix://socket"
+
+
 def test_the_loopback_beside_a_listener_is_no_place_of_its_own() -> None:
     found = members()
     settings = started(etcd_flags(found[0], found, SETTINGS))

@@ -14,6 +14,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster import (
     change_fence,
     change_membership,
     change_plan,
+    change_restart,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster import change_steps as steps
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_plan import next_step, whole_plan
@@ -26,6 +27,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_sta
     State,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_steps import Plan, Step
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_view import View
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import PreflightFailure
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils._cluster.change_cluster import (
     CLIENT_CA,
@@ -511,6 +513,12 @@ REFUSALS: dict[str, tuple[State, Desired, str, str]] = {
         "removed_is_wanted",
         "etcd_peer_tls_replaced",
     ),
+    "the CA that issues is not trusted": (
+        formed(THREE),
+        desired([1, 2, 3], authorities=frozenset((NEW_CA,))),
+        "issuer_not_trusted",
+        "add it",
+    ),
     "the CA that issues is retired": (
         formed(THREE),
         desired([1, 2, 3], words=said(retire_ca=[OLD_CA])),
@@ -774,3 +782,188 @@ def test_a_step_knows_its_restarts() -> None:
 
 def test_an_unreachable_host_has_no_facts() -> None:
     assert seen(formed(THREE), THREE, off=["host-1"]).hosts["host-1"] == Host("host-1", reachable=False)
+
+
+# What is left in nobody's hands --------------------------------------------------------------------------------------
+
+
+def test_where_all_that_can_be_started_runs_and_nobody_tells_the_list_nothing_is_done() -> None:
+    truth = replace(formed(THREE), member_list=None)
+    assert refused(truth, THREE).text.startswith(
+        "no member tells who is in the cluster, though all that can be started run: bring back a majority of its "
+    )
+    # With one that can't be seen, which may be the one that is missing.
+    found = next_step(THREE, replace(seen(truth, THREE, off=["host-3"]), member_list=None))
+    assert isinstance(found, PreflightFailure)
+    assert found.code == "no_quorum" and "all that can be started run; etcd-3 can't be seen: bring" in found.text
+
+
+def test_a_cluster_is_not_formed_where_a_member_would_not_start() -> None:
+    truth = State({f"host-{number}": empty_host(number, (3, 5, 12)) for number in (1, 2, 3)})
+    assert refused(truth, THREE).code == "version"
+
+
+def unformed(cluster: Desired) -> State:
+    """All members run, each with data of its own, and are no cluster yet."""
+    truth = formed(cluster)
+    hosts = {
+        name: replace(host, data=Data(f"first {name}", None, formed=False), marked=False)
+        for name, host in truth.hosts.items()
+    }
+    return State(hosts)
+
+
+def test_members_that_run_and_are_no_cluster_yet_are_restarted_with_what_is_wanted_now() -> None:
+    found = next_step(desired([1, 2, 3], settings="other"), unformed(THREE))
+    assert isinstance(found, Step) and found.kind == steps.FORM
+    assert [(action.kind, action.host) for action in found.actions] == [
+        *((steps.WRITE_UNIT, f"host-{number}") for number in (1, 2, 3)),
+        *((steps.RESTART_UNIT, f"host-{number}") for number in (1, 2, 3)),
+    ]
+
+
+def test_members_that_run_as_they_are_wanted_and_are_no_cluster_are_told() -> None:
+    found = next_step(THREE, unformed(THREE))
+    assert isinstance(found, PreflightFailure) and found.code == "not_formed" and "journalctl -u" in found.text
+
+
+def test_a_member_that_stopped_and_lost_its_certificate_gets_one_before_its_start() -> None:
+    truth = changed(down(formed(THREE), 2), "host-2", leaf=None)
+    assert told(truth, THREE) == ["issue the first certificate of etcd-2", "start etcd-2"]
+
+
+def added(is_learner: bool) -> State:
+    """A fourth member is in the list by hand, and no other one would let it in."""
+    truth = formed(THREE, [4])
+    truth = changed(truth, "host-4", leaf=Leaf("etcd-4.example.com", member(4).names, OLD_CA, "4"))
+    return with_listed(truth, ListedMember("id 4", "", (member(4).peer_url,), is_learner=is_learner, started=False))
+
+
+def test_who_was_added_is_started_once_the_others_let_it_in() -> None:
+    kinds = [step.kind for step in plan(added(is_learner=True), desired([1, 2, 3, 4])).steps]
+    assert kinds == [*[steps.WIDEN] * 3, steps.START, steps.PROMOTE]
+
+
+def test_a_voter_that_was_added_and_can_not_be_started_is_told() -> None:
+    """It would restart for ever, and no other one is restarted while it is not there."""
+    found = refused(added(is_learner=False), desired([1, 2, 3, 4]))
+    assert found.code == "member_unwell" and found.text.startswith("etcd-4 was added and has not started yet: ")
+
+
+def test_data_of_another_cluster_is_not_put_aside_by_a_word() -> None:
+    truth = formed(THREE, [4])
+    for data, kinds in ((Data("id x", "c2"), []), (Data("id x", "c2", formed=False), [steps.RETIRE])):
+        found = plan(changed(truth, "host-4", data=data), desired([1, 2, 3], words=said(removed=["host-4"])))
+        assert [step.kind for step in found.steps] == kinds and found.refusal is None
+
+
+def test_who_stays_is_brought_back_before_one_that_is_not_well_either_leaves() -> None:
+    truth = _broken(_broken(formed(desired(range(1, 6))), 4), 5)
+    found = refused(truth, desired([1, 2, 3, 4], words=said(removed=["etcd-5"])))
+    assert found.code == "member_unwell"
+    assert found.text.startswith("etcd-4 is not healthy (its disk is full): nobody is removed while another voter is")
+
+
+def test_a_peer_url_of_a_member_is_not_that_of_one_that_joins() -> None:
+    cluster = replace(THREE, members=(*THREE.members, replace(member(4), peer_url=member(3).peer_url)))
+    found = plan(formed(THREE, [4]), cluster).refusal
+    assert found is not None and found.code == "url_taken"
+    assert found.text == "member etcd-4: its peer URL https://10.0.0.3:2380 is still that of etcd-3: each has its own"
+
+
+def test_nobody_joins_without_a_certificate(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even if no row had given it one before."""
+    without_rows(monkeypatch, change_membership.issue_to_joining)
+    found = plan(formed(THREE, [4]), desired([1, 2, 3, 4]))
+    assert found.refusal is not None and found.refusal.code == "no_certificate"
+    assert steps.JOIN not in [step.kind for step in found.steps]
+
+
+def test_nobody_joins_who_would_refuse_a_member() -> None:
+    """Even if no row had given that one another certificate before, and all the others let the new one in."""
+    worker = Leaf("worker-7.example.com", frozenset(("10.0.0.2", "etcd-2.example.com")), OLD_CA, "77")
+    four = desired([1, 2, 3, 4])
+    leaf = Leaf("etcd-4.example.com", member(4).names, OLD_CA, "4")
+    truth = with_listed(formed(four), without=["etcd-4"])
+    truth = replace(truth, hosts={**truth.hosts, "host-4": replace(empty_host(4), leaf=leaf)})
+    alone = change_membership.join(View(four, changed(truth, "host-2", leaf=worker)))
+    assert isinstance(alone, PreflightFailure) and alone.code == "name_unknown"
+    assert "would refuse etcd-2, which presents the common name worker-7.example.com" in alone.text
+    assert isinstance(change_membership.join(View(four, truth)), Step)
+
+
+def test_a_listener_is_not_mended_without_a_certificate() -> None:
+    """The list has its https URL already, its process is one of before, and its certificate is gone."""
+    truth = formed(desired([1, 2, 3], scheme="http"))
+    assert truth.member_list is not None
+    moved = [
+        replace(one, peer_urls=(member(2).peer_url,)) if one.name == "etcd-2" else one
+        for one in truth.member_list.members
+    ]
+    truth = changed(replace(truth, member_list=replace(truth.member_list, members=tuple(moved))), "host-2", leaf=None)
+    assert refused(truth, THREE).code == "no_certificate"
+
+
+def test_no_restart_costs_the_quorum(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even if nobody had looked before whether the others are well."""
+    monkeypatch.setattr(change_restart, "why_not_well", lambda view, apart_from=None: None)
+    view = View(desired([1, 2, 3], settings="other"), _broken(formed(THREE), 3))
+    one = view.matched[1]
+    config = view.wide(t.cast(t.Any, one.wanted), t.cast(t.Any, one.host), one)
+    found = change_restart.restart(view, steps.CONFIGURE, one, config, "restart etcd-2", "it has to")
+    assert isinstance(found, PreflightFailure) and found.code == "costs_quorum"
+    assert "1 of 3 voters would stay, 2 are needed" in found.text
+    # The one that is not well costs nothing.
+    other = view.matched[2]
+    assert isinstance(change_restart.restart(view, steps.CONFIGURE, other, config, "restart etcd-3", "why"), Step)
+
+
+def test_a_ca_that_is_to_be_retired_and_stays_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even if no row had dropped it."""
+    without_rows(monkeypatch, change_fence.narrow)
+    cluster = desired([1, 2, 3], issuer=NEW_CA, words=said(new_ca=True, retire_ca=[OLD_CA]))
+    found = plan(formed(THREE), cluster).refusal
+    assert found is not None and found.code == "ca_in_use" and "stays on etcd-1, etcd-2, etcd-3" in found.text
+
+
+def test_a_plan_without_an_end_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    step = Step(steps.WIDEN, ("etcd-1",), "again and again", "why", (), steps.ALL, steps.BACK, steps.Quorum(3, 3, 3, 3))
+    monkeypatch.setattr(change_plan, "ROWS", (lambda view: step,))
+    found = whole_plan(THREE, formed(THREE))
+    assert found.steps == () and found.refusal is not None and found.refusal.code == "no_end"
+    assert "again and again; again and again; again and again" in found.refusal.text
+
+
+def test_clients_that_are_checked_by_the_peers_bundle_again() -> None:
+    own = desired([1, 2, 3], client_authorities=frozenset((CLIENT_CA,)))
+    found = plan(formed(own), THREE)
+    assert [step.kind for step in found.steps] == [steps.WIDEN] * 3
+    assert {step.reason for step in found.steps} == {"it does not know a CA of clients yet"}
+
+
+# Upgrades that wait ---------------------------------------------------------------------------------------------------
+
+
+def test_an_upgrade_that_has_begun_waits_for_a_learner() -> None:
+    truth = changed(formed(THREE), "host-2", running=(3, 6, 16), program=(3, 6, 16))
+    truth = with_listed(truth, ListedMember("id 4", "", (member(4).peer_url,), is_learner=True, started=False))
+    cluster = desired([1, 2, 3, 4], version=(3, 6, 16), words=said(upgrade=True))
+    assert refused(truth, cluster).text == "etcd-4 is a learner: it is promoted before an upgrade"
+
+
+def test_the_next_minor_version_waits_until_the_cluster_has_moved() -> None:
+    truth = formed(THREE, version=(3, 6, 16))
+    cluster = desired([1, 2, 3], version=(3, 7, 3), words=said(upgrade=True))
+    found = next_step(cluster, replace(truth, cluster_version=(3, 5)))
+    assert isinstance(found, Step) and found.kind == steps.AWAIT_VERSION
+    assert found.text == "wait until the cluster says that it is 3.6" and found.actions == ()
+
+
+def test_who_stopped_with_3_7_in_place_is_not_started_over_entries_of_3_5() -> None:
+    cluster = desired([1, 2, 3], version=(3, 7, 3), words=said(upgrade=True))
+    stopped = changed(down(formed(THREE, version=(3, 6, 16)), 2), "host-2", program=(3, 7, 3))
+    for old_entries in (None, True):
+        assert refused(changed(stopped, "host-2", old_entries=old_entries), cluster).code == "version_change"
+    found = next_step(cluster, changed(stopped, "host-2", old_entries=False))
+    assert isinstance(found, Step) and found.kind == steps.START
+    assert [action.kind for action in found.actions] == [steps.SNAPSHOT, steps.START_UNIT]

@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster import change_steps as steps
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_simulation import (
     after_action,
+    dials,
     has_quorum,
     linked,
     placed,
@@ -205,6 +206,63 @@ def test_one_name_too_few_in_one_list_breaks_that_pair() -> None:
     truth = after(formed(THREE), *with_config(1, THREE, common_names=names))
     assert not linked(truth, truth.hosts["host-1"], truth.hosts["host-3"])
     assert linked(truth, truth.hosts["host-1"], truth.hosts["host-2"])
+
+
+def test_a_unit_without_a_configuration_is_written_by_nobody() -> None:
+    for kind in (steps.WRITE_UNIT, steps.WRITE_TRUST):
+        with pytest.raises(RefusedError, match=f"^{kind}: it has no configuration$"):
+            after(formed(THREE), Action(kind, "host-2"))
+
+
+@pytest.mark.parametrize("lost", ["disk", "leaf"])
+def test_etcd_does_not_start_without_its_unit_or_its_certificate(lost: str) -> None:
+    truth = changed(formed(THREE), "host-2", process=None, running=None, **{lost: None})
+    assert after(truth, Action(steps.START_UNIT, "host-2")).hosts["host-2"].process is None
+    there = changed(formed(THREE), "host-2", process=None, running=None)
+    assert after(there, Action(steps.START_UNIT, "host-2")).hosts["host-2"].process is not None
+
+
+CALLS = [
+    Action(steps.ADD_LEARNER, url=member(4).peer_url),
+    Action(steps.REMOVE_MEMBER, member_id="id etcd-3"),
+    Action(steps.UPDATE_MEMBER, member_id="id etcd-3", url=member(4).peer_url),
+    Action(steps.PROMOTE_LEARNER, member_id="id etcd-3"),
+    Action(steps.TRANSFER, member_id="id etcd-3"),
+]
+
+
+@pytest.mark.parametrize("call", CALLS, ids=[call.kind for call in CALLS])
+def test_who_is_a_member_is_changed_only_by_a_quorum(call: Action) -> None:
+    with pytest.raises(RefusedError, match="no member tells who is in the cluster"):
+        after(replace(formed(THREE), member_list=None), call)
+    two_down = changed(changed(formed(THREE), "host-2", process=None), "host-3", process=None)
+    with pytest.raises(RefusedError, match="there is no quorum"):
+        after(two_down, call)
+
+
+def test_a_url_of_another_member_is_not_given_to_a_second_one() -> None:
+    with pytest.raises(RefusedError, match="already exist"):
+        after(formed(THREE), Action(steps.UPDATE_MEMBER, member_id="id etcd-2", url=member(3).peer_url))
+    own = Action(steps.UPDATE_MEMBER, member_id="id etcd-2", url=member(2).peer_url)
+    assert after(formed(THREE), own) == formed(THREE)
+
+
+def test_who_is_not_well_is_not_made_the_leader() -> None:
+    truth = changed(formed(THREE), "host-2", process=None)
+    with pytest.raises(RefusedError, match="is not well"):
+        after(truth, Action(steps.TRANSFER, member_id="id etcd-2"))
+    led = after(truth, Action(steps.TRANSFER, member_id="id etcd-3")).member_list
+    assert led is not None and led.leader_id == "id etcd-3"
+
+
+def test_nobody_gets_through_to_what_does_not_run_or_has_no_tls_at_an_https_url() -> None:
+    truth = formed(THREE)
+    one, other = truth.hosts["host-1"], truth.hosts["host-2"]
+    url = member(2).peer_url
+    assert other.process is not None and dials(one, other, [url])
+    assert not dials(one, replace(other, process=None), [url]) and not dials(replace(one, process=None), other, [url])
+    plain = replace(other, process=replace(other.process, peer_tls=False))
+    assert not dials(one, plain, [url]) and not dials(plain, one, [member(1).peer_url])
 
 
 # No plan has them, wherever a run was killed -------------------------------------------------------------------------

@@ -195,3 +195,12 @@ def test_a_cluster_from_before_gets_the_flag_by_a_restart_of_each() -> None:
     old = replace(state, hosts={name: before(host) for name, host in state.hosts.items()})
     ((kind, members),) = passes(THREE, old)
     assert kind == "widen" and set(members) == ALL
+
+
+def test_the_first_certificate_of_a_member_is_issued_before_its_start() -> None:
+    """An ordinary run issues to all: this one has nobody who ever presented it."""
+    state = changed(formed(THREE), "host-2", process=None, running=None, leaf=None)
+    transition = planned_transition(THREE, state)
+    assert [step.kind for step in transition.plan.steps] == ["issue", "start"]
+    assert transition.text == "issue the first certificate of etcd-2 (it has none), 1 step after that"
+    assert transition.assignments["etcd-2"].names == THREE.members[1].names
