@@ -18,6 +18,7 @@ from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import c
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils._cluster.test_change_gather import (
     CA,
     FINGERPRINTS,
+    LISTED,
     MEMBERS,
     OTHER_CA,
     SETTINGS,
@@ -34,9 +35,12 @@ OWN = {
 }
 
 
-def asked(case: Case, domain: str = "example.com", **said: t.Any) -> Change:
+def asked(
+    case: Case, domain: str = "example.com", addresses: t.Mapping[str, str] | None = None, **said: t.Any
+) -> Change:
+    places = addresses or {}
     members = make_members(
-        [{"name": one.name, "host": one.host, "address": one.address} for one in MEMBERS],
+        [{"name": one.name, "host": one.host, "address": places.get(one.name, one.address)} for one in MEMBERS],
         ClusterSettings(name="blue", domain=domain),
     )
     cluster = dataclasses.replace(case.cluster(), members=members)
@@ -153,3 +157,20 @@ def test_what_ends_a_change() -> None:
 def test_without_the_hosts_settings_the_plan_is_told_alone(settings: dict[str, t.Any]) -> None:
     change = asked(Case(), "example.org", settings=settings)
     assert change.told["due"] is True and change.told["hosts"] == {} and len(change.told["lines"]) == 9
+
+
+def test_while_a_member_moves_its_certificate_has_the_names_of_both_places() -> None:
+    """An address among the addresses, a DNS name among the names, each once."""
+    case = Case()
+    (request,) = asked(case, addresses={"etcd-2": "new.example.net"}).told["requests"]
+    assert request["name"] == "etcd-2"
+    assert "10.0.0.2" in request["ip_addresses"] and "new.example.net" in request["dns_names"]
+    # And back from a place that has a name.
+    listed = [
+        {**one, "peer_urls": ["https://old.example.net:2380"]} if one["name"] == "etcd-2" else one for one in LISTED
+    ]
+    for state in case.states.values():
+        state["live_members"] = listed
+    (request,) = asked(case).told["requests"]
+    assert request["name"] == "etcd-2" and request["dns_names"].count("old.example.net") == 1
+    assert request["ip_addresses"].count("10.0.0.2") == 1

@@ -16,7 +16,10 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import (
     MembershipError,
     Versions,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._member.minor_upgrade import MinorUpgrade
+from ansible_collections.ringfence.etcd.plugins.module_utils._member.minor_upgrade import (
+    MinorUpgrade,
+    differing_members,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.restart import ClusterUrls, restart_guarded
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils._member.test_restart import (
     CLUSTER,
@@ -278,3 +281,78 @@ def test_after_the_last_member_the_cluster_has_to_move() -> None:
     text = failure(client, unit)
     assert text.startswith("a and all the others run etcd 3.6.16, and the cluster did not say that it is 3.6 within 20")
     assert not unit.went_back
+
+
+def test_a_member_that_one_list_lacks_is_a_difference() -> None:
+    both, fourth = LiveMember("1", "a", ("http://a:1",), (), False), LiveMember("4", "", ("http://d:1",), (), True)
+    assert differing_members([both], [both]) == []
+    assert differing_members([both, fourth], [both]) == [
+        "member 4 is learner (no name) at http://d:1 here and not listed there"
+    ]
+    assert differing_members([fourth], [fourth, both]) == [
+        "member a is not listed here and voter a at http://a:1 there"
+    ]
+
+
+class Silent(Upgraded):
+    """Where a member does not tell what a cluster has to tell, from the moment that a test says."""
+
+    def __init__(self, running: str) -> None:
+        super().__init__(running)
+        self.lists_of: set[str] = set()
+        self.versions_of: set[str] = set()
+
+    def member_list(self, url: str) -> list[LiveMember]:
+        if self._name(url) in self.lists_of:
+            raise ApiError(f"{url}: no list")
+        return super().member_list(url)
+
+    def versions(self, url: str) -> Versions:
+        if self._name(url) in self.versions_of:
+            raise ApiError(f"{url}/version: no answer")
+        return super().versions(url)
+
+
+def silent() -> tuple[Silent, Unit]:
+    client = Silent("3.5.35")
+    return client, Unit(client, NEXT["3.5.35"])
+
+
+def test_where_nobody_tells_the_list_nobody_is_restarted() -> None:
+    client, unit = silent()
+    around = MinorUpgrade(unit, CLUSTER, client, True, 20, unit.clock)
+    client.lists_of = set("abc")
+    with pytest.raises(RefusedError, match="^a is not restarted: no member tells who is in the cluster: http"):
+        around.run(lambda: unit.restart(), lambda: True)
+    assert unit.restarts == []
+
+
+def test_the_clusters_version_is_that_of_the_first_member_that_tells_one() -> None:
+    client, unit = silent()
+    around = MinorUpgrade(unit, CLUSTER, client, True, 20, unit.clock)
+    client.versions_of = {"b"}
+    assert around._cluster_minor() == (3, 5)
+    client.versions_of = set("abc")
+    assert around._cluster_minor() is None
+    client.versions_of, client.cluster_version = set(), None
+    assert around._cluster_minor() is None
+
+
+def test_a_member_that_does_not_tell_its_list_after_the_restart_is_put_back() -> None:
+    client, unit = silent()
+    unit.clock.events[1.0] = lambda: client.lists_of.add("a")
+    text = failure(client, unit)
+    assert "a tells another member list than the others: http://a: no list" in text and unit.went_back == 1
+
+
+def test_the_last_member_does_not_wait_where_another_one_does_not_tell_its_version() -> None:
+    """Whether all have it is not known: the next run finds out."""
+    client, unit = silent()
+    client.running.update(b="3.6.16", c="3.6.16")
+    around = MinorUpgrade(unit, CLUSTER, client, True, 20, unit.clock)
+    client.running["a"], client.cluster_version, client.versions_of = "3.6.16", None, {"c"}
+    around._wait_until_moved((3, 6, 16), lambda: True)
+    assert unit.clock.time == 0
+    client.versions_of = set()
+    with pytest.raises(ServiceError, match=r"the cluster did not say that it is 3\.6 within 20 seconds"):
+        around._wait_until_moved((3, 6, 16), lambda: True)

@@ -59,6 +59,21 @@ def test_the_unit_as_a_guarded_restart_sees_it(host: Host, deployed: member_unit
     assert unit.has_failed()
 
 
+def test_where_the_next_start_is_not_known_no_more_is_promised(host: Host, deployed: member_unit.WantedUnit) -> None:
+    assert host.process is not None
+    host.process["argv"].append("--quota-backend-bytes=16777216")
+    assert restart_unit.brings_more_space(deployed.name, deployed.unit_directory)
+    unit = restart_unit.SystemdUnit(deployed.name, deployed.unit_directory)
+    # Without a command; without the file.
+    path = pathlib.Path(deployed.path)
+    path.write_text("[Service]\nType=notify\n")
+    assert not restart_unit.brings_more_space(deployed.name, deployed.unit_directory)
+    assert unit.next_version() is None
+    path.unlink()
+    assert not restart_unit.brings_more_space(deployed.name, deployed.unit_directory)
+    assert unit.next_version() is None
+
+
 @pytest.mark.parametrize("flag", ["peer-crl-file", "client-crl-file"])
 def test_a_list_with_which_etcd_would_let_nobody_in_keeps_it_from_a_restart(
     host: Host, deployed: member_unit.WantedUnit, tmp_path: pathlib.Path, flag: str
