@@ -15,8 +15,10 @@ from unittest import mock
 import pytest
 import yaml
 from ansible_collections.ringfence.etcd.plugins.action import etcd_cluster_check as action
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import allowed_common_names
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import FlagSettings, allowed_common_names
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import ClusterSettings, make_members
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.membership_changes import MembershipChanges
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import Cluster, PreflightQuestion
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki import profile as rules
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.certificate import serial_hex
 from ansible_collections.ringfence.etcd.plugins.module_utils._x509 import certificates, keys
@@ -24,6 +26,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._x509.certificate_f
 from ansible_collections.ringfence.etcd.plugins.module_utils._x509.revocation_list import make_revocation_list
 from ansible_collections.ringfence.etcd.plugins.modules import etcd_cluster_check as module
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import member_as_dict
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._revocation_asked import asked_revocation, revoked_members
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._transition import Change
 from ansible_collections.ringfence.etcd.tests.unit.plugins.action.action_runner import run_action
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import authority_maker as maker
@@ -796,3 +799,50 @@ def test_what_members_refuse_goes_onto_another_cas_list(
         assert result["revoke"] == taken
     # Where no list is kept, nothing is.
     assert evaluated(states, ca=ca)["revoke"] == []
+
+
+def test_what_can_not_be_read_takes_nothing_over_and_is_no_certificate(states: States) -> None:
+    """A bundle in which a host has no certificates trusts nobody; a certificate that is none presents nothing."""
+    listed = make_revocation_list(CA.certificate, CA.key, {"0abc": NOW}, 1, NOW)
+    crl = {"path": "/etc/etcd/pki/ca.crl", "pem": listed.pem, "serial_numbers": ["0abc"], "problem": None}
+    for one in states.values():
+        one["info"]["crl"] = crl
+    question = PreflightQuestion(
+        "blue", flag_settings=dataclasses.replace(FlagSettings(**SETTINGS), revocation_list=True)
+    )
+    cluster = Cluster(MEMBERS, {name: one["info"] for name, one in states.items()}, question, states)
+
+    def found() -> tuple[str, ...]:
+        return asked_revocation(cluster, MembershipChanges(), [], authority(), "").serial_numbers
+
+    number, _key = own(states, 2)
+    on_list = authority(revocation_list_pem=make_revocation_list(CA.certificate, CA.key, {number: NOW}, 1, NOW).pem)
+    assert found() == ("0abc",) and revoked_members(cluster, on_list) == {"etcd-2": number}
+    for broken in ("-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n", ""):
+        states["etcd-2"]["info"]["credentials"]["certificate"]["pem"] = broken
+        assert revoked_members(cluster, on_list) == {}
+        states["etcd-2"]["info"]["credentials"]["ca"]["pem"] = broken
+        assert found() == ()
+
+
+def test_a_mistake_of_its_own_is_no_hosts_nonsense(states: States, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does not go wrong again with any host's answer: nobody is blamed for it."""
+    told = iter([KeyError("of the action's own")])
+
+    def broken(cluster: Cluster) -> list[str]:
+        for mistake in told:
+            raise mistake
+        return []
+
+    monkeypatch.setattr(action, "cluster_warnings", broken)
+    with pytest.raises(KeyError, match="of the action's own"):
+        run(states)
+
+
+def test_a_living_cluster_may_be_told_to_take_a_new_ca(states: States) -> None:
+    """And what has stopped may not: whether it trusts another one can't be seen in what runs."""
+    assert "etcd-1 has /etc/etcd/pki/ca.crt already" in str(evaluated(states)["no_new_ca_because"])
+    assert evaluated(states, new_ca=True)["no_new_ca_because"] is None
+    for one in states.values():
+        one["live_members"] = None
+    assert "etcd-1 has /etc/etcd/pki/ca.crt already" in str(evaluated(states, new_ca=True)["no_new_ca_because"])

@@ -239,6 +239,45 @@ def test_failure_of_the_module_is_structured(tmp_path: Path) -> None:
     assert not (tmp_path / "ca").exists()
 
 
+@pytest.mark.parametrize("check_mode", [True, False])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            {"keep_index": False, "revoked": ["0abc"]},
+            "revoked is given with keep_index=false: without an index nothing can be revoked",
+        ),
+        ({"members": [{"name": "etcd-1", "certificate": 7}]}, "members: an entry's name or certificate is no text"),
+        ({"members": [{"certificate": GOOD.pem.decode()}]}, "members: an entry's name or certificate is no text"),
+    ],
+)
+def test_an_index_takes_no_half_word(
+    arguments: dict[str, t.Any], message: str, check_mode: bool, tmp_path: Path
+) -> None:
+    answer = run_module("etcd_ca", {"ca_directory": str(tmp_path / "ca"), **arguments}, check_mode=check_mode)
+    assert answer["failed"] and answer["msg"].startswith(message) and "\n" not in answer["msg"]
+    assert not (tmp_path / "ca").exists()
+
+
+def test_without_an_index_there_is_none_and_an_entry_without_a_certificate_is_nothing_to_keep(tmp_path: Path) -> None:
+    given = {"ca_directory": str(tmp_path / "ca"), "ca_common_name": factory.CA_NAME}
+    assert run_module("etcd_ca", {**given, "keep_index": False})["changed"]
+    assert sorted(path.name for path in (tmp_path / "ca").iterdir() if path.name != ".lock") == ["ca.crt", "ca.key"]
+    assert run_module("etcd_ca", {**given, "members": [{"name": "etcd-1"}, {"name": 7, "certificate": None}]})[
+        "changed"
+    ]
+    assert (tmp_path / "ca" / "index.json").exists()
+
+
+def test_what_a_user_has_to_know_of_the_index_is_a_warning(tmp_path: Path) -> None:
+    given = {"ca_directory": str(tmp_path / "ca"), "ca_common_name": factory.CA_NAME}
+    assert run_module("etcd_ca", given)["notes"] == []
+    (tmp_path / "ca" / "index.json").unlink()
+    answer = run_module("etcd_ca", given)
+    assert len(answer["notes"]) == len(answer["warnings"]) == 1
+    assert "index.json was missing and is begun anew" in str(answer["warnings"])
+
+
 def test_a_trusted_ca_is_taken_however_its_fingerprint_is_written(tmp_path: Path) -> None:
     found = ca.result_of(ensure(tmp_path / "ca"), NOW)["fingerprint"]
     colons = ":".join(found[index : index + 2] for index in range(0, 64, 2)).upper()

@@ -283,3 +283,27 @@ def test_the_index_of_the_next_plan_is_told_also_before_it_is_begun(tmp_path: Pa
     (tmp_path / "etcd-1.crt").write_bytes(factory.member_pem(OTHER))
     assert [one.name for one in ca_records.read_index(str(tmp_path), authority, NOW).issued] == [None, "etcd-1"]
     assert ca_records.read_index(str(tmp_path / "nowhere"), authority, NOW).issued[0].revoked is not None
+
+
+def test_what_was_revoked_before_it_was_known_keeps_that_and_gets_its_name() -> None:
+    """Revoked by its number alone; what is known of it comes later, from its member."""
+    known = ca_index.Issued("0abc", name="etcd-1", not_after="2027-01-01T00:00:00Z")
+    begun = ca_index.new_index("0def", NOW)
+    revoked = ca_index.with_revoked(begun, ["0abc"], NOW)
+    found = ca_index.with_issued(revoked, [known]).find("0abc")
+    assert found is not None and (found.name, found.not_after) == ("etcd-1", "2027-01-01T00:00:00Z")
+    assert found.revoked is not None and found.revoked == t.cast(t.Any, revoked.find("0abc")).revoked
+    # Who has a name keeps it, and the proof's own number is nobody's.
+    named = ca_index.with_issued(revoked, [known])
+    assert ca_index.with_issued(named, [ca_index.Issued("0abc", name="etcd-2")]) == named
+    own = ca_index.Issued(begun.probe_serial_number, name="etcd-1")
+    assert ca_index.with_issued(begun, [own]) == begun
+
+
+def test_a_plan_without_changes_writes_nothing_and_needs_no_key(folder: Path) -> None:
+    before = contents(folder)
+    authority = x509.load_pem_x509_certificate(before["ca.crt"])
+    plan = ca_records.plan_records(str(folder), authority, WantedRecords(), NOW)
+    assert not plan.changes
+    no_key = t.cast(t.Any, None)
+    assert ca_records.apply_records(plan, authority, no_key, NOW) is plan and contents(folder) == before

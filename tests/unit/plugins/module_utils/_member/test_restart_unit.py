@@ -91,3 +91,16 @@ def test_a_list_with_which_etcd_would_let_nobody_in_keeps_it_from_a_restart(
     listed.write_bytes(revocation_list(issue("etcd peer CA", is_ca=True), 4711))
     unit.restart()
     assert host.calls == ["restart_no_block etcd.service"]
+
+
+def test_a_unit_that_names_no_etcd_names_no_list(host: Host, deployed: member_unit.WantedUnit) -> None:
+    """Its start is none of ours to judge; systemd tells why there is none."""
+    path = pathlib.Path(deployed.path)
+    unit = restart_unit.SystemdUnit(deployed.name, deployed.unit_directory)
+    path.write_text("[Service]\nExecStart=/usr/bin/sleep 1\n")
+    unit.restart()
+    path.write_text("[Unit]\nDescription=no command\n")
+    unit.restart()
+    path.unlink()
+    unit.restart()
+    assert host.calls == ["restart_no_block etcd.service"] * 3
