@@ -31,6 +31,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.transition
     Transition,
     asked_at,
     planned_transition,
+    to_the_end,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules import checked_fingerprint
@@ -127,8 +128,7 @@ def change_of(
     if not cluster.question.manages_service:
         transition = Transition()
     if not transition.is_due:
-        on = replace(desired, words=replace(words, stop_after=None))
-        is_stopped = words.stop_after is not None and planned_transition(on, state).is_due
+        is_stopped = words.stop_after is not None and planned_transition(to_the_end(desired), state).is_due
         return Change(transition, {**NONE, "stopped": is_stopped}, bundle)
     failures = list(_failures(transition, question, cluster.question.force_restart))
     shown = told(transition)

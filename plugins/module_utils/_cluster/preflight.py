@@ -149,6 +149,30 @@ def refuse_flags(cluster: Cluster) -> t.Iterator[PreflightFailure]:
         yield PreflightFailure("flags", f"{who}{problem}")
 
 
+def refuse_lost_revocation_list(cluster: Cluster) -> t.Iterator[PreflightFailure]:
+    """No member stops to check the CA's revocation list: what is revoked would be let in again."""
+    found: list[str] = []
+    for member, info in cluster.inspected():
+        settings = cluster.flag_settings(member.name)
+        if settings is None:
+            continue
+        try:
+            wanted = dict(etcd_flags(member, cluster.members, settings))
+        except RingfenceError:
+            continue  # refuse_flags reports that.
+        own = f"{settings.credentials_directory.rstrip('/')}/ca.crl"
+        checked = any((one.get("flags") or {}).get("peer-crl-file") == own for one in deployed(info))
+        if checked and "peer-crl-file" not in wanted:
+            found.append(member.name)
+    if found:
+        yield PreflightFailure(
+            "revocation_list_lost",
+            f"member {', '.join(found)}: it checks the CA's revocation list, and would do so no more: a CA that is "
+            "given as content has none: name the CA's folder (etcd_peer_tls_ca_directory), or keep the list that is "
+            "there with etcd_peer_tls_extra_flags: {peer-crl-file: DIRECTORY/ca.crl}",
+        )
+
+
 def refuse_other_cluster(cluster: Cluster) -> t.Iterator[PreflightFailure]:
     """The unit that is deployed belongs to the cluster that is meant."""
     for member, info in cluster.inspected():
@@ -290,6 +314,7 @@ _CHECKS: tuple[t.Callable[[Cluster], t.Iterator[PreflightFailure]], ...] = (
     refuse_version,
     refuse_wrong_clock,
     refuse_flags,
+    refuse_lost_revocation_list,
     refuse_files_of_others,
     refuse_other_cluster,
     refuse_lost_name,

@@ -25,6 +25,8 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_
 
 # What an ordinary run does by itself, in one pass.
 _ORDINARY = frozenset((steps.CONFIGURE, steps.START, steps.FORM))
+# What mends one host where nothing else of a change is left: an ordinary run writes what is wanted, and restarts.
+_MENDS = frozenset((steps.WIDEN, steps.MEND))
 # Steps that may follow each other on several hosts before all are looked at again.
 _TOGETHER = frozenset((steps.WIDEN, steps.NARROW, steps.CONFIGURE, steps.START))
 # Actions that a pass can do; what else a plan has, other parts of the role do.
@@ -103,10 +105,16 @@ def planned_transition(desired: Desired, state: State, has_membership_changes: b
         return Transition()
     plan = _without_lists(whole_plan(desired, state))
     is_refused = plan.refusal is not None and plan.refusal.code in _REFUSALS
-    if not is_refused and not any(_needs_passes(step, state, has_membership_changes) for step in plan.steps):
+    whole = plan
+    if desired.words.stop_after is not None:
+        # What comes after the stop tells whether this is such a change.
+        whole = whole_plan(to_the_end(desired), state)
+    if not is_refused and not any(_needs_passes(step, state, has_membership_changes) for step in whole.steps):
         return Transition(Plan((), notes=plan.notes))
     if plan.refusal is not None:
         return Transition(plan)
+    if all(step.kind in _ORDINARY for step in plan.steps):
+        return Transition(Plan((), notes=plan.notes))
     passed = _next_pass(plan.steps)
     unknown = sorted({action.kind for step in passed for action in step.actions} - _KNOWN)
     if unknown:
@@ -122,17 +130,22 @@ def _without_lists(plan: Plan) -> Plan:
     return replace(plan, steps=left)
 
 
+def to_the_end(desired: Desired) -> Desired:
+    """The same cluster in a run that is not told to stop before the end."""
+    return replace(desired, words=replace(desired.words, stop_after=None, clients_followed=True))
+
+
 def _needs_passes(step: Step, state: State, has_membership_changes: bool) -> bool:
     if step.kind == steps.NARROW:
         return not has_membership_changes
     if step.kind != steps.ISSUE:
-        return step.kind not in _ORDINARY
-    # A renewal is met as before by everybody.
+        return step.kind not in _ORDINARY | _MENDS
+    # A renewal, and one with other places in it, is met as before by everybody.
     for action in step.actions:
         host, leaf = state.hosts.get(action.host), action.leaf
         if host is None or host.leaf is None or leaf is None:
             return True
-        if (host.leaf.common_name, host.leaf.issuer, host.leaf.names) != (leaf.common_name, leaf.issuer, leaf.names):
+        if (host.leaf.common_name, host.leaf.issuer) != (leaf.common_name, leaf.issuer):
             return True
     return False
 
@@ -186,4 +199,5 @@ __all__ = (
     "Transition",
     "asked_at",
     "planned_transition",
+    "to_the_end",
 )

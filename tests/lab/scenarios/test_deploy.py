@@ -78,6 +78,7 @@ def test_owner_and_mode_of_all_files(controller: Controller) -> None:
     for host, answer in answers.items():
         assert answer.splitlines() == [
             f"{PKI} root etcd 755",
+            f"{PKI}/ca.crl root root 644",
             f"{PKI}/ca.crt root root 644",
             f"{PKI}/{host}.crt root root 644",
             f"{PKI}/{host}.formed root root 644",

@@ -279,7 +279,7 @@ def test_from_3_5_to_3_7_killed_in_between_and_no_write_is_lost(
     given = {**releases[NEXT_MINOR], "etcd_peer_tls_extra_flags": {}}
     with Writer(controller) as writer:
         leader = leader_of(controller)
-        controller.kill_at(inventory, f"Restart {leader} with its new etcd", etcd_peer_tls_upgrade=True, **given)
+        controller.kill_at(inventory, f"Restart with its new etcd {leader}", etcd_peer_tls_upgrade=True, **given)
         assert sorted(running(controller)) == [NEW, NEXT_MINOR, NEXT_MINOR]
         assert "3.5.35" in controller.on_each([leader], RUNNING)[leader]
         # It has begun: no word is needed to end it.

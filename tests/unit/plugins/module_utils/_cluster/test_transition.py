@@ -152,7 +152,7 @@ def as_member(number: int, client_port: int) -> Member:
 def test_who_is_asked_where() -> None:
     """Before its restart a member answers at the old client URL alone, and after it at both; in the end at the new."""
     members = [as_member(number, 2479) for number in (1, 2, 3)]
-    other = desired((1, 2, 3), client_port=2479)
+    other = desired((1, 2, 3), client_port=2479, words=said(stop_after="widen"))
     state = formed(THREE)
     transition = planned_transition(other, state)
     assert asked_at(members, state, transition)["etcd-1"] == "https://10.0.0.1:2379"
@@ -186,15 +186,20 @@ def test_a_revocation_list_is_written_before_the_plan_and_is_no_pass_of_it() -> 
     assert widened_then_issued(passes(desired((1, 2, 3), domain="example.org"), lost)[:-1])
 
 
-def test_a_cluster_from_before_gets_the_flag_by_a_restart_of_each() -> None:
+def test_a_cluster_from_before_gets_the_flag_by_an_ordinary_run() -> None:
     def before(host: t.Any) -> t.Any:
         without = {key: replace(getattr(host, key), has_crl=False) for key in ("process", "disk")}
         return replace(host, crl=None, **without)
 
     state = formed(THREE)
     old = replace(state, hosts={name: before(host) for name, host in state.hosts.items()})
-    ((kind, members),) = passes(THREE, old)
-    assert kind == "widen" and set(members) == ALL
+    assert passes(THREE, old) == []
+
+
+def test_what_mends_one_host_alone_is_no_change_of_the_cluster() -> None:
+    config = replace(formed(THREE).hosts["host-2"].process, authorities=frozenset())
+    assert passes(THREE, changed(formed(THREE), "host-2", disk=config)) == []
+    assert passes(THREE, changed(formed(THREE), "host-2", process=config, disk=config)) == []
 
 
 def test_the_first_certificate_of_a_member_is_issued_before_its_start() -> None:
