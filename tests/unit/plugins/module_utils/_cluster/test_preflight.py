@@ -226,6 +226,24 @@ def test_a_name_that_would_leave_the_list_is_refused(where: str) -> None:
     assert "etcd-9.example.com" in text and "etcd-2" in text and "etcd_peer_tls_removed" in text
 
 
+@pytest.mark.parametrize("where", ["unit", "process"])
+def test_nobody_stops_to_check_the_revocation_list_unasked(where: str) -> None:
+    """A CA that is given as content has none: what is revoked would be let in again."""
+    settings = FlagSettings("blue", "/var/lib/etcd/blue", "/etc/etcd/pki")
+    cluster = living(flag_settings=settings)
+    assert codes(cluster) == []
+    flags: t.Any = cluster.infos["etcd-2"][where]["settings"]["flags"]
+    flags["peer-crl-file"] = "/etc/etcd/pki/ca.crl"
+    text = only_text(cluster)
+    assert text.startswith("member etcd-2: it checks the CA's revocation list, and would do so no more")
+    kept = dataclasses.replace(settings, extra_flags={"peer-crl-file": "/etc/etcd/pki/ca.crl"})
+    asked = dataclasses.replace(cluster.question, flag_settings=kept)
+    assert codes(dataclasses.replace(cluster, question=asked)) == []
+    # Somebody's own list is theirs.
+    flags["peer-crl-file"] = "/etc/theirs.crl"
+    assert codes(cluster) == []
+
+
 @pytest.mark.parametrize("said", ["etcd-9.example.com", "etcd-9"])
 def test_a_name_may_leave_when_the_user_said_so(said: str) -> None:
     cluster = living(removed=[said])
