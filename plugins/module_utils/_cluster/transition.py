@@ -44,7 +44,15 @@ _KNOWN = frozenset(
 )
 # Why such a change is refused although no step of it is left. Any other refusal is one of the ordinary checks.
 _REFUSALS = frozenset(
-    ("new_ca_not_said", "retired_is_wanted", "ca_in_use", "clients_not_asked", "certificate_left", "url_taken")
+    (
+        "new_ca_not_said",
+        "retired_is_wanted",
+        "ca_in_use",
+        "clients_not_asked",
+        "certificate_left",
+        "url_taken",
+        "address_missing",
+    )
 )
 # What the checks of an ordinary run refuse and a transition does, by code.
 DONE_BY_TRANSITION = frozenset(
@@ -104,7 +112,7 @@ def planned_transition(desired: Desired, state: State, has_membership_changes: b
     if state.member_list is None:
         return Transition()
     plan = _without_lists(whole_plan(desired, state))
-    is_refused = plan.refusal is not None and plan.refusal.code in _REFUSALS
+    is_refused = plan.refusal is not None and (plan.refusal.code in _REFUSALS or _is_of_another_ca(desired, state))
     whole = plan
     if desired.words.stop_after is not None:
         # What comes after the stop tells whether this is such a change.
@@ -128,6 +136,12 @@ def _without_lists(plan: Plan) -> Plan:
     """The plan without the steps that only write a revocation list: a run has done these before it follows a plan."""
     left = tuple(step for step in plan.steps if any(action.kind != steps.WRITE_CRL for action in step.actions))
     return replace(plan, steps=left)
+
+
+def _is_of_another_ca(desired: Desired, state: State) -> bool:
+    """Whether a host presents a certificate of another CA: an ordinary run would issue from this one at once."""
+    leaves = [host.leaf for host in state.hosts.values() if host.leaf is not None]
+    return any(leaf.issuer not in ("", desired.issuer) for leaf in leaves)
 
 
 def to_the_end(desired: Desired) -> Desired:

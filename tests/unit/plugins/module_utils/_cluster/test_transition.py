@@ -209,3 +209,13 @@ def test_the_first_certificate_of_a_member_is_issued_before_its_start() -> None:
     assert [step.kind for step in transition.plan.steps] == ["issue", "start"]
     assert transition.text == "issue the first certificate of etcd-2 (it has none), 1 step after that"
     assert transition.assignments["etcd-2"].names == THREE.members[1].names
+
+
+def test_no_certificate_of_another_ca_while_a_member_is_not_well() -> None:
+    """An ordinary run would issue it to all at once, whoever trusts that CA already."""
+    state = changed(formed(THREE), "host-2", problem="it knows no leader")
+    other = desired((1, 2, 3), issuer=NEW_CA, words=said(new_ca=True))
+    for cluster in (other, replace(other, words=said(new_ca=True, stop_after="widen"))):
+        transition = planned_transition(cluster, state)
+        assert transition.is_due and transition.plan.refusal is not None and not transition.passed
+    assert not planned_transition(THREE, state).is_due
