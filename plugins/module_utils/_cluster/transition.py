@@ -51,7 +51,6 @@ _REFUSALS = frozenset(
         "clients_not_asked",
         "certificate_left",
         "url_taken",
-        "address_missing",
     )
 )
 # What the checks of an ordinary run refuse and a transition does, by code.

@@ -18,7 +18,7 @@ from support import DATA, RESTART, TRIO, Controller, refuse_twice, start_members
 @pytest.mark.usefixtures("nothing_is_changed")
 def test_an_address_that_the_host_does_not_have(controller: Controller) -> None:
     edited = controller.inventory(host_variables={"etcd-2": {"etcd_peer_tls_address": "10.0.0.77"}})
-    refuse_twice(controller, edited, said=["member etcd-2: its host does not have the address 10.0.0.77"])
+    refuse_twice(controller, edited, said=["etcd-2 from https://10.0.0.2:2380 in the member list that etcd-1 tells"])
 
 
 @pytest.mark.usefixtures("nothing_is_changed")
