@@ -153,6 +153,20 @@ def look_at_all(
     return seen
 
 
+def judged_by(
+    judge: t.Callable[[t.Sequence[Listed]], list[Reason]], client: Client, client_urls: t.Mapping[str, str]
+) -> t.Callable[[t.Callable[[], object]], list[Reason]]:
+    """What speaks against a change, each time by a new look at all members; where nobody tells the list, that."""
+
+    def why_not(between: t.Callable[[], object]) -> list[Reason]:
+        try:
+            return judge(look_at_all(client, client_urls, between))
+        except ApiError as exc:
+            return no_list(exc)
+
+    return why_not
+
+
 # Removing -----------------------------------------------------------------------------------------------------------
 
 
@@ -181,13 +195,7 @@ def remove_guarded(
     if target is None:
         return None
     lock = lock or RestartLock(client, list(urls.values()), clock=clock.now)
-
-    def why_not(between: t.Callable[[], object]) -> list[Reason]:
-        try:
-            return may_remove(target, look_at_all(client, urls, between))
-        except ApiError as exc:
-            return no_list(exc)
-
+    why_not = judged_by(lambda listed: may_remove(target, listed), client, urls)
     wait_for_turn(f"{called} is not removed", lock, why_not, wait_seconds, clock)
     try:
         _remove(client, urls, target, called, timeout_seconds, clock, lock)
@@ -407,6 +415,7 @@ __all__ = (
     "describe",
     "find_member",
     "join_guarded",
+    "judged_by",
     "look_at_all",
     "may_add",
     "may_remove",

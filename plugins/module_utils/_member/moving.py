@@ -17,7 +17,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors impo
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.reasons import Reason
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import ApiError, Client, LiveMember
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.restart_lock import RestartLock
-from ansible_collections.ringfence.etcd.plugins.module_utils._member.membership import Listed, look_at_all
+from ansible_collections.ringfence.etcd.plugins.module_utils._member.membership import Listed, judged_by
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.restart import (
     Clock,
     ClusterUrls,
@@ -69,13 +69,7 @@ def move_guarded(
     """
     urls = dict(cluster.client_urls)
     lock = lock or RestartLock(client, list(urls.values()), clock=clock.now)
-
-    def why_not(between: t.Callable[[], object]) -> list[Reason]:
-        try:
-            return may_move(cluster.me, peer_url, look_at_all(client, urls, between))
-        except ApiError as exc:
-            return no_list(exc)
-
+    why_not = judged_by(lambda listed: may_move(cluster.me, peer_url, listed), client, urls)
     try:
         if is_at(live_members(client, list(urls.values())), cluster.me, peer_url):
             return False
