@@ -12,6 +12,7 @@ Note that this module util is PRIVATE to the collection. It can have breaking ch
 
 from __future__ import annotations
 
+import time
 import typing as t
 from dataclasses import dataclass, replace
 
@@ -23,6 +24,11 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import (
     client_of,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_access import NO_ACCESS, ApiAccess
+
+# A member that was just started, or whose peer was, needs a moment for its leader and its links: a start and the next
+# try of a stream take less than this on a host that is not overloaded.
+SETTLE_SECONDS = 5.0
+_LOOK_AGAIN_SECONDS = 0.25
 
 # What is reported of a member that was not asked.
 NOT_ASKED: t.Mapping[str, t.Any] = {
@@ -70,8 +76,27 @@ def entrance_of(settings: t.Mapping[str, t.Any] | None, otherwise: Entrance) -> 
     return Entrance(url, files["trusted_ca_file"], files["cert_file"], files["key_file"], otherwise.access)
 
 
-def live_facts(entrance: Entrance) -> dict[str, t.Any]:
-    """The members as the cluster lists them, its alarms, and how the member itself is; or why that is not known."""
+def live_facts(entrance: Entrance, settle_seconds: float = 0.0) -> dict[str, t.Any]:
+    """The members as the cluster lists them, its alarms, and how the member itself is; or why that is not known.
+
+    ``settle_seconds``: for how long one that is not well, or lacks a link, is asked again before that is told.
+    """
+    end = time.monotonic() + settle_seconds
+    facts = _asked(entrance)
+    while entrance.url is not None and not _is_settled(facts) and time.monotonic() < end:
+        time.sleep(_LOOK_AGAIN_SECONDS)
+        facts = _asked(entrance)
+    return facts
+
+
+def _is_settled(facts: t.Mapping[str, t.Any]) -> bool:
+    """Whether a member is well and has a link with each other one that has ever started."""
+    linked = {facts["live_member_id"], *(facts["live_active_peers"] or ())}
+    started = [member["member_id"] for member in facts["live_members"] or () if member["client_urls"]]
+    return bool(facts["live_healthy"]) and linked.issuperset(started)
+
+
+def _asked(entrance: Entrance) -> dict[str, t.Any]:
     facts = dict(NOT_ASKED)
     if entrance.url is None:
         facts["live_members_problem"] = "no client URL was given"
@@ -126,4 +151,4 @@ def running_version(entrance: Entrance) -> str | None:
         return None
 
 
-__all__ = ("NOT_ASKED", "Entrance", "entrance_of", "live_facts", "running_version")
+__all__ = ("NOT_ASKED", "SETTLE_SECONDS", "Entrance", "entrance_of", "live_facts", "running_version")

@@ -26,6 +26,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.times impor
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_access import NO_ACCESS, ApiAccess
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.live import (
     NOT_ASKED,
+    SETTLE_SECONDS,
     Entrance,
     entrance_of,
     live_facts,
@@ -132,7 +133,7 @@ def _live(params: t.Mapping[str, t.Any], info: t.Mapping[str, t.Any], access: Ap
     )
     # A process that no unit here started may be any etcd; with the files that were given, it has to be this one.
     settings = info["process"]["settings"] if info["process"]["configuration_hash"] else None
-    return live_facts(entrance_of(settings, given))
+    return live_facts(entrance_of(settings, given), SETTLE_SECONDS if info["process"]["running"] else 0.0)
 
 
 def _wanted(params: t.Mapping[str, t.Any], info: t.Mapping[str, t.Any]) -> WantedHost:

@@ -59,6 +59,9 @@ def test_an_intermediate_ca_with_its_root(controller: Controller, lab: Lab) -> N
     (folder / "ca.crt").write_text(root.pem + issuing.pem)
     (folder / "ca.crt").chmod(0o644)
     name = {"etcd_peer_tls_ca_common_name": "Example issuing CA"}
+    # A folder has what content has not: the CA's list of revoked certificates, which each member reads from now on.
+    assert "PROVED" in controller.succeed(controller.inventory(), **name).output and bundles(controller) == {wanted}
+    before = controller.processes()
     assert controller.succeed(controller.inventory(), **name).changed == NOTHING_CHANGED
     renewed = controller.succeed(controller.inventory(), etcd_peer_tls_new_keys=True, **name)
     assert "PROVED" in renewed.output and bundles(controller) == {wanted} and controller.processes() == before

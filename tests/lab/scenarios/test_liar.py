@@ -37,6 +37,8 @@ class Liars:
         content = {
             "etcd_peer_tls_ca_certificate": (folder / "ca.crt").read_text(),
             "etcd_peer_tls_ca_private_key": self.key,
+            # The list that came with the folder stays in use.
+            "etcd_peer_tls_extra_flags": {"peer-crl-file": f"{PKI}/ca.crl"},
         }
         self.credential.write_text(json.dumps(content))
         # The controller's own: an archive's folder that a member would get copied, and a report that it would write.

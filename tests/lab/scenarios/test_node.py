@@ -104,7 +104,7 @@ def test_of_replaced_keys_the_last_one_is_kept(controller: Controller, inventory
         assert f"the replaced private key is kept as {PKI}/{HOST}.key.replaced" in folded
         assert "its certificate is valid until 20" in folded
     names = lab.execute(HOST, f"ls -A {PKI}").stdout.split()
-    assert sorted(names) == ["ca.crt", f"{HOST}.crt", f"{HOST}.formed", f"{HOST}.key", f"{HOST}.key.replaced"]
+    assert sorted(names) == ["ca.crl", "ca.crt", f"{HOST}.crt", f"{HOST}.formed", f"{HOST}.key", f"{HOST}.key.replaced"]
     assert lab.execute(HOST, f"cat {PKI}/{HOST}.key.replaced").stdout == old
 
 

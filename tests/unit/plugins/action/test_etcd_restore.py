@@ -69,6 +69,7 @@ class Controller:
             templar=mock.Mock(),
             shared_loader_obj=mock.Mock(),
         )
+        plugin._load_name = "etcd_restore"
 
         def transfer(source: str, target: str) -> None:
             assert os.stat(source).st_mode & 0o7777 == 0o600

@@ -213,7 +213,7 @@ def test_the_first_certificate_of_a_member_is_issued_before_its_start() -> None:
 
 def test_no_certificate_of_another_ca_while_a_member_is_not_well() -> None:
     """An ordinary run would issue it to all at once, whoever trusts that CA already."""
-    state = changed(formed(THREE), "host-2", problem="it knows no leader")
+    state = changed(formed(THREE), "host-2", problem="alarm NOSPACE")
     other = desired((1, 2, 3), issuer=NEW_CA, words=said(new_ca=True))
     for cluster in (other, replace(other, words=said(new_ca=True, stop_after="widen"))):
         transition = planned_transition(cluster, state)

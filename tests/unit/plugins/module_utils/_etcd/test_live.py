@@ -184,6 +184,34 @@ def test_what_is_not_answered_is_not_well(
     assert (problem is None) is found["live_healthy"] and "\n" not in (problem or "")
 
 
+LEADERLESS = (503, {"health": "false", "reason": "RAFT NO LEADER"})
+
+
+@pytest.mark.parametrize(("path", "first"), [("/health", LEADERLESS), ("/metrics", (200, METRICS))])
+def test_who_was_just_started_is_asked_again(gateway: GatewayServer, path: str, first: tuple[int, t.Any]) -> None:
+    """Without a leader yet, or without the link to one that was restarted."""
+    other = {"ID": str(0xDD), "name": "etcd-2", "clientURLs": ["https://10.0.0.2:2379"], "peerURLs": []}
+    gateway.answers[LIST] = (200, {"members": [MEMBERS["members"][0], other]})
+    header = {"member_id": "10276657743932975437", "cluster_id": "14841639068965178418"}
+    gateway.answers[STATUS] = (200, {"version": "3.5.16", "header": header})
+    well(gateway)
+    later = {"/health": gateway.answers["/health"], "/metrics": (200, METRICS.replace('"dd"} 0', '"dd"} 2'))}
+    gateway.answers["/metrics"] = later["/metrics"]
+    answers = iter([first, first])
+    gateway.handlers[path] = lambda _asked: next(answers, later[path])
+    unsettled = live_facts(Entrance(gateway.url))
+    assert (unsettled["live_healthy"], "dd" in unsettled["live_active_peers"]) in ((False, True), (True, False))
+    found = live_facts(Entrance(gateway.url), settle_seconds=60)
+    assert found["live_healthy"] is True and "dd" in found["live_active_peers"]
+    assert [one for one, _body in gateway.asked].count(path) == 3
+
+
+def test_one_that_does_not_become_well_is_told(gateway: GatewayServer) -> None:
+    found = live_facts(Entrance(gateway.url), settle_seconds=0.4)
+    assert found["live_healthy"] is False
+    assert [one for one, _body in gateway.asked].count(LIST) > 1
+
+
 def test_rbac_does_not_keep_back_how_a_member_is(gateway: GatewayServer) -> None:
     well(gateway)
     gateway.answers[LIST] = gateway.answers[STATUS] = (400, RBAC)

@@ -60,7 +60,12 @@ def test_a_new_ca_has_both_and_a_second_run_changes_nothing(key_type: str, tmp_p
     assert ensure(folder, key_type=key_type).changed
     found, before = listed(folder), contents(folder)
     authority = x509.load_pem_x509_certificate(before["ca.crt"])
-    assert found.is_signature_valid(t.cast(t.Any, authority.public_key())) and found.issuer == authority.subject
+    assert found.issuer == authority.subject
+    if key_type == "ed25519":
+        # Before cryptography 38 a list does not take such a key.
+        t.cast(t.Any, authority.public_key()).verify(found.signature, found.tbs_certlist_bytes)
+    else:
+        assert found.is_signature_valid(t.cast(t.Any, authority.public_key()))
     assert number(folder) == 1
     assert read_revoked(before["ca.crl"]) == {index(folder).probe_serial_number}
     assert (folder / "index.json").stat().st_mode & 0o777 == 0o600

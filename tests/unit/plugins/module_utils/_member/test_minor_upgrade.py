@@ -323,7 +323,7 @@ def test_where_nobody_tells_the_list_nobody_is_restarted() -> None:
     around = MinorUpgrade(unit, CLUSTER, client, True, 20, unit.clock)
     client.lists_of = set("abc")
     with pytest.raises(RefusedError, match=r"^a is not restarted: no member tells who is in the cluster: http"):
-        around.run(lambda: unit.restart(), lambda: True)
+        around.run(unit.restart, lambda: True)
     assert unit.restarts == []
 
 
