@@ -32,14 +32,11 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._member.restart imp
     may_restart,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.turn import (
-    is_lasting,
-    keep_turn,
+    follow_list,
     no_list,
-    remedied,
     wait_for_turn,
 )
 
-_PAUSE_SECONDS = 1.0
 _CLOCK = Clock()
 # No member has this name, and one that has not started has none: all of them are asked.
 _NOBODY = "\0"
@@ -213,31 +210,32 @@ def _remove(
     clock: Clock,
     lock: RestartLock,
 ) -> None:
-    deadline = clock.now() + timeout_seconds
-    problem = ""
-    while True:
-        keep_turn(lock, called)
-        try:
-            listed = live_members(client, list(urls.values()))
-            if find_member(listed, target.member_id) is None:
-                return
-            url = _url_of_leader_but(client, urls, listed, target)
-            if url is None:
-                problem = "no other member leads yet"
-            else:
-                client.member_remove(url, target.member_id)
-                continue
-        except ApiError as exc:
-            if is_lasting(exc):
-                raise ServiceError(f"{called} is not removed: {remedied(exc)}", member=called) from exc
-            problem = remedied(exc)
-        if clock.now() >= deadline:
-            raise ServiceError(
-                f"{called} is not out of the member list within {timeout_seconds:g} seconds: {problem}: run again, "
-                "which looks at the list first",
-                member=called,
-            )
-        clock.sleep(_PAUSE_SECONDS)
+    def step(listed: list[LiveMember]) -> str | None:
+        if find_member(listed, target.member_id) is None:
+            return None
+        url = _url_of_leader_but(client, urls, listed, target)
+        if url is None:
+            return "no other member leads yet"
+        client.member_remove(url, target.member_id)
+        return ""
+
+    def late(waiting: str) -> ServiceError:
+        return ServiceError(
+            f"{called} is not out of the member list within {timeout_seconds:g} seconds: {waiting}: run again, "
+            "which looks at the list first",
+            member=called,
+        )
+
+    follow_list(
+        step,
+        lambda: live_members(client, list(urls.values())),
+        lock,
+        called,
+        refused=f"{called} is not removed",
+        late=late,
+        timeout_seconds=timeout_seconds,
+        clock=clock,
+    )
 
 
 def _url_of_leader_but(
@@ -330,41 +328,45 @@ def _join(
     clock: Clock,
     lock: RestartLock,
 ) -> list[str]:
-    deadline = clock.now() + timeout_seconds
     done: list[str] = []
-    problem = ""
-    while True:
-        keep_turn(lock, me)
-        try:
-            listed = live_members(client, list(others.values()))
-            mine = find_member(listed, peer_url)
-            # systemd may have no process to show for a moment after the start.
-            step = _next_step(mine, me, "start" in done or unit.is_started())
-            if step is None:
-                return done
-            if step == "add":
-                client.member_add(_leader_url(client, others, listed), peer_url)
-            elif step == "start":
-                unit.start({**{one.name: one.peer_urls[0] for one in listed if one.name}, me: peer_url})
-            elif step == "promote":
-                client.member_promote(_leader_url(client, others, listed), t.cast(LiveMember, mine).member_id)
-            if step != "wait":
-                done.append(step)
-                continue
-            problem = "it has not told its name to the cluster yet"
-        except ApiError as exc:
-            if is_lasting(exc):
-                raise ServiceError(f"{me} does not join: {remedied(exc)}", member=me) from exc
-            problem = remedied(exc)
-        if clock.now() >= deadline:
-            why = (unit.why_not_running() if "start" in done else None) or problem
-            raise ServiceError(
-                f"{me} is no voter within {timeout_seconds:g} seconds: {why}: the others keep their quorum without it; "
-                "run again, which goes on from there",
-                member=me,
-                done=done,
-            )
-        clock.sleep(_PAUSE_SECONDS)
+
+    def step(listed: list[LiveMember]) -> str | None:
+        mine = find_member(listed, peer_url)
+        # systemd may have no process to show for a moment after the start.
+        what = _next_step(mine, me, "start" in done or unit.is_started())
+        if what is None:
+            return None
+        if what == "wait":
+            return "it has not told its name to the cluster yet"
+        if what == "add":
+            client.member_add(_leader_url(client, others, listed), peer_url)
+        elif what == "start":
+            unit.start({**{one.name: one.peer_urls[0] for one in listed if one.name}, me: peer_url})
+        else:
+            client.member_promote(_leader_url(client, others, listed), t.cast(LiveMember, mine).member_id)
+        done.append(what)
+        return ""
+
+    def late(waiting: str) -> ServiceError:
+        why = (unit.why_not_running() if "start" in done else None) or waiting
+        return ServiceError(
+            f"{me} is no voter within {timeout_seconds:g} seconds: {why}: the others keep their quorum without it; "
+            "run again, which goes on from there",
+            member=me,
+            done=done,
+        )
+
+    follow_list(
+        step,
+        lambda: live_members(client, list(others.values())),
+        lock,
+        me,
+        refused=f"{me} does not join",
+        late=late,
+        timeout_seconds=timeout_seconds,
+        clock=clock,
+    )
+    return done
 
 
 def steps_to_join(listed: t.Sequence[LiveMember], me: str, peer_url: str, is_started: bool) -> list[str]:

@@ -25,14 +25,11 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._member.restart imp
     may_restart,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.turn import (
-    is_lasting,
-    keep_turn,
+    follow_list,
     no_list,
-    remedied,
     wait_for_turn,
 )
 
-_PAUSE_SECONDS = 1.0
 _CLOCK = Clock()
 
 
@@ -94,31 +91,32 @@ def _move(
     clock: Clock,
     lock: RestartLock,
 ) -> None:
-    """A call that timed out may have been done: only the list counts."""
-    deadline = clock.now() + timeout_seconds
-    problem = ""
-    while True:
-        keep_turn(lock, me)
-        try:
-            listed = live_members(client, list(urls.values()))
-            if is_at(listed, me, peer_url):
-                return
-            mine = next(one for one in listed if one.name == me)
-            client.member_update(next(iter(urls.values())), mine.member_id, peer_url)
-            continue
-        except StopIteration:
-            problem = f"the cluster does not list {me} any more"
-        except ApiError as exc:
-            problem = remedied(exc)
-            if is_lasting(exc):
-                raise ServiceError(f"the cluster does not take {peer_url} for {me}: {problem}", member=me) from exc
-        if clock.now() >= deadline:
-            raise ServiceError(
-                f"the list does not have {peer_url} for {me} within {timeout_seconds:g} seconds: {problem}: run again, "
-                "which looks at the list first",
-                member=me,
-            )
-        clock.sleep(_PAUSE_SECONDS)
+    def step(listed: list[LiveMember]) -> str | None:
+        if is_at(listed, me, peer_url):
+            return None
+        mine = next((one for one in listed if one.name == me), None)
+        if mine is None:
+            return f"the cluster does not list {me} any more"
+        client.member_update(next(iter(urls.values())), mine.member_id, peer_url)
+        return ""
+
+    def late(waiting: str) -> ServiceError:
+        return ServiceError(
+            f"the list does not have {peer_url} for {me} within {timeout_seconds:g} seconds: {waiting}: run again, "
+            "which looks at the list first",
+            member=me,
+        )
+
+    follow_list(
+        step,
+        lambda: live_members(client, list(urls.values())),
+        lock,
+        me,
+        refused=f"the cluster does not take {peer_url} for {me}",
+        late=late,
+        timeout_seconds=timeout_seconds,
+        clock=clock,
+    )
 
 
 __all__ = ("is_at", "may_move", "move_guarded")

@@ -16,6 +16,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors impo
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.reasons import Reason
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import (
     ApiError,
+    LiveMember,
     LockHeldError,
     MembershipError,
 )
@@ -90,4 +91,38 @@ def wait_for_turn(
         clock.sleep(_PAUSE_SECONDS)
 
 
-__all__ = ("is_lasting", "keep_turn", "no_list", "remedied", "wait_for_turn")
+def follow_list(
+    step: t.Callable[[list[LiveMember]], str | None],
+    read_list: t.Callable[[], list[LiveMember]],
+    lock: RestartLock,
+    who: str,
+    *,
+    refused: str,
+    late: t.Callable[[str], ServiceError],
+    timeout_seconds: float,
+    clock: Clock,
+) -> None:
+    """Take one step after another by the cluster's own list: a call that timed out may have been done all the same.
+
+    ``step``: looks at the list and gives None where all is done, an empty text where it did something, or what it waits
+    for. ``refused``: what does not happen, where the cluster will never take it. ServiceError then, and the one
+    that ``late`` makes of what is waited for where it is not done within ``timeout_seconds``.
+    """
+    deadline = clock.now() + timeout_seconds
+    while True:
+        keep_turn(lock, who)
+        try:
+            waiting = step(read_list())
+        except ApiError as exc:
+            waiting = remedied(exc)
+            if is_lasting(exc):
+                raise ServiceError(f"{refused}: {waiting}", member=who) from exc
+        if waiting is None:
+            return
+        if clock.now() >= deadline:
+            raise late(waiting or "the list does not show it yet")
+        if waiting:
+            clock.sleep(_PAUSE_SECONDS)
+
+
+__all__ = ("follow_list", "is_lasting", "keep_turn", "no_list", "remedied", "wait_for_turn")

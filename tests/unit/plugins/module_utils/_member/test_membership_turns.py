@@ -469,3 +469,25 @@ def test_nobody_moves_where_nobody_tells_the_list(cluster: Cluster, looks: int) 
     )
     assert [reason["code"] for reason in caught.value.details["reasons"]] == ["no_member_answers"]
     assert cluster.asked("update") == []
+
+
+def test_a_change_that_the_list_never_shows_ends_in_time(cluster: Cluster) -> None:
+    """A member that says yes to everything and does nothing: it is not asked for ever."""
+    second = {"ID": "2", "name": "m2", "peerURLs": [MINE], "clientURLs": [cluster.url]}
+    cluster.listed = [second]
+
+    def second_passes() -> None:
+        cluster.clock.time += 1
+
+    for verb in ("remove", "update", "promote"):
+        cluster.answers(verb, (200, {"members": []}), then=second_passes)
+    with pytest.raises(
+        ServiceError, match=r"^m2 is not out of the member list within 3 seconds: the list does not show"
+    ):
+        cluster.remove("m2")
+    with pytest.raises(ServiceError, match=rf"^the list does not have {MOVED} for m2 within 3 seconds: the list does"):
+        cluster.move()
+    cluster.listed = [ADDED]
+    with pytest.raises(ServiceError, match=r"^m2 is no voter within 3 seconds: the list does not show it yet"):
+        cluster.join(Unit(then=lambda: cluster.listed.__setitem__(0, STARTED)))
+    assert [cluster.asked("update").count(verb) for verb in ("remove", "update", "promote")] == [3, 3, 3]
