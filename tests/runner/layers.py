@@ -30,6 +30,14 @@ LAYERS = (
 # The modules that run on the controller or on the CA's host. All others run on nodes, which have no cryptography.
 WITH_CRYPTOGRAPHY = ("etcd_ca", "etcd_peer_certificates", "etcd_peer_stranger")
 NEEDS_CRYPTOGRAPHY = "module_utils._x509"
+# Python's standard library alone, with all that they import: another cryptography or ansible-core makes no difference.
+STANDARD_LIBRARY = (
+    "module_utils._etcd",
+    "module_utils._foreign",
+    "module_utils._member",
+    "module_utils._node",
+    "module_utils._systemd",
+)
 # How a node reads a certificate; where there is cryptography nothing is decided by it.
 NODES_READER = "module_utils._node.certificates"
 NO_NODES = (
@@ -75,7 +83,8 @@ def problems(graph: t.Mapping[str, t.Sequence[str]]) -> list[str]:
 def _readers(graph: t.Mapping[str, t.Sequence[str]]) -> t.Iterator[str]:
     """Where a certificate is read by the wrong reader, or a node is sent one that it can't use."""
     for name in graph:
-        if name.startswith("modules.") and name.removeprefix("modules.") not in WITH_CRYPTOGRAPHY:
+        is_of_nodes = name.startswith("modules.") and name.removeprefix("modules.") not in WITH_CRYPTOGRAPHY
+        if is_of_nodes or _folder(name) in STANDARD_LIBRARY:
             taken = sorted(one for one in _along(name, graph) if one.startswith(f"{NEEDS_CRYPTOGRAPHY}."))
             if taken:
                 yield f"{name} takes {taken[0]} along, which needs cryptography: a node has none"

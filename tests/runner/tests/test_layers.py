@@ -99,6 +99,14 @@ def test_a_node_is_sent_nothing_that_needs_cryptography(tmp_path: pathlib.Path) 
     assert problems(tmp_path, **text) == []
 
 
+def test_what_a_node_imports_needs_no_cryptography(tmp_path: pathlib.Path) -> None:
+    """So its tests need not run with each cryptography."""
+    text = {"_x509__keys": "", "_etcd__api": "from .._x509 import keys", "_issuing__ca": "from .._x509 import keys"}
+    assert problems(tmp_path, **text) == [
+        "module_utils._etcd.api takes module_utils._x509.keys along, which needs cryptography: a node has none"
+    ]
+
+
 def test_a_node_s_reader_is_for_nodes(tmp_path: pathlib.Path) -> None:
     line = "from .._node import certificates"
     text = {"_node__certificates": "", "_member__info": line, "_issuing__ca": line}
