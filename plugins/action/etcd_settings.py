@@ -74,15 +74,16 @@ class ActionModule(OneLineAction):  # pragma: no cover
                 "ANSIBLE_KEEP_REMOTE_FILES would leave private keys, a passphrase or a password in temporary files: "
                 "switch it off (keep_remote_files in ansible.cfg) and run again"
             )
+        proof_only = self._asked["proof_only"]
+        options = OPTIONS_OF["verify" if proof_only else self._asked["entry_point"]]
+        if not proof_only:
+            self._role.refuse_standing_words(host, options)
         members = self._role.members(settings)
         believed = [name for name in self._batch if self._role.is_believed(name)]
         hosts = [each.host for each in members]
         coordinator = coordinator_of(hosts, host, believed, settings["cluster_name"])
         member = next(each for each in members if each.host == host)
-        proof_only = self._asked["proof_only"]
-        check_settings(
-            Asked(settings, members, member), OPTIONS_OF["verify" if proof_only else self._asked["entry_point"]]
-        )
+        check_settings(Asked(settings, members, member), options)
         return {
             **{name: value for name, value in settings.items() if name not in SECRETS},
             "has_secrets": has_secrets,

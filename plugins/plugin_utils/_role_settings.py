@@ -33,6 +33,7 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._settings import (
     OPTIONS,
     PREFIX,
     SECRETS,
+    WORDS_OF_A_RUN,
     check_names,
     converted,
     group_of_play,
@@ -80,6 +81,28 @@ class RoleSettings:  # pragma: no cover
         if authority is None:
             return settings
         return {**settings, "ca_certificate": authority.bundle, "ca_private_key": authority.private_key}
+
+    def refuse_standing_words(self, host: str, names: t.Collection[str]) -> None:
+        """InputError where the inventory says what only a run may say. ``names``: the options that this run has."""
+        standing = self._user.standing(host)
+        given = {
+            name: standing[PREFIX + name] for name in WORDS_OF_A_RUN if name in names and PREFIX + name in standing
+        }
+        if not given:
+            return
+        templar = self._templar.copy_with_new_env(available_variables=self._variables_of(host))
+        with self._user.no_answers():
+            found = sorted(PREFIX + name for name, value in given.items() if self._is_said(templar, host, name, value))
+        if found:
+            raise InputError(
+                f"{host}: {', '.join(found)} stands in the inventory, and every run to come would do it again: take it "
+                f"out of there, and give it to the one run that is to do it, with -e {found[0]}=...",
+                host=host,
+            )
+
+    def _is_said(self, templar: t.Any, host: str, name: str, given: t.Any) -> bool:
+        value = self._templated(templar, given, host, PREFIX + name)
+        return not is_blank(value) and bool(converted(name, value))
 
     def secrets_of(self, host: str) -> dict[str, t.Any]:
         """The secrets among them."""

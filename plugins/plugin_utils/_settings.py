@@ -25,6 +25,22 @@ PREFIX = "etcd_peer_tls_"
 # These never stand in a result, a message or a log.
 SECRETS = ("api_password", "ca_passphrase", "ca_private_key")
 
+# Words of one run. Each takes something away, or puts a living cluster at risk: in the inventory it would be said
+# again by every run that a schedule starts.
+WORDS_OF_A_RUN = (
+    "force_restart",
+    "new_ca",
+    "new_keys",
+    "overrule_distribution_etcd",
+    "removed",
+    "replaced",
+    "restore",
+    "restore_over_running",
+    "retire_ca",
+    "revoked",
+    "upgrade",
+)
+
 _SPECS_PATH = pathlib.Path(__file__).parents[2] / "roles" / "etcd_peer_tls" / "meta" / "argument_specs.yml"
 _TYPE_NAMES = {
     "bool": "true or false",
@@ -183,6 +199,7 @@ __all__ = (
     "OPTIONS_OF",
     "PREFIX",
     "SECRETS",
+    "WORDS_OF_A_RUN",
     "check_names",
     "converted",
     "group_of_play",

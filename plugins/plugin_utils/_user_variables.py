@@ -57,6 +57,16 @@ class UserVariables:  # pragma: no cover
             )
         return found
 
+    def standing(self, host: str) -> dict[str, t.Any]:
+        """Those that the inventory alone gives, templates as they stand: no playbook, command line or task of a run."""
+        with self.no_answers():
+            found: dict[str, t.Any] = self._manager.get_vars(host=self._inventory.get_host(host))
+        said = [self._manager.extra_vars]
+        said += [
+            getattr(self._manager, name, {}).get(host, {}) for name in ("_vars_cache", "_nonpersistent_fact_cache")
+        ]
+        return {name: value for name, value in found.items() if not any(name in one for one in said)}
+
     def defaults(self) -> dict[str, t.Any]:
         """The role's own defaults, templates as they stand."""
         role = self._task._role

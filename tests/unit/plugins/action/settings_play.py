@@ -16,6 +16,7 @@ from pathlib import Path
 import yaml
 from ansible.parsing.vault import VaultLib, VaultSecret
 from ansible_collections.ringfence.etcd.plugins.action import etcd_settings
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._settings import PREFIX, WORDS_OF_A_RUN
 
 COLLECTIONS = str(Path(etcd_settings.__file__).parents[5])
 PLAY_SECONDS = 300
@@ -36,6 +37,8 @@ class ActionModule(ActionBase):
         pathlib.Path(self._task.args["path"]).write_text(str(self._task.args["content"]), encoding="utf-8")
         return {"changed": False}
 """
+
+_SAID = {f"{PREFIX}{name}": f"said_{name}" for name in WORDS_OF_A_RUN}
 
 HOSTS: dict[str, dict[str, t.Any]] = {
     "etcd-1": {"ansible_host": "10.0.0.1"},
@@ -119,7 +122,12 @@ class SettingsPlay:
         folder = self.folder / f"run-{self._number}"
         folder.mkdir()
         hosts = {
-            host: {"ansible_host": f"10.0.{number // 250}.{number % 250 + 1}", "etcd_peer_tls_members": [host], **given}
+            host: {
+                "ansible_host": f"10.0.{number // 250}.{number % 250 + 1}",
+                "etcd_peer_tls_members": [host],
+                # Words of one run stand in no inventory: the play says them.
+                **{_SAID.get(name, name): value for name, value in given.items()},
+            }
             for number, (host, given) in enumerate(cases.items())
         }
         own = {
@@ -131,6 +139,7 @@ class SettingsPlay:
         (folder / "inventory.yml").write_text(yaml.safe_dump({"etcd": {"hosts": hosts, "vars": own}}))
         role: dict[str, t.Any] = {"name": "ringfence.etcd.etcd_peer_tls", "tasks_from": "members"}
         variables = {"__etcd_peer_tls_call": call} if call else {}
+        variables |= {name: f"{{{{ {said} | default('') }}}}" for name, said in _SAID.items()}
         variables |= {"__etcd_peer_tls_entry_point": entry_point} if entry_point else {}
         block = {
             "block": [{"ansible.builtin.import_role": role, "vars": variables}],

@@ -264,6 +264,50 @@ def test_what_can_not_be_meant_is_refused_by_its_own_name(
     assert MEANINGLESS[number][1] in message and "\n" not in message and "hidden" not in meaningless["output"]["text"]
 
 
+STANDING = {
+    "etcd_peer_tls_force_restart": True,
+    "etcd_peer_tls_new_ca": "true",
+    "etcd_peer_tls_new_keys": "yes",
+    "etcd_peer_tls_overrule_distribution_etcd": True,
+    "etcd_peer_tls_removed": ["etcd-9"],
+    "etcd_peer_tls_replaced": "etcd-2",
+    "etcd_peer_tls_retire_ca": "{{ [fingerprint] }}",
+    "etcd_peer_tls_revoked": "etcd-2",
+    "etcd_peer_tls_upgrade": True,
+}
+
+
+def test_a_word_of_one_run_is_refused_in_the_inventory(play: SettingsPlay) -> None:
+    """A schedule's next run would say it again."""
+    given = {**STANDING, "fingerprint": "0" * 64}
+    said = [one["msg"] for one in play.run(group_variables=given).values()]
+    names = ", ".join(STANDING)
+    assert said[0].startswith(f"etcd-1: {names} stands in the inventory, and every run to come would do it again: ")
+    assert said[0].endswith("with -e etcd_peer_tls_force_restart=...") and "\n" not in said[0]
+    assert set(said[1:]) == {"Settings are refused: see host etcd-1"}
+
+
+def test_a_word_of_one_run_that_says_nothing_is_none(play: SettingsPlay) -> None:
+    """What the command line says beats the inventory, and is said in that run."""
+    blank = dict.fromkeys(STANDING, "")
+    assert "msg" not in str(play.run(group_variables=blank))
+    assert "msg" not in str(play.run("-e", json.dumps(blank), group_variables=STANDING))
+
+
+@pytest.mark.parametrize("place", ["extra", "play", "role", "set_fact"])
+def test_a_word_of_one_run_counts_where_that_run_says_it(play: SettingsPlay, place: str) -> None:
+    given = {"etcd_peer_tls_new_keys": True}
+    if place == "extra":
+        found = play.run(*extra(new_keys=True))
+    elif place == "play":
+        found = play.run(play={"vars": given})
+    elif place == "role":
+        found = play.run(role_variables=given)
+    else:
+        found = play.run(before=[{"ansible.builtin.set_fact": given}])
+    assert [one["new_keys"] for one in found.values()] == [True] * 3
+
+
 def test_names_that_have_the_domain_already(play: SettingsPlay) -> None:
     hosts = {f"n{number}.example.com": {"ansible_host": f"10.0.0.{number}"} for number in (1, 2, 3)}
     found = play.run(hosts=hosts, group_variables={"etcd_peer_tls_domain": "example.com"})
