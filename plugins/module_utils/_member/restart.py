@@ -41,7 +41,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.restart_lock 
 _PAUSE_SECONDS = 1.0
 
 # Reasons that waiting does not take away. Their text says what to do.
-_LASTING = frozenset(("alarm", "api_auth", "api_user", "api_right", "api_gateway"))
+_LASTING = frozenset(("alarm", "api_auth", "api_user", "api_right", "api_gateway", "would_shut_out"))
 
 
 @dataclass(frozen=True)
@@ -107,6 +107,9 @@ class Unit(t.Protocol):
 
     def restart(self) -> None:
         """Queue the restart and return."""
+
+    def shuts_out(self) -> t.Callable[[t.Iterable[str]], str | None]:
+        """By the peer URLs of a member: why the next start would refuse what it presents; None where it would not."""
 
     def process_problem(self) -> str | None:
         """Why the process is not one that was started with what is deployed now; None where it is."""
@@ -321,7 +324,7 @@ def restart_guarded(
     deadline = clock.now() + wait_seconds
     while pending:
         tolerated = NO_SPACE if more_space() else None
-        against = _take_turn(cluster, client, lock, clock, tolerated)
+        against = _take_turn(cluster, client, lock, clock, tolerated) or _shut_out(unit, cluster, client)
         if not against:
             # Somebody else may have restarted it while this run waited for its turn.
             pending = still_pending()
@@ -341,6 +344,25 @@ def restart_guarded(
         clock.sleep(_PAUSE_SECONDS)
         pending = still_pending()
     return pending
+
+
+def _shut_out(unit: Unit, cluster: ClusterUrls, client: Client) -> list[Reason]:
+    """Which members the next start would refuse, as they are now: under the lock nobody else starts with less."""
+    try:
+        others = [one for one in live_members(client, cluster.urls_others_first) if one.name not in ("", cluster.me)]
+    except ApiError as exc:
+        return [] if not cluster.others else [{"code": "no_member_answers", "text": str(exc)}]
+    why_not = unit.shuts_out() if others else lambda _urls: None
+    found = [(one.name, why_not(one.peer_urls)) for one in others]
+    return [
+        {
+            "code": "would_shut_out",
+            "text": f"started with what is deployed here it would refuse {name}: {why}: another run changes this "
+            "cluster, or somebody did: run again over all members",
+        }
+        for name, why in found
+        if why is not None
+    ]
 
 
 def _restart_with(around: Around | None, restart: t.Callable[[], object], lock: RestartLock) -> None:

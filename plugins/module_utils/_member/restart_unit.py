@@ -9,6 +9,9 @@ Note that this module util is PRIVATE to the collection. It can have breaking ch
 
 from __future__ import annotations
 
+import datetime
+import typing as t
+
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.obstacles import is_larger_quota
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd import trial
@@ -26,6 +29,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._member.program_exc
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.revocation import check_lists_of_unit
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.running_unit import FoundUnit, find
+from ansible_collections.ringfence.etcd.plugins.module_utils._member.shut_out import shut_out
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import manager
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
     configuration_hash_of,
@@ -81,6 +85,14 @@ class SystemdUnit:
             self._exchanged = exchange_program(found.text)
             self._ran = found.settings["program"] if found.settings else None
         manager.restart_no_block(self._name)
+
+    def shuts_out(self) -> t.Callable[[t.Iterable[str]], str | None]:
+        found = find(self._name, self._unit_directory)
+        start = None if found.text is None else start_of(found, self._name, found.text)
+        if start is None:
+            return lambda _peer_urls: None
+        settings = deployed_from_arguments(start.argv, start.environment)
+        return shut_out(settings, datetime.datetime.now(datetime.timezone.utc))
 
     def way_back(self) -> str | None:
         """How to undo what ``restart`` did to the program; None where it did nothing, or that is undone without."""

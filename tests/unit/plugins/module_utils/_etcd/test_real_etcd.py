@@ -78,6 +78,9 @@ class ProcessUnit:
         self.extra = extra
         self.restarted_at: list[float] = []
 
+    def shuts_out(self) -> t.Callable[[t.Iterable[str]], str | None]:
+        return lambda _peer_urls: None
+
     def restart(self) -> None:
         self.restarted_at.append(time.monotonic())
         self.cluster.stop(self.member)

@@ -70,6 +70,9 @@ class Member:
     def why_not_running(self) -> str | None:
         return None
 
+    def shuts_out(self) -> t.Callable[[t.Iterable[str]], str | None]:
+        return lambda _peer_urls: None
+
     def restart(self) -> None:
         self.cluster.stop(self.name)
         self.before, self.version = self.version, self.next

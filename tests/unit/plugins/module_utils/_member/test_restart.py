@@ -129,7 +129,9 @@ class FakeClient(Client):
 
     def member_list(self, url: str) -> list[LiveMember]:
         self._name(url)
-        return [LiveMember(f"id-{name}", name, (), (f"http://{name}",), False) for name in self.names]
+        return [
+            LiveMember(f"id-{name}", name, (f"https://{name}:2380",), (f"http://{name}",), False) for name in self.names
+        ]
 
     def lease_grant(self, url: str, lease_id: int, ttl_seconds: int) -> None:
         self._name(url)
@@ -176,6 +178,13 @@ class FakeUnit:
         self.why: str | None = None
         self.back: str | None = None
         self.lock_was_held: list[bool] = []
+        # By peer URL, why the next start would refuse who answers there.
+        self.refused: dict[str, str] = {}
+        self.looked_under_the_lock: list[bool] = []
+
+    def shuts_out(self) -> t.Callable[[t.Iterable[str]], str | None]:
+        self.looked_under_the_lock.append(self.client.held)
+        return lambda urls: next((self.refused[url] for url in urls if url in self.refused), None)
 
     def restart(self) -> None:
         self.restarts.append(self.clock.now())
@@ -599,3 +608,27 @@ def test_without_the_alarm_the_lock_is_held_as_ever() -> None:
 def test_which_quota_is_larger(before: str | None, after: str | None, larger: bool) -> None:
     flags = [{"quota-backend-bytes": value} if value is not None else {} for value in (before, after)]
     assert is_larger_quota(*flags) is larger
+
+
+def test_nobody_is_started_who_would_refuse_a_member(client: FakeClient) -> None:
+    """What a member presents under the lock counts, and not what a plan has seen before."""
+    unit = FakeUnit(client, FakeClock())
+    unit.refused = {"https://c:2380": "its CA is not in ca.crt"}
+    with pytest.raises(RefusedError) as caught:
+        run(client, unit)
+    assert str(caught.value) == (
+        "a is not restarted: started with what is deployed here it would refuse c: its CA is not in ca.crt: another "
+        "run changes this cluster, or somebody did: run again over all members"
+    )
+    # Waiting does not take that away, and the lock is free again.
+    assert unit.restarts == [] and unit.clock.now() == 0.0 and not client.held and unit.looked_under_the_lock == [True]
+    unit.refused = {"https://a:2380": "itself"}
+    run(client, unit)
+    assert len(unit.restarts) == 1
+
+
+def test_a_forced_restart_asks_nobody_whom_it_would_refuse(client: FakeClient) -> None:
+    unit = FakeUnit(client, FakeClock(), back_after=0.0)
+    unit.refused = {"https://c:2380": "its CA is not in ca.crt"}
+    run(client, unit, force=True)
+    assert len(unit.restarts) == 1
