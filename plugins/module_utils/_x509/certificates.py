@@ -36,6 +36,8 @@ except ImportError:
 if t.TYPE_CHECKING:  # pragma: no cover
     from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import PeerProfile
 
+    Signed = t.Union[x509.Certificate, x509.CertificateRevocationList]
+
 
 def certificate_pem(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(serialization.Encoding.PEM)
@@ -46,20 +48,22 @@ def fingerprint(certificate: x509.Certificate) -> str:
     return hashlib.sha256(certificate.public_bytes(serialization.Encoding.DER)).hexdigest()
 
 
-def is_signed_by(certificate: x509.Certificate, public_key: keys.PublicKey) -> bool:
+def is_signed_by(found: Signed, public_key: keys.PublicKey) -> bool:
     """Whether the signature was made with this key's private half. Names do not count."""
-    signature, signed = certificate.signature, certificate.tbs_certificate_bytes
+    # A list's own ``is_signature_valid`` takes no Ed25519 before cryptography 38.
+    signed = found.tbs_certificate_bytes if isinstance(found, x509.Certificate) else found.tbs_certlist_bytes
+    signature = found.signature
     try:
         if isinstance(public_key, ed25519.Ed25519PublicKey):
             public_key.verify(signature, signed)
             return True
-        algorithm = certificate.signature_hash_algorithm
+        algorithm = found.signature_hash_algorithm
         if algorithm is None:
             return False
         if isinstance(public_key, ec.EllipticCurvePublicKey):
             public_key.verify(signature, signed, ec.ECDSA(algorithm))
         else:
-            public_key.verify(signature, signed, _rsa_padding(certificate), algorithm)
+            public_key.verify(signature, signed, _rsa_padding(found), algorithm)
     except (InvalidSignature, UnsupportedAlgorithm, ValueError):
         return False
     return True
@@ -71,10 +75,10 @@ def can_check_signature(certificate: x509.Certificate) -> bool:
     return not is_pss or hasattr(certificate, "signature_algorithm_parameters")
 
 
-def _rsa_padding(certificate: x509.Certificate) -> padding.PKCS1v15 | padding.PSS:
+def _rsa_padding(found: Signed) -> padding.PKCS1v15 | padding.PSS:
     # cryptography 41 and later can tell the parameters of a PSS signature; this collection makes none.
-    if certificate.signature_algorithm_oid == SignatureAlgorithmOID.RSASSA_PSS:
-        parameters = getattr(certificate, "signature_algorithm_parameters", None)
+    if found.signature_algorithm_oid == SignatureAlgorithmOID.RSASSA_PSS:
+        parameters = getattr(found, "signature_algorithm_parameters", None)
         if isinstance(parameters, padding.PSS):  # pragma: no branch (only an older release has something else)
             return parameters
     return padding.PKCS1v15()
