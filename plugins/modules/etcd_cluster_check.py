@@ -274,7 +274,9 @@ transition:
       description: The next pass in a line.
       type: str
     lines:
-      description: All steps in a line each, with the reason, and what each does to the quorum.
+      description:
+        - All steps in a line each, with the reason, and what each does to the quorum. Before the first step that asks
+          something of clients a line says what they need.
       type: list
       elements: str
     requests:
@@ -291,6 +293,11 @@ transition:
       description: The members with the URLs at which they answer during the next pass.
       type: list
       elements: dict
+    client_files:
+      description:
+        - By a member's name the paths C(ca), C(cert) and C(key) on its host with which it asks the others, while TLS
+          goes from their client URLs. Empty where the settings of the role have them.
+      type: dict
 trust_bundle:
   description:
     - The CA certificates (PEM) that every member is to trust in the end. The CA at hand comes first, then those that

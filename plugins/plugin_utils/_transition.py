@@ -19,7 +19,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_aut
     authorities_of,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_gather import desired_of, state_of
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_state import State, Words
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_state import State, Words, has_https
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_steps import Plan
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.membership_changes import MembershipChanges
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.pending_changes import WantedCluster
@@ -38,7 +38,11 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.probe_cases import MEMBER
 from ansible_collections.ringfence.etcd.plugins.module_utils._probe.handshake import ACCEPTED
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import member_as_dict, plain
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._role_settings import client_files_of
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._unit_text import unit_text
+
+# A Deployed's names for what a client needs: the CA, the certificate, the key.
+_CLIENT_FILES = ("trusted_ca_file", "cert_file", "key_file")
 
 # Where the CA is made in this run, and has no fingerprint yet.
 _TO_BE_MADE = "(to be made)"
@@ -51,6 +55,7 @@ NONE: t.Mapping[str, t.Any] = {
     "requests": [],
     "hosts": {},
     "members": [],
+    "client_files": {},
 }
 
 
@@ -198,6 +203,7 @@ def next_pass(
 
     ``settings``: of each member's host, as the role has them. ``members``: where each member answers now, and goes on
     to answer while the pass is done. ``hosts``: by member's name what its host gets; empty or none is left as it is.
+    ``client_files``: by member's name the files with which its host asks them, where those of the role are none.
     """
     urls = asked_at(cluster.members, state, transition)
     served = {
@@ -219,7 +225,26 @@ def next_pass(
             for name, assigned in transition.assignments.items()
         },
         "members": members,
+        "client_files": _client_files(cluster, settings) if has_https(urls.values()) else {},
     }
+
+
+def _client_files(cluster: Cluster, settings: t.Mapping[str, t.Mapping[str, t.Any]]) -> dict[str, dict[str, str]]:
+    """Where clients are going to ask without TLS: the files for members that still have it."""
+    found = {}
+    for member, info in cluster.inspected():
+        own = settings.get(member.name)
+        if own is None or own["client_tls"]:
+            continue
+        deployed = [((info.get(part) or {}).get("settings") or {}).get("files") or {} for part in ("process", "unit")]
+        of_etcd = [tuple(files.get(flag) for flag in _CLIENT_FILES) for files in deployed]
+        files = next((paths for paths in of_etcd if all(paths)), None)
+        found[member.name] = (
+            client_files_of({**plain(own), "client_tls": True}, member)
+            if files is None
+            else dict(zip(("ca", "cert", "key"), map(str, files)))
+        )
+    return found
 
 
 def _requests(transition: Transition, cluster: Cluster, new_keys: bool) -> t.Iterator[dict[str, t.Any]]:

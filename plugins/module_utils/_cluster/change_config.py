@@ -49,6 +49,8 @@ _NOT_SETTINGS = frozenset(
         "peer-crl-file",
     )
 )
+# For TLS at the client URLs, in the order of the unit: etcd ignores them where all of these are http.
+_CLIENT_FLAGS = ("cert-file", "key-file", "trusted-ca-file", "client-cert-auth", "client-crl-file")
 _PEER_PAIR = ("peer-cert-file", "peer-key-file")
 
 
@@ -89,6 +91,7 @@ def config_of(
         has_crl=not crl_is_wanted or bool(flags.get("peer-crl-file")),
         client_authorities=trust.peers if trust.clients is None else trust.clients,
         client_serves=frozenset(client_listeners(settings, place)),
+        client_flags=client_flags_in(flags),
         settings=settings_digest(flags),
     )
 
@@ -121,24 +124,35 @@ def client_listeners(settings: t.Mapping[str, t.Any], place: Place) -> dict[str,
 
 def settings_digest(flags: t.Mapping[str, str]) -> str:
     """A digest of all that etcd is told beside what a ``Config`` has. Of its listeners: whether one is everywhere."""
-    rest = {flag: value for flag, value in flags.items() if flag not in _NOT_SETTINGS}
+    rest = {flag: value for flag, value in flags.items() if flag not in (*_NOT_SETTINGS, *_CLIENT_FLAGS)}
     listeners = [listener_of(url) for name in _LISTENERS for url in _listed(flags.get(name))]
     is_everywhere = any(one is not None and one.is_wildcard for one in listeners)
     return hashlib.sha256(json.dumps([rest, is_everywhere], sort_keys=True).encode()).hexdigest()
 
 
-def wanted_settings(
+def client_flags_in(flags: t.Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Those of the flags that are for TLS at the client URLs."""
+    return tuple((flag, flags[flag]) for flag in _CLIENT_FLAGS if flag in flags)
+
+
+def wanted_flags(
     member: Member,
     members: t.Sequence[Member],
     settings: FlagSettings,
     added: t.Mapping[str, str | None] | None = None,
-) -> str:
-    """The same of the unit as it is wanted. ``added``: what drop-ins and the like make of it; None: they take it."""
-    flags = dict(etcd_flags(member, members, settings))
-    flags.update(set_by_variables(settings.unit_settings, flags))
+) -> dict[str, str]:
+    """What etcd gets from the unit as it is wanted. ``added``: what drop-ins and the like make of it; None: they take
+    it.
+    """
+    given = etcd_flags(member, members, settings)
+    flags = {**dict(given), **_by_variables(settings, given)}
     flags["tls-min-version"] = settings.min_tls_version
     changed = {**flags, **(added or {})}
-    return settings_digest({flag: value for flag, value in changed.items() if value is not None})
+    return {flag: value for flag, value in changed.items() if value is not None}
+
+
+def _by_variables(settings: FlagSettings, given: t.Iterable[tuple[str, str]]) -> dict[str, str]:
+    return set_by_variables(settings.unit_settings, dict(given))
 
 
 # From a Config to flags -----------------------------------------------------------------------------------------------
@@ -172,7 +186,13 @@ def flags_with(
         "advertise-client-urls": _joined(_first(config.client_serves, member)),
         "listen-client-urls": _joined([*listeners, *(url for url in loopbacks if url is not None)]),
     }
-    made = [(flag, said.get(flag, value)) for flag, value in etcd_flags(member, members, settings)]
+    wanted, clients = etcd_flags(member, members, settings), dict(config.client_flags)
+    # What the unit's own variables say etcd gets from there, and ends where a flag says it as well.
+    more = [pair for pair in config.client_flags if pair[0] not in {**dict(wanted), **_by_variables(settings, wanted)}]
+    made: list[tuple[str, str | None]] = []
+    for flag, value in wanted:
+        made.append((flag, clients.get(flag) if flag in _CLIENT_FLAGS else said.get(flag, value)))
+        made += more if flag == "listen-client-urls" else []
     return [(flag, value) for flag, value in made if value is not None]
 
 
@@ -220,10 +240,11 @@ def _listed(value: str | None) -> list[str]:
 __all__ = (
     "Place",
     "Trust",
+    "client_flags_in",
     "client_listeners",
     "config_of",
     "flags_with",
     "peer_listeners",
     "settings_digest",
-    "wanted_settings",
+    "wanted_flags",
 )

@@ -24,10 +24,12 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_aut
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_config import (
     Place,
     Trust,
+    client_flags_in,
     client_listeners,
     config_of,
     peer_listeners,
-    wanted_settings,
+    settings_digest,
+    wanted_flags,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_state import (
     Config,
@@ -88,6 +90,11 @@ def desired_of(
 
 def _wanted(cluster: Cluster, member: Member) -> WantedMember:
     settings = cluster.flag_settings(member.name)
+    flags = (
+        {}
+        if settings is None
+        else wanted_flags(member, cluster.members, settings, _added(cluster.infos.get(member.name, {})))
+    )
     return WantedMember(
         name=member.name,
         host=member.host,
@@ -95,9 +102,8 @@ def _wanted(cluster: Cluster, member: Member) -> WantedMember:
         peer_url=member.peer_url,
         client_url=member.client_url,
         names=frozenset((*member.dns_names, *member.ip_addresses)),
-        settings=""
-        if settings is None
-        else wanted_settings(member, cluster.members, settings, _added(cluster.infos.get(member.name, {}))),
+        settings=settings_digest(flags) if flags else "",
+        client_flags=client_flags_in(flags),
     )
 
 

@@ -161,6 +161,7 @@ def fresh(view: View, wanted: WantedMember) -> Config:
         serves=frozenset((wanted.peer_url,)),
         client_authorities=view.desired.clients,
         client_serves=frozenset((wanted.client_url,)),
+        client_flags=wanted.client_flags,
         settings=wanted.settings,
     )
 

@@ -127,6 +127,9 @@ def started(state: State, name: str) -> State:
     host = state.hosts[name]
     if host.disk is None or (host.disk.peer_tls and host.leaf is None):
         return state
+    if host.disk.has_client_tls and not host.disk.client_flags:
+        # It has no certificate for its clients.
+        return state
     if state.member_list is None:
         data = host.data or Data(f"first {name}", _NEW_CLUSTER, formed=False)
         return _with(state, _running(host, host.disk, data))

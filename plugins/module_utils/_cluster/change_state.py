@@ -28,7 +28,7 @@ class WantedMember:
     """A member as the inventory has it.
 
     ``names``: all subject alternative names of its certificate, the host of its peer URL among them. ``settings``: a
-    digest of all that its unit says beside what ``Config`` has.
+    digest of all that its unit says beside what ``Config`` has. ``client_flags``: see ``Config``.
     """
 
     name: str
@@ -38,6 +38,7 @@ class WantedMember:
     client_url: str
     names: frozenset[str]
     settings: str = ""
+    client_flags: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ class Config:
     The same type tells what a process was started with, what its next start will read from the disk, and what a step
     writes. ``common_names``: whom it lets in; None: whoever has a certificate of the CA. ``serves``: peer URLs, as the
     others call them, that its listeners answer. ``has_crl``: whether it has the flag for the CRL (the file itself is
-    read at each handshake).
+    read at each handshake). ``client_flags``: those for TLS at its client URLs, which only those with https need.
     """
 
     name: str
@@ -122,7 +123,13 @@ class Config:
     has_crl: bool = True
     client_authorities: frozenset[str] = frozenset()
     client_serves: frozenset[str] = frozenset()
+    client_flags: tuple[tuple[str, str], ...] = ()
     settings: str = ""
+
+    @property
+    def has_client_tls(self) -> bool:
+        """Whether it answers clients by https anywhere."""
+        return has_https(self.client_serves)
 
 
 @dataclass(frozen=True)
@@ -213,6 +220,11 @@ def same_socket(url: str, other: str) -> bool:
     return url != other and url.partition("://")[2] == other.partition("://")[2]
 
 
+def has_https(urls: t.Iterable[str]) -> bool:
+    """Whether any of the URLs needs TLS."""
+    return any(url.startswith("https:") for url in urls)
+
+
 def accepts(config: Config, leaf: Leaf) -> bool:
     """Whether a process lets a certificate in by its name and its CA. Without TLS nobody is asked for one."""
     if not config.peer_tls:
@@ -241,6 +253,7 @@ __all__ = (
     "WantedMember",
     "Words",
     "accepts",
+    "has_https",
     "quorum_of",
     "same_socket",
     "url_host",

@@ -25,6 +25,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_sta
     State,
     WantedMember,
     accepts,
+    has_https,
     quorum_of,
     same_socket,
     url_host,
@@ -352,6 +353,7 @@ class View:
             has_crl=True,
             client_authorities=frozenset(clients),
             client_serves=frozenset(clients_at),
+            client_flags=_client_flags(wanted, configs, clients_at),
             settings=self._settings(wanted, host),
         )
 
@@ -397,18 +399,33 @@ class View:
         authorities = wide.authorities - (self.words.retire_ca - in_use)
         clients = wide.client_authorities - (self.words.retire_ca - self.desired.clients)
         serves = frozenset(url for url in wide.serves if url in (*one.listed.peer_urls, wanted.peer_url))
+        is_followed = self.words.clients_followed
         return replace(
             wide,
             common_names=wide.common_names if keeps_names else names,
             authorities=authorities,
             client_authorities=clients,
-            client_serves=frozenset((wanted.client_url,)) if self.words.clients_followed else wide.client_serves,
+            client_serves=frozenset((wanted.client_url,)) if is_followed else wide.client_serves,
+            client_flags=wanted.client_flags if is_followed else wide.client_flags,
             serves=serves or wide.serves,
         )
 
 
 def _any_means(said: t.Collection[str], names: t.Collection[str]) -> bool:
     return any(one == name or one.startswith(f"{name}.") for one in said for name in names)
+
+
+def _client_flags(
+    wanted: WantedMember, configs: t.Iterable[Config], serves: t.Collection[str]
+) -> tuple[tuple[str, str], ...]:
+    """The flags for TLS at these client URLs: the wanted ones; those that are there as long as the wanted URL is not
+    served, or an https URL stays that is not wanted any more.
+    """
+    is_served = wanted.client_url in serves
+    if is_served and (has_https((wanted.client_url,)) or not has_https(serves)):
+        return wanted.client_flags
+    present = [config for config in configs if config.has_client_tls or not has_https(serves)]
+    return present[0].client_flags if present else wanted.client_flags
 
 
 def clashing_clients(wanted: WantedMember, host: Host) -> set[str]:

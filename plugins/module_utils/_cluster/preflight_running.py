@@ -79,26 +79,37 @@ def refuse_other_client_side(cluster: Cluster) -> t.Iterator[PreflightFailure]:
     """The members answer as they run: with another port, TLS or CA nobody could ask them before a restart."""
     if len(cluster.members) < 2:
         return
-    name, places, changes = cluster.question.cluster_name, [], []
+    name = cluster.question.cluster_name
+    places, schemes, authorities = [], [], []
     for member, info in running_members(cluster):
         settings = (info.get("process") or {}).get("settings") or {}
         # At a first start no other member is asked.
         if not is_formed(info):
             continue
-        changes += [change_text(member.name, *pair) for pair in _client_differences(cluster, member, settings)]
+        authorities += [change_text(member.name, *pair) for pair in _other_client_authority(cluster, member, settings)]
         urls = settings.get("client_urls") or [member.client_url]
+        told = change_text(member.name, ", ".join(map(one_line, urls)), member.client_url)
+        if any(_is_at_port_by_another_scheme(one_line(url), member.client_url) for url in urls):
+            schemes.append(told)
         # The check of the peer URLs reports an address that changes.
-        if list(urls) != [member.client_url] and tuple(settings.get("peer_urls") or ()) == (member.peer_url,):
-            places.append(change_text(member.name, ", ".join(map(one_line, urls)), member.client_url))
+        elif list(urls) != [member.client_url] and tuple(settings.get("peer_urls") or ()) == (member.peer_url,):
+            places.append(told)
     told = "before each restart the others are asked as this run means them, and would not answer, so that the units "
     told += "were written and nobody restarted"
-    if changes:
+    if schemes:
         yield PreflightFailure(
             "client_side_differs",
-            f"cluster {name}: the members' client side would change ({'; '.join(changes)}): {told}; a run does not "
+            f"cluster {name}: TLS for clients would change at the port that they use ({'; '.join(schemes)}): one port "
+            "does not answer with TLS and without, and at its restart each member would be lost to all clients: set "
+            "another etcd_peer_tls_client_port with it, and members answer at both until clients have followed",
+        )
+    if authorities:
+        yield PreflightFailure(
+            "client_side_differs",
+            f"cluster {name}: the members' client side would change ({'; '.join(authorities)}): {told}; a run does not "
             "change this on a running cluster: put the old one back",
         )
-    elif places:
+    if places and not (schemes or authorities):
         yield PreflightFailure(
             "client_url_differs",
             f"cluster {name}: client URLs would change ({'; '.join(places)}): {told}; a run changes them step by step "
@@ -106,13 +117,15 @@ def refuse_other_client_side(cluster: Cluster) -> t.Iterator[PreflightFailure]:
         )
 
 
-def _client_differences(
+def _is_at_port_by_another_scheme(url: str, wanted: str) -> bool:
+    """Whatever the host: a listener may be everywhere, and has one at the loopback beside it."""
+    (scheme, _, place), (wanted_scheme, _, wanted_place) = url.partition("://"), wanted.partition("://")
+    return scheme != wanted_scheme and place.rpartition(":")[2].rstrip("/") == wanted_place.rpartition(":")[2]
+
+
+def _other_client_authority(
     cluster: Cluster, member: Member, settings: t.Mapping[str, t.Any]
 ) -> t.Iterator[tuple[str, str]]:
-    found = settings.get("client_urls") or [member.client_url]
-    schemes = sorted({one_line(url).partition("://")[0] for url in found})
-    if schemes != [member.client_url.partition("://")[0]]:
-        yield ", ".join(map(one_line, found)), member.client_url
     wanted, files = cluster.flag_settings(member.name), settings.get("files") or {}
     own = files.get("trusted_ca_file")
     if wanted is not None and wanted.client_tls and own is not None:

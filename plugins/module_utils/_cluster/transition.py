@@ -18,7 +18,15 @@ from dataclasses import dataclass, field, replace
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster import change_steps as steps
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_plan import whole_plan
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_state import Config, Desired, State
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_simulation import after_step
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_state import (
+    AFTER_PRESENT,
+    AFTER_WIDEN,
+    Config,
+    Desired,
+    State,
+    has_https,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_steps import Plan, Step
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import Member
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import PreflightFailure
@@ -72,13 +80,24 @@ class Assignment:
     moved_to: str | None = None
 
 
+class ClientNeed(t.NamedTuple):
+    """What clients have to be able to do before a step, by its number from 1, or they lose members at it."""
+
+    before: int
+    text: str
+
+
 @dataclass(frozen=True)
 class Transition:
-    """The plan of a change, and the pass that is next. Without steps there is nothing that needs more than one pass."""
+    """The plan of a change, and the pass that is next. Without steps there is nothing that needs more than one pass.
+
+    ``clients``: what clients need; before a step that the plan does not have where it stops before the end.
+    """
 
     plan: Plan = field(default_factory=lambda: Plan(()))
     passed: tuple[Step, ...] = ()
     assignments: t.Mapping[str, Assignment] = field(default_factory=dict)
+    clients: tuple[ClientNeed, ...] = ()
 
     @property
     def is_due(self) -> bool:
@@ -95,12 +114,13 @@ class Transition:
 
     @property
     def lines(self) -> list[str]:
-        """All steps, a line each."""
-        count = len(self.plan.steps)
-        return [
-            f"{number} of {count}: {step.text}: {step.reason}; {step.quorum.text}"
-            for number, step in enumerate(self.plan.steps, 1)
-        ]
+        """All steps, a line each, and what clients need before one of them."""
+        count, found = len(self.plan.steps), []
+        for number, step in enumerate(self.plan.steps, 1):
+            found += [f"before {number} of {count}: {need.text}" for need in self.clients if need.before == number]
+            found.append(f"{number} of {count}: {step.text}: {step.reason}; {step.quorum.text}")
+        later = [need.text for need in self.clients if need.before > count]
+        return found + [f"before a run without etcd_peer_tls_stop_after: {text}" for text in later]
 
 
 def planned_transition(desired: Desired, state: State, has_membership_changes: bool = False) -> Transition:
@@ -115,7 +135,7 @@ def planned_transition(desired: Desired, state: State, has_membership_changes: b
     whole = plan
     if desired.words.stop_after is not None:
         # What comes after the stop tells whether this is such a change.
-        whole = whole_plan(to_the_end(desired), state)
+        whole = _without_lists(whole_plan(to_the_end(desired), state))
     if not is_refused and not any(_needs_passes(step, state, has_membership_changes) for step in whole.steps):
         return Transition(Plan((), notes=plan.notes))
     if plan.refusal is not None:
@@ -128,7 +148,50 @@ def planned_transition(desired: Desired, state: State, has_membership_changes: b
         text = f"{passed[0].text} ({passed[0].reason}) comes before this change: run without the change first"
         return Transition(replace(plan, refusal=PreflightFailure("step_before_change", text)))
     assignments = {name: _assignment(step, state) for step in passed for name in step.members}
-    return Transition(plan, passed, assignments)
+    return Transition(plan, passed, assignments, tuple(_clients_need(whole.steps, desired, state)))
+
+
+def _clients_need(planned: t.Iterable[Step], desired: Desired, state: State) -> t.Iterator[ClientNeed]:
+    """What clients have to be able to do before which step, each once: before the first that asks it of them."""
+    told: set[str] = set()
+    for number, step in enumerate(planned, 1):
+        after = after_step(state, step)
+        for text in _needs_of(step, desired, state, after):
+            if text not in told:
+                told.add(text)
+                yield ClientNeed(number, text)
+        state = after
+
+
+def _needs_of(step: Step, desired: Desired, before: State, after: State) -> t.Iterator[str]:
+    for name, host in after.hosts.items():
+        old, new = before.hosts[name].process, host.process
+        if old is None or new is None:
+            continue
+        leaves = (before.hosts[name].leaf, host.leaf)
+        is_of_another = leaves[0] is not None and leaves[1] is not None and leaves[0].issuer != leaves[1].issuer
+        if is_of_another and new.has_client_tls:
+            yield _until(f"clients that trust the members' certificates by their CA trust {desired.issuer} too", step)
+        if old.client_serves - new.client_serves:
+            yield _until(_place_of_clients(desired, old), step)
+        if new.has_client_tls and old.client_authorities - new.client_authorities:
+            gone = ", ".join(sorted(old.client_authorities - new.client_authorities))
+            yield _until(f"no client has a certificate of the CA {gone}, or checks a member by it", step)
+
+
+def _place_of_clients(desired: Desired, old: Config) -> str:
+    urls = [member.client_url for member in desired.members]
+    told = f"clients ask at {', '.join(urls)}"
+    if has_https(urls) and not all(has_https((url,)) for url in old.client_serves):
+        return f"{told}, trust the CA of the members' certificates, and have a certificate of the CA for clients"
+    if has_https(old.client_serves) and not has_https(urls):
+        return f"{told}, without TLS"
+    return told
+
+
+def _until(text: str, step: Step) -> str:
+    phase = AFTER_WIDEN if step.kind == steps.ISSUE else AFTER_PRESENT
+    return f"{text} (etcd_peer_tls_stop_after: {phase} stops the run before it)"
 
 
 def _without_lists(plan: Plan) -> Plan:
@@ -209,6 +272,7 @@ def asked_at(members: t.Sequence[Member], state: State, transition: Transition) 
 __all__ = (
     "DONE_BY_TRANSITION",
     "Assignment",
+    "ClientNeed",
     "Transition",
     "asked_at",
     "planned_transition",

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import typing as t
 
@@ -41,7 +42,7 @@ def asked(
     places = addresses or {}
     members = make_members(
         [{"name": one.name, "host": one.host, "address": places.get(one.name, one.address)} for one in MEMBERS],
-        ClusterSettings(name="blue", domain=domain),
+        ClusterSettings(name="blue", domain=domain, **said.pop("common", {})),
     )
     cluster = dataclasses.replace(case.cluster(), members=members)
     asks = dataclasses.replace(cluster.question, force_restart=said.pop("force_restart", False))
@@ -96,6 +97,57 @@ def test_a_change_that_is_told_to_stop() -> None:
     assert on.told["hosts"] == {
         "etcd-1": {"issued": True, "moved_to": None, "unit_content": None, "trust_bundle": None}
     }
+
+
+def deployed(case: Case, change: Change, *names: str) -> None:
+    """The pass is done on these hosts, and their members run with it."""
+    for name in names:
+        settings = deployed_from_text(change.told["hosts"][name]["unit_content"])
+        info = case.states[name]["info"]
+        info["unit"]["settings"] = info["process"]["settings"] = settings
+
+
+def test_tls_goes_from_the_client_port() -> None:
+    """By another port. Members that still have it are asked with the files of etcd's own flags."""
+    case = Case()
+    off = {
+        "common": {"client_tls": False, "client_port": 2479},
+        "settings": {name: {**OWN, "client_tls": False, "client_port": 2479} for name in NAMES},
+    }
+    case.settings = dataclasses.replace(SETTINGS, client_tls=False, client_port=2479)
+    first = asked(case, **copy.deepcopy(off))
+    assert first.failures == () and [one["client_url"] for one in first.told["members"]] == [
+        f"https://10.0.0.{number}:2379" for number in (1, 2, 3)
+    ]
+    pki = SETTINGS.credentials_directory
+    assert first.told["client_files"]["etcd-2"] == {
+        "ca": f"{pki}/ca.crt",
+        "cert": f"{pki}/etcd-2.crt",
+        "key": f"{pki}/etcd-2.key",
+    }
+    unit = deployed_from_text(first.told["hosts"]["etcd-2"]["unit_content"])
+    assert unit is not None and unit["flags"]["trusted-ca-file"] == f"{pki}/ca.crt"
+    assert unit["client_urls"] == ["http://10.0.0.2:2479", "https://10.0.0.2:2379"]
+    # Some have both, and one has not yet: each is asked where it answers in the whole pass.
+    deployed(case, first, "etcd-1", "etcd-3")
+    second = asked(case, **copy.deepcopy(off))
+    assert list(second.told["hosts"]) == ["etcd-2"]
+    assert [one["client_url"] for one in second.told["members"]] == [
+        "http://10.0.0.1:2479",
+        "https://10.0.0.2:2379",
+        "http://10.0.0.3:2479",
+    ]
+    assert second.told["client_files"]["etcd-1"]["cert"] == f"{pki}/etcd-1.crt"
+    deployed(case, second, "etcd-2")
+    third = asked(case, **copy.deepcopy(off))
+    assert third.told["client_files"] == {} and {one["client_url"][:5] for one in third.told["members"]} == {"http:"}
+    last = deployed_from_text(third.told["hosts"]["etcd-2"]["unit_content"])
+    assert last is not None and "cert-file" not in last["flags"] and last["client_urls"] == ["http://10.0.0.2:2479"]
+    # One without a trace of its files has those that the role writes.
+    deployed(case, third, "etcd-1", "etcd-2")
+    case.states["etcd-3"]["info"]["process"]["settings"]["client_urls"] = ["https://10.0.0.3:2379"]
+    case.states["etcd-3"]["info"]["process"]["settings"]["listen_client_urls"] = ["https://10.0.0.3:2379"]
+    assert asked(case, **copy.deepcopy(off)).told["client_files"]["etcd-1"]["key"] == f"{pki}/etcd-1.key"
 
 
 def test_another_ca() -> None:

@@ -63,6 +63,7 @@ def member(
         client_url=f"{client_scheme}://{address}:{client_port}",
         names=frozenset((f"{name}.{domain}", address)),
         settings=settings,
+        client_flags=(("cert-file", "its own"),) if client_scheme == "https" else (),
     )
 
 
@@ -94,6 +95,7 @@ def config_of(wanted: WantedMember, cluster: Desired) -> Config:
         serves=frozenset((wanted.peer_url,)),
         client_authorities=cluster.clients,
         client_serves=frozenset((wanted.client_url,)),
+        client_flags=wanted.client_flags,
         settings=wanted.settings,
     )
 

@@ -14,12 +14,13 @@ import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_config import (
     Place,
     Trust,
+    client_flags_in,
     client_listeners,
     config_of,
     flags_with,
     peer_listeners,
     settings_digest,
-    wanted_settings,
+    wanted_flags,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_state import Config
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import FlagSettings, etcd_flags
@@ -52,6 +53,7 @@ def read(settings: Deployed, member: Member, *peer_urls: str) -> Config:
 
 def wanted_config(all_members: t.Sequence[Member], settings: FlagSettings = SETTINGS) -> Config:
     member = all_members[0]
+    flags = wanted_flags(member, all_members, settings)
     return Config(
         name=member.name,
         common_names=frozenset(one.common_name for one in all_members),
@@ -59,7 +61,8 @@ def wanted_config(all_members: t.Sequence[Member], settings: FlagSettings = SETT
         serves=frozenset((member.peer_url,)),
         client_authorities=TRUST.peers,
         client_serves=frozenset((member.client_url,)),
-        settings=wanted_settings(member, all_members, settings),
+        client_flags=client_flags_in(flags),
+        settings=settings_digest(flags),
     )
 
 
@@ -254,13 +257,48 @@ def test_peers_without_a_pair_have_no_tls() -> None:
 def test_what_is_a_setting(flag: str, value: str, differs: bool) -> None:
     found = members()
     flags = dict(etcd_flags(found[0], found, SETTINGS))
-    assert (settings_digest(flags) != settings_digest({**flags, flag: value})) is differs
+    more = {**flags, flag: value}
+    told = [(settings_digest(one), client_flags_in(one)) for one in (flags, more)]
+    assert (told[0] != told[1]) is differs
+
+
+@pytest.mark.parametrize("to_tls", [True, False])
+def test_tls_and_none_are_served_to_clients_at_two_ports(to_tls: bool) -> None:
+    """While an https URL is served its flags are there, whether TLS comes or goes, and afterwards no more."""
+    before, after = members(client_tls=not to_tls), members(client_tls=to_tls, client_port=2479)
+    secure, plain = replace(SETTINGS, client_tls=True), replace(SETTINGS, client_tls=False)
+    old, new = (plain, secure) if to_tls else (secure, plain)
+    present = started(etcd_flags(before[0], before, old))
+    at_first = read(present, after[0])
+    assert at_first.has_client_tls is not to_tls and bool(at_first.client_flags) is not to_tls
+    tls = read(started(etcd_flags(after[0], after, new)), after[0]).client_flags if to_tls else at_first.client_flags
+    both = replace(
+        wanted_config(after, new), client_serves=at_first.client_serves | {after[0].client_url}, client_flags=tls
+    )
+    flags = flags_with(both, after[0], after, new, present)
+    assert read(started(flags), after[0]) == both
+    assert dict(flags)["trusted-ca-file"] == "/etc/etcd/pki/ca.crt" and dict(flags)["client-cert-auth"] == "true"
+    assert {url.partition(":")[0] for url in dict(flags)["listen-client-urls"].split(",")} == {"http", "https"}
+    assert flags_with(wanted_config(after, new), after[0], after, new, started(flags)) == etcd_flags(
+        after[0], after, new
+    )
+
+
+def test_a_list_of_their_own_for_clients_is_told_once() -> None:
+    """By a flag or by a variable, in its place in the unit: etcd ends where both say it."""
+    found = members()
+    by_flag = replace(SETTINGS, extra_flags={"client-crl-file": "/c/crl", "quota-backend-bytes": 1})
+    by_variable = replace(SETTINGS, unit_settings={"Service": {"Environment": "ETCD_CLIENT_CRL_FILE=/c/crl"}})
+    for settings in (by_flag, by_variable):
+        wanted = wanted_config(found, settings)
+        assert dict(wanted.client_flags)["client-crl-file"] == "/c/crl"
+        assert flags_with(wanted, found[0], found, settings) == etcd_flags(found[0], found, settings)
 
 
 def test_settings_have_what_the_environment_and_drop_ins_give() -> None:
     found = members()
     settings = replace(SETTINGS, unit_settings={"Service": {"Environment": "ETCD_QUOTA_BACKEND_BYTES=4000000000"}})
-    wanted = wanted_settings(found[0], found, settings, {"election-timeout": "2000"})
+    wanted = settings_digest(wanted_flags(found[0], found, settings, {"election-timeout": "2000"}))
     flags = etcd_flags(found[0], found, settings)
     arguments = [f"--{flag}={value}" for flag, value in flags]
     environment = {

@@ -320,6 +320,33 @@ def test_tls_for_clients_waits_for_them() -> None:
     assert found.refusal is None and [step.kind for step in found.steps] == [steps.WIDEN] * 3
 
 
+@pytest.mark.parametrize(("old", "new"), [("http", "https"), ("https", "http")])
+def test_tls_for_clients_at_another_port_is_served_beside_the_old_one(old: str, new: str) -> None:
+    truth = formed(desired([1, 2, 3], client_scheme=old))
+    cluster = desired([1, 2, 3], client_scheme=new, client_port=2479, words=said(clients_followed=True))
+    found = plan(truth, cluster)
+    assert found.refusal is None and [step.kind for step in found.steps] == [steps.WIDEN] * 3 + [steps.NARROW] * 3
+    both, last = found.steps[0].actions[0].config, found.steps[-1].actions[0].config
+    assert found.steps[0].members == ("etcd-2",)
+    assert both is not None and both.client_serves == {f"{old}://10.0.0.2:2379", f"{new}://10.0.0.2:2479"}
+    # Its flags are there as long as any client URL needs them.
+    assert both.client_flags == (("cert-file", "its own"),)
+    assert last is not None and last.client_flags == cluster.members[0].client_flags
+
+
+def test_tls_for_clients_that_goes_keeps_the_flags_it_was_served_with() -> None:
+    """Wherever a run before was killed: who runs without already, and has both on its disk, starts with both."""
+    cluster = desired([1, 2, 3], client_scheme="http", client_port=2479)
+    truth = run(formed(THREE), cluster).truth
+    both = truth.hosts["host-1"].process
+    assert both is not None and both.has_client_tls and both.client_flags == THREE.members[0].client_flags
+    ended = run(truth, replace(cluster, words=said(clients_followed=True))).truth
+    went_back = changed(ended, "host-1", disk=both)
+    found = plan(went_back, cluster)
+    assert found.refusal is None and [step.members for step in found.steps] == [("etcd-1",)]
+    assert [action.kind for action in found.steps[0].actions] == [steps.RESTART_UNIT]
+
+
 def test_other_settings_are_restarted_with_one_after_another() -> None:
     found = plan(formed(THREE), desired([1, 2, 3], settings="other"))
     assert [step.kind for step in found.steps] == [steps.CONFIGURE] * 3

@@ -24,6 +24,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_sta
     Host,
     State,
     Words,
+    same_socket,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_steps import Step
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import PreflightFailure
@@ -87,6 +88,7 @@ def clusters(draw: t.Callable[[t.Any], t.Any], without_words: bool = False) -> D
         peer_port=draw(st.sampled_from([2380, 2380, 2390])),
         network=draw(st.sampled_from(["10.0.0", "10.0.0", "10.0.1"])),
         client_port=draw(st.sampled_from([2379, 2379, 2479])),
+        client_scheme=draw(st.sampled_from(["https", "https", "http"])),
         client_authorities=draw(st.sampled_from([None, None, frozenset((CLIENT_CA,))])),
         revoked=draw(some(["a leaked one", *(f"first serial of {name}" for name in HOSTS)], 2)),
         version=draw(st.sampled_from([None, None, *VERSIONS])),
@@ -179,6 +181,10 @@ def _nothing_without_a_word(before: State, half: State, cluster: Desired, step: 
                 assert gone <= words.retire_ca, f"{step.text}: the CA {gone} of clients is gone"
                 clients = old_config.client_serves - new_config.client_serves
                 assert not clients or words.clients_followed, f"{step.text}: {clients} is gone"
+                # Its other URLs stay where they are; the place of one is taken by another scheme alone.
+                left = new_config.client_serves & old_config.client_serves
+                taken = all(any(same_socket(url, new) for new in new_config.client_serves) for url in clients)
+                assert left or taken, f"{step.text}: no client URL of {name} stays"
 
 
 def _nobody_locked_out(before: State, half: State, step: Step) -> None:

@@ -293,6 +293,16 @@ OPERATIONS: dict[str, tuple[State, Desired]] = {
         desired([1, 2, 3], client_authorities=frozenset(("ca-clients",)), client_port=2479),
     ),
     "client TLS": (formed(desired([1, 2, 3], client_scheme="http")), replace(THREE, words=said(clients_followed=True))),
+    "client TLS at another port": (
+        formed(desired([1, 2, 3], client_scheme="http")),
+        desired([1, 2, 3], client_port=2479, words=said(clients_followed=True)),
+    ),
+    "client TLS off at another port, with another domain": (
+        formed(THREE),
+        desired(
+            [1, 2, 3], client_scheme="http", client_port=2479, domain="other.org", words=said(clients_followed=True)
+        ),
+    ),
     "leaked": (
         formed(THREE),
         desired([1, 2, 3], words=said(leaked=[f"first serial of host-{number}" for number in (1, 2, 3)])),

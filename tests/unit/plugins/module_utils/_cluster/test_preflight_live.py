@@ -476,6 +476,19 @@ def test_the_common_name_of_one_member() -> None:
             "etcd-1 from https://10.0.0.1:2379 to http://10.0.0.1:2379",
             "client_side_differs",
         ),
+        (
+            {"client_tls": False},
+            {"client_tls": False},
+            "set another etcd_peer_tls_client_port with it, and members answer at both until clients have followed",
+            "client_side_differs",
+        ),
+        # At another port a change in several passes does it.
+        (
+            {"client_tls": False, "client_port": 2479},
+            {"client_tls": False},
+            "etcd-1 from https://10.0.0.1:2379 to http://10.0.0.1:2479; etcd-2 from",
+            "client_url_differs",
+        ),
         ({}, {"client_ca_file": "/c/ca.crt"}, "etcd-1 from client CA of the peers to /c/ca.crt", "client_side_differs"),
     ],
 )
@@ -492,6 +505,27 @@ def test_the_client_side_of_members_that_run(
     for name in NAMES:
         info(starting, name)["data"]["formed"] = False
     assert codes(starting) == []
+
+
+def test_tls_for_clients_does_not_change_at_a_port_that_is_in_use() -> None:
+    """Whatever address comes with it, and where a change has begun and is taken back half way."""
+    meant = dataclasses.replace(SETTINGS, client_tls=False)
+    cluster = living()
+    for name in NAMES:
+        settings = info(cluster, name)["process"]["settings"]
+        settings["client_urls"] = [url.replace("10.0.0.", "10.0.1.") for url in settings["client_urls"]]
+    assert codes(edited(cluster, others(client_tls=False), flag_settings=meant)) == ["client_side_differs"]
+    begun = living()
+    for name in NAMES:
+        settings = info(begun, name)["process"]["settings"]
+        settings["client_urls"] = [settings["client_urls"][0].replace("https", "http").replace("2379", "2479")] + list(
+            settings["client_urls"]
+        )
+    assert codes(edited(begun, others(client_tls=False, client_port=2479), flag_settings=meant)) == [
+        "client_url_differs"
+    ]
+    assert codes(edited(begun, others(client_port=2479))) == ["client_side_differs"]
+    assert codes(edited(begun, others())) == ["client_url_differs"]
 
 
 def test_another_folder_for_the_same_client_authority() -> None:

@@ -12,6 +12,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_sim
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_state import Desired, State
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import Member
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.transition import (
+    Assignment,
     Transition,
     asked_at,
     planned_transition,
@@ -22,6 +23,7 @@ from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils._cluster
     changed,
     desired,
     formed,
+    run,
     said,
 )
 
@@ -134,7 +136,7 @@ def test_lines_and_the_next_pass_in_one() -> None:
     assert Transition().text == ""
 
 
-def as_member(number: int, client_port: int) -> Member:
+def as_member(number: int, client_port: int, scheme: str = "https") -> Member:
     address = f"10.0.0.{number}"
     return Member(
         f"etcd-{number}",
@@ -143,7 +145,7 @@ def as_member(number: int, client_port: int) -> Member:
         address,
         address,
         f"https://{address}:2380",
-        f"https://{address}:{client_port}",
+        f"{scheme}://{address}:{client_port}",
         (),
         (address,),
     )
@@ -163,6 +165,70 @@ def test_who_is_asked_where() -> None:
     transition = planned_transition(followed, state)
     assert {step.kind for step in transition.passed} == {"narrow"}
     assert asked_at(members, state, transition)["etcd-1"] == "https://10.0.0.1:2479"
+
+
+@pytest.mark.parametrize(("old", "new"), [("http", "https"), ("https", "http")])
+def test_each_is_asked_where_it_answers_wherever_a_run_was_killed(old: str, new: str) -> None:
+    """With TLS or without, by what its own process serves: before its restart in a pass, and after it."""
+    before = desired((1, 2, 3), client_scheme=old)
+    other = desired((1, 2, 3), client_scheme=new, client_port=2479, words=said(clients_followed=True))
+    ends = {new: [as_member(number, 2479, new) for number in (1, 2, 3)]}
+    ends[old] = [as_member(number, 2379, old) for number in (1, 2, 3)]
+    back = replace(before, words=other.words)
+    whole = run(formed(before), other)
+    assert whole.refusal is None and len({state.hosts["host-1"].process for state in whole.states}) > 3
+    asked = set()
+    for state in whole.states:
+        # On from here, and back from here.
+        for cluster, members in ((other, ends[new]), (back, ends[old])):
+            transition = planned_transition(cluster, state)
+            urls = asked_at(members, state, transition)
+            for member in members:
+                process = state.hosts[member.host].process
+                config = transition.assignments.get(member.name, Assignment()).config
+                if process is not None and transition.is_due:
+                    assert urls[member.name] in process.client_serves
+                    assert config is None or urls[member.name] in config.client_serves
+                    asked.add(urls[member.name].partition(":")[0])
+    assert asked == {"http", "https"}
+
+
+def test_clients_are_told_what_they_need_before_each_step() -> None:
+    urls = "https://10.0.0.1:2479, https://10.0.0.2:2479, https://10.0.0.3:2479"
+    tls = desired((1, 2, 3), client_port=2479, words=said(clients_followed=True))
+    stops = "(etcd_peer_tls_stop_after: present stops the run before it)"
+    need = (
+        f"clients ask at {urls}, trust the CA of the members' certificates, and have a certificate of the CA for "
+        f"clients {stops}"
+    )
+    without = formed(desired((1, 2, 3), client_scheme="http"))
+    lines = planned_transition(tls, without).lines
+    assert [line[:12] for line in lines][2:5] == ["3 of 6: rest", "before 4 of ", "4 of 6: rest"]
+    assert [line for line in lines if line.startswith("before")] == [f"before 4 of 6: {need}"]
+    # Where it stops before, that comes last.
+    stopped = planned_transition(replace(tls, words=said(stop_after="widen")), without)
+    assert stopped.lines[3:] == [f"before a run without etcd_peer_tls_stop_after: {need}"] and len(stopped.passed) == 3
+    # Another port alone, and TLS that goes.
+    (line,) = [one for one in planned_transition(tls, formed(THREE)).lines if one.startswith("before")]
+    assert line == f"before 4 of 6: clients ask at {urls} {stops}"
+    off = replace(desired((1, 2, 3), client_scheme="http", client_port=2479), words=tls.words)
+    (line,) = [one for one in planned_transition(off, formed(THREE)).lines if one.startswith("before")]
+    assert line == f"before 4 of 6: clients ask at {urls.replace('https', 'http')}, without TLS {stops}"
+
+
+def test_clients_are_told_of_another_ca() -> None:
+    other = desired((1, 2, 3), issuer=NEW_CA, words=said(new_ca=True, retire_ca=[OLD_CA]))
+    lines = [line for line in planned_transition(other, formed(THREE)).lines if line.startswith("before")]
+    assert lines == [
+        "before 4 of 9: clients that trust the members' certificates by their CA trust ca-new too "
+        "(etcd_peer_tls_stop_after: widen stops the run before it)",
+        "before 7 of 9: no client has a certificate of the CA ca-old, or checks a member by it "
+        "(etcd_peer_tls_stop_after: present stops the run before it)",
+    ]
+    # Clients without TLS check nobody.
+    plain = replace(desired((1, 2, 3), issuer=NEW_CA, client_scheme="http"), words=said(new_ca=True))
+    state = formed(desired((1, 2, 3), client_scheme="http"))
+    assert not [line for line in planned_transition(plain, state).lines if line.startswith("before")]
 
 
 def test_what_a_pass_writes_on_each_host() -> None:
