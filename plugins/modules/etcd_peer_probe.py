@@ -363,8 +363,8 @@ pending:
 unit_problem:
   description:
     - What systemd or this host's etcd has against O(unit_content), where it differs from the unit that is there, or
-      where the program was replaced since the process was started from it; V(null) where nothing, and without
-      O(unit_content).
+      where the program was replaced since the process was started from it. While a member runs, also why other files
+      for clients, which are the user's own, would not do. V(null) where nothing, and without O(unit_content).
   returned: success
   type: str
   sample: null

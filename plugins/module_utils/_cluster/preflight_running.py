@@ -86,7 +86,9 @@ def refuse_other_client_side(cluster: Cluster) -> t.Iterator[PreflightFailure]:
         # At a first start no other member is asked.
         if not is_formed(info):
             continue
-        authorities += [change_text(member.name, *pair) for pair in _other_client_authority(cluster, member, settings)]
+        authorities += [
+            change_text(member.name, *pair) for pair in _other_client_authority(cluster, member, info, settings)
+        ]
         urls = settings.get("client_urls") or [member.client_url]
         told = change_text(member.name, ", ".join(map(one_line, urls)), member.client_url)
         if any(_is_at_port_by_another_scheme(one_line(url), member.client_url) for url in urls):
@@ -106,8 +108,10 @@ def refuse_other_client_side(cluster: Cluster) -> t.Iterator[PreflightFailure]:
     if authorities:
         yield PreflightFailure(
             "client_side_differs",
-            f"cluster {name}: the members' client side would change ({'; '.join(authorities)}): {told}; a run does not "
-            "change this on a running cluster: put the old one back",
+            f"cluster {name}: CA and certificate for clients would change at once ({'; '.join(authorities)}): {told}; "
+            "change one at a time: first etcd_peer_tls_client_ca_file alone, to a file with the old CA and the new one "
+            "in it, with etcd_peer_tls_client_cert_file and etcd_peer_tls_client_key_file as they run; then these two; "
+            "then take the old CA out of the file",
         )
     if places and not (schemes or authorities):
         yield PreflightFailure(
@@ -124,17 +128,25 @@ def _is_at_port_by_another_scheme(url: str, wanted: str) -> bool:
 
 
 def _other_client_authority(
-    cluster: Cluster, member: Member, settings: t.Mapping[str, t.Any]
+    cluster: Cluster, member: Member, info: Info, settings: t.Mapping[str, t.Any]
 ) -> t.Iterator[tuple[str, str]]:
+    """A CA for clients that changes together with the pair: with the pair that runs, old and new are asked alike."""
     wanted, files = cluster.flag_settings(member.name), settings.get("files") or {}
     own = files.get("trusted_ca_file")
-    if wanted is not None and wanted.client_tls and own is not None:
-        runs_with = None if own == files.get("peer_trusted_ca_file") else own
-        if runs_with != (wanted.client_ca_file or None):
-            yield (
-                f"client CA {one_line(runs_with or 'of the peers')}",
-                f"{wanted.client_ca_file or 'that of the peers'}",
-            )
+    if wanted is None or not wanted.client_tls or own is None:
+        return
+    pair = f"{wanted.credentials_directory.rstrip('/')}/{member.name}"
+    means = (wanted.client_cert_file or f"{pair}.crt", wanted.client_key_file or f"{pair}.key")
+    if (files.get("cert_file"), files.get("key_file")) == means:
+        return
+    runs_with = None if own == files.get("peer_trusted_ca_file") else own
+    if runs_with != (wanted.client_ca_file or None):
+        yield (
+            f"client CA {one_line(runs_with or 'of the peers')}",
+            f"{wanted.client_ca_file or 'that of the peers'}",
+        )
+    elif runs_with in ((info.get("process") or {}).get("newer_files") or ()):
+        yield f"client CA as {one_line(runs_with)} was", "as it is now"
 
 
 def refuse_moved_data(cluster: Cluster) -> t.Iterator[PreflightFailure]:

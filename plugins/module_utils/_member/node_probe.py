@@ -31,6 +31,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.live import (
     entrance_of,
     live_facts,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._member.client_files import client_files_problem
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.info import files_facts, peer_info
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.member_unit import WantedUnit
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.pending_changes import (
@@ -103,11 +104,23 @@ def probe_node(
     }
     if params["unit_content"] is not None:
         wanted = _wanted(params, info)
-        found.update(pending=host_pending_changes(wanted), unit_problem=unit_problem(wanted, info["process"]["pid"]))
+        found.update(
+            pending=host_pending_changes(wanted),
+            unit_problem=unit_problem(wanted, info["process"]["pid"]) or _client_files_problem(params, info, planned),
+        )
         found["unit_overrides"] = unit_overrides(wanted)
     if found["called"]:
         found.update(_probed(params, targets, info, now))
     return found
+
+
+def _client_files_problem(
+    params: t.Mapping[str, t.Any], info: t.Mapping[str, t.Any], planned: Deployed | None
+) -> str | None:
+    process = info["process"]
+    if planned is None or not params["manage_service"] or not process["configuration_hash"]:
+        return None
+    return client_files_problem(planned, process["settings"], process["newer_files"], params["owner"])
 
 
 def _planned(params: t.Mapping[str, t.Any]) -> Deployed | None:

@@ -268,12 +268,13 @@ class Controller:
 class Writer:
     """A client on etcd-1 that writes without pause while the block runs; then what etcd acknowledged, and has.
 
-    ``options``: what etcdctl needs beside the files, such as a user.
+    ``options``: what etcdctl needs beside the files, such as a user. ``scheme``, ``port``: of the client URLs.
     """
 
-    def __init__(self, controller: Controller, options: str = "") -> None:
+    def __init__(self, controller: Controller, options: str = "", scheme: str = "https", port: int = 2379) -> None:
         self._controller = controller
         self._options = options
+        self._scheme, self._port = scheme, port
         self.acknowledged: set[str] = set()
         # Between two writes that were acknowledged; one takes some 100 ms and more where all is well.
         self.longest_pause_ms = 0
@@ -282,7 +283,7 @@ class Writer:
     def __enter__(self) -> Writer:
         lab = self._controller.lab
         lab.ssh("etcd-1", "rm -f /tmp/scenario-*")
-        endpoints = ",".join(f"https://{lab.host(name).address}:2379" for name in TRIO)
+        endpoints = ",".join(f"{self._scheme}://{lab.host(name).address}:{self._port}" for name in TRIO)
         script = _WRITER.replace("ENDPOINTS", endpoints).replace("PKI", PKI).replace("OPTIONS", self._options)
         self._child = subprocess.Popen(
             lab.ssh_command("etcd-1", script), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

@@ -106,6 +106,32 @@ def test_another_port(controller: Controller, three: Path) -> None:
     assert set(controller.succeed(port).changed.values()) == {0}
 
 
+def client_urls(controller: Controller) -> set[str]:
+    return {controller.argument(name, "listen-client-urls") for name in TRIO}
+
+
+def test_tls_for_clients_goes_and_comes_back(controller: Controller, three: Path) -> None:
+    """With another client port each time. Writers are answered at the old one until the last pass."""
+    off = controller.inventory(**SO_FAR, etcd_peer_tls_client_tls=False, etcd_peer_tls_client_port=2479)
+    on = controller.inventory(**SO_FAR)
+    with Writer(controller) as writer:
+        run = controller.succeed(off, etcd_peer_tls_stop_after="present")
+    assert "before a run without etcd_peer_tls_stop_after: clients ask at http://10.0.0.1:2479" in run.output
+    assert "https://10.0.0.2:2379" in controller.argument("etcd-2", "listen-client-urls")
+    written(writer)
+    with Writer(controller, scheme="http", port=2479) as writer:
+        run = controller.succeed(off)
+        assert "PROVED - 3 members" in run.output
+        assert client_urls(controller) == {f"http://10.0.0.{number}:2479,http://127.0.0.1:2479" for number in (1, 2, 3)}
+        assert set(controller.succeed(off).changed.values()) == {0}
+        # And back in one run: at the end of it these writers have nobody.
+        run = controller.succeed(on)
+    assert "PROVED - 3 members" in run.output
+    assert client_urls(controller) == {f"https://10.0.0.{number}:2379,https://127.0.0.1:2379" for number in (1, 2, 3)}
+    written(writer)
+    assert set(controller.succeed(on).changed.values()) == {0}
+
+
 def test_another_address(controller: Controller, three: Path, lab: Lab) -> None:
     lab.execute("etcd-2", "ip address replace 10.0.0.22/24 dev $(ip -o -4 address show to 10.0.0.2 | awk '{print $2}')")
     # Its host goes on to call the others from the address that it had.

@@ -114,6 +114,8 @@ class RoleCluster:
         self.common = ClusterSettings(name="blue", domain="example.com")
         self.ca = Ca()
         self.extra_flags: dict[str, t.Any] = {}
+        # Files for clients in each member's folder, where they are not the peers'.
+        self.client_files = {"ca": "", "cert": "", "key": ""}
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self._started: dict[str, float] = {}
 
@@ -130,11 +132,12 @@ class RoleCluster:
             "data_dir": str(self.folder / name / "data"),
             "directory": str(self.folder / name / "pki"),
             "identity": "list",
-            "client_tls": True,
+            "client_tls": self.common.client_tls,
             "client_port": 2379,
-            "client_ca_file": "",
-            "client_cert_file": "",
-            "client_key_file": "",
+            **{
+                f"client_{kind}_file": str(self.folder / name / "pki" / file.format(name=name)) if file else ""
+                for kind, file in self.client_files.items()
+            },
             "listen_loopback": True,
             "min_version": "TLS1.3",
             "extra_flags": self.extra_flags,

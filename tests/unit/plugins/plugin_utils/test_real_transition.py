@@ -17,12 +17,15 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_sta
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_steps import (
     CONFIGURE,
     ISSUE,
+    NARROW,
     UPDATE,
     WIDEN,
     Next,
     Step,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import PreflightFailure
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.live import Entrance
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import with_configuration_hash
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._unit_text import unit_text
 
@@ -205,5 +208,87 @@ def test_http_becomes_https(tmp_path: pathlib.Path) -> None:
         _desired, state = cluster.both()
         assert state.member_list is not None
         assert all(url.startswith("https") for one in state.member_list.members for url in one.peer_urls)
+    finally:
+        cluster.stop()
+
+
+def answers(cluster: RoleCluster, name: str, url: str, ca: str = "ca", pair: str = "") -> bool:
+    """Whether a member answers a client there, who has files of the member's own folder."""
+    pki, pair = cluster.folder / name / "pki", pair or name
+    files = [str(pki / file) for file in (f"{ca}.crt", f"{pair}.crt", f"{pair}.key")]
+    try:
+        return Entrance(url, *files).client().health(url).healthy
+    except RingfenceError:
+        return False
+
+
+def test_tls_for_clients_comes_and_goes_with_another_port(tmp_path: pathlib.Path) -> None:
+    """Both are answered until clients have followed, and asked of all members at any time."""
+    cluster = RoleCluster(str(BINARY), tmp_path, entries())
+    cluster.common = replace(cluster.common, client_tls=False)
+    names = [member.name for member in cluster.members]
+    for name in names:
+        cluster.deploy(name)
+    try:
+        cluster.start(*names)
+        cluster.settle()
+        for client_tls in (True, False):
+            old = {member.name: member.client_url for member in cluster.members}
+            assert all(answers(cluster, name, url) for name, url in old.items())
+            cluster.common = replace(cluster.common, client_tls=client_tls)
+            for one, free in zip(cluster.given, entries()):
+                one["client_port"] = free["client_port"]
+            new = {member.name: member.client_url for member in cluster.members}
+            assert [one.kind for one in all_steps(cluster, Words(), cluster.ca.pem, cluster.ca)] == [WIDEN] * 3
+            assert all(answers(cluster, name, url) for urls in (old, new) for name, url in urls.items())
+            followed = Words(clients_followed=True)
+            assert [one.kind for one in all_steps(cluster, followed, cluster.ca.pem, cluster.ca)] == [NARROW] * 3
+            assert all(answers(cluster, name, url) for name, url in new.items())
+            assert not any(answers(cluster, name, url) for name, url in old.items())
+            for member in cluster.members:
+                text = (tmp_path / member.name / "etcd.service").read_text()
+                assert text == unit_text(cluster.settings(member.name), cluster.members, member)
+                assert ("--trusted-ca-file" in text) is client_tls
+    finally:
+        cluster.stop()
+
+
+def test_the_ca_for_clients_and_the_pair_change_one_after_the_other(tmp_path: pathlib.Path) -> None:
+    """With what a run means all members are asked at any time: those that were restarted, and those that were not."""
+    cluster = RoleCluster(str(BINARY), tmp_path, entries())
+    urls = {member.name: member.client_url for member in cluster.members}
+    for name in urls:
+        cluster.deploy(name)
+    clients = Ca("clients' CA")
+    try:
+        cluster.start(*urls)
+        cluster.settle()
+        for name in urls:
+            (tmp_path / name / "pki" / "clients.crt").write_text(cluster.ca.pem + clients.pem)
+            for kind, content in zip(("crt", "key"), clients.issue(cluster.member(name))):
+                (tmp_path / name / "pki" / f"client.{kind}").write_bytes(content)
+        phases = [
+            {"ca": "clients.crt", "cert": "{name}.crt", "key": "{name}.key"},
+            {"ca": "clients.crt", "cert": "client.crt", "key": "client.key"},
+            {"ca": "clients.crt", "cert": "{name}.crt", "key": "{name}.key"},
+            {"ca": "", "cert": "", "key": ""},
+        ]
+        for files in phases:
+            cluster.client_files = files
+            ca, pair = files["ca"].partition(".")[0] or "ca", "client" if files["cert"].startswith("client.") else ""
+            restarted = []
+            while True:
+                found = cluster.next()
+                if found is None:
+                    break
+                assert step(found).kind == CONFIGURE
+                cluster.perform(step(found))
+                restarted += step(found).members
+                assert all(answers(cluster, name, url, ca, pair) for name, url in urls.items()), (files, restarted)
+                if files is phases[0]:
+                    # With both at once those that still run as before would refuse.
+                    refused = [name for name, url in urls.items() if not answers(cluster, name, url, ca, "client")]
+                    assert refused == [name for name in urls if name not in restarted]
+            assert sorted(restarted) == list(urls)
     finally:
         cluster.stop()

@@ -528,6 +528,40 @@ def test_tls_for_clients_does_not_change_at_a_port_that_is_in_use() -> None:
     assert codes(edited(begun, others())) == ["client_url_differs"]
 
 
+def standard_pair(name: str) -> dict[str, str]:
+    pki = SETTINGS.credentials_directory
+    return {"cert_file": f"{pki}/{name}.crt", "key_file": f"{pki}/{name}.key"}
+
+
+def meaning(cluster: guards.Cluster, **changes: str) -> guards.Cluster:
+    """The same cluster in a run that means another CA for clients, and the members' own pair but for the changes."""
+    own = {}
+    for name in NAMES:
+        pair = {f"client_{option}": path for option, path in standard_pair(name).items()}
+        own[name] = dataclasses.replace(SETTINGS, **{"client_ca_file": "/c/ca.crt", **pair, **changes})
+    return edited(cluster, members(), flag_settings=SETTINGS, own_flag_settings=own)
+
+
+def test_ca_and_pair_for_clients_change_one_after_the_other() -> None:
+    """With the pair that runs, members that were restarted and those that were not are asked alike."""
+    cluster = living()
+    for name in NAMES:
+        info(cluster, name)["process"]["settings"]["files"].update(standard_pair(name))
+    assert codes(meaning(cluster)) == []
+    text = only_text(meaning(cluster, client_cert_file="/c/own.crt"))
+    assert "etcd-1 from client CA of the peers to /c/ca.crt" in text
+    assert "change one at a time: first etcd_peer_tls_client_ca_file alone, to a file with the old CA and" in text
+    # Then the pair, and back to the peers' CA the same way.
+    for name in NAMES:
+        info(cluster, name)["process"]["settings"]["files"]["trusted_ca_file"] = "/c/ca.crt"
+    other = {"client_cert_file": "/c/own.crt", "client_key_file": "/c/own.key"}
+    assert codes(meaning(cluster, **other)) == codes(edited(cluster, members(), flag_settings=SETTINGS)) == []
+    # Not while a member has yet to read the file that has the new CA in it.
+    info(cluster, "etcd-2")["process"]["newer_files"] = ["/c/ca.crt"]
+    assert "(etcd-2 from client CA as /c/ca.crt was to as it is now)" in only_text(meaning(cluster, **other))
+    assert codes(meaning(cluster)) == []
+
+
 def test_another_folder_for_the_same_client_authority() -> None:
     """The CA of the peers is that of the clients wherever it lies."""
     meant = dataclasses.replace(SETTINGS, credentials_directory="/srv/pki")
@@ -583,7 +617,7 @@ def test_each_member_is_held_against_its_own_settings() -> None:
     log = info(cluster, "etcd-2")
     for reported in (log["unit"]["settings"], log["process"]["settings"]):
         reported["flags"]["wal-dir"] = "/srv/wal"
-        reported["files"]["trusted_ca_file"] = "/c/ca.crt"
+        reported["files"].update(trusted_ca_file="/c/ca.crt", cert_file="/c/own.cert", key_file="/c/own.key")
     pair = {f"client_{kind}_file": f"/c/own.{kind}" for kind in ("cert", "key")}
     own = dataclasses.replace(SETTINGS, client_ca_file="/c/ca.crt", extra_flags={"wal-dir": "/srv/wal"}, **pair)
     assert codes(edited(cluster, members(), flag_settings=SETTINGS, own_flag_settings={"etcd-2": own})) == []

@@ -521,6 +521,21 @@ def test_the_files_that_are_there_are_compared_as_they_are_written(
     assert [one["code"] for one in found["pending"]] == codes
 
 
+def test_other_files_for_clients_are_looked_at_while_the_member_runs(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_peer_info, "UNIT_FOLDERS", (str(node.folder),))
+    node.program.unlink()
+    node.program.write_text("#!/bin/sh\nexit 0\n")
+    node.program.chmod(0o755)
+    node.host.complaint = None
+    text = node.hashed(" --trusted-ca-file=/none/ca.crt --cert-file=/none/etcd-1.crt --key-file=/none/etcd-1.key")
+    found = node_probe.probe_node(params(node, call="never", unit_content=text), NOW)
+    assert found["unit_problem"] == "the files for clients: there is no /none/ca.crt: put it there first"
+    stopped(node)
+    assert node_probe.probe_node(params(node, call="never", unit_content=text), NOW)["unit_problem"] is None
+
+
 def test_bad_input_is_said_before_anybody_looks(node: Node) -> None:
     with pytest.raises(InputError, match="etcd-3 is not among members"):
         node_probe.probe_node(params(node, call="never", name="etcd-3"), NOW)
