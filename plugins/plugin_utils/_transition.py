@@ -136,6 +136,7 @@ def change_of(
         is_stopped = words.stop_after is not None and planned_transition(to_the_end(desired), state).is_due
         return Change(transition, {**NONE, "stopped": is_stopped}, bundle)
     failures = list(_failures(transition, question, cluster.question.force_restart))
+    failures += _not_for_clients(transition, cluster, state)
     shown = told(transition)
     if not failures and bundle is not None and all(name in question.settings for name in transition.assignments):
         shown = next_pass(transition, cluster, state, authorities, question.settings, question.new_keys)
@@ -157,6 +158,28 @@ def _failures(transition: Transition, question: Question, is_forced: bool) -> t.
         )
     elif question.passed and question.passed == transition.text:
         yield PreflightFailure("no_progress", f"{transition.text}: it was done, and nothing is other than before")
+
+
+def _not_for_clients(transition: Transition, cluster: Cluster, state: State) -> t.Iterator[PreflightFailure]:
+    """Members that would present a certificate to their clients which the clients' own CA did not sign."""
+    leaves = {
+        action.host: action.leaf for step in transition.plan.steps for action in step.actions if action.leaf is not None
+    }
+    found = []
+    for member in cluster.members:
+        new, host, settings = leaves.get(member.host), state.hosts.get(member.host), cluster.flag_settings(member.name)
+        if new is None or host is None or host.leaf is None or settings is None or new.issuer == host.leaf.issuer:
+            continue
+        own = f"{settings.credentials_directory.rstrip('/')}/{member.name}.crt"
+        if settings.client_tls and settings.client_ca_file and settings.client_cert_file == own:
+            found.append(member.name)
+    if found:
+        yield PreflightFailure(
+            "pair_for_clients",
+            f"member {', '.join(found)}: its peer certificate would come from another CA, and is what clients get as "
+            "well, who are checked by etcd_peer_tls_client_ca_file: nobody could ask it any more: give "
+            "etcd_peer_tls_client_cert_file and etcd_peer_tls_client_key_file a pair of the clients' CA first",
+        )
 
 
 def _authorities(cluster: Cluster, question: Question) -> Authorities | None:

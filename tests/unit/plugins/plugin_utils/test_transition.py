@@ -165,6 +165,24 @@ def test_another_ca() -> None:
     assert asked(case).told["due"] is False
 
 
+def test_another_ca_waits_for_a_pair_of_the_clients_own() -> None:
+    """Where clients have a CA of their own, and get the certificate of the peers: theirs did not sign the new one."""
+    pki = SETTINGS.credentials_directory
+    clients = {"client_ca_file": "/c/ca.crt", "client_key_file": "/c/key"}
+    case = Case()
+    case.authority = OTHER_CA.pem.decode()
+    case.settings = dataclasses.replace(SETTINGS, **clients, client_cert_file=f"{pki}/etcd-2.crt")
+    (failure,) = asked(case, new_ca=True).failures
+    assert failure.code == "pair_for_clients" and failure.text.startswith("member etcd-2: its peer certificate would")
+    # Other names of the same CA are none of their business, and with a pair of their own neither is another CA.
+    assert "pair_for_clients" not in [one.code for one in asked(case, new_ca=True, stop_after="widen").failures]
+    case.settings = dataclasses.replace(SETTINGS, **clients, client_cert_file="/c/crt")
+    assert asked(case, new_ca=True).failures == ()
+    case.authority = CA.pem.decode()
+    case.settings = dataclasses.replace(SETTINGS, **clients, client_cert_file=f"{pki}/etcd-2.crt")
+    assert asked(case, "example.org").failures == ()
+
+
 def test_the_old_ca_stays_until_it_is_named() -> None:
     case = Case()
     for state in case.states.values():
