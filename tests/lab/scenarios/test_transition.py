@@ -40,7 +40,7 @@ def test_another_domain(controller: Controller, three: Path) -> None:
     assert "1 of 9: restart etcd-" in check.output and "2 of 3 voters stay, 2 are needed" in check.output
     assert sum(check.changed.values()) == 1
     assert set(controller.allowed_names(TRIO).values()) == {",".join(f"{name}.example.com" for name in TRIO)}
-    with Writer(controller) as writer:
+    with Writer(controller, "another domain") as writer:
         run = controller.succeed(moved)
     assert "PROVED - 3 members" in run.output
     assert set(controller.allowed_names(TRIO).values()) == {",".join(f"{name}.example.org" for name in TRIO)}
@@ -74,7 +74,7 @@ def test_another_ca(controller: Controller, three: Path) -> None:
     assert not folder.exists()
     # Killed in the middle of what widens, and goes on without the word.
     controller.kill_at(other, "Restart etcd, one member at a time", 1.0, etcd_peer_tls_new_ca=True)
-    with Writer(controller) as writer:
+    with Writer(controller, "another CA, until it issues") as writer:
         run = controller.succeed(other, etcd_peer_tls_stop_after="widen")
         assert {"second CA" in one for one in issuers(controller)} == {False} and bundles(controller) == {"2"}
         run = controller.succeed(other)
@@ -87,7 +87,7 @@ def test_another_ca(controller: Controller, three: Path) -> None:
     assert said is not None
     new = certificate_fingerprint(folder / "ca.crt")
     assert "is one that this run trusts or issues with" in controller.refuse(other, etcd_peer_tls_retire_ca=new).output
-    with Writer(controller) as writer:
+    with Writer(controller, "the old CA goes") as writer:
         assert "PROVED - 3 members" in controller.succeed(other, etcd_peer_tls_retire_ca=said[1]).output
     assert bundles(controller) == {"1"}
     written(writer)
@@ -97,7 +97,7 @@ def test_another_ca(controller: Controller, three: Path) -> None:
 def test_another_port(controller: Controller, three: Path) -> None:
     SO_FAR["etcd_peer_tls_peer_port"] = 2480
     port = controller.inventory(**SO_FAR)
-    with Writer(controller) as writer:
+    with Writer(controller, "another peer port") as writer:
         assert "PROVED - 3 members" in controller.succeed(port).output
     written(writer)
     listed = controller.etcdctl("etcd-1", "member list")
@@ -111,10 +111,10 @@ def test_another_address(controller: Controller, three: Path, lab: Lab) -> None:
     # Its host goes on to call the others from the address that it had.
     own = {"etcd_peer_tls_address": "10.0.0.22", "etcd_peer_tls_extra_sans": ["10.0.0.2"]}
     moved = controller.inventory(host_variables={"etcd-2": own}, **SO_FAR)
-    # It answers clients at both places until they have followed.
-    assert "PROVED - 3 members" in controller.succeed(moved, etcd_peer_tls_stop_after="present").output
-    assert "https://10.0.0.2:2379" in controller.argument("etcd-2", "listen-client-urls")
-    with Writer(controller) as writer:
+    with Writer(controller, "another address") as writer:
+        # It answers clients at both places until they have followed.
+        assert "PROVED - 3 members" in controller.succeed(moved, etcd_peer_tls_stop_after="present").output
+        assert "https://10.0.0.2:2379" in controller.argument("etcd-2", "listen-client-urls")
         assert "PROVED - 3 members" in controller.succeed(moved).output
     written(writer)
     assert "https://10.0.0.22:2" in controller.etcdctl("etcd-1", "member list")
