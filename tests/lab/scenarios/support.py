@@ -72,7 +72,7 @@ done >/dev/null 2>&1
 # restarts that somebody asked for. Of a message "Started", whatever the words are.
 _STARTS = """
 systemctl show -P ActiveState etcd.service
-journalctl --quiet --output=cat UNIT=etcd.service MESSAGE_ID=39f53479d3a045ac8e11786248231fbb | wc -l
+journalctl --quiet --output=cat UNIT=etcd.service MESSAGE_ID=39f53479d3a045ac8e11786248231fbf | wc -l
 """
 
 
@@ -125,6 +125,8 @@ class Controller:
         self._number = 0
         self.steps = 0
         """What all runs have changed: a task that changed a host is one."""
+        self.etcdctl_user = ""
+        """The option that names it, where RBAC is on."""
 
     def inventory(
         self,
@@ -249,7 +251,7 @@ class Controller:
 
     def etcdctl(self, host: str, words: str, check: bool = True) -> str:
         files = f"--cacert {PKI}/ca.crt --cert {PKI}/{host}.crt --key {PKI}/{host}.key"
-        command = f"etcdctl --endpoints https://127.0.0.1:2379 {files} {words}"
+        command = f"etcdctl --endpoints https://127.0.0.1:2379 {files} {self.etcdctl_user} {words}"
         return self.lab.execute(host, command, check=check).stdout
 
     def processes(self, hosts: t.Iterable[str] = ()) -> dict[str, str]:
@@ -293,6 +295,8 @@ class Writer:
         # Between two writes that were acknowledged; one takes some 100 ms and more where all is well.
         self.longest_pause_ms = self.median_pause_ms = 0
         self.stored: set[str] = set()
+        # Of the members that ran before: of each the fewest and the most.
+        self.restarts = (0, 0)
 
     def __enter__(self) -> Writer:
         lab = self._controller.lab
@@ -320,12 +324,13 @@ class Writer:
             self.longest_pause_ms, self.median_pause_ms = changes.pauses([int(word) for word in times])
             listed = self._controller.etcdctl("etcd-2", f"{self._options} get scenario/ --prefix --print-value-only")
             self.stored = set(listed.split())
+            after = self._starts()
+            each = [after[host][1] - count for host, (is_running, count) in self._before.items() if is_running]
+            self.restarts = min(each), max(each)
             if self._operation:
                 changes.note(self._change())
 
     def _change(self) -> Change:
-        after = self._starts()
-        restarts = [after[host][1] - count for host, (is_running, count) in self._before.items() if is_running]
         return Change(
             operation=self._operation,
             etcd=" to ".join(dict.fromkeys([self._etcd, self._version()])),
@@ -333,7 +338,7 @@ class Writer:
             lost=len(self.acknowledged - self.stored),
             longest_pause_ms=self.longest_pause_ms,
             median_pause_ms=self.median_pause_ms,
-            restarts=(min(restarts), max(restarts)),
+            restarts=self.restarts,
             steps=self._controller.steps - self._steps,
         )
 

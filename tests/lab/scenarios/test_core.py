@@ -94,6 +94,7 @@ def test_restart(controller: Controller, inventory: Path) -> None:
     assert run.changed == dict.fromkeys(TRIO, 2)
     assert all(before[host] != pid for host, pid in controller.processes().items())
     assert overlaps(controller) == []
+    assert writer.restarts == (1, 1)
     assert len(writer.acknowledged) > 20
     assert writer.acknowledged <= writer.stored
     assert controller.is_healthy()

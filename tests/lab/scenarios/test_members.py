@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from rbac import API, WRITER, let_it_change_members, role_based_access_control
 from ringfence_lab.lab import Lab
 from support import PAIR, TRIO, Controller, Writer
 
@@ -148,17 +149,24 @@ def test_a_list_that_etcd_could_not_use_is_told_and_mended(controller: Controlle
 def test_a_member_without_its_data_joins_anew_where_that_was_said(
     controller: Controller, three: Path, lab: Lab
 ) -> None:
-    before = controller.etcdctl("etcd-1", "member list")
-    lab.execute("etcd-2", "systemctl stop etcd; rm -rf /var/lib/etcd/etcd/member")
-    assert "join anew with etcd_peer_tls_replaced: [etcd-2]" in controller.refuse(three).output
-    with Writer(controller, "a member that lost its data joins anew") as writer:
-        # Killed when it is in the list, and before it has run.
-        controller.kill_at(three, "Join as a learner", 3.0, etcd_peer_tls_replaced="etcd-2")
-        run = controller.succeed(three, etcd_peer_tls_replaced="etcd-2")
-    assert "PROVED - 3 members" in run.output and members(controller) == dict.fromkeys(TRIO, "false")
-    assert writer.acknowledged <= writer.stored
-    assert controller.etcdctl("etcd-1", "member list") != before
-    assert set(controller.succeed(three).changed.values()) == {0}
+    """Under RBAC, where only a user with the role root may change members."""
+    with role_based_access_control(controller):
+        before = controller.etcdctl("etcd-1", "member list")
+        lab.execute("etcd-2", "systemctl stop etcd; rm -rf /var/lib/etcd/etcd/member")
+        nobody = controller.refuse(three, etcd_peer_tls_replaced="etcd-2").output
+        assert "set etcd_peer_tls_api_user and etcd_peer_tls_api_password" in nobody and "start etcd" not in nobody
+        assert "join anew with etcd_peer_tls_replaced: [etcd-2]" in controller.refuse(three, **API).output
+        lacks = "etcd-2 joins; etcd-2 is removed: etcd has RBAC switched on, and lets only a user with the role root do"
+        assert lacks in controller.refuse(three, etcd_peer_tls_replaced="etcd-2", **API).output
+        let_it_change_members(controller)
+        with Writer(controller, "a member that lost its data joins anew, under RBAC", WRITER) as writer:
+            # Killed when it is in the list, and before it has run.
+            controller.kill_at(three, "Join as a learner", 3.0, etcd_peer_tls_replaced="etcd-2", **API)
+            run = controller.succeed(three, etcd_peer_tls_replaced="etcd-2", **API)
+        assert "PROVED - 3 members" in run.output and members(controller) == dict.fromkeys(TRIO, "false")
+        assert writer.acknowledged <= writer.stored
+        assert controller.etcdctl("etcd-1", "member list") != before
+        assert set(controller.succeed(three, **API).changed.values()) == {0}
 
 
 def lead(controller: Controller, name: str) -> None:

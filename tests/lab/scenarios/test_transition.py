@@ -13,8 +13,9 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from rbac import API, WRITER, let_it_change_members, role_based_access_control
 from ringfence_lab.lab import Lab
-from support import TRIO, Controller, Writer
+from support import TRIO, Controller, Writer, refuse_twice
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +105,29 @@ def test_another_port(controller: Controller, three: Path) -> None:
     assert listed.count(":2480,") == 3 and ":2380" not in listed
     assert controller.argument("etcd-2", "listen-peer-urls") == "https://10.0.0.2:2480"
     assert set(controller.succeed(port).changed.values()) == {0}
+
+
+def test_the_port_of_before_under_role_based_access_control(controller: Controller, three: Path) -> None:
+    """Where a member is, only a user with the role root may say: who lacks it is told before the first restart."""
+    SO_FAR["etcd_peer_tls_peer_port"] = 2380
+    port = controller.inventory(**SO_FAR)
+    with role_based_access_control(controller):
+        before = controller.processes()
+        lacks = (
+            "etcd-3 gets another peer URL: etcd has RBAC switched on, and lets only a user with the role root do that"
+        )
+        refuse_twice(controller, port, said=[lacks, "etcdctl user grant-role NAME root"], **API)
+        nobody = controller.refuse(port).output
+        assert "set etcd_peer_tls_api_user and etcd_peer_tls_api_password" in nobody
+        assert "bring all members back" not in nobody and "put the old one back" not in nobody
+        assert controller.processes() == before
+        let_it_change_members(controller)
+        with Writer(controller, "another peer port under RBAC", WRITER) as writer:
+            assert "PROVED - 3 members" in controller.succeed(port, **API).output
+        written(writer)
+        listed = controller.etcdctl("etcd-1", "member list")
+        assert listed.count(":2380,") == 3 and ":2480" not in listed
+        assert set(controller.succeed(port, **API).changed.values()) == {0}
 
 
 def test_another_address(controller: Controller, three: Path, lab: Lab) -> None:
