@@ -283,11 +283,11 @@ class Controller:
 class Writer:
     """A client on etcd-1 that writes without pause while the block runs; then what etcd acknowledged, and has.
 
-    ``operation``: what goes on meanwhile. Where it is named, it is a row of the table of changes. ``options``: what
-    etcdctl needs beside the files, such as a user.
+    ``options``: what etcdctl needs beside the files, such as a user. ``operation``: what goes on meanwhile; where it is
+    named, it is a row of the table of changes.
     """
 
-    def __init__(self, controller: Controller, operation: str = "", options: str = "") -> None:
+    def __init__(self, controller: Controller, options: str = "", operation: str = "") -> None:
         self._controller = controller
         self._operation = operation
         self._options = options

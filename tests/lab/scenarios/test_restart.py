@@ -34,7 +34,7 @@ def test_a_changed_flag_restarts_one_by_one_and_loses_no_write(controller: Contr
     # The unit, and the restart that it makes due.
     assert check.changed == dict.fromkeys(TRIO, 2)
     assert controller.processes() == before
-    with Writer(controller, "another flag, each start 5 s late") as writer:
+    with Writer(controller, operation="another flag, each start 5 s late") as writer:
         run = controller.succeed(inventory, **changes)
     assert run.changed == dict.fromkeys(TRIO, 2)
     after = controller.processes()
@@ -154,7 +154,7 @@ def test_under_role_based_access_control_too(controller: Controller, inventory: 
         # In a file: what stands on a command line is shown by Ansible itself.
         given = controller.folder / "api.yml"
         given.write_text("".join(f'{name}: "{value}"\n' for name, value in API.items()))
-        with Writer(controller, "another flag under RBAC", WRITER) as writer:
+        with Writer(controller, WRITER, operation="another flag under RBAC") as writer:
             run = controller.succeed(inventory, "-vvvv", "--diff", "-e", f"@{given}", **changes)
         assert API["etcd_peer_tls_api_password"] not in run.output
         assert run.changed == dict.fromkeys(TRIO, 2) and "PROVED" in run.output

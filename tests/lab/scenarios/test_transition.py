@@ -41,7 +41,7 @@ def test_another_domain(controller: Controller, three: Path) -> None:
     assert "1 of 9: restart etcd-" in check.output and "2 of 3 voters stay, 2 are needed" in check.output
     assert sum(check.changed.values()) == 1
     assert set(controller.allowed_names(TRIO).values()) == {",".join(f"{name}.example.com" for name in TRIO)}
-    with Writer(controller, "another domain") as writer:
+    with Writer(controller, operation="another domain") as writer:
         run = controller.succeed(moved)
     assert "PROVED - 3 members" in run.output
     assert set(controller.allowed_names(TRIO).values()) == {",".join(f"{name}.example.org" for name in TRIO)}
@@ -75,7 +75,7 @@ def test_another_ca(controller: Controller, three: Path) -> None:
     assert not folder.exists()
     # Killed in the middle of what widens, and goes on without the word.
     controller.kill_at(other, "Restart etcd, one member at a time", 1.0, etcd_peer_tls_new_ca=True)
-    with Writer(controller, "another CA, until it issues") as writer:
+    with Writer(controller, operation="another CA, until it issues") as writer:
         run = controller.succeed(other, etcd_peer_tls_stop_after="widen")
         assert {"second CA" in one for one in issuers(controller)} == {False} and bundles(controller) == {"2"}
         run = controller.succeed(other)
@@ -88,7 +88,7 @@ def test_another_ca(controller: Controller, three: Path) -> None:
     assert said is not None
     new = certificate_fingerprint(folder / "ca.crt")
     assert "is one that this run trusts or issues with" in controller.refuse(other, etcd_peer_tls_retire_ca=new).output
-    with Writer(controller, "the old CA goes") as writer:
+    with Writer(controller, operation="the old CA goes") as writer:
         assert "PROVED - 3 members" in controller.succeed(other, etcd_peer_tls_retire_ca=said[1]).output
     assert bundles(controller) == {"1"}
     written(writer)
@@ -98,7 +98,7 @@ def test_another_ca(controller: Controller, three: Path) -> None:
 def test_another_port(controller: Controller, three: Path) -> None:
     SO_FAR["etcd_peer_tls_peer_port"] = 2480
     port = controller.inventory(**SO_FAR)
-    with Writer(controller, "another peer port") as writer:
+    with Writer(controller, operation="another peer port") as writer:
         assert "PROVED - 3 members" in controller.succeed(port).output
     written(writer)
     listed = controller.etcdctl("etcd-1", "member list")
@@ -122,7 +122,7 @@ def test_the_port_of_before_under_role_based_access_control(controller: Controll
         assert "bring all members back" not in nobody and "put the old one back" not in nobody
         assert controller.processes() == before
         let_it_change_members(controller)
-        with Writer(controller, "another peer port under RBAC", WRITER) as writer:
+        with Writer(controller, WRITER, operation="another peer port under RBAC") as writer:
             assert "PROVED - 3 members" in controller.succeed(port, **API).output
         written(writer)
         listed = controller.etcdctl("etcd-1", "member list")
@@ -135,7 +135,7 @@ def test_another_address(controller: Controller, three: Path, lab: Lab) -> None:
     # Its host goes on to call the others from the address that it had.
     own = {"etcd_peer_tls_address": "10.0.0.22", "etcd_peer_tls_extra_sans": ["10.0.0.2"]}
     moved = controller.inventory(host_variables={"etcd-2": own}, **SO_FAR)
-    with Writer(controller, "another address") as writer:
+    with Writer(controller, operation="another address") as writer:
         # It answers clients at both places until they have followed.
         assert "PROVED - 3 members" in controller.succeed(moved, etcd_peer_tls_stop_after="present").output
         assert "https://10.0.0.2:2379" in controller.argument("etcd-2", "listen-client-urls")
