@@ -9,7 +9,7 @@ PYTHON ?= python3
 RUN = $(PYTHON) tests/run
 
 .DEFAULT_GOAL := help
-.PHONY: help test lint unit integration lab-test bench demo demo-down build clean distclean
+.PHONY: help test lint unit integration lab-test changes bench demo demo-down build clean distclean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | awk -F'|' '{ printf "  %-18s %s\n", $$1, $$2 }'
@@ -28,6 +28,9 @@ integration: ## the modules against this machine: ansible-test integration; the 
 
 lab-test: ## real etcd on real hosts over SSH; needs root
 	@$(RUN) lab-test
+
+changes: ## what each change of a cluster costs those who write, with every etcd, as a table; needs root, two hours
+	@$(RUN) changes
 
 bench: ## time, memory and round trips beside community.crypto, openssl and bare cryptography; needs root
 	@$(PYTHON) bench/run

@@ -18,7 +18,9 @@ import re
 import resource
 import shlex
 import shutil
+import subprocess
 import sys
+import time
 import typing as t
 
 import nox
@@ -30,7 +32,7 @@ sys.path[:0] = [str(_TESTS), str(_TESTS / "lab")]
 
 from ringfence_lab import clean_machine, demo, etcd, image, surroundings  # noqa: E402
 from ringfence_lab.errors import LabError  # noqa: E402
-from runner import layers, trees  # noqa: E402
+from runner import changes, layers, trees  # noqa: E402
 from runner.build import built  # noqa: E402
 from runner.cores import Core  # noqa: E402
 from runner.faults import FAULTS, Fault, put_in, verdict  # noqa: E402
@@ -351,16 +353,18 @@ def lab_environment(root: pathlib.Path, slug: str, venv: Venv, **settings: str) 
         PYTHONUNBUFFERED="1",
         RINGFENCE_ANSIBLE_PLAYBOOK=shlex.join(playbook),
         RINGFENCE_LAB_NAME=f"{places.short_name}-{slug}",
+        RINGFENCE_LAB_CHANGES=str(changes.file_of(places.logs, slug)),
         **settings,
     )
 
 
-def scenarios(name: str, slug: str, venv: Venv, **settings: str) -> StepWork:
-    """A file of scenarios, in a lab of its own."""
+def scenarios(names: t.Sequence[str], slug: str, venv: Venv, **settings: str) -> StepWork:
+    """Files of scenarios, in a lab of their own."""
 
     def work(own: Work) -> str:
         root = stage(places, f"lab-{slug}")
-        words = ["-v", "--durations=10", f"tests/lab/scenarios/test_{name}.py"]
+        words = ["-v", "--durations=10", *(f"{changes.FOLDER}/test_{name}.py" for name in names)]
+        changes.file_of(places.logs, slug).unlink(missing_ok=True)
         return own.pytest(plan.pytest_venv, words, root, f"lab-{slug}", lab_environment(root, slug, venv, **settings))
 
     return work
@@ -376,7 +380,43 @@ def core_scenarios(pair: Pair) -> StepWork:
     """Those scenarios that every etcd and every ansible-core has."""
     slug = f"e{pair.etcd}-a{pair.core.line}".replace(".", "-")
     settings = {"RINGFENCE_LAB_ETCD": pair.etcd, "RINGFENCE_LAB_RELEASE": pair.release}
-    return scenarios("core", slug, plan.venvs[pair.core], **settings)
+    return scenarios(("core",), slug, plan.venvs[pair.core], **settings)
+
+
+def changes_with(version: str, names: t.Sequence[str], slug: str) -> StepWork:
+    """Scenarios that measure changes, with one etcd."""
+    settings = {"RINGFENCE_LAB_ETCD": version, "RINGFENCE_LAB_RELEASE": etcd.release_of(version)}
+    return scenarios(names, slug, plan.main_venv, **settings)
+
+
+def measured_changes(version: str) -> StepWork:
+    """All that measure changes, with one etcd, and the table of all etcds that had their turn so far."""
+    slug = f"with-{version}".replace(".", "-")
+
+    def work(own: Work) -> str:
+        # One at a time: what is measured would be of all that run.
+        with lock("changes"):
+            note = changes_with(version, changes.scenarios(version), slug)(own)
+            tell_changes(own, sorted(places.logs.glob("changes-with-*.jsonl")))
+        return note or ""
+
+    return work
+
+
+def tell_changes(own: Work, paths: t.Iterable[pathlib.Path]) -> None:
+    """Show the table of what was measured, and keep it."""
+    text = "\n".join(changes.told(paths))
+    for folder in filter(None, (str(places.logs), os.environ.get("RINGFENCE_RESULTS"))):
+        pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
+        pathlib.Path(folder, "changes.md").write_text(f"{text}\n", encoding="utf-8")
+    own.say(text)
+
+
+def commit_time() -> int:
+    """When the commit was made that is tested, in seconds; now where there is none."""
+    words = ["git", "-c", f"safe.directory={CHECKOUT}", "-C", str(CHECKOUT), "log", "-1", "--format=%ct"]
+    found = subprocess.run(words, capture_output=True, text=True, check=False).stdout.strip()
+    return int(found or time.time())
 
 
 def fault_work(fault: Fault, slug: str) -> StepWork:
@@ -402,7 +442,7 @@ _found = sorted(path.stem[5:] for path in (_TESTS / "lab" / "scenarios").glob("t
 # The demo needs a machine of its own, and none in that one.
 _left_out = {"core", "demo"} if clean_machine.INSIDE_VARIABLE in os.environ else {"core"}
 for name in sorted(set(_found) - _left_out, key=lambda name: LONG.index(name) if name in LONG else len(LONG)):
-    step(f"lab({name})", scenarios(name, name, plan.main_venv), *lab_needs(plan.main_venv), tag="lab-test")
+    step(f"lab({name})", scenarios((name,), name, plan.main_venv), *lab_needs(plan.main_venv), tag="lab-test")
 step("unit(oldest cryptography)", units(plan.oldest_venv, False), f"install({plan.oldest_venv.name})", tag="unit")
 for version, of_controller in plan.node_pythons().items():
     title = f"unit(ansible-test, Python {version})"
@@ -414,6 +454,27 @@ for pair in plan.pairs():
     needed = lab_needs(plan.venvs[pair.core], pair.release) + [f"etcd({pair.etcd})"] * pair.is_extra
     title = f"core(etcd {pair.etcd}, ansible-core {pair.core.version})"
     step(title, core_scenarios(pair), *needed, tag="lab-test")
+
+
+def etcd_needs(version: str) -> list[str]:
+    """What a lab needs whose hosts have this etcd."""
+    return [
+        *lab_needs(plan.main_venv, etcd.release_of(version)),
+        *[f"etcd({version})"] * (etcd.find(version).release is None),
+    ]
+
+
+# What has the most steps, with an etcd beside the default one: another one each day.
+in_turn = changes.turn(commit_time())
+IN_TURN = f"turn(etcd {in_turn})"
+step(IN_TURN, changes_with(in_turn, ("transition",), "turn"), *etcd_needs(in_turn), tag="lab-test")
+_slugs = [name for name in changes.scenarios(changes.DEFAULT) if name != "core"]
+_measured = [changes.file_of(places.logs, slug) for slug in (*_slugs, "turn")]
+step(
+    "table(changes)", lambda own: tell_changes(own, _measured), *map("lab({})".format, _slugs), IN_TURN, tag="lab-test"
+)
+for version in etcd.known_versions():
+    step(f"changes(etcd {version})", measured_changes(version), *etcd_needs(version), tag="changes")
 
 
 # -- lint ------------------------------------------------------------------------------------------------------------

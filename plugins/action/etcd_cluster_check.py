@@ -31,6 +31,10 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight 
     cluster_warnings,
     why_no_new_authority,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_rights import (
+    refuse_lacking_role,
+    told_by_its_cause,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_upgrade import (
     Upgrade,
     planned_upgrade,
@@ -217,12 +221,13 @@ def _verdict(
         hosts_pending={name: state.get("pending") for name, state in states.items()},
     )
     pending = cluster_pending_changes(cluster, wanted, found, now)
+    upgrade = planned_upgrade(cluster)
     failures = [
-        *change.allowed(check_cluster(cluster)),
+        *change.allowed(told_by_its_cause(cluster, check_cluster(cluster))),
         *change.failures,
+        *refuse_lacking_role(cluster, changes, change.transition.plan.steps, upgrade),
         *(PreflightFailure("parts", line) for line in why_not_parted(pending, given["parts"])),
     ]
-    upgrade = planned_upgrade(cluster)
     if upgrade is not None and change.told["due"]:
         failures.append(why_not_with_a_change(cluster, upgrade))
     revocation = asked_revocation(cluster, changes, given["revoked"], authority, given.get("ca_problem") or "")

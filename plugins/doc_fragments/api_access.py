@@ -15,8 +15,9 @@ class ModuleDocFragment:
 options:
   api_user:
     description:
-      - User of etcd's RBAC as which the module asks its API. A user without a role is enough. Where RBAC is off, the
-        module does not use it.
+      - User of etcd's RBAC as which the module asks its API. A user without a role is enough, but to change
+        members or to take a snapshot, for which etcd asks for the role V(root). Where RBAC is off, the module does not
+        use it.
     type: str
   api_password:
     description: Password of O(api_user).

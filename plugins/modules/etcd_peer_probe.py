@@ -289,6 +289,13 @@ live_obstacle:
   returned: success
   type: str
   sample: null
+live_lacking_role:
+  description:
+    - The role that RBAC asks for where members come, go or move, or a snapshot is taken, and that O(api_user) does not
+      have. V(null) where it has it, RBAC is off, or that is not known.
+  returned: success
+  type: str
+  sample: null
 live_alarms:
   description: The alarms that are raised in the cluster; V(null) where that is not known.
   returned: success

@@ -24,11 +24,13 @@ from runner.verdicts import StepFailed
 WORKERS = int(os.environ.get("RINGFENCE_WORKERS") or (os.cpu_count() or 1) + 1)
 
 TARGETS = ("lint", "unit", "integration", "lab-test")
+# What takes hours and is no check: only where it is asked for.
+MEASURES = ("changes",)
 LEFTOVERS = ("dist", "tests/output", ".coverage")
 TOOL_FOLDERS = ("__pycache__", ".ansible", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis", ".nox")
 USAGE = f"""usage: tests/run TARGET [OPTION...]
 
-TARGET: test (all), {", ".join(TARGETS)}, build, clean, distclean
+TARGET: test (all), {", ".join((*TARGETS, *MEASURES))}, build, clean, distclean
 OPTION: of nox. tests/run lint --list shows a target's steps; tests/run lint -k mypy runs those with the word in their
 name, and what they need."""
 
@@ -50,7 +52,7 @@ def _clean(places: Places, tools: bool) -> None:
 def main(arguments: list[str]) -> int:
     """Run what the command line names; return the exit code."""
     target = arguments[0] if arguments else ""
-    if target not in ("test", *TARGETS, "build", "clean", "distclean"):
+    if target not in ("test", *TARGETS, *MEASURES, "build", "clean", "distclean"):
         print(USAGE, file=sys.stderr)
         return 2
     os.umask(0o022)

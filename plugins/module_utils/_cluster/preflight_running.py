@@ -264,7 +264,7 @@ def refuse_blind_restart(cluster: Cluster) -> t.Iterator[PreflightFailure]:
     pending = pending_restarts(cluster)
     if not pending or cluster.question.force_restart or len(cluster.members) < 2:
         return
-    for obstacle, names in _obstacles(cluster).items():
+    for obstacle, names in obstacles(cluster).items():
         problem = next(
             (state.get("live_members_problem") for name, state in cluster.states.items() if name in names), None
         )
@@ -294,7 +294,7 @@ def _gets_more_space(cluster: Cluster, name: str) -> bool:
     return is_larger_quota(process.get("flags") or {}, wanted)
 
 
-def _obstacles(cluster: Cluster) -> dict[str, list[str]]:
+def obstacles(cluster: Cluster) -> dict[str, list[str]]:
     """Why running members can't be asked, as far as that will not change by itself or by this run."""
     found: dict[str, list[str]] = {}
     for name, state in cluster.states.items():
@@ -347,4 +347,4 @@ RUNNING_CHECKS: tuple[t.Callable[[Cluster], t.Iterator[PreflightFailure]], ...] 
     refuse_blind_restart,
 )
 
-__all__ = ("RUNNING_CHECKS", "live_warnings", "pending_restarts", "raised_alarms")
+__all__ = ("RUNNING_CHECKS", "live_warnings", "obstacles", "pending_restarts", "raised_alarms")

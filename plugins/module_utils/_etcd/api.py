@@ -62,6 +62,8 @@ _DENIED = "permission denied"
 _NO_USER = ("user name is empty", "invalid auth token", "revision of auth store is old")
 # To a request for a token: where RBAC is off, none is needed.
 _NO_RBAC = "authentication is not enabled"
+# What a user needs who changes members, or takes a snapshot: the one role that etcd itself knows.
+ROOT_ROLE = "root"
 _WRONG_USER = ("invalid user ID or password", "user name not found", "no password")
 
 # Of a change of members (api/v3rpc/rpctypes/error.go of etcd v3.4.23 to v3.7.3): for some seconds after any member
@@ -392,6 +394,19 @@ class Client:
                     raise ApiError(f"{url}{path}: {_reason(exc)}", url=url) from exc
                 if status != 404:
                     raise ApiError(f"{url}{path}: HTTP {status}: {_first_line(body)}", url=url)
+
+    def lacks_root(self, url: str) -> bool:
+        """Whether RBAC is on, and who asks may not change members. Any user may ask for its own roles."""
+        if self._access.user is None:
+            # The other pair is used where a common name was refused, which is done under RBAC alone.
+            return self._is_nameless
+        if self._token is None:
+            self._authenticate(url)
+        if self._token is None:
+            # RBAC is off.
+            return False
+        roles = self._call(url, "/v3/auth/user/get", {"name": self._access.user}).get("roles")
+        return ROOT_ROLE not in (roles if isinstance(roles, list) else ())
 
     def member_add(self, url: str, peer_url: str, is_learner: bool = True) -> str:
         """Add a member by its peer URL; gives its id in hex. MembershipError where etcd does not take it."""
@@ -740,6 +755,7 @@ __all__ = (
     "GLANCE_SECONDS",
     "REQUEST_SECONDS",
     "RIGHT",
+    "ROOT_ROLE",
     "TLS",
     "USER",
     "Alarm",

@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import (
     GLANCE_SECONDS,
+    ROOT_ROLE,
     ApiError,
     Client,
     client_of,
@@ -35,6 +36,7 @@ NOT_ASKED: t.Mapping[str, t.Any] = {
     "live_members": None,
     "live_members_problem": None,
     "live_obstacle": None,
+    "live_lacking_role": None,
     "live_alarms": None,
     "live_member_id": None,
     "live_cluster_id": None,
@@ -116,6 +118,7 @@ def _asked(entrance: Entrance) -> dict[str, t.Any]:
         status = client.status(entrance.url)
         facts["live_alarms"] = [{"member_id": alarm.member_id, "alarm": alarm.alarm} for alarm in status.alarms]
         facts.update(live_member_id=status.member_id, live_cluster_id=status.cluster_id, live_leader_id=status.leader)
+        facts["live_lacking_role"] = ROOT_ROLE if client.lacks_root(entrance.url) else None
     except ApiError as exc:
         facts["live_obstacle"] = exc.kind
         if facts["live_members"] is None:

@@ -20,6 +20,8 @@ import typing as t
 from dataclasses import dataclass
 from pathlib import Path
 
+from ringfence_lab import changes
+from ringfence_lab.changes import Change
 from ringfence_lab.lab import Lab
 
 TRIO = ("etcd-1", "etcd-2", "etcd-3")
@@ -64,6 +66,13 @@ while [ ! -e /tmp/scenario-stop ]; do
   then echo "$number" >> /tmp/scenario-acknowledged; date +%s%3N >> /tmp/scenario-times; fi
   sleep 0.1
 done >/dev/null 2>&1
+"""
+
+# Whether etcd runs, and how often systemd has seen it become ready: systemd's own counter (NRestarts) leaves out those
+# restarts that somebody asked for. Of a message "Started", whatever the words are.
+_STARTS = """
+systemctl show -P ActiveState etcd.service
+journalctl --quiet --output=cat UNIT=etcd.service MESSAGE_ID=39f53479d3a045ac8e11786248231fbf | wc -l
 """
 
 
@@ -114,6 +123,10 @@ class Controller:
             "LC_ALL": "C.UTF-8",
         }
         self._number = 0
+        self.steps = 0
+        """What all runs have changed: a task that changed a host is one."""
+        self.etcdctl_user = ""
+        """The option that names it, where RBAC is on."""
 
     def inventory(
         self,
@@ -160,7 +173,9 @@ class Controller:
             timeout=PLAY_SECONDS,
             check=False,
         )
-        return self.evaluated(done.returncode, done.stdout + done.stderr)
+        run = self.evaluated(done.returncode, done.stdout + done.stderr)
+        self.steps += sum(run.changed.values())
+        return run
 
     @staticmethod
     def evaluated(returncode: int, output: str) -> Run:
@@ -236,7 +251,7 @@ class Controller:
 
     def etcdctl(self, host: str, words: str, check: bool = True) -> str:
         files = f"--cacert {PKI}/ca.crt --cert {PKI}/{host}.crt --key {PKI}/{host}.key"
-        command = f"etcdctl --endpoints https://127.0.0.1:2379 {files} {words}"
+        command = f"etcdctl --endpoints https://127.0.0.1:2379 {files} {self.etcdctl_user} {words}"
         return self.lab.execute(host, command, check=check).stdout
 
     def processes(self, hosts: t.Iterable[str] = ()) -> dict[str, str]:
@@ -268,20 +283,32 @@ class Controller:
 class Writer:
     """A client on etcd-1 that writes without pause while the block runs; then what etcd acknowledged, and has.
 
-    ``options``: what etcdctl needs beside the files, such as a user. ``scheme``, ``port``: of the client URLs.
+    ``options``: what etcdctl needs beside the files, such as a user. ``operation``: what goes on meanwhile; where it is
+    named, it is a row of the table of changes. ``scheme``, ``port``: of the client URLs.
     """
 
-    def __init__(self, controller: Controller, options: str = "", scheme: str = "https", port: int = 2379) -> None:
+    def __init__(
+        self,
+        controller: Controller,
+        options: str = "",
+        operation: str = "",
+        scheme: str = "https",
+        port: int = 2379,
+    ) -> None:
         self._controller = controller
+        self._operation = operation
         self._options = options
         self._scheme, self._port = scheme, port
         self.acknowledged: set[str] = set()
         # Between two writes that were acknowledged; one takes some 100 ms and more where all is well.
-        self.longest_pause_ms = 0
+        self.longest_pause_ms = self.median_pause_ms = 0
         self.stored: set[str] = set()
+        # Of the members that ran before: of each the fewest and the most.
+        self.restarts = (0, 0)
 
     def __enter__(self) -> Writer:
         lab = self._controller.lab
+        self._steps, self._before, self._etcd = self._controller.steps, self._starts(), self._version()
         lab.ssh("etcd-1", "rm -f /tmp/scenario-*")
         endpoints = ",".join(f"{self._scheme}://{lab.host(name).address}:{self._port}" for name in TRIO)
         script = _WRITER.replace("ENDPOINTS", endpoints).replace("PKI", PKI).replace("OPTIONS", self._options)
@@ -301,10 +328,36 @@ class Writer:
         if kind is None:
             noted = self._controller.lab.ssh("etcd-1", "cat /tmp/scenario-acknowledged").stdout
             self.acknowledged = set(noted.split())
-            times = [int(word) for word in self._controller.lab.ssh("etcd-1", "cat /tmp/scenario-times").stdout.split()]
-            self.longest_pause_ms = max((later - earlier for earlier, later in zip(times, times[1:])), default=0)
+            times = self._controller.lab.ssh("etcd-1", "cat /tmp/scenario-times").stdout.split()
+            self.longest_pause_ms, self.median_pause_ms = changes.pauses([int(word) for word in times])
             listed = self._controller.etcdctl("etcd-2", f"{self._options} get scenario/ --prefix --print-value-only")
             self.stored = set(listed.split())
+            after = self._starts()
+            each = [after[host][1] - count for host, (is_running, count) in self._before.items() if is_running]
+            self.restarts = min(each), max(each)
+            if self._operation:
+                changes.note(self._change())
+
+    def _change(self) -> Change:
+        return Change(
+            operation=self._operation,
+            etcd=" to ".join(dict.fromkeys([self._etcd, self._version()])),
+            acknowledged=len(self.acknowledged),
+            lost=len(self.acknowledged - self.stored),
+            longest_pause_ms=self.longest_pause_ms,
+            median_pause_ms=self.median_pause_ms,
+            restarts=self.restarts,
+            steps=self._controller.steps - self._steps,
+        )
+
+    def _starts(self) -> dict[str, tuple[bool, int]]:
+        """By host, whether its etcd runs, and how often it was started so far."""
+        answers = {host: answer.split() for host, answer in self._controller.on_each(TRIO, _STARTS).items()}
+        return {host: (state == "active", int(count)) for host, (state, count) in answers.items()}
+
+    def _version(self) -> str:
+        command = "/proc/$(systemctl show -P MainPID etcd.service)/exe --version | head -n 1"
+        return self._controller.on_each(["etcd-1"], command)["etcd-1"].split()[-1]
 
 
 def overlaps(controller: Controller, hosts: t.Iterable[str] = TRIO) -> list[str]:

@@ -89,11 +89,12 @@ def test_renew(controller: Controller, inventory: Path, lab: Lab) -> None:
 def test_restart(controller: Controller, inventory: Path) -> None:
     """A changed flag: one member at a time, and no acknowledged write is lost."""
     before = controller.processes()
-    with Writer(controller) as writer:
+    with Writer(controller, operation="another flag") as writer:
         run = controller.succeed(inventory, etcd_peer_tls_extra_flags={"max-wals": 7})
     assert run.changed == dict.fromkeys(TRIO, 2)
     assert all(before[host] != pid for host, pid in controller.processes().items())
     assert overlaps(controller) == []
+    assert writer.restarts == (1, 1)
     assert len(writer.acknowledged) > 20
     assert writer.acknowledged <= writer.stored
     assert controller.is_healthy()

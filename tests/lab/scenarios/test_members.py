@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from rbac import API, WRITER, let_it_change_members, role_based_access_control
 from ringfence_lab.lab import Lab
 from support import PAIR, TRIO, Controller, Writer
 
@@ -57,7 +58,7 @@ def test_from_one_to_three(controller: Controller, one: Path, three: Path) -> No
     check = controller.succeed(three, "--check")
     assert members(controller) == {"etcd-1": "false"}
     assert check.changed["etcd-2"] > 0
-    with Writer(controller) as writer:
+    with Writer(controller, operation="members from 1 to 3") as writer:
         run = controller.succeed(three)
     assert "PROVED - 3 members" in run.output
     assert members(controller) == dict.fromkeys(TRIO, "false")
@@ -81,7 +82,7 @@ def test_the_leader_goes_and_comes_back(controller: Controller, three: Path, lab
     # A host of the run does it, whoever is left out.
     limited = controller.succeed(two, "--check", "--diff", "--limit", "etcd-2", etcd_peer_tls_removed="etcd-3")
     assert "-etcd-3 https://10.0.0.3:2380" in limited.output
-    with Writer(controller) as writer:
+    with Writer(controller, operation="a member goes that leads") as writer:
         run = controller.succeed(two, etcd_peer_tls_removed="etcd-3")
     assert "PROVED - 2 members" in run.output and members(controller) == dict.fromkeys(PAIR, "false")
     assert len(writer.acknowledged) > 20 and writer.acknowledged <= writer.stored
@@ -98,7 +99,7 @@ def test_the_leader_goes_and_comes_back(controller: Controller, three: Path, lab
     assert "member.removed-" in state.stdout and "etcd-3.formed" not in state.stdout
     assert set(controller.succeed(two).changed.values()) == {0}
     # In the inventory again: it joins as a new member.
-    with Writer(controller) as writer:
+    with Writer(controller, operation="a member comes") as writer:
         assert "PROVED - 3 members" in controller.succeed(three).output
     assert writer.acknowledged <= writer.stored and members(controller) == dict.fromkeys(TRIO, "false")
     # With another key: what it had stays revoked.
@@ -115,11 +116,13 @@ def test_a_leaked_key_is_revoked_at_once_and_without_a_restart(controller: Contr
     text = controller.refuse(three, etcd_peer_tls_revoked="etcd-2").output
     assert "member etcd-2 still presents" in text and "etcd_peer_tls_new_keys" in text
     assert "is neither a serial number nor the name" in controller.refuse(three, etcd_peer_tls_revoked="etcd-9").output
-    controller.succeed(three, etcd_peer_tls_new_keys=True)
+    with Writer(controller, operation="new keys") as writer:
+        controller.succeed(three, etcd_peer_tls_new_keys=True)
+    assert len(writer.acknowledged) > 20 and writer.acknowledged <= writer.stored
     before = controller.processes()
     check = controller.succeed(three, "--check", "--diff", etcd_peer_tls_revoked=serial_number.upper())
     assert serial_number in check.output and serial_number not in revoked(controller, PAIR)["etcd-1"]
-    with Writer(controller) as writer:
+    with Writer(controller, operation="a leaked key is revoked") as writer:
         run = controller.succeed(three, etcd_peer_tls_revoked=serial_number.upper())
     assert "PROVED - 3 members" in run.output and writer.acknowledged <= writer.stored
     assert controller.processes() == before
@@ -146,17 +149,24 @@ def test_a_list_that_etcd_could_not_use_is_told_and_mended(controller: Controlle
 def test_a_member_without_its_data_joins_anew_where_that_was_said(
     controller: Controller, three: Path, lab: Lab
 ) -> None:
-    before = controller.etcdctl("etcd-1", "member list")
-    lab.execute("etcd-2", "systemctl stop etcd; rm -rf /var/lib/etcd/etcd/member")
-    assert "join anew with etcd_peer_tls_replaced: [etcd-2]" in controller.refuse(three).output
-    # Killed when it is in the list, and before it has run.
-    controller.kill_at(three, "Join as a learner", 3.0, etcd_peer_tls_replaced="etcd-2")
-    with Writer(controller) as writer:
-        run = controller.succeed(three, etcd_peer_tls_replaced="etcd-2")
-    assert "PROVED - 3 members" in run.output and members(controller) == dict.fromkeys(TRIO, "false")
-    assert writer.acknowledged <= writer.stored
-    assert controller.etcdctl("etcd-1", "member list") != before
-    assert set(controller.succeed(three).changed.values()) == {0}
+    """Under RBAC, where only a user with the role root may change members."""
+    with role_based_access_control(controller):
+        before = controller.etcdctl("etcd-1", "member list")
+        lab.execute("etcd-2", "systemctl stop etcd; rm -rf /var/lib/etcd/etcd/member")
+        nobody = controller.refuse(three, etcd_peer_tls_replaced="etcd-2").output
+        assert "set etcd_peer_tls_api_user and etcd_peer_tls_api_password" in nobody and "start etcd" not in nobody
+        assert "join anew with etcd_peer_tls_replaced: [etcd-2]" in controller.refuse(three, **API).output
+        lacks = "etcd-2 joins; etcd-2 is removed: etcd has RBAC switched on, and lets only a user with the role root do"
+        assert lacks in controller.refuse(three, etcd_peer_tls_replaced="etcd-2", **API).output
+        let_it_change_members(controller)
+        with Writer(controller, WRITER, operation="a member that lost its data joins anew, under RBAC") as writer:
+            # Killed when it is in the list, and before it has run.
+            controller.kill_at(three, "Join as a learner", 3.0, etcd_peer_tls_replaced="etcd-2", **API)
+            run = controller.succeed(three, etcd_peer_tls_replaced="etcd-2", **API)
+        assert "PROVED - 3 members" in run.output and members(controller) == dict.fromkeys(TRIO, "false")
+        assert writer.acknowledged <= writer.stored
+        assert controller.etcdctl("etcd-1", "member list") != before
+        assert set(controller.succeed(three, **API).changed.values()) == {0}
 
 
 def lead(controller: Controller, name: str) -> None:

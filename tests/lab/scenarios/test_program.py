@@ -170,7 +170,7 @@ def test_a_run_that_was_killed_in_between_is_finished_by_the_next_and_no_write_i
     assert set(between.listing.values()) == {listing(".{}.ringfence-new {}")}
     check = controller.succeed(inventory, "--check", "--diff", **releases[NEW])
     assert set(check.changed.values()) == {1} and state(controller) == between
-    with Writer(controller) as writer:
+    with Writer(controller, operation="a later patch of etcd") as writer:
         run = controller.succeed(inventory, **releases[NEW])
     assert set(run.changed.values()) == {1}
     assert overlaps(controller) == []
@@ -277,7 +277,7 @@ def test_from_3_5_to_3_7_killed_in_between_and_no_write_is_lost(
     controller: Controller, inventory: Path, releases: Releases
 ) -> None:
     given = {**releases[NEXT_MINOR], "etcd_peer_tls_extra_flags": {}}
-    with Writer(controller) as writer:
+    with Writer(controller, operation="two minor versions of etcd") as writer:
         leader = leader_of(controller)
         controller.kill_at(inventory, f"Restart with its new etcd {leader}", etcd_peer_tls_upgrade=True, **given)
         assert sorted(running(controller)) == [NEW, NEXT_MINOR, NEXT_MINOR]
@@ -291,7 +291,6 @@ def test_from_3_5_to_3_7_killed_in_between_and_no_write_is_lost(
             inventory, playbook=upgrade_playbook(controller), etcd_peer_tls_extra_flags={}, **releases[SECOND_NEXT]
         )
         assert running(controller) == [SECOND_NEXT] * 3 and overlaps(controller) == []
-    print(f"longest pause: {writer.longest_pause_ms} ms")
     assert len(writer.acknowledged) > 50 and writer.acknowledged <= writer.stored
     assert writer.longest_pause_ms < 3000
     before = state(controller)

@@ -6,11 +6,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import typing as t
 from pathlib import Path
 
 import pytest
+from rbac import API, WRITER, role_based_access_control
 from ringfence_lab.lab import Lab
 from support import PAIR, PKI, TRIO, Controller, Writer, overlaps
 
@@ -34,12 +34,13 @@ def test_a_changed_flag_restarts_one_by_one_and_loses_no_write(controller: Contr
     # The unit, and the restart that it makes due.
     assert check.changed == dict.fromkeys(TRIO, 2)
     assert controller.processes() == before
-    with Writer(controller) as writer:
+    with Writer(controller, operation="another flag, each start 5 s late") as writer:
         run = controller.succeed(inventory, **changes)
     assert run.changed == dict.fromkeys(TRIO, 2)
     after = controller.processes()
     assert all(before[host] != after[host] for host in TRIO)
     assert overlaps(controller) == []
+    assert writer.restarts == (1, 1)
     assert len(writer.acknowledged) > 50
     assert writer.acknowledged <= writer.stored
     assert set(controller.succeed(inventory, **changes).changed.values()) == {0}
@@ -140,33 +141,6 @@ def test_a_flag_taken_back_after_a_half_done_run_is_seen_in_the_process(
     assert set(controller.succeed(inventory, etcd_peer_tls_extra_flags={"max-wals": 4}).changed.values()) == {0}
 
 
-# Nothing but digits: it is a text all the way.
-API = {"etcd_peer_tls_api_user": "ringfence", "etcd_peer_tls_api_password": "04012026173"}
-WRITER = "--user writer:pen"
-
-
-@contextlib.contextmanager
-def role_based_access_control(controller: Controller) -> t.Iterator[None]:
-    """RBAC with its root, a writer, and a user without any role, by whom the role asks."""
-    for words in (
-        "user add root:secret",
-        "user grant-role root root",
-        "user add writer:pen",
-        "role add writers",
-        "role grant-permission writers readwrite scenario/ --prefix",
-        "user grant-role writer writers",
-        f"user add {API['etcd_peer_tls_api_user']}:{API['etcd_peer_tls_api_password']}",
-        "auth enable",
-    ):
-        controller.etcdctl("etcd-1", words)
-    try:
-        yield
-    finally:
-        controller.etcdctl("etcd-1", "--user root:secret auth disable")
-        for words in ("role delete writers", *(f"user delete {name}" for name in ("root", "writer", "ringfence"))):
-            controller.etcdctl("etcd-1", words)
-
-
 def test_under_role_based_access_control_too(controller: Controller, inventory: Path) -> None:
     """By a user without a role, and a client pair without a common name that is on no disk."""
     changes: dict[str, t.Any] = {"etcd_peer_tls_extra_flags": {"max-wals": 8}}
@@ -180,7 +154,7 @@ def test_under_role_based_access_control_too(controller: Controller, inventory: 
         # In a file: what stands on a command line is shown by Ansible itself.
         given = controller.folder / "api.yml"
         given.write_text("".join(f'{name}: "{value}"\n' for name, value in API.items()))
-        with Writer(controller, WRITER) as writer:
+        with Writer(controller, WRITER, operation="another flag under RBAC") as writer:
             run = controller.succeed(inventory, "-vvvv", "--diff", "-e", f"@{given}", **changes)
         assert API["etcd_peer_tls_api_password"] not in run.output
         assert run.changed == dict.fromkeys(TRIO, 2) and "PROVED" in run.output

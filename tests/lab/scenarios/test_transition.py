@@ -13,8 +13,9 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from rbac import API, WRITER, let_it_change_members, role_based_access_control
 from ringfence_lab.lab import Lab
-from support import TRIO, Controller, Writer
+from support import TRIO, Controller, Writer, refuse_twice
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +41,7 @@ def test_another_domain(controller: Controller, three: Path) -> None:
     assert "1 of 9: restart etcd-" in check.output and "2 of 3 voters stay, 2 are needed" in check.output
     assert sum(check.changed.values()) == 1
     assert set(controller.allowed_names(TRIO).values()) == {",".join(f"{name}.example.com" for name in TRIO)}
-    with Writer(controller) as writer:
+    with Writer(controller, operation="another domain") as writer:
         run = controller.succeed(moved)
     assert "PROVED - 3 members" in run.output
     assert set(controller.allowed_names(TRIO).values()) == {",".join(f"{name}.example.org" for name in TRIO)}
@@ -74,7 +75,7 @@ def test_another_ca(controller: Controller, three: Path) -> None:
     assert not folder.exists()
     # Killed in the middle of what widens, and goes on without the word.
     controller.kill_at(other, "Restart etcd, one member at a time", 1.0, etcd_peer_tls_new_ca=True)
-    with Writer(controller) as writer:
+    with Writer(controller, operation="another CA, until it issues") as writer:
         run = controller.succeed(other, etcd_peer_tls_stop_after="widen")
         assert {"second CA" in one for one in issuers(controller)} == {False} and bundles(controller) == {"2"}
         run = controller.succeed(other)
@@ -87,7 +88,7 @@ def test_another_ca(controller: Controller, three: Path) -> None:
     assert said is not None
     new = certificate_fingerprint(folder / "ca.crt")
     assert "is one that this run trusts or issues with" in controller.refuse(other, etcd_peer_tls_retire_ca=new).output
-    with Writer(controller) as writer:
+    with Writer(controller, operation="the old CA goes") as writer:
         assert "PROVED - 3 members" in controller.succeed(other, etcd_peer_tls_retire_ca=said[1]).output
     assert bundles(controller) == {"1"}
     written(writer)
@@ -97,7 +98,7 @@ def test_another_ca(controller: Controller, three: Path) -> None:
 def test_another_port(controller: Controller, three: Path) -> None:
     SO_FAR["etcd_peer_tls_peer_port"] = 2480
     port = controller.inventory(**SO_FAR)
-    with Writer(controller) as writer:
+    with Writer(controller, operation="another peer port") as writer:
         assert "PROVED - 3 members" in controller.succeed(port).output
     written(writer)
     listed = controller.etcdctl("etcd-1", "member list")
@@ -114,12 +115,12 @@ def test_tls_for_clients_goes_and_comes_back(controller: Controller, three: Path
     """With another client port each time. Writers are answered at the old one until the last pass."""
     off = controller.inventory(**SO_FAR, etcd_peer_tls_client_tls=False, etcd_peer_tls_client_port=2479)
     on = controller.inventory(**SO_FAR)
-    with Writer(controller) as writer:
+    with Writer(controller, operation="TLS for clients goes, up to the time for clients to follow") as writer:
         run = controller.succeed(off, etcd_peer_tls_stop_after="present")
     assert "before a run without etcd_peer_tls_stop_after: clients ask at http://10.0.0.1:2479" in run.output
     assert "https://10.0.0.2:2379" in controller.argument("etcd-2", "listen-client-urls")
     written(writer)
-    with Writer(controller, scheme="http", port=2479) as writer:
+    with Writer(controller, operation="the rest of it, and TLS comes back", scheme="http", port=2479) as writer:
         run = controller.succeed(off)
         assert "PROVED - 3 members" in run.output
         assert client_urls(controller) == {f"http://10.0.0.{number}:2479,http://127.0.0.1:2479" for number in (1, 2, 3)}
@@ -132,15 +133,38 @@ def test_tls_for_clients_goes_and_comes_back(controller: Controller, three: Path
     assert set(controller.succeed(on).changed.values()) == {0}
 
 
+def test_the_port_of_before_under_role_based_access_control(controller: Controller, three: Path) -> None:
+    """Where a member is, only a user with the role root may say: who lacks it is told before the first restart."""
+    SO_FAR["etcd_peer_tls_peer_port"] = 2380
+    port = controller.inventory(**SO_FAR)
+    with role_based_access_control(controller):
+        before = controller.processes()
+        lacks = (
+            "etcd-3 gets another peer URL: etcd has RBAC switched on, and lets only a user with the role root do that"
+        )
+        refuse_twice(controller, port, said=[lacks, "etcdctl user grant-role NAME root"], **API)
+        nobody = controller.refuse(port).output
+        assert "set etcd_peer_tls_api_user and etcd_peer_tls_api_password" in nobody
+        assert "bring all members back" not in nobody and "put the old one back" not in nobody
+        assert controller.processes() == before
+        let_it_change_members(controller)
+        with Writer(controller, WRITER, operation="another peer port under RBAC") as writer:
+            assert "PROVED - 3 members" in controller.succeed(port, **API).output
+        written(writer)
+        listed = controller.etcdctl("etcd-1", "member list")
+        assert listed.count(":2380,") == 3 and ":2480" not in listed
+        assert set(controller.succeed(port, **API).changed.values()) == {0}
+
+
 def test_another_address(controller: Controller, three: Path, lab: Lab) -> None:
     lab.execute("etcd-2", "ip address replace 10.0.0.22/24 dev $(ip -o -4 address show to 10.0.0.2 | awk '{print $2}')")
     # Its host goes on to call the others from the address that it had.
     own = {"etcd_peer_tls_address": "10.0.0.22", "etcd_peer_tls_extra_sans": ["10.0.0.2"]}
     moved = controller.inventory(host_variables={"etcd-2": own}, **SO_FAR)
-    # It answers clients at both places until they have followed.
-    assert "PROVED - 3 members" in controller.succeed(moved, etcd_peer_tls_stop_after="present").output
-    assert "https://10.0.0.2:2379" in controller.argument("etcd-2", "listen-client-urls")
-    with Writer(controller) as writer:
+    with Writer(controller, operation="another address") as writer:
+        # It answers clients at both places until they have followed.
+        assert "PROVED - 3 members" in controller.succeed(moved, etcd_peer_tls_stop_after="present").output
+        assert "https://10.0.0.2:2379" in controller.argument("etcd-2", "listen-client-urls")
         assert "PROVED - 3 members" in controller.succeed(moved).output
     written(writer)
     assert "https://10.0.0.22:2" in controller.etcdctl("etcd-1", "member list")

@@ -10,6 +10,7 @@ import importlib.util
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import time
@@ -26,7 +27,7 @@ _TESTS = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(_TESTS), str(_TESTS / "lab")]
 
 from ringfence_lab import etcd, image  # noqa: E402
-from runner import cores, faults, machine, main, places, report, trees, verdicts  # noqa: E402
+from runner import changes, cores, faults, machine, main, places, report, trees, verdicts  # noqa: E402
 from runner.places import SLOT  # noqa: E402
 from runner.plan import Pair  # noqa: E402
 from runner.report import Row  # noqa: E402
@@ -93,8 +94,9 @@ def test_each_target_has_its_steps_and_each_step_what_it_needs(load: t.Callable[
     for name, session in steps.sessions.items():
         assert set(session.requires) <= set(steps.sessions), name
         # Nothing is run by `make test` alone but what needs two of its parts.
-        assert set(session.tags) <= {*main.TARGETS, "coverage"} and len(session.tags) <= 1, name
-    assert {tag for session in steps.sessions.values() for tag in session.tags} == {*main.TARGETS, "coverage"}
+        assert set(session.tags) <= {*main.TARGETS, *main.MEASURES, "coverage"} and len(session.tags) <= 1, name
+    tags = {tag for session in steps.sessions.values() for tag in session.tags}
+    assert tags == {*main.TARGETS, *main.MEASURES, "coverage"}
     untagged = {name.partition("(")[0] for name, session in steps.sessions.items() if not session.tags}
     assert untagged == {"install", "image", "etcd", "lab"}
     (coverage,) = steps.named("coverage")
@@ -445,6 +447,53 @@ def test_hosts_can_have_the_etcd_of_their_ansible_core(core: cores.Core) -> None
     line = etcd.find(core.etcd)
     assert core.nodes in image.RELEASES
     assert line.release == core.nodes or line.pin
+
+
+# --------------------------------------------------------------------------- what changes cost
+def test_each_etcd_has_a_turn_beside_the_default_one() -> None:
+    days = [changes.turn(86400 * day + 5) for day in range(8)]
+    assert days[:4] == days[4:] == ["3.5.15", "3.5.35", "3.6.16", "3.7.3"]
+    assert changes.turn(86399) == changes.turn(0) and changes.DEFAULT == "3.5.16"
+
+
+def test_the_table_is_of_scenarios_that_are_there(load: t.Callable[..., Steps]) -> None:
+    steps = load("3.11", "3.13")
+    assert steps.named("changes") == [f"etcd {version}" for version in etcd.known_versions()]
+    for version in etcd.known_versions():
+        names = changes.scenarios(version)
+        # No list of names, no other member: there a changed flag is all.
+        assert (names == ("core",)) == (version in ("3.4.23", "3.5.12"))
+        files = [(_TESTS.parent / changes.FOLDER / f"test_{name}.py").read_text(encoding="utf-8") for name in names]
+        assert all(re.search(r"with Writer\(controller,.* operation=", text) for text in files)
+    (in_turn,) = steps.named("turn")
+    assert set(steps.sessions["table(changes)"].requires) == {
+        *(f"lab({name})" for name in changes.scenarios(changes.DEFAULT) if name != "core"),
+        f"turn({in_turn})",
+    }
+
+
+def test_a_lab_notes_what_it_measures_in_a_file_of_its_own(load: t.Callable[..., Steps]) -> None:
+    steps = load("3.11", "3.13")
+    old = changes.file_of(steps.file.places.logs, "turn")
+    old.write_text("of the run before")
+    work = Recorder()
+    steps.file.changes_with("3.7.3", ("transition",), "turn")(work)
+    assert not old.exists() and work.env["RINGFENCE_LAB_CHANGES"] == str(old)
+    assert (work.env["RINGFENCE_LAB_ETCD"], work.words[0][-1]) == ("3.7.3", "tests/lab/scenarios/test_transition.py")
+
+
+def test_a_lost_write_or_no_measurement_is_no_table(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "changes-x.jsonl"
+    with pytest.raises(StepFailed, match="no scenario has measured a change"):
+        changes.told([path])
+    row = {"operation": "another domain", "etcd": "3.7.3", "acknowledged": 9, "lost": 0, "longest_pause_ms": 200}
+    row.update({"median_pause_ms": 100, "restarts": [1, 2], "steps": 3})
+    path.write_text(json.dumps(row) + "\n", encoding="utf-8")
+    lines = changes.told([path])
+    assert "1 changes, 9 writes" in lines[0] and lines[-1].startswith("| another domain | 3.7.3 | 9 | 0 |")
+    path.write_text(json.dumps({**row, "lost": 2}) + "\n", encoding="utf-8")
+    with pytest.raises(StepFailed, match=r"another domain with etcd 3\.7\.3: 2 writes lost"):
+        changes.told([path])
 
 
 # --------------------------------------------------------------------------- ansible-test

@@ -12,6 +12,7 @@ import typing as t
 import pytest
 import yaml
 from ansible_collections.ringfence.etcd.plugins.action import etcd_settings
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd import api_access
 
 ROLE = pathlib.Path(etcd_settings.__file__).parents[2] / "roles" / "etcd_peer_tls"
 FILES = sorted((ROLE / "tasks").glob("*.yml"))
@@ -76,6 +77,29 @@ def test_the_pattern_is_seen(task: dict[str, t.Any], keys: list[str]) -> None:
 def test_no_filter_of_ours_stands_in_an_argument(file: pathlib.Path) -> None:
     """What one raises would be told as a failure of the arguments: the first task asks the same functions instead."""
     assert "| ringfence.etcd." not in file.read_text(encoding="utf-8")
+
+
+def asks_in_part(tasks: t.Iterable[t.Mapping[str, t.Any]]) -> list[str]:
+    """Tasks that ask etcd's API with some of what RBAC wants: they would be refused where another part is given."""
+    found = []
+    for task in tasks:
+        of_modules = {**task, **task.get("module_defaults", {})}
+        for options in (value for name, value in of_modules.items() if "." in name and isinstance(value, dict)):
+            given = api_access.ARGUMENTS.keys() & options.keys()
+            if given and given != api_access.ARGUMENTS.keys():
+                found.append(task["name"])
+    return found
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_all_that_rbac_may_want_is_given_where_the_api_is_asked(file: pathlib.Path) -> None:
+    assert asks_in_part(tasks_in(yaml.safe_load(file.read_text(encoding="utf-8")))) == []
+
+
+def test_a_part_of_it_is_seen() -> None:
+    one = {"api_user": "x"}
+    assert asks_in_part([{"name": "a", "r.e.m": one}, {"name": "b", "module_defaults": {"r.e.m": one}}]) == ["a", "b"]
+    assert asks_in_part([{"name": "c", "r.e.m": dict.fromkeys(api_access.ARGUMENTS), "vars": one}]) == []
 
 
 def test_a_task_in_a_block_is_seen() -> None:

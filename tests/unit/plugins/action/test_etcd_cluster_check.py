@@ -743,6 +743,17 @@ def test_a_removed_members_certificates_go_with_it(states: States) -> None:
     assert unknown["revoke"] == [] and "revoke" not in [one["code"] for one in unknown["pending"]]
 
 
+def test_a_right_that_lacks_is_told_before_anything_is_changed(states: States) -> None:
+    two = [member_as_dict(member) for member in MEMBERS[:2]]
+    given = {name: {**states[name], "live_lacking_role": "root"} for name in ("etcd-1", "etcd-2")}
+    assert codes(evaluated(given, members=two, removed=["etcd-3"])) == ["lacking_role"]
+    assert codes(evaluated(given)) == []
+    # Nobody tells the list to who gives no user: what comes of that is one line.
+    for one in given.values():
+        one.update(live_members=None, live_obstacle="auth", live_members_problem="HTTP 400: no")
+    assert codes(evaluated(given, members=two, removed=["etcd-3"])) == ["change_auth"]
+
+
 def test_a_removed_member_of_which_nothing_is_known_is_told(states: States) -> None:
     two = [member_as_dict(member) for member in MEMBERS[:2]]
     given = {name: states[name] for name in ("etcd-1", "etcd-2")}

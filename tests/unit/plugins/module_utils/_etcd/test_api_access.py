@@ -202,6 +202,34 @@ def test_a_right_that_lacks_comes_with_the_line_that_grants_it(plain: Rbac) -> N
     assert caught.value.kind == api.AUTH
 
 
+ROLES = "/v3/auth/user/get"
+
+
+@pytest.mark.parametrize(
+    ("roles", "lacks"), [({"roles": ["reader", "root"]}, False), ({"roles": ["reader"]}, True), ({}, True)]
+)
+def test_whether_the_user_may_change_members_is_asked_of_itself(
+    rbac: Rbac, tmp_path: pathlib.Path, roles: t.Any, lacks: bool
+) -> None:
+    rbac.answers[ROLES] = (200, roles)
+    rbac.server.handlers[ROLES] = lambda asked: rbac.answer(ROLES, asked)
+    client = client_of(*files(tmp_path), ACCESS)
+    assert client.lacks_root(rbac.server.url) is lacks and client.lacks_root(rbac.server.url) is lacks
+    assert [body for path, body in rbac.server.asked if path == ROLES][-1] == {"name": "ringfence"}
+
+
+def test_nobody_lacks_a_role_where_rbac_is_off(plain: Rbac) -> None:
+    plain.server.handlers[AUTHENTICATE] = lambda _asked: (400, {"message": "etcdserver: authentication is not enabled"})
+    assert client_of(None, None, None, USER).lacks_root(plain.server.url) is False
+    assert client_of(None, None, None).lacks_root(plain.server.url) is False
+
+
+def test_who_gives_no_user_lacks_it_where_a_common_name_was_refused(rbac: Rbac, tmp_path: pathlib.Path) -> None:
+    rbac.server.handlers[LIST] = lambda asked: (400, NAMED) if asked.common_name else (200, MEMBERS)
+    client = client_of(*files(tmp_path), dataclasses.replace(ACCESS, user=None, password=None))
+    assert client.member_list(rbac.server.url) and client.lacks_root(rbac.server.url) is True
+
+
 @pytest.mark.parametrize("answer", [{}, {"token": 7}, {"token": ""}, {"token": "a\r\nX: b"}, {"token": "\u00fc"}, []])
 def test_what_is_no_token(plain: Rbac, answer: t.Any) -> None:
     plain.server.handlers[AUTHENTICATE] = lambda _asked: (200, answer)

@@ -13,6 +13,7 @@ import subprocess
 import typing as t
 
 import pytest
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_access import ApiAccess
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.live import (
     NOT_ASKED,
     Entrance,
@@ -217,6 +218,22 @@ def test_rbac_does_not_keep_back_how_a_member_is(gateway: GatewayServer) -> None
     gateway.answers[LIST] = gateway.answers[STATUS] = (400, RBAC)
     found = live_facts(Entrance(gateway.url))
     assert of_well_being(found) == WELL and found["live_member_id"] is None and found["live_obstacle"] == "auth"
+
+
+def test_a_role_that_the_user_lacks(gateway: GatewayServer) -> None:
+    """And a member that does not tell it is asked for the rest all the same."""
+    well(gateway)
+    user = Entrance(gateway.url, access=ApiAccess("ringfence", "secret"))
+    gateway.answers["/v3/auth/authenticate"] = (200, {"token": "t"})
+    for roles, lacking in (
+        ((200, {"roles": ["root"]}), None),
+        ((200, {}), "root"),
+        ((503, {"error": "timed out"}), None),
+    ):
+        gateway.answers["/v3/auth/user/get"] = roles
+        found = live_facts(user)
+        assert (found["live_lacking_role"], found["live_obstacle"]) == (lacking, None)
+        assert found["live_members"] and found["live_alarms"] == []
 
 
 GIVEN = Entrance("https://10.0.0.1:2479", "/new/ca.crt", "/new/own.crt", "/new/own.key")

@@ -260,6 +260,7 @@ def test_who_may_not_change_members_is_told_at_once(binary: str, tmp_path: pathl
                 timeout_seconds=60,
             )
 
+        assert client("ringfence").lacks_root(url) and not client("root").lacks_root(url)
         with pytest.raises(ServiceError, match=r"m2 does not join: .*etcdctl user grant-role ringfence root"):
             join_as("ringfence")
         assert [one.name for one in client("root").member_list(url)] == ["m1"]
