@@ -911,7 +911,7 @@ def test_a_listener_gets_its_certificate_before_it_is_mended() -> None:
 
 
 def test_a_certificate_that_was_lost_while_a_member_moved_is_issued_again() -> None:
-    """Another port, killed between the cluster's list and the restart; where its name changes too, nobody knows it."""
+    """Another port, killed between the cluster's list and the restart. Another name comes after that."""
     port = desired([1, 2, 3], peer_port=2480)
     point = next(
         number
@@ -934,6 +934,7 @@ def test_a_certificate_that_was_lost_while_a_member_moved_is_issued_again() -> N
     ]
     other = plan(truth, desired([1, 2, 3], peer_port=2480, domain="example.org")).refusal
     assert other is not None and other.code == "no_certificate"
+    assert other.text.endswith("run without the change first, so that it gets the one it had")
 
 
 def test_no_restart_costs_the_quorum(monkeypatch: pytest.MonkeyPatch) -> None:
