@@ -76,8 +76,8 @@ CONTROLLER_UNITS = (
 BENCH_FOLDERS = ("ringfence_bench", "callback", "issuing")
 # The files of scenarios that take longest, the longest first.
 LONG = (
-    *("foreign", "restart", "program", "edits", "mishaps", "authority", "variants", "members", "guards", "install"),
-    *("interrupted", "verify", "drift", "proof", "secrets", "deploy", "demo", "examples", "liar", "node"),
+    *("foreign", "restart", "program", "edits", "mishaps", "authority", "variants", "members", "guards", "killed"),
+    *("install", "interrupted", "verify", "drift", "proof", "secrets", "deploy", "demo", "examples", "liar", "node"),
 )
 
 

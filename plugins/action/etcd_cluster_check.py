@@ -17,7 +17,13 @@ import typing as t
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_state import AFTER_PRESENT, AFTER_WIDEN
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import Member
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.membership_changes import membership_changes
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.parts import CHANGES, PARTS, why_not_parted
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.parts import (
+    CA,
+    CERTIFICATES,
+    CHANGES,
+    PARTS,
+    why_not_parted,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.pending_changes import (
     CERTIFICATE,
     FoundPending,
@@ -29,7 +35,10 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight 
     certificate_requests,
     check_cluster,
     cluster_warnings,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_authority import (
     why_no_new_authority,
+    why_not_by_another_authority,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_rights import (
     refuse_lacking_role,
@@ -44,7 +53,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_
     Cluster,
     PreflightFailure,
     PreflightQuestion,
-    reported_lists,
     with_program,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.trust import trusted_fingerprints
@@ -162,11 +170,16 @@ def _ca_from(answer: t.Any, ca_host: str | None) -> tuple[dict[str, t.Any], str]
     return {}, f"the CA's host{f' {ca_host}' if ca_host else ''} {what}: {said}"
 
 
+def _is_to_be_made(given: t.Mapping[str, t.Any]) -> bool:
+    """Whether there is no CA in its folder, and none is given."""
+    ca = given["ca"] or {}
+    is_missing = not ca.get("certificate") and any(reason.get("code") == MISSING for reason in ca.get("pending", ()))
+    return is_missing and not given["ca_certificate_content"]
+
+
 def _lost_because(given: dict[str, t.Any], task_vars: dict[str, t.Any]) -> str:
     """Why a CA that is to be made in this run would be lost; empty where none is to be made, or it would stay."""
-    ca = given["ca"] or {}
-    is_due = not ca.get("certificate") and any(reason.get("code") == MISSING for reason in ca.get("pending", ()))
-    if not is_due or given["ca_certificate_content"] or given["ca_host"] is None or given["ca_on_ephemeral_controller"]:
+    if not _is_to_be_made(given) or given["ca_host"] is None or given["ca_on_ephemeral_controller"]:
         return ""
     known = task_vars["hostvars"]
     # Not .get: hostvars of ansible-core 2.16 give an undefined value for a host that is not in the inventory.
@@ -241,6 +254,8 @@ def _verdict(
         for name, serial_number in refused_members.items()
     ]
     failures += [PreflightFailure("revoked", line) for line in revocation.refused]
+    by_another = why_not_by_another_authority(cluster, pending)
+    failures += [] if by_another is None else [by_another]
     if at_hand and given.get("ca_problem") and any(one["part"] == CERTIFICATE for one in pending):
         failures.append(PreflightFailure("ca", given["ca_problem"]))
     return {
@@ -258,7 +273,7 @@ def _verdict(
         "trusted_fingerprints": []
         if given["new_ca"]
         else sorted({one for prints in trusted_fingerprints(cluster).values() for one in prints}),
-        "no_new_ca_because": None if given["new_ca"] and _is_living(cluster) else why_no_new_authority(cluster),
+        "no_new_ca_because": why_no_new_authority(cluster),
         "requests": [
             {**request, "new_key": request["new_key"] or request["name"] in refused_members}
             for request in certificate_requests(cluster, given["new_keys"])
@@ -293,6 +308,9 @@ def _question(
         ca_certificate=given["ca_certificate_content"] or None,
         authority=at_hand,
         authority_problem="" if at_hand else problem,
+        uses_authority=not {CA, CERTIFICATES}.isdisjoint(given["parts"]),
+        makes_authority=not at_hand and _is_to_be_made(given),
+        new_ca=given["new_ca"],
         new_authority_lost_because=lost_because,
         flag_settings=flag_settings_from(given["settings"]),
         folders_of_others=given.get("folders_of_others") or {},
@@ -312,10 +330,6 @@ def _asked_change(given: t.Mapping[str, t.Any]) -> Question:
         passed=given["passed"],
         is_whole=set(CHANGES) <= set(given["parts"]),
     )
-
-
-def _is_living(cluster: Cluster) -> bool:
-    return bool(reported_lists(cluster))
 
 
 def _upgrade(planned: Upgrade | None) -> dict[str, t.Any] | None:

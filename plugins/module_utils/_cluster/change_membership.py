@@ -369,6 +369,9 @@ def mend_listener(view: View) -> Next:
         if one.wanted is None or one.process is None or one.host is None:
             continue
         if one.wanted.peer_url in one.listed.peer_urls and one.wanted.peer_url not in one.process.serves:
+            if one.host.leaf is None and not view.refusers(view.wanted_leaf(one.wanted, one), None):
+                # Without one it would not start again.
+                return issue_first(view, one.wanted, one.host, one)
             config = with_listener(view.wide(one.wanted, one.host, one), one.wanted.peer_url)
             reason = "the others call it there, and it does not answer yet"
             text = f"restart {one.label} to listen at {one.wanted.peer_url}"

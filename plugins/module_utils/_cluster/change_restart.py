@@ -72,8 +72,10 @@ def why_not_started(
 ) -> PreflightFailure | None:
     """What speaks against a start with ``config``: the certificate, or the program that is there."""
     if host.leaf is None and config.peer_tls:
+        # One that runs gets it by any run that changes nothing else: what it gets by this one not all accept yet.
+        way = "run again" if host.process is None else "run without the change first, so that it gets the one it had"
         return PreflightFailure(
-            "no_certificate", f"member {label}: it has no certificate, and etcd would not start: run again"
+            "no_certificate", f"member {label}: it has no certificate, and etcd would not start: {way}"
         )
     places = {url_host(url) for url in config.serves}
     lacking = sorted(places - host.addresses) if host.addresses is not None else []

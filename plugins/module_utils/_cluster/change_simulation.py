@@ -282,11 +282,22 @@ def _is_taken(caller: Host, target: Host, url: str) -> bool:
         return False
     from_where = {url_host(other) for other in mine.serves}
     return (
-        accepts(its, caller.leaf)
-        and accepts(mine, target.leaf)
+        _goes_on_to_accept(its, caller.leaf)
+        and _goes_on_to_accept(mine, target.leaf)
         and url_host(url) in target.leaf.names
         and from_where <= caller.leaf.names
     )
+
+
+def _goes_on_to_accept(config: Config, leaf: Leaf) -> bool:
+    """As ``accepts``. Of a process whose bundle was written since its start nobody knows which CAs it has read.
+
+    No step rests on such a process, and all of them are restarted. Until then it goes on with those that it has links
+    with: without that a plan would see the quorum lost by its first restart.
+    """
+    if config.peer_tls and not config.authorities:
+        config = replace(config, authorities=frozenset((leaf.issuer,)))
+    return accepts(config, leaf)
 
 
 def linked(state: State, one: Host, other: Host) -> bool:

@@ -81,9 +81,7 @@ def upgrade(view: View) -> Next:
     if refusal is not None:
         return refusal
     if view.learners:
-        return PreflightFailure(
-            "learner_in_upgrade", f"{view.learners[0].label} is a learner: it is promoted before an upgrade"
-        )
+        return _why_not_with_a_learner(view.learners[0], is_begun(running.values(), target))
     lowest = min(version[:2] for version in running.values())
     is_first = not is_begun(running.values(), target)
     if lowest != target[:2]:
@@ -94,6 +92,18 @@ def upgrade(view: View) -> Next:
             if long:
                 return _shorten(view, long[0])
     return _next_member(view, late[0], target, is_first)
+
+
+def _why_not_with_a_learner(one: Matched, begun: bool) -> PreflightFailure:
+    """A promotion in the middle may be lost for the members that run the new version: then there is another way."""
+    way = ""
+    if begun:
+        known = one.listed.name or one.listed.member_id
+        way = (
+            f"; this one has begun: take {one.label} off the inventory, let it leave with etcd_peer_tls_removed: "
+            f"[{known}], and let it join again after the upgrade"
+        )
+    return PreflightFailure("learner_in_upgrade", f"{one.label} is a learner: it is promoted before an upgrade{way}")
 
 
 def _before_first(view: View, target: Version) -> list[Action]:

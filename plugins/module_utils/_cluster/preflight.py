@@ -16,6 +16,10 @@ import datetime
 import typing as t
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import allowed_common_names, etcd_flags
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_authority import (
+    AUTHORITY_CHECKS,
+    short,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_foreign import (
     FOREIGN_CHECKS,
     overruled_warnings,
@@ -48,7 +52,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.times impor
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import why_names_forbidden
 from ansible_collections.ringfence.etcd.plugins.module_utils._x509.authority_chain import issuer_facts, read_chain
 
-_OR_NEW = ", or change to a new one with etcd_peer_tls_new_ca: true"
 # New certificates begin an hour before they are made: a clock that is behind by less takes them for valid.
 _CLOCK_TOLERANCE = datetime.timedelta(minutes=30)
 
@@ -211,7 +214,7 @@ def refuse_split_trust(cluster: Cluster) -> t.Iterator[PreflightFailure]:
     """Hosts that trust different CAs are no cluster, or a half-done change by hand: not ours to decide."""
     found = trusted_fingerprints(cluster)
     if found and not common_fingerprints(cluster):
-        each = "; ".join(f"{name} trusts {', '.join(_short(p) for p in prints)}" for name, prints in found.items())
+        each = "; ".join(f"{name} trusts {', '.join(short(p) for p in prints)}" for name, prints in found.items())
         yield PreflightFailure(
             "trust_differs",
             f"cluster {cluster.question.cluster_name}: the members trust no CA in common ({each}): put the right "
@@ -220,7 +223,7 @@ def refuse_split_trust(cluster: Cluster) -> t.Iterator[PreflightFailure]:
 
 
 def refuse_other_authority(cluster: Cluster) -> t.Iterator[PreflightFailure]:
-    """A CA that is given as content has to be one that the hosts trust. (One in a folder is checked by etcd_ca.)"""
+    """A CA that is given as content has to be one that the hosts trust. (One in a folder: see preflight_authority.)"""
     given, trusted = cluster.question.ca_certificate, common_fingerprints(cluster)
     if not given or not trusted:
         return
@@ -229,8 +232,8 @@ def refuse_other_authority(cluster: Cluster) -> t.Iterator[PreflightFailure]:
     if issuing not in trusted:
         yield PreflightFailure(
             "other_ca",
-            f"cluster {cluster.question.cluster_name}: the members trust CA {', '.join(_short(p) for p in trusted)}, "
-            f"the certificate in etcd_peer_tls_ca_certificate is {_short(issuing)}: give the cluster's own CA",
+            f"cluster {cluster.question.cluster_name}: the members trust CA {', '.join(short(p) for p in trusted)}, "
+            f"the certificate in etcd_peer_tls_ca_certificate is {short(issuing)}: give the cluster's own CA",
         )
 
 
@@ -259,23 +262,6 @@ def refuse_authority_to_be_lost(cluster: Cluster) -> t.Iterator[PreflightFailure
     because = cluster.question.new_authority_lost_because
     if because:
         yield PreflightFailure("ca_would_be_lost", f"cluster {cluster.question.cluster_name}: {because}")
-
-
-def why_no_new_authority(cluster: Cluster) -> str | None:
-    """Why a CA that does not exist must not be made in this run; None where this is a first deployment."""
-    missing = cluster.not_inspected()
-    if missing:
-        return (
-            f"{', '.join(missing)} can't be seen in this run (--limit, serial, unreachable or failed) and may trust a "
-            "CA already: run once over all members"
-        )
-    for member, info in cluster.inspected():
-        authority = ((info.get("credentials") or {}).get("ca")) or {}
-        if authority.get("state", "absent") != "absent":
-            return f"{member.name} has {authority.get('path')} already: bring the CA that it came from{_OR_NEW}"
-        if has_data(info) or is_managed(info) or (info.get("formed_marker") or {}).get("exists"):
-            return f"{member.name} has been deployed already: bring the CA that its certificate came from{_OR_NEW}"
-    return None
 
 
 def refuse_unsaid_cluster_of_one(cluster: Cluster) -> t.Iterator[PreflightFailure]:
@@ -323,6 +309,7 @@ _CHECKS: tuple[t.Callable[[Cluster], t.Iterator[PreflightFailure]], ...] = (
     refuse_forbidden_names,
     refuse_unusable_authority,
     refuse_authority_to_be_lost,
+    *AUTHORITY_CHECKS,
     *FOREIGN_CHECKS,
     *UPGRADE_CHECKS,
     *RUNNING_CHECKS,
@@ -380,13 +367,8 @@ def certificate_requests(cluster: Cluster, new_keys: bool = False) -> list[dict[
     return requests
 
 
-def _short(fingerprint: str) -> str:
-    return f"sha256:{fingerprint[:16]}…" if len(fingerprint) > 16 else fingerprint
-
-
 __all__ = (
     "certificate_requests",
     "check_cluster",
     "cluster_warnings",
-    "why_no_new_authority",
 )

@@ -66,6 +66,12 @@ class PreflightQuestion:
     authority: str | None = None
     # Why the CA in its folder, or the one to be made there, can't be used; empty where nothing is known against it.
     authority_problem: str = ""
+    # The CA in its folder is read or made in this run.
+    uses_authority: bool = True
+    # There is none there, and this run is to make one.
+    makes_authority: bool = False
+    # The user said so, where the cluster has one already.
+    new_ca: bool = False
     # Why a CA that this run makes would be lost with the controller; empty where it would not.
     new_authority_lost_because: str = ""
     flag_settings: FlagSettings | None = None

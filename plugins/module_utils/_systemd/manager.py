@@ -140,8 +140,13 @@ def restart_no_block(unit: str) -> None:
 
 
 def stop(unit: str) -> None:
-    """Stop the unit and wait until it has stopped."""
+    """Stop the unit and wait until it has stopped.
+
+    A stop in the middle of a start, as systemd tries it again and again for a member that was removed, leaves the unit
+    failed: nobody is to look into one that was meant to stop.
+    """
     _systemctl("stop", "--", unit, timeout_seconds=_STOP_SECONDS)
+    _reset_failed(unit)
 
 
 def last_words(unit: str, cause_of: t.Callable[[t.Sequence[str]], str | None]) -> str | None:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import json
 import os
 import re
@@ -208,14 +209,50 @@ class Controller:
         **variables: t.Any,
     ) -> str:
         """Start the playbook and kill it (SIGKILL, with its children) when it begins a task."""
+        run = self.kill_after(inventory, task, 0, delay_seconds, playbook, **variables)
+        assert run.returncode == -signal.SIGKILL, f"task {task!r} did not begin:\n{run.output[-3000:]}"
+        return run.output
+
+    def kill_after(
+        self,
+        inventory: Path,
+        task: str,
+        number: int,
+        delay_seconds: float = 0.0,
+        playbook: Path | None = None,
+        **variables: t.Any,
+    ) -> Run:
+        """As ``kill_at``, when so many tasks have begun after that one. A run may end by itself before that."""
+        begun = -1
+
+        def act(line: str) -> bool:
+            nonlocal begun
+            if line.startswith("TASK [") and (begun >= 0 or task in line):
+                begun += 1
+            if begun == number:
+                time.sleep(delay_seconds)
+            return begun == number
+
+        return self.watch(inventory, act, playbook, **variables)
+
+    def watch(
+        self,
+        inventory: Path,
+        act: t.Callable[[str], bool],
+        playbook: Path | None = None,
+        environment: t.Mapping[str, str] | None = None,
+        **variables: t.Any,
+    ) -> Run:
+        """Run the playbook, and have each line that it prints seen, until it ends, or is killed where that says so."""
         child = subprocess.Popen(
             self.command(inventory, playbook=playbook, **variables),
-            env={**self.environment, "PYTHONUNBUFFERED": "1"},
+            env={**self.environment, "PYTHONUNBUFFERED": "1", **(environment or {})},
             cwd=self.folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            errors="replace",
             start_new_session=True,
         )
         assert child.stdout is not None
@@ -223,12 +260,16 @@ class Controller:
         try:
             for line in child.stdout:
                 seen += line
-                if line.startswith("TASK [") and task in line:
-                    time.sleep(delay_seconds)
-                    return seen
-            raise AssertionError(f"task {task!r} did not begin:\n{seen[-3000:]}")
+                if act(line):
+                    break
+            else:
+                child.wait(timeout=30)
+            return self.evaluated(-signal.SIGKILL if child.returncode is None else child.returncode, seen)
         finally:
-            os.killpg(child.pid, signal.SIGKILL)
+            # Newer cores have a session of its own for each worker: not by process group.
+            for process in (child.pid, *descendants(child.pid)) if child.returncode is None else ():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
             child.wait()
             child.stdout.close()
 
@@ -278,6 +319,20 @@ class Controller:
         # etcdctl 3.4 writes its verdicts to standard error, with its log.
         printed = self.etcdctl(host, "endpoint health --cluster 2>&1", check=False)
         return set(re.findall(r" is (healthy|unhealthy):", printed)) == {"healthy"}
+
+
+def descendants(pid: int) -> list[int]:
+    """All processes that a process has started, and those that these have."""
+    parents: dict[int, list[int]] = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            # The name in parentheses may have any characters.
+            parent = int((folder / "stat").read_text(errors="replace").rpartition(")")[2].split()[1])
+            parents.setdefault(parent, []).append(int(folder.name))
+    found = [pid]
+    for one in found:
+        found += parents.get(one, [])
+    return found[1:]
 
 
 class Writer:

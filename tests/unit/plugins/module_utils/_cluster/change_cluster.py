@@ -141,13 +141,21 @@ def seen(truth: State, cluster: Desired, off: t.Collection[str] = (), everywhere
     # Without one of its hosts it is another cluster, about which nobody asks this one.
     everywhere = everywhere or not any(truth.hosts[name].data for name in inventory)
     hosts = {
-        name: Host(name, reachable=False) if name in off else host
+        name: Host(name, reachable=False) if name in off else _with_unread_trust(host)
         for name, host in truth.hosts.items()
         if everywhere or name in inventory
     }
     # Each member tells what it knows, with a quorum or without.
     is_told = any(host.name in hosts and host.name not in off for _one, host in placed(truth))
     return replace(truth, hosts=hosts, member_list=truth.member_list if is_told else None)
+
+
+def _with_unread_trust(host: Host) -> Host:
+    """A bundle that is newer than the process is not what it has read; what that was nobody knows any more."""
+    process, disk = host.process, host.disk
+    if process is None or disk is None or not process.peer_tls or disk.authorities == process.authorities:
+        return host
+    return replace(host, process=replace(process, authorities=frozenset()))
 
 
 @dataclass(frozen=True)

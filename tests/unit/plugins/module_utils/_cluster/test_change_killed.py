@@ -6,16 +6,24 @@
 
 from __future__ import annotations
 
+import itertools
 import typing as t
 from dataclasses import replace
 
 import pytest
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_simulation import after_step
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_state import State, Words
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_plan import whole_plan
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_simulation import after_action, after_step
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_state import Desired, State, Words
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_steps import (
+    WRITE_CRL,
+    WRITE_TRUST,
+    WRITE_UNIT,
+)
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils._cluster.change_cluster import (
     Ended,
     final,
     run,
+    seen,
 )
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils._cluster.test_change_properties import (
     happens,
@@ -57,6 +65,38 @@ def test_it_ends_as_if_nothing_had_been(name: str) -> None:
         went_on = run(killed.truth, cluster, check=_both, known=boundaries)
         assert went_on.refusal is None, (point, went_on.refusal)
         assert final(went_on.truth) == final(whole.truth), point
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_a_killed_run_leaves_nothing_that_a_whole_plan_stops_at(name: str) -> None:
+    """A run is refused where its plan ends in a refusal, however many steps are before that."""
+    truth, cluster = OPERATIONS[name]
+    for point in _points(run(truth, cluster)):
+        state = seen(run(truth, cluster, point).truth, cluster)
+        found = whole_plan(cluster, state)
+        assert found.refusal is None, (point, [step.text for step in found.steps], found.refusal)
+
+
+def _written_everywhere(truth: State, cluster: Desired) -> t.Iterator[State]:
+    """What a pass over all hosts leaves that is killed: files of its steps on all of them, and no restart yet."""
+    planned = whole_plan(cluster, seen(truth, cluster)).steps
+    state = truth
+    for step in itertools.takewhile(lambda step: step.kind == planned[0].kind, planned):
+        for action in step.actions:
+            if action.kind in (WRITE_TRUST, WRITE_CRL, WRITE_UNIT):
+                state = after_action(state, action)
+                yield state
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_files_that_are_written_everywhere_and_not_read_yet_stop_nobody(name: str) -> None:
+    truth, cluster = OPERATIONS[name]
+    whole = run(truth, cluster)
+    for state in _written_everywhere(truth, cluster):
+        found = whole_plan(cluster, seen(state, cluster))
+        assert found.refusal is None, ([step.text for step in found.steps], found.refusal)
+        went_on = run(state, cluster, check=_both)
+        assert went_on.refusal is None and final(went_on.truth) == final(whole.truth)
 
 
 @pytest.mark.parametrize("name", OPERATIONS)

@@ -919,7 +919,7 @@ def test_nobody_joins_who_would_refuse_a_member() -> None:
     assert isinstance(change_membership.join(View(four, truth)), Step)
 
 
-def test_a_listener_is_not_mended_without_a_certificate() -> None:
+def test_a_listener_gets_its_certificate_before_it_is_mended() -> None:
     """The list has its https URL already, its process is one of before, and its certificate is gone."""
     truth = formed(desired([1, 2, 3], scheme="http"))
     assert truth.member_list is not None
@@ -928,7 +928,40 @@ def test_a_listener_is_not_mended_without_a_certificate() -> None:
         for one in truth.member_list.members
     ]
     truth = changed(replace(truth, member_list=replace(truth.member_list, members=tuple(moved))), "host-2", leaf=None)
-    assert refused(truth, THREE).code == "no_certificate"
+    found = plan(truth, THREE)
+    assert [(step.kind, step.members) for step in found.steps] == [
+        (steps.ISSUE, ("etcd-2",)),
+        (steps.MEND, ("etcd-2",)),
+    ]
+    # The others have no TLS yet: no run leaves them like that.
+    assert found.refusal is not None and found.refusal.code == "member_unwell"
+
+
+def test_a_certificate_that_was_lost_while_a_member_moved_is_issued_again() -> None:
+    """Another port, killed between the cluster's list and the restart. Another name comes after that."""
+    port = desired([1, 2, 3], peer_port=2480)
+    point = next(
+        number
+        for number in range(60)
+        if any(
+            ":2480" in one.peer_urls[0]
+            for one in t.cast(t.Any, run(formed(THREE), port, number).truth.member_list).members
+        )
+    )
+    half = run(formed(THREE), port, point).truth
+    assert half.member_list is not None
+    moved = next(one for one in half.member_list.members if ":2480" in one.peer_urls[0])
+    host = half.hosts[f"host-{moved.name[-1]}"]
+    back = replace(t.cast(t.Any, host.process), serves=frozenset((member(int(moved.name[-1])).peer_url,)))
+    truth = changed(half, host.name, process=back, disk=back, leaf=None)
+    found = plan(truth, port)
+    assert found.refusal is None and [(step.kind, step.members) for step in found.steps][:2] == [
+        (steps.ISSUE, (moved.name,)),
+        (steps.MEND, (moved.name,)),
+    ]
+    other = plan(truth, desired([1, 2, 3], peer_port=2480, domain="example.org")).refusal
+    assert other is not None and other.code == "no_certificate"
+    assert other.text.endswith("run without the change first, so that it gets the one it had")
 
 
 def test_no_restart_costs_the_quorum(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -975,7 +1008,13 @@ def test_an_upgrade_that_has_begun_waits_for_a_learner() -> None:
     truth = changed(formed(THREE), "host-2", running=(3, 6, 16), program=(3, 6, 16))
     truth = with_listed(truth, ListedMember("id 4", "", (member(4).peer_url,), is_learner=True, started=False))
     cluster = desired([1, 2, 3, 4], version=(3, 6, 16), words=said(upgrade=True))
-    assert refused(truth, cluster).text == "etcd-4 is a learner: it is promoted before an upgrade"
+    assert refused(truth, cluster).text == (
+        "etcd-4 is a learner: it is promoted before an upgrade; this one has begun: take etcd-4 off the inventory, let "
+        "it leave with etcd_peer_tls_removed: [id 4], and let it join again after the upgrade"
+    )
+    # That is a way.
+    out = desired([1, 2, 3], version=(3, 6, 16), words=said(upgrade=True, removed=["id 4"]))
+    assert [step.kind for step in plan(truth, out).steps][:2] == [steps.REMOVE, steps.UPGRADE]
 
 
 def test_the_next_minor_version_waits_until_the_cluster_has_moved() -> None:

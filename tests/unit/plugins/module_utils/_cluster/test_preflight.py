@@ -12,7 +12,7 @@ import typing as t
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster import preflight as guards
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster import preflight_values
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster import preflight_authority, preflight_values
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster import preflight_values as guard_values
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import FlagSettings, allowed_common_names
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import (
@@ -328,7 +328,7 @@ def test_an_authority_is_not_made_where_it_would_be_lost() -> None:
 
 
 def test_a_first_deployment_may_make_an_authority() -> None:
-    assert guards.why_no_new_authority(fresh()) is None
+    assert preflight_authority.why_no_new_authority(fresh()) is None
     assert guards.common_fingerprints(fresh()) == []
 
 
@@ -343,14 +343,14 @@ def test_a_first_deployment_may_make_an_authority() -> None:
 def test_no_authority_is_made_next_to_a_deployed_host(change: t.Callable[[t.Any], None], words: str) -> None:
     cluster = fresh()
     change(cluster.infos["etcd-2"])
-    reason = guards.why_no_new_authority(cluster)
+    reason = preflight_authority.why_no_new_authority(cluster)
     assert reason is not None and words in reason and "etcd-2" in reason
 
 
 def test_no_authority_is_made_where_a_member_was_not_seen() -> None:
     cluster = fresh()
     part = preflight_values.Cluster(cluster.members, {"etcd-1": cluster.infos["etcd-1"]}, cluster.question)
-    reason = guards.why_no_new_authority(part)
+    reason = preflight_authority.why_no_new_authority(part)
     assert reason is not None and "etcd-2, etcd-3" in reason and "--limit" in reason
 
 

@@ -12,7 +12,7 @@ import typing as t
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster import preflight as guards
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster import preflight_values
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster import preflight_authority, preflight_values
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import FlagSettings
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import (
     ClusterSettings,
@@ -345,7 +345,7 @@ def test_data_of_a_member_that_was_removed_goes_with_its_marker() -> None:
 
 def test_no_new_ca_for_a_host_that_has_a_marker_alone() -> None:
     cluster = marked(fresh(), "etcd-2")
-    assert "etcd-2 has been deployed already" in str(guards.why_no_new_authority(cluster))
+    assert "etcd-2 has been deployed already" in str(preflight_authority.why_no_new_authority(cluster))
 
 
 def test_a_first_start_that_was_broken_off_is_finished() -> None:

@@ -157,6 +157,8 @@ def test_what_systemctl_is_told(programs: Programs, tmp_path: pathlib.Path) -> N
         "reset-failed -- etcd.service",
         "--no-pager restart --no-block -- etcd.service",
         "--no-pager stop -- etcd.service",
+        # One that was in the middle of a start when it was stopped.
+        "reset-failed -- etcd.service",
     ]
 
 

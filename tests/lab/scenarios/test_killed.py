@@ -1,0 +1,341 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Each change of a running cluster is killed at its tasks, run again, and ends as if nothing had been.
+
+``RINGFENCE_KILLS=all``: at each task of each change once, and now and then some time after it began. A number: so many
+kills in a row of each change, each of the run that goes on, at tasks drawn by a seed that is printed
+(``RINGFENCE_KILLS_SEED`` sets it). Where nothing is said, two kills of one change, and one mishap.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import functools
+import hashlib
+import itertools
+import os
+import random
+import ssl
+import sys
+import typing as t
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from ringfence_lab import network
+from ringfence_lab.lab import Lab
+from support import PAIR, PKI, TRIO, Controller, Run, Writer, overlaps
+
+# The first task after which hosts may be other than they were.
+FIRST_TASK = "Refuse what could lose"
+SAID = os.environ.get("RINGFENCE_KILLS", "")
+
+
+@functools.lru_cache(maxsize=1)
+def seed() -> int:
+    """By what is tested: another state of the collection has other points, the same one the same."""
+    said = os.environ.get("RINGFENCE_KILLS_SEED")
+    if said:
+        return int(said)
+    digest = hashlib.sha256()
+    root = Path(__file__).resolve().parents[3]
+    for path in sorted(path for name in ("plugins", "roles") for path in (root / name).rglob("*") if path.is_file()):
+        if path.suffix in (".py", ".yml", ".j2"):
+            digest.update(path.read_bytes())
+    return int.from_bytes(digest.digest()[:4], "big")
+
+
+def drawn(names: t.Iterable[str]) -> str:
+    """The one of these that has its turn where nothing is said."""
+    return random.Random(seed()).choice(sorted(names))
+
+
+@dataclass
+class Living:
+    """The cluster as the changes before have left it: variables and members of its inventory, members by their ID."""
+
+    controller: Controller
+    variables: dict[str, t.Any] = field(default_factory=dict)
+    hosts: tuple[str, ...] = TRIO
+    authorities: int = 0
+
+    def inventory(self) -> Path:
+        gone = [host for host in TRIO if host not in self.hosts]
+        return self.controller.inventory({"etcd": self.hosts, "gone": gone}, **self.variables)
+
+    def members(self) -> dict[str, str]:
+        """By name, the ID."""
+        lines = self.controller.etcdctl("etcd-1", "member list").splitlines()
+        fields = [[part.strip() for part in line.split(",")] for line in lines]
+        assert all(part[1] == "started" and part[5] == "false" for part in fields), lines
+        return {part[2]: part[0] for part in fields}
+
+    def presented(self, *words: str) -> set[str]:
+        """What openssl tells of each member's certificate."""
+        command = f"openssl x509 -noout {' '.join(words)} -in {PKI}/$(hostname).crt"
+        return set(self.controller.on_each(self.hosts, command).values())
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One change of the living cluster: the words that say it, and how it is seen that it was done."""
+
+    words: dict[str, t.Any] = field(default_factory=dict)
+    # With it each run changes something: the last run is asked without.
+    again: bool = True
+    check: t.Callable[[], bool] = bool
+
+
+def another_domain(living: Living) -> Asked:
+    domain = "example.net" if living.variables.get("etcd_peer_tls_domain") == "example.org" else "example.org"
+    living.variables["etcd_peer_tls_domain"] = domain
+
+    def check() -> bool:
+        names = ",".join(f"{name}.{domain}" for name in living.hosts)
+        return set(living.controller.allowed_names(living.hosts).values()) == {names}
+
+    return Asked(check=check)
+
+
+def another_port(living: Living) -> Asked:
+    port = 2380 if living.variables.get("etcd_peer_tls_peer_port") == 2480 else 2480
+    living.variables["etcd_peer_tls_peer_port"] = port
+
+    def check() -> bool:
+        listed = living.controller.etcdctl("etcd-1", "member list")
+        return listed.count(f":{port},") == len(living.hosts)
+
+    return Asked(check=check)
+
+
+def another_ca(living: Living) -> Asked:
+    """A new one, then the one before out of the trust bundles, in turn."""
+    trusted = bundle(living)
+    if len(trusted) == 1:
+        living.authorities += 1
+        name = f"CA number {living.authorities}"
+        folder = str(living.controller.folder / f"ca-{living.authorities}")
+        living.variables.update(etcd_peer_tls_ca_directory=folder, etcd_peer_tls_ca_common_name=name)
+        return Asked(
+            {"etcd_peer_tls_new_ca": True}, check=lambda: all(name in one for one in living.presented("-issuer"))
+        )
+    own = fingerprint((Path(living.variables["etcd_peer_tls_ca_directory"]) / "ca.crt").read_text())
+    retired = sorted({fingerprint(one) for one in trusted} - {own})
+    return Asked(
+        {"etcd_peer_tls_retire_ca": retired},
+        again=False,
+        check=lambda: [fingerprint(one) for one in bundle(living)] == [own],
+    )
+
+
+def bundle(living: Living) -> list[str]:
+    """The CAs that all members trust."""
+    texts = set(living.controller.on_each(living.hosts, f"cat {PKI}/ca.crt").values())
+    assert len(texts) == 1
+    end = "-----END CERTIFICATE-----\n"
+    return [part + end for part in texts.pop().split(end) if part.strip()]
+
+
+def fingerprint(pem: str) -> str:
+    return hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()
+
+
+def less_and_more(living: Living) -> Asked:
+    """A member leaves; it joins again."""
+    if living.hosts == TRIO:
+        living.hosts = PAIR
+
+        def is_gone() -> bool:
+            state = "systemctl is-active etcd; systemctl is-enabled etcd; ls /var/lib/etcd/etcd"
+            told = living.controller.lab.execute("etcd-3", state, check=False).stdout.split()
+            return told[:2] == ["inactive", "disabled"] and "member" not in told
+
+        return Asked({"etcd_peer_tls_removed": "etcd-3"}, check=is_gone)
+    living.hosts = TRIO
+    return Asked()
+
+
+def new_keys(living: Living) -> Asked:
+    before = living.presented("-serial")
+
+    return Asked({"etcd_peer_tls_new_keys": True}, again=False, check=lambda: not before & living.presented("-serial"))
+
+
+CHANGES: dict[str, t.Callable[[Living], Asked]] = {
+    "domain": another_domain,
+    "port": another_port,
+    "members": less_and_more,
+    "keys": new_keys,
+    "ca": another_ca,
+}
+# As many as a pass has, and some of the next one: among so many a task is drawn.
+TASKS = 40
+
+
+def say(capfd: pytest.CaptureFixture[str], text: str) -> None:
+    """Beside pytest's own words, with what makes the same run again."""
+    with capfd.disabled():
+        print(f"\nseed {seed()}, {text}", end="", file=sys.stderr, flush=True)
+
+
+@dataclass(frozen=True)
+class Kill:
+    """When a run is killed: at which task after the first, and how long after it began."""
+
+    number: int
+    delay_seconds: float = 0.0
+
+
+def points(name: str) -> t.Iterator[tuple[Kill, ...]]:
+    """The kills before the run that finishes, in turn."""
+    numbers = random.Random(f"{seed()} {name}")
+    if SAID == "all":
+        # Until the run ends before it is killed.
+        for number in itertools.count():
+            yield (Kill(number, numbers.uniform(0.1, 3.0) if number % 6 == 5 else 0.0),)
+    yield tuple(
+        Kill(numbers.randrange(TASKS), numbers.choice((0.0, numbers.uniform(0.0, 3.0))))
+        for _one in range(int(SAID or 2))
+    )
+
+
+@pytest.fixture(scope="module")
+def living(controller: Controller) -> Living:
+    controller.bare()
+    made = Living(controller)
+    controller.succeed(made.inventory())
+    return made
+
+
+def ended_well(living: Living, asked: Asked, inventory: Path, members: t.Mapping[str, str]) -> None:
+    controller = living.controller
+    assert asked.check()
+    after = living.members()
+    assert set(after) == set(living.hosts)
+    assert all(after[name] == members[name] for name in after if name in members), "a member has another ID"
+    words = asked.words if asked.again else {}
+    last = controller.succeed(inventory, **words)
+    assert set(last.changed.values()) == {0}, last.output[-8000:]
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_killed_change_is_finished_by_the_next_run(
+    living: Living, name: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    controller = living.controller
+    if not SAID and name != drawn(CHANGES):
+        pytest.skip("another change has its turn")
+
+    killed, ended = 0, 0
+    for kills in points(name):
+        members = living.members()
+        asked = CHANGES[name](living)
+        inventory = living.inventory()
+        with Writer(controller) as writer:
+            has_ended = False
+            for kill in kills:
+                if has_ended:
+                    break
+                run = controller.kill_after(inventory, FIRST_TASK, kill.number, kill.delay_seconds, **asked.words)
+                at = [line.strip(" *") for line in run.output.splitlines() if line.startswith("TASK [")][-1]
+                when = f"task {kill.number} and {kill.delay_seconds:.1f} s{' (ended before)' if run.recap else ''}"
+                say(capfd, f"{name}: {at}, {when}")
+                assert run.returncode <= 0, run.output[-8000:]
+                has_ended = bool(run.recap)
+                killed += not run.recap
+            if not has_ended:
+                run = controller.succeed(inventory, **asked.words)
+                assert f"PROVED - {len(living.hosts)} members" in run.output
+        assert len(writer.acknowledged) > 20 and writer.acknowledged <= writer.stored
+        ended_well(living, asked, inventory, members)
+        ended += 1
+        if SAID == "all" and has_ended:
+            break
+    say(capfd, f"{name}: killed {killed} times, {ended} times ended as if nothing had been")
+
+
+# A connection that is cut is given up, which no SSH does by itself for a quarter of an hour.
+IMPATIENT = {"ANSIBLE_SSH_ARGS": "-o ControlMaster=no -o ServerAliveInterval=1 -o ServerAliveCountMax=4"}
+
+
+class Mishap(t.NamedTuple):
+    """What happens to etcd-3 in the middle of a change, and how it is mended."""
+
+    happen: t.Callable[[Lab], object]
+    mend: t.Callable[[Lab], object]
+
+
+def cut_off(lab: Lab, undo: bool = False) -> None:
+    network.separate(lab.name, lab.host("etcd-3"), lab.controller, undo=undo)
+
+
+MISHAPS = {
+    "member down": Mishap(lambda lab: lab.execute("etcd-3", "systemctl stop etcd.service"), lambda lab: None),
+    "host off": Mishap(lambda lab: lab.power_off("etcd-3"), lambda lab: lab.power_on("etcd-3")),
+    "cut from the controller": Mishap(cut_off, lambda lab: cut_off(lab, undo=True)),
+    "disk full": Mishap(lambda lab: lab.fill_disk("etcd-3"), lambda lab: lab.free_disk("etcd-3")),
+}
+
+
+@pytest.mark.parametrize("name", MISHAPS)
+def test_a_mishap_in_the_middle_of_a_change_costs_no_quorum_and_the_next_run_goes_on(
+    living: Living, lab: Lab, name: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    if not SAID and name != drawn(MISHAPS):
+        pytest.skip("another mishap has its turn")
+    controller, mishap, passes = living.controller, MISHAPS[name], 0
+    # When the first certificate is issued, or when members are about to be restarted for the last time.
+    at = random.Random(f"{seed()} {name}").choice((2, 5))
+    members = living.members()
+    asked = another_domain(living)
+    inventory = living.inventory()
+
+    def act(line: str) -> bool:
+        nonlocal passes
+        if line.startswith("TASK [") and "Tell the pass" in line:
+            passes += 1
+            if passes == at:
+                mishap.happen(lab)
+        return False
+
+    with Writer(controller) as writer:
+        try:
+            run = controller.watch(inventory, act, environment=IMPATIENT, etcd_peer_tls_restart_wait_seconds=10)
+            assert passes >= at, run.output[-8000:]
+            say(capfd, f"{name} in pass {at}: " + (one_line(run) or "went on to the end"))
+            # The others have the quorum.
+            assert "OK" in controller.etcdctl("etcd-1", "put scenario/alive alive")
+        finally:
+            mishap.mend(lab)
+        run = controller.succeed(inventory)
+    assert "PROVED - 3 members" in run.output
+    assert writer.acknowledged <= writer.stored
+    ended_well(living, asked, inventory, members)
+
+
+def one_line(run: Run) -> str:
+    """What a run failed with: one line that says it, beside those that say where it stands."""
+    assert "Traceback" not in run.output
+    lines = [line for line in run.output.splitlines() if line.startswith("fatal: ")]
+    told = [line for line in lines if "is refused: see host" not in line]
+    assert bool(run.returncode) == bool(told)
+    return " | ".join(dict.fromkeys(line.partition("=> ")[2][:300] for line in told))
+
+
+def test_two_runs_at_once_do_not_cross(living: Living, capfd: pytest.CaptureFixture[str]) -> None:
+    """From the same inventory: each has its restarts by the cluster's own lock, and one of them may be refused."""
+    if not SAID:
+        pytest.skip("in a run of all kills")
+    controller, members = living.controller, living.members()
+    asked = another_domain(living)
+    inventory = living.inventory()
+    with Writer(controller) as writer:
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            for run in pool.map(lambda _number: controller.play(inventory), range(2)):
+                say(capfd, "two at once: " + (one_line(run) or "ended well"))
+        assert overlaps(controller) == []
+        controller.succeed(inventory)
+    assert writer.acknowledged <= writer.stored
+    ended_well(living, asked, inventory, members)
