@@ -40,7 +40,8 @@ def stay_connected(lab: Lab, host: str, certificate: str, key: str) -> None:
     """A unit on a host that watches a key at etcd-1's client port by one connection, as long as etcd keeps that."""
     files = f"--cacert {PKI}/ca.crt --cert {certificate} --key {key}"
     call = f"etcdctl --endpoints https://10.0.0.1:2379 {files} watch some-key"
-    lab.execute(host, f"systemd-run --unit=connected -E ETCDCTL_API=3 {call}")
+    lab.execute(host, "systemctl stop connected; systemctl reset-failed connected", check=False)
+    lab.execute(host, f"systemd-run --collect --unit=connected -E ETCDCTL_API=3 {call}")
 
 
 def is_connected(controller: Controller, lab: Lab, host: str, value: str) -> bool:
