@@ -66,7 +66,12 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._actions import OneLineAction, refuse_old_cryptography
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._answers import AnswerError, one_line
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import flag_settings_from, member_from, plain
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._revocation_asked import asked_revocation, revoked_members
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._leaked_keys import LeakedKeys, why_not_now
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._revocation_asked import (
+    asked_revocation,
+    listed_numbers,
+    revoked_members,
+)
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._states import (
     checked_state,
     folders_of_others,
@@ -96,6 +101,9 @@ _ARGUMENTS: dict[str, t.Any] = {
     "issued_to": {"type": "list", "elements": "str", "default": []},
     "passed": {"type": "str", "default": ""},
     "revoked": {"type": "list", "elements": "str", "default": []},
+    "disconnect_revoked": {"type": "bool", "default": False},
+    "keys_leaked": {"type": "list", "elements": "str", "default": [], "no_log": False},
+    "replaced_certificates": {"type": "list", "elements": "str"},
     "manages_service": {"type": "bool", "default": True},
     "members_are_said": {"type": "bool", "default": True},
     "install": {"type": "str", "choices": ["none", "package", "archive"], "default": "none"},
@@ -226,7 +234,10 @@ def _verdict(
         archive=given["archive"] or "",
     )
     changes = membership_changes(cluster)
-    change = change_of(cluster, _asked_change(given), wanted, changes, now)
+    leaked = LeakedKeys(given["keys_leaked"], given["replaced_certificates"])
+    revocation = asked_revocation(cluster, changes, given["revoked"], authority, given.get("ca_problem") or "", leaked)
+    revoked = {*listed_numbers(authority), *revocation.serial_numbers}
+    change = change_of(cluster, _asked_change(given, revoked, revocation.leaked), wanted, changes, now)
     found = FoundPending(
         authority=at_hand,
         trust_bundle=change.trust_bundle,
@@ -243,10 +254,10 @@ def _verdict(
     ]
     if upgrade is not None and change.told["due"]:
         failures.append(why_not_with_a_change(cluster, upgrade))
-    revocation = asked_revocation(cluster, changes, given["revoked"], authority, given.get("ca_problem") or "")
     pending[:0] = revocation.pending
     # One that has left, and comes back with what it had.
     refused_members = revoked_members(cluster, authority)
+    need_new_keys = {*refused_members, *(leaked.names if leaked.is_first_look else ())}
     pending += [
         PendingChange(
             member=name, part=CERTIFICATE, code="revoked", text=f"its certificate is revoked: {serial_number}"
@@ -256,6 +267,7 @@ def _verdict(
     failures += [PreflightFailure("revoked", line) for line in revocation.refused]
     by_another = why_not_by_another_authority(cluster, pending)
     failures += [] if by_another is None else [by_another]
+    failures += why_not_now(cluster, leaked, change.told["due"] or change.told["stopped"], given["parts"])
     if at_hand and given.get("ca_problem") and any(one["part"] == CERTIFICATE for one in pending):
         failures.append(PreflightFailure("ca", given["ca_problem"]))
     return {
@@ -267,6 +279,7 @@ def _verdict(
         "joins": list(changes.joins),
         "upgrade": _upgrade(upgrade),
         "revoke": [] if failures else list(revocation.serial_numbers),
+        "leaked": list(revocation.leaked),
         "transition": change.told,
         "trust_bundle": change.trust_bundle,
         # One that a single member trusts already is the new one of a change that has begun.
@@ -275,7 +288,7 @@ def _verdict(
         else sorted({one for prints in trusted_fingerprints(cluster).values() for one in prints}),
         "no_new_ca_because": why_no_new_authority(cluster),
         "requests": [
-            {**request, "new_key": request["new_key"] or request["name"] in refused_members}
+            {**request, "new_key": request["new_key"] or request["name"] in need_new_keys}
             for request in certificate_requests(cluster, given["new_keys"])
         ],
     }
@@ -319,12 +332,15 @@ def _question(
     )
 
 
-def _asked_change(given: t.Mapping[str, t.Any]) -> Question:
+def _asked_change(given: t.Mapping[str, t.Any], revoked: t.Collection[str], leaked: t.Collection[str]) -> Question:
     return Question(
         new_ca=given["new_ca"],
         retire_ca=given["retire_ca"],
         stop_after=given["stop_after"],
         new_keys=given["new_keys"],
+        disconnect=given["disconnect_revoked"],
+        revoked=revoked,
+        leaked=leaked,
         settings=given.get("role_settings") or {},
         issued_to=given["issued_to"],
         passed=given["passed"],

@@ -11,6 +11,7 @@ import typing as t
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.gate import (
     RESTART,
     RESTORE,
+    REVOKE,
     UNIT,
     UPGRADE,
     gone_hosts,
@@ -23,7 +24,7 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import pla
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._states import registered_states
 
 _ARGUMENTS: dict[str, t.Any] = {
-    "before": {"type": "str", "choices": [UNIT, RESTART, UPGRADE, RESTORE], "required": True},
+    "before": {"type": "str", "choices": [UNIT, RESTART, UPGRADE, RESTORE, REVOKE], "required": True},
     "members": {"type": "list", "elements": "dict", "required": True},
     "checked": {"type": "list", "elements": "str", "default": []},
     "cluster_name": {"type": "str", "default": "etcd"},

@@ -19,6 +19,7 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._input_validation i
     flag_settings_of,
     keeps_revocation_list,
 )
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._leaked_keys import leaked_names
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._member_entries import coordinator_of
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._role_settings import RoleSettings, client_files_of
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._settings import OPTIONS_OF, SECRETS
@@ -94,6 +95,7 @@ class ActionModule(OneLineAction):  # pragma: no cover
             "member": member_as_dict(member),
             "client_files": client_files_of(settings, member),
             "flag_settings": flag_settings_of(settings),
+            "keys_leaked": leaked_names(settings["keys_leaked"], [each.name for each in members]),
             "keeps_revocation_list": keeps_revocation_list(settings),
             # What is due is not asked by a proof, which compares what runs.
             "unit_text": "" if proof_only else unit_text(settings, members, member),

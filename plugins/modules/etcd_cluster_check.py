@@ -106,6 +106,25 @@ options:
     description: RV(transition.text) of the pass before. Where it is the same again nothing more is changed.
     type: str
     default: ''
+  disconnect_revoked:
+    description:
+      - Whether members that are older than their revocation list are restarted in this run, so that nobody stays
+        connected with a certificate that was revoked since.
+    type: bool
+    default: false
+  keys_leaked:
+    description:
+      - Names of members whose keys are known to others. Each is to get a new key, and RV(leaked) tells what it presents
+        until then. Nothing of it is revoked before O(replaced_certificates) is given.
+    type: list
+    elements: str
+    default: []
+  replaced_certificates:
+    description:
+      - RV(leaked) of the call before the new certificates were deployed. All that the members of O(keys_leaked) were
+        given is to be revoked now, but for what they present. Refused where one presents any of these still.
+    type: list
+    elements: str
   manages_service:
     description: Whether systemd starts and restarts the members in this run, without which none is added or removed.
     type: bool
@@ -313,6 +332,12 @@ revoke:
   description:
     - Serial numbers, lower-case hex, that are to go onto the CA's revocation list. Those are what the user named, and
       what a member that is removed was given.
+  returned: success
+  type: list
+  elements: str
+leaked:
+  description:
+    - Serial numbers that the members of O(keys_leaked) present, until they have new keys; empty where they have.
   returned: success
   type: list
   elements: str

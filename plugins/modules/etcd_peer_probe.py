@@ -101,6 +101,12 @@ options:
     description: Whether systemd should have the unit enabled and started, for RV(pending).
     type: bool
     default: true
+  disconnect_revoked:
+    description:
+      - Whether a process that is older than its revocation list is to be restarted, for RV(pending). Who is connected
+        with a certificate that was revoked since stays so until the process ends.
+    type: bool
+    default: false
 seealso:
   - module: ringfence.etcd.etcd_peer_stranger
   - module: ringfence.etcd.etcd_peer_proof
@@ -430,6 +436,7 @@ def argument_spec() -> dict[str, t.Any]:
         "unit_content": {"type": "str"},
         "group": {"type": "str", "default": "etcd"},
         "manage_service": {"type": "bool", "default": True},
+        "disconnect_revoked": {"type": "bool", "default": False},
         **ARGUMENTS,
     }
 

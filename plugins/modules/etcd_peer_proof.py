@@ -261,7 +261,14 @@ proof:
     findings:
       description:
         - What is not well, worst first, each finding once, with C(code), C(subject), C(text), C(remedy), and C(fails),
-          which says whether it keeps RV(proof.passed) from being true.
+          which says whether it keeps RV(proof.passed) from being true. With C(in_progress) a change of the cluster that
+          is under way explains it. It fails the proof all the same.
+      type: list
+      elements: dict
+    changes:
+      description:
+        - Changes of the cluster that are under way, each with C(code), C(subject) and C(text). There are other common
+          names, members that join, learners, members that move, more than one CA, and more than one minor version.
       type: list
       elements: dict
 table:

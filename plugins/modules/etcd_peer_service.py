@@ -143,6 +143,18 @@ options:
       - Without it a restart is pending as well if the file of a trust bundle is newer than the process.
     type: bool
     default: false
+  disconnect_revoked:
+    description:
+      - Whether a restart is pending where the revocation list is newer than the process. etcd asks the list at each new
+        connection. Who was revoked since the start and is connected already stays so until the process ends.
+    type: bool
+    default: false
+  revocation_list_changed:
+    description:
+      - Whether the caller has changed the revocation list in this run, for O(disconnect_revoked). In check mode the
+        file is as it was, so that its time tells nothing.
+    type: bool
+    default: false
   program_staged:
     description:
       - Whether M(ringfence.etcd.etcd_program) has staged another program beside the one that the unit starts.
@@ -263,7 +275,8 @@ restart_pending:
   contains:
     code:
       description:
-        - One of V(unit_changed), V(flags_differ), V(trust_bundle_changed), V(binary_replaced), V(program_staged).
+        - One of V(unit_changed), V(flags_differ), V(trust_bundle_changed), V(revocation_list_newer),
+          V(binary_replaced), V(program_staged).
       type: str
     text:
       description:
@@ -356,6 +369,8 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     # A path, not a key.
     "client_key_file": {"type": "path", "no_log": False},
     "trust_bundle_changed": {"type": "bool", "default": False},
+    "disconnect_revoked": {"type": "bool", "default": False},
+    "revocation_list_changed": {"type": "bool", "default": False},
     "program_staged": {"type": "bool", "default": False},
     "upgrade": {"type": "bool", "default": False},
     "timeout_seconds": {"type": "int", "default": 120},
@@ -384,6 +399,8 @@ def wanted_unit(params: t.Mapping[str, t.Any]) -> member_unit.WantedUnit:
         directory=params["directory"],
         start=params["start"],
         program_staged=params["program_staged"],
+        disconnect_revoked=params["disconnect_revoked"],
+        revocation_list_changed=params["revocation_list_changed"],
         overrule_distribution_etcd=params["overrule_distribution_etcd"],
     )
 
@@ -430,7 +447,11 @@ def ensure_restarted(
         # What the caller says of the trust bundle holds for the process that ran then.
         stale = params["trust_bundle_changed"] and unit.pid() == first_pid
         return pending_restart.restart_pending_now(
-            params["unit"], params["unit_directory"], stale, program_staged=params["program_staged"]
+            params["unit"],
+            params["unit_directory"],
+            stale,
+            program_staged=params["program_staged"],
+            disconnect_revoked=params["disconnect_revoked"],
         )
 
     client = client_for(params, access)
@@ -443,6 +464,8 @@ def ensure_restarted(
             params["unit_content"],
             params["program_staged"],
             check_mode=True,
+            disconnect_revoked=params["disconnect_revoked"],
+            revocation_list_changed=params["revocation_list_changed"],
         )
     else:
         if params["force_restart"] and still_pending():
@@ -490,7 +513,10 @@ def wait_healthy(params: t.Mapping[str, t.Any], check_mode: bool, access: ApiAcc
         )
     )
     pending = pending_restart.restart_pending_now(
-        params["unit"], params["unit_directory"], params["trust_bundle_changed"]
+        params["unit"],
+        params["unit_directory"],
+        params["trust_bundle_changed"],
+        disconnect_revoked=params["disconnect_revoked"],
     )
     return {**result, "running": unit.pid() is not None, "restart_pending": pending}
 

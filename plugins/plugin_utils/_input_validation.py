@@ -41,6 +41,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit impor
     with_configuration_hash,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._x509.certificate_facts import certificate_facts
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._leaked_keys import EVERYBODY
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._settings import PREFIX
 
 _NODE_PATHS = (
@@ -174,6 +175,22 @@ def _check_revoked(asked: Asked) -> None:
         raise InputError(f"{PREFIX}revoked: {why}: put the serial numbers on that CA's own list")
 
 
+def _check_keys_leaked(asked: Asked) -> None:
+    words, names = asked["keys_leaked"], [member.name for member in asked.members]
+    unknown = [word for word in words if word != EVERYBODY and word not in names]
+    if unknown:
+        raise InputError(
+            f"{PREFIX}keys_leaked: {unknown[0][:100]!r} is no member: {', '.join(names)} are; {EVERYBODY} is every one"
+        )
+    if words and not keeps_revocation_list(asked.settings):
+        raise InputError(
+            f"{PREFIX}keys_leaked: no list is kept here by which members would refuse the old certificates: make new "
+            f"keys with {PREFIX}new_keys: true, and have the certificates revoked by who keeps that list"
+        )
+    if words and asked["stop_after"]:
+        raise InputError(f"{PREFIX}keys_leaked goes to its end, and {PREFIX}stop_after stops before: leave that out")
+
+
 def _check_node_path(name: str) -> t.Callable[[Asked], None]:
     def check(asked: Asked) -> None:
         if asked[name]:
@@ -297,6 +314,7 @@ _RULES: tuple[tuple[tuple[str, ...], t.Callable[[Asked], None]], ...] = (
         lambda asked: t.cast(None, rules.checked_path(asked["ca_directory"], f"{PREFIX}ca_directory", True)),
     ),
     (("revoked", "ca_certificate", "extra_flags"), _check_revoked),
+    (("keys_leaked", "stop_after", "ca_certificate", "extra_flags"), _check_keys_leaked),
     *(((name,), _check_node_path(name)) for name in _NODE_PATHS),
     *(((name,), _check_account(name)) for name in _ACCOUNTS),
     (("etcd_binary",), _check_etcd_binary),

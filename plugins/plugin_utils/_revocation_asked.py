@@ -35,6 +35,11 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._x509.revocation_li
     is_of_authority,
     read_revocation_list,
 )
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._leaked_keys import (
+    LeakedKeys,
+    leaked_numbers,
+    pending_keys,
+)
 
 if t.TYPE_CHECKING:  # pragma: no cover
     from cryptography import x509
@@ -44,12 +49,16 @@ _LIST = "the CA's revocation list"
 
 @dataclass(frozen=True)
 class AskedRevocation:
-    """``refused``: why the run may not go on, a line each; ``notes``: what the user has to know."""
+    """``refused``: why the run may not go on, a line each; ``notes``: what the user has to know.
+
+    ``leaked``: what members present whose keys have leaked, and get new ones in this run.
+    """
 
     serial_numbers: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
     pending: tuple[PendingChange, ...] = ()
     notes: tuple[str, ...] = ()
+    leaked: tuple[str, ...] = ()
 
 
 def asked_revocation(
@@ -58,17 +67,26 @@ def asked_revocation(
     words: t.Sequence[str],
     authority: t.Mapping[str, t.Any],
     authority_problem: str,
+    leaked: LeakedKeys | None = None,
 ) -> AskedRevocation:
     """``authority``: the CA as its host told it."""
-    if words and authority.get("index_begun") is None:
+    leaked = leaked or LeakedKeys()
+    if (words or leaked.names) and authority.get("index_begun") is None:
         why = (
             authority_problem or "; ".join(one["text"] for one in authority.get("pending", ())) or "there is no CA yet"
         )
-        return AskedRevocation(refused=(f"etcd_peer_tls_revoked: what is meant can't be found out: {why}",))
+        word = "revoked" if words else "keys_leaked"
+        return AskedRevocation(refused=(f"etcd_peer_tls_{word}: what is meant can't be found out: {why}",))
     given = t.cast("list[Meant]", authority.get("to_revoke") or [])
-    meant = [one for one in given if not one["removed"] or _has_left(cluster, changes, one["word"])]
-    wanted, kept = why_kept(meant, list(_presented(cluster)))
+    meant = [
+        one
+        for one in given
+        if not one["removed"] or (one["word"] not in leaked.names and _has_left(cluster, changes, one["word"]))
+    ]
+    presented = list(_presented(cluster))
+    wanted, kept = why_kept(meant, presented)
     refused = [f"etcd_peer_tls_revoked: {line}" for line in (*(authority.get("not_revoked") or ()), *kept)]
+    refused += leaked.why_not_replaced(presented)
     by_number = {one["serial_number"]: one for one in wanted}
     taken_over = sorted(_taken_over(cluster, authority) - set(by_number))
     pending: list[PendingChange] = []
@@ -79,21 +97,27 @@ def asked_revocation(
         whose = f"{one['name']}, " if one["name"] else ""
         text = f"a certificate is to be revoked: {whose}serial number {number}"
         pending.append({"member": None, "part": CA, "code": "revoke", "text": text})
+    replaced = [number for number in leaked.numbers_to_revoke(given, presented) if number not in by_number]
+    for number in replaced:
+        text = f"a certificate is to be revoked, since its key has leaked: serial number {number}"
+        pending.append({"member": None, "part": CA, "code": "revoke", "text": text})
+    pending += pending_keys(leaked, given, presented)
     return AskedRevocation(
-        serial_numbers=(*by_number, *taken_over),
+        serial_numbers=tuple(dict.fromkeys((*by_number, *taken_over, *replaced))),
         refused=tuple(refused),
         pending=tuple(pending),
-        notes=tuple(_notes(cluster, changes, given, authority, bool(by_number))),
+        notes=tuple(_notes(cluster, changes, given, authority, bool(by_number or leaked.names))),
+        leaked=tuple(leaked_numbers(leaked, presented)) if leaked.is_first_look else (),
     )
 
 
 def revoked_members(cluster: Cluster, authority: t.Mapping[str, t.Any]) -> dict[str, str]:
     """Members whose certificate the CA has revoked, with its serial number: each needs another, and another key."""
-    revoked = _on_list(authority)
+    revoked = listed_numbers(authority)
     return {one.member: one.serial_number for one in _presented(cluster) if one.serial_number in revoked}
 
 
-def _on_list(authority: t.Mapping[str, t.Any]) -> set[str]:
+def listed_numbers(authority: t.Mapping[str, t.Any]) -> set[str]:
     """What the CA's own list has."""
     return {number for one in _lists(authority.get("revocation_list_pem")) for number in one.serial_numbers}
 
@@ -122,7 +146,7 @@ def _taken_over(cluster: Cluster, authority: t.Mapping[str, t.Any]) -> set[str]:
             for one in _lists((info.get("crl") or {}).get("pem")):
                 if any(is_of_authority(one, certificate) for certificate in trusted):
                     found |= one.serial_numbers
-    return found - _on_list(authority)
+    return found - listed_numbers(authority)
 
 
 def _authorities(pem: str | None) -> dict[str, x509.Certificate]:
@@ -178,4 +202,4 @@ def _notes(
         )
 
 
-__all__ = ("AskedRevocation", "asked_revocation", "revoked_members")
+__all__ = ("AskedRevocation", "asked_revocation", "listed_numbers", "revoked_members")

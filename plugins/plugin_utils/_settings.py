@@ -29,6 +29,7 @@ SECRETS = ("api_password", "ca_passphrase", "ca_private_key")
 # again by every run that a schedule starts.
 WORDS_OF_A_RUN = (
     "force_restart",
+    "keys_leaked",
     "new_ca",
     "new_keys",
     "overrule_distribution_etcd",

@@ -64,13 +64,17 @@ class Question:
     """What this run says about a change, and what it has done of it.
 
     ``settings``: of each member's host, as the role has them. ``issued_to``: members that got a certificate in the pass
-    before. ``passed``: the text of that pass.
+    before. ``passed``: the text of that pass. ``disconnect``: who is connected with one of ``revoked``, the serial
+    numbers on the CA's list after this run, is cut off. ``leaked``: serial numbers whose keys are known to others.
     """
 
     new_ca: bool = False
     retire_ca: t.Collection[str] = ()
     stop_after: str = ""
     new_keys: bool = False
+    disconnect: bool = False
+    revoked: t.Collection[str] = ()
+    leaked: t.Collection[str] = ()
     settings: t.Mapping[str, t.Mapping[str, t.Any]] = field(default_factory=dict)
     issued_to: t.Collection[str] = ()
     passed: str = ""
@@ -118,6 +122,8 @@ def change_of(
         replace=frozenset(cluster.question.replaced),
         new_ca=question.new_ca,
         retire_ca=frozenset(retired),
+        disconnect=question.disconnect,
+        leaked=frozenset(question.leaked),
         # Where the change goes to its end, the inventory says where clients ask: they had a stop before to follow.
         clients_followed=not question.stop_after,
         stop_after=question.stop_after or None,
@@ -125,7 +131,8 @@ def change_of(
     members = [member for member in cluster.members if member.name not in membership.joins]
     try:
         state = _without(state_of(cluster, authorities, wanted, now), membership)
-        desired = desired_of(cluster, authorities, words, members)
+        revoked = question.revoked if question.disconnect else ()
+        desired = desired_of(cluster, authorities, words, members, revoked)
         transition = planned_transition(desired, state, bool(membership.joins or membership.removals))
     except RingfenceError:
         # Settings that make no command line: the checks tell whose.

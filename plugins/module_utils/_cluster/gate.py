@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
-UNIT, RESTART, UPGRADE, RESTORE = "unit", "restart", "upgrade", "restore"
+UNIT, RESTART, UPGRADE, RESTORE, REVOKE = "unit", "restart", "upgrade", "restore", "revoke"
 
 
 def gone_hosts(
@@ -34,6 +34,11 @@ def why_gone(gone: t.Sequence[str], before: str, host: str) -> str:
             f"{names} failed or could not be reached any more since the cluster was checked: no unit is written and "
             "nothing restarted on the others: mend that host and run again, or leave it out with --limit"
         )
+    if before == REVOKE:
+        return (
+            f"{names} failed or could not be reached any more: nothing is revoked while one of the members may present "
+            "its old certificate: mend that host and run the same again"
+        )
     if before == UPGRADE:
         return (
             f"{names} failed or could not be reached any more: {host} is not upgraded: mend that host and run "
@@ -45,4 +50,4 @@ def why_gone(gone: t.Sequence[str], before: str, host: str) -> str:
     )
 
 
-__all__ = ("RESTART", "RESTORE", "UNIT", "UPGRADE", "gone_hosts", "why_gone")
+__all__ = ("RESTART", "RESTORE", "REVOKE", "UNIT", "UPGRADE", "gone_hosts", "why_gone")

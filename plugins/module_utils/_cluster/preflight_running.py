@@ -40,7 +40,9 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.versions import dotted, read_version
 
 # Pending changes of a host that mean that its running process is going to be restarted.
-_RESTARTS = frozenset(("unit_changed", "flags_differ", "trust_bundle_changed", "binary_replaced"))
+_RESTARTS = frozenset(
+    ("unit_changed", "flags_differ", "trust_bundle_changed", "binary_replaced", "revocation_list_newer")
+)
 
 
 _WHERE_ALL_RUN = "where all members run, tell one member list and are started by systemd here"

@@ -32,11 +32,11 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members im
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import PreflightFailure
 
 # What an ordinary run does by itself, in one pass.
-_ORDINARY = frozenset((steps.CONFIGURE, steps.START, steps.FORM))
+_ORDINARY = frozenset((steps.CONFIGURE, steps.START, steps.FORM, steps.DISCONNECT))
 # What mends one host where nothing else of a change is left: an ordinary run writes what is wanted, and restarts.
 _MENDS = frozenset((steps.WIDEN, steps.MEND))
 # Steps that may follow each other on several hosts before all are looked at again.
-_TOGETHER = frozenset((steps.WIDEN, steps.NARROW, steps.CONFIGURE, steps.START))
+_TOGETHER = frozenset((steps.WIDEN, steps.NARROW, steps.CONFIGURE, steps.START, steps.DISCONNECT))
 # Actions that a pass can do; what else a plan has, other parts of the role do.
 _KNOWN = frozenset(
     (

@@ -51,6 +51,10 @@ class WantedUnit:
     start: bool = True
     # Another program waits beside the unit's one (etcd_program), or would in check mode.
     program_staged: bool = False
+    # A process that is older than its revocation list is to end, and with it what is connected by what was revoked.
+    disconnect_revoked: bool = False
+    # The caller has written the revocation list in this run, or would in check mode.
+    revocation_list_changed: bool = False
     # Whether another etcd under the unit's name is stopped although there is something to lose with it.
     overrule_distribution_etcd: bool = False
 

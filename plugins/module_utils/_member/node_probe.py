@@ -159,6 +159,7 @@ def _wanted(params: t.Mapping[str, t.Any], info: t.Mapping[str, t.Any]) -> Wante
         group=params["group"],
         unit_directory=params["unit_directory"] or WantedUnit.unit_directory,
         directory=params["directory"],
+        disconnect_revoked=params["disconnect_revoked"],
     )
     found = info["credentials"]
     return WantedHost(

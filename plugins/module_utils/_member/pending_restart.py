@@ -20,6 +20,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._member.running_uni
     find,
     is_other_etcd,
     newer_files,
+    newer_list,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import manager
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.next_start import (
@@ -40,8 +41,12 @@ def restart_reasons(
     trust_bundle_changed: bool,
     program_staged: bool = False,
     start: NextStart | None = None,
+    keeps_revoked: bool = False,
 ) -> tuple[Reason, ...]:
-    """Why the running process needs a restart; empty where none runs."""
+    """Why the running process needs a restart; empty where none runs.
+
+    ``keeps_revoked``: somebody may be connected to it with what was revoked since, and is to be cut off.
+    """
     if found.process is None:
         return ()
     reasons: list[Reason] = []
@@ -54,6 +59,9 @@ def restart_reasons(
         reasons.append(
             {"code": "trust_bundle_changed", "text": "etcd reads its trust bundle at start only, and it was changed"}
         )
+    if keeps_revoked:
+        text = "its revocation list is newer than the process: who was revoked since may be connected still"
+        reasons.append({"code": "revocation_list_newer", "text": text})
     if program is not None and program_staged:
         reasons.append({"code": "program_staged", "text": f"another {program} is to take the place of the one in use"})
     elif program is not None and manager.program_was_replaced(found.process, program):
@@ -70,6 +78,8 @@ def restart_pending_now(
     text: str | None = None,
     program_staged: bool = False,
     check_mode: bool = False,
+    disconnect_revoked: bool = False,
+    revocation_list_changed: bool = False,
 ) -> list[Reason]:
     """Why the running process needs a restart, read from this host now. ``text``: the unit as it is going to be."""
     found = find(unit, unit_directory)
@@ -84,9 +94,9 @@ def restart_pending_now(
     stale = trust_bundle_changed or trust_bundle_is_newer(found)
     program = deployed["program"] if deployed else None
     staged = is_exchange_pending(program, program_staged, check_mode)
-    return list(
-        restart_reasons(found, configuration_hash_of(text), program, stale, staged, start_of(found, unit, text))
-    )
+    keeps = disconnect_revoked and (revocation_list_changed or revocation_list_is_newer(found))
+    start = start_of(found, unit, text)
+    return list(restart_reasons(found, configuration_hash_of(text), program, stale, staged, start, keeps))
 
 
 def start_of(found: FoundUnit, unit: str, text: str) -> NextStart | None:
@@ -101,9 +111,15 @@ def trust_bundle_is_newer(found: FoundUnit) -> bool:
     return found.settings is not None and bool(newer_files(found.settings, found.properties))
 
 
+def revocation_list_is_newer(found: FoundUnit) -> bool:
+    """Whether the revocation list is newer than the process: etcd asks it of nobody who is connected already."""
+    return found.settings is not None and newer_list(found.settings, found.properties)
+
+
 __all__ = (
     "restart_pending_now",
     "restart_reasons",
+    "revocation_list_is_newer",
     "start_of",
     "trust_bundle_is_newer",
 )

@@ -29,6 +29,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._member.member_unit
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.pending_restart import (
     restart_reasons,
+    revocation_list_is_newer,
     start_of,
     trust_bundle_is_newer,
 )
@@ -200,7 +201,13 @@ def plan_present(
         restart_pending=()
         if starts or is_other_etcd(found, wanted.data_dir)
         else restart_reasons(
-            found, configuration_hash, deployed["program"], stale, staged, start_of(found, wanted.name, wanted.text)
+            found,
+            configuration_hash,
+            deployed["program"],
+            stale,
+            staged,
+            start_of(found, wanted.name, wanted.text),
+            wanted.disconnect_revoked and (wanted.revocation_list_changed or revocation_list_is_newer(found)),
         ),
         warnings=tuple(warnings),
         diff=(*_diff(wanted, found.text, files), *(program_diff(deployed["program"]) if staged else ())),

@@ -393,7 +393,7 @@ def _revocation_list(evidence: Evidence) -> t.Iterator[Entry]:
             yield _entry("revocation_list", member.name, FAILED, text, remedy)
         elif info["process"].get("crl_is_newer"):
             text = "the revocation list is newer than the process: who is revoked since may be connected still"
-            remedy = "connections end with the process: restart one member after the other when it suits"
+            remedy = "connections end with the process: run with etcd_peer_tls_disconnect_revoked=true"
             yield _entry("revocation_list", member.name, WARNING, text, remedy)
 
 

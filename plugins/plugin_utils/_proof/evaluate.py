@@ -45,6 +45,7 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.pairs import
     running_version,
     saw_as_root,
 )
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.progress import progress_of
 
 FORMAT = 1
 PROVED, PARTLY_PROVED = "proved", "partly_proved"
@@ -152,10 +153,12 @@ def evaluate(
 ) -> dict[str, t.Any]:
     """The proof. ``results``: by member's name, of ``etcd_peer_probe``; ``absent``: members without one, and why."""
     pairs = evaluate_pairs(members, results, absent, question.no_stranger)
-    checks = evaluate_checks(Evidence(members, results, question.identity, question.thresholds))
+    evidence = Evidence(members, results, question.identity, question.thresholds)
+    checks = evaluate_checks(evidence)
+    progress = progress_of(evidence)
     checks += [_not_gathered(member.name, absent) for member in members if member.name not in results]
     excused = _Excused(results, frozenset(question.without), question.away)
-    findings = _findings(question.cluster_name, len(members), pairs, checks, excused)
+    findings = _findings(question.cluster_name, len(members), pairs, checks, excused, progress.explains)
     verdicts = [*(pair["verdict"] for pair in pairs), *(check["verdict"] for check in checks)]
     return {
         "format": FORMAT,
@@ -172,6 +175,7 @@ def evaluate(
         "pairs": pairs,
         "checks": checks,
         "findings": findings,
+        "changes": progress.changes,
     }
 
 
@@ -278,8 +282,9 @@ def _findings(
     pairs: t.Sequence[t.Mapping[str, t.Any]],
     checks: t.Sequence[Entry],
     excused: _Excused,
+    explained: t.Container[tuple[str, str]],
 ) -> list[dict[str, t.Any]]:
-    """What is not well, worst first, each finding once."""
+    """What is not well, worst first, each finding once. ``explained``: checks, by member, that a change explains."""
     # The check state_gathered reports a host that is away.
     bad = [pair for pair in pairs if pair["verdict"] != OK and pair["reason"] != "host_not_in_run"]
     kinds = [_kind(pair, excused.pair(pair)) for pair in bad]
@@ -297,13 +302,14 @@ def _findings(
         _pair_finding(*kind, end == "from", about, _who(names, size)) for (end, about, kind), names in groups.items()
     ]
     findings = _merged(findings)
-    reported: dict[tuple[str, str, str, str, bool], list[str]] = {}
+    reported: dict[tuple[str, str, str, str, bool, bool], list[str]] = {}
     for check in checks:
         if check["verdict"] != OK:
-            said = (check["verdict"], check["check"], check["text"], check["remedy"], excused.check(check))
+            by_change = (check["check"], check["member"] or "") in explained
+            said = (check["verdict"], check["check"], check["text"], check["remedy"], excused.check(check), by_change)
             reported.setdefault(said, []).append(check["member"] or cluster)
-    for (verdict, code, text, remedy, is_excused), names in reported.items():
-        findings.append(_finding(verdict, code, ", ".join(names), text, remedy, is_excused))
+    for (verdict, code, text, remedy, is_excused, by_change), names in reported.items():
+        findings.append(_finding(verdict, code, ", ".join(names), text, remedy, is_excused, by_change))
     return sorted(findings, key=lambda finding: -_RANK[finding["verdict"]])
 
 
@@ -311,10 +317,16 @@ def _kind(pair: t.Mapping[str, t.Any], is_excused: bool) -> _PairKind:
     return pair["verdict"], pair["case"], pair["outcome"], pair["reason"] or "", pair["text"], is_excused
 
 
-def _finding(verdict: str, code: str, subject: str, text: str, remedy: str, is_excused: bool) -> dict[str, t.Any]:
-    """``fails``: whether a run has to fail for it. What is not shown fails it, unless the user lets it pass."""
+def _finding(
+    verdict: str, code: str, subject: str, text: str, remedy: str, is_excused: bool, in_progress: bool = False
+) -> dict[str, t.Any]:
+    """``fails``: whether a run has to fail for it. What is not shown fails it, unless the user lets it pass.
+
+    ``in_progress``: a change that is under way explains it, and makes it no better.
+    """
     fails = verdict == FAILED or (verdict == UNPROVED and not is_excused)
-    return {"verdict": verdict, "code": code, "subject": subject, "text": text, "remedy": remedy, "fails": fails}
+    said = {"verdict": verdict, "code": code, "subject": subject, "text": text, "remedy": remedy}
+    return {**said, "fails": fails, "in_progress": in_progress}
 
 
 def _who(names: t.Sequence[str], size: int) -> str:

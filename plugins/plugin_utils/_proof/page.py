@@ -57,6 +57,7 @@ _WORDS_OF_ROWS = 112
 _LABEL = 20
 # As many findings are as high as a matrix with what stands round it.
 _SHORT_LIST = 8
+_UNDER_WAY = "Change under way, not proved until it ends"
 _RESULTS = {"ok": "all refused", "warning": "refused with a warning", "unproved": "not proved", "failed": "ACCEPTED"}
 
 
@@ -78,6 +79,7 @@ def proof_page(proof: Proof) -> str:
         time=proof["time"].replace("T", " ").replace("Z", " UTC"),
         tiles=_tiles(proof, pairs),
         findings=_findings(proof),
+        changes=_changes(proof),
         matrix=_matrix(proof, pairs),
         timelines=_timelines(proof),
         members=_members(proof, pairs),
@@ -100,6 +102,8 @@ def _headline(proof: Proof, pairs: Pairs) -> str:
         return "Partly proved: nothing failed, a part could not be shown"
     if any(case in FENCE_CASES and pair["verdict"] == "failed" for (_from, _to, case), pair in pairs.items()):
         return "Failed: the fence is open"
+    if all(finding.get("in_progress") for finding in proof["findings"] if finding["fails"]):
+        return "Not proved: a change is under way"
     return "Failed: not all is as it must be"
 
 
@@ -140,9 +144,19 @@ def _findings(proof: Proof) -> list[_Shapes]:
             # Fifty names would be a paragraph.
             "subject": "all members" if subject == everybody else subject,
             "rest": rest,
+            # It fails the proof as any other; what it is called is another matter.
+            "kind": _UNDER_WAY if finding.get("in_progress") else "",
         }
         for finding in proof["findings"]
         for subject, rest in [split_finding(finding)]
+    ]
+
+
+def _changes(proof: Proof) -> list[_Shapes]:
+    everybody = ", ".join(member_names(proof))
+    return [
+        {**change, "subject": "all members" if change["subject"] == everybody else change["subject"]}
+        for change in proof.get("changes") or ()
     ]
 
 

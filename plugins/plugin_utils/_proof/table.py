@@ -48,6 +48,7 @@ _STRANGER = "stranger: a valid certificate of the members' own CA, with a common
 
 
 _NUMBERS = {3: "three", 4: "four"}
+_UNDER_WAY = "(change under way) "
 
 
 def proof_table(proof: Proof) -> list[str]:
@@ -59,6 +60,7 @@ def proof_table(proof: Proof) -> list[str]:
     lines += _matrix(proof, pairs) or _member_lines(proof, pairs)
     lines += _authorities(proof)
     lines += _not_probed(proof)
+    lines += _changes(proof)
     lines += _findings(proof)
     lines += _without(proof)
     return lines
@@ -202,11 +204,18 @@ def _not_probed(proof: Proof) -> list[str]:
     ]
 
 
+def _changes(proof: Proof) -> list[str]:
+    """What is under way, a line each."""
+    return [
+        f"under way: {_ascii(change['subject'])}: {_ascii(change['text'])}" for change in proof.get("changes") or ()
+    ]
+
+
 def _findings(proof: Proof) -> list[str]:
     """One line each, however long: a search for a name then finds what to do."""
     lines = [
-        f"{_ascii(finding['verdict']).upper()} {_ascii(''.join(split_finding(finding)))}"
-        + (f" -> {_ascii(finding['remedy'])}" if finding["remedy"] else "")
+        f"{_ascii(finding['verdict']).upper()} {_UNDER_WAY if finding.get('in_progress') else ''}"
+        f"{_ascii(''.join(split_finding(finding)))}" + (f" -> {_ascii(finding['remedy'])}" if finding["remedy"] else "")
         for finding in proof["findings"]
     ]
     return ["", *lines] if lines else []

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,21 @@ def is_let_in(lab: Lab, host: str, certificate: str, key: str) -> bool:
     files = f"--cacert {PKI}/ca.crt --cert {certificate} --key {key}"
     command = f"etcdctl --endpoints https://10.0.0.1:2379 --command-timeout 4s {files} get some-key"
     return lab.execute(host, command, check=False).returncode == 0
+
+
+def stay_connected(lab: Lab, host: str, certificate: str, key: str) -> None:
+    """A unit on a host that watches a key at etcd-1's client port by one connection, as long as etcd keeps that."""
+    files = f"--cacert {PKI}/ca.crt --cert {certificate} --key {key}"
+    call = f"etcdctl --endpoints https://10.0.0.1:2379 {files} watch some-key"
+    lab.execute(host, "systemctl stop connected; systemctl reset-failed connected", check=False)
+    lab.execute(host, f"systemd-run --collect --unit=connected -E ETCDCTL_API=3 {call}")
+
+
+def is_connected(controller: Controller, lab: Lab, host: str, value: str) -> bool:
+    """Whether it still sees what is written."""
+    controller.etcdctl("etcd-2", f"put some-key {value}")
+    time.sleep(2)
+    return value in lab.execute(host, "journalctl -u connected --no-pager -o cat").stdout
 
 
 def own_serial_number(lab: Lab, name: str) -> str:
@@ -120,6 +136,9 @@ def test_a_leaked_key_is_revoked_at_once_and_without_a_restart(controller: Contr
         controller.succeed(three, etcd_peer_tls_new_keys=True)
     assert len(writer.acknowledged) > 20 and writer.acknowledged <= writer.stored
     before = controller.processes()
+    for kind, content in leaked.items():
+        lab.execute("etcd-3", f"cat > /root/leaked.{kind}", input_text=content)
+    stay_connected(lab, "etcd-3", "/root/leaked.cert", "/root/leaked.key")
     check = controller.succeed(three, "--check", "--diff", etcd_peer_tls_revoked=serial_number.upper())
     assert serial_number in check.output and serial_number not in revoked(controller, PAIR)["etcd-1"]
     with Writer(controller, operation="a leaked key is revoked") as writer:
@@ -127,12 +146,57 @@ def test_a_leaked_key_is_revoked_at_once_and_without_a_restart(controller: Contr
     assert "PROVED - 3 members" in run.output and writer.acknowledged <= writer.stored
     assert controller.processes() == before
     assert all(serial_number in found for found in revoked(controller, TRIO).values())
-    for kind, content in leaked.items():
-        lab.execute("etcd-3", f"cat > /root/leaked.{kind}", input_text=content)
     assert not is_let_in(lab, "etcd-3", "/root/leaked.cert", "/root/leaked.key")
     assert is_let_in(lab, "etcd-3", f"{PKI}/etcd-3.crt", f"{PKI}/etcd-3.key")
     assert "may be connected still" in run.output
     assert set(controller.succeed(three, etcd_peer_tls_revoked=serial_number).changed.values()) == {0}
+    assert is_connected(controller, lab, "etcd-3", "seen-by-who-is-revoked")
+
+
+def test_who_is_connected_with_a_revoked_certificate_is_cut_off_where_that_was_said(
+    controller: Controller, three: Path, lab: Lab
+) -> None:
+    before = controller.processes()
+    proof = controller.play(three, playbook=controller.repository / "playbooks" / "verify.yml")
+    assert proof.returncode == 0 and "run with etcd_peer_tls_disconnect_revoked=true" in proof.output
+    check = controller.succeed(three, "--check", etcd_peer_tls_disconnect_revoked=True)
+    assert set(check.changed.values()) == {1} and controller.processes() == before
+    with Writer(controller) as writer:
+        run = controller.succeed(three, etcd_peer_tls_disconnect_revoked=True)
+    assert "PROVED - 3 members" in run.output and writer.acknowledged <= writer.stored
+    assert len(writer.acknowledged) > 20
+    after = controller.processes()
+    assert all(after[name] != before[name] for name in TRIO)
+    assert not is_connected(controller, lab, "etcd-3", "seen-by-members-alone")
+    assert "may be connected still" not in run.output
+    assert set(controller.succeed(three, etcd_peer_tls_disconnect_revoked=True).changed.values()) == {0}
+
+
+def test_all_leaked_keys_in_one_run_and_after_one_that_was_killed(
+    controller: Controller, three: Path, lab: Lab
+) -> None:
+    """New keys for all, then the list, then the restarts. What a killed run had issued is revoked as well."""
+    leaked = {name: own_serial_number(lab, name) for name in TRIO}
+    check = controller.succeed(three, "--check", etcd_peer_tls_keys_leaked="all")
+    assert all(serial_number in check.output for serial_number in leaked.values())
+    assert all(count > 1 for count in check.changed.values())
+    assert {name: own_serial_number(lab, name) for name in TRIO} == leaked
+    task = "Go on only where every host has its new certificate"
+    controller.kill_at(three, task, etcd_peer_tls_keys_leaked="all")
+    between = {name: own_serial_number(lab, name) for name in TRIO}
+    assert not set(between.values()) & set(leaked.values())
+    before = controller.processes()
+    with Writer(controller) as writer:
+        run = controller.succeed(three, etcd_peer_tls_keys_leaked="all")
+    assert "PROVED - 3 members" in run.output
+    assert len(writer.acknowledged) > 20 and writer.acknowledged <= writer.stored
+    after, present = controller.processes(), {name: own_serial_number(lab, name) for name in TRIO}
+    assert all(after[name] != before[name] for name in TRIO)
+    for found in revoked(controller, TRIO).values():
+        assert all(serial_number in found for serial_number in (*leaked.values(), *between.values()))
+        assert not any(serial_number in found for serial_number in present.values())
+    assert "may be connected still" not in run.output
+    assert set(controller.succeed(three).changed.values()) == {0}
 
 
 def test_a_list_that_etcd_could_not_use_is_told_and_mended(controller: Controller, three: Path, lab: Lab) -> None:

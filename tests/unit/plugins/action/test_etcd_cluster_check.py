@@ -708,6 +708,58 @@ def test_what_a_member_presents_is_not_revoked(what: str, states: States) -> Non
     assert any(f"member {who} still presents that" in one["text"] for one in result["failures"])
 
 
+# Keys that have leaked ------------------------------------------------------------------------------------------------
+
+
+def test_leaked_keys_are_replaced_before_anything_is_revoked(states: States) -> None:
+    serial_number, _key = own(states, 2)
+    known = authority(meant("0abc", "etcd-2", name="etcd-2", removed=True))
+    result = evaluated(states, keys_leaked=["etcd-2"], ca=known)
+    assert codes(result) == [] and result["revoke"] == [] and result["leaked"] == [serial_number]
+    assert [request["new_key"] for request in result["requests"]] == [False, True, False]
+    (told,) = result["pending"]
+    assert (told["member"], told["part"], told["code"]) == ("etcd-2", "certificate", "key_leaked")
+    assert "0abc" in told["text"] and serial_number in told["text"] and "its etcd restarted" in told["text"]
+    assert result["transition"]["due"] is False and result["in_sync"] is False
+
+
+def test_what_a_member_had_is_revoked_when_it_presents_another(states: States) -> None:
+    serial_number, key = own(states, 2)
+    # All that the index has of it, the new one too; and what it had, though the index does not know it.
+    known = authority(
+        meant(serial_number, "etcd-2", key=key, removed=True),
+        meant("0abc", "etcd-2", removed=True),
+        meant("0def", "etcd-2", removed=True, revoked=True),
+    )
+    again = {"keys_leaked": ["etcd-2"], "issued_to": ["etcd-2"], "ca": known}
+    result = evaluated(states, **again, replaced_certificates=["0fff"])
+    assert codes(result) == [] and result["revoke"] == ["0abc", "0fff"] and result["leaked"] == []
+    assert [request["new_key"] for request in result["requests"]] == [False] * 3
+    assert [one["code"] for one in result["pending"]] == ["revoke", "revoke"]
+    # A member that kept what it had, for whatever reason.
+    kept = evaluated(states, **again, replaced_certificates=[serial_number])
+    assert codes(kept) == ["revoked"] and kept["revoke"] == []
+    assert f"member etcd-2 still presents serial number {serial_number}" in kept["failures"][0]["text"]
+    # None had any, and nothing is to be revoked.
+    joined = evaluated(states, **{**again, "ca": authority()}, replaced_certificates=[])
+    assert codes(joined) == [] and joined["revoke"] == []
+
+
+def test_leaked_keys_are_not_replaced_by_halves(states: States) -> None:
+    known = authority()
+    limited = evaluated({name: states[name] for name in ("etcd-1", "etcd-3")}, keys_leaked=["etcd-2"], ca=known)
+    assert any("etcd-2 is not seen in this run" in one["text"] for one in limited["failures"])
+    tags = evaluated(states, keys_leaked=["etcd-2"], parts=["ca", "certificates"], ca=known)
+    assert any("run it without tags" in one["text"] for one in tags["failures"])
+    other = evaluated(states, keys_leaked=["etcd-2"], ca=authority(certificate=OTHER_CA.pem.decode()), new_ca=True)
+    assert any("in the middle of another change" in one["text"] for one in other["failures"])
+    unknown = authority(index_begun=None, pending=[{"code": "crypto", "text": "the index can't be read"}])
+    (failure,) = evaluated(states, keys_leaked=["etcd-2"], ca=unknown)["failures"]
+    assert failure["text"].startswith("etcd_peer_tls_keys_leaked: ") and "can't be read" in failure["text"]
+    for result in (limited, tags, other):
+        assert result["revoke"] == [] and all("\n" not in one["text"] for one in result["failures"])
+
+
 def test_what_the_ca_does_not_know_is_refused(states: States) -> None:
     result = evaluated(states, revoked=["x"], ca=authority(meant("0abc"), not_revoked=["'x' is neither"]))
     assert codes(result) == ["revoked"] and result["revoke"] == []

@@ -266,6 +266,7 @@ def test_what_can_not_be_meant_is_refused_by_its_own_name(
 
 STANDING = {
     "etcd_peer_tls_force_restart": True,
+    "etcd_peer_tls_keys_leaked": "all",
     "etcd_peer_tls_new_ca": "true",
     "etcd_peer_tls_new_keys": "yes",
     "etcd_peer_tls_overrule_distribution_etcd": True,

@@ -150,6 +150,25 @@ def test_tls_goes_from_the_client_port() -> None:
     assert asked(case, **copy.deepcopy(off)).told["client_files"]["etcd-1"]["key"] == f"{pki}/etcd-1.key"
 
 
+def test_who_is_connected_is_cut_off_only_where_that_was_said() -> None:
+    case = Case()
+    case.settings = dataclasses.replace(SETTINGS, revocation_list=True)
+    for state in case.states.values():
+        state["info"]["crl"] = {"path": "/etc/etcd/pki/ca.crl", "pem": None, "serial_numbers": ["a1"], "problem": None}
+        state["info"]["process"]["crl_is_newer"] = True
+    for said in ({}, {"disconnect": True}):
+        change = asked(case, "example.org", revoked=["a1"], **said)
+        kinds = [step.kind for step in change.transition.plan.steps]
+        assert change.transition.plan.refusal is None and "disconnect" not in kinds
+        assert not asked(case, revoked=["a1"], **said).told["due"]
+    # Put there by this run, after the first passes.
+    for state in case.states.values():
+        state["info"]["crl"]["serial_numbers"] = []
+    for said, count in (({}, 0), ({"disconnect": True}, 3)):
+        change = asked(case, "example.org", revoked=["a1"], **said)
+        assert [step.kind for step in change.transition.plan.steps].count("disconnect") == count
+
+
 def test_another_ca() -> None:
     case = Case()
     case.authority = OTHER_CA.pem.decode()

@@ -45,6 +45,7 @@ def passes(cluster: Desired, state: State) -> list[tuple[str, tuple[str, ...]]]:
 
 # The leader last, who is another one after each restart of it.
 ALL = {"etcd-1", "etcd-2", "etcd-3"}
+ALL_HOSTS = ("host-1", "host-2", "host-3")
 
 
 def widened_then_issued(found: list[tuple[str, tuple[str, ...]]]) -> bool:
@@ -250,6 +251,26 @@ def test_a_revocation_list_is_written_before_the_plan_and_is_no_pass_of_it() -> 
     lost = replace(state, hosts={name: replace(host, crl=None) for name, host in state.hosts.items()})
     assert passes(THREE, lost) == []
     assert widened_then_issued(passes(desired((1, 2, 3), domain="example.org"), lost)[:-1])
+
+
+def test_who_is_revoked_is_cut_off_by_an_ordinary_run_or_within_the_change() -> None:
+    cluster = desired((1, 2, 3), revoked=frozenset("x"), words=said(disconnect=True))
+    state = formed(cluster)
+    for host in ALL_HOSTS:
+        state = changed(state, host, crl=frozenset("x"), crl_at_start=frozenset())
+    assert not planned_transition(cluster, state).is_due
+    # Where another domain is rolled out, its restarts do it, or its last ones.
+    other = desired((1, 2, 3), domain="example.org", revoked=frozenset("x"), words=said(disconnect=True))
+    assert [kind for kind, _members in passes(other, state)] == ["widen", *["issue"] * 3, "narrow"]
+    # A change that only takes away does it before.
+    retired = replace(desired((1, 2, 3), issuer=NEW_CA), revoked=frozenset("x"))
+    retired = replace(retired, words=said(retire_ca=[OLD_CA], disconnect=True))
+    both = formed(desired((1, 2, 3), issuer=NEW_CA, authorities=frozenset((OLD_CA, NEW_CA))))
+    for host in ALL_HOSTS:
+        both = changed(both, host, crl=frozenset("x"), crl_at_start=frozenset())
+    first, second = passes(retired, both)
+    assert (first[0], second[0]) == ("disconnect", "narrow") and set(first[1]) == ALL
+    assert "to end what is connected" in planned_transition(retired, both).lines[0]
 
 
 def test_a_cluster_from_before_gets_the_flag_by_an_ordinary_run() -> None:

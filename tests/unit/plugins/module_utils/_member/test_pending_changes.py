@@ -24,6 +24,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._member import (
     member_unit,
     node_probe,
     pending_changes,
+    pending_restart,
     unit_plan,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import manager
@@ -61,6 +62,8 @@ Codes = list[tuple[str, str]]
 class Node:
     """A host as a run leaves it: real files in a temporary folder, a real process, and systemd's word on both."""
 
+    disconnects = False
+
     def __init__(self, folder: pathlib.Path, host: Host, managed: bool = True) -> None:
         self.folder, self.host, self.managed = folder, host, managed
         self.pki = folder / "pki"
@@ -87,6 +90,7 @@ class Node:
             member_name="etcd-1",
             unit_directory=str(self.folder),
             directory=str(self.pki),
+            disconnect_revoked=self.disconnects,
         )
 
     def put_credentials(self, **contents: str | None) -> None:
@@ -152,7 +156,8 @@ class Node:
         self.put_credentials()
         plan = self._service_plan(False, check_new_text=False)
         unit_plan.apply_plan(plan)
-        os.utime(self.pki / "ca.crt", (time.time() - 1000, time.time() - 1000))
+        for file in self.pki.glob("ca.*"):
+            os.utime(file, (time.time() - 1000, time.time() - 1000))
         self.runs(pid)
 
 
@@ -251,6 +256,24 @@ def newer_trust_bundle(node: Node) -> None:
     os.utime(node.pki / "ca.crt", (time.time() - 1, time.time() - 1))
 
 
+def newer_revocation_list(node: Node) -> None:
+    """Who is connected stays so, but where this run is told to cut off who was revoked."""
+    node.disconnects = True
+    started_with_list(node)
+    os.utime(node.pki / "ca.crl", (time.time() - 1, time.time() - 1))
+
+
+def started_with_list(node: Node) -> None:
+    (node.pki / "ca.crl").touch()
+    os.chown(node.pki / "ca.crl", 0, 0)
+    (node.pki / "ca.crl").chmod(0o644)
+    os.utime(node.pki / "ca.crl", (time.time() - 1000, time.time() - 1000))
+    node.text = node.hashed(f" --peer-crl-file={node.pki}/ca.crl")
+    unit_plan.apply_plan(unit_plan.plan_written(node.unit, False, check_new_text=False))
+    assert node.host.process is not None
+    node.runs(int(node.host.properties["MainPID"]))
+
+
 def new_program(node: Node) -> None:
     fresh = node.folder / "etcd.new"
     shutil.copy("/bin/sleep", fresh)
@@ -322,6 +345,7 @@ MANAGED: dict[str, tuple[t.Callable[[Node], None], Codes]] = {
     "another etcd": (other_etcd, [("service", "stop_other_etcd"), ("service", "start")]),
     "a process on other data": (moved_data, [("service", "refused")]),
     "a newer trust bundle": (newer_trust_bundle, [("service", "trust_bundle_changed")]),
+    "a newer revocation list": (newer_revocation_list, [("service", "revocation_list_newer")]),
     "a replaced program": (new_program, [("service", "binary_replaced")]),
 }
 # With systemd a text that is written is read again, and what runs was started from another.
@@ -364,6 +388,29 @@ def test_after_a_run_nothing_is_due(name: str, node: Node) -> None:
             assert node.pending() == [] and not node.acts()
         finally:
             process.kill()
+
+
+def test_who_is_connected_stays_so_where_nobody_said_otherwise(node: Node) -> None:
+    newer_revocation_list(node)
+    node.disconnects = False
+    assert node.pending() == [] and not node.acts()
+    node.disconnects = True
+    # The list is as it was when the process was started.
+    os.utime(node.pki / "ca.crl", (time.time() - 1000, time.time() - 1000))
+    assert node.pending() == [] and not node.acts()
+
+
+def test_check_mode_knows_of_a_list_that_a_run_would_write(node: Node) -> None:
+    started_with_list(node)
+    node.disconnects = True
+    changed = replace(node.unit, revocation_list_changed=True)
+    (reason,) = unit_plan.plan_present(changed, False, True, False).restart_pending
+    assert reason["code"] == "revocation_list_newer" and "may be connected still" in reason["text"]
+    said = {"disconnect_revoked": True, "revocation_list_changed": True, "check_mode": True}
+    (reason,) = pending_restart.restart_pending_now(node.unit.name, str(node.folder), False, node.text, **said)
+    assert reason["code"] == "revocation_list_newer"
+    said["disconnect_revoked"] = False
+    assert pending_restart.restart_pending_now(node.unit.name, str(node.folder), False, node.text, **said) == []
 
 
 @pytest.mark.parametrize("path", ["pki/ca.crt", "pki/etcd-1.crt"])
