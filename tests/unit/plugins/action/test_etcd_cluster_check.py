@@ -219,7 +219,12 @@ def test_it_takes_what_the_module_documents() -> None:
         name: {key: value for key, value in option.items() if key != "description"}
         for name, option in documented.items()
     }
-    assert taken == action._ARGUMENTS
+    # Documentation has no word for what is no secret, though its name has "key" in it.
+    wanted = {
+        name: {key: value for key, value in argument.items() if key != "no_log"}
+        for name, argument in action._ARGUMENTS.items()
+    }
+    assert taken == wanted
 
 
 def test_a_cluster_as_it_should_be_is_settled(states: States) -> None:
