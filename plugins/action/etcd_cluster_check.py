@@ -102,7 +102,7 @@ _ARGUMENTS: dict[str, t.Any] = {
     "passed": {"type": "str", "default": ""},
     "revoked": {"type": "list", "elements": "str", "default": []},
     "disconnect_revoked": {"type": "bool", "default": False},
-    "keys_leaked": {"type": "list", "elements": "str", "default": [], "no_log": False},
+    "keys_leaked": {"type": "list", "elements": "str", "default": []},
     "replaced_certificates": {"type": "list", "elements": "str"},
     "manages_service": {"type": "bool", "default": True},
     "members_are_said": {"type": "bool", "default": True},

@@ -175,6 +175,14 @@ def _check_revoked(asked: Asked) -> None:
         raise InputError(f"{PREFIX}revoked: {why}: put the serial numbers on that CA's own list")
 
 
+def _check_disconnect(asked: Asked) -> None:
+    if asked["disconnect_revoked"] and not asked["manage_service"]:
+        raise InputError(
+            f"{PREFIX}disconnect_revoked: a run without systemd restarts no member: restart them by hand, one after "
+            f"the other, or run with {PREFIX}manage_service: true"
+        )
+
+
 def _check_keys_leaked(asked: Asked) -> None:
     words, names = asked["keys_leaked"], [member.name for member in asked.members]
     unknown = [word for word in words if word != EVERYBODY and word not in names]
@@ -186,6 +194,11 @@ def _check_keys_leaked(asked: Asked) -> None:
         raise InputError(
             f"{PREFIX}keys_leaked: no list is kept here by which members would refuse the old certificates: make new "
             f"keys with {PREFIX}new_keys: true, and have the certificates revoked by who keeps that list"
+        )
+    if words and not asked["manage_service"]:
+        raise InputError(
+            f"{PREFIX}keys_leaked: a run without systemd restarts no member, and who is connected stays so: run with "
+            f"{PREFIX}new_keys: true, then with {PREFIX}revoked: [{words[0]}], and restart the members by hand"
         )
     if words and asked["stop_after"]:
         raise InputError(f"{PREFIX}keys_leaked goes to its end, and {PREFIX}stop_after stops before: leave that out")
@@ -314,7 +327,8 @@ _RULES: tuple[tuple[tuple[str, ...], t.Callable[[Asked], None]], ...] = (
         lambda asked: t.cast(None, rules.checked_path(asked["ca_directory"], f"{PREFIX}ca_directory", True)),
     ),
     (("revoked", "ca_certificate", "extra_flags"), _check_revoked),
-    (("keys_leaked", "stop_after", "ca_certificate", "extra_flags"), _check_keys_leaked),
+    (("keys_leaked", "stop_after", "ca_certificate", "extra_flags", "manage_service"), _check_keys_leaked),
+    (("disconnect_revoked", "manage_service"), _check_disconnect),
     *(((name,), _check_node_path(name)) for name in _NODE_PATHS),
     *(((name,), _check_account(name)) for name in _ACCOUNTS),
     (("etcd_binary",), _check_etcd_binary),

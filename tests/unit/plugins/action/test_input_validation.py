@@ -76,6 +76,8 @@ CASES: list[Case] = [
     ("keys_leaked", ["nobody"], "'nobody' is no member", {}),
     ("keys_leaked", ["all"], "no list is kept here", {"extra_flags": {"peer-crl-file": "/etc/etcd/mine.crl"}}),
     ("keys_leaked", ["all"], "etcd_peer_tls_stop_after stops before", {"stop_after": "widen"}),
+    ("keys_leaked", ["all"], "a run without systemd restarts no member", {"manage_service": False}),
+    ("disconnect_revoked", True, "a run without systemd restarts no member", {"manage_service": False}),
     ("name", "a" * 230, "200 characters at most", {"common_name": "short"}),
     ("name", "a/b", "a name of letters", {}),
     ("name", "ca", "would share ca.crt", {}),
