@@ -31,8 +31,8 @@ def why_gone(gone: t.Sequence[str], before: str, host: str) -> str:
         )
     if before == PASS:
         return (
-            f"A change in several steps is under way, and {names} failed or could not be reached any more: {host} waits: "
-            "mend that host and run again, which goes on from here"
+            f"A change in several steps is under way, and {names} failed or could not be reached any more: {host} "
+            "waits: mend that host and run again, which goes on from here"
         )
     if before == UNIT:
         return (
