@@ -9,6 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.gate import (
+    PASS,
     RESTART,
     RESTORE,
     REVOKE,
@@ -24,7 +25,7 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import pla
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._states import registered_states
 
 _ARGUMENTS: dict[str, t.Any] = {
-    "before": {"type": "str", "choices": [UNIT, RESTART, UPGRADE, RESTORE, REVOKE], "required": True},
+    "before": {"type": "str", "choices": [PASS, UNIT, RESTART, UPGRADE, RESTORE, REVOKE], "required": True},
     "members": {"type": "list", "elements": "dict", "required": True},
     "checked": {"type": "list", "elements": "str", "default": []},
     "cluster_name": {"type": "str", "default": "etcd"},
@@ -46,7 +47,7 @@ class ActionModule(OneLineAction):
         gone = gone_hosts(
             given["members"],
             batch,
-            lambda name, host: name in checked if before == UNIT else host in play,
+            lambda name, host: name in checked if before in (PASS, UNIT) else host in play,
         )
         host = plain(task_vars["inventory_hostname"])
         if given["plans_variable"] is not None:

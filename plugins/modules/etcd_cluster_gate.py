@@ -21,13 +21,14 @@ options:
   before:
     description:
       - The step that this host is about to do.
+      - With V(pass), the next pass of a change in several steps is planned. All in O(checked) must still be there.
       - With V(unit), a unit is written for a restart that would not be. All in O(checked) must still be there.
       - With V(restart), all hosts of members that are in this play must be there and in this batch of it. V(upgrade) is
         the same, before each member that is restarted with another minor version of etcd.
       - With V(revoke), the same as with V(restart), before what members presented until now is revoked.
       - With V(restore), the same as with V(restart), or what O(plans_variable) says.
     type: str
-    choices: [unit, restart, upgrade, restore, revoke]
+    choices: [pass, unit, restart, upgrade, restore, revoke]
     required: true
   members:
     description: All members of the cluster, in the form of P(ringfence.etcd.etcd_members#filter).

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
-UNIT, RESTART, UPGRADE, RESTORE, REVOKE = "unit", "restart", "upgrade", "restore", "revoke"
+PASS, UNIT, RESTART, UPGRADE, RESTORE, REVOKE = "pass", "unit", "restart", "upgrade", "restore", "revoke"
 
 
 def gone_hosts(
@@ -28,6 +28,11 @@ def why_gone(gone: t.Sequence[str], before: str, host: str) -> str:
         return (
             f"A restore is under way, and {names} failed or could not be reached any more: {host} waits, since all "
             "members begin from the same snapshot: mend that host, and run the same command again, which goes on"
+        )
+    if before == PASS:
+        return (
+            f"A change in several steps is under way, and {names} failed or could not be reached any more: {host} "
+            "waits: mend that host and run again, which goes on from here"
         )
     if before == UNIT:
         return (
@@ -50,4 +55,4 @@ def why_gone(gone: t.Sequence[str], before: str, host: str) -> str:
     )
 
 
-__all__ = ("RESTART", "RESTORE", "REVOKE", "UNIT", "UPGRADE", "gone_hosts", "why_gone")
+__all__ = ("PASS", "RESTART", "RESTORE", "REVOKE", "UNIT", "UPGRADE", "gone_hosts", "why_gone")
