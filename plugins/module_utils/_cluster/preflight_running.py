@@ -125,7 +125,8 @@ def refuse_other_client_side(cluster: Cluster) -> t.Iterator[PreflightFailure]:
 
 def _is_at_port_by_another_scheme(url: str, wanted: str) -> bool:
     """Whatever the host: a listener may be everywhere, and has one at the loopback beside it."""
-    (scheme, _, place), (wanted_scheme, _, wanted_place) = url.partition("://"), wanted.partition("://")
+    scheme, place = url.split("://", 1) if "://" in url else ("", url)
+    wanted_scheme, wanted_place = wanted.split("://", 1)
     return scheme != wanted_scheme and place.rpartition(":")[2].rstrip("/") == wanted_place.rpartition(":")[2]
 
 
