@@ -102,7 +102,9 @@ def _headline(proof: Proof, pairs: Pairs) -> str:
         return "Partly proved: nothing failed, a part could not be shown"
     if any(case in FENCE_CASES and pair["verdict"] == "failed" for (_from, _to, case), pair in pairs.items()):
         return "Failed: the fence is open"
-    if all(finding.get("in_progress") for finding in proof["findings"] if finding["fails"]):
+    failing = [finding for finding in proof["findings"] if finding["fails"]]
+    # Said by every finding that fails it, and by no pair that has none.
+    if failing and all(finding.get("in_progress") for finding in failing):
         return "Not proved: a change is under way"
     return "Failed: not all is as it must be"
 
