@@ -90,7 +90,7 @@ def test_what_the_members_would_not_be_asked_by(
         (
             "etcd-3",
             {f"etcd_peer_tls_client_{kind}_file": f"/etc/clients/own.{kind}" for kind in ("ca", "cert", "key")},
-            "would change (etcd-3 from client CA of the peers to /etc/clients/own.ca)",
+            "would change at once (etcd-3 from client CA of the peers to /etc/clients/own.ca)",
         ),
     ],
 )
