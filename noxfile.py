@@ -76,8 +76,9 @@ CONTROLLER_UNITS = (
 BENCH_FOLDERS = ("ringfence_bench", "callback", "issuing")
 # The files of scenarios that take longest, the longest first.
 LONG = (
-    *("foreign", "restart", "program", "edits", "mishaps", "authority", "variants", "members", "guards", "killed"),
-    *("install", "interrupted", "verify", "drift", "proof", "secrets", "deploy", "demo", "examples", "liar", "node"),
+    *("members", "transition", "program", "foreign", "mishaps", "restart", "variants", "edits", "killed", "guards"),
+    *("install", "drift", "authority", "interrupted", "backup", "verify", "proof", "deploy", "secrets", "demo"),
+    *("examples", "liar", "node"),
 )
 
 
@@ -438,6 +439,20 @@ def fault_work(fault: Fault, slug: str) -> StepWork:
     return work
 
 
+def etcd_needs(version: str) -> list[str]:
+    """What a lab needs whose hosts have this etcd."""
+    return [
+        *lab_needs(plan.main_venv, etcd.release_of(version)),
+        *[f"etcd({version})"] * (etcd.find(version).release is None),
+    ]
+
+
+# What has the most steps, with an etcd beside the default one: another one each day.
+in_turn = changes.turn(commit_time())
+IN_TURN = f"turn(etcd {in_turn})"
+# Before the others: it is as long as the longest of them.
+step(IN_TURN, changes_with(in_turn, ("transition",), "turn"), *etcd_needs(in_turn), tag="lab-test")
+
 _found = sorted(path.stem[5:] for path in (_TESTS / "lab" / "scenarios").glob("test_*.py"))
 # The demo needs a machine of its own, and none in that one.
 _left_out = {"core", "demo"} if clean_machine.INSIDE_VARIABLE in os.environ else {"core"}
@@ -456,18 +471,6 @@ for pair in plan.pairs():
     step(title, core_scenarios(pair), *needed, tag="lab-test")
 
 
-def etcd_needs(version: str) -> list[str]:
-    """What a lab needs whose hosts have this etcd."""
-    return [
-        *lab_needs(plan.main_venv, etcd.release_of(version)),
-        *[f"etcd({version})"] * (etcd.find(version).release is None),
-    ]
-
-
-# What has the most steps, with an etcd beside the default one: another one each day.
-in_turn = changes.turn(commit_time())
-IN_TURN = f"turn(etcd {in_turn})"
-step(IN_TURN, changes_with(in_turn, ("transition",), "turn"), *etcd_needs(in_turn), tag="lab-test")
 _slugs = [name for name in changes.scenarios(changes.DEFAULT) if name != "core"]
 _measured = [changes.file_of(places.logs, slug) for slug in (*_slugs, "turn")]
 step(

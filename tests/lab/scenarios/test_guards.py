@@ -44,7 +44,7 @@ def test_another_authority_than_the_clusters(controller: Controller, inventory: 
         controller.succeed(other, "--check", etcd_peer_tls_ca_directory=str(folder), etcd_peer_tls_member_count=1)
         make_authority(controller, folder)
     run = controller.refuse(inventory, etcd_peer_tls_ca_directory=str(folder))
-    told = "the members trust CA" if wrong_path == "another" else "there is no CA in the folder of etcd_peer_tls_ca_dir"
+    told = "the members trust" if wrong_path == "another" else "there is no CA in the folder of etcd_peer_tls_ca_dir"
     assert told in run.output and "etcd-1" in run.output
     assert (wrong_path == "another") == folder.exists()
 

@@ -140,7 +140,7 @@ def test_the_port_of_before_under_role_based_access_control(controller: Controll
     with role_based_access_control(controller):
         before = controller.processes()
         lacks = (
-            "etcd-3 gets another peer URL: etcd has RBAC switched on, and lets only a user with the role root do that"
+            " gets another peer URL: etcd has RBAC switched on, and lets only a user with the role root do that"
         )
         refuse_twice(controller, port, said=[lacks, "etcdctl user grant-role NAME root"], **API)
         nobody = controller.refuse(port).output
