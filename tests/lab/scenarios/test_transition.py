@@ -139,9 +139,7 @@ def test_the_port_of_before_under_role_based_access_control(controller: Controll
     port = controller.inventory(**SO_FAR)
     with role_based_access_control(controller):
         before = controller.processes()
-        lacks = (
-            " gets another peer URL: etcd has RBAC switched on, and lets only a user with the role root do that"
-        )
+        lacks = " gets another peer URL: etcd has RBAC switched on, and lets only a user with the role root do that"
         refuse_twice(controller, port, said=[lacks, "etcdctl user grant-role NAME root"], **API)
         nobody = controller.refuse(port).output
         assert "set etcd_peer_tls_api_user and etcd_peer_tls_api_password" in nobody
