@@ -65,7 +65,6 @@ GUARD = ("setpriv", "--pdeathsig=TERM", "timeout", "--kill-after=10")
 SHOWN_LINES = 1500
 # Percent of statements and branches. What is not reached for a reason says so in the source ("pragma: no cover").
 LEAST_COVERAGE = 99
-MEASURED = "tests/output/coverage"
 # What ansible-test shows of a controller's Python: that it takes the controller's tests. The rest plain pytest has run.
 CONTROLLER_UNITS = (
     "tests/unit/plugins/filter/",
@@ -234,7 +233,7 @@ def units(venv: Venv, measured: bool) -> StepWork:
             words += [f"--ignore=tests/unit/plugins/{folder}" for folder in folders]
         if measured:
             words += [f"--cov={root / 'plugins'}", "--cov-config=pyproject.toml"]
-            words += ["--cov-report=term-missing:skip-covered"]
+            words += ["--cov-report=term-missing:skip-covered", f"--cov-fail-under={LEAST_COVERAGE}"]
             # Some tests need a real etcd; once is enough, with the one that the integration tests have.
             env["RINGFENCE_ETCD"] = os.path.join(etcd_programs(), "etcd")
         return own.pytest(venv, words, root, f"unit-{venv.name}", plan.environment(venv, root, **env))
@@ -276,10 +275,6 @@ def integration(core: Core) -> StepWork:
         if not targets:
             raise StepFailed("there is no target in tests/integration/targets")
         words = ["ansible-test", "integration", "--venv", "--python", plan.cores[core].version, "--allow-destructive"]
-        if core == plan.main:
-            # On one Python with the unit tests: which branches there are differs between Pythons.
-            shutil.rmtree(root / MEASURED, ignore_errors=True)
-            words.append("--coverage")
         refuse_false_green(own.tool(plan.venvs[core], [*words, "--color", "no"], root), targets)
         return f"{len(targets)} targets"
 
@@ -305,28 +300,6 @@ def browser(own: Work) -> str:
     return f"{len(names)} pages, pictures in {folder}"
 
 
-def coverage(own: Work) -> None:
-    """What the unit tests and the integration tests of the newest core reach together.
-
-    Both are measured by coverage 7, whose releases share one format of data: ansible-test has its own. A file has
-    several paths in the data (the staged copies, the archive that a module travels in): pyproject.toml makes them one.
-    """
-    root = stage(places, "coverage")
-    folder = places.stages / f"integration-{plan.main.line}" / "ansible_collections/ringfence/etcd" / MEASURED
-    data = sorted(folder.glob("integration=*=coverage.*"))
-    if not data:
-        raise StepFailed("ansible-test integration --coverage has left no data")
-    combined = places.logs / "together.coverage"
-    combined.unlink(missing_ok=True)
-    common = ["--rcfile=pyproject.toml", f"--data-file={combined}"]
-    data.append(places.logs / f"coverage-{plan.main_venv.name}")
-    words = ["python", "-m", "coverage"]
-    own.tool(plan.main_venv, [*words, "combine", *common, "--keep", "--quiet", *map(str, data)], root)
-    # An archive has files that are not in the checkout (__init__.py): only those below plugins/ are looked at.
-    common += ["--include=plugins/*", f"--fail-under={LEAST_COVERAGE}", "--show-missing", "--skip-covered"]
-    own.say(own.tool(plan.main_venv, [*words, "report", *common, "--precision=1"], root).rstrip())
-
-
 def own_tools(own: Work) -> str:
     """The tests of the lab, the runner and the bench."""
     root = stage(places, "tools")
@@ -334,9 +307,8 @@ def own_tools(own: Work) -> str:
     return own.pytest(plan.main_venv, tests, root, "tools", plan.environment(plan.main_venv, root))
 
 
-NEWEST_UNITS, NEWEST_INTEGRATION = "unit(newest, coverage)", f"integration(core {plan.main.line})"
-step(NEWEST_UNITS, units(plan.main_venv, True), MAIN, tag="unit")
-step(NEWEST_INTEGRATION, integration(plan.main), MAIN, tag="integration")
+step("unit(newest, coverage)", units(plan.measured_venv, True), f"install({plan.measured_venv.name})", tag="unit")
+step(f"integration(core {plan.main.line})", integration(plan.main), MAIN, tag="integration")
 
 
 # -- the lab ---------------------------------------------------------------------------------------------------------
@@ -584,7 +556,6 @@ step("lint(mypy)", mypy, MAIN, tag="lint")
 step("lint(layers)", check_layers, tag="lint")
 linter("antsibull-changelog", ["antsibull-changelog", "lint"])
 linter("reuse", ["reuse", "lint", "--lines"])
-step("coverage(together)", coverage, NEWEST_UNITS, NEWEST_INTEGRATION, tag="coverage")
 
 
 def no_python(core: Core) -> StepWork:

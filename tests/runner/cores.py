@@ -40,6 +40,11 @@ CORES = (
 
 NEWEST, OLDEST = CORES[0], CORES[-1]
 
+MEASURED = "3.14"
+"""The Python on which coverage is measured: from this one on Python itself tells which branches were taken
+(sys.monitoring, PEP 669 and the events of 3.14), and tests take hardly longer. A trace function makes them take
+three times as long."""
+
 
 def usable_cores(pythons: t.Mapping[str, object]) -> dict[Core, str]:
     """The cores for which a Python is there, newest first, each with that Python's version."""

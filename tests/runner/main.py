@@ -75,7 +75,7 @@ def main(arguments: list[str]) -> int:
         return 1
     words = [str(python), "-m", "nox", "--noxfile", str(CHECKOUT / "noxfile.py"), *arguments[1:]]
     if not {"-s", "--session", "--sessions"} & {*arguments}:
-        words += ["-t", *([*TARGETS, "coverage"] if target == "test" else [target])]
+        words += ["-t", *(TARGETS if target == "test" else [target])]
     is_listing = bool({"-l", "--list", "--list-sessions"} & {*arguments})
     if not is_listing:
         print(f"checkout: {CHECKOUT}\ncache: {places.cache}\nlogs: {places.logs}")

@@ -12,7 +12,7 @@ import typing as t
 
 from ringfence_lab import etcd
 
-from runner.cores import CORES, Core, usable_cores
+from runner.cores import CORES, MEASURED, Core, usable_cores
 from runner.machine import MachineError, Python
 from runner.places import Places, Venv, staging_root
 
@@ -56,6 +56,12 @@ class Plan:
         self.galaxy_venv = Venv(f"galaxy-{self.main.line}", python, self.main, ("galaxy-importer",))
         self.venvs = {core: Venv(f"core-{core.line}", python, core, newest) for core, python in self.cores.items()}
         self.venvs.update({self.oldest: self.oldest_venv, self.main: self.main_venv})
+        measured = (
+            Venv("measured", pythons[MEASURED], self.main, ("unit", *newest, "pkilint"))
+            if MEASURED in pythons
+            else None
+        )
+        self.measured_venv = measured or self.main_venv
         # pytest uses the lab's tools, which a Debian tree does not have; the playbooks may run in one.
         own = Venv("lab", self.newest_here, None, ("unit", *newest))
         self.pytest_venv = own if python.enter else self.main_venv
@@ -68,7 +74,12 @@ class Plan:
     def every_venv(self) -> list[Venv]:
         """The virtual environments, each once."""
         return list(
-            dict.fromkeys([self.main_venv, self.oldest_venv, *self.venvs.values(), self.galaxy_venv, self.pytest_venv])
+            dict.fromkeys(
+                [
+                    *(self.main_venv, self.measured_venv, self.oldest_venv, *self.venvs.values()),
+                    *(self.galaxy_venv, self.pytest_venv),
+                ]
+            )
         )
 
     def node_pythons(self) -> dict[str, bool]:

@@ -18,10 +18,10 @@ import typing as t
 from ringfence_lab import image, surroundings
 from ringfence_lab.errors import LabError
 
-from runner.cores import CORES
+from runner.cores import CORES, MEASURED
 from runner.machine import MachineError, Python, ask, need_packages, whole_pythons
 
-TREES = {"3.13": "trixie", "3.11": "bookworm"}
+TREES = {"3.14": "forky", "3.13": "trixie", "3.11": "bookworm"}
 """Which release has which Python as its own."""
 
 KNOWN = "RINGFENCE_PYTHONS"
@@ -89,7 +89,7 @@ def python_from_tree(version: str) -> Python:
 
 
 def all_pythons() -> dict[str, Python]:
-    """The Pythons of this machine and, for root, those of Debian trees that a core needs which finds none of its own.
+    """The Pythons of this machine and, for root, those that it lacks for a core or for measuring, from Debian trees.
 
     A tree is made where it is first entered. What was found is told to the processes that this one starts.
     """
@@ -98,7 +98,7 @@ def all_pythons() -> dict[str, Python]:
         return {row[0]: Python(row[0], row[1], row[2], row[3], tuple(row[4])) for row in json.loads(known)}
     pythons = whole_pythons()
     if os.geteuid() == 0:
-        for version in missing_pythons([core.pythons for core in CORES], pythons):
+        for version in missing_pythons([*(core.pythons for core in CORES), (MEASURED,)], pythons):
             release = TREES[version]
             full = f"{version} of Debian {release}"
             pythons[version] = Python(version, full, "/usr/bin/python3", True, entrance(release))

@@ -93,18 +93,21 @@ def test_each_target_has_its_steps_and_each_step_what_it_needs(load: t.Callable[
     steps = load("3.9", "3.11", "3.12", "3.13")
     for name, session in steps.sessions.items():
         assert set(session.requires) <= set(steps.sessions), name
-        # Nothing is run by `make test` alone but what needs two of its parts.
-        assert set(session.tags) <= {*main.TARGETS, *main.MEASURES, "coverage"} and len(session.tags) <= 1, name
+        assert set(session.tags) <= {*main.TARGETS, *main.MEASURES} and len(session.tags) <= 1, name
     tags = {tag for session in steps.sessions.values() for tag in session.tags}
-    assert tags == {*main.TARGETS, *main.MEASURES, "coverage"}
+    assert tags == {*main.TARGETS, *main.MEASURES}
     untagged = {name.partition("(")[0] for name, session in steps.sessions.items() if not session.tags}
     assert untagged == {"install", "image", "etcd", "lab"}
-    (coverage,) = steps.named("coverage")
-    needed = steps.sessions[f"coverage({coverage})"].requires
-    assert needed == ["unit(newest, coverage)", f"integration(core {cores.NEWEST.line})"]
     scenarios = {path.stem[5:] for path in (_TESTS / "lab" / "scenarios").glob("test_*.py")}
     assert {*steps.named("lab"), "core"} == {*scenarios, "packages", "core"}
     assert steps.named("fault") == [fault.title for fault in faults.FAULTS]
+
+
+def test_coverage_is_measured_where_python_itself_tells_branches(load: t.Callable[..., Steps]) -> None:
+    needed = load("3.9", "3.11", "3.13", cores.MEASURED).sessions["unit(newest, coverage)"].requires
+    assert needed == ["install(measured)"]
+    needed = load("3.9", "3.11", "3.13").sessions["unit(newest, coverage)"].requires
+    assert needed == [f"install(main-{cores.NEWEST.line})"]
 
 
 def test_a_core_without_a_python_is_told_of(load: t.Callable[..., Steps]) -> None:
@@ -352,7 +355,7 @@ def test_each_core_has_a_python_of_its_own_line() -> None:
 def test_a_tree_is_entered_by_root_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     here = {"3.13": machine.Python("3.13", "3.13.5", "/usr/bin/python3", True)}
     monkeypatch.setattr(trees, "whole_pythons", lambda: dict(here))
-    for user, wanted in ((1000, ["3.13"]), (0, ["3.11", "3.13"])):
+    for user, wanted in ((1000, ["3.13"]), (0, ["3.11", "3.13", "3.14"])):
         monkeypatch.delenv(trees.KNOWN, raising=False)
         monkeypatch.setattr(os, "geteuid", lambda user=user: user)
         found = trees.all_pythons()
