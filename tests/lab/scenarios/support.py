@@ -147,8 +147,12 @@ class Controller:
         path.write_text(text)
         return path
 
+    def named(self, playbook: str) -> Path:
+        """One of the collection's playbooks."""
+        return self.repository / "playbooks" / f"{playbook}.yml"
+
     def command(self, inventory: Path, *words: str, playbook: Path | None = None, **variables: t.Any) -> list[str]:
-        chosen = playbook or self.repository / "playbooks" / "site.yml"
+        chosen = playbook or self.named("site")
         line = [*self.program, "-i", str(inventory), str(chosen), *words]
         if variables:
             line += ["-e", json.dumps(variables)]

@@ -73,7 +73,7 @@ def test_an_intermediate_ca_with_its_root(controller: Controller, lab: Lab) -> N
 
 
 def verify(controller: Controller) -> Path:
-    return controller.repository / "playbooks" / "verify.yml"
+    return controller.named("verify")
 
 
 def test_a_ca_with_name_constraints(controller: Controller, lab: Lab) -> None:

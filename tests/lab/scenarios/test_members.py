@@ -99,7 +99,7 @@ def test_the_leader_goes_and_comes_back(controller: Controller, three: Path, lab
     limited = controller.succeed(two, "--check", "--diff", "--limit", "etcd-2", etcd_peer_tls_removed="etcd-3")
     assert "-etcd-3 https://10.0.0.3:2380" in limited.output
     with Writer(controller, operation="a member goes that leads") as writer:
-        run = controller.succeed(two, etcd_peer_tls_removed="etcd-3")
+        run = controller.succeed(two, playbook=controller.named("remove_member"), etcd_peer_tls_removed="etcd-3")
     assert "PROVED - 2 members" in run.output and members(controller) == dict.fromkeys(PAIR, "false")
     assert len(writer.acknowledged) > 20 and writer.acknowledged <= writer.stored
     assert set(controller.allowed_names(PAIR).values()) == {"etcd-1.example.com,etcd-2.example.com"}
@@ -142,7 +142,9 @@ def test_a_leaked_key_is_revoked_at_once_and_without_a_restart(controller: Contr
     check = controller.succeed(three, "--check", "--diff", etcd_peer_tls_revoked=serial_number.upper())
     assert serial_number in check.output and serial_number not in revoked(controller, PAIR)["etcd-1"]
     with Writer(controller, operation="a leaked key is revoked") as writer:
-        run = controller.succeed(three, etcd_peer_tls_revoked=serial_number.upper())
+        run = controller.succeed(
+            three, playbook=controller.named("revoke"), etcd_peer_tls_revoked=serial_number.upper()
+        )
     assert "PROVED - 3 members" in run.output and writer.acknowledged <= writer.stored
     assert controller.processes() == before
     assert all(serial_number in found for found in revoked(controller, TRIO).values())
@@ -157,7 +159,7 @@ def test_who_is_connected_with_a_revoked_certificate_is_cut_off_where_that_was_s
     controller: Controller, three: Path, lab: Lab
 ) -> None:
     before = controller.processes()
-    proof = controller.play(three, playbook=controller.repository / "playbooks" / "verify.yml")
+    proof = controller.play(three, playbook=controller.named("verify"))
     assert proof.returncode == 0 and "run with etcd_peer_tls_disconnect_revoked=true" in proof.output
     check = controller.succeed(three, "--check", etcd_peer_tls_disconnect_revoked=True)
     assert set(check.changed.values()) == {1} and controller.processes() == before
@@ -187,7 +189,7 @@ def test_all_leaked_keys_in_one_run_and_after_one_that_was_killed(
     assert not set(between.values()) & set(leaked.values())
     before = controller.processes()
     with Writer(controller) as writer:
-        run = controller.succeed(three, etcd_peer_tls_keys_leaked="all")
+        run = controller.succeed(three, playbook=controller.named("revoke"), etcd_peer_tls_keys_leaked="all")
     assert "PROVED - 3 members" in run.output
     assert len(writer.acknowledged) > 20 and writer.acknowledged <= writer.stored
     after, present = controller.processes(), {name: own_serial_number(lab, name) for name in TRIO}
@@ -202,7 +204,7 @@ def test_all_leaked_keys_in_one_run_and_after_one_that_was_killed(
 def test_a_list_that_etcd_could_not_use_is_told_and_mended(controller: Controller, three: Path, lab: Lab) -> None:
     for command in (f"echo garbage > {PKI}/ca.crl", f"rm {PKI}/ca.crl"):
         lab.execute("etcd-2", command)
-        proof = controller.play(three, playbook=controller.repository / "playbooks" / "verify.yml")
+        proof = controller.play(three, playbook=controller.named("verify"))
         assert proof.returncode != 0 and "the revocation list can't be used" in proof.output
         check = controller.succeed(three, "--check")
         assert check.changed["etcd-2"] > 0 and check.changed["etcd-1"] == 0
@@ -226,7 +228,9 @@ def test_a_member_without_its_data_joins_anew_where_that_was_said(
         with Writer(controller, WRITER, operation="a member that lost its data joins anew, under RBAC") as writer:
             # Killed when it is in the list, and before it has run.
             controller.kill_at(three, "Join as a learner", 3.0, etcd_peer_tls_replaced="etcd-2", **API)
-            run = controller.succeed(three, etcd_peer_tls_replaced="etcd-2", **API)
+            run = controller.succeed(
+                three, playbook=controller.named("replace_member"), etcd_peer_tls_replaced="etcd-2", **API
+            )
         assert "PROVED - 3 members" in run.output and members(controller) == dict.fromkeys(TRIO, "false")
         assert writer.acknowledged <= writer.stored
         assert controller.etcdctl("etcd-1", "member list") != before

@@ -160,7 +160,7 @@ def test_a_larger_quota_is_rolled_out_as_the_alarm_s_remedy_says(controller: Con
     assert {controller.argument(host, "quota-backend-bytes") for host in TRIO} == {"4294967296"}
     assert overlaps(controller) == []
     # The proof at its end, and any other, tells what is left to do.
-    for done in (run, controller.succeed(inventory, playbook=controller.repository / "playbooks" / "verify.yml")):
+    for done in (run, controller.succeed(inventory, playbook=controller.named("verify"))):
         assert "alarm NOSPACE is on, raised by etcd-1" in done.output and "etcdctl alarm disarm" in done.output
     assert set(controller.succeed(inventory, **raised).changed.values()) == {0}
     controller.etcdctl("etcd-1", "alarm disarm")

@@ -225,7 +225,7 @@ def running(controller: Controller) -> list[str]:
 
 
 def upgrade_playbook(controller: Controller) -> Path:
-    return controller.repository / "playbooks" / "upgrade.yml"
+    return controller.named("upgrade")
 
 
 def test_another_minor_version_is_begun_by_its_word_alone(

@@ -102,7 +102,7 @@ def faults(controller: Controller, lab: Lab, inventory: Path) -> t.Iterator[Faul
 def verify(controller: Controller, inventory: Path, *words: str, **variables: t.Any) -> tuple[Run, Proof]:
     report = controller.folder / "proof.json"
     report.unlink(missing_ok=True)
-    playbook = controller.repository / "playbooks" / "verify.yml"
+    playbook = controller.named("verify")
     run = controller.play(inventory, *words, playbook=playbook, etcd_peer_tls_report_json=str(report), **variables)
     assert "Traceback" not in run.output, run.output[-6000:]
     assert report.exists(), run.output[-6000:]

@@ -163,9 +163,7 @@ def test_under_role_based_access_control_too(controller: Controller, inventory: 
         assert overlaps(controller) == []
         assert len(writer.acknowledged) > 20
         assert writer.acknowledged <= writer.stored
-        verify = controller.succeed(
-            inventory, playbook=controller.repository / "playbooks" / "verify.yml", **changes, **API
-        )
+        verify = controller.succeed(inventory, playbook=controller.named("verify"), **changes, **API)
         assert "PROVED" in verify.output
         assert set(controller.succeed(inventory, **changes, **API).changed.values()) == {0}
         assert controller.on_each(TRIO, f"ls -l --time-style=full-iso {PKI}") == files

@@ -74,7 +74,7 @@ def test_another_ca(controller: Controller, three: Path) -> None:
     assert "restart etcd-1 to accept more: it does not know the CA (to be made) yet" in check.output
     assert not folder.exists()
     # Killed in the middle of what widens, and goes on without the word.
-    controller.kill_at(other, "Restart etcd, one member at a time", 1.0, etcd_peer_tls_new_ca=True)
+    controller.kill_at(other, "Restart etcd, one member at a time", 1.0, controller.named("rotate_ca"))
     with Writer(controller, operation="another CA, until it issues") as writer:
         run = controller.succeed(other, etcd_peer_tls_stop_after="widen")
         assert {"second CA" in one for one in issuers(controller)} == {False} and bundles(controller) == {"2"}
@@ -89,7 +89,10 @@ def test_another_ca(controller: Controller, three: Path) -> None:
     new = certificate_fingerprint(folder / "ca.crt")
     assert "is one that this run trusts or issues with" in controller.refuse(other, etcd_peer_tls_retire_ca=new).output
     with Writer(controller, operation="the old CA goes") as writer:
-        assert "PROVED - 3 members" in controller.succeed(other, etcd_peer_tls_retire_ca=said[1]).output
+        assert (
+            "PROVED - 3 members"
+            in controller.succeed(other, playbook=controller.named("retire_ca"), etcd_peer_tls_retire_ca=said[1]).output
+        )
     assert bundles(controller) == {"1"}
     written(writer)
     assert set(controller.succeed(other).changed.values()) == {0}
