@@ -296,6 +296,8 @@ transition:
       description:
         - All steps in a line each, with the reason, and what each does to the quorum. Before the first step that asks
           something of clients a line says what they need.
+        - Those of members that leave stand before the change, those of members that join after it. They are here also
+          where there is no such change.
       type: list
       elements: str
     requests:

@@ -21,6 +21,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_aut
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_gather import desired_of, state_of
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_state import State, Words, has_https
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_steps import Plan
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import Member
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.membership_changes import MembershipChanges
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.pending_changes import WantedCluster
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight import certificate_requests
@@ -32,6 +33,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.transition
     asked_at,
     planned_transition,
     to_the_end,
+    with_members_that_change,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules import checked_fingerprint
@@ -129,19 +131,28 @@ def change_of(
         stop_after=question.stop_after or None,
     )
     members = [member for member in cluster.members if member.name not in membership.joins]
+    has_others = bool(membership.joins or membership.removals)
     try:
-        state = _without(state_of(cluster, authorities, wanted, now), membership)
+        found = state_of(cluster, authorities, wanted, now)
+        state = _without(found, membership)
         revoked = question.revoked if question.disconnect else ()
         desired = desired_of(cluster, authorities, words, members, revoked)
-        transition = planned_transition(desired, state, bool(membership.joins or membership.removals))
+        transition = planned_transition(desired, state, has_others)
+        is_stopped = (
+            not transition.is_due
+            and words.stop_after is not None
+            and planned_transition(to_the_end(desired), state).is_due
+        )
+        if has_others and transition.plan.refusal is None and question.is_whole and not is_stopped:
+            desired = desired_of(cluster, authorities, words, _in_this_run(cluster, state), revoked)
+            transition = with_members_that_change(transition, desired, found)
     except RingfenceError:
         # Settings that make no command line: the checks tell whose.
         return Change(Transition(), NONE, bundle)
     if not cluster.question.manages_service:
         transition = Transition()
     if not transition.is_due:
-        is_stopped = words.stop_after is not None and planned_transition(to_the_end(desired), state).is_due
-        return Change(transition, {**NONE, "stopped": is_stopped}, bundle)
+        return Change(transition, {**told(transition), "stopped": is_stopped}, bundle)
     failures = list(_failures(transition, question, cluster.question.force_restart))
     failures += _not_for_clients(transition, cluster, state)
     shown = told(transition)
@@ -216,8 +227,14 @@ def _without(state: State, membership: MembershipChanges) -> State:
     return replace(state, member_list=replace(state.member_list, members=listed))
 
 
+def _in_this_run(cluster: Cluster, state: State) -> list[Member]:
+    """The members that are wanted, but those who are to join by another run, which sees their hosts."""
+    listed = {one.name for one in state.member_list.members} if state.member_list is not None else set()
+    return [member for member in cluster.members if member.name in cluster.infos or member.name in listed]
+
+
 def told(transition: Transition) -> dict[str, t.Any]:
-    """The plan alone, of a change that is not done in this run."""
+    """The plan alone."""
     return {**NONE, "due": transition.is_due, "text": transition.text, "lines": transition.lines}
 
 

@@ -138,7 +138,8 @@ def widen(view: View) -> Next:
         wide = view.wide(wanted, host, one)
         found = lacks(process, wide)
         if found:
-            return _restart_wide(view, one, wide, found)
+            # A name that nobody presents goes with the same restart.
+            return _restart_wide(view, one, view.wide_without_names_of_nobody(wanted, host, one), found)
         if host.disk is None or lacks(host.disk, wide):
             reason = "its next start would accept less than it has to"
             text = f"write what {one.label} has to accept"

@@ -465,7 +465,7 @@ def join(view: View) -> Next:
         refusal = _why_not_joined(view, wanted, host)
         if refusal is not None or host is None or host.leaf is None:
             return refusal
-        config = view.wide(wanted, host, None)
+        config = view.wide_without_names_of_nobody(wanted, host, None)
         refusal = why_not_started(wanted.name, host, config, host.program, view.minor_beside(host))
         refusal = refusal or _whom_it_refuses(view, wanted, config)
         if refusal is not None:

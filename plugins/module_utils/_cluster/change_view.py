@@ -357,6 +357,15 @@ class View:
             settings=self._settings(wanted, host),
         )
 
+    def wide_without_names_of_nobody(self, wanted: WantedMember, host: Host, one: Matched | None) -> Config:
+        """The same as ``wide`` without the names of those who have left, and of those who never came."""
+        wide, names = self.wide(wanted, host, one), self.needed_names()
+        leaves = [None if other.host is None else other.host.leaf for other in self.matched]
+        # Whose name is not known may be anybody's in the list.
+        keeps_names = any(leaf is None or leaf.common_name not in names for leaf in leaves)
+        keeps_names = keeps_names or any(other.wanted is None for other in self.matched)
+        return replace(wide, common_names=wide.common_names if keeps_names else names)
+
     def _settings(self, wanted: WantedMember, host: Host) -> str:
         """A log that was shortened for an upgrade stays short until that has come."""
         short, target = wanted.settings + SHORT_LOG, self.desired.version
@@ -389,12 +398,8 @@ class View:
 
     def narrow(self, wanted: WantedMember, host: Host, one: Matched) -> Config:
         """What a host accepts in the end, as far as it was said or harms nobody."""
-        wide = self.wide(wanted, host, one)
-        names = self.needed_names()
+        wide = self.wide_without_names_of_nobody(wanted, host, one)
         leaves = [None if other.host is None else other.host.leaf for other in self.matched]
-        # Whose name is not known may be anybody's in the list.
-        keeps_names = any(leaf is None or leaf.common_name not in names for leaf in leaves)
-        keeps_names = keeps_names or any(other.wanted is None for other in self.matched)
         in_use = self.needed_authorities() | {leaf.issuer for leaf in leaves if leaf is not None}
         authorities = wide.authorities - (self.words.retire_ca - in_use)
         clients = wide.client_authorities - (self.words.retire_ca - self.desired.clients)
@@ -402,7 +407,6 @@ class View:
         is_followed = self.words.clients_followed
         return replace(
             wide,
-            common_names=wide.common_names if keeps_names else names,
             authorities=authorities,
             client_authorities=clients,
             client_serves=frozenset((wanted.client_url,)) if is_followed else wide.client_serves,

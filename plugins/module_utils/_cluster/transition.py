@@ -6,7 +6,8 @@
 
 Other common names, another CA, another peer URL: all members have to accept the new before anybody has it, and lose the
 old last. The plan (change_plan) says the steps. A pass is what may be done on several hosts before all are looked at
-again: each restart in it has its turn by the guard of the module that restarts. Pure.
+again: each restart in it has its turn by the guard of the module that restarts. Who leaves does so before the first
+pass, who joins after the last one, and their steps are in the same sequence. Pure.
 
 Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 """
@@ -17,6 +18,7 @@ import typing as t
 from dataclasses import dataclass, field, replace
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster import change_steps as steps
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_membership import remove
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_plan import whole_plan
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_simulation import after_step
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_state import (
@@ -24,10 +26,12 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_sta
     AFTER_WIDEN,
     Config,
     Desired,
+    MemberList,
     State,
     has_https,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_steps import Plan, Step
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_view import View
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import Member
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import PreflightFailure
 
@@ -92,12 +96,17 @@ class Transition:
     """The plan of a change, and the pass that is next. Without steps there is nothing that needs more than one pass.
 
     ``clients``: what clients need; before a step that the plan does not have where it stops before the end.
+    ``before``, ``after``: the steps of those who leave and who join, which are done outside the passes. ``unplanned``:
+    why there are no more steps, although there is more to do.
     """
 
     plan: Plan = field(default_factory=lambda: Plan(()))
     passed: tuple[Step, ...] = ()
     assignments: t.Mapping[str, Assignment] = field(default_factory=dict)
     clients: tuple[ClientNeed, ...] = ()
+    before: tuple[Step, ...] = ()
+    after: tuple[Step, ...] = ()
+    unplanned: str = ""
 
     @property
     def is_due(self) -> bool:
@@ -108,19 +117,22 @@ class Transition:
         """The next pass in a line, with how much comes after it."""
         if not self.passed:
             return ""
-        left = len(self.plan.steps) - len(self.passed)
+        left = len(self.plan.steps) + len(self.after) - len(self.passed)
         after = f", {left} step{'s' if left > 1 else ''} after that" if left else ", which is the last step"
         return f"{'; '.join(dict.fromkeys(step.text for step in self.passed))} ({self.passed[0].reason}){after}"
 
     @property
     def lines(self) -> list[str]:
         """All steps, a line each, and what clients need before one of them."""
-        count, found = len(self.plan.steps), []
-        for number, step in enumerate(self.plan.steps, 1):
-            found += [f"before {number} of {count}: {need.text}" for need in self.clients if need.before == number]
-            found.append(f"{number} of {count}: {step.text}: {step.reason}; {step.quorum.text}")
-        later = [need.text for need in self.clients if need.before > count]
-        return found + [f"before a run without etcd_peer_tls_stop_after: {text}" for text in later]
+        told, found = (*self.before, *self.plan.steps, *self.after), []
+        ahead, end = len(self.before), len(self.plan.steps)
+        for number, step in enumerate(told, 1):
+            needs = [need.text for need in self.clients if need.before <= end and need.before + ahead == number]
+            found += [f"before {number} of {len(told)}: {text}" for text in needs]
+            found.append(f"{number} of {len(told)}: {step.text}: {step.reason}; {step.quorum.text}")
+        later = [need.text for need in self.clients if need.before > end]
+        found += [f"before a run without etcd_peer_tls_stop_after: {text}" for text in later]
+        return found + ([self.unplanned] if self.unplanned else [])
 
 
 def planned_transition(desired: Desired, state: State, has_membership_changes: bool = False) -> Transition:
@@ -149,6 +161,48 @@ def planned_transition(desired: Desired, state: State, has_membership_changes: b
         return Transition(replace(plan, refusal=PreflightFailure("step_before_change", text)))
     assignments = {name: _assignment(step, state) for step in passed for name in step.members}
     return Transition(plan, passed, assignments, tuple(_clients_need(whole.steps, desired, state)))
+
+
+def with_members_that_change(transition: Transition, desired: Desired, state: State) -> Transition:
+    """The same with the steps of those who leave before it, and of those who join after it, as a run does them.
+
+    ``desired``: with those who join. ``state``: with those who leave. Where no change takes more than one pass, all
+    that a run does comes in between: certificates, and one restart of each member that has to accept others.
+    """
+    # What the guards ask at each step a plan can't foresee for hosts that this run does not see.
+    unseen = [one.label for one in View(desired, state).matched if one.wanted is not None and one.host is None]
+    if unseen:
+        text = f"no plan is told: {', '.join(unseen)} can't be seen in this run (--limit): each step is done only while"
+        return replace(transition, unplanned=f"{text} all tell that they are well")
+    before, state = _leaving(desired, state)
+    for step in transition.plan.steps if transition.passed else ():
+        state = after_step(state, step)
+    transition = replace(transition, before=tuple(before))
+    if transition.passed and desired.words.stop_after is not None:
+        # Nothing comes after it.
+        return transition
+    plan = _without_lists(whole_plan(desired, state))
+    unplanned = "" if plan.refusal is None else f"what comes then can't be planned: {plan.refusal.text}"
+    return replace(transition, after=plan.steps, unplanned=unplanned)
+
+
+def _leaving(desired: Desired, state: State) -> tuple[list[Step], State]:
+    """The steps of those who leave, and the state then: the others are as they were.
+
+    They go first, and most of their hosts are none of this run: what these would do can't be foreseen, and need not be.
+    """
+    found: list[Step] = []
+    while isinstance(step := remove(View(desired, state)), Step):
+        found.append(step)
+        listed = t.cast(MemberList, state.member_list)
+        for action in step.actions:
+            if action.kind == steps.TRANSFER:
+                listed = replace(listed, leader_id=action.member_id)
+            elif action.kind == steps.REMOVE_MEMBER:
+                left = tuple(one for one in listed.members if one.member_id != action.member_id)
+                listed = replace(listed, members=left)
+        state = replace(state, member_list=listed)
+    return found, state
 
 
 def _clients_need(planned: t.Iterable[Step], desired: Desired, state: State) -> t.Iterator[ClientNeed]:
@@ -277,4 +331,5 @@ __all__ = (
     "asked_at",
     "planned_transition",
     "to_the_end",
+    "with_members_that_change",
 )

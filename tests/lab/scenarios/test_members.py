@@ -74,6 +74,9 @@ def test_from_one_to_three(controller: Controller, one: Path, three: Path) -> No
     check = controller.succeed(three, "--check")
     assert members(controller) == {"etcd-1": "false"}
     assert check.changed["etcd-2"] > 0
+    assert "3 of 7: restart etcd-1 to accept more" in check.output and "writes pause" in check.output
+    assert "4 of 7: add etcd-2 as a learner, and start it" in check.output
+    assert "7 of 7: promote etcd-3 to a voter" in check.output
     with Writer(controller, operation="members from 1 to 3") as writer:
         run = controller.succeed(three)
     assert "PROVED - 3 members" in run.output
@@ -95,9 +98,11 @@ def test_the_leader_goes_and_comes_back(controller: Controller, three: Path, lab
     check = controller.succeed(two, "--check", "--diff", etcd_peer_tls_removed="etcd-3")
     assert f"etcd-3, serial number {serial_number}" in check.output
     assert "-etcd-3 https://10.0.0.3:2380" in check.output and members(controller) == dict.fromkeys(TRIO, "false")
+    assert "1 of 4: move the leadership from etcd-3 to etcd-" in check.output
+    assert "2 of 4: remove etcd-3: this run says that it leaves" in check.output
     # A host of the run does it, whoever is left out.
     limited = controller.succeed(two, "--check", "--diff", "--limit", "etcd-2", etcd_peer_tls_removed="etcd-3")
-    assert "-etcd-3 https://10.0.0.3:2380" in limited.output
+    assert "-etcd-3 https://10.0.0.3:2380" in limited.output and "no plan is told: etcd-1" in limited.output
     with Writer(controller, operation="a member goes that leads") as writer:
         run = controller.succeed(two, playbook=controller.named("remove_member"), etcd_peer_tls_removed="etcd-3")
     assert "PROVED - 2 members" in run.output and members(controller) == dict.fromkeys(PAIR, "false")

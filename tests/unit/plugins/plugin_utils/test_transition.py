@@ -10,7 +10,10 @@ import typing as t
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import ClusterSettings, make_members
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.membership_changes import MembershipChanges
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.membership_changes import (
+    MembershipChanges,
+    membership_changes,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.pending_changes import WantedCluster
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import PreflightFailure
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import deployed_from_text
@@ -263,3 +266,71 @@ def test_while_a_member_moves_its_certificate_has_the_names_of_both_places() -> 
     (request,) = asked(case).told["requests"]
     assert request["name"] == "etcd-2" and request["dns_names"].count("old.example.net") == 1
     assert request["ip_addresses"].count("10.0.0.2") == 1
+
+
+# Members that come and go ---------------------------------------------------------------------------------------------
+
+
+def with_one_more(case: Case, **said: t.Any) -> Change:
+    """A fourth one is in the inventory, and its host is empty."""
+    members = make_members(
+        [*({"name": one.name, "host": one.host, "address": one.address} for one in MEMBERS), FOURTH],
+        ClusterSettings(name="blue", domain=said.pop("domain", "example.com")),
+    )
+    info = copy.deepcopy(case.info)
+    info.update(data={"exists": False, "problem": None}, credentials={}, formed_marker={"exists": False})
+    info["unit"] = {"managed": False, "settings": None, "enabled": False, "added_flags": {}}
+    info["addresses"] = ["10.0.0.4"]
+    info["process"] = {"running": False, "configuration_hash": None, "settings": None, "version": None}
+    state = {"info": info, "process_credentials": None, "pending": [], "live_members": None}
+    states = {**case.states, "etcd-4": state}
+    base = case.cluster()
+    cluster = dataclasses.replace(
+        base, members=members, infos={name: one["info"] for name, one in states.items()}, states=states
+    )
+    question = Question(settings=dict.fromkeys([*NAMES, "etcd-4"], OWN), **said)
+    return change_of(cluster, question, WantedCluster(), membership_changes(cluster), factory.NOW)
+
+
+FOURTH = {"name": "etcd-4", "host": "host-4", "address": "10.0.0.4"}
+
+
+def test_a_member_that_joins_is_told_though_no_pass_is_due() -> None:
+    change = with_one_more(Case())
+    assert change.told["due"] is change.told["stopped"] is False and change.failures == ()
+    assert change.told["hosts"] == {} and change.told["requests"] == [] and change.told["text"] == ""
+    first, *_restarts, add, promote = change.told["lines"]
+    assert first.startswith("1 of 6: issue the first certificate of etcd-4: it has none; all votes stay")
+    assert add.startswith("5 of 6: add etcd-4 as a learner") and promote.startswith("6 of 6: promote etcd-4")
+
+
+def test_a_member_that_joins_is_told_after_the_passes_of_a_change() -> None:
+    change = with_one_more(Case(), domain="example.org")
+    # Nine steps of the other names, then a certificate, three restarts, and the join.
+    assert change.told["due"] is True and set(change.told["hosts"]) == set(NAMES)
+    assert len(change.told["lines"]) == 15 and change.told["lines"][-2].startswith("14 of 15: add etcd-4")
+    assert change.told["text"].endswith(", 12 steps after that")
+    stopped = with_one_more(Case(), domain="example.org", stop_after="widen")
+    assert stopped.told["due"] is True
+    assert [line.partition(" etcd-")[0] for line in stopped.told["lines"]] == [f"{n} of 3: restart" for n in (1, 2, 3)]
+
+
+def test_by_tags_no_plan_is_told_of_members_that_join() -> None:
+    assert with_one_more(Case(), is_whole=False).told["lines"] == []
+
+
+def test_a_member_that_leaves_is_told() -> None:
+    case = Case()
+    states = {name: state for name, state in case.states.items() if name != "etcd-3"}
+    base = case.cluster()
+    question = dataclasses.replace(base.question, removed=["etcd-3"])
+    infos = {name: state["info"] for name, state in states.items()}
+    cluster = dataclasses.replace(base, members=MEMBERS[:2], infos=infos, states=states, question=question)
+    asks = Question(settings=dict.fromkeys(NAMES, OWN))
+    change = change_of(cluster, asks, WantedCluster(), membership_changes(cluster), factory.NOW)
+    assert change.told["due"] is False and change.failures == ()
+    assert [line.partition(";")[0] for line in change.told["lines"]] == [
+        "1 of 3: remove etcd-3: this run says that it leaves",
+        "2 of 3: restart etcd-1 to accept less: nobody needs the names etcd-3.example.com any more",
+        "3 of 3: restart etcd-2 to accept less: nobody needs the names etcd-3.example.com any more",
+    ]
