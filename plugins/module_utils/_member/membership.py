@@ -15,7 +15,6 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RefusedError, ServiceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.reasons import Reason
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import (
     ApiError,
@@ -32,9 +31,9 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._member.restart imp
     may_restart,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.turn import (
-    follow_list,
+    ListChange,
+    Turn,
     no_list,
-    wait_for_turn,
 )
 
 _CLOCK = Clock()
@@ -183,59 +182,23 @@ def remove_guarded(
     hands over first: removed as it is, the others would be without one for an election's time. RefusedError where it
     may not go (nothing was changed), ServiceError where it is not out of the list within ``timeout_seconds``.
     """
-    urls = dict(cluster.client_urls)
-    try:
-        target = find_member(live_members(client, list(urls.values())), called)
-    except ApiError as exc:
-        text = no_list(exc)[0]["text"]
-        raise RefusedError(f"{called} is not removed: {text}", reasons=no_list(exc)) from exc
+    turn = Turn(client, dict(cluster.client_urls), wait_seconds, timeout_seconds, clock, lock)
+    change = ListChange(called, f"{called} is not removed", late=f"{called} is not out of the member list")
+    target = find_member(turn.members_before(change), called)
     if target is None:
         return None
-    lock = lock or RestartLock(client, list(urls.values()), clock=clock.now)
-    why_not = judged_by(lambda listed: may_remove(target, listed), client, urls)
-    wait_for_turn(f"{called} is not removed", lock, why_not, wait_seconds, clock)
-    try:
-        _remove(client, urls, target, called, timeout_seconds, clock, lock)
-    finally:
-        lock.release()
-    return target
 
-
-def _remove(
-    client: Client,
-    urls: t.Mapping[str, str],
-    target: LiveMember,
-    called: str,
-    timeout_seconds: float,
-    clock: Clock,
-    lock: RestartLock,
-) -> None:
     def step(listed: list[LiveMember]) -> str | None:
         if find_member(listed, target.member_id) is None:
             return None
-        url = _url_of_leader_but(client, urls, listed, target)
+        url = _url_of_leader_but(client, turn.urls, listed, target)
         if url is None:
             return "no other member leads yet"
         client.member_remove(url, target.member_id)
         return ""
 
-    def late(waiting: str) -> ServiceError:
-        return ServiceError(
-            f"{called} is not out of the member list within {timeout_seconds:g} seconds: {waiting}: run again, "
-            "which looks at the list first",
-            member=called,
-        )
-
-    follow_list(
-        step,
-        lambda: live_members(client, list(urls.values())),
-        lock,
-        called,
-        refused=f"{called} is not removed",
-        late=late,
-        timeout_seconds=timeout_seconds,
-        clock=clock,
-    )
+    turn.take(change, judged_by(lambda listed: may_remove(target, listed), client, turn.urls), step)
+    return target
 
 
 def _url_of_leader_but(
@@ -282,7 +245,7 @@ def join_guarded(
     changed), ServiceError where it does not become a voter within ``timeout_seconds``; a run again goes on from there.
     """
     others = {name: cluster.client_urls[name] for name in cluster.others}
-    lock = lock or RestartLock(client, list(others.values()), clock=clock.now)
+    turn = Turn(client, others, wait_seconds, timeout_seconds, clock, lock)
 
     def why_not(between: t.Callable[[], object]) -> list[Reason]:
         try:
@@ -292,11 +255,7 @@ def join_guarded(
         against = may_add(cluster.me, peer_url, listed, unit.has_data())
         return against + _shut_out(cluster.me, peer_url, listed, refused_by, between)
 
-    wait_for_turn(f"{cluster.me} does not join", lock, why_not, wait_seconds, clock)
-    try:
-        return _join(unit, cluster.me, others, client, peer_url, timeout_seconds, clock, lock)
-    finally:
-        lock.release()
+    return _join(unit, cluster.me, peer_url, turn, why_not)
 
 
 def _shut_out(
@@ -321,12 +280,9 @@ def _shut_out(
 def _join(
     unit: JoiningUnit,
     me: str,
-    others: t.Mapping[str, str],
-    client: Client,
     peer_url: str,
-    timeout_seconds: float,
-    clock: Clock,
-    lock: RestartLock,
+    turn: Turn,
+    why_not: t.Callable[[t.Callable[[], object]], list[Reason]],
 ) -> list[str]:
     done: list[str] = []
 
@@ -339,33 +295,21 @@ def _join(
         if what == "wait":
             return "it has not told its name to the cluster yet"
         if what == "add":
-            client.member_add(_leader_url(client, others, listed), peer_url)
+            turn.client.member_add(_leader_url(turn.client, turn.urls, listed), peer_url)
         elif what == "start":
             unit.start({**{one.name: one.peer_urls[0] for one in listed if one.name}, me: peer_url})
         else:
-            client.member_promote(_leader_url(client, others, listed), t.cast(LiveMember, mine).member_id)
+            turn.client.member_promote(_leader_url(turn.client, turn.urls, listed), t.cast(LiveMember, mine).member_id)
         done.append(what)
         return ""
 
-    def late(waiting: str) -> ServiceError:
-        why = (unit.why_not_running() if "start" in done else None) or waiting
-        return ServiceError(
-            f"{me} is no voter within {timeout_seconds:g} seconds: {why}: the others keep their quorum without it; "
-            "run again, which goes on from there",
-            member=me,
-            done=done,
-        )
-
-    follow_list(
-        step,
-        lambda: live_members(client, list(others.values())),
-        lock,
+    change = ListChange(
         me,
-        refused=f"{me} does not join",
-        late=late,
-        timeout_seconds=timeout_seconds,
-        clock=clock,
+        f"{me} does not join",
+        late=f"{me} is no voter",
+        then="the others keep their quorum without it; run again, which goes on from there",
     )
+    turn.take(change, why_not, step, lambda: unit.why_not_running() if "start" in done else None, done=done)
     return done
 
 

@@ -13,21 +13,18 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RefusedError, ServiceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.reasons import Reason
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import ApiError, Client, LiveMember
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import Client, LiveMember
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.restart_lock import RestartLock
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.membership import Listed, judged_by
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.restart import (
     Clock,
     ClusterUrls,
-    live_members,
     may_restart,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.turn import (
-    follow_list,
-    no_list,
-    wait_for_turn,
+    ListChange,
+    Turn,
 )
 
 _CLOCK = Clock()
@@ -64,59 +61,23 @@ def move_guarded(
     RefusedError where it may not (nothing was changed), ServiceError where the list does not have it within
     ``timeout_seconds``.
     """
-    urls = dict(cluster.client_urls)
-    lock = lock or RestartLock(client, list(urls.values()), clock=clock.now)
-    why_not = judged_by(lambda listed: may_move(cluster.me, peer_url, listed), client, urls)
-    try:
-        if is_at(live_members(client, list(urls.values())), cluster.me, peer_url):
-            return False
-    except ApiError as exc:
-        raise RefusedError(
-            f"{cluster.me} is not told to be at {peer_url}: {no_list(exc)[0]['text']}", reasons=no_list(exc)
-        ) from exc
-    wait_for_turn(f"{cluster.me} is not told to be at {peer_url}", lock, why_not, wait_seconds, clock)
-    try:
-        _move(client, urls, cluster.me, peer_url, timeout_seconds, clock, lock)
-    finally:
-        lock.release()
-    return True
+    me = cluster.me
+    turn = Turn(client, dict(cluster.client_urls), wait_seconds, timeout_seconds, clock, lock)
+    change = ListChange(me, f"{me} is not told to be at {peer_url}", late=f"the list does not have {peer_url} for {me}")
+    if is_at(turn.members_before(change), me, peer_url):
+        return False
 
-
-def _move(
-    client: Client,
-    urls: t.Mapping[str, str],
-    me: str,
-    peer_url: str,
-    timeout_seconds: float,
-    clock: Clock,
-    lock: RestartLock,
-) -> None:
     def step(listed: list[LiveMember]) -> str | None:
         if is_at(listed, me, peer_url):
             return None
         mine = next((one for one in listed if one.name == me), None)
         if mine is None:
             return f"the cluster does not list {me} any more"
-        client.member_update(next(iter(urls.values())), mine.member_id, peer_url)
+        client.member_update(next(iter(turn.urls.values())), mine.member_id, peer_url)
         return ""
 
-    def late(waiting: str) -> ServiceError:
-        return ServiceError(
-            f"the list does not have {peer_url} for {me} within {timeout_seconds:g} seconds: {waiting}: run again, "
-            "which looks at the list first",
-            member=me,
-        )
-
-    follow_list(
-        step,
-        lambda: live_members(client, list(urls.values())),
-        lock,
-        me,
-        refused=f"the cluster does not take {peer_url} for {me}",
-        late=late,
-        timeout_seconds=timeout_seconds,
-        clock=clock,
-    )
+    turn.take(change, judged_by(lambda listed: may_move(me, peer_url, listed), client, turn.urls), step)
+    return True
 
 
 __all__ = ("is_at", "may_move", "move_guarded")

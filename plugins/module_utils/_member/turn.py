@@ -10,18 +10,20 @@ Note that this module util is PRIVATE to the collection. It can have breaking ch
 from __future__ import annotations
 
 import typing as t
+from dataclasses import dataclass
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.obstacles import OBSTACLE_REMEDIES
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RefusedError, ServiceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.reasons import Reason
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import (
     ApiError,
+    Client,
     LiveMember,
     LockHeldError,
     MembershipError,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.restart_lock import RestartLock
-from ansible_collections.ringfence.etcd.plugins.module_utils._member.restart import Clock
+from ansible_collections.ringfence.etcd.plugins.module_utils._member.restart import Clock, live_members
 
 _PAUSE_SECONDS = 1.0
 
@@ -69,60 +71,110 @@ def no_list(exc: ApiError) -> list[Reason]:
     return [{"code": "no_member_answers", "text": f"no member tells who is in the cluster: {remedied(exc)}"}]
 
 
-def wait_for_turn(
-    what: str,
-    lock: RestartLock,
-    why_not: t.Callable[[t.Callable[[], object]], list[Reason]],
-    wait_seconds: float,
-    clock: Clock,
-) -> None:
-    """Hold the lock, or RefusedError with what stood against it; then nothing was changed."""
-    deadline = clock.now() + wait_seconds
-    while True:
-        against = _take_turn(lock, why_not)
-        if not against:
-            return
-        if clock.now() >= deadline:
-            raise RefusedError(
-                f"{what}: {'; '.join(dict.fromkeys(reason['text'] for reason in against))} (waited {wait_seconds:g} "
-                "seconds): mend that first, then run again",
-                reasons=against,
-            )
-        clock.sleep(_PAUSE_SECONDS)
+@dataclass(frozen=True)
+class ListChange:
+    """A change of the cluster's own list, in the words that are told where it does not come about.
 
-
-def follow_list(
-    step: t.Callable[[list[LiveMember]], str | None],
-    read_list: t.Callable[[], list[LiveMember]],
-    lock: RestartLock,
-    who: str,
-    *,
-    refused: str,
-    late: t.Callable[[str], ServiceError],
-    timeout_seconds: float,
-    clock: Clock,
-) -> None:
-    """Take one step after another by the cluster's own list: a call that timed out may have been done all the same.
-
-    ``step``: looks at the list and gives None where all is done, an empty text where it did something, or what it waits
-    for. ``refused``: what does not happen, where the cluster will never take it. ServiceError then, and the one
-    that ``late`` makes of what is waited for where it is not done within ``timeout_seconds``.
+    ``who``: whom it is about. ``what``: that it is not done. ``late``: that it is not seen in time. ``then``: what to
+    do about it.
     """
-    deadline = clock.now() + timeout_seconds
-    while True:
-        keep_turn(lock, who)
+
+    who: str
+    what: str
+    late: str
+    then: str = "run again, which looks at the list first"
+
+
+@dataclass(frozen=True)
+class Turn:
+    """The members that are asked, by name their client URLs, and how long a change of their list may wait and take."""
+
+    client: Client
+    urls: t.Mapping[str, str]
+    wait_seconds: float
+    timeout_seconds: float
+    clock: Clock
+    lock: RestartLock | None = None
+
+    def members(self) -> list[LiveMember]:
+        """The cluster's own list; ApiError where nobody tells it."""
+        return live_members(self.client, list(self.urls.values()))
+
+    def members_before(self, change: ListChange) -> list[LiveMember]:
+        """The same before anything is done; RefusedError where nobody tells it."""
         try:
-            waiting = step(read_list())
+            return self.members()
         except ApiError as exc:
-            waiting = remedied(exc)
-            if is_lasting(exc):
-                raise ServiceError(f"{refused}: {waiting}", member=who) from exc
-        if waiting is None:
-            return
-        if clock.now() >= deadline:
-            raise late(waiting or "the list does not show it yet")
-        if waiting:
-            clock.sleep(_PAUSE_SECONDS)
+            against = no_list(exc)
+            raise RefusedError(f"{change.what}: {against[0]['text']}", reasons=against) from exc
+
+    def take(
+        self,
+        change: ListChange,
+        why_not: t.Callable[[t.Callable[[], object]], list[Reason]],
+        step: t.Callable[[list[LiveMember]], str | None],
+        cause: t.Callable[[], str | None] = lambda: None,
+        **details: t.Any,
+    ) -> None:
+        """Wait for the lock, then take one step after another by the cluster's own list.
+
+        A call that timed out may have been done all the same. ``why_not``: what speaks against it, by a new look.
+        ``step``: gives None where all is done, an empty text where it did something, or what it waits for. ``cause``:
+        why it is late, where that is known. RefusedError where it may not be done, and nothing was changed;
+        ServiceError, with ``details``, where it is not seen in time or the cluster will never take it.
+        """
+        lock = self.lock or RestartLock(self.client, list(self.urls.values()), clock=self.clock.now)
+        self._wait(change, lock, why_not)
+        try:
+            self._follow_list(change, lock, step, cause, details)
+        finally:
+            lock.release()
+
+    def _wait(
+        self, change: ListChange, lock: RestartLock, why_not: t.Callable[[t.Callable[[], object]], list[Reason]]
+    ) -> None:
+        """Hold the lock, or RefusedError with what stood against it; then nothing was changed."""
+        deadline = self.clock.now() + self.wait_seconds
+        while True:
+            against = _take_turn(lock, why_not)
+            if not against:
+                return
+            if self.clock.now() >= deadline:
+                told = "; ".join(dict.fromkeys(reason["text"] for reason in against))
+                raise RefusedError(
+                    f"{change.what}: {told} (waited {self.wait_seconds:g} seconds): mend that first, then run again",
+                    reasons=against,
+                )
+            self.clock.sleep(_PAUSE_SECONDS)
+
+    def _follow_list(
+        self,
+        change: ListChange,
+        lock: RestartLock,
+        step: t.Callable[[list[LiveMember]], str | None],
+        cause: t.Callable[[], str | None],
+        details: t.Mapping[str, t.Any],
+    ) -> None:
+        deadline = self.clock.now() + self.timeout_seconds
+        while True:
+            keep_turn(lock, change.who)
+            try:
+                waiting = step(self.members())
+            except ApiError as exc:
+                waiting = remedied(exc)
+                if is_lasting(exc):
+                    raise ServiceError(f"{change.what}: {waiting}", member=change.who) from exc
+            if waiting is None:
+                return
+            if self.clock.now() >= deadline:
+                why = cause() or waiting or "the list does not show it yet"
+                raise ServiceError(
+                    f"{change.late} within {self.timeout_seconds:g} seconds: {why}: {change.then}",
+                    member=change.who,
+                    **details,
+                )
+            if waiting:
+                self.clock.sleep(_PAUSE_SECONDS)
 
 
-__all__ = ("follow_list", "is_lasting", "keep_turn", "no_list", "remedied", "wait_for_turn")
+__all__ = ("ListChange", "Turn", "is_lasting", "keep_turn", "no_list", "remedied")

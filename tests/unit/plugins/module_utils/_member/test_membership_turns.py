@@ -416,8 +416,7 @@ def test_a_move_that_etcd_will_never_take_is_told_at_once(cluster: Cluster) -> N
     with pytest.raises(ServiceError) as caught:
         cluster.move()
     assert str(caught.value) == (
-        f"the cluster does not take {MOVED} for m2: {cluster.url}/v3/cluster/member/update: HTTP 400: etcdserver: "
-        "bad request"
+        f"m2 is not told to be at {MOVED}: {cluster.url}/v3/cluster/member/update: HTTP 400: etcdserver: bad request"
     )
     assert cluster.asked("update") == ["grant", "update", "revoke"] and cluster.clock.time == 0
 
