@@ -7,12 +7,18 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 import json
 import os
 import tempfile
 import typing as t
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import FileError, InputError
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import (
+    FileError,
+    InputError,
+    RingfenceError,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.given_pem import certificate_ders
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._actions import OneLineAction, refuse_old_cryptography
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._answers import AnswerError
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import member_from
@@ -29,6 +35,8 @@ _ARGUMENTS: dict[str, t.Any] = {
     "states_variable": {"type": "str"},
     "cluster_name": {"type": "str", "required": True},
     "identity": {"type": "str", "choices": ["list", "shared"], "default": "list"},
+    "ca_certificate_content": {"type": "str"},
+    "removed": {"type": "list", "elements": "str", "default": []},
     "stranger": {"type": "dict"},
     "without": {"type": "list", "elements": "str", "choices": list(WITHOUT), "default": []},
     "renew_before_days": {"type": "int", "default": 30},
@@ -99,6 +107,8 @@ def _evaluated(given: dict[str, t.Any]) -> _Drawn:
         thresholds=Thresholds(given["warn_days"], given["fail_days"], given["ca_warn_days"]),
         no_stranger=None if given["stranger"] is None else why_no_stranger(given["stranger"]),
         without=given["without"],
+        authorities=_fingerprints(given["ca_certificate_content"]),
+        removed=[name.strip() for name in given["removed"]],
         away={member.name for member in members if _is_away(given["states"], member.name)},
     )
 
@@ -113,6 +123,16 @@ def _evaluated(given: dict[str, t.Any]) -> _Drawn:
             raise
     absent.update(nonsense)
     return evaluated({name: result for name, result in results.items() if name not in nonsense})
+
+
+def _fingerprints(pem: str | None) -> set[str]:
+    """Those of the CA at hand and of the ones above it; none where it can't be read, which others report."""
+    try:
+        return (
+            {hashlib.sha256(der).hexdigest() for der in certificate_ders(pem, "the CA certificate")} if pem else set()
+        )
+    except RingfenceError:
+        return set()
 
 
 def _is_away(results: t.Mapping[str, t.Any], name: str) -> bool:

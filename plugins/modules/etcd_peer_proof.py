@@ -61,6 +61,18 @@ options:
     type: str
     choices: [list, shared]
     default: list
+  ca_certificate_content:
+    description:
+      - The CA at hand, with those above it (PEM). Where some members trust it beside the CA that all trust, a change of
+        the CA is under way.
+    type: str
+  removed:
+    description:
+      - Members that are to go, by name, common name, ID or peer URL. One that is still in the cluster's list is told as
+        a change that is under way.
+    type: list
+    elements: str
+    default: []
   stranger:
     description:
       - The result of M(ringfence.etcd.etcd_peer_stranger), failed or not, without its C(members). It says why where no
@@ -268,7 +280,8 @@ proof:
     changes:
       description:
         - Changes of the cluster that are under way, each with C(code), C(subject) and C(text). There are other common
-          names, members that join, learners, members that move, more than one CA, and more than one minor version.
+          names, members that join, learners, members that are to go, members that move, more than one CA, and more than
+          one minor version.
       type: list
       elements: dict
 table:

@@ -60,12 +60,18 @@ class Thresholds:
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that the checks compare: the members wanted, and the result of ``etcd_peer_probe`` by member's name."""
+    """All that the checks compare: the members wanted, and the result of ``etcd_peer_probe`` by member's name.
+
+    ``authorities``: fingerprints of the CA at hand and of those above it. ``removed``: who is to go, as it was said.
+    Both are the user's, and no host's.
+    """
 
     members: t.Sequence[Member]
     results: t.Mapping[str, Result]
     identity: str
     thresholds: Thresholds
+    authorities: t.Collection[str] = ()
+    removed: t.Collection[str] = ()
 
     def seen(self) -> t.Iterator[tuple[Member, Result, t.Mapping[str, t.Any]]]:
         """Members with a result: the member, the result, and the host's facts in it."""

@@ -143,6 +143,9 @@ class ProofQuestion:
     without: t.Sequence[str] = ()
     # Members whose hosts are not in the run, or can't be reached.
     away: t.Container[str] = frozenset()
+    # Fingerprints of the CA at hand and of those above it, and who is to go: a change that is under way.
+    authorities: t.Collection[str] = ()
+    removed: t.Collection[str] = ()
 
 
 def evaluate(
@@ -153,7 +156,9 @@ def evaluate(
 ) -> dict[str, t.Any]:
     """The proof. ``results``: by member's name, of ``etcd_peer_probe``; ``absent``: members without one, and why."""
     pairs = evaluate_pairs(members, results, absent, question.no_stranger)
-    evidence = Evidence(members, results, question.identity, question.thresholds)
+    evidence = Evidence(
+        members, results, question.identity, question.thresholds, question.authorities, question.removed
+    )
     checks = evaluate_checks(evidence)
     progress = progress_of(evidence)
     checks += [_not_gathered(member.name, absent) for member in members if member.name not in results]

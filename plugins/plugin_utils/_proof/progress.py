@@ -15,6 +15,8 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import Member
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.membership_changes import is_said
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import Listed
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.versions import read_version
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.checks import Evidence
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.pairs import (
@@ -62,25 +64,58 @@ def _change(code: str, subject: t.Iterable[str], text: str) -> Change:
 
 
 def _names(evidence: Evidence) -> _Found:
-    """Lists of common names that have all that members present, and no other than these and those of the inventory."""
-    wanted, seen = set(evidence.wanted_common_names), list(evidence.seen())
-    presented = {own_common_name(result) for _member, result, _info in seen}
-    if None in presented or len(seen) < len(evidence.members):
-        return
-    others = []
-    for member, result, _info in seen:
-        running = set(running_common_names(result) or ())
-        if running and running != wanted and presented <= running <= presented | wanted:
-            others.append(member.name)
+    """Other common names, where somebody presents one that is not wanted."""
+    others = _lists_on_the_way(evidence)
+    presented = {own_common_name(result) for _member, result, _info in evidence.seen()}
     # Where all present what is wanted, a list that differs is no change that anybody needs.
-    if others and presented != wanted:
+    if others and presented != set(evidence.wanted_common_names):
         text = "the common names change: each list has those that members present now, and no other than these and the "
         text += "inventory's; a run of the deployment goes on"
         yield _change("names", others, text), {("allowed_common_names", name) for name in others}
 
 
+def _lists_on_the_way(evidence: Evidence) -> list[str]:
+    """Members whose lists of common names have all that members present, and no other than these and the inventory's.
+
+    Of a member that is to go they have the name as long as it is a member.
+    """
+    wanted, seen, going = set(evidence.wanted_common_names), list(evidence.seen()), _going(evidence)
+    presented = {own_common_name(result) for _member, result, _info in seen}
+    if None in presented or len(seen) < len(evidence.members):
+        return []
+    others = []
+    for member, result, _info in seen:
+        running = set(running_common_names(result) or ())
+        known = presented | wanted | {one for one in running if _is_of(one, going)}
+        if running and running != wanted and presented <= running <= known:
+            others.append(member.name)
+    return others
+
+
+def _going(evidence: Evidence) -> dict[str, None]:
+    """Who is in the list of all that tell one, is not in the inventory, and was said to go; by name."""
+    named = {one.name for one in evidence.members}
+    lists = [result["live_members"] for _member, result, _info in evidence.seen() if result["live_members"] is not None]
+    found = [{one["name"]: one for one in live if one["name"] and one["name"] not in named} for live in lists]
+    return {
+        name: None
+        for name, one in (found[0] if found else {}).items()
+        if all(name in others for others in found) and is_said(evidence.removed, _listed(one))
+    }
+
+
+def _listed(one: t.Mapping[str, t.Any]) -> Listed:
+    return Listed(one["member_id"], one["name"], tuple(one["peer_urls"]), ())
+
+
+def _is_of(common_name: str, names: t.Iterable[str]) -> bool:
+    """Whether a common name is that of one of these members, with or without a domain."""
+    return any(common_name == name or common_name.startswith(f"{name}.") for name in names)
+
+
 def _membership(evidence: Evidence) -> _Found:
-    """Members that are named and do not vote yet."""
+    """Members that are named and do not vote yet, and those that are to go."""
+    going = _going(evidence)
     learners: dict[str, None] = {}
     added: dict[str, None] = {}
     by_url = {member.peer_url: member for member in evidence.members}
@@ -92,11 +127,11 @@ def _membership(evidence: Evidence) -> _Found:
             continue
         named, names = {one.name for one in evidence.members}, {one["name"] for one in live}
         new = [by_url[url].name for one in live if not one["name"] for url in one["peer_urls"] if url in by_url]
-        strangers = [one for one in live if one["name"] not in named]
+        strangers = [one for one in live if one["name"] not in named and one["name"] not in going]
         missing = named - names
         learners.update(dict.fromkeys(one["name"] for one in live if one.get("is_learner") and one["name"] in named))
         added.update(dict.fromkeys(new))
-        if (missing or strangers) and len(new) == len(strangers) and missing <= coming | set(new):
+        if (missing or strangers or going) and len(new) == len(strangers) and missing <= coming | set(new):
             explains.add(("live_members", member.name))
             added.update(dict.fromkeys(sorted(missing)))
     waiting = [name for name in added if name in coming]
@@ -106,6 +141,12 @@ def _membership(evidence: Evidence) -> _Found:
     if added:
         text = "in the inventory, and not started as a member yet: a run of the deployment lets it join"
         yield _change("joining", added, text), explains | {("running", name) for name in waiting}
+    if going:
+        text = (
+            "in the cluster's list, not in the inventory, and named in etcd_peer_tls_removed: a run of the deployment "
+        )
+        explains |= {("allowed_common_names", name) for name in _lists_on_the_way(evidence)}
+        yield _change("leaving", going, f"{text}removes it"), explains
 
 
 def _is_empty(info: t.Mapping[str, t.Any]) -> bool:
@@ -142,12 +183,28 @@ def _answers_at_both(member: Member, result: Result, listed: t.Collection[str]) 
 
 
 def _authorities(evidence: Evidence) -> _Found:
-    """More than one CA that all members trust. A CA above the one that issues is no other one."""
-    bundles = [
-        {one["fingerprint"]: one for one in credentials_of(result)["ca"]["certificates"]}
-        for _member, result, _info in evidence.seen()
-    ]
-    if not bundles or any(set(bundle) != set(bundles[0]) for bundle in bundles):
+    """More than one CA that all members trust, or that some trust beside the one of all, where it is the one at hand.
+
+    A CA above the one that issues is no other one. One that some trust and nobody gave lets in strangers.
+    """
+    by_name = {
+        member.name: {one["fingerprint"]: one for one in credentials_of(result)["ca"]["certificates"]}
+        for member, result, _info in evidence.seen()
+    }
+    bundles = list(by_name.values())
+    common = set.intersection(*map(set, bundles)) if bundles else set()
+    if not common:
+        return
+    more = {one: facts["common_name"] for bundle in bundles for one, facts in bundle.items() if one not in common}
+    if more and set(more) <= set(evidence.authorities):
+        told = ", ".join(f"{name} ({one})" for one, name in sorted(more.items()))
+        widened = [name for name, bundle in by_name.items() if set(bundle) - common]
+        text = (
+            f"trust {told}, the CA that was given, and the others do not yet: a change of the CA is under way, and a "
+        )
+        text += "run of the deployment goes on"
+        yield _change("authorities", widened, text), {("trust_bundle", name) for name in by_name}
+    if more:
         return
     roots = [one for one in bundles[0].values() if one.get("issuer_common_name") == one["common_name"]]
     if len(roots) < 2:

@@ -16,6 +16,7 @@ from unittest import mock
 import pytest
 import yaml
 from ansible_collections.ringfence.etcd.plugins.action import etcd_peer_proof as action
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.pem import CERTIFICATE_LABEL, pem_text, split_pem
 from ansible_collections.ringfence.etcd.plugins.modules import etcd_peer_proof as module
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import member_as_dict
 from ansible_collections.ringfence.etcd.tests.unit.plugins.action.action_runner import run_action
@@ -25,6 +26,7 @@ from ansible_collections.ringfence.etcd.tests.unit.plugins.plugin_utils.proof_ev
     some_members,
     sound,
 )
+from ansible_collections.ringfence.etcd.tests.unit.plugins.plugin_utils.proof_evidence import authority as ca_facts
 from ansible_collections.ringfence.etcd.tests.unit.plugins.plugin_utils.whole_answers import whole_state, whole_states
 
 MEMBERS = some_members()
@@ -115,6 +117,27 @@ def test_options_reach_the_judge() -> None:
     assert {pair["text"] for pair in proof["pairs"] if pair["case"] == "stranger"} == {"there is no key"}
     proof = run(states=results, stranger={"common_name": "a", "problem": None})["proof"]
     assert {pair["text"] for pair in proof["pairs"] if pair["case"] == "stranger"} == {"no such certificate was made"}
+
+
+def test_a_change_under_way_is_told_by_what_the_user_gave() -> None:
+    """The CA at hand, by its fingerprint; and a text that is no CA's certificate is none."""
+    results = sound(MEMBERS)
+    bundle = results["etcd-1"]["info"]["credentials"]["ca"]
+    bundle["certificates"].append({**ca_facts("new CA"), "issuer_common_name": "new CA"})
+    states = whole_states(results)
+    old, new = split_pem(states["etcd-1"]["info"]["credentials"]["ca"]["pem"].encode())
+    given = pem_text(CERTIFICATE_LABEL, new.der).decode()
+    (change,) = run(states=states, ca_certificate_content=given)["proof"]["changes"]
+    assert (change["code"], change["subject"]) == ("authorities", "etcd-1")
+    for pem in (None, "", "nonsense", pem_text(CERTIFICATE_LABEL, old.der).decode()):
+        assert run(states=states, ca_certificate_content=pem)["proof"]["changes"] == []
+    results = sound(MEMBERS)
+    for result in results.values():
+        entry = {"member_id": "4", "name": "etcd-4", "peer_urls": ["https://10.0.0.4:2380"], "is_learner": False}
+        result["live_members"].append(entry)
+    (change,) = run(states=results, removed=[" etcd-4"])["proof"]["changes"]
+    assert (change["code"], change["subject"]) == ("leaving", "etcd-4")
+    assert run(states=results)["proof"]["changes"] == []
 
 
 @pytest.mark.parametrize(

@@ -27,8 +27,12 @@ Results = dict[str, t.Any]
 Case = tuple[list[Member], Results]
 
 
-def proof_of(members: list[Member], results: Results) -> dict[str, t.Any]:
-    return evaluate(members, results, {}, given.ProofQuestion("blue", given.at(0)))
+# What the user gave: the CA at hand, and who is to go.
+GIVEN: dict[str, t.Any] = {"authorities": {given.fingerprint("new CA")}, "removed": ["etcd-4"]}
+
+
+def proof_of(members: list[Member], results: Results, **said: t.Any) -> dict[str, t.Any]:
+    return evaluate(members, results, {}, given.ProofQuestion("blue", given.at(0), **(said or GIVEN)))
 
 
 def other_domain(running: t.Sequence[str], presented: str = "example.com") -> Case:
@@ -49,6 +53,26 @@ def two_authorities() -> Case:
     for result in results.values():
         both = [given.authority(), {**given.authority("new CA"), "issuer_common_name": "new CA"}]
         result["info"]["credentials"]["ca"]["certificates"] = both
+    return MEMBERS, results
+
+
+def widened(*names: str) -> Case:
+    """The new CA is in the trust bundles of these alone."""
+    members, results = two_authorities()
+    for name in {*results} - {*names}:
+        results[name]["info"]["credentials"]["ca"]["certificates"].pop()
+    return members, results
+
+
+def leaving(name: str = "etcd-4") -> Case:
+    """One more is in the cluster's list, and in the lists of names."""
+    results = given.sound(MEMBERS)
+    for result in results.values():
+        result["live_members"].append(
+            {"member_id": "4", "name": name, "peer_urls": ["https://10.0.0.4:2380"], "is_learner": False}
+        )
+        for part in ("process", "unit"):
+            result["info"][part]["settings"]["allowed_common_names"].append(f"{name}.example.com")
     return MEMBERS, results
 
 
@@ -95,6 +119,9 @@ UNDER_WAY: dict[str, tuple[Case, str, set[str]]] = {
     "nothing of another domain is done yet": (other_domain(["example.com"]), "names", {"allowed_common_names"}),
     "lists have both": (other_domain(["example.com", "example.org"]), "names", {"allowed_common_names"}),
     "two CAs": (two_authorities(), "authorities", set()),
+    "two CAs on one member": (widened("etcd-1"), "authorities", {"trust_bundle"}),
+    "two CAs on all but one": (widened("etcd-2", "etcd-3"), "authorities", {"trust_bundle"}),
+    "one that is to go": (leaving(), "leaving", {"live_members", "allowed_common_names"}),
     "a learner": (learner(), "learner", set()),
     "one that is to join": (joining(False), "joining", {"live_members", "running"}),
     "one that was added and did not start": (joining(True), "joining", {"live_members", "running"}),
@@ -142,6 +169,12 @@ def test_what_lets_in_a_stranger_is_no_change() -> None:
     results["etcd-2"]["info"]["process"]["settings"]["allowed_common_names"].append("mallory.example.com")
     found = [one for one in proof_of(members, results)["findings"] if one["code"] == "allowed_common_names"]
     assert {one["subject"]: one["in_progress"] for one in found} == {"etcd-1, etcd-3": True, "etcd-2": False}
+    # One that lacks a name which a member presents.
+    members, results = other_domain(["example.com", "example.org"])
+    # The list of its unit is the same one.
+    results["etcd-2"]["info"]["process"]["settings"]["allowed_common_names"].remove("etcd-3.example.com")
+    found = [one for one in proof_of(members, results)["findings"] if one["code"] == "allowed_common_names"]
+    assert {one["subject"]: one["in_progress"] for one in found} == {"etcd-1, etcd-3": True, "etcd-2": False}
     # The old names, when nobody has them any more.
     assert proof_of(*other_domain(["example.com", "example.org"], "example.org"))["changes"] == []
     # One that shuts a member out.
@@ -158,10 +191,32 @@ def test_what_lets_in_a_stranger_is_no_change() -> None:
     results["etcd-2"]["info"]["process"]["settings"]["listen_peer_urls"].pop()
     proof = proof_of(members, results)
     assert proof["changes"] == [] and not any(one["in_progress"] for one in proof["findings"])
-    # Another CA on one member alone.
-    members, results = two_authorities()
-    results["etcd-1"]["info"]["credentials"]["ca"]["certificates"].pop()
+    # Another CA on some members alone, which nobody gave.
+    for names in (["etcd-1"], ["etcd-2", "etcd-3"]):
+        proof = proof_of(*widened(*names), authorities={given.fingerprint("etcd peer CA")})
+        assert proof["changes"] == [] and not any(one["in_progress"] for one in proof["findings"])
+    # The one that was given, and one more beside it.
+    members, results = widened("etcd-1")
+    results["etcd-1"]["info"]["credentials"]["ca"]["certificates"].append(given.authority("mallory's CA"))
+    proof = proof_of(members, results)
+    assert proof["changes"] == [] and not any(one["in_progress"] for one in proof["findings"])
+    # One member that trusts the given one alone, and so none of the others.
+    members, results = widened("etcd-1")
+    results["etcd-1"]["info"]["credentials"]["ca"]["certificates"].pop(0)
     assert proof_of(members, results)["changes"] == []
+    # A member of which nobody said that it is to go; and one that was said, and that not all list.
+    for name, told_by in (("etcd-9", 3), ("etcd-4", 2)):
+        members, results = leaving(name)
+        for result in list(results.values())[told_by:]:
+            result["live_members"].pop()
+        proof = proof_of(members, results)
+        assert proof["changes"] == [] and not any(one["in_progress"] for one in proof["findings"])
+    # One that is to go, and a stranger beside it.
+    members, results = leaving()
+    for result in results.values():
+        result["live_members"].append({**result["live_members"][3], "member_id": "9", "name": "mallory"})
+    told = [one for one in proof_of(members, results)["findings"] if one["code"] == "live_members"]
+    assert told and not any(one["in_progress"] for one in told)
     # A member whose data is gone is none that joins.
     members, results = joining(False)
     results["etcd-3"]["info"]["data"].update(exists=True)
