@@ -18,6 +18,8 @@ import typing as t
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import allowed_common_names, etcd_flags
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_authority import (
     AUTHORITY_CHECKS,
+    read_by,
+    refuse_other_authority,
     short,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_foreign import (
@@ -50,7 +52,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.times import iso_time
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import why_names_forbidden
-from ansible_collections.ringfence.etcd.plugins.module_utils._x509.authority_chain import issuer_facts, read_chain
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509.authority_chain import issuer_facts
 
 # New certificates begin an hour before they are made: a clock that is behind by less takes them for valid.
 _CLOCK_TOLERANCE = datetime.timedelta(minutes=30)
@@ -222,29 +224,11 @@ def refuse_split_trust(cluster: Cluster) -> t.Iterator[PreflightFailure]:
         )
 
 
-def refuse_other_authority(cluster: Cluster) -> t.Iterator[PreflightFailure]:
-    """A CA that is given as content has to be one that the hosts trust. (One in a folder: see preflight_authority.)"""
-    given, trusted = cluster.question.ca_certificate, common_fingerprints(cluster)
-    if not given or not trusted:
-        return
-    # A parent that is trusted is not enough: what is issued goes to the members without the CA's own certificate.
-    issuing = read_chain(given, "etcd_peer_tls_ca_certificate")[0].fingerprint
-    if issuing not in trusted:
-        yield PreflightFailure(
-            "other_ca",
-            f"cluster {cluster.question.cluster_name}: the members trust CA {', '.join(short(p) for p in trusted)}, "
-            f"the certificate in etcd_peer_tls_ca_certificate is {short(issuing)}: give the cluster's own CA",
-        )
-
-
 def refuse_forbidden_names(cluster: Cluster) -> t.Iterator[PreflightFailure]:
     """A CA with name constraints signs only names within them: peers refuse a certificate for one name outside."""
-    if cluster.question.authority is None:
+    issuer = None if cluster.question.authority is None else read_by(issuer_facts, cluster.question.authority)
+    if issuer is None:
         return
-    try:
-        issuer = issuer_facts(cluster.question.authority.encode("utf-8", "replace"), "the CA certificate")
-    except RingfenceError:
-        return  # Reading the CA reports that.
     for member in cluster.members:
         why = why_names_forbidden(member.name, member.dns_names, member.ip_addresses, issuer)
         if why is not None:

@@ -19,9 +19,14 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_
     is_managed,
     reported_lists,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.trust import trusted_fingerprints
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.trust import (
+    common_fingerprints,
+    trusted_fingerprints,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._x509.authority_chain import read_chain
+
+T = t.TypeVar("T")
 
 _OR_NEW = ", or change to a new one with etcd_peer_tls_new_ca: true"
 
@@ -39,25 +44,39 @@ def refuse_new_authority(cluster: Cluster) -> t.Iterator[PreflightFailure]:
         )
 
 
-def refuse_wrong_authority(cluster: Cluster) -> t.Iterator[PreflightFailure]:
-    """A CA in its folder has to be one that some host trusts: it may be the new one of a change that has begun."""
+def refuse_other_authority(cluster: Cluster) -> t.Iterator[PreflightFailure]:
+    """The CA in use is one that the hosts trust: all of them one that is given as content.
+
+    One in its folder may be the new one of a change that has begun, which some host trusts. A parent that is trusted is
+    not enough: what is issued goes to the members without the CA's own certificate.
+    """
     question = cluster.question
-    trusted = sorted({one for prints in trusted_fingerprints(cluster).values() for one in prints})
-    if question.ca_certificate or question.new_ca or not question.uses_authority:
+    if question.ca_certificate:
+        trusted = common_fingerprints(cluster)
+        # One that can't be read is refused here.
+        given = read_chain(question.ca_certificate, "etcd_peer_tls_ca_certificate") if trusted else None
+        where, instead = "certificate in etcd_peer_tls_ca_certificate", "give the cluster's own CA"
+    elif question.authority and question.uses_authority and not question.new_ca:
+        trusted = sorted({one for prints in trusted_fingerprints(cluster).values() for one in prints})
+        given = read_by(read_chain, question.authority)
+        where = "one in the folder of etcd_peer_tls_ca_directory"
+        instead = f"bring the CA that their certificates came from{_OR_NEW}"
+    else:
         return
-    if not question.authority or not trusted:
-        return
-    try:
-        issuing = read_chain(question.authority, "the CA certificate")[0].fingerprint
-    except RingfenceError:
-        return  # Reading the CA reports that.
-    if issuing not in trusted:
+    if given is not None and trusted and given[0].fingerprint not in trusted:
         yield PreflightFailure(
             "other_ca",
-            f"cluster {question.cluster_name}: the members trust CA {', '.join(short(p) for p in trusted)}, the one in "
-            f"the folder of etcd_peer_tls_ca_directory is {short(issuing)}: bring the CA that their certificates came "
-            f"from{_OR_NEW}",
+            f"cluster {question.cluster_name}: the members trust CA {', '.join(short(p) for p in trusted)}, the "
+            f"{where} is {short(given[0].fingerprint)}: {instead}",
         )
+
+
+def read_by(read: t.Callable[[bytes, str], T], pem: str) -> T | None:
+    """What is read of the CA's certificate; None where it can't be: reading the CA reports that."""
+    try:
+        return read(pem.encode("utf-8", "replace"), "the CA certificate")
+    except RingfenceError:
+        return None
 
 
 def why_no_new_authority(cluster: Cluster) -> str | None:
@@ -104,7 +123,14 @@ def short(fingerprint: str) -> str:
     return f"sha256:{fingerprint[:16]}…" if len(fingerprint) > 16 else fingerprint
 
 
-AUTHORITY_CHECKS: t.Final = (refuse_new_authority, refuse_wrong_authority)
+AUTHORITY_CHECKS: t.Final = (refuse_new_authority,)
 
 
-__all__ = ("AUTHORITY_CHECKS", "short", "why_no_new_authority", "why_not_by_another_authority")
+__all__ = (
+    "AUTHORITY_CHECKS",
+    "read_by",
+    "refuse_other_authority",
+    "short",
+    "why_no_new_authority",
+    "why_not_by_another_authority",
+)
