@@ -97,6 +97,13 @@ options:
     elements: str
     choices: [ca, certificate, private_key, revocation_list]
     default: []
+  more_revoked:
+    description:
+      - Whether this run is going to revoke more once these files are in place, which it can't name in check mode. The
+        revocation list counts as changed then (RV(revocation_list_changed)).
+      - Only for check mode.
+    type: bool
+    default: false
 seealso:
   - module: ringfence.etcd.etcd_peer_certificates
   - module: ringfence.etcd.etcd_peer_info
@@ -158,6 +165,14 @@ reasons:
       type: list
       elements: str
       returned: when the revocation list changes
+trust_bundle_changed:
+  description: Whether the trust bundle changes, which etcd reads at its start.
+  returned: success
+  type: bool
+revocation_list_changed:
+  description: Whether the revocation list changes, which ends no connection that there is.
+  returned: success
+  type: bool
 backups:
   description: Where a replaced private key is kept, by its path.
   returned: success
@@ -212,6 +227,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RingfenceError, fail_with
+from ansible_collections.ringfence.etcd.plugins.module_utils._member.credential_files import CA, REVOCATION_LIST
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.credentials import (
     WantedCredentials,
     apply_credentials,
@@ -246,6 +262,7 @@ def main() -> t.NoReturn:
                 "choices": ["ca", "certificate", "private_key", "revocation_list"],
                 "default": [],
             },
+            "more_revoked": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
@@ -274,6 +291,8 @@ def main() -> t.NoReturn:
     result: dict[str, t.Any] = {
         "changed": plan.changed,
         "reasons": plan.reasons,
+        "trust_bundle_changed": CA in plan.reasons,
+        "revocation_list_changed": REVOCATION_LIST in plan.reasons or (module.check_mode and params["more_revoked"]),
         "backups": backups,
         "backup_not_after": plan.backup_not_after,
         "paths": plan.paths,

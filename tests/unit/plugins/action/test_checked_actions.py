@@ -22,6 +22,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 GOOD: dict[str, t.Any] = {
     "changed": True,
     "reasons": {"certificate": ["content"]},
+    "trust_bundle_changed": False,
+    "revocation_list_changed": False,
     "backups": {},
     "backup_not_after": None,
     "paths": {name: f"/etc/etcd/pki/{name}" for name in ("directory", "ca", "certificate", "private_key")},

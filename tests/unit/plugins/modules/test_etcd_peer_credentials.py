@@ -571,6 +571,24 @@ def test_a_longer_list_takes_its_place_under_another_inode(pki: pathlib.Path) ->
     assert [diff[side][str(pki / "ca.crl")]["revoked"] for side in ("before", "after")] == [["1267"], ["1267", "1268"]]
 
 
+def test_what_a_process_has_not_read_yet_is_told(pki: pathlib.Path) -> None:
+    """A new bundle, a longer list; in check mode also a list that this run is going to make longer."""
+
+    def told(**args: t.Any) -> tuple[bool, bool]:
+        answer = put(pki, **args)
+        return answer["trust_bundle_changed"], answer["revocation_list_changed"]
+
+    given = {**ALL, **crl(4711)}
+    assert told(**given) == (True, True)
+    assert told(**given) == told(**given, check_mode=True) == (False, False)
+    assert told(**crl(4711, 4712)) == (False, True)
+    # Another certificate is read at each handshake.
+    assert told(check_mode=True, pending_content=["certificate"]) == (False, False)
+    assert told(check_mode=True, pending_content=["ca"]) == (True, False)
+    assert told(check_mode=True, more_revoked=True) == (False, True)
+    assert told(more_revoked=True) == (False, False)
+
+
 def test_a_shorter_list_is_refused_and_nothing_is_changed(pki: pathlib.Path, base: pathlib.Path) -> None:
     put(pki, **ALL, **crl(4711, 4712))
     before = snapshot(base)
