@@ -30,6 +30,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_membership import MEMBERSHIP_CHECKS
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_running import (
     RUNNING_CHECKS,
+    WHERE_ALL_RUN,
     live_warnings,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_upgrade import UPGRADE_CHECKS
@@ -39,6 +40,8 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_
     deployed,
     has_data,
     is_managed,
+    one_line,
+    reported_lists,
     version_to_start,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.trust import (
@@ -202,7 +205,12 @@ def refuse_lost_name(cluster: Cluster) -> t.Iterator[PreflightFailure]:
         for name in sorted(named - wanted):
             if not any(name == removed or name.startswith(f"{removed}.") for removed in cluster.question.removed):
                 lost.setdefault(name, []).append(member.name)
+    of_members = {name: whose for name in lost for whose in [_whose_name(cluster, name)] if whose is not None}
+    if of_members:
+        yield _other_names(cluster, of_members)
     for name, holders in lost.items():
+        if name in of_members:
+            continue
         yield PreflightFailure(
             "name_would_be_lost",
             f"common name {name} is allowed by the unit on {', '.join(holders)} and is not in this run's list "
@@ -210,6 +218,32 @@ def refuse_lost_name(cluster: Cluster) -> t.Iterator[PreflightFailure]:
             "into the inventory; where it is to go for good, run with etcd_peer_tls_removed: "
             f"[{name}], which removes it",
         )
+
+
+def _whose_name(cluster: Cluster, common_name: str) -> str | None:
+    """The member of this run that has had a common name which is not the wanted one: by its certificate or its name."""
+    for member, info in cluster.inspected():
+        if ((info.get("credentials") or {}).get("certificate") or {}).get("common_name") == common_name:
+            return member.name
+    wanted = {member.name for member in cluster.members}
+    listed = {one.name for told in reported_lists(cluster).values() for one in told if one.name}
+    # A name may begin with another one and a dot.
+    fitting = [name for name in wanted | listed if common_name == name or common_name.startswith(f"{name}.")]
+    name = max(fitting, key=len, default="")
+    return name if name in wanted else None
+
+
+def _other_names(cluster: Cluster, names: t.Mapping[str, str]) -> PreflightFailure:
+    """Who stays in the cluster under another common name is not to be removed: what stops the change is told."""
+    each = ", ".join(f"{one_line(name)} of {whose}" for name, whose in names.items())
+    unseen = ", ".join(cluster.not_inspected())
+    why = f"{unseen} can't be seen in this run: bring it back" if unseen else "bring all members back"
+    return PreflightFailure(
+        "name_would_be_lost",
+        f"common names that the members allow are not in this run's list: {each}: who presents one would be locked "
+        f"out; a run changes common names step by step {WHERE_ALL_RUN}: {why}, or put etcd_peer_tls_domain, "
+        "etcd_peer_tls_common_name or etcd_peer_tls_identity back",
+    )
 
 
 def refuse_split_trust(cluster: Cluster) -> t.Iterator[PreflightFailure]:

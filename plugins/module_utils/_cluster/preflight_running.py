@@ -45,7 +45,7 @@ _RESTARTS = frozenset(
 )
 
 
-_WHERE_ALL_RUN = "where all members run, tell one member list and are started by systemd here"
+WHERE_ALL_RUN = "where all members run, tell one member list and are started by systemd here"
 
 # What the members accept of each other, and who may ask them ----------------------------------------------------------
 
@@ -67,7 +67,7 @@ def refuse_other_common_name(cluster: Cluster) -> t.Iterator[PreflightFailure]:
             "common_name_differs",
             f"cluster {cluster.question.cluster_name}: common names would change ({', '.join(changes)}), and {who} "
             "would not allow the new ones as they run: with its new certificate a member is cut off; a run changes "
-            f"them step by step {_WHERE_ALL_RUN}: put etcd_peer_tls_domain, etcd_peer_tls_common_name or "
+            f"them step by step {WHERE_ALL_RUN}: put etcd_peer_tls_domain, etcd_peer_tls_common_name or "
             "etcd_peer_tls_identity back, or bring all members back first",
         )
 
@@ -119,7 +119,7 @@ def refuse_other_client_side(cluster: Cluster) -> t.Iterator[PreflightFailure]:
         yield PreflightFailure(
             "client_url_differs",
             f"cluster {name}: client URLs would change ({'; '.join(places)}): {told}; a run changes them step by step "
-            f"{_WHERE_ALL_RUN}: put the old ones back, or bring all members back first",
+            f"{WHERE_ALL_RUN}: put the old ones back, or bring all members back first",
         )
 
 
@@ -350,4 +350,4 @@ RUNNING_CHECKS: tuple[t.Callable[[Cluster], t.Iterator[PreflightFailure]], ...] 
     refuse_blind_restart,
 )
 
-__all__ = ("RUNNING_CHECKS", "live_warnings", "obstacles", "pending_restarts", "raised_alarms")
+__all__ = ("RUNNING_CHECKS", "WHERE_ALL_RUN", "live_warnings", "obstacles", "pending_restarts", "raised_alarms")

@@ -152,6 +152,33 @@ def test_who_is_in_the_inventory_is_not_removed() -> None:
         assert codes(cluster) == ["removed_is_wanted"] and membership_changes(cluster) == MembershipChanges()
 
 
+@pytest.mark.parametrize("unseen", [[], ["etcd-3"]])
+def test_who_stays_under_another_name_is_not_to_be_removed(unseen: list[str]) -> None:
+    """In the middle of a change of the domain: the others accept both names, and some present the new one."""
+    everyone = others(domain="example.org")
+    cluster = edited(living(), everyone)
+    for number, name in enumerate(NAMES):
+        for part in ("unit", "process"):
+            info(cluster, name)[part]["settings"]["allowed_common_names"] += [one.common_name for one in everyone]
+        if number > 0:
+            info(cluster, name)["credentials"]["certificate"]["common_name"] = everyone[number].common_name
+    for name in unseen:
+        del cluster.infos[name], cluster.states[name]  # type: ignore[attr-defined]
+    text = next(one.text for one in guards.check_cluster(cluster) if one.code == "name_would_be_lost")
+    assert "list: etcd-1.example.com of etcd-1, etcd-2.example.com of etcd-2, etcd-3.example.com of etcd-3: who" in text
+    assert ("etcd-3 can't be seen in this run: bring it back" in text) == bool(unseen)
+    assert "etcd_peer_tls_removed" not in text and "put etcd_peer_tls_domain" in text
+
+
+def test_a_shared_name_is_that_of_who_presents_it() -> None:
+    cluster = living()
+    for name in NAMES:
+        info(cluster, name)["unit"]["settings"]["allowed_common_names"] = ["etcd.peers"]
+        info(cluster, name)["credentials"]["certificate"]["common_name"] = "etcd.peers"
+    text = next(one.text for one in guards.check_cluster(cluster) if one.code == "name_would_be_lost")
+    assert "etcd.peers of etcd-1: who" in text and "etcd_peer_tls_removed" not in text
+
+
 def test_nobody_goes_who_was_not_meant_or_while_nobody_can_tell() -> None:
     text = only_text(edited(living(), members(2), removed=["etcd-3"], manages_service=False))
     assert "member etcd-3 is to be removed" in text and "a run without systemd changes no members" in text
