@@ -94,6 +94,7 @@ class ActionModule(OneLineAction):  # pragma: no cover
             "members": [member_as_dict(each) for each in members],
             "member": member_as_dict(member),
             "client_files": client_files_of(settings, member),
+            "removed_urls": [] if proof_only else self._role.peer_urls_of(settings["removed"], settings),
             "flag_settings": flag_settings_of(settings),
             "keys_leaked": leaked_names(settings["keys_leaked"], [each.name for each in members]),
             "keeps_revocation_list": keeps_revocation_list(settings),

@@ -74,6 +74,13 @@ options:
     type: list
     elements: str
     default: []
+  removed_urls:
+    description:
+      - Peer URLs of members in O(removed). A member that was added and never ran is known to the cluster by its peer
+        URL alone.
+    type: list
+    elements: str
+    default: []
   replaced:
     description: Names of members that have lost their data, and that the user says are to join the cluster anew.
     type: list

@@ -238,8 +238,12 @@ import typing as t
 from dataclasses import replace
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError, fail_with
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import Client, LiveMember, client_of
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import (
+    RefusedError,
+    RingfenceError,
+    fail_with,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import ApiError, Client, LiveMember, client_of
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_access import (
     ARGUMENTS,
     REQUIRED_TOGETHER,
@@ -251,6 +255,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._member.joining imp
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.member_unit import WantedUnit, check_arguments
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.restart import cluster_from, live_members
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.retire import plan_retirement, retire
+from ansible_collections.ringfence.etcd.plugins.module_utils._member.turn import no_list
 from ansible_collections.ringfence.etcd.plugins.module_utils._probe.admission import admission
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.manager import require_systemd
 
@@ -299,7 +304,7 @@ def ensure_present(params: t.Mapping[str, t.Any], check_mode: bool, access: ApiA
         added = [f"{cluster.me} {params['peer_url']}"] if "add" in actions else []
         return {"changed": bool(actions), "actions": actions, "diff": list_diff(lines, [*lines, *added])}
     client = client_for(params, access)
-    before = live_members(client, others)
+    before = listed_or_refused(client, others, f"{cluster.me} does not join")
     pair = f"{params['directory']}/{cluster.me}"
     lets_in = admission(f"{params['directory']}/ca.crt", f"{pair}.crt", f"{pair}.key")
     actions = membership.join_guarded(
@@ -326,11 +331,22 @@ def listed_without_credentials(
         return []
 
 
+def listed_or_refused(client: Client, urls: t.Sequence[str], what: str) -> list[LiveMember]:
+    """The member list; RefusedError where nobody tells it, which says what does not happen for that."""
+    try:
+        return live_members(client, urls)
+    except ApiError as exc:
+        reasons = no_list(exc)
+        raise RefusedError(
+            f"{what}: {reasons[0]['text']}: mend that first, then run again", reasons=reasons, **exc.details
+        ) from exc
+
+
 def ensure_moved(params: t.Mapping[str, t.Any], check_mode: bool, access: ApiAccess) -> dict[str, t.Any]:
     cluster = cluster_from(params["name"], params["members"])
     client, peer_url = client_for(params, access), params["peer_url"]
     urls = list(cluster.client_urls.values())
-    listed = live_members(client, urls)
+    listed = listed_or_refused(client, urls, f"{cluster.me} does not move to {peer_url}")
     changed = (
         not moving.is_at(listed, cluster.me, peer_url)
         if check_mode
@@ -351,7 +367,7 @@ def ensure_absent(params: t.Mapping[str, t.Any], check_mode: bool, access: ApiAc
     cluster = cluster_from(params["name"], params["members"])
     client = client_for(params, access)
     urls = list(cluster.client_urls.values())
-    listed = live_members(client, urls)
+    listed = listed_or_refused(client, urls, f"{', '.join(params['remove'])} is not removed")
     before = membership.describe(listed)
     removed: list[LiveMember] = []
     for called in params["remove"]:
@@ -381,7 +397,11 @@ def ensure_retired(params: t.Mapping[str, t.Any], check_mode: bool, access: ApiA
 
     def listed() -> list[LiveMember]:
         # In check mode the run itself has not removed it yet.
-        return [] if check_mode else live_members(client_for(params, access), urls)
+        if check_mode:
+            return []
+        me = params["name"]
+        what = f"{me} is not stopped and disabled, and its data stays, since this host can't see that it was removed"
+        return listed_or_refused(client_for(params, access), urls, what)
 
     unit, folder = params["unit"], params["unit_directory"]
     plan = plan_retirement(unit, folder, params["directory"], params["name"], listed)

@@ -9,6 +9,7 @@ Note that this plugin util is PRIVATE to the collection. It can have breaking ch
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 
 from ansible.errors import AnsibleError, AnsibleUndefinedVariable
@@ -193,25 +194,37 @@ class RoleSettings:  # pragma: no cover
                 f"{len(complete)} ({', '.join(hosts_of(complete))}): a slice of a job, a disabled host or another "
                 "inventory; run over all of them, or list the members in etcd_peer_tls_members"
             )
-        return make_members(
-            complete,
-            ClusterSettings(
-                name=settings["cluster_name"],
-                domain=settings["domain"] or None,
-                identity=settings["identity"],
-                shared_common_name=settings["shared_common_name"] or None,
-                peer_port=settings["peer_port"],
-                client_port=settings["client_port"],
-                client_tls=settings["client_tls"],
-                loopback_sans=settings["loopback_sans"],
-            ),
-        )
+        return make_members(complete, _cluster_settings(settings))
+
+    def peer_urls_of(self, words: t.Iterable[str], settings: t.Mapping[str, t.Any]) -> list[str]:
+        """Where the members of those hosts of the inventory were that these words name; of no other word."""
+        found = []
+        for host in words:
+            if self._user.knows(host):
+                # What is wrong with a host that goes keeps nobody from removing it.
+                with contextlib.suppress(InputError):
+                    (member,) = make_members([self._completed({"host": host})], _cluster_settings(settings))
+                    found.append(member.peer_url)
+        return found
 
     def _completed(self, entry: dict[str, t.Any]) -> dict[str, t.Any]:
         host = entry["host"]
         if not self._user.knows(host):
             return completed_entry(entry, {"address": host, "name": host}, ())
         return completed_entry(entry, self._settings_of(host, MEMBER_OPTIONS), self._said_by(host))
+
+
+def _cluster_settings(settings: t.Mapping[str, t.Any]) -> ClusterSettings:
+    return ClusterSettings(
+        name=settings["cluster_name"],
+        domain=settings["domain"] or None,
+        identity=settings["identity"],
+        shared_common_name=settings["shared_common_name"] or None,
+        peer_port=settings["peer_port"],
+        client_port=settings["client_port"],
+        client_tls=settings["client_tls"],
+        loopback_sans=settings["loopback_sans"],
+    )
 
 
 def client_files_of(settings: t.Mapping[str, t.Any], member: Member) -> dict[str, str]:

@@ -19,7 +19,12 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_aut
     authorities_of,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_gather import desired_of, state_of
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_state import State, Words, has_https
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_state import (
+    ListedMember,
+    State,
+    Words,
+    has_https,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_steps import Plan
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import Member
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.membership_changes import MembershipChanges
@@ -134,7 +139,7 @@ def change_of(
     has_others = bool(membership.joins or membership.removals)
     try:
         found = state_of(cluster, authorities, wanted, now)
-        state = _without(found, membership)
+        state = _without(found, cluster, membership)
         revoked = question.revoked if question.disconnect else ()
         desired = desired_of(cluster, authorities, words, members, revoked)
         transition = planned_transition(desired, state, has_others)
@@ -213,16 +218,24 @@ def _authorities(cluster: Cluster, question: Question) -> Authorities | None:
     return authorities_of(cluster, to_be_made=_TO_BE_MADE)
 
 
-def _without(state: State, membership: MembershipChanges) -> State:
-    """The state as it is once who leaves has left; who joins does that after the change."""
+def _without(state: State, cluster: Cluster, membership: MembershipChanges) -> State:
+    """The state as it is once who leaves has left; who joins does that after the change.
+
+    Whose member is not in this run's list stays in the state, whatever has come of it: what it needs is not dropped.
+    """
     if state.member_list is None:
         return state
     joins = set(membership.joins)
     gone = {one.member_id for one in membership.removals}
+    names, urls = {member.name for member in cluster.members}, {member.peer_url for member in cluster.members}
+
+    def has_its_turn_later(one: ListedMember) -> bool:
+        if one.name:
+            return one.name in joins or (one.is_learner and one.name in names)
+        return not urls.isdisjoint(one.peer_urls)
+
     listed = tuple(
-        one
-        for one in state.member_list.members
-        if one.member_id not in gone and one.name not in joins and one.name and not one.is_learner
+        one for one in state.member_list.members if one.member_id not in gone and not has_its_turn_later(one)
     )
     return replace(state, member_list=replace(state.member_list, members=listed))
 

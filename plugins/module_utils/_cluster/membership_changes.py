@@ -65,12 +65,24 @@ def is_said(said: t.Collection[str], one: Listed) -> bool:
     )
 
 
+def is_to_go(cluster: Cluster, one: Listed) -> bool:
+    """Whether the user said that a member is to go. Who was added and never ran is known by its place alone."""
+    question = cluster.question
+    is_there = not one.name and not set(one.peer_urls).isdisjoint(question.removed_urls)
+    return is_there or is_said(question.removed, one)
+
+
+def wanted_of(cluster: Cluster, one: Listed) -> Member | None:
+    """The member of this run that a member of the cluster's list is: by its name, and before it has one by its URL."""
+    return next((member for member in cluster.members if _is_of(one, member)), None)
+
+
 def _goes(cluster: Cluster, one: Listed) -> bool:
-    wanted = next((member for member in cluster.members if _is_of(one, member)), None)
+    wanted = wanted_of(cluster, one)
     if wanted is None:
         # Data that lies on one of these hosts is that of a member that was renamed: not one that goes.
         is_here = any((info.get("data") or {}).get("member_id") == one.member_id for _m, info in cluster.inspected())
-        return is_said(cluster.question.removed, one) and not is_here
+        return is_to_go(cluster, one) and not is_here
     info = cluster.infos.get(wanted.name)
     if info is None or has_data(info) or is_running(info):
         return False
@@ -104,4 +116,12 @@ def _comes(cluster: Cluster, member: Member, info: Info, stay: t.Sequence[Listed
     return mine is None or not mine.name
 
 
-__all__ = ("MembershipChanges", "agreed_list", "is_replaced", "is_said", "membership_changes")
+__all__ = (
+    "MembershipChanges",
+    "agreed_list",
+    "is_replaced",
+    "is_said",
+    "is_to_go",
+    "membership_changes",
+    "wanted_of",
+)

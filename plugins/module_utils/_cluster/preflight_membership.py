@@ -19,7 +19,9 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members im
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.membership_changes import (
     agreed_list,
     is_said,
+    is_to_go,
     membership_changes,
+    wanted_of,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import (
     Cluster,
@@ -109,7 +111,11 @@ def _other_members(cluster: Cluster) -> t.Iterator[tuple[str, PreflightFailure]]
     }
     for teller, listed in reported_lists(cluster).items():
         for one in listed:
-            if not one.name or one.name in wanted:
+            if one.name in wanted or wanted_of(cluster, one) is not None:
+                continue
+            if not one.name:
+                if not changes.removes(one.member_id):
+                    yield one.member_id, _never_started(cluster, one, teller)
                 continue
             if one.member_id in by_id:
                 yield one.name, _renamed(one, by_id[one.member_id])
@@ -135,6 +141,22 @@ def _renamed(one: Listed, member: Member) -> PreflightFailure:
         "member_renamed",
         f"member {member.name}: its data is that of member {one.member_id}, which the cluster knows as {one.name}: a "
         f"member keeps its name: call it {one.name} (etcd_peer_tls_name), or remove it and let it join under another",
+    )
+
+
+def _never_started(cluster: Cluster, one: Listed, teller: str) -> PreflightFailure:
+    """It has no name: nobody can say whose it is. Until it is gone no other one is added, and lists keep its name."""
+    urls = ", ".join(map(one_line, one.peer_urls))
+    found = (
+        f"cluster {cluster.question.cluster_name}: a member that was added at {urls} and never ran ({one.member_id}) "
+        f"is in the member list that {teller} tells, and not in this run's"
+    )
+    if is_to_go(cluster, one):
+        return PreflightFailure("removed_is_a_member", f"{found}: it is to be removed, and {_why_no_change(cluster)}")
+    return PreflightFailure(
+        "member_not_in_inventory",
+        f"{found}: put its host back into the inventory, and it goes on to join, or have it removed with "
+        f"etcd_peer_tls_removed: [{urls}]",
     )
 
 

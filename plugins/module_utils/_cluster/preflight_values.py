@@ -38,8 +38,9 @@ class PreflightQuestion:
     """What a run is asked to do with a cluster, beside the members and the findings.
 
     ``batch``: names of the members in this batch; ``play``: of those in the whole play (more than the batch with
-    ``serial``); ``removed``: members that the user said are to go, in this run; ``replaced``: names of members that
-    are to join anew, since their data is lost.
+    ``serial``); ``removed``: members that the user said are to go, in this run; ``removed_urls``: the peer URLs that
+    those of them have who are hosts of the inventory: who was added and never ran has no name; ``replaced``: names of
+    members that are to join anew, since their data is lost.
     """
 
     cluster_name: str
@@ -47,6 +48,7 @@ class PreflightQuestion:
     batch: t.Collection[str] = ()
     play: t.Collection[str] = ()
     removed: t.Collection[str] = ()
+    removed_urls: t.Collection[str] = ()
     replaced: t.Collection[str] = ()
     # Systemd starts and restarts the members, in this run.
     manages_service: bool = True

@@ -27,6 +27,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._member.restart imp
     ClusterUrls,
     MemberHealth,
     health_of,
+    lacks_links,
     live_members,
     may_restart,
 )
@@ -188,7 +189,7 @@ def remove_guarded(
     if target is None:
         return None
 
-    def step(listed: list[LiveMember]) -> str | None:
+    def step(listed: list[LiveMember], _between: t.Callable[[], object]) -> str | None:
         if find_member(listed, target.member_id) is None:
             return None
         url = _url_of_leader_but(client, turn.urls, listed, target)
@@ -286,14 +287,18 @@ def _join(
 ) -> list[str]:
     done: list[str] = []
 
-    def step(listed: list[LiveMember]) -> str | None:
+    def step(listed: list[LiveMember], between: t.Callable[[], object]) -> str | None:
         mine = find_member(listed, peer_url)
         # systemd may have no process to show for a moment after the start.
         what = _next_step(mine, me, "start" in done or unit.is_started())
         if what is None:
             return None
+        if what == "promote":
+            against = _why_not_promoted(turn, listed, t.cast(LiveMember, mine), between)
+            if against:
+                return "; ".join(reason["text"] for reason in against)
         if what == "wait":
-            return "it has not told its name to the cluster yet"
+            return "its etcd runs, and has not told its name to the cluster yet: does it reach the others' peer ports?"
         if what == "add":
             turn.client.member_add(_leader_url(turn.client, turn.urls, listed), peer_url)
         elif what == "start":
@@ -307,10 +312,27 @@ def _join(
         me,
         f"{me} does not join",
         late=f"{me} is no voter",
-        then="the others keep their quorum without it; run again, which goes on from there",
+        then="the others keep their quorum without it; mend that and run again, which goes on from there, or take its host "
+        f"out of the inventory and run with etcd_peer_tls_removed: [{me}]",
     )
     turn.take(change, why_not, step, lambda: unit.why_not_running() if "start" in done else None, done=done)
     return done
+
+
+def _why_not_promoted(
+    turn: Turn, listed: t.Sequence[LiveMember], mine: LiveMember, between: t.Callable[[], object]
+) -> list[Reason]:
+    """Its vote is one more that a quorum needs: it gets it where all voters are well and reach its peer port.
+
+    A learner calls them, and so is in sync also where nobody can call it.
+    """
+    voters = []
+    for one in listed:
+        if not one.is_learner and one.member_id != mine.member_id:
+            between()
+            voters.append(health_of(turn.client, one, turn.urls.get(one.name)))
+    learner = MemberHealth(mine.name, mine.member_id, is_learner=True)
+    return may_restart(_NOBODY, voters) + lacks_links(learner, voters)
 
 
 def steps_to_join(listed: t.Sequence[LiveMember], me: str, peer_url: str, is_started: bool) -> list[str]:

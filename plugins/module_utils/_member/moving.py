@@ -67,7 +67,7 @@ def move_guarded(
     if is_at(turn.members_before(change), me, peer_url):
         return False
 
-    def step(listed: list[LiveMember]) -> str | None:
+    def step(listed: list[LiveMember], _between: t.Callable[[], object]) -> str | None:
         if is_at(listed, me, peer_url):
             return None
         mine = next((one for one in listed if one.name == me), None)

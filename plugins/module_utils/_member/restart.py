@@ -190,6 +190,11 @@ def is_back(me: MemberHealth, others_health: t.Iterable[MemberHealth]) -> list[R
     return reasons + _broken_links([me], well) + _broken_links(well, [me])
 
 
+def lacks_links(me: MemberHealth, others_health: t.Iterable[MemberHealth]) -> list[Reason]:
+    """Which of those that are well have no connection to this member: it could not hear them where its vote counts."""
+    return _broken_links([one for one in others_health if one.is_started and one.problem is None], [me])
+
+
 def _broken_links(sources: t.Sequence[MemberHealth], targets: t.Sequence[MemberHealth]) -> list[Reason]:
     """Health does not show a link that is broken in one direction: raft uses the other. Only the links show it."""
     reasons: list[Reason] = []
@@ -572,6 +577,7 @@ __all__ = (
     "gather_view",
     "health_of",
     "is_back",
+    "lacks_links",
     "live_members",
     "may_restart",
     "restart_guarded",

@@ -71,6 +71,9 @@ def no_list(exc: ApiError) -> list[Reason]:
     return [{"code": "no_member_answers", "text": f"no member tells who is in the cluster: {remedied(exc)}"}]
 
 
+Step = t.Callable[[list[LiveMember], t.Callable[[], object]], t.Optional[str]]
+
+
 @dataclass(frozen=True)
 class ListChange:
     """A change of the cluster's own list, in the words that are told where it does not come about.
@@ -112,14 +115,14 @@ class Turn:
         self,
         change: ListChange,
         why_not: t.Callable[[t.Callable[[], object]], list[Reason]],
-        step: t.Callable[[list[LiveMember]], str | None],
+        step: Step,
         cause: t.Callable[[], str | None] = lambda: None,
         **details: t.Any,
     ) -> None:
         """Wait for the lock, then take one step after another by the cluster's own list.
 
         A call that timed out may have been done all the same. ``why_not``: what speaks against it, by a new look.
-        ``step``: gives None where all is done, an empty text where it did something, or what it waits for. ``cause``:
+        ``step``: from the list, and what keeps the lock while it asks members; gives None where all is done, an empty text where it did something, or what it waits for. ``cause``:
         why it is late, where that is known. RefusedError where it may not be done, and nothing was changed;
         ServiceError, with ``details``, where it is not seen in time or the cluster will never take it.
         """
@@ -151,7 +154,7 @@ class Turn:
         self,
         change: ListChange,
         lock: RestartLock,
-        step: t.Callable[[list[LiveMember]], str | None],
+        step: Step,
         cause: t.Callable[[], str | None],
         details: t.Mapping[str, t.Any],
     ) -> None:
@@ -159,7 +162,7 @@ class Turn:
         while True:
             keep_turn(lock, change.who)
             try:
-                waiting = step(self.members())
+                waiting = step(self.members(), lambda: keep_turn(lock, change.who))
             except ApiError as exc:
                 waiting = remedied(exc)
                 if is_lasting(exc):

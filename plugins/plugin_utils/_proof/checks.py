@@ -469,15 +469,24 @@ def _authority_days(evidence: Evidence) -> t.Iterator[Entry]:
 
 def _live_members(evidence: Evidence) -> t.Iterator[Entry]:
     by_name = {member.name: member for member in evidence.members}
+    by_url = {member.peer_url: member.name for member in evidence.members}
     for member, result, _info in evidence.seen():
         live = result["live_members"]
         if live is None:
             text = f"the live list of members is not known: {result['live_members_problem']}"
             yield _entry("live_members", member.name, UNPROVED, text, "see that its client URL answers")
             continue
-        unknown = [one for one in live if one["name"] not in by_name]
-        missing = sorted(set(by_name) - {one["name"] for one in live})
-        parts = []
+        # Who was added and has not told its name yet is known by its place.
+        added = {
+            by_url[url]: one["member_id"]
+            for one in live
+            if not one["name"]
+            for url in one["peer_urls"]
+            if url in by_url
+        }
+        unknown = [one for one in live if one["name"] not in by_name and one.get("member_id") not in added.values()]
+        missing = sorted(set(by_name) - {one["name"] for one in live} - set(added))
+        parts = [f"{name} was added ({number}), and has not started" for name, number in sorted(added.items())]
         if unknown:
             names = ", ".join(
                 one["name"] or f"{one['member_id']}, not started ({', '.join(one['peer_urls'])})" for one in unknown
@@ -487,6 +496,8 @@ def _live_members(evidence: Evidence) -> t.Iterator[Entry]:
             parts.append(f"{', '.join(missing)} is named, and etcd knows no such member")
         if parts:
             remedy = "name all members of the cluster in the inventory, or remove the member from etcd"
+            if not unknown and not missing:
+                remedy = "see that its etcd runs and reaches the others, and run the deployment, which goes on"
             yield _entry("live_members", member.name, FAILED, "; ".join(parts), remedy)
         else:
             yield _entry("live_members", member.name, OK, f"etcd knows the {len(live)} members named and no other")

@@ -199,6 +199,17 @@ def test_optional_answers_left_empty_are_the_defaults(play: SettingsPlay) -> Non
     assert play.run(*extra(**dict.fromkeys(EMPTY, "")))["etcd-1"] == wanted
 
 
+def test_where_the_members_were_that_this_run_removes(play: SettingsPlay) -> None:
+    """Of hosts that are in the inventory; one that is wrong there keeps nobody from removing its member."""
+    given = {"members": ["etcd-1"], "removed": ["etcd-3", "etcd-2", "etcd-9", "https://10.0.0.7:2380"]}
+    hosts = {**HOSTS, "etcd-2": {"ansible_host": "10.0.0.2", "etcd_peer_tls_peer_port": "none"}}
+    found = play.run("--limit", "etcd-1", *extra(peer_port=2480, **given))["etcd-1"]
+    assert found["removed_urls"] == ["https://10.0.0.3:2480", "https://10.0.0.2:2480"]
+    found = play.run("--limit", "etcd-1", *extra(**given), hosts=hosts)["etcd-1"]
+    assert found["removed_urls"] == ["https://10.0.0.3:2380"]
+    assert play.run()["etcd-1"]["removed_urls"] == []
+
+
 def test_texts_of_a_survey_or_of_a_command_line(play: SettingsPlay) -> None:
     found = play.run(
         "-e",

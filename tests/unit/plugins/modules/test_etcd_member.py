@@ -17,6 +17,7 @@ import time
 import typing as t
 
 import pytest
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RefusedError
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd import api
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_access import NO_ACCESS
 from ansible_collections.ringfence.etcd.plugins.module_utils._member import formed
@@ -420,8 +421,34 @@ def test_what_was_never_started_has_no_data_to_move(host: Host, gateway: Gateway
 def test_nobody_is_removed_where_the_list_is_not_known(host: Host, gateway: GatewayServer) -> None:
     gateway.answers.clear()
     for check_mode in (True, False):
-        with pytest.raises(api.ApiError, match="is --enable-grpc-gateway=false set there"):
+        with pytest.raises(RefusedError, match="is --enable-grpc-gateway=false set there"):
             in_this_process({**ABSENT, "members": members_at(gateway.url)}, check_mode)
-    with pytest.raises(api.ApiError, match="connection refused"):
+    with pytest.raises(RefusedError, match="connection refused"):
         in_this_process({**PRESENT, "members": members_at("http://127.0.0.1:1", gateway.url)})
     assert not host.calls
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        (PRESENT, "m2 does not join: no member tells"),
+        (MOVED, "m1 does not move to https://10.0.0.9:2380: no member tells"),
+        (ABSENT, "m3 is not removed: no member tells"),
+        (
+            RETIRED,
+            "m2 is not stopped and disabled, and its data stays, since this host can't see that it was removed: ",
+        ),
+    ],
+)
+def test_a_host_that_is_cut_off_from_the_members_is_told_what_it_does_not_do(
+    host: Host, tmp_path: pathlib.Path, arguments: dict[str, t.Any], what: str
+) -> None:
+    text = NOTIFY.replace("--name=etcd-1", "--name=m2").replace("@data@", str(tmp_path / "data"))
+    (tmp_path / "etcd.service").write_text(with_configuration_hash(text))
+    form(tmp_path)
+    closed = {"members": members_at(*["http://127.0.0.1:1"] * 2), "unit_directory": str(tmp_path)}
+    with pytest.raises(RefusedError) as caught:
+        in_this_process({**arguments, **closed})
+    told = str(caught.value)
+    assert told.startswith(what) and told.endswith("connection refused: mend that first, then run again")
+    assert caught.value.details["url"] == "http://127.0.0.1:1" and not host.calls

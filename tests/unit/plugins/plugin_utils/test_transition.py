@@ -334,3 +334,23 @@ def test_a_member_that_leaves_is_told() -> None:
         "2 of 3: restart etcd-1 to accept less: nobody needs the names etcd-3.example.com any more",
         "3 of 3: restart etcd-2 to accept less: nobody needs the names etcd-3.example.com any more",
     ]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"name": "", "peer_urls": ["https://10.0.0.9:2380"], "client_urls": []},
+        {"name": "etcd-9", "peer_urls": ["https://10.0.0.9:2380"], "client_urls": ["https://10.0.0.9:2379"]},
+    ],
+)
+def test_lists_get_no_shorter_while_a_learner_is_not_said_to_go(more: dict[str, t.Any]) -> None:
+    """It was added, and its host left the inventory: its name is one that somebody needs."""
+    case = Case()
+    for state in case.states.values():
+        state["live_members"].append({"member_id": "a9", "is_learner": True, **more})
+        for part in ("unit", "process"):
+            state["info"][part]["settings"]["allowed_common_names"].append("etcd-9.example.com")
+    change = asked(case)
+    assert change.told["due"] is False
+    lost = PreflightFailure("name_would_be_lost", "")
+    assert change.allowed([lost]) == [lost]

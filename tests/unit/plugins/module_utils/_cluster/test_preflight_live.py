@@ -146,6 +146,48 @@ def test_who_is_to_go_is_removed_where_that_was_said() -> None:
     assert membership_changes(edited(living(), members(2))) == MembershipChanges()
 
 
+def with_one_that_never_ran(url: str = "https://10.0.0.9:2380") -> preflight_values.Cluster:
+    """A learner that was added, and has not told its name; the lists were made longer for it before."""
+    cluster = living()
+    for name in NAMES:
+        more = {"member_id": "9", "name": "", "peer_urls": [url], "client_urls": [], "is_learner": True}
+        reported(cluster, name)["live_members"].append(more)
+        for part in ("unit", "process"):
+            info(cluster, name)[part]["settings"]["allowed_common_names"].append("etcd-9.example.com")
+    return cluster
+
+
+def test_who_was_added_and_never_ran_goes_by_its_word_alone() -> None:
+    cluster = with_one_that_never_ran()
+    texts = [failure.text for failure in guards.check_cluster(edited(cluster, members(3)))]
+    assert codes(edited(cluster, members(3))) == ["name_would_be_lost", "member_not_in_inventory"]
+    assert "added at https://10.0.0.9:2380 and never ran (9) is in the member list that etcd-1 tells" in texts[1]
+    assert "have it removed with etcd_peer_tls_removed: [https://10.0.0.9:2380]" in texts[1]
+    # By its name it is known where its host is in the inventory still.
+    unknown = edited(cluster, members(3), removed=["etcd-9"])
+    assert codes(unknown) == ["member_not_in_inventory"] and membership_changes(unknown) == MembershipChanges()
+    for said, urls in (
+        (["etcd-9"], ["https://10.0.0.9:2380"]),
+        (["etcd-9", "9"], []),
+        (["etcd-9", "https://10.0.0.9:2380"], []),
+    ):
+        asked = edited(cluster, members(3), removed=said, removed_urls=urls)
+        assert codes(asked) == []
+        assert [one.member_id for one in membership_changes(asked).removals] == ["9"]
+    # A member that has told its name is meant by that alone, and one that is wanted is not meant at all.
+    there = edited(living(), members(2), removed=["etcd-9"], removed_urls=["https://10.0.0.3:2380"])
+    assert membership_changes(there) == MembershipChanges()
+    wanted = edited(with_one_that_never_ran(), members(3), removed_urls=["https://10.0.0.1:2380"])
+    assert membership_changes(wanted) == MembershipChanges()
+    # Nobody can do it: that is what is told.
+    text = next(
+        failure.text
+        for failure in guards.check_cluster(edited(cluster, members(3), removed=["9"], manages_service=False))
+        if failure.code == "removed_is_a_member"
+    )
+    assert "never ran (9)" in text and "a run without systemd changes no members" in text
+
+
 def test_who_is_in_the_inventory_is_not_removed() -> None:
     for said in ("etcd-3", "etcd-3.example.com", "https://10.0.0.3:2380"):
         cluster = edited(living(), members(3), removed=[said])

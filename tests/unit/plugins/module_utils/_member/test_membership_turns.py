@@ -33,6 +33,9 @@ NOT_IN_SYNC = (
 )
 
 
+LINK = 'etcd_network_active_peers{{Local="1",Remote="{}"}} 1\n'
+
+
 class FakeClock(Clock):
     """Time goes by where somebody waits, and where a test says so."""
 
@@ -61,7 +64,7 @@ class Cluster:
         server.answers.update(
             {
                 "/health": (200, {"health": "true"}),
-                "/metrics": (200, 'etcd_network_active_peers{Local="1",Remote="3"} 1\n'),
+                "/metrics": (200, "".join(map(LINK.format, "23"))),
                 "/v3/maintenance/status": (200, {"header": {"member_id": "1"}, "leader": "1"}),
                 "/v3/lease/grant": (200, {"ID": "1"}),
                 "/v3/lease/keepalive": (200, {"result": {"TTL": "45"}}),
@@ -304,7 +307,7 @@ def test_where_no_leader_is_known_any_member_is_asked(cluster: Cluster) -> None:
 @pytest.mark.parametrize(
     ("why_not", "why"),
     [
-        (None, "it has not told its name to the cluster yet"),
+        (None, "its etcd runs, and has not told its name to the cluster yet: does it reach the others' peer ports?"),
         ("data_dir is not writable", "data_dir is not writable"),
     ],
 )
@@ -313,11 +316,31 @@ def test_one_that_does_not_get_its_vote_says_why(cluster: Cluster, why_not: str 
     with pytest.raises(ServiceError) as caught:
         cluster.join(Unit(why_not))
     assert str(caught.value) == (
-        f"m2 is no voter within 3 seconds: {why}: the others keep their quorum without it; run again, which goes on "
-        "from there"
+        f"m2 is no voter within 3 seconds: {why}: the others keep their quorum without it; mend that and run again, "
+        "which goes on from there, or take its host out of the inventory and run with etcd_peer_tls_removed: [m2]"
     )
     assert caught.value.details["done"] == ["add", "start"]
     assert cluster.asked() == ["grant", "add", "revoke"]
+
+
+def test_a_learner_that_nobody_can_call_gets_no_vote(cluster: Cluster) -> None:
+    """It calls the others, and is in sync. With its vote the quorum could need what does not get through."""
+    cluster.listed = [STARTED]
+    cluster.answers("promote", (200, {}), then=lambda: promoted(cluster))
+    unit = Unit()
+    unit.start({})
+    cluster.server.answers["/metrics"] = (200, LINK.format("3"))
+    with pytest.raises(ServiceError, match="m2 is no voter within 3 seconds: m1 has no connection to its peer m2: the"):
+        cluster.join(unit)
+    assert cluster.asked() == ["grant", "revoke"]
+    # Nor while a voter is not well; it was when the lock was taken.
+    cluster.server.answers["/metrics"] = (200, LINK.format("2"))
+    cluster.events[cluster.looks + 3] = lambda: cluster.server.answers.update({"/health": UNHEALTHY})
+    with pytest.raises(ServiceError, match="m1 is not healthy: "):
+        cluster.join(unit)
+    assert "promote" not in cluster.asked()
+    cluster.server.answers["/health"] = (200, {"health": "true"})
+    assert cluster.join(unit) == ["promote"]
 
 
 def test_what_etcd_will_never_take_is_told_at_once(cluster: Cluster) -> None:

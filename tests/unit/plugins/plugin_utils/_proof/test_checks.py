@@ -439,6 +439,18 @@ FAULTS: list[tuple[str, dict[str, t.Any], str, str, str]] = [
         "etcd-3 is named, and etcd knows no such member",
     ),
     (
+        "one added and not started",
+        {
+            "live_members": [
+                *({"name": member.name, "peer_urls": [member.peer_url]} for member in MEMBERS[:2]),
+                {"name": "", "peer_urls": [MEMBERS[2].peer_url], "member_id": "9"},
+            ]
+        },
+        "live_members",
+        "failed",
+        "etcd-3 was added (9), and has not started",
+    ),
+    (
         "live list long",
         {
             "live_members": [
