@@ -38,6 +38,8 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._member.turn import
 )
 
 _CLOCK = Clock()
+# etcd takes a peer that called it for connected until its own call has failed, which is given up after two seconds.
+_LINKED_SECONDS = 3.0
 # No member has this name, and one that has not started has none: all of them are asked.
 _NOBODY = "\0"
 
@@ -278,6 +280,13 @@ def _shut_out(
     return reasons
 
 
+@dataclass
+class _Linked:
+    """Since when all voters are seen to have a connection to a learner."""
+
+    since: float | None = None
+
+
 def _join(
     unit: JoiningUnit,
     me: str,
@@ -286,6 +295,7 @@ def _join(
     why_not: t.Callable[[t.Callable[[], object]], list[Reason]],
 ) -> list[str]:
     done: list[str] = []
+    linked = _Linked()
 
     def step(listed: list[LiveMember], between: t.Callable[[], object]) -> str | None:
         mine = find_member(listed, peer_url)
@@ -296,7 +306,11 @@ def _join(
         if what == "promote":
             against = _why_not_promoted(turn, listed, t.cast(LiveMember, mine), between)
             if against:
+                linked.since = None
                 return "; ".join(reason["text"] for reason in against)
+            linked.since = clock.now() if linked.since is None else linked.since
+            if clock.now() - linked.since < _LINKED_SECONDS:
+                return "the others' connections to it have just begun"
         if what == "wait":
             return "its etcd runs, and has not told its name to the cluster yet: does it reach the others' peer ports?"
         if what == "add":

@@ -289,7 +289,8 @@ def test_each_step_is_asked_again_until_it_is_taken(cluster: Cluster) -> None:
     assert cluster.join(unit, timeout_seconds=9) == ["add", "start", "promote"]
     assert unit.started_with == {"m1": "https://10.0.0.1:2380", "m2": MINE}
     assert cluster.asked() == ["grant", "add", "add", "promote", "promote", "promote", "revoke"]
-    assert cluster.clock.time == 3
+    # One for each that was refused, and three until its connections are taken for lasting ones.
+    assert cluster.clock.time == 6
 
 
 def test_where_no_leader_is_known_any_member_is_asked(cluster: Cluster) -> None:
@@ -339,8 +340,14 @@ def test_a_learner_that_nobody_can_call_gets_no_vote(cluster: Cluster) -> None:
     with pytest.raises(ServiceError, match="m1 is not healthy: "):
         cluster.join(unit)
     assert "promote" not in cluster.asked()
+    # It has called them, and they take it for connected until their own call has failed.
     cluster.server.answers["/health"] = (200, {"health": "true"})
-    assert cluster.join(unit) == ["promote"]
+    cluster.events[cluster.looks + 5] = lambda: cluster.server.answers.update({"/metrics": (200, LINK.format("3"))})
+    with pytest.raises(ServiceError, match="m2 is no voter within 3 seconds: m1 has no connection to its peer m2: the"):
+        cluster.join(unit)
+    assert "promote" not in cluster.asked()
+    cluster.server.answers["/metrics"] = (200, LINK.format("2"))
+    assert cluster.join(unit, timeout_seconds=9) == ["promote"]
 
 
 def test_what_etcd_will_never_take_is_told_at_once(cluster: Cluster) -> None:
@@ -510,6 +517,7 @@ def test_a_change_that_the_list_never_shows_ends_in_time(cluster: Cluster) -> No
     with pytest.raises(ServiceError, match=rf"^the list does not have {MOVED} for m2 within 3 seconds: the list does"):
         cluster.move()
     cluster.listed = [ADDED]
-    with pytest.raises(ServiceError, match=r"^m2 is no voter within 3 seconds: the list does not show it yet"):
-        cluster.join(Unit(then=lambda: cluster.listed.__setitem__(0, STARTED)))
+    with pytest.raises(ServiceError, match=r"^m2 is no voter within 6 seconds: the list does not show it yet"):
+        # Three of them until its connections are taken for lasting ones.
+        cluster.join(Unit(then=lambda: cluster.listed.__setitem__(0, STARTED)), timeout_seconds=6)
     assert [cluster.asked("update").count(verb) for verb in ("remove", "update", "promote")] == [3, 3, 3]
