@@ -308,8 +308,8 @@ def _join(
             if against:
                 linked.since = None
                 return "; ".join(reason["text"] for reason in against)
-            linked.since = clock.now() if linked.since is None else linked.since
-            if clock.now() - linked.since < _LINKED_SECONDS:
+            linked.since = turn.clock.now() if linked.since is None else linked.since
+            if turn.clock.now() - linked.since < _LINKED_SECONDS:
                 return "the others' connections to it have just begun"
         if what == "wait":
             return "its etcd runs, and has not told its name to the cluster yet: does it reach the others' peer ports?"
@@ -326,8 +326,10 @@ def _join(
         me,
         f"{me} does not join",
         late=f"{me} is no voter",
-        then="the others keep their quorum without it; mend that and run again, which goes on from there, or take its host "
-        f"out of the inventory and run with etcd_peer_tls_removed: [{me}]",
+        then=(
+            "the others keep their quorum without it; mend that and run again, which goes on from there, or take its "
+            f"host out of the inventory and run with etcd_peer_tls_removed: [{me}]"
+        ),
     )
     turn.take(change, why_not, step, lambda: unit.why_not_running() if "start" in done else None, done=done)
     return done

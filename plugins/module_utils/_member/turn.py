@@ -122,9 +122,10 @@ class Turn:
         """Wait for the lock, then take one step after another by the cluster's own list.
 
         A call that timed out may have been done all the same. ``why_not``: what speaks against it, by a new look.
-        ``step``: from the list, and what keeps the lock while it asks members; gives None where all is done, an empty text where it did something, or what it waits for. ``cause``:
-        why it is late, where that is known. RefusedError where it may not be done, and nothing was changed;
-        ServiceError, with ``details``, where it is not seen in time or the cluster will never take it.
+        ``step``: takes the list, and what keeps the lock while it asks members; gives None where all is done, an empty
+        text where it did something, or what it waits for. ``cause``: why it is late, where that is known. RefusedError
+        where it may not be done, and nothing was changed; ServiceError, with ``details``, where it is not seen in time
+        or the cluster will never take it.
         """
         lock = self.lock or RestartLock(self.client, list(self.urls.values()), clock=self.clock.now)
         self._wait(change, lock, why_not)
