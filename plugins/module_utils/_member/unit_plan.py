@@ -60,6 +60,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import 
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import describe, read_file
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import manager
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.first_start import joins, with_first_start_of
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
     Deployed,
     configuration_hash_of,
@@ -241,7 +242,11 @@ def plan_written(wanted: WantedUnit, check_mode: bool, check_new_text: bool = Tr
 
 
 def _with_kept_first_start(wanted: WantedUnit) -> WantedUnit:
-    return replace(wanted, text=with_kept_first_start(wanted.text, text_at(wanted.path), wanted.data_dir))
+    deployed = text_at(wanted.path)
+    if not wanted.start and joins(deployed):
+        # It waits for its join, and systemd may start it again and again: as a member of a new cluster it would vote.
+        return replace(wanted, text=with_first_start_of(wanted.text, deployed))
+    return replace(wanted, text=with_kept_first_start(wanted.text, deployed, wanted.data_dir))
 
 
 def _plan_files(wanted: WantedUnit, uid: int | None, gid: int | None, make_unit_directory: bool = False) -> _Files:

@@ -39,6 +39,12 @@ def with_first_start_of(text: str, deployed: str | None) -> str:
     return _with(text, told)
 
 
+def joins(deployed: str | None) -> bool:
+    """Whether a unit of ours says that its first start is that of one more member of a cluster that exists."""
+    is_ours = deployed is not None and configuration_hash_of(deployed) is not None
+    return is_ours and _told(t.cast(str, deployed)).get(_STATE) == EXISTING
+
+
 def joining(text: str, members: t.Mapping[str, str]) -> str:
     """A unit's text for a member that joins these: by name, each one's peer URL, its own among them."""
     listed = ",".join(f"{name}={url}" for name, url in sorted(members.items()))
@@ -65,4 +71,4 @@ def _with(text: str, told: t.Mapping[str, str]) -> str:
     return with_configuration_hash(text)
 
 
-__all__ = ("EXISTING", "joining", "with_first_start_of")
+__all__ = ("EXISTING", "joining", "joins", "with_first_start_of")

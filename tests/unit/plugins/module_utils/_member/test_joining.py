@@ -69,6 +69,18 @@ def test_it_begins_with_what_the_cluster_tells(host: Host, tmp_path: pathlib.Pat
     assert joining.is_started()
 
 
+def test_what_waits_for_its_join_is_never_told_to_form_a_cluster(host: Host, tmp_path: pathlib.Path) -> None:
+    """It was added and started, and has no data yet: systemd starts it again and again, while the next run begins."""
+    wanted = unit(tmp_path, "etcd-1=https://192.0.2.1:2380")
+    SystemdJoiningUnit(wanted).start(MEMBERS)
+    waits = dataclasses.replace(wanted, start=False)
+    unit_plan.apply_plan(unit_plan.plan_present(waits, False, check_mode=False))
+    assert told(tmp_path) == (MEMBERS, "existing")
+    # One that this run starts by itself was told so by the checks.
+    unit_plan.apply_plan(unit_plan.plan_present(wanted, False, check_mode=False))
+    assert told(tmp_path) == ({"etcd-1": "https://192.0.2.1:2380"}, "new")
+
+
 def test_with_data_it_goes_on_with_what_it_began_with(host: Host, tmp_path: pathlib.Path) -> None:
     first = SystemdJoiningUnit(unit(tmp_path, "etcd-1=https://192.0.2.1:2380"))
     first.start(MEMBERS)
