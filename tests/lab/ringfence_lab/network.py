@@ -163,6 +163,14 @@ def separate(lab: str, host: Host, other: Host, undo: bool = False) -> None:
             system.run(command, check=not undo)
 
 
+def close_port(lab: str, host: Host, port: int, undo: bool = False) -> None:
+    """No packet gets to this TCP port of the host, by IPv4, as behind a firewall that drops. It calls out freely."""
+    tc = ["tc", "-n", namespace(lab, SWITCH)]
+    system.run([*tc, "qdisc", "delete", "dev", host.port, "root"], check=False)
+    for words in [] if undo else picked_packets_are_lost(host.port, _to_port(port)):
+        system.run([*tc, *words])
+
+
 def plug(lab: str, host: Host, up: bool) -> None:
     """The host's end of the cable is dead: a machine without power answers nothing, not even a refusal."""
     _batch(lab, SWITCH, [f"link set {host.port} {'up' if up else 'down'}"])
@@ -185,8 +193,7 @@ def shape(lab: str, host: Host, discipline: t.Sequence[str]) -> None:
 def loss_without_netem(device: str, discipline: t.Sequence[str]) -> list[list[str]]:
     """The words for tc that do ``netem loss N%`` on a kernel without netem; anything else is refused.
 
-    All packets pass an HTB unchanged, but for those that a filter picks by the kernel's random numbers, in classic
-    BPF: they go to a class that throws away what it gets.
+    A filter picks packets by the kernel's random numbers.
     """
     found = re.fullmatch(r"netem loss (?:random )?(\d{1,3}(?:\.\d+)?)%", " ".join(discipline))
     if not found:
@@ -197,6 +204,20 @@ def loss_without_netem(device: str, discipline: t.Sequence[str]) -> list[list[st
     limit = min(int(float(found[1]) / 100 * 2**32), 2**32 - 1)
     # A = random number; A >= limit: no match (0); else: match (-1), to the filter's class.
     program = f"4,32 0 0 {2**32 - 0x1000 + 56},53 1 0 {limit},6 0 0 {2**32 - 1},6 0 0 0"
+    return picked_packets_are_lost(device, program)
+
+
+def _to_port(port: int) -> str:
+    """The filter of TCP packets over IPv4 to a port: kind of packet, protocol, length of the IP header, port."""
+    kind, protocol = "40 0 0 12,21 0 6 2048", "48 0 0 23,21 0 4 6"
+    return f"9,{kind},{protocol},177 0 0 14,72 0 0 16,21 0 1 {port},6 0 0 {2**32 - 1},6 0 0 0"
+
+
+def picked_packets_are_lost(device: str, program: str) -> list[list[str]]:
+    """The words for tc: all packets pass an HTB unchanged, but for those that a filter in classic BPF picks.
+
+    They go to a class that throws away what it gets.
+    """
     return [
         ["qdisc", "add", "dev", device, "root", "handle", "1:", "htb"],
         ["class", "add", "dev", device, "parent", "1:", "classid", "1:1", "htb", "rate", "1gbit"],

@@ -14,10 +14,13 @@ from __future__ import annotations
 import concurrent.futures
 import hashlib
 import itertools
+import json
 import os
 import random
 import ssl
 import sys
+import threading
+import time
 import typing as t
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -318,7 +321,7 @@ def one_line(run: Run) -> str:
     lines = [line for line in run.output.splitlines() if line.startswith("fatal: ")]
     told = [line for line in lines if "is refused: see host" not in line]
     assert bool(run.returncode) == bool(told)
-    return " | ".join(dict.fromkeys(line.partition("=> ")[2][:300] for line in told))
+    return " | ".join(dict.fromkeys(json.loads(line.partition("=> ")[2])["msg"] for line in told))
 
 
 def test_two_runs_at_once_do_not_cross(living: Living, capfd: pytest.CaptureFixture[str]) -> None:
@@ -336,3 +339,127 @@ def test_two_runs_at_once_do_not_cross(living: Living, capfd: pytest.CaptureFixt
         controller.succeed(inventory)
     assert writer.acknowledged <= writer.stored
     ended_well(living, asked, inventory, members)
+
+
+class BadJoin(t.NamedTuple):
+    """What keeps etcd-3 from getting a vote once it is in the list, and how that is mended.
+
+    ``said``: what the run tells of it. ``waits``: happens as soon as its etcd runs, and not before it is added.
+    """
+
+    happen: t.Callable[[Living], object]
+    mend: t.Callable[[Living], object]
+    said: str
+    waits: bool = True
+
+
+def firewall(living: Living, undo: bool = False) -> None:
+    """It calls the others, and nobody gets through to its peer port."""
+    lab, port = living.controller.lab, living.variables.get("etcd_peer_tls_peer_port", 2380)
+    network.close_port(lab.name, lab.host("etcd-3"), port, undo)
+
+
+def apart(living: Living, undo: bool = False) -> None:
+    lab = living.controller.lab
+    for name in PAIR:
+        network.separate(lab.name, lab.host("etcd-3"), lab.host(name), undo=undo)
+
+
+def frozen(living: Living, undo: bool = False) -> None:
+    signal = "CONT" if undo else "STOP"
+    living.controller.lab.execute("etcd-3", f"systemctl kill --kill-whom=main -s {signal} etcd.service", check=not undo)
+
+
+# The process that systemd started: the role calls the program as well.
+RUNS = "cat /proc/$(systemctl show -P MainPID etcd.service)/comm"
+
+BAD_JOINS = {
+    "firewall": BadJoin(
+        firewall, lambda living: firewall(living, undo=True), "etcd-1 has no connection to its peer etcd-3", waits=False
+    ),
+    "apart": BadJoin(apart, lambda living: apart(living, undo=True), "no answer in time"),
+    "frozen": BadJoin(frozen, lambda living: frozen(living, undo=True), "has not told its name to the cluster yet"),
+}
+
+
+def listed(controller: Controller) -> dict[str, str]:
+    """By peer URL's host, whether the member is a learner."""
+    lines = controller.etcdctl("etcd-1", "member list").splitlines()
+    fields = [[part.strip() for part in line.split(",")] for line in lines]
+    return {one[3].partition("//")[2].rpartition(":")[0]: one[5] for one in fields}
+
+
+@pytest.mark.parametrize("name", BAD_JOINS)
+def test_a_learner_that_does_not_catch_up_gets_no_vote_and_joins_later_or_goes(
+    living: Living, name: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    if not SAID and name != "firewall":
+        pytest.skip("in a run of all kills")
+    controller, bad = living.controller, BAD_JOINS[name]
+    three, removal = living.inventory(), {"etcd_peer_tls_removed": "etcd-3"}
+    living.hosts = PAIR
+    two = living.inventory()
+    living.hosts = TRIO
+    controller.succeed(two, **removal)
+    waiting: list[threading.Thread] = []
+
+    def happen_when_it_runs() -> None:
+        deadline = time.monotonic() + 60
+        while "etcd" not in controller.lab.execute("etcd-3", RUNS, check=False).stdout:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        bad.happen(living)
+
+    def act(line: str) -> bool:
+        if bad.waits and not waiting and line.startswith("TASK [") and "Join as a learner, then vote" in line:
+            waiting.append(threading.Thread(target=happen_when_it_runs))
+            waiting[0].start()
+        return False
+
+    def fail(inventory: Path, **words: t.Any) -> str:
+        run = controller.play(inventory, environment=IMPATIENT, **words)
+        told = one_line(run)
+        say(capfd, f"{name}: {told or 'went on to the end'}")
+        assert run.returncode != 0
+        return told
+
+    soon = {"etcd_peer_tls_start_timeout_seconds": 10, "etcd_peer_tls_restart_wait_seconds": 5}
+    with Writer(controller) as writer:
+        try:
+            if not bad.waits:
+                bad.happen(living)
+            began = time.monotonic()
+            run = controller.watch(three, act, environment=IMPATIENT, **soon)
+            told = one_line(run)
+            say(capfd, f"{name}, {time.monotonic() - began:.0f} s: {told or 'went on to the end'}")
+            assert "etcd-3 is no voter within 10 seconds: " in told and bad.said in told
+            assert "mend that and run again" in told and "etcd_peer_tls_removed: [etcd-3]" in told
+            assert listed(controller) == {"10.0.0.1": "false", "10.0.0.2": "false", "10.0.0.3": "true"}
+            assert "OK" in controller.etcdctl("etcd-1", "put scenario/alive alive")
+            if name != "firewall":
+                # Off the inventory: nothing is taken from it before that is said.
+                before = controller.processes(PAIR)
+                text = " ".join(controller.refuse(two).output.split())
+                assert "added at https://10.0.0.3:2" in text and "etcd_peer_tls_removed: [https://10.0.0.3:2" in text
+                assert controller.processes(PAIR) == before
+            if name == "apart":
+                assert "etcd-3 does not join: no member tells" in fail(three, **soon)
+                # It can't see that it was removed, and so its etcd is not stopped.
+                assert "etcd-3 is not stopped and disabled" in fail(two, **removal)
+                assert len(listed(controller)) == 2
+            if name == "frozen":
+                assert "PROVED - 2 members" in controller.succeed(two, **removal).output
+        finally:
+            bad.mend(living)
+        if name == "apart":
+            assert "PROVED - 2 members" in controller.succeed(two, **removal).output
+        run = controller.succeed(three)
+    assert "PROVED - 3 members" in run.output
+    say(
+        capfd,
+        f"{name}: {len(writer.acknowledged)} writes, {len(writer.acknowledged - writer.stored)} lost, longest pause "
+        f"{writer.longest_pause_ms} ms, median {writer.median_pause_ms} ms",
+    )
+    assert writer.acknowledged <= writer.stored
+    assert set(living.members()) == set(TRIO)
+    assert set(controller.succeed(three).changed.values()) == {0}
