@@ -22,10 +22,10 @@ DAY = datetime.timedelta(days=1)
 class Forge:
     """Signs whatever is asked for, by the CA of a folder or by one of its own."""
 
-    def __init__(self, ca_folder: Path | None = None) -> None:
+    def __init__(self, ca_folder: Path | None = None, common_name: str = "etcd peer CA") -> None:
         if ca_folder is None:
             self.key: t.Any = ec.generate_private_key(ec.SECP256R1())
-            self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "etcd peer CA")])
+            self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
             self.ca = x509.load_pem_x509_certificate(self.authority_again(days=10).encode())
         else:
             self.key = serialization.load_pem_private_key((ca_folder / "ca.key").read_bytes(), None)

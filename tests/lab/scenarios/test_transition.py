@@ -13,9 +13,10 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from forge import Forge
 from rbac import API, WRITER, let_it_change_members, role_based_access_control
 from ringfence_lab.lab import Lab
-from support import TRIO, Controller, Writer, refuse_twice
+from support import PKI, TRIO, Controller, Writer, refuse_twice
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +29,7 @@ def three(controller: Controller) -> Path:
 
 # What the tests before have changed for good.
 SO_FAR: dict[str, t.Any] = {}
+SO_FAR_OF_HOSTS: dict[str, dict[str, t.Any]] = {}
 
 
 def written(writer: Writer) -> None:
@@ -161,7 +163,8 @@ def test_another_address(controller: Controller, three: Path, lab: Lab) -> None:
     lab.execute("etcd-2", "ip address replace 10.0.0.22/24 dev $(ip -o -4 address show to 10.0.0.2 | awk '{print $2}')")
     # Its host goes on to call the others from the address that it had.
     own = {"etcd_peer_tls_address": "10.0.0.22", "etcd_peer_tls_extra_sans": ["10.0.0.2"]}
-    moved = controller.inventory(host_variables={"etcd-2": own}, **SO_FAR)
+    SO_FAR_OF_HOSTS["etcd-2"] = own
+    moved = controller.inventory(host_variables=SO_FAR_OF_HOSTS, **SO_FAR)
     with Writer(controller, operation="another address") as writer:
         # It answers clients at both places until they have followed.
         assert "PROVED - 3 members" in controller.succeed(moved, etcd_peer_tls_stop_after="present").output
@@ -171,3 +174,75 @@ def test_another_address(controller: Controller, three: Path, lab: Lab) -> None:
     assert "https://10.0.0.22:2" in controller.etcdctl("etcd-1", "member list")
     assert controller.argument("etcd-2", "listen-client-urls") == "https://10.0.0.22:2379,https://127.0.0.1:2379"
     assert set(controller.succeed(moved).changed.values()) == {0}
+
+
+CLIENTS = "/etc/etcd/clients"
+# What clients use, here on the nodes: the test has them follow.
+FOLLOWING = f"--cacert {CLIENTS}/client.ca --cert {CLIENTS}/client.crt --key {CLIENTS}/client.key"
+
+
+def put(controller: Controller, host: str, **files: str) -> None:
+    """Files of the user's own on a node, each at once, which etcd's user reads."""
+    for name, text in files.items():
+        path = f"{CLIENTS}/{name.replace('_', '.')}"
+        command = f"install -d {CLIENTS}; cat > {path}.new; chown etcd {path}.new; chmod 600 {path}.new"
+        controller.lab.execute(host, f"{command}; mv {path}.new {path}", input_text=text)
+
+
+def is_served(controller: Controller, pair: str) -> set[str]:
+    """By each member, who has a pair of its host and trusts both CAs."""
+    files = f"--cacert {CLIENTS}/both.ca --cert {pair}.crt --key {pair}.key"
+    call = f"etcdctl --endpoints https://127.0.0.1:2379 --command-timeout 4s {files} get some-key >/dev/null 2>&1"
+    return {told.strip() for told in controller.on_each(TRIO, f"{call} && echo yes || echo no").values()}
+
+
+def presented(controller: Controller) -> set[str]:
+    """The certificates of the members, as clients get them."""
+    call = "openssl s_client -connect 127.0.0.1:2379 </dev/null 2>/dev/null | openssl x509 -noout -fingerprint"
+    return set(controller.on_each(TRIO, call).values())
+
+
+def test_another_ca_for_clients(controller: Controller, three: Path, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As its page tells: CA and pair one after the other, a run each, and clients follow in between."""
+    new = Forge(common_name="CA for clients")
+    for name in TRIO:
+        files = {"ca": "ca.crt", "crt": f"{name}.crt", "key": f"{name}.key"}
+        old = {kind: lab.execute(name, f"cat {PKI}/{file}").stdout for kind, file in files.items()}
+        own = SO_FAR_OF_HOSTS.get(name, {}).get("etcd_peer_tls_address", lab.host(name).address)
+        certificate, key = new.certificate(name, own, lab.host(name).address, "127.0.0.1")
+        put(controller, name, own_ca=old["ca"] + new.ca_pem, both_ca=old["ca"] + new.ca_pem)
+        put(controller, name, own_crt=certificate, own_key=key)
+        put(controller, name, client_ca=old["ca"], client_crt=old["crt"], client_key=old["key"])
+
+    def inventory(start: str) -> Path:
+        files = {"ca": f"{CLIENTS}/own.ca", "cert": f"{start}.crt", "key": f"{start}.key"}
+        variables = {f"etcd_peer_tls_client_{kind}_file": path for kind, path in files.items()}
+        return controller.inventory(host_variables=SO_FAR_OF_HOSTS, **SO_FAR, **variables)
+
+    with_old, with_new = inventory(PKI + "/{{ inventory_hostname }}"), inventory(f"{CLIENTS}/own")
+    own_pair, new_pair = f"{PKI}/$(hostname)", f"{CLIENTS}/own"
+    before = presented(controller)
+    assert "CA and certificate for clients would change at once" in controller.refuse(with_new).output
+    assert (is_served(controller, own_pair), is_served(controller, new_pair)) == ({"yes"}, {"no"})
+    with Writer(controller, FOLLOWING, operation="another CA for clients") as writer:
+        # 1. Members take certificates of both, and present what they did.
+        assert "PROVED - 3 members" in controller.succeed(with_old).output
+        assert (is_served(controller, own_pair), is_served(controller, new_pair)) == ({"yes"}, {"yes"})
+        assert presented(controller) == before
+        # 2. Clients trust both, and have certificates of the new one. Members present it.
+        for name in TRIO:
+            lab.execute(name, f"cd {CLIENTS}; for kind in crt key; do cp -p own.$kind client.$kind; done")
+            lab.execute(name, f"cd {CLIENTS}; cp -p both.ca client.ca")
+        assert "PROVED - 3 members" in controller.succeed(with_new).output
+        assert presented(controller).isdisjoint(before)
+        # 3. The new CA alone, under the same name.
+        for name in TRIO:
+            put(controller, name, own_ca=new.ca_pem, client_ca=new.ca_pem)
+        assert "PROVED - 3 members" in controller.succeed(with_new).output
+        assert (is_served(controller, own_pair), is_served(controller, new_pair)) == ({"no"}, {"yes"})
+        # What is asked from here on is asked as clients do.
+        monkeypatch.setattr(controller, "etcdctl_user", FOLLOWING)
+    written(writer)
+    assert writer.restarts == (3, 3)
+    assert controller.is_healthy()
+    assert set(controller.succeed(with_new).changed.values()) == {0}
