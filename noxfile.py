@@ -331,12 +331,13 @@ def lab_environment(root: pathlib.Path, slug: str, venv: Venv, **settings: str) 
     )
 
 
-def scenarios(names: t.Sequence[str], slug: str, venv: Venv, **settings: str) -> StepWork:
-    """Files of scenarios, in a lab of their own."""
+def scenarios(names: t.Sequence[str], slug: str, venv: Venv, left_out: str = "", **settings: str) -> StepWork:
+    """Files of scenarios, in a lab of their own; without those that have a word in their names."""
 
     def work(own: Work) -> str:
         root = stage(places, f"lab-{slug}")
         words = ["-v", "--durations=10", *(f"{changes.FOLDER}/test_{name}.py" for name in names)]
+        words += ["-k", f"not {left_out}"] if left_out else []
         changes.file_of(places.logs, slug).unlink(missing_ok=True)
         return own.pytest(plan.pytest_venv, words, root, f"lab-{slug}", lab_environment(root, slug, venv, **settings))
 
@@ -356,10 +357,10 @@ def core_scenarios(pair: Pair) -> StepWork:
     return scenarios(("core",), slug, plan.venvs[pair.core], **settings)
 
 
-def changes_with(version: str, names: t.Sequence[str], slug: str) -> StepWork:
+def changes_with(version: str, names: t.Sequence[str], slug: str, left_out: str = "") -> StepWork:
     """Scenarios that measure changes, with one etcd."""
     settings = {"RINGFENCE_LAB_ETCD": version, "RINGFENCE_LAB_RELEASE": etcd.release_of(version)}
-    return scenarios(names, slug, plan.main_venv, **settings)
+    return scenarios(names, slug, plan.main_venv, left_out, **settings)
 
 
 def measured_changes(version: str) -> StepWork:
@@ -419,11 +420,11 @@ def etcd_needs(version: str) -> list[str]:
     ]
 
 
-# What has the most steps, with an etcd beside the default one: another one each day.
+# What has the most steps, with an etcd beside the default one: another one each day. Clients are the same to all.
 in_turn = changes.turn(commit_time())
 IN_TURN = f"turn(etcd {in_turn})"
 # Before the others: it is as long as the longest of them.
-step(IN_TURN, changes_with(in_turn, ("transition",), "turn"), *etcd_needs(in_turn), tag="lab-test")
+step(IN_TURN, changes_with(in_turn, ("transition",), "turn", "clients"), *etcd_needs(in_turn), tag="lab-test")
 
 _found = sorted(path.stem[5:] for path in (_TESTS / "lab" / "scenarios").glob("test_*.py"))
 # The demo needs a machine of its own, and none in that one.
