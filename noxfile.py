@@ -331,13 +331,15 @@ def lab_environment(root: pathlib.Path, slug: str, venv: Venv, **settings: str) 
     )
 
 
-def scenarios(names: t.Sequence[str], slug: str, venv: Venv, left_out: str = "", **settings: str) -> StepWork:
-    """Files of scenarios, in a lab of their own; without those that have a word in their names."""
+def scenarios(
+    names: t.Sequence[str], slug: str, venv: Venv, left_out: t.Sequence[str] = (), **settings: str
+) -> StepWork:
+    """Files of scenarios, in a lab of their own; ``left_out``: words in the names of those that are not run."""
 
     def work(own: Work) -> str:
         root = stage(places, f"lab-{slug}")
         words = ["-v", "--durations=10", *(f"{changes.FOLDER}/test_{name}.py" for name in names)]
-        words += ["-k", f"not {left_out}"] if left_out else []
+        words += ["-k", " and ".join(f"not {word}" for word in left_out)] if left_out else []
         changes.file_of(places.logs, slug).unlink(missing_ok=True)
         return own.pytest(plan.pytest_venv, words, root, f"lab-{slug}", lab_environment(root, slug, venv, **settings))
 
@@ -357,7 +359,7 @@ def core_scenarios(pair: Pair) -> StepWork:
     return scenarios(("core",), slug, plan.venvs[pair.core], **settings)
 
 
-def changes_with(version: str, names: t.Sequence[str], slug: str, left_out: str = "") -> StepWork:
+def changes_with(version: str, names: t.Sequence[str], slug: str, left_out: t.Sequence[str] = ()) -> StepWork:
     """Scenarios that measure changes, with one etcd."""
     settings = {"RINGFENCE_LAB_ETCD": version, "RINGFENCE_LAB_RELEASE": etcd.release_of(version)}
     return scenarios(names, slug, plan.main_venv, left_out, **settings)
@@ -420,11 +422,17 @@ def etcd_needs(version: str) -> list[str]:
     ]
 
 
-# What has the most steps, with an etcd beside the default one: another one each day. Clients are the same to all.
+# What has the most steps, with an etcd beside the default one: another one each day. What is about clients and their
+# roles is the same with all.
 in_turn = changes.turn(commit_time())
 IN_TURN = f"turn(etcd {in_turn})"
 # Before the others: it is as long as the longest of them.
-step(IN_TURN, changes_with(in_turn, ("transition",), "turn", "clients"), *etcd_needs(in_turn), tag="lab-test")
+step(
+    IN_TURN,
+    changes_with(in_turn, ("transition",), "turn", ("clients", "role_based")),
+    *etcd_needs(in_turn),
+    tag="lab-test",
+)
 
 _found = sorted(path.stem[5:] for path in (_TESTS / "lab" / "scenarios").glob("test_*.py"))
 # The demo needs a machine of its own, and none in that one.
@@ -439,6 +447,9 @@ if plan.oldest != plan.main:
     needs = f"install({plan.oldest_venv.name})"
     step(f"integration(core {plan.oldest.line})", integration(plan.oldest), needs, tag="integration")
 for pair in plan.pairs():
+    if pair == (changes.DEFAULT, plan.main, image.DEFAULT_RELEASE):
+        # It has the whole suite.
+        continue
     needed = lab_needs(plan.venvs[pair.core], pair.release) + [f"etcd({pair.etcd})"] * pair.is_extra
     title = f"core(etcd {pair.etcd}, ansible-core {pair.core.version})"
     step(title, core_scenarios(pair), *needed, tag="lab-test")
