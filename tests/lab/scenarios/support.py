@@ -277,6 +277,11 @@ class Controller:
             child.wait()
             child.stdout.close()
 
+    def wait_for_orphans(self) -> None:
+        """Wait until the hosts have ended what a killed run had them do: that goes on without its controller."""
+        # As Ansible has a shell start a module. The brackets keep it from finding itself.
+        self.on_each(self.members, "timeout 60 sh -c 'while pgrep -f \"[&]& sleep 0\" > /dev/null; do sleep 0.2; done'")
+
     # -- hosts -----------------------------------------------------------------------------------------------------
     def bare(self, *hosts: str) -> None:
         """Make hosts as they were before the first run, and the CA's folder empty."""
