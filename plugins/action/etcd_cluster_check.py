@@ -101,6 +101,7 @@ _ARGUMENTS: dict[str, t.Any] = {
     "stop_after": {"type": "str", "choices": ["", AFTER_WIDEN, AFTER_PRESENT], "default": ""},
     "issued_to": {"type": "list", "elements": "str", "default": []},
     "passed": {"type": "str", "default": ""},
+    "steps_done": {"type": "int", "default": 0},
     "revoked": {"type": "list", "elements": "str", "default": []},
     "disconnect_revoked": {"type": "bool", "default": False},
     "keys_leaked": {"type": "list", "elements": "str", "default": []},
@@ -346,6 +347,7 @@ def _asked_change(given: t.Mapping[str, t.Any], revoked: t.Collection[str], leak
         settings=given.get("role_settings") or {},
         issued_to=given["issued_to"],
         passed=given["passed"],
+        steps_done=given["steps_done"],
         is_whole=set(CHANGES) <= set(given["parts"]),
     )
 

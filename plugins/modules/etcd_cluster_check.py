@@ -113,6 +113,10 @@ options:
     description: RV(transition.text) of the pass before. Where it is the same again nothing more is changed.
     type: str
     default: ''
+  steps_done:
+    description: How many steps of the plan this run has done, so that those which are left go on with their numbers.
+    type: int
+    default: 0
   disconnect_revoked:
     description:
       - Whether members that are older than their revocation list are restarted in this run, so that nobody stays
@@ -297,8 +301,17 @@ transition:
       description: Whether it is done as far as O(stop_after) says, and there is more of it.
       type: bool
     text:
-      description: The next pass in a line.
+      description: The next pass in a line, with how many steps come after it.
       type: str
+    numbered:
+      description: The next pass in a line, with the numbers of its steps and of how many there are.
+      type: str
+    steps:
+      description: How many steps the next pass has.
+      type: int
+    steps_done:
+      description: How many steps were done before it.
+      type: int
     lines:
       description:
         - All steps in a line each, with the reason, and what each does to the quorum. Before the first step that asks

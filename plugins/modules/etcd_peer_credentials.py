@@ -31,6 +31,7 @@ author:
   - ringfence.etcd contributors (@ringfence)
 extends_documentation_fragment:
   - ringfence.etcd.attributes
+  - ringfence.etcd.api_access
 attributes:
   check_mode:
     support: full
@@ -104,6 +105,36 @@ options:
       - Only for check mode.
     type: bool
     default: false
+  members:
+    description:
+      - The members of a running cluster that are asked before another certificate takes its place. It does only while
+        this run holds the cluster's lock, all other members are healthy, and each of them lets this certificate in at
+        its peer port. Else nothing is changed.
+      - Each has a V(name) and a V(client_url) that this host can reach, and this host's member is among them. Other
+        keys are not looked at, so that members made by P(ringfence.etcd.etcd_members#filter) can be given as they are.
+      - For a certificate with another common name or of another CA. Without it no member is asked, which is right for
+        one that is renewed, and where no cluster runs yet.
+      - Check mode asks nobody.
+    type: list
+    elements: dict
+  client_ca_file:
+    description:
+      - File with the trust bundle for the client URLs of O(members). Without it they must be C(http).
+    type: path
+  client_cert_file:
+    description:
+      - File with the client certificate that is shown to O(members).
+    type: path
+  client_key_file:
+    description:
+      - File with the private key of O(client_cert_file).
+    type: path
+  wait_seconds:
+    description:
+      - How long to wait until all others are healthy and let the certificate in, and no other run restarts, adds or
+        removes a member.
+    type: int
+    default: 300
 seealso:
   - module: ringfence.etcd.etcd_peer_certificates
   - module: ringfence.etcd.etcd_peer_info
@@ -124,6 +155,16 @@ EXAMPLES = r"""
   ringfence.etcd.etcd_peer_credentials:
     name: etcd-1
     certificate_content: "{{ renewed.members[0].certificate }}"
+  when: inventory_hostname == 'etcd-1'
+
+- name: Put a certificate of another CA in place once all other members let it in
+  ringfence.etcd.etcd_peer_credentials:
+    name: etcd-1
+    certificate_content: "{{ renewed.members[0].certificate }}"
+    members: "{{ members }}"
+    client_ca_file: /etc/etcd/pki/ca.crt
+    client_cert_file: /etc/etcd/pki/etcd-1.crt
+    client_key_file: /etc/etcd/pki/etcd-1.key
   when: inventory_hostname == 'etcd-1'
 
 - name: Check the files that are there, repair owner and mode
@@ -227,13 +268,56 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RingfenceError, fail_with
-from ansible_collections.ringfence.etcd.plugins.module_utils._member.credential_files import CA, REVOCATION_LIST
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules import WAIT_SECONDS, check_range
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import client_of
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_access import (
+    ARGUMENTS,
+    REQUIRED_TOGETHER,
+    ApiAccess,
+    take_access,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._member.credential_files import (
+    CA,
+    CERTIFICATE,
+    PRIVATE_KEY,
+    REVOCATION_LIST,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.credentials import (
+    CredentialsPlan,
     WantedCredentials,
     apply_credentials,
     backup_note,
     plan_credentials,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._member.presenting import present_guarded
+from ansible_collections.ringfence.etcd.plugins.module_utils._member.restart import ClusterUrls, cluster_from
+from ansible_collections.ringfence.etcd.plugins.module_utils._probe.admission import admission_of
+
+ARGUMENT_SPEC: dict[str, t.Any] = {
+    "directory": {"type": "path", "default": "/etc/etcd/pki"},
+    "name": {"type": "str", "required": True},
+    "owner": {"type": "str", "default": "etcd"},
+    "group": {"type": "str", "default": "etcd"},
+    "directory_mode": {"type": "str", "default": "0755"},
+    "ca_certificate_content": {"type": "str"},
+    "certificate_content": {"type": "str"},
+    "private_key_content": {"type": "str", "no_log": True},
+    "revocation_list_content": {"type": "str"},
+    "pending_content": {
+        "type": "list",
+        "elements": "str",
+        "choices": ["ca", "certificate", "private_key", "revocation_list"],
+        "default": [],
+    },
+    "more_revoked": {"type": "bool", "default": False},
+    "members": {"type": "list", "elements": "dict"},
+    "client_ca_file": {"type": "path"},
+    "client_cert_file": {"type": "path"},
+    # A path, not a key.
+    "client_key_file": {"type": "path", "no_log": False},
+    "wait_seconds": {"type": "int", "default": 300},
+    **ARGUMENTS,
+}
 
 
 def octal_mode(text: str) -> int:
@@ -244,32 +328,42 @@ def octal_mode(text: str) -> int:
     return int(digits, 8)
 
 
+def asked_cluster(params: t.Mapping[str, t.Any]) -> ClusterUrls | None:
+    """The members that have to let another certificate in; None where none is asked."""
+    check_range("wait_seconds", params["wait_seconds"], *WAIT_SECONDS)
+    return cluster_from(params["name"], params["members"]) if params["members"] else None
+
+
+def apply_guarded(
+    plan: CredentialsPlan, cluster: ClusterUrls | None, params: t.Mapping[str, t.Any], access: ApiAccess
+) -> dict[str, str]:
+    """Carry the plan out, under the cluster's lock where the others have to let another certificate in."""
+    if cluster is None or not plan.presents_another:
+        return apply_credentials(plan)
+    backups: dict[str, str] = {}
+    present_guarded(
+        cluster,
+        client_of(params["client_ca_file"], params["client_cert_file"], params["client_key_file"], access),
+        admission_of(*(plan.contents[kind] for kind in (CA, CERTIFICATE, PRIVATE_KEY))),
+        lambda: backups.update(apply_credentials(plan)),
+        wait_seconds=params["wait_seconds"],
+    )
+    return backups
+
+
 def main() -> t.NoReturn:
     module = AnsibleModule(
-        argument_spec={
-            "directory": {"type": "path", "default": "/etc/etcd/pki"},
-            "name": {"type": "str", "required": True},
-            "owner": {"type": "str", "default": "etcd"},
-            "group": {"type": "str", "default": "etcd"},
-            "directory_mode": {"type": "str", "default": "0755"},
-            "ca_certificate_content": {"type": "str"},
-            "certificate_content": {"type": "str"},
-            "private_key_content": {"type": "str", "no_log": True},
-            "revocation_list_content": {"type": "str"},
-            "pending_content": {
-                "type": "list",
-                "elements": "str",
-                "choices": ["ca", "certificate", "private_key", "revocation_list"],
-                "default": [],
-            },
-            "more_revoked": {"type": "bool", "default": False},
-        },
+        argument_spec=ARGUMENT_SPEC,
+        required_together=[("client_cert_file", "client_key_file"), *REQUIRED_TOGETHER],
+        required_by={"client_cert_file": ["client_ca_file"]},
         supports_check_mode=True,
     )
+    access = take_access(module)
     params = dict(module.params)
     # What is public may have a key pasted behind it, and up to ansible-core 2.18 an answer repeats its arguments.
     module.params.update(ca_certificate_content=None, certificate_content=None, revocation_list_content=None)
     try:
+        cluster = asked_cluster(params)
         plan = plan_credentials(
             WantedCredentials(
                 directory=params["directory"],
@@ -285,7 +379,7 @@ def main() -> t.NoReturn:
                 check_mode=module.check_mode,
             )
         )
-        backups = plan.backups if module.check_mode else apply_credentials(plan)
+        backups = plan.backups if module.check_mode else apply_guarded(plan, cluster, params, access)
     except RingfenceError as exc:
         fail_with(module, exc)
     result: dict[str, t.Any] = {

@@ -58,6 +58,9 @@ NONE: t.Mapping[str, t.Any] = {
     "due": False,
     "stopped": False,
     "text": "",
+    "numbered": "",
+    "steps": 0,
+    "steps_done": 0,
     "lines": [],
     "requests": [],
     "hosts": {},
@@ -71,8 +74,9 @@ class Question:
     """What this run says about a change, and what it has done of it.
 
     ``settings``: of each member's host, as the role has them. ``issued_to``: members that got a certificate in the pass
-    before. ``passed``: the text of that pass. ``disconnect``: who is connected with one of ``revoked``, the serial
-    numbers on the CA's list after this run, is cut off. ``leaked``: serial numbers whose keys are known to others.
+    before. ``passed``: the text of that pass. ``steps_done``: how many steps of the plan this run has done.
+    ``disconnect``: who is connected with one of ``revoked``, the serial numbers on the CA's list after this run, is cut
+    off. ``leaked``: serial numbers whose keys are known to others.
     """
 
     new_ca: bool = False
@@ -85,6 +89,7 @@ class Question:
     settings: t.Mapping[str, t.Mapping[str, t.Any]] = field(default_factory=dict)
     issued_to: t.Collection[str] = ()
     passed: str = ""
+    steps_done: int = 0
     is_whole: bool = True
 
 
@@ -157,12 +162,12 @@ def change_of(
     if not cluster.question.manages_service:
         transition = Transition()
     if not transition.is_due:
-        return Change(transition, {**told(transition), "stopped": is_stopped}, bundle)
+        return Change(transition, {**told(transition, question.steps_done), "stopped": is_stopped}, bundle)
     failures = list(_failures(transition, question, cluster.question.force_restart))
     failures += _not_for_clients(transition, cluster, state)
-    shown = told(transition)
+    shown = told(transition, question.steps_done)
     if not failures and bundle is not None and all(name in question.settings for name in transition.assignments):
-        shown = next_pass(transition, cluster, state, authorities, question.settings, question.new_keys)
+        shown |= next_pass(transition, cluster, state, authorities, question.settings, question.new_keys)
     return Change(transition, shown, bundle, tuple(failures))
 
 
@@ -246,9 +251,19 @@ def _in_this_run(cluster: Cluster, state: State) -> list[Member]:
     return [member for member in cluster.members if member.name in cluster.infos or member.name in listed]
 
 
-def told(transition: Transition) -> dict[str, t.Any]:
-    """The plan alone."""
-    return {**NONE, "due": transition.is_due, "text": transition.text, "lines": transition.lines}
+def told(transition: Transition, steps_done: int = 0) -> dict[str, t.Any]:
+    """The plan alone; ``steps_done``: how many steps this run has done before."""
+    # Who leaves has left when the change begins.
+    done = steps_done + len(transition.before)
+    return {
+        **NONE,
+        "due": transition.is_due,
+        "text": transition.text,
+        "numbered": transition.numbered(done),
+        "steps": len(transition.passed),
+        "steps_done": done,
+        "lines": transition.lines,
+    }
 
 
 def next_pass(
@@ -259,7 +274,7 @@ def next_pass(
     settings: t.Mapping[str, t.Mapping[str, t.Any]],
     new_keys: bool = False,
 ) -> dict[str, t.Any]:
-    """The plan, and all that the tasks of the next pass need.
+    """All that the tasks of the next pass need.
 
     ``settings``: of each member's host, as the role has them. ``members``: where each member answers now, and goes on
     to answer while the pass is done. ``hosts``: by member's name what its host gets; empty or none is left as it is.
@@ -278,7 +293,6 @@ def next_pass(
         entry["peer_url"] = member.peer_url if member.peer_url in answers_at else answers_at[0]
         members.append(entry)
     return {
-        **told(transition),
         "requests": list(_requests(transition, cluster, new_keys)),
         "hosts": {
             name: _of_host(name, assigned, cluster, authorities, settings)

@@ -114,12 +114,24 @@ class Transition:
 
     @property
     def text(self) -> str:
-        """The next pass in a line, with how much comes after it."""
+        """The next pass in a line, with how much comes after it: the same twice in a row is no progress."""
         if not self.passed:
             return ""
         left = len(self.plan.steps) + len(self.after) - len(self.passed)
         after = f", {left} step{'s' if left > 1 else ''} after that" if left else ", which is the last step"
-        return f"{'; '.join(dict.fromkeys(step.text for step in self.passed))} ({self.passed[0].reason}){after}"
+        return self._pass + after
+
+    @property
+    def _pass(self) -> str:
+        return f"{'; '.join(dict.fromkeys(step.text for step in self.passed))} ({self.passed[0].reason})"
+
+    def numbered(self, done: int) -> str:
+        """The next pass in a line, with the numbers of its steps; ``done``: how many this run has done before."""
+        if not self.passed:
+            return ""
+        first, last = done + 1, done + len(self.passed)
+        numbers = str(first) if first == last else f"{first} to {last}"
+        return f"{numbers} of {done + len(self.plan.steps) + len(self.after)}: {self._pass}"
 
     @property
     def lines(self) -> list[str]:

@@ -122,10 +122,17 @@ class CredentialsPlan:
     before: dict[str, t.Any]
     after: dict[str, t.Any]
     reader: Identity | None
+    # By kind what each file is going to hold, as far as it is known.
+    contents: dict[str, bytes] = field(repr=False)
 
     @property
     def changed(self) -> bool:
         return bool(self.reasons)
+
+    @property
+    def presents_another(self) -> bool:
+        """Whether another certificate takes its place."""
+        return "content" in self.reasons.get(CERTIFICATE, ())
 
 
 @dataclass(frozen=True)
@@ -196,6 +203,7 @@ def plan_credentials(request: WantedCredentials) -> CredentialsPlan:
         before=before,
         after=after,
         reader=reader,
+        contents={kind: material.content for kind, material in materials.items()},
     )
 
 

@@ -27,12 +27,17 @@ _SECONDS = 10.0
 
 
 def admission(ca_file: str, cert_file: str, key_file: str) -> t.Callable[[str, str], str | None]:
-    """By a member's name and peer URL: why it does not let the pair in, None where it does.
+    """As ``admission_of``, with the pair and the trust bundle of three files; FileError where one is missing."""
+    return admission_of(*(_content(path) for path in (ca_file, cert_file, key_file)))
 
-    FileError and CryptoError where the files can't be used.
+
+def admission_of(bundle: bytes, certificate: bytes, private_key: bytes) -> t.Callable[[str, str], str | None]:
+    """By a member's name and peer URL: why it does not let the pair in, None where it does. All three are PEM.
+
+    CryptoError where they can't be used.
     """
-    authorities = [block.der for block in split_pem(_content(ca_file), ca_file) if block.label == CERTIFICATE_LABEL]
-    context = client_context(authorities, _content(cert_file), _content(key_file))
+    authorities = [block.der for block in split_pem(bundle, "trust bundle") if block.label == CERTIFICATE_LABEL]
+    context = client_context(authorities, certificate, private_key)
 
     def why_not(name: str, url: str) -> str | None:
         try:
@@ -54,4 +59,4 @@ def _content(path: str) -> bytes:
     return content
 
 
-__all__ = ("admission",)
+__all__ = ("admission", "admission_of")

@@ -20,6 +20,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._member.restart imp
 from ansible_collections.ringfence.etcd.plugins.modules import (
     etcd_cluster_check,
     etcd_member,
+    etcd_peer_credentials,
     etcd_peer_proof,
     etcd_peer_service,
     etcd_restore,
@@ -75,6 +76,13 @@ def member(folder: pathlib.Path) -> None:
     assert_urls(checked.validated_parameters)
 
 
+def credentials(_folder: pathlib.Path) -> None:
+    given = {"name": "etcd-1", "members": members()}
+    checked = ArgumentSpecValidator(etcd_peer_credentials.ARGUMENT_SPEC).validate(given)
+    assert checked.error_messages == []
+    assert_urls(checked.validated_parameters)
+
+
 def assert_urls(params: t.Mapping[str, t.Any]) -> None:
     cluster = cluster_from(params["name"], params["members"])
     assert cluster.client_urls == {one["name"]: one["client_url"] for one in members()}
@@ -107,6 +115,7 @@ TAKE_MEMBERS: dict[str, t.Callable[[pathlib.Path], None]] = {
     "etcd_peer_certificates": certificates,
     "etcd_peer_stranger": stranger,
     "etcd_peer_probe": probe,
+    "etcd_peer_credentials": credentials,
     "etcd_peer_service": service,
     "etcd_member": member,
     "etcd_snapshot": snapshot,

@@ -310,6 +310,10 @@ def test_a_member_that_joins_is_told_after_the_passes_of_a_change() -> None:
     assert change.told["due"] is True and set(change.told["hosts"]) == set(NAMES)
     assert len(change.told["lines"]) == 15 and change.told["lines"][-2].startswith("14 of 15: add etcd-4")
     assert change.told["text"].endswith(", 12 steps after that")
+    assert (change.told["steps"], change.told["steps_done"]) == (3, 0)
+    assert change.told["numbered"].startswith("1 to 3 of 15: restart etcd-1 to accept more")
+    later = with_one_more(Case(), domain="example.org", steps_done=4).told
+    assert later["steps_done"] == 4 and later["numbered"].startswith("5 to 7 of 19: restart etcd-1 to accept more")
     stopped = with_one_more(Case(), domain="example.org", stop_after="widen")
     assert stopped.told["due"] is True
     assert [line.partition(" etcd-")[0] for line in stopped.told["lines"]] == [f"{n} of 3: restart" for n in (1, 2, 3)]
@@ -329,6 +333,8 @@ def test_a_member_that_leaves_is_told() -> None:
     asks = Question(settings=dict.fromkeys(NAMES, OWN))
     change = change_of(cluster, asks, WantedCluster(), membership_changes(cluster), factory.NOW)
     assert change.told["due"] is False and change.failures == ()
+    # It has left when the rest begins.
+    assert change.told["steps_done"] == 1
     assert [line.partition(";")[0] for line in change.told["lines"]] == [
         "1 of 3: remove etcd-3: this run says that it leaves",
         "2 of 3: restart etcd-1 to accept less: nobody needs the names etcd-3.example.com any more",

@@ -136,7 +136,9 @@ def test_lines_and_the_next_pass_in_one() -> None:
         "restart etcd-2 to accept more; restart etcd-3 to accept more; restart etcd-1 to accept more (it does not know "
         "the names etcd-1.example.org, etcd-2.example.org, etcd-3.example.org yet), 6 steps after that"
     )
-    assert Transition().text == ""
+    assert transition.numbered(0).startswith("1 to 3 of 9: restart etcd-2 to accept more; restart etcd-3 to accept")
+    assert transition.numbered(2).startswith("3 to 5 of 11: restart etcd-2 to accept more")
+    assert Transition().text == Transition().numbered(0) == ""
 
 
 def as_member(number: int, client_port: int, scheme: str = "https") -> Member:
@@ -297,6 +299,7 @@ def test_the_first_certificate_of_a_member_is_issued_before_its_start() -> None:
     transition = planned_transition(THREE, state)
     assert [step.kind for step in transition.plan.steps] == ["issue", "start"]
     assert transition.text == "issue the first certificate of etcd-2 (it has none), 1 step after that"
+    assert transition.numbered(0) == "1 of 2: issue the first certificate of etcd-2 (it has none)"
     assert transition.assignments["etcd-2"].names == THREE.members[1].names
 
 
