@@ -244,10 +244,8 @@ def test_a_member_without_its_data_joins_anew_where_that_was_said(
 
 def lead(controller: Controller, name: str) -> None:
     """Let a member lead."""
-    status = controller.etcdctl("etcd-1", "endpoint status --cluster").splitlines()
-    leader = next(line for line in status if line.split(", ")[4] == "true")
+    leader = controller.leader()
     listed = controller.etcdctl("etcd-1", "member list").splitlines()
     number = next(line.split(", ")[0] for line in listed if line.split(", ")[2] == name)
-    if leader.split(", ")[1] != number:
-        host = next(line.split(", ")[2] for line in listed if line.startswith(leader.split(", ")[1]))
-        controller.etcdctl(host, f"move-leader {number}")
+    if leader != name:
+        controller.etcdctl(leader, f"move-leader {number}")

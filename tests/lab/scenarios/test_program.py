@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import os
 import tarfile
 import typing as t
@@ -278,7 +277,7 @@ def test_from_3_5_to_3_7_killed_in_between_and_no_write_is_lost(
 ) -> None:
     given = {**releases[NEXT_MINOR], "etcd_peer_tls_extra_flags": {}}
     with Writer(controller, operation="two minor versions of etcd") as writer:
-        leader = leader_of(controller)
+        leader = controller.leader()
         first, second = (host for host in TRIO if host != leader)
         # Not at the leader's own turn: what is at work on a host goes on, and would end the upgrade.
         controller.kill_at(inventory, f"Restart with its new etcd {second}", etcd_peer_tls_upgrade=True, **given)
@@ -301,13 +300,6 @@ def test_from_3_5_to_3_7_killed_in_between_and_no_write_is_lost(
     run = controller.refuse(inventory, playbook=upgrade_playbook(controller), **refused)
     assert "3.6.16 is older: etcd has to agree first (etcdctl downgrade enable 3.6" in run.output
     assert state(controller) == before
-
-
-def leader_of(controller: Controller) -> str:
-    answers = {
-        host: json.loads(controller.etcdctl(host, "endpoint status --write-out=json"))[0]["Status"] for host in TRIO
-    }
-    return next(host for host, one in answers.items() if one["leader"] == one["header"]["member_id"])
 
 
 def test_a_switch_to_the_distributions_package_stops_nobody(controller: Controller, releases: Releases) -> None:
