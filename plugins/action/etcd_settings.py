@@ -84,6 +84,7 @@ class ActionModule(OneLineAction):  # pragma: no cover
         hosts = [each.host for each in members]
         coordinator = coordinator_of(hosts, host, believed, settings["cluster_name"])
         member = next(each for each in members if each.host == host)
+        gone = {} if proof_only else self._role.hosts_of(settings["removed"])
         check_settings(Asked(settings, members, member), options)
         return {
             **{name: value for name, value in settings.items() if name not in SECRETS},
@@ -94,7 +95,10 @@ class ActionModule(OneLineAction):  # pragma: no cover
             "members": [member_as_dict(each) for each in members],
             "member": member_as_dict(member),
             "client_files": client_files_of(settings, member),
-            "removed_urls": [] if proof_only else self._role.peer_urls_of(settings["removed"], settings),
+            # By its host's name a member is meant as well.
+            "removed": list(dict.fromkeys([*settings["removed"], *gone.values()])),
+            "removed_hosts": [{"host": name, "name": gone[name]} for name in gone],
+            "removed_urls": self._role.peer_urls_of(gone, settings),
             "flag_settings": flag_settings_of(settings),
             "keys_leaked": leaked_names(settings["keys_leaked"], [each.name for each in members]),
             "keeps_revocation_list": keeps_revocation_list(settings),

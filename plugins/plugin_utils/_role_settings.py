@@ -196,15 +196,29 @@ class RoleSettings:  # pragma: no cover
             )
         return make_members(complete, _cluster_settings(settings))
 
-    def peer_urls_of(self, words: t.Iterable[str], settings: t.Mapping[str, t.Any]) -> list[str]:
-        """Where the members of those hosts of the inventory were that these words name; of no other word."""
+    def hosts_of(self, words: t.Collection[str]) -> dict[str, str]:
+        """The hosts of the inventory that these words name, or whose member they name: by host, the member's name.
+
+        What is wrong with a host that goes keeps nobody from removing its member.
+        """
+        own = PREFIX + "name"
+        others = set(words) - {host for host in words if self._user.knows(host)}
+        hosts = [host for host in words if host not in others]
+        if others:
+            hosts += [host for host in self._user.hosts() if str(self._variables_of(host).get(own)) in others]
+        found = {}
+        for host in dict.fromkeys(hosts):
+            with contextlib.suppress(InputError):
+                found[host] = self._completed({"host": host})["name"]
+        return found
+
+    def peer_urls_of(self, hosts: t.Iterable[str], settings: t.Mapping[str, t.Any]) -> list[str]:
+        """Where the members of those hosts were; of none that is wrong."""
         found = []
-        for host in words:
-            if self._user.knows(host):
-                # What is wrong with a host that goes keeps nobody from removing it.
-                with contextlib.suppress(InputError):
-                    (member,) = make_members([self._completed({"host": host})], _cluster_settings(settings))
-                    found.append(member.peer_url)
+        for host in hosts:
+            with contextlib.suppress(InputError):
+                (member,) = make_members([self._completed({"host": host})], _cluster_settings(settings))
+                found.append(member.peer_url)
         return found
 
     def _completed(self, entry: dict[str, t.Any]) -> dict[str, t.Any]:

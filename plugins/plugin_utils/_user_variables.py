@@ -47,6 +47,10 @@ class UserVariables:  # pragma: no cover
         """Whether the inventory has the host."""
         return self._inventory.get_host(host) is not None
 
+    def hosts(self) -> list[str]:
+        """All hosts of the inventory, by name."""
+        return [host.name for host in self._inventory.get_hosts("all", ignore_limits=True, ignore_restrictions=True)]
+
     def of(self, host: str) -> dict[str, t.Any]:
         """The host's variables, templates as they stand."""
         with self.no_answers():

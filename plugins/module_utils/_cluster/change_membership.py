@@ -194,8 +194,8 @@ def refuse_data_of_others(view: View) -> Next:
             return PreflightFailure(
                 "member_not_listed",
                 f"member {wanted.name}: the data on its host is that of member {host.data.member_id or 'none yet'}, "
-                "which is not in the member list (it was removed?): let it be put aside, and the member join anew, "
-                f"with etcd_peer_tls_replaced: [{wanted.name}]",
+                "which is not in the member list (it was removed?): take it out of the group and run with "
+                f"etcd_peer_tls_removed: [{wanted.name}], which puts the data aside; then it can join anew",
             )
     return None
 
@@ -495,8 +495,8 @@ def _whom_it_refuses(view: View, wanted: WantedMember, config: Config) -> Prefli
         if leaf is not None and not accepts(config, leaf):
             return PreflightFailure(
                 "old_ca_unknown",
-                f"member {wanted.name} would refuse {one.label}, whose certificate is of the CA {leaf.issuer}: give "
-                "that CA's certificate with etcd_peer_tls_old_ca_certificate, so that it trusts both for a while",
+                f"member {wanted.name} would refuse {one.label}, whose certificate is of the CA {leaf.issuer}: take "
+                f"{wanted.name} out of the group until the change to the new CA has ended",
             )
     return None
 
@@ -512,7 +512,7 @@ def _why_not_joined(view: View, wanted: WantedMember, host: Host | None) -> Pref
         return PreflightFailure(
             "host_in_use",
             f"member {wanted.name} is to join, and an etcd that is no member runs or has data on its host: stop it and "
-            f"move the data away, or have that done with etcd_peer_tls_replaced: [{wanted.name}]",
+            "move the data away",
         )
     taken = next((one for one in view.matched if wanted.peer_url in one.listed.peer_urls), None)
     if taken is not None:

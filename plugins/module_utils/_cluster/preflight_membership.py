@@ -197,15 +197,9 @@ def _not_listed(cluster: Cluster, member: Member, number: str, teller: str) -> P
     return PreflightFailure(
         "member_not_listed",
         f"member {member.name}: its data in {folder} is that of member {number}, which is not in the member list that "
-        f"{teller} tells (it was removed?): take it out of the inventory, and move the data away"
-        f"{_and_marker(cluster.infos[member.name])}",
+        f"{teller} tells (it was removed?): take its host out of the group and run with etcd_peer_tls_removed: "
+        f"[{member.name}], which stops it there and puts the data aside; then it can join anew",
     )
-
-
-def _and_marker(info: Info) -> str:
-    """Of what goes with the data of a member that is to join anew."""
-    marker = _marker(info)
-    return "" if marker is None else f" (to join anew also {marker}, without which its unit starts empty)"
 
 
 def refuse_removal_of_who_is_wanted(cluster: Cluster) -> t.Iterator[PreflightFailure]:

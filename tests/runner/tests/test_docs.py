@@ -39,7 +39,7 @@ TEXTS = [
     *(CHECKOUT / "docs").glob("*.yml"),
     *(CHECKOUT / "examples").glob("*.yml"),
     *(CHECKOUT / "playbooks").glob("*.yml"),
-    *(CHECKOUT / "plugins").glob("*/*.py"),
+    *(CHECKOUT / "plugins").rglob("*.py"),
     *(CHECKOUT / "changelogs").rglob("*.y*ml"),
     ROLE / "meta" / "argument_specs.yml",
 ]

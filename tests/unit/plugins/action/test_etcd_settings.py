@@ -210,6 +210,17 @@ def test_where_the_members_were_that_this_run_removes(play: SettingsPlay) -> Non
     assert play.run()["etcd-1"]["removed_urls"] == []
 
 
+@pytest.mark.parametrize("word", ["etcd-7", "node-7"])
+def test_a_member_that_is_called_otherwise_than_its_host_goes_by_either_name(play: SettingsPlay, word: str) -> None:
+    """Its host has to be found, to be stopped, and its member, to be removed."""
+    hosts = {**HOSTS, "node-7": {"ansible_host": "10.0.0.7", "etcd_peer_tls_name": "etcd-7"}}
+    given = {"members": ["etcd-1"], "removed": [word, "etcd-9"]}
+    found = play.run("--limit", "etcd-1", *extra(**given), hosts=hosts)["etcd-1"]
+    assert found["removed_hosts"] == [{"host": "node-7", "name": "etcd-7"}]
+    assert found["removed"] == [*dict.fromkeys([word, "etcd-9", "etcd-7"])]
+    assert found["removed_urls"] == ["https://10.0.0.7:2380"]
+
+
 def test_texts_of_a_survey_or_of_a_command_line(play: SettingsPlay) -> None:
     found = play.run(
         "-e",

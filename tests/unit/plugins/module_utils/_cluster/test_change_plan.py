@@ -621,7 +621,7 @@ REFUSALS: dict[str, tuple[State, Desired, str, str]] = {
         with_listed(down(formed(THREE), 3), without=["etcd-3"]),
         THREE,
         "member_not_listed",
-        "etcd_peer_tls_replaced: [etcd-3]",
+        "run with etcd_peer_tls_removed: [etcd-3], which puts the data aside; then it can join anew",
     ),
     "lists that differ": (
         replace(
@@ -636,7 +636,7 @@ REFUSALS: dict[str, tuple[State, Desired, str, str]] = {
         formed(desired([1, 2, 3], issuer="ca-foreign"), [4]),
         desired([1, 2, 3, 4], issuer=NEW_CA, words=said(new_ca=True, stop_after="widen")),
         "old_ca_unknown",
-        "etcd_peer_tls_old_ca_certificate",
+        "take etcd-4 out of the group until the change to the new CA has ended",
     ),
     "a URL that another one has": (
         formed(THREE),

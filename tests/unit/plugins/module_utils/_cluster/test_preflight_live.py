@@ -405,11 +405,12 @@ def test_the_steps_name_the_marker_where_it_is_to_go() -> None:
     assert codes(edited(cluster, members(3), replaced=["etcd-3"])) == []
 
 
-def test_data_of_a_member_that_was_removed_goes_with_its_marker() -> None:
-    cluster = marked(living(), "etcd-3")
+def test_data_of_a_member_that_was_removed_is_put_aside_where_that_is_said() -> None:
+    cluster = living()
     for name in NAMES:
         reported(cluster, name)["live_members"][2]["member_id"] = "9"
-    assert "move the data away (to join anew also /etc/etcd/pki/etcd-3.formed" in only_text(cluster)
+    way = "take its host out of the group and run with etcd_peer_tls_removed: [etcd-3], which stops it there and puts"
+    assert way in only_text(cluster)
 
 
 def test_no_new_ca_for_a_host_that_has_a_marker_alone() -> None:
