@@ -451,6 +451,8 @@ for pair in plan.pairs():
         # It has the whole suite.
         continue
     needed = lab_needs(plan.venvs[pair.core], pair.release) + [f"etcd({pair.etcd})"] * pair.is_extra
+    # What the oldest one is upgraded to there.
+    needed += ["etcd(3.5.35)"] * pair.etcd.startswith("3.4.")
     title = f"core(etcd {pair.etcd}, ansible-core {pair.core.version})"
     step(title, core_scenarios(pair), *needed, tag="lab-test")
 

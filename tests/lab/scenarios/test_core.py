@@ -13,11 +13,13 @@ from pathlib import Path
 
 import pytest
 from forge import Forge
+from releases import Releases
 from ringfence_lab.lab import Lab
 from support import PKI, TRIO, Controller, Writer, overlaps
 
 # The first etcd that takes a list of allowed names.
 FIRST_WITH_A_LIST = (3, 5, 15)
+NEXT_MINOR = "3.5.35"
 LIST = "etcd-1.example.com,etcd-2.example.com,etcd-3.example.com"
 
 
@@ -98,3 +100,27 @@ def test_restart(controller: Controller, inventory: Path) -> None:
     assert len(writer.acknowledged) > 20
     assert writer.acknowledged <= writer.stored
     assert controller.is_healthy()
+
+
+def test_upgrade(controller: Controller, inventory: Path, version: tuple[int, ...], tmp_path: Path) -> None:
+    """From an etcd without lists to the next minor version, and then from one name for all to a list of names."""
+    if version[:2] != (3, 4):
+        pytest.skip("test_program has the other minor versions")
+    before = controller.etcdctl("etcd-1", "member list").split()[0]
+    archive = {**Releases(tmp_path)[NEXT_MINOR], "etcd_peer_tls_extra_flags": {"max-wals": 7}}
+    said = controller.refuse(inventory, **archive).output
+    assert f"{NEXT_MINOR} is another minor version: say so with etcd_peer_tls_upgrade: true" in said
+    with Writer(controller, operation="the next minor version of etcd") as writer:
+        run = controller.succeed(inventory, playbook=controller.named("upgrade"), **archive)
+    assert "PROVED - 3 members" in run.output and overlaps(controller) == []
+    told = controller.on_each(TRIO, "/proc/$(systemctl show -P MainPID etcd.service)/exe --version | head -n 1")
+    assert {line.split()[-1] for line in told.values()} == {NEXT_MINOR}
+    assert len(writer.acknowledged) > 20 and writer.acknowledged <= writer.stored
+    assert set(controller.succeed(inventory, **archive).changed.values()) == {0}
+    names = controller.inventory(etcd_peer_tls_start_timeout_seconds=45)
+    with Writer(controller, operation="one name for all becomes a list of names") as writer:
+        assert "PROVED - 3 members" in controller.succeed(names, **archive).output
+    assert len(writer.acknowledged) > 20 and writer.acknowledged <= writer.stored
+    assert controller.allowed_names() == dict.fromkeys(TRIO, LIST) and overlaps(controller) == []
+    assert controller.etcdctl("etcd-1", "member list").split()[0] == before
+    assert set(controller.succeed(names, **archive).changed.values()) == {0}
