@@ -56,7 +56,7 @@ def whole_state(some: t.Any) -> t.Any:
 
 def _make_true(state: dict[str, t.Any]) -> None:
     """What is said of certificates is what stands in a certificate, which is made where there is none."""
-    is_made = False
+    is_made, now = False, _time_of(state)
     for credentials in (state["info"]["credentials"], state["process_credentials"]):
         if not isinstance(credentials, dict):
             continue
@@ -64,25 +64,33 @@ def _make_true(state: dict[str, t.Any]) -> None:
         if not isinstance(bundle, dict) or not isinstance(leaf, dict):
             continue
         if bundle["pem"] is None and _are_facts(*bundle["certificates"]):
-            bundle["pem"] = "".join(_certificate_for(facts, is_ca=True) for facts in bundle["certificates"])
+            bundle["pem"] = "".join(_certificate_for(facts, now, is_ca=True) for facts in bundle["certificates"])
         elif bundle["pem"] is not None:
-            bundle["certificates"] = _facts_in(bundle["pem"])
+            bundle["certificates"] = _facts_in(bundle["pem"], now)
         if leaf["pem"] in (None, "PEM") and _are_facts(leaf):
-            leaf["pem"] = _certificate_for(leaf, is_ca=False)
+            leaf["pem"] = _certificate_for(leaf, now, is_ca=False)
             is_made = True
         elif leaf["pem"] is not None:
-            for facts in _facts_in(leaf["pem"])[:1]:
+            for facts in _facts_in(leaf["pem"], now)[:1]:
                 leaf.update({name: facts[name] for name in facts.keys() & leaf.keys()})
     for probe in state["probes"] if is_made and isinstance(state["probes"], list) else ():
         if isinstance(probe, dict) and isinstance(probe["server"], dict) and _are_facts(probe["server"]):
-            _certificate_for(probe["server"], is_ca=False)
+            _certificate_for(probe["server"], now, is_ca=False)
 
 
 def _are_facts(*found: t.Any) -> bool:
     return bool(found) and all(isinstance(one, dict) and isinstance(one["fingerprint"], str) for one in found)
 
 
-def _certificate_for(facts: dict[str, t.Any], is_ca: bool) -> str:
+def _time_of(state: t.Mapping[str, t.Any]) -> datetime.datetime:
+    """The host's own time, by which its days are counted; now where it tells none."""
+    try:
+        return datetime.datetime.strptime(state["time"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=datetime.timezone.utc)
+    except (TypeError, ValueError):
+        return datetime.datetime.now(datetime.timezone.utc)
+
+
+def _certificate_for(facts: dict[str, t.Any], now: datetime.datetime, is_ca: bool) -> str:
     """A certificate that says it, and then the facts are all that it says."""
     asked = ("common_name", "issuer_common_name", "serial_number", "not_before", "not_after")
     lists = ("dns_names", "ip_addresses", "extended_key_usage")
@@ -92,7 +100,7 @@ def _certificate_for(facts: dict[str, t.Any], is_ca: bool) -> str:
         is_ca,
         facts["fingerprint"],
     )
-    facts.update({name: value for name, value in _facts_in(pem)[0].items() if name in facts})
+    facts.update({name: value for name, value in _facts_in(pem, now)[0].items() if name in facts})
     return pem
 
 
@@ -136,9 +144,9 @@ def _moment(text: str) -> datetime.datetime:
     return datetime.datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=datetime.timezone.utc)
 
 
-def _facts_in(pem: str) -> list[dict[str, t.Any]]:
+def _facts_in(pem: str, now: datetime.datetime) -> list[dict[str, t.Any]]:
     try:
-        return [as_result(one, datetime.datetime.now(datetime.timezone.utc)) for one in read_certificates(pem)]
+        return [as_result(one, now) for one in read_certificates(pem)]
     except CryptoError:
         return []
 
