@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The options of every module that asks etcd's API: what it wants where RBAC is on.
+"""The options of every module that asks etcd's API: its client files, and what it wants where RBAC is on.
 
 Note that this document fragment is PRIVATE to the collection. It can have breaking changes at any time.
 """
@@ -13,6 +13,18 @@ from __future__ import annotations
 class ModuleDocFragment:
     DOCUMENTATION = r"""
 options:
+  client_ca_file:
+    description:
+      - File on the host with the trust bundle for the members' client URLs. Without it they must be C(http).
+    type: path
+  client_cert_file:
+    description:
+      - File on the host with the client certificate that is shown to the members.
+    type: path
+  client_key_file:
+    description:
+      - File on the host with the private key of O(client_cert_file).
+    type: path
   api_user:
     description:
       - User of etcd's RBAC as which the module asks its API. A user without a role is enough, but to change

@@ -109,18 +109,6 @@ options:
         removed just before it starts. The member that it was has to be removed from the cluster before.
     type: bool
     default: false
-  client_ca_file:
-    description:
-      - File with the trust bundle for the members' client URLs. Without it they must be C(http).
-    type: path
-  client_cert_file:
-    description:
-      - File with the client certificate that is shown to the members.
-    type: path
-  client_key_file:
-    description:
-      - File with the private key of O(client_cert_file).
-    type: path
   timeout_seconds:
     description:
       - How long a member may take to get its vote, or to be out of the list.
@@ -243,9 +231,10 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors impo
     RingfenceError,
     fail_with,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import ApiError, Client, LiveMember, client_of
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import ApiError, Client, LiveMember, client_from
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_access import (
     ARGUMENTS,
+    REQUIRED_BY,
     REQUIRED_TOGETHER,
     ApiAccess,
     take_access,
@@ -273,10 +262,6 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "owner": {"type": "str", "default": "etcd"},
     "group": {"type": "str", "default": "etcd"},
     "replaced": {"type": "bool", "default": False},
-    "client_ca_file": {"type": "path"},
-    "client_cert_file": {"type": "path"},
-    # A path, not a key.
-    "client_key_file": {"type": "path", "no_log": False},
     "timeout_seconds": {"type": "int", "default": 120},
     "wait_seconds": {"type": "int", "default": 300},
     **ARGUMENTS,
@@ -427,7 +412,7 @@ def list_diff(before: t.Sequence[str], after: t.Sequence[str]) -> list[dict[str,
 
 
 def client_for(params: t.Mapping[str, t.Any], access: ApiAccess) -> Client:
-    return client_of(params["client_ca_file"], params["client_cert_file"], params["client_key_file"], access)
+    return client_from(params, access)
 
 
 def main() -> t.NoReturn:
@@ -439,8 +424,8 @@ def main() -> t.NoReturn:
             ("state", "absent", ["remove"]),
             ("state", "retired", ["directory"]),
         ],
-        required_together=[("client_cert_file", "client_key_file"), *REQUIRED_TOGETHER],
-        required_by={"client_cert_file": ["client_ca_file"]},
+        required_together=REQUIRED_TOGETHER,
+        required_by=REQUIRED_BY,
         supports_check_mode=True,
     )
     access = take_access(module)

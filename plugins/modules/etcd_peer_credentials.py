@@ -117,18 +117,6 @@ options:
       - Check mode asks nobody.
     type: list
     elements: dict
-  client_ca_file:
-    description:
-      - File with the trust bundle for the client URLs of O(members). Without it they must be C(http).
-    type: path
-  client_cert_file:
-    description:
-      - File with the client certificate that is shown to O(members).
-    type: path
-  client_key_file:
-    description:
-      - File with the private key of O(client_cert_file).
-    type: path
   wait_seconds:
     description:
       - How long to wait until all others are healthy and let the certificate in, and no other run restarts, adds or
@@ -269,9 +257,10 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RingfenceError, fail_with
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules import WAIT_SECONDS, check_range
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import client_of
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import client_from
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_access import (
     ARGUMENTS,
+    REQUIRED_BY,
     REQUIRED_TOGETHER,
     ApiAccess,
     take_access,
@@ -311,10 +300,6 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     },
     "more_revoked": {"type": "bool", "default": False},
     "members": {"type": "list", "elements": "dict"},
-    "client_ca_file": {"type": "path"},
-    "client_cert_file": {"type": "path"},
-    # A path, not a key.
-    "client_key_file": {"type": "path", "no_log": False},
     "wait_seconds": {"type": "int", "default": 300},
     **ARGUMENTS,
 }
@@ -343,7 +328,7 @@ def apply_guarded(
     backups: dict[str, str] = {}
     present_guarded(
         cluster,
-        client_of(params["client_ca_file"], params["client_cert_file"], params["client_key_file"], access),
+        client_from(params, access),
         admission_of(*(plan.contents[kind] for kind in (CA, CERTIFICATE, PRIVATE_KEY))),
         lambda: backups.update(apply_credentials(plan)),
         wait_seconds=params["wait_seconds"],
@@ -354,8 +339,8 @@ def apply_guarded(
 def main() -> t.NoReturn:
     module = AnsibleModule(
         argument_spec=ARGUMENT_SPEC,
-        required_together=[("client_cert_file", "client_key_file"), *REQUIRED_TOGETHER],
-        required_by={"client_cert_file": ["client_ca_file"]},
+        required_together=REQUIRED_TOGETHER,
+        required_by=REQUIRED_BY,
         supports_check_mode=True,
     )
     access = take_access(module)

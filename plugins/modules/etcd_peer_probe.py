@@ -65,18 +65,9 @@ options:
     type: str
   client_url:
     description:
-      - This member's client URL, at which the module asks for the live member list, with the three files below. Where a
-        process runs, the URL and the files that it was started with count instead.
+      - This member's client URL, at which the module asks for the live member list, with the three client files. Where
+        a process runs, the URL and the files that it was started with count instead.
     type: str
-  client_ca_file:
-    description: Trust bundle for O(client_url), a path on the host.
-    type: path
-  client_cert_file:
-    description: Certificate for O(client_url), a path on the host.
-    type: path
-  client_key_file:
-    description: Private key for O(client_url), a path on the host.
-    type: path
   call:
     description:
       - Whether to call the other members. V(running) calls them only where this host's own member runs, so that the
@@ -403,6 +394,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError, fail_with
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_access import (
     ARGUMENTS,
+    REQUIRED_BY,
     REQUIRED_TOGETHER,
     take_access,
 )
@@ -422,9 +414,6 @@ def argument_spec() -> dict[str, t.Any]:
         "revoked_private_key": {"type": "str", "no_log": True},
         "revocation_list": {"type": "str"},
         "client_url": {"type": "str"},
-        "client_ca_file": {"type": "path"},
-        "client_cert_file": {"type": "path"},
-        "client_key_file": {"type": "path", "no_log": False},
         "call": {"type": "str", "choices": ["always", "running", "never"], "default": "always"},
         "timeout_seconds": {"type": "float", "default": 5.0},
         "directory": {"type": "path", "default": "/etc/etcd/pki"},
@@ -450,7 +439,7 @@ def main() -> t.NoReturn:
             ("revoked_certificate", "revoked_private_key"),
             *REQUIRED_TOGETHER,
         ],
-        required_by={"unit_content": ("data_dir",)},
+        required_by={**REQUIRED_BY, "unit_content": ["data_dir"]},
         supports_check_mode=True,
     )
     access = take_access(module)

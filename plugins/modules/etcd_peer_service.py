@@ -124,18 +124,6 @@ options:
       - Required for O(state=healthy) and O(state=restarted).
     type: list
     elements: dict
-  client_ca_file:
-    description:
-      - File with the trust bundle for the members' client URLs. Without it they must be C(http).
-    type: path
-  client_cert_file:
-    description:
-      - File with the client certificate that is shown to the members.
-    type: path
-  client_key_file:
-    description:
-      - File with the private key of O(client_cert_file).
-    type: path
   trust_bundle_changed:
     description:
       - Whether the caller has changed the trust bundle in this run. etcd reads it at start only, so that a restart is
@@ -332,10 +320,11 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError, fail_with
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.reasons import Reason
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import ApiError, Client, client_of
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import ApiError, Client, client_from
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_access import (
     ARGUMENTS,
     NO_ACCESS,
+    REQUIRED_BY,
     REQUIRED_TOGETHER,
     ApiAccess,
     take_access,
@@ -364,10 +353,6 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "start": {"type": "bool", "default": True},
     "overrule_distribution_etcd": {"type": "bool", "default": False},
     "members": {"type": "list", "elements": "dict"},
-    "client_ca_file": {"type": "path"},
-    "client_cert_file": {"type": "path"},
-    # A path, not a key.
-    "client_key_file": {"type": "path", "no_log": False},
     "trust_bundle_changed": {"type": "bool", "default": False},
     "disconnect_revoked": {"type": "bool", "default": False},
     "revocation_list_changed": {"type": "bool", "default": False},
@@ -532,15 +517,15 @@ def leader_of(client: Client, url: str, view: restart.View) -> str | None:
 
 
 def client_for(params: t.Mapping[str, t.Any], access: ApiAccess) -> Client:
-    return client_of(params["client_ca_file"], params["client_cert_file"], params["client_key_file"], access)
+    return client_from(params, access)
 
 
 def main() -> t.NoReturn:
     module = AnsibleModule(
         argument_spec=ARGUMENT_SPEC,
         required_if=REQUIRED_IF,
-        required_together=[("client_cert_file", "client_key_file"), *REQUIRED_TOGETHER],
-        required_by={"client_cert_file": ["client_ca_file"]},
+        required_together=REQUIRED_TOGETHER,
+        required_by=REQUIRED_BY,
         supports_check_mode=True,
     )
     access = take_access(module)

@@ -65,15 +65,6 @@ options:
     type: str
     choices: [controller, host]
     default: controller
-  client_ca_file:
-    description: CA certificate that signed the members' client URLs. Needed where they are C(https).
-    type: path
-  client_cert_file:
-    description: Client certificate for the members' client URLs.
-    type: path
-  client_key_file:
-    description: Private key of O(client_cert_file).
-    type: path
 seealso:
   - module: ringfence.etcd.etcd_restore
 """
@@ -139,9 +130,10 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError, fail_with
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import client_of
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import client_from
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_access import (
     ARGUMENTS,
+    REQUIRED_BY,
     REQUIRED_TOGETHER,
     ApiAccess,
     take_access,
@@ -163,10 +155,6 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "directory": {"type": "path", "default": "~/.ringfence/snapshots"},
     "prefix": {"type": "str", "default": "etcd"},
     "keep_on": {"type": "str", "choices": ["controller", "host"], "default": "controller"},
-    "client_ca_file": {"type": "path"},
-    "client_cert_file": {"type": "path"},
-    # A path, not a key.
-    "client_key_file": {"type": "path", "no_log": False},
     **ARGUMENTS,
 }
 
@@ -174,7 +162,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
 def snapshot(params: t.Mapping[str, t.Any], check_mode: bool, access: ApiAccess) -> dict[str, t.Any]:
     checked_prefix(params["prefix"])
     urls = client_urls_of(params["members"])
-    client = client_of(params["client_ca_file"], params["client_cert_file"], params["client_key_file"], access)
+    client = client_from(params, access)
     candidates = [look_at(client, name, url) for name, url in urls.items()]
     one, status = chosen(candidates, params["name"], params["from_member"])
     directory = params["directory"]
@@ -196,8 +184,8 @@ def snapshot(params: t.Mapping[str, t.Any], check_mode: bool, access: ApiAccess)
 def main() -> t.NoReturn:
     module = AnsibleModule(
         argument_spec=ARGUMENT_SPEC,
-        required_together=[("client_cert_file", "client_key_file"), *REQUIRED_TOGETHER],
-        required_by={"client_cert_file": ["client_ca_file"]},
+        required_together=REQUIRED_TOGETHER,
+        required_by=REQUIRED_BY,
         supports_check_mode=True,
     )
     # Of a key ``path`` Ansible would put the size in the place of ours: in check mode that of a folder.

@@ -227,6 +227,11 @@ def client_of(
     )
 
 
+def client_from(params: t.Mapping[str, t.Any], access: ApiAccess) -> Client:
+    """The client that a module's options name (``ARGUMENTS`` of ``api_access``)."""
+    return client_of(params["client_ca_file"], params["client_cert_file"], params["client_key_file"], access)
+
+
 _Answer = t.TypeVar("_Answer")
 
 
@@ -770,6 +775,7 @@ __all__ = (
     "Versions",
     "check_url",
     "client_context",
+    "client_from",
     "client_of",
     "parse_active_peers",
     "parse_alarms",

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What etcd's API wants beside the client files where RBAC is on: a user, and a client pair without a common name.
+"""What etcd's API wants: the client files, and where RBAC is on a user and a client pair without a common name.
 
 Under RBAC the gateway takes no client certificate with a common name, whatever user is named. A user without a role is
 enough for all that this collection asks.
@@ -24,19 +24,24 @@ if t.TYPE_CHECKING:  # pragma: no cover
 _BLANKED_LENGTH = 16
 
 ARGUMENTS: dict[str, t.Any] = {
+    "client_ca_file": {"type": "path"},
+    "client_cert_file": {"type": "path"},
+    # A path, not a key.
+    "client_key_file": {"type": "path", "no_log": False},
     "api_user": {"type": "str"},
     "api_password": {"type": "str", "no_log": True},
     "api_cert_file": {"type": "path"},
-    # A path, not a key.
     "api_key_file": {"type": "path", "no_log": False},
     "api_certificate": {"type": "str"},
     "api_private_key": {"type": "str", "no_log": True},
 }
 REQUIRED_TOGETHER = [
+    ("client_cert_file", "client_key_file"),
     ("api_user", "api_password"),
     ("api_cert_file", "api_key_file"),
     ("api_certificate", "api_private_key"),
 ]
+REQUIRED_BY = {"client_cert_file": ["client_ca_file"]}
 
 
 @dataclass(frozen=True)
@@ -85,6 +90,7 @@ def check_access_settings(settings: t.Mapping[str, t.Any]) -> None:
 __all__ = (
     "ARGUMENTS",
     "NO_ACCESS",
+    "REQUIRED_BY",
     "REQUIRED_TOGETHER",
     "ApiAccess",
     "check_access_settings",
