@@ -98,13 +98,6 @@ options:
     elements: str
     choices: [ca, certificate, private_key, revocation_list]
     default: []
-  more_revoked:
-    description:
-      - Whether this run is going to revoke more once these files are in place, which it can't name in check mode. The
-        revocation list counts as changed then (RV(revocation_list_changed)).
-      - Only for check mode.
-    type: bool
-    default: false
   members:
     description:
       - The members of a running cluster that are asked before another certificate takes its place. It does only while
@@ -298,7 +291,6 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
         "choices": ["ca", "certificate", "private_key", "revocation_list"],
         "default": [],
     },
-    "more_revoked": {"type": "bool", "default": False},
     "members": {"type": "list", "elements": "dict"},
     "wait_seconds": {"type": "int", "default": 300},
     **ARGUMENTS,
@@ -371,7 +363,7 @@ def main() -> t.NoReturn:
         "changed": plan.changed,
         "reasons": plan.reasons,
         "trust_bundle_changed": CA in plan.reasons,
-        "revocation_list_changed": REVOCATION_LIST in plan.reasons or (module.check_mode and params["more_revoked"]),
+        "revocation_list_changed": REVOCATION_LIST in plan.reasons,
         "backups": backups,
         "backup_not_after": plan.backup_not_after,
         "paths": plan.paths,

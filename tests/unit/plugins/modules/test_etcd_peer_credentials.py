@@ -572,7 +572,7 @@ def test_a_longer_list_takes_its_place_under_another_inode(pki: pathlib.Path) ->
 
 
 def test_what_a_process_has_not_read_yet_is_told(pki: pathlib.Path) -> None:
-    """A new bundle, a longer list; in check mode also a list that this run is going to make longer."""
+    """A new bundle, a longer list."""
 
     def told(**args: t.Any) -> tuple[bool, bool]:
         answer = put(pki, **args)
@@ -585,8 +585,6 @@ def test_what_a_process_has_not_read_yet_is_told(pki: pathlib.Path) -> None:
     # Another certificate is read at each handshake.
     assert told(check_mode=True, pending_content=["certificate"]) == (False, False)
     assert told(check_mode=True, pending_content=["ca"]) == (True, False)
-    assert told(check_mode=True, more_revoked=True) == (False, True)
-    assert told(more_revoked=True) == (False, False)
 
 
 def test_a_shorter_list_is_refused_and_nothing_is_changed(pki: pathlib.Path, base: pathlib.Path) -> None:
