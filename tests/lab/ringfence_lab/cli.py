@@ -11,15 +11,14 @@ import os
 import sys
 import typing as t
 
-from . import clock, etcd, image, plan, surroundings, system
+from . import etcd, image, plan, surroundings, system
 from .errors import LabError
 from .lab import DEFAULT_DISK_MIB, Lab
 
 FAULTS: dict[str, str] = {
     "cut": "take the host's cable off the switch; with a second host: no packets between these two",
-    "heal": "undo cut, netem and clock",
+    "heal": "undo cut and netem",
     "netem": "delay or drop packets: netem delay 100ms loss 5%%",
-    "clock": "set its wall clock back or forward: clock -2h (s, m, h, d); clock 0 sets it right",
     "freeze": "all its processes stand still",
     "thaw": "they go on",
     "kill-etcd": "kill -9 etcd",
@@ -136,7 +135,7 @@ def _status(options: argparse.Namespace) -> None:
         version = f"etcd {chosen.etcd_version or 'unknown'}{' (laid over the image)' if chosen.programs else ''}"
         print(f"{options.name}: Debian {chosen.release}, {version}, inventory {chosen.inventory_path}")
         for row in chosen.status():
-            state = f"{row['condition']:8} cable {row['cable']:8} clock {row['clock']}"
+            state = f"{row['condition']:8} cable {row['cable']}"
             print(f"  {row['host']:12} {row['address']:24} {state}")
 
 
@@ -148,8 +147,6 @@ def _fault(options: argparse.Namespace) -> None:
         if not words:
             raise LabError("netem: say what, for example: netem delay 100ms loss 5%")
         chosen.shape(host, ["netem", *words])
-    elif options.fault == "clock":
-        chosen.clock(host, clock.parse_offset(words[0] if words else ""))
     else:
         getattr(chosen, options.fault.replace("-", "_"))(host)
     system.say(f"{host}: {options.fault} done")

@@ -35,6 +35,8 @@ PACKAGES = (
     "dbus",
     "etcd-client",
     "etcd-server",
+    # A clock that is wrong, for a host's Python alone.
+    "faketime",
     "iproute2",
     "iputils-ping",
     "libpam-systemd",

@@ -17,7 +17,7 @@ import subprocess
 import time
 import typing as t
 
-from . import cgroups, clock, etcd, image, network, plan, probe, surroundings, system
+from . import cgroups, etcd, image, network, plan, probe, surroundings, system
 from .errors import LabError
 from .machine import Machine, clear_systemd_folders
 from .plan import Host
@@ -526,21 +526,14 @@ class Lab:
             network.separate(self.name, self.host(host), self.host(other))
 
     def heal(self, host: str) -> None:
-        """Undo all that ``cut``, ``shape`` and ``clock`` did to this host."""
+        """Undo all that ``cut`` and ``shape`` did to this host."""
         self._check_up()
         network.heal(self.name, self.host(host), [other for other in self.hosts if other.name != host])
-        clock.set_offset(self.machine(host).folder, self.leader(host), 0)
 
     def shape(self, host: str, discipline: t.Sequence[str]) -> None:
         """Delay or drop packets: the words after ``tc qdisc … root``, such as netem delay 100ms."""
         self._check_up()
         network.shape(self.name, self.host(host), discipline)
-
-    def clock(self, host: str, offset_seconds: int) -> None:
-        """Set the host's wall clock, and no other's, back or forward from the machine's; 0 sets it right."""
-        with self._locked():
-            leader = self._leader_or_error(host)
-            clock.set_offset(self.machine(host).folder, leader, offset_seconds)
 
     def freeze(self, host: str) -> None:
         """All of the host stands still, its connections stay open."""
@@ -580,14 +573,11 @@ class Lab:
 
     # ---------------------------------------------------------------------------- status
     def status(self) -> list[dict[str, str]]:
-        """One row a host: name, address, condition (running, frozen, off), cable (plugged, cut), clock (right, -2h)."""
+        """One row a host: name, address, condition (running, frozen, off), cable (plugged, cut)."""
         rows = []
         for host in self.hosts:
             leader = self.leader(host.name)
             condition = "off" if leader is None else "frozen" if cgroups.is_frozen(leader) else "running"
             cable = "cut" if network.is_cut(self.name, host) else "plugged"
-            offset = clock.offset_of(self.machine(host).folder)
-            shown = clock.offset_text(offset) if offset else "right"
-            row = {"host": host.name, "address": host.address, "condition": condition, "cable": cable, "clock": shown}
-            rows.append(row)
+            rows.append({"host": host.name, "address": host.address, "condition": condition, "cable": cable})
         return rows

@@ -13,6 +13,8 @@ from ringfence_lab.lab import Lab
 from support import PAIR, PKI, Controller
 
 MEMBERS = PAIR
+# A Python whose clock is two days behind.
+LATE = "/usr/local/bin/late-python"
 
 
 @pytest.mark.parametrize(
@@ -84,15 +86,14 @@ def test_a_read_only_folder_is_one_clear_line(controller: Controller, lab: Lab) 
 
 def test_a_host_whose_clock_is_wrong_is_refused_before_anything_changes(controller: Controller, lab: Lab) -> None:
     """New certificates would begin in that host's future, and the others would have theirs before anybody notices."""
-    inventory = controller.inventory()
     before = controller.fingerprints(PAIR, f"{PKI}/*")
-    lab.clock("etcd-2", -2 * 86400)
-    try:
-        run = controller.refuse(inventory, etcd_peer_tls_new_keys=True)
-        assert run.failed == set(PAIR)
-        assert "member etcd-2: its clock says " in run.output
-        assert controller.fingerprints(PAIR, f"{PKI}/*") == before
-    finally:
-        lab.heal("etcd-2")
-    controller.succeed(inventory)
+    # What runs on the host for Ansible has that clock. etcd has the right one.
+    late = '#!/bin/sh\nFAKETIME_DONT_FAKE_MONOTONIC=1 exec faketime -f -2d /usr/bin/python3 "$@"\n'
+    lab.execute("etcd-2", f"cat > {LATE} && chmod 0755 {LATE}", input_text=late)
+    late_host = {"etcd-2": {"ansible_python_interpreter": LATE}}
+    run = controller.refuse(controller.inventory(host_variables=late_host), etcd_peer_tls_new_keys=True)
+    assert run.failed == set(PAIR)
+    assert "member etcd-2: its clock says " in run.output
+    assert controller.fingerprints(PAIR, f"{PKI}/*") == before
+    controller.succeed(controller.inventory())
     assert controller.is_healthy()

@@ -151,17 +151,6 @@ def test_packets_get_lost(own: Lab) -> None:
     assert own.execute("etcd-1", command).stdout == "60 received\n"
 
 
-def test_a_clock_is_set_back_for_one_host_alone(own: Lab) -> None:
-    def error_of(host: str) -> float:
-        return float(own.ssh(host, "date +%s").stdout) - time.time()
-
-    own.clock("etcd-2", -7200)
-    assert abs(error_of("etcd-2") + 7200) < 5 and abs(error_of("etcd-1")) < 5
-    assert own.status()[1]["clock"] == "-2h"
-    own.heal("etcd-2")
-    assert abs(error_of("etcd-2")) < 5
-
-
 def test_freeze_and_thaw(own: Lab) -> None:
     own.ssh("etcd-2", "(while :; do date +%s.%N > /var/tick; sleep 0.05; done) >/dev/null 2>&1 &")
     own.freeze("etcd-2")

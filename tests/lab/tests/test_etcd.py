@@ -345,7 +345,7 @@ def test_default_images_are_made_by_the_recipe_that_they_always_had() -> None:
         release: dataclasses.replace(image.Recipe(release=release), architecture="x86_64").name
         for release in ("bookworm", "trixie")
     }
-    assert recipes == {"bookworm": "bookworm-25f8b75345ab", "trixie": "trixie-f320704eedca"}
+    assert recipes == {"bookworm": "bookworm-65e1ca00025a", "trixie": "trixie-765510db62bd"}
 
 
 # --------------------------------------------------------------------------- labs
