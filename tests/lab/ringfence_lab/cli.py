@@ -91,9 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     actions.add_parser("list", help="versions, where each comes from, whether its programs are here")
     build = actions.add_parser("build", help="make programs now (needs no root), not when a lab first wants them")
     build.add_argument("versions", nargs="*", metavar="VERSION", help="all (the default) is all that can be made")
-    pin = actions.add_parser(
-        "pin", help="print the table's line for a version, new or known, with the sum of its modules"
-    )
+    pin = actions.add_parser("pin", help="write go.mod and go.sum of a version, new or known, into tests/lab/etcd")
     pin.add_argument("version", metavar="VERSION")
     return parser
 
@@ -165,7 +163,7 @@ def _prune(everything: bool) -> None:
 
 def _etcd(options: argparse.Namespace) -> None:
     if options.action == "pin":
-        print(etcd.table_line(options.version))
+        print(etcd.pin_modules(options.version))
     elif options.action == "build":
         wanted = options.versions
         for version in etcd.buildable_versions() if not wanted or wanted == ["all"] else wanted:

@@ -27,19 +27,18 @@ class Version(t.NamedTuple):
     number: str
     # The Debian release whose package it is.
     release: str | None
-    # What module_pin gave for it; None where it is not in the module path go.etcd.io/etcd/server/v3.
-    pin: str | None
 
 
-# All that the lab knows of versions. A new one is one more line: lab etcd pin VERSION prints it.
+# All that the lab knows of versions. A new one is one more line, and its modules: lab etcd pin VERSION writes them.
 VERSIONS = (
-    Version("3.4.23", "bookworm", None),
-    Version("3.5.12", None, "1e0703248f1814f4f7b7c0d5da65b461900cba6064e80f41d23fabaa68f241b4"),
-    Version("3.5.15", None, "c804d6f0f62e383834206e34b7a66afc25eea324fbf0bcfdd59da41b749e5c51"),
-    Version("3.5.16", "trixie", "c2bc54e52bdf145da8137ff2475ccf618a3b86e5f1a093cb0d6f70118150f53c"),
-    Version("3.5.35", None, "c05998636affe3c74f56062fd795bca1ec94595bb36a62d480c3d26c312ce0c8"),
-    Version("3.6.16", None, "75fa592ba6f8ad017ed0e71038218a5d7683d33de2bbbcf691260d5d564045be"),
-    Version("3.7.3", None, "167df059dec5cff847d885087cbfe3bcf1a69f466a16d5830006284e96ce5a71"),
+    # Not in the module path go.etcd.io/etcd/server/v3.
+    Version("3.4.23", "bookworm"),
+    Version("3.5.12", None),
+    Version("3.5.15", None),
+    Version("3.5.16", "trixie"),
+    Version("3.5.35", None),
+    Version("3.6.16", None),
+    Version("3.7.3", None),
 )
 
 PROGRAMS = ("etcd", "etcdctl", "etcdutl")
@@ -50,42 +49,9 @@ ARCHIVES_VARIABLE = "RINGFENCE_LAB_ETCD_ARCHIVES"
 _GO_BESIDE_PATH = "/usr/local/go/bin/go"
 
 _MODULES = ("go.etcd.io/etcd/server/v3", "go.etcd.io/etcd/etcdctl/v3", "go.etcd.io/etcd/etcdutl/v3")
-_SOURCES = {
-    "etcd": """\
-package main
-
-import "os"
-import "go.etcd.io/etcd/server/v3/etcdmain"
-
-func main() { etcdmain.Main(os.Args) }
-""",
-    "etcdctl": """\
-package main
-
-import "go.etcd.io/etcd/etcdctl/v3/ctlv3"
-
-func main() { ctlv3.MustStart() }
-""",
-    # Its module has no package that starts it whole: the two commands that the collection calls.
-    "etcdutl": """\
-package main
-
-import "os"
-import "go.etcd.io/etcd/etcdutl/v3/etcdutl"
-
-func main() {
-    etcdutl.OutputFormat = "simple"
-    command := etcdutl.NewVersionCommand()
-    if len(os.Args) > 1 && os.Args[1] == "snapshot" {
-        command = etcdutl.NewSnapshotCommand()
-        os.Args = os.Args[1:]
-    }
-    if command.Execute() != nil {
-        os.Exit(1)
-    }
-}
-""",
-}
+# A folder with go.mod and go.sum for each version, and what they are built of.
+MODULES_FOLDER = os.path.join(os.path.dirname(os.path.dirname(os.path.realpath(__file__))), "etcd")
+_SOURCES_FOLDER = os.path.join(MODULES_FOLDER, "programs")
 # On the command line, so that no GOFLAGS of the user's changes what comes out.
 _BUILD_FLAGS = ("-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags=-s -w")
 
@@ -154,9 +120,20 @@ def _name_of_archive(number: str, archive: str) -> str:
         return _name(number, ["archive", hashlib.sha256(stream.read()).hexdigest()])
 
 
-def _name_of_build(version: Version) -> str:
-    recipe = [*_MODULES, *_SOURCES.values(), *_BUILD_FLAGS]
-    return _name(version.number, ["modules", *recipe, str(version.pin)])
+def _modules_of(number: str) -> str:
+    """The folder with this version's go.mod and go.sum."""
+    return os.path.join(MODULES_FOLDER, number)
+
+
+def has_modules(number: str) -> bool:
+    """Whether this version can be built of Go modules."""
+    return os.path.exists(os.path.join(_modules_of(number), "go.sum"))
+
+
+def _name_of_build(number: str) -> str:
+    paths = [os.path.join(_SOURCES_FOLDER, program, "main.go") for program in PROGRAMS]
+    paths += [os.path.join(_modules_of(number), name) for name in ("go.mod", "go.sum")]
+    return _name(number, ["modules", *(system.read_text(path) or "" for path in paths), *_BUILD_FLAGS])
 
 
 def _tree_of(name: str) -> str:
@@ -169,7 +146,7 @@ def name_of_tree(tree: str) -> str:
 
 def present_names() -> set[str]:
     """The names that ``ensure_programs`` would use now."""
-    names = {_name_of_build(version) for version in VERSIONS if version.pin}
+    names = {_name_of_build(number) for number in known_versions() if has_modules(number)}
     archives = {number: archive_of(number) for number in known_versions()}
     return names | {_name_of_archive(number, path) for number, path in archives.items() if path}
 
@@ -183,8 +160,8 @@ def ensure_programs(version: str) -> str:
     archive = archive_of(version)
     if archive:
         name = _name_of_archive(version, archive)
-    elif line.pin:
-        name = _name_of_build(line)
+    elif has_modules(version):
+        name = _name_of_build(version)
     else:
         raise LabError(
             f"etcd {version} can't be built from Go modules, only had from Debian {line.release}'s package "
@@ -196,7 +173,7 @@ def ensure_programs(version: str) -> str:
         os.makedirs(_folder(), mode=0o755, exist_ok=True)
         with system.locked(os.path.join(_folder(), f".{name}.lock")):
             if not os.path.isdir(tree):
-                _make(line, name, archive)
+                _make(version, name, archive)
     if os.geteuid() == 0 and os.stat(tree).st_uid != 0:
         # Made without root in a cache that both use: on the hosts, these are Debian's folders.
         for folder, _folders, files in os.walk(tree):
@@ -205,7 +182,7 @@ def ensure_programs(version: str) -> str:
     return tree
 
 
-def _make(version: Version, name: str, archive: str | None) -> None:
+def _make(number: str, name: str, archive: str | None) -> None:
     staged = tempfile.mkdtemp(prefix=f".{name}.", dir=_folder())
     try:
         programs = os.path.join(staged, "tree", PROGRAMS_FOLDER)
@@ -215,10 +192,10 @@ def _make(version: Version, name: str, archive: str | None) -> None:
             _unpack(archive, programs)
         else:
             origin = f"Go modules, {_run_go(['version'], _go_environment()).strip()}"
-            _build(version, programs)
+            _build(number, programs)
         for program in os.listdir(programs):
             os.chmod(os.path.join(programs, program), 0o755)
-        _check_version(version.number, programs, origin)
+        _check_version(number, programs, origin)
         system.write_text(os.path.join(staged, "origin.txt"), f"{origin}\n")
         # An overlay shows the upmost layer's mode of a folder: these must be as Debian's, whatever the umask was.
         for folder in ("", "tree", "tree/usr", "tree/usr/bin"):
@@ -265,8 +242,8 @@ def find_go() -> str | None:
 
 def needs_go(number: str) -> bool:
     """Whether this version's programs have to be built here, which they have not been yet."""
-    version = find(number)
-    is_built = bool(version.pin) and os.path.isdir(_tree_of(_name_of_build(version)))
+    find(number)
+    is_built = has_modules(number) and os.path.isdir(_tree_of(_name_of_build(number)))
     return not is_built and archive_of(number) is None
 
 
@@ -324,95 +301,48 @@ def _run_go(words: t.Sequence[str], environment: t.Mapping[str, str], folder: st
     return done.stdout
 
 
-def go_directive(go_mod: str) -> str:
-    """The language version that a go.mod names: it also decides the defaults of Go's TLS."""
-    found = re.search(r"(?m)^go (\S+)$", go_mod)
-    if not found:
-        raise LabError("a go.mod of etcd names no Go version")
-    return found[1]
+def pin_modules(number: str) -> str:
+    """Write a version's go.mod and go.sum, of what the proxy gives now (and Go's checksum database agrees with).
 
-
-def go_mod(number: str, directive: str) -> str:
-    required = "".join(f"require {module} v{number}\n" for module in _MODULES)
-    return f"module ringfence-lab-etcd\n\ngo {directive}\n\n{required}"
-
-
-def pin_of(directive: str, modules: t.Iterable[t.Mapping[str, t.Any]]) -> str:
-    """One sum for all modules: SHA-256 over the Go directive and a sorted line for each, as go.sum would have it.
-
-    Those are the modules of the tidied go.mod, which names every one that any platform's build takes a package from.
-    The lines of go.sum for go.mod files alone are left out: they only lead to the choice of versions, which is in here,
-    and which of them there are depends on the version of Go.
+    Returns their folder.
     """
-    lines = sorted(f"{module['Path']} {module['Version']} {module['Sum']}\n" for module in modules)
-    return hashlib.sha256("".join([f"go {directive}\n", *lines]).encode()).hexdigest()
-
-
-def _json_values(text: str) -> list[dict[str, t.Any]]:
-    """Go prints JSON values one after the other."""
-    values, decoder, position = [], json.JSONDecoder(), 0
-    while text[position:].strip():
-        position += len(text[position:]) - len(text[position:].lstrip())
-        value, position = decoder.raw_decode(text, position)
-        values.append(value)
-    return values
-
-
-def _resolve(number: str, folder: str, environment: t.Mapping[str, str]) -> str:
-    """Write a module with all programs into a folder, have Go fetch all that it needs, and give the pin of that."""
-    for program, source in _SOURCES.items():
-        os.makedirs(os.path.join(folder, program))
-        system.write_text(os.path.join(folder, program, "main.go"), source)
-    go_mod_path = os.path.join(folder, "go.mod")
-    system.write_text(go_mod_path, "module ringfence-lab-etcd\n")
-    (server,) = _json_values(_run_go(["mod", "download", "-json", f"{_MODULES[0]}@v{number}"], environment, folder))
-    # etcd's own directive: with it, Go chooses modules and defaults as it does for etcd's releases.
-    directive = go_directive(system.read_text(server["GoMod"]) or "")
-    system.write_text(go_mod_path, go_mod(number, directive))
-    _run_go(["mod", "tidy"], environment, folder)
-    modules = _json_values(_run_go(["mod", "download", "-json"], environment, folder))
-    return pin_of(go_directive(system.read_text(go_mod_path) or ""), modules)
-
-
-def module_pin(number: str) -> str:
-    """The pin for a line of the table, of what the proxy gives now (and Go's checksum database agrees with)."""
     os.makedirs(_folder(), mode=0o755, exist_ok=True)
+    environment = _go_environment()
     with tempfile.TemporaryDirectory(prefix=".pin.", dir=_folder()) as folder:
-        return _resolve(number, folder, _go_environment())
+        shutil.copytree(_SOURCES_FOLDER, folder, dirs_exist_ok=True)
+        _run_go(["mod", "init", "ringfence-lab-etcd"], environment, folder)
+        server = json.loads(_run_go(["mod", "download", "-json", f"{_MODULES[0]}@v{number}"], environment, folder))
+        # etcd's own directive: with it, Go chooses modules and defaults as it does for etcd's releases.
+        directive = json.loads(_run_go(["mod", "edit", "-json", server["GoMod"]], environment, folder))["Go"]
+        required = [f"-require={module}@v{number}" for module in _MODULES]
+        _run_go(["mod", "edit", f"-go={directive}", *required], environment, folder)
+        _run_go(["mod", "tidy"], environment, folder)
+        os.makedirs(_modules_of(number), exist_ok=True)
+        for name in ("go.mod", "go.sum"):
+            shutil.copyfile(os.path.join(folder, name), os.path.join(_modules_of(number), name))
+    return _modules_of(number)
 
 
-def _build(version: Version, programs: str) -> None:
+def _build(number: str, programs: str) -> None:
     environment = _go_environment()
     started = time.monotonic()
-    system.say(f"etcd {version.number}: building from its Go modules (once; a minute or two)")
+    system.say(f"etcd {number}: building from its Go modules (once; a minute or two)")
     with tempfile.TemporaryDirectory(prefix=".build.", dir=_folder()) as folder:
-        found = _resolve(version.number, folder, environment)
-        if found != version.pin:
-            raise LabError(
-                f"etcd {version.number}: its Go modules have the sum {found}, pinned is {version.pin}: nothing is "
-                f"built of them. Where the change is right: lab etcd pin {version.number}"
-            )
-        # The sums are those of the downloads; this compares them with what lies in the module cache.
+        shutil.copytree(_SOURCES_FOLDER, folder, dirs_exist_ok=True)
+        shutil.copytree(_modules_of(number), folder, dirs_exist_ok=True)
+        # Downloads what is built; its sums have to be those of go.sum. "verify" compares what lies in the module cache.
+        _run_go(["list", "-mod=readonly", "-deps", "./..."], environment, folder)
         _run_go(["mod", "verify"], environment, folder)
         for program in PROGRAMS:
             target = os.path.join(programs, program)
             _run_go(["build", *_BUILD_FLAGS, "-o", target, f"./{program}"], environment, folder)
-    system.say(f"etcd {version.number}: built in {time.monotonic() - started:.0f} s")
+    system.say(f"etcd {number}: built in {time.monotonic() - started:.0f} s")
 
 
 # ---------------------------------------------------------------------------- for the command line
-def table_line(number: str) -> str:
-    """The line of ``VERSIONS`` for a version, pinned to what the proxy gives now."""
-    present = [version for version in VERSIONS if version.number == number]
-    if present and not present[0].pin:
-        raise LabError(f"etcd {number} is not in {_MODULES[0]}: there is nothing to pin")
-    release = json.dumps(present[0].release) if present and present[0].release else "None"
-    return f'    Version("{number}", {release}, "{module_pin(number)}"),'
-
-
 def buildable_versions() -> list[str]:
     """All of which ``ensure_programs`` can give programs."""
-    return [version.number for version in VERSIONS if version.pin or archive_of(version.number)]
+    return [number for number in known_versions() if has_modules(number) or archive_of(number)]
 
 
 def listing() -> list[dict[str, str]]:
@@ -423,8 +353,8 @@ def listing() -> list[dict[str, str]]:
         source, name = "its package only", None
         if archive:
             source, name = archive, _name_of_archive(version.number, archive)
-        elif version.pin:
-            source, name = "Go modules", _name_of_build(version)
+        elif has_modules(version.number):
+            source, name = "Go modules", _name_of_build(version.number)
         rows.append(
             {
                 "version": version.number,

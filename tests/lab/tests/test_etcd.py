@@ -43,7 +43,17 @@ def test_each_line_of_the_table_can_be_had() -> None:
     assert numbers == sorted(set(numbers))
     for version in etcd.VERSIONS:
         assert version.release is None or version.release in image.RELEASES
-        assert version.release if version.pin is None else re.fullmatch("[0-9a-f]{64}", version.pin)
+        assert version.release or etcd.has_modules(version.number)
+
+
+def test_what_is_built_is_what_go_sum_names_of_that_version() -> None:
+    pinned = sorted(path.parent for path in Path(etcd.MODULES_FOLDER).glob("*/go.mod"))
+    assert {folder.name for folder in pinned} < set(etcd.known_versions())
+    for folder in pinned:
+        for program in ("server", "etcdctl", "etcdutl"):
+            line = f"go.etcd.io/etcd/{program}/v3 v{folder.name}"
+            assert f"\t{line}\n" in (folder / "go.mod").read_text()
+            assert re.search(f"(?m)^{re.escape(line)} h1:", (folder / "go.sum").read_text())
 
 
 def test_the_default_image_has_an_etcd_of_the_table() -> None:
@@ -81,24 +91,6 @@ def test_version_of_the_package(status: str, wanted: str | None) -> None:
 )
 def test_go_flags_that_are_kept(flags: str, wanted: str) -> None:
     assert etcd.kept_go_flags(flags) == wanted
-
-
-def test_go_directive() -> None:
-    assert etcd.go_directive("module x\n\ngo 1.22\n\ntoolchain go1.22.7\n") == "1.22"
-    with pytest.raises(LabError, match="names no Go version"):
-        etcd.go_directive("module x\n")
-
-
-def test_the_pin_is_of_every_module_and_of_no_order() -> None:
-    modules = [
-        {"Path": "a.example/x", "Version": "v1.0.0", "Sum": "h1:a", "GoModSum": "h1:ignored", "Zip": "/ignored"},
-        {"Path": "b.example/y", "Version": "v2.0.0", "Sum": "h1:b"},
-    ]
-    pin = etcd.pin_of("1.22", modules)
-    assert pin == etcd.pin_of("1.22", [modules[1], {**modules[0], "GoModSum": "h1:other", "Zip": "/other"}])
-    others = [etcd.pin_of("1.23", modules), etcd.pin_of("1.22", modules[:1])]
-    others += [etcd.pin_of("1.22", [{**modules[0], key: "other"}, modules[1]]) for key in ("Path", "Version", "Sum")]
-    assert len({pin, *others}) == 6
 
 
 # --------------------------------------------------------------------------- archives
@@ -267,14 +259,12 @@ def go(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("GOMODCACHE", str(tmp_path / "modules"))
     monkeypatch.setenv("GOCACHE", shown.stdout.strip())
     monkeypatch.setenv("GOFLAGS", "-mod=vendor -modcacherw")
+    monkeypatch.setattr(etcd, "MODULES_FOLDER", str(tmp_path / "pinned"))
+    monkeypatch.setattr(etcd, "VERSIONS", (etcd.Version("3.9.9", None),))
+    etcd.pin_modules("3.9.9")
 
 
-def test_what_pin_prints_is_the_line_that_builds(
-    go: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["etcd", "pin", "3.9.9"]) == 0
-    line = capsys.readouterr().out
-    monkeypatch.setattr(etcd, "VERSIONS", eval(f"({line.strip()})", {"Version": etcd.Version}))
+def test_what_pin_writes_builds(go: None, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["etcd", "build"]) == 0
     tree = capsys.readouterr().out.split()[-1]
     assert tree == etcd.ensure_programs("3.9.9")
@@ -288,18 +278,19 @@ def test_what_pin_prints_is_the_line_that_builds(
     assert etcd.prune(()) == [etcd.name_of_tree(tree)]
 
 
-def test_other_modules_than_pinned_are_not_built(go: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    pin = etcd.module_pin("3.9.9")
-    monkeypatch.setattr(etcd, "VERSIONS", (etcd.Version("3.9.9", None, "0" * 64),))
-    with pytest.raises(LabError, match=f"the sum {pin}, pinned is {'0' * 64}: nothing is built.*lab etcd pin 3.9.9"):
+def test_other_modules_than_pinned_are_not_built(go: None, tmp_path: Path) -> None:
+    path = Path(etcd.MODULES_FOLDER, "3.9.9", "go.sum")
+    first, line = re.findall(r"(go\.etcd\.io/etcd/server/v3 v3\.9\.9) (h1:\S+)", path.read_text())[0]
+    path.write_text(path.read_text().replace(line, f"h1:{'A' * 43}="))
+    shutil.rmtree(tmp_path / "modules")
+    with pytest.raises(LabError, match=r"go list .*The bits may have been replaced"):
+        etcd.ensure_programs("3.9.9")
+    path.write_text(path.read_text().replace(f"{first} h1:{'A' * 43}=\n", ""))
+    with pytest.raises(LabError, match=r"missing go\.sum entry"):
         etcd.ensure_programs("3.9.9")
 
 
-def test_a_module_cache_that_was_tampered_with_is_not_built(
-    go: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    pin = etcd.module_pin("3.9.9")
-    monkeypatch.setattr(etcd, "VERSIONS", (etcd.Version("3.9.9", None, pin),))
+def test_a_module_cache_that_was_tampered_with_is_not_built(go: None, tmp_path: Path) -> None:
     (unpacked,) = (tmp_path / "modules").glob("go.etcd.io/etcd/server/v3@v3.9.9/etcdmain/main.go")
     unpacked.chmod(0o644)
     unpacked.write_text(unpacked.read_text() + "// more\n")
