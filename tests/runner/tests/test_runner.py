@@ -440,6 +440,18 @@ def test_the_core_runs_with_what_its_name_says(load: t.Callable[..., Steps], cor
     assert (work.env["RINGFENCE_LAB_ETCD"], work.env["RINGFENCE_LAB_RELEASE"]) == (core.etcd, core.nodes)
 
 
+def test_no_step_sees_what_this_machine_says_of_itself_to_the_role(
+    load: t.Callable[..., Steps], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a runner that is thrown away, and in a container, the role makes no CA."""
+    told = {"AWX_PRIVATE_DATA_DIR": "/x", "CI_DISPOSABLE_ENVIRONMENT": "true", "KUBERNETES_SERVICE_HOST": "x"}
+    told |= {"container": "podman", "RUNNER_ENVIRONMENT": "github-hosted", "ANSIBLE_FORKS": "1"}
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    plan = load("3.13").file.plan
+    assert not told.keys() & plan.environment(plan.main_venv).keys()
+
+
 def test_each_pair_has_a_lab_and_a_report_of_its_own(load: t.Callable[..., Steps]) -> None:
     steps = load("3.11", "3.13")
 
