@@ -2,17 +2,32 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runs the module of the same name on its host, and checks what that answers."""
+"""Does the module's work in this process where the CA is on the controller; elsewhere checks the module's answer."""
 
 from __future__ import annotations
 
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._node_actions import CheckedAction, schema_of
+import datetime
+import typing as t
+
+from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.request import run
+from ansible_collections.ringfence.etcd.plugins.modules.etcd_peer_certificates import MUTUALLY_EXCLUSIVE, argument_spec
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._ca_host_actions import CaHostAction
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._node_actions import schema_of
 
 
-class ActionModule(CheckedAction):
+class ActionModule(CaHostAction):
     """What the module answers, as far as it is documented."""
 
     schema = schema_of("etcd_peer_certificates")
+
+    def _answer_here(self, now: datetime.datetime) -> tuple[dict[str, t.Any], t.Sequence[str]]:
+        return run(
+            self._given(argument_spec(), mutually_exclusive=MUTUALLY_EXCLUSIVE),
+            now,
+            check_mode=bool(self._task.check_mode),
+            result_is_hidden=bool(self._task.no_log),
+            with_diff=bool(self._task.diff),
+        )
 
 
 __all__ = ("ActionModule",)

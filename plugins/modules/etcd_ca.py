@@ -301,15 +301,18 @@ def wanted_records(params: dict[str, t.Any]) -> WantedRecords | None:
     return WantedRecords(known, tuple(checked_serial_number(one, "revoked:") for one in params["revoked"]))
 
 
+def run(params: dict[str, t.Any], now: datetime.datetime, check_mode: bool) -> dict[str, t.Any]:
+    """The whole call: plan, and apply it."""
+    plan = ca.plan_ca(wanted_ca(params), now)
+    return ca.result_of(plan if check_mode else ca.apply_ca(plan, now), now)
+
+
 def main() -> t.NoReturn:
     module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
     require_cryptography(module)
     now = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
     try:
-        plan = ca.plan_ca(wanted_ca(module.params), now)
-        if not module.check_mode:
-            plan = ca.apply_ca(plan, now)
-        result = ca.result_of(plan, now)
+        result = run(module.params, now, module.check_mode)
     except RingfenceError as exc:
         fail_with(module, exc)
     for note in result["notes"]:

@@ -347,13 +347,16 @@ def argument_spec() -> dict[str, t.Any]:
     }
 
 
+MUTUALLY_EXCLUSIVE = [
+    ("ca_certificate_path", "ca_certificate_content"),
+    ("ca_private_key_path", "ca_private_key_content"),
+]
+
+
 def main() -> t.NoReturn:
     module = AnsibleModule(
         argument_spec=argument_spec(),
-        mutually_exclusive=[
-            ("ca_certificate_path", "ca_certificate_content"),
-            ("ca_private_key_path", "ca_private_key_content"),
-        ],
+        mutually_exclusive=MUTUALLY_EXCLUSIVE,
         supports_check_mode=True,
     )
     hide_misplaced_keys(module, "ca_certificate_content")

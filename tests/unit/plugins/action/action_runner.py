@@ -24,7 +24,7 @@ def run_action(
     """
     given = {name: value for name, value in arguments.items() if value is not None}
     keywords = {"async_val": 0, "check_mode": False, "environment": None, "delegate_to": None, **task}
-    connection = mock.Mock(transport=transport)
+    connection = mock.Mock(transport=transport, become=mock.Mock() if keywords.get("become") else None)
     connection._shell.tmpdir = None
     plugin = plugin_class(
         task=mock.Mock(args=given, **keywords),

@@ -29,11 +29,12 @@ def run(
     become: bool = False,
     no_log: bool = True,
     delegate_to: str | None = None,
+    environment: list[dict[str, str]] | None = None,
     task_vars: dict[str, t.Any] | None = None,
     **arguments: t.Any,
 ) -> dict[str, t.Any]:
     given = {"members": [MEMBER], "ca_certificate_content": CA.pem.decode(), **arguments}
-    task = {"become": become, "no_log": no_log, "delegate_to": delegate_to}
+    task = {"become": become, "no_log": no_log, "delegate_to": delegate_to, "environment": environment}
     with mock.patch.object(action.ActionModule, "_execute_module", return_value=dict(REMOTE)):
         return run_action(action.ActionModule, given, task_vars, transport=transport, **task)
 
@@ -50,6 +51,7 @@ def test_on_the_controller_no_module_is_started() -> None:
     [
         {"transport": "ssh"},
         {"become": True},
+        {"environment": [{}, {"HOME": "/srv"}]},
         {"task_vars": {"ansible_python_interpreter": "/opt/other/bin/python3"}},
         {
             "delegate_to": "ca-host",
@@ -74,6 +76,8 @@ def test_a_host_that_can_not_be_reached_is_no_failed_task() -> None:
     "here",
     [
         {"task_vars": {"ansible_python_interpreter": sys.executable}},
+        # As Ansible has it where neither play nor task sets one.
+        {"environment": [{}]},
         # The variables of the host that the task is for say nothing of the one that it is delegated to.
         {"delegate_to": "localhost", "task_vars": {"ansible_python_interpreter": "/usr/bin/other"}},
         {
@@ -151,5 +155,5 @@ def test_they_are_never_shown(role: dict[str, t.Any]) -> None:
 
 
 def test_a_host_has_no_say_in_them() -> None:
-    with mock.patch.object(action.CheckedAction, "_answer", return_value={**REMOTE, "secrets": {"api_password": "x"}}):
+    with mock.patch.object(action.CaHostAction, "_answer", return_value={**REMOTE, "secrets": {"api_password": "x"}}):
         assert "secrets" not in run(transport="ssh")
