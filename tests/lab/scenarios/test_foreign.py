@@ -124,70 +124,63 @@ class Foreign:
         )
 
 
-@pytest.fixture
-def foreign(controller: Controller) -> t.Iterator[t.Callable[[str, t.Sequence[str]], Foreign]]:
-    """Deploys a cluster in the shape of that name; takes it away at the end."""
-    deployed: list[Foreign] = []
-
-    def deploy(name: str, hosts: t.Sequence[str] = PAIR) -> Foreign:
-        controller.bare()
-        made = Foreign(controller, SHAPES[name], hosts)
-        deployed.append(made)
-        made.deploy()
-        return made
-
-    yield deploy
-    for made in deployed:
-        made.remove()
+@pytest.fixture(scope="module")
+def foreign(controller: Controller, request: pytest.FixtureRequest) -> t.Iterator[Foreign]:
+    """A cluster in the shape of that name, which runs. What is done with one is done before the next is deployed."""
+    name: str = request.param
     controller.bare()
+    made = Foreign(controller, SHAPES[name], TRIO if name == "a shell" else PAIR)
+    made.deploy()
+    yield made
+    made.remove()
 
 
-Deploy = t.Callable[..., Foreign]
+def shapes(*names: str) -> pytest.MarkDecorator:
+    """In these shapes. The order of a file's tests is pytest's: by the cluster that they want."""
+    return pytest.mark.parametrize("foreign", names, indirect=True)
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-def test_a_living_cluster_is_never_replaced(controller: Controller, foreign: Deploy, shape: str) -> None:
-    hosts = TRIO if shape == "a configuration file" else PAIR
-    made = foreign(shape, hosts)
-    before = made.state()
+@shapes(*SHAPES)
+def test_a_living_cluster_is_never_replaced(controller: Controller, foreign: Foreign) -> None:
+    before = foreign.state()
     assert all(f'Count" : {KEYS}' in answer for answer in before.values()), before
-    inventory = controller.inventory({"etcd": hosts})
+    inventory = controller.inventory({"etcd": foreign.hosts})
     for words in (["--check", "--diff"], []):
         run = controller.refuse(inventory, *words)
-        assert made.state() == before
-        assert made.shape.data in run.output and ", ".join(hosts) in run.output
+        assert foreign.state() == before
+        assert foreign.shape.data in run.output and ", ".join(foreign.hosts) in run.output
         assert "the new cluster starts empty" in run.output or "a new cluster starts empty" in run.output
-    if made.shape.unit == UNIT_NAME:
-        assert f"one cluster of {len(hosts)} members" in run.output and f"holds {KEYS} keys" in run.output
+    if foreign.shape.unit == UNIT_NAME:
+        assert f"one cluster of {len(foreign.hosts)} members" in run.output and f"holds {KEYS} keys" in run.output
     else:
-        assert made.shape.unit in run.output and ":2379" in run.output and ":2380" in run.output
+        assert foreign.shape.unit in run.output and ":2379" in run.output and ":2380" in run.output
 
 
-@pytest.mark.parametrize("shape", ["a relative folder", "a script"])
-def test_a_stopped_one_is_as_safe(controller: Controller, foreign: Deploy, shape: str) -> None:
-    made = foreign(shape)
+@shapes("a relative folder", "a script")
+def test_a_stopped_one_is_as_safe(controller: Controller, foreign: Foreign) -> None:
     controller.on_each(PAIR, f"systemctl stop {UNIT_NAME}")
-    before = made.state()
+    before = foreign.state()
     for words in (["--check"], []):
         run = controller.refuse(controller.inventory({"etcd": PAIR}), *words)
-    assert made.state() == before
+    assert foreign.state() == before
     # What a script would do is not known: its data neither.
-    assert ("/usr/local/bin/start-etcd" if shape == "a script" else made.shape.data) in run.output
+    is_script = foreign.shape is SHAPES["a script"]
+    assert ("/usr/local/bin/start-etcd" if is_script else foreign.shape.data) in run.output
 
 
-def test_what_can_not_be_read_is_not_replaced(controller: Controller, foreign: Deploy, lab: Lab) -> None:
+@shapes("an environment file")
+def test_what_can_not_be_read_is_not_replaced(controller: Controller, foreign: Foreign) -> None:
     """The folder is empty, as far as the unit alone tells."""
-    made = foreign("an environment file")
     controller.on_each(PAIR, f"systemctl stop {UNIT_NAME}; mv /etc/etcd.env /etc/etcd.txt; mkfifo /etc/etcd.env")
     run = controller.refuse(controller.inventory({"etcd": PAIR}))
     assert "/etc/etcd.env is not a regular file" in run.output
     controller.on_each(PAIR, f"rm /etc/etcd.env; mv /etc/etcd.txt /etc/etcd.env; systemctl start {UNIT_NAME}")
-    assert all(f'Count" : {KEYS}' in answer for answer in made.state().values())
+    assert all(f'Count" : {KEYS}' in answer for answer in foreign.state().values())
 
 
-def test_it_is_replaced_when_that_is_said(controller: Controller, foreign: Deploy, lab: Lab) -> None:
+@shapes("a configuration file")
+def test_it_is_replaced_when_that_is_said(controller: Controller, foreign: Foreign, lab: Lab) -> None:
     """With its data as it was, its unit kept, and the truth told of both."""
-    made = foreign("a configuration file")
     inventory = controller.inventory({"etcd": PAIR})
     texts = controller.on_each(PAIR, f"cat {UNIT}")
     options = {"etcd_peer_tls_overrule_distribution_etcd": True}
@@ -210,7 +203,7 @@ def test_it_is_replaced_when_that_is_said(controller: Controller, foreign: Deplo
     # The old cluster is whole: its unit and its data bring it back.
     controller.on_each(PAIR, f"systemctl stop {UNIT_NAME}; cp {UNIT}.replaced {UNIT}; systemctl daemon-reload")
     controller.on_each(PAIR, f"systemctl start {UNIT_NAME}")
-    assert all(f'Count" : {KEYS}' in answer for answer in made.state().values())
+    assert all(f'Count" : {KEYS}' in answer for answer in foreign.state().values())
 
 
 def test_a_port_that_another_process_holds(controller: Controller, lab: Lab) -> None:
@@ -232,7 +225,6 @@ def test_a_port_that_another_process_holds(controller: Controller, lab: Lab) -> 
 
 def test_a_unit_is_not_renamed(controller: Controller) -> None:
     """Neither while it runs, nor stopped, nor when it would come back at the next boot."""
-    controller.bare()
     inventory = controller.inventory({"etcd": PAIR})
     controller.succeed(inventory)
     before = controller.processes(PAIR)
@@ -248,16 +240,16 @@ def test_a_unit_is_not_renamed(controller: Controller) -> None:
     assert set(controller.succeed(inventory).changed.values()) == {0}
 
 
-def test_a_unit_that_would_race_at_the_next_boot(controller: Controller, foreign: Deploy) -> None:
+@shapes("another unit's name")
+def test_a_unit_that_would_race_at_the_next_boot(controller: Controller, foreign: Foreign) -> None:
     """Enabled, stopped, of another name, and with the member's ports."""
-    made = foreign("another unit's name")
-    controller.on_each(PAIR, f"systemctl stop {made.shape.unit}")
+    controller.on_each(PAIR, f"systemctl stop {foreign.shape.unit}")
     inventory = controller.inventory({"etcd": PAIR})
-    before = made.state()
+    before = foreign.state()
     for words in (["--check"], []):
         output = controller.refuse(inventory, *words).output
-        assert f"{made.shape.unit} is stopped and enabled" in output and "data in /var/lib/etcd/pg" in output
-    assert made.state() == before
-    controller.on_each(PAIR, f"systemctl disable {made.shape.unit}")
+        assert f"{foreign.shape.unit} is stopped and enabled" in output and "data in /var/lib/etcd/pg" in output
+    assert foreign.state() == before
+    controller.on_each(PAIR, f"systemctl disable {foreign.shape.unit}")
     controller.succeed(inventory)
     assert controller.is_healthy()
