@@ -143,7 +143,6 @@ def test_no_secret_is_seen_anywhere(controller: Controller, lab: Lab, pipelining
 
 def test_a_failed_issue_shows_its_reason_and_no_secret(controller: Controller, lab: Lab) -> None:
     """The task that issues is under no_log: its error has to be seen all the same."""
-    controller.bare()
     inventory = controller.inventory()
     passphrase_file = controller.folder / "passphrase.yml"
     controller.succeed(inventory, "-e", f"@{passphrase_file}")
