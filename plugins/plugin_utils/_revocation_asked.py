@@ -15,10 +15,10 @@ import contextlib
 import typing as t
 from dataclasses import dataclass
 
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_state import is_said
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.membership_changes import (
     MembershipChanges,
     agreed_list,
-    is_said,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.pending_changes import CA, PendingChange
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import Cluster

@@ -33,18 +33,22 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_con
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_state import (
     Config,
-    Data,
     Desired,
     Host,
-    ListedMember,
     MemberList,
     State,
     WantedMember,
     Words,
+    is_of,
     url_host,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import etcd_flags
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import Member
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.membership_changes import (
+    as_listed,
+    data_of,
+    is_marked,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.own_flags import OWN_FLAGS
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.pending_changes import WantedCluster
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import (
@@ -52,7 +56,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_
     Info,
     Listed,
     has_data,
-    is_formed,
     is_managed,
     is_running,
     one_line,
@@ -141,10 +144,7 @@ def state_of(
 
 
 def _listed_as(listed: t.Sequence[Listed], member: Member) -> Listed | None:
-    """A member in a list: by its name, and one that has none yet by its peer URL."""
-    return next(
-        (one for one in listed if (one.name == member.name if one.name else member.peer_url in one.peer_urls)), None
-    )
+    return next((one for one in listed if is_of(one, member)), None)
 
 
 def _member_list(
@@ -162,10 +162,7 @@ def _member_list(
     elif len(clusters) > 1:
         problem = f"the members report different clusters ({', '.join(sorted(clusters))})"
     return MemberList(
-        members=tuple(
-            ListedMember(one.member_id, one.name, one.peer_urls, one.is_learner, started=bool(one.client_urls))
-            for one in lists[first]
-        ),
+        members=tuple(as_listed(one) for one in lists[first]),
         cluster_id=next(iter(sorted(clusters)), ""),
         leader_id=leaders.pop() if len(leaders) == 1 else None,
         problem=problem,
@@ -214,9 +211,9 @@ def _host(
         leaf=leaf_of(member, state.get("process_credentials") or info["credentials"], authorities, wanted, now),
         crl=crl,
         crl_at_start=reader.crl_at_start(info, crl),
-        data=_data(info),
+        data=data_of(info),
         enabled=(info.get("unit") or {}).get("enabled") is True,
-        marked=(info.get("formed_marker") or {}).get("exists") is True,
+        marked=is_marked(info),
         new_program_problem=one_line(staged["problem"]) if staged.get("staged") and staged.get("problem") else None,
         addresses=reader.addresses(info, state),
     )
@@ -323,14 +320,6 @@ def _links_down(info: Info, state: t.Mapping[str, t.Any], ids: t.Collection[str]
     active = state.get("live_active_peers") or ()
     me = (info.get("data") or {}).get("member_id") or state.get("live_member_id")
     return frozenset(set(ids) - set(active) - {me})
-
-
-def _data(info: Info) -> Data | None:
-    """Whose data is there. A folder that can't be read may hold anything."""
-    found = info.get("data") or {}
-    if not has_data(info) and not found.get("problem"):
-        return None
-    return Data(found.get("member_id"), found.get("cluster_id"), is_formed(info) or not has_data(info))
 
 
 def _version(text: t.Any) -> Version | None:

@@ -140,9 +140,9 @@ def refuse_doubtful_list(view: View) -> Next:
 def refuse_unsaid(view: View) -> Next:
     """A member leaves, or starts anew, only where this run was told so; whose data it is decides, not a host's name."""
     for one in view.matched:
-        if one.wanted is None and not view.is_meant(one, view.words.removed):
+        if one.wanted is None and not view.is_to_go(one):
             return _not_said(view, one)
-        if view.is_lost(one) and not view.is_meant(one, view.words.replace):
+        if view.is_lost(one) and not view.is_to_start_anew(one):
             return PreflightFailure(
                 "data_lost",
                 f"member {one.label} had data and has none: started empty it would vote under its old ID: mount or "

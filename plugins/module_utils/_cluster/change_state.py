@@ -45,13 +45,15 @@ class WantedMember:
 class Words:
     """What was said in this run, on its command line: all that takes something away needs its word each time.
 
-    ``removed``, ``replace``: members, by name; one that has none yet by its ID or peer URL. ``retire_ca``: fingerprints
-    of CAs that no client needs any more. ``leaked``: serial numbers of certificates whose keys are known to others.
+    ``removed``: members, see ``is_said``. ``removed_urls``: where they were, by the inventory: one that was added there
+    and never ran has no other name. ``replace``: members that are wanted, by name. ``retire_ca``: fingerprints of CAs
+    that no client needs any more. ``leaked``: serial numbers of certificates whose keys are known to others.
     ``disconnect``: who is connected with a revoked certificate is cut off, by restarts. ``clients_followed``: no client
     asks at the old client URLs any more. ``stop_after``: ``widen`` or ``present``, so that clients can follow.
     """
 
     removed: frozenset[str] = frozenset()
+    removed_urls: frozenset[str] = frozenset()
     replace: frozenset[str] = frozenset()
     new_ca: bool = False
     retire_ca: frozenset[str] = frozenset()
@@ -210,6 +212,51 @@ class State:
     cluster_version: tuple[int, int] | None = None
 
 
+# Who is who in a list -----------------------------------------------------------------------------------------------
+
+
+class InList(t.Protocol):
+    """What tells a member in a list that somebody reports."""
+
+    @property
+    def member_id(self) -> str: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def peer_urls(self) -> tuple[str, ...]: ...
+
+
+class InInventory(t.Protocol):
+    """What tells a member in the inventory."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def peer_url(self) -> str: ...
+
+
+def is_of(one: InList, wanted: InInventory) -> bool:
+    """Whether a member of a list is the wanted one: by its name, and before it has one by its peer URL."""
+    return one.name == wanted.name if one.name else wanted.peer_url in one.peer_urls
+
+
+def is_said(said: t.Collection[str], one: InList) -> bool:
+    """Whether a member is meant by what the user said: its name, alone or with a domain, its id, or its peer URL."""
+    return any(
+        word in (one.name, one.member_id, *one.peer_urls) or (bool(one.name) and word.startswith(f"{one.name}."))
+        for word in said
+    )
+
+
+def is_to_go(words: Words, one: InList) -> bool:
+    """Whether the user said that a member is to go. Who was added and never ran is known by its place alone."""
+    is_there = not one.name and not words.removed_urls.isdisjoint(one.peer_urls)
+    return is_there or is_said(words.removed, one)
+
+
 def url_host(url: str) -> str:
     """The host of a URL, an IPv6 address without its brackets."""
     return url.partition("://")[2].rpartition(":")[0].strip("[]")
@@ -246,6 +293,8 @@ __all__ = (
     "Data",
     "Desired",
     "Host",
+    "InInventory",
+    "InList",
     "Leaf",
     "ListedMember",
     "MemberList",
@@ -254,6 +303,9 @@ __all__ = (
     "Words",
     "accepts",
     "has_https",
+    "is_of",
+    "is_said",
+    "is_to_go",
     "quorum_of",
     "same_socket",
     "url_host",

@@ -26,6 +26,8 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_sta
     WantedMember,
     accepts,
     has_https,
+    is_of,
+    is_to_go,
     quorum_of,
     same_socket,
     url_host,
@@ -95,15 +97,7 @@ class View:
     # Who is who
 
     def _match(self, one: ListedMember) -> Matched:
-        """By its name; one that has none yet by its peer URL, which is all that is known of it."""
-        wanted = next(
-            (
-                member
-                for member in self.desired.members
-                if (member.name == one.name if one.name else member.peer_url in one.peer_urls)
-            ),
-            None,
-        )
+        wanted = next((member for member in self.desired.members if is_of(one, member)), None)
         if wanted is not None:
             return Matched(one, wanted, self.host(wanted))
         for host in self.state.hosts.values():
@@ -123,10 +117,13 @@ class View:
 
     # What was said
 
-    def is_meant(self, one: Matched, said: t.Collection[str]) -> bool:
-        """Whether a word names a member: by its name, alone or with a domain, its ID or one of its peer URLs."""
-        names = {one.listed.name, one.listed.member_id, *one.listed.peer_urls, one.label} - {""}
-        return _any_means(said, names)
+    def is_to_go(self, one: Matched) -> bool:
+        """Whether a member is off the inventory, and somebody said that it goes."""
+        return one.wanted is None and is_to_go(self.words, one.listed)
+
+    def is_to_start_anew(self, one: Matched) -> bool:
+        """Whether a member's data is lost, and somebody said that it leaves and joins again without."""
+        return one.wanted is not None and self.is_lost(one) and one.wanted.name in self.words.replace
 
     def is_lost(self, one: Matched) -> bool:
         """Whether a wanted member that has run has no data on its host any more."""
@@ -141,12 +138,27 @@ class View:
 
     def leaving(self) -> list[Matched]:
         """Members that somebody said are to go: off the inventory, or to come back with new data."""
-        return [
-            one
-            for one in self.matched
-            if (one.wanted is None and self.is_meant(one, self.words.removed))
-            or (self.is_lost(one) and self.is_meant(one, self.words.replace))
-        ]
+        return [one for one in self.matched if self.is_to_go(one) or self.is_to_start_anew(one)]
+
+    def coming(self) -> list[WantedMember]:
+        """Members that join once the others have left, and those whose join was begun: as far as their hosts are there.
+
+        One that was there when the cluster was formed, and missed its first start, is listed by its name and starts.
+        """
+        leaving = {one.listed.member_id for one in self.leaving()}
+        staying = {one.wanted.name: one for one in self.matched if one.wanted and one.listed.member_id not in leaving}
+        return [wanted for wanted in self.desired.members if self._comes(wanted, staying.get(wanted.name))]
+
+    def _comes(self, wanted: WantedMember, one: Matched | None) -> bool:
+        host = self.host(wanted)
+        if host is None or not host.reachable:
+            return False
+        if host.data is not None:
+            # Begun and not ended: a learner, or one whose name has not come to the others yet.
+            return one is not None and one.has_its_data and (one.listed.is_learner or not one.listed.name)
+        if host.marked and wanted.name not in self.words.replace:
+            return False
+        return one is None or not one.listed.name
 
     def is_one_of_us(self, host: Host) -> bool:
         """Whether a host's data is that of a member which is in the list."""

@@ -7,26 +7,45 @@
 Adding takes nothing away, so being in the inventory says it. Removing does: it is said by name in that very run. Both
 need that all members that tell a list tell the same one; in doubt nothing is planned, and the preflight checks refuse.
 
-Who goes is removed first, then every process takes the names of those who come, then they join one after the other.
-Whether it may be done is asked once more on a node, at the last moment (``_member/membership``).
+Who that is the planner's own view tells (``leaving`` and ``coming`` in ``change_view``), so that those who change are
+those whose steps are in the plan. Here it is asked of what was gathered, before there is a CA to plan with, and also
+where not all hosts are seen. Whether it may be done is asked once more on a node, at the last moment
+(``_member/membership``).
 
 Pure. Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 """
 
 from __future__ import annotations
 
-import typing as t
 from dataclasses import dataclass
 
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_state import (
+    Config,
+    Data,
+    Desired,
+    Host,
+    ListedMember,
+    MemberList,
+    State,
+    WantedMember,
+    Words,
+    is_of,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_view import View
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import Member
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import (
     Cluster,
     Info,
     Listed,
+    PreflightQuestion,
     has_data,
+    is_formed,
     is_running,
     reported_lists,
 )
+
+# Of a process it counts here that there is one.
+_RUNS = Config("", common_names=None, authorities=frozenset(), serves=frozenset())
 
 
 @dataclass(frozen=True)
@@ -45,10 +64,15 @@ def membership_changes(cluster: Cluster) -> MembershipChanges:
     listed = agreed_list(cluster)
     if listed is None or not cluster.question.manages_service:
         return MembershipChanges()
-    removals = tuple(one for one in listed if _goes(cluster, one))
-    stay = [one for one in listed if one not in removals]
-    joins = tuple(member.name for member, info in cluster.inspected() if _comes(cluster, member, info, stay))
-    return MembershipChanges(removals, joins)
+    view = _view(cluster, listed)
+    # Data that lies on one of these hosts is that of a member that was renamed: not one that goes.
+    gone = {one.listed.member_id for one in view.leaving() if one.wanted is not None or one.host is None}
+    joins = tuple(wanted.name for wanted in view.coming() if not _is_doubtful(cluster.infos[wanted.name]))
+    return MembershipChanges(tuple(one for one in listed if one.member_id in gone), joins)
+
+
+def _is_doubtful(info: Info) -> bool:
+    return bool((info.get("data") or {}).get("problem"))
 
 
 def agreed_list(cluster: Cluster) -> list[Listed] | None:
@@ -57,71 +81,64 @@ def agreed_list(cluster: Cluster) -> list[Listed] | None:
     return lists[0] if lists and all(one == lists[0] for one in lists) else None
 
 
-def is_said(said: t.Collection[str], one: Listed) -> bool:
-    """Whether a member is meant by what the user said: its name, alone or with a domain, its id, or its peer URL."""
-    return any(
-        word in (one.name, one.member_id, *one.peer_urls) or (bool(one.name) and word.startswith(f"{one.name}."))
-        for word in said
+def wanted_of(cluster: Cluster, one: Listed) -> Member | None:
+    """The member of this run that a member of the cluster's list is."""
+    return next((member for member in cluster.members if is_of(one, member)), None)
+
+
+def words_of(question: PreflightQuestion) -> Words:
+    """What this run says about members."""
+    return Words(
+        removed=frozenset(question.removed),
+        removed_urls=frozenset(question.removed_urls),
+        replace=frozenset(question.replaced),
     )
 
 
-def is_to_go(cluster: Cluster, one: Listed) -> bool:
-    """Whether the user said that a member is to go. Who was added and never ran is known by its place alone."""
-    question = cluster.question
-    is_there = not one.name and not set(one.peer_urls).isdisjoint(question.removed_urls)
-    return is_there or is_said(question.removed, one)
+def as_listed(one: Listed) -> ListedMember:
+    """A member of a reported list, as plans are made from it. Only one that has run has client URLs there."""
+    return ListedMember(one.member_id, one.name, one.peer_urls, one.is_learner, started=bool(one.client_urls))
 
 
-def wanted_of(cluster: Cluster, one: Listed) -> Member | None:
-    """The member of this run that a member of the cluster's list is: by its name, and before it has one by its URL."""
-    return next((member for member in cluster.members if _is_of(one, member)), None)
+def data_of(info: Info) -> Data | None:
+    """Whose data is on a host. A folder that can't be read may hold anything."""
+    found = info.get("data") or {}
+    if not has_data(info) and not found.get("problem"):
+        return None
+    return Data(found.get("member_id"), found.get("cluster_id"), is_formed(info) or not has_data(info))
 
 
-def _goes(cluster: Cluster, one: Listed) -> bool:
-    wanted = wanted_of(cluster, one)
-    if wanted is None:
-        # Data that lies on one of these hosts is that of a member that was renamed: not one that goes.
-        is_here = any((info.get("data") or {}).get("member_id") == one.member_id for _m, info in cluster.inspected())
-        return is_to_go(cluster, one) and not is_here
-    info = cluster.infos.get(wanted.name)
-    if info is None or has_data(info) or is_running(info):
-        return False
-    return _has_run(one) and is_replaced(cluster, wanted.name)
+def is_marked(info: Info) -> bool:
+    """Whether root's marker on a host says that a member of a formed cluster has had data there."""
+    return (info.get("formed_marker") or {}).get("exists") is True
 
 
-def is_replaced(cluster: Cluster, name: str) -> bool:
-    """Whether the user said that a member whose data is lost is to join anew."""
-    return name in cluster.question.replaced
-
-
-def _is_of(one: Listed, member: Member) -> bool:
-    return one.name == member.name or (not one.name and member.peer_url in one.peer_urls)
-
-
-def _has_run(one: Listed) -> bool:
-    return bool(one.client_urls)
-
-
-def _comes(cluster: Cluster, member: Member, info: Info, stay: t.Sequence[Listed]) -> bool:
-    mine = next((one for one in stay if _is_of(one, member)), None)
-    data = info.get("data") or {}
-    if data.get("problem"):
-        return False
-    if has_data(info):
-        # Begun and not ended: a learner, or one whose name has not come to the others yet.
-        return mine is not None and mine.member_id == data.get("member_id") and (mine.is_learner or not mine.name)
-    if (info.get("formed_marker") or {}).get("exists") and not is_replaced(cluster, member.name):
-        return False
-    # One that was there when the cluster was formed, and missed its first start, is listed by its name and may follow.
-    return mine is None or not mine.name
+def _view(cluster: Cluster, listed: list[Listed]) -> View:
+    """All that tells who is who. Names, CAs and places of their certificates are none of it."""
+    wanted = tuple(
+        WantedMember(member.name, member.host, member.common_name, member.peer_url, member.client_url, frozenset())
+        for member in cluster.members
+    )
+    hosts = {
+        member.host: Host(
+            member.host,
+            process=_RUNS if is_running(info) else None,
+            data=data_of(info),
+            marked=is_marked(info),
+        )
+        for member, info in cluster.inspected()
+    }
+    desired = Desired(wanted, issuer="", authorities=frozenset(), words=words_of(cluster.question))
+    return View(desired, State(hosts, MemberList(tuple(map(as_listed, listed)), cluster_id="")))
 
 
 __all__ = (
     "MembershipChanges",
     "agreed_list",
-    "is_replaced",
-    "is_said",
-    "is_to_go",
+    "as_listed",
+    "data_of",
+    "is_marked",
     "membership_changes",
     "wanted_of",
+    "words_of",
 )

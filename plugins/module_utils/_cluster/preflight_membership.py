@@ -14,14 +14,14 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_state import is_said, is_to_go
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import allowed_common_names
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import Member
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.membership_changes import (
     agreed_list,
-    is_said,
-    is_to_go,
     membership_changes,
     wanted_of,
+    words_of,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import (
     Cluster,
@@ -151,7 +151,7 @@ def _never_started(cluster: Cluster, one: Listed, teller: str) -> PreflightFailu
         f"cluster {cluster.question.cluster_name}: a member that was added at {urls} and never ran ({one.member_id}) "
         f"is in the member list that {teller} tells, and not in this run's"
     )
-    if is_to_go(cluster, one):
+    if is_to_go(words_of(cluster.question), one):
         return PreflightFailure("removed_is_a_member", f"{found}: it is to be removed, and {_why_no_change(cluster)}")
     return PreflightFailure(
         "member_not_in_inventory",

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_state import is_said
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import Member
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.membership_changes import is_said
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import Listed
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.versions import read_version
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.checks import Evidence
