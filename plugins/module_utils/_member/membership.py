@@ -153,15 +153,16 @@ def look_at_all(
 
 
 def judged_by(
-    judge: t.Callable[[t.Sequence[Listed]], list[Reason]], client: Client, client_urls: t.Mapping[str, str]
+    turn: Turn, judge: t.Callable[[t.Sequence[Listed], t.Callable[[], object]], list[Reason]]
 ) -> t.Callable[[t.Callable[[], object]], list[Reason]]:
     """What speaks against a change, each time by a new look at all members; where nobody tells the list, that."""
 
     def why_not(between: t.Callable[[], object]) -> list[Reason]:
         try:
-            return judge(look_at_all(client, client_urls, between))
+            listed = look_at_all(turn.client, turn.urls, between)
         except ApiError as exc:
             return no_list(exc)
+        return judge(listed, between)
 
     return why_not
 
@@ -194,20 +195,19 @@ def remove_guarded(
     def step(listed: list[LiveMember], _between: t.Callable[[], object]) -> str | None:
         if find_member(listed, target.member_id) is None:
             return None
-        url = _url_of_leader_but(client, turn.urls, listed, target)
+        url = _url_of_leader_but(turn, listed, target)
         if url is None:
             return "no other member leads yet"
-        client.member_remove(url, target.member_id)
+        turn.client.member_remove(url, target.member_id)
         return ""
 
-    turn.take(change, judged_by(lambda listed: may_remove(target, listed), client, turn.urls), step)
+    turn.take(change, judged_by(turn, lambda listed, _between: may_remove(target, listed)), step)
     return target
 
 
-def _url_of_leader_but(
-    client: Client, urls: t.Mapping[str, str], listed: t.Sequence[LiveMember], target: LiveMember
-) -> str | None:
+def _url_of_leader_but(turn: Turn, listed: t.Sequence[LiveMember], target: LiveMember) -> str | None:
     """The client URL of the leader; where the one that goes leads, it hands over first, and None."""
+    client, urls = turn.client, turn.urls
     by_id = {one.member_id: one for one in listed}
     leaders = [client.status(url).leader for name, url in urls.items() if _is_voter(by_id, name)]
     leader = by_id.get(next((one for one in leaders if one is not None), "") or "")
@@ -250,15 +250,11 @@ def join_guarded(
     others = {name: cluster.client_urls[name] for name in cluster.others}
     turn = Turn(client, others, wait_seconds, timeout_seconds, clock, lock)
 
-    def why_not(between: t.Callable[[], object]) -> list[Reason]:
-        try:
-            listed = look_at_all(client, others, between)
-        except ApiError as exc:
-            return no_list(exc)
+    def judge(listed: t.Sequence[Listed], between: t.Callable[[], object]) -> list[Reason]:
         against = may_add(cluster.me, peer_url, listed, unit.has_data())
         return against + _shut_out(cluster.me, peer_url, listed, refused_by, between)
 
-    return _join(unit, cluster.me, peer_url, turn, why_not)
+    return _join(unit, cluster.me, peer_url, turn, judged_by(turn, judge))
 
 
 def _shut_out(
@@ -314,11 +310,11 @@ def _join(
         if what == "wait":
             return "its etcd runs, and has not told its name to the cluster yet: does it reach the others' peer ports?"
         if what == "add":
-            turn.client.member_add(_leader_url(turn.client, turn.urls, listed), peer_url)
+            turn.client.member_add(_leader_url(turn, listed), peer_url)
         elif what == "start":
             unit.start({**{one.name: one.peer_urls[0] for one in listed if one.name}, me: peer_url})
         else:
-            turn.client.member_promote(_leader_url(turn.client, turn.urls, listed), t.cast(LiveMember, mine).member_id)
+            turn.client.member_promote(_leader_url(turn, listed), t.cast(LiveMember, mine).member_id)
         done.append(what)
         return ""
 
@@ -380,17 +376,17 @@ def _next_step(mine: LiveMember | None, me: str, is_started: bool) -> str | None
     return "promote" if mine.is_learner else None
 
 
-def _leader_url(client: Client, urls: t.Mapping[str, str], listed: t.Sequence[LiveMember]) -> str:
+def _leader_url(turn: Turn, listed: t.Sequence[LiveMember]) -> str:
     """The client URL of the leader, who knows best how far a learner is; of any other where it is not known."""
     names = {one.member_id: one.name for one in listed}
-    for url in urls.values():
+    for url in turn.urls.values():
         try:
-            leader = names.get(client.status(url).leader or "")
+            leader = names.get(turn.client.status(url).leader or "")
         except ApiError:
             continue
-        if leader in urls:
-            return urls[t.cast(str, leader)]
-    return next(iter(urls.values()))
+        if leader in turn.urls:
+            return turn.urls[t.cast(str, leader)]
+    return next(iter(turn.urls.values()))
 
 
 __all__ = (

@@ -73,10 +73,10 @@ def move_guarded(
         mine = next((one for one in listed if one.name == me), None)
         if mine is None:
             return f"the cluster does not list {me} any more"
-        client.member_update(next(iter(turn.urls.values())), mine.member_id, peer_url)
+        turn.client.member_update(next(iter(turn.urls.values())), mine.member_id, peer_url)
         return ""
 
-    turn.take(change, judged_by(lambda listed: may_move(me, peer_url, listed), client, turn.urls), step)
+    turn.take(change, judged_by(turn, lambda listed, _between: may_move(me, peer_url, listed)), step)
     return True
 
 

@@ -64,7 +64,7 @@ def present_guarded(
     def step(_listed: list[LiveMember], _between: t.Callable[[], object]) -> None:
         put()
 
-    turn.take(change, judged_by(lambda listed: may_present(me, listed, why_not_let_in), client, turn.urls), step)
+    turn.take(change, judged_by(turn, lambda listed, _between: may_present(me, listed, why_not_let_in)), step)
 
 
 __all__ = ("may_present", "present_guarded")

@@ -14,6 +14,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors impo
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import Client
 from ansible_collections.ringfence.etcd.plugins.module_utils._member import membership, moving
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.restart import Clock, ClusterUrls
+from ansible_collections.ringfence.etcd.plugins.module_utils._member.turn import Turn
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.gateway_server import (
     Asked,
     GatewayServer,
@@ -71,6 +72,10 @@ class Cluster:
                 "/v3/lease/revoke": (200, {}),
             }
         )
+
+    def turn(self, urls: t.Mapping[str, str]) -> Turn:
+        """A turn of who asks at these URLs."""
+        return Turn(Client(), urls, 0, 0, self.clock)
 
     def _list(self, asked: Asked) -> tuple[int, t.Any]:
         self.looks += 1
@@ -255,7 +260,7 @@ def test_a_leader_that_has_nobody_to_hand_over_to_stays(cluster: Cluster) -> Non
     cluster.server.answers["/v3/maintenance/status"] = (200, {"header": {"member_id": "1"}, "leader": "3"})
     listed = Client().member_list(cluster.url)
     target = next(one for one in listed if one.name == "m3")
-    assert membership._url_of_leader_but(Client(), {"m1": cluster.url}, listed, target) is None
+    assert membership._url_of_leader_but(cluster.turn({"m1": cluster.url}), listed, target) is None
     assert "transfer-leadership" not in cluster.asked("transfer-leadership")
 
 
@@ -294,15 +299,15 @@ def test_each_step_is_asked_again_until_it_is_taken(cluster: Cluster) -> None:
 
 
 def test_where_no_leader_is_known_any_member_is_asked(cluster: Cluster) -> None:
-    client, other = Client(), "http://127.0.0.1:1"
-    listed = client.member_list(cluster.url)
+    other = "http://127.0.0.1:1"
+    listed = Client().member_list(cluster.url)
+    turn = cluster.turn({"m0": other, "m1": cluster.url})
     for status in (NO_LEADER, (200, {"header": {"member_id": "1"}}), (200, {"leader": "7"})):
         cluster.server.answers["/v3/maintenance/status"] = status
-        urls = {"m0": other, "m1": cluster.url}
-        assert membership._leader_url(client, urls, listed) == other
+        assert membership._leader_url(turn, listed) == other
     cluster.server.answers["/v3/maintenance/status"] = (200, {"leader": "1"})
     # One that is down does not keep the other from telling.
-    assert membership._leader_url(client, {"m0": other, "m1": cluster.url}, listed) == cluster.url
+    assert membership._leader_url(turn, listed) == cluster.url
 
 
 @pytest.mark.parametrize(
