@@ -84,7 +84,7 @@ class ActionModule(OneLineAction):  # pragma: no cover
         hosts = [each.host for each in members]
         coordinator = coordinator_of(hosts, host, believed, settings["cluster_name"])
         member = next(each for each in members if each.host == host)
-        gone = {} if proof_only else self._role.hosts_of(settings["removed"])
+        gone = [] if proof_only else self._role.members_gone(settings["removed"], settings)
         check_settings(Asked(settings, members, member), options)
         return {
             **{name: value for name, value in settings.items() if name not in SECRETS},
@@ -96,9 +96,9 @@ class ActionModule(OneLineAction):  # pragma: no cover
             "member": member_as_dict(member),
             "client_files": client_files_of(settings, member),
             # By its host's name a member is meant as well.
-            "removed": list(dict.fromkeys([*settings["removed"], *gone.values()])),
-            "removed_hosts": [{"host": name, "name": gone[name]} for name in gone],
-            "removed_urls": self._role.peer_urls_of(gone, settings),
+            "removed": list(dict.fromkeys([*settings["removed"], *(each.name for each in gone)])),
+            "removed_hosts": [{"host": each.host, "name": each.name} for each in gone],
+            "removed_urls": [each.peer_url for each in gone if each.peer_url],
             "flag_settings": flag_settings_of(settings),
             "keys_leaked": leaked_names(settings["keys_leaked"], [each.name for each in members]),
             "keeps_revocation_list": keeps_revocation_list(settings),

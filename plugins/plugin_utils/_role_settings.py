@@ -45,6 +45,14 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._user_variables imp
 _GROUP = f"{PREFIX}group"
 
 
+class Gone(t.NamedTuple):
+    """A host whose member is to leave, and where that was; None where its variables are wrong."""
+
+    host: str
+    name: str
+    peer_url: str | None
+
+
 # Not counted: the tests run it in plays of their own (test_etcd_settings.py), in processes that nobody measures.
 class RoleSettings:  # pragma: no cover
     """What the user wants, of the present task's play."""
@@ -196,8 +204,8 @@ class RoleSettings:  # pragma: no cover
             )
         return make_members(complete, _cluster_settings(settings))
 
-    def hosts_of(self, words: t.Collection[str]) -> dict[str, str]:
-        """The hosts of the inventory that these words name, or whose member they name: by host, the member's name.
+    def members_gone(self, words: t.Collection[str], settings: t.Mapping[str, t.Any]) -> list[Gone]:
+        """The members of the inventory's hosts that these words name, or whose member they name.
 
         What is wrong with a host that goes keeps nobody from removing its member.
         """
@@ -206,19 +214,11 @@ class RoleSettings:  # pragma: no cover
         hosts = [host for host in words if host not in others]
         if others:
             hosts += [host for host in self._user.hosts() if str(self._variables_of(host).get(own)) in others]
-        found = {}
+        found = []
         for host in dict.fromkeys(hosts):
             with contextlib.suppress(InputError):
-                found[host] = self._completed({"host": host})["name"]
-        return found
-
-    def peer_urls_of(self, hosts: t.Iterable[str], settings: t.Mapping[str, t.Any]) -> list[str]:
-        """Where the members of those hosts were; of none that is wrong."""
-        found = []
-        for host in hosts:
-            with contextlib.suppress(InputError):
-                (member,) = make_members([self._completed({"host": host})], _cluster_settings(settings))
-                found.append(member.peer_url)
+                entry = self._completed({"host": host})
+                found.append(Gone(host, entry["name"], _peer_url_of(entry, settings)))
         return found
 
     def _completed(self, entry: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -226,6 +226,13 @@ class RoleSettings:  # pragma: no cover
         if not self._user.knows(host):
             return completed_entry(entry, {"address": host, "name": host}, ())
         return completed_entry(entry, self._settings_of(host, MEMBER_OPTIONS), self._said_by(host))
+
+
+def _peer_url_of(entry: dict[str, t.Any], settings: t.Mapping[str, t.Any]) -> str | None:
+    with contextlib.suppress(InputError):
+        (member,) = make_members([entry], _cluster_settings(settings))
+        return member.peer_url
+    return None
 
 
 def _cluster_settings(settings: t.Mapping[str, t.Any]) -> ClusterSettings:
