@@ -55,6 +55,9 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_
     PreflightQuestion,
     with_program,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.transition_members import (
+    in_the_order_of_the_plan,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.trust import trusted_fingerprints
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.versions import dotted
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RingfenceError
@@ -277,7 +280,7 @@ def _verdict(
         "failures": [{"code": failure.code, "text": failure.text} for failure in failures],
         "warnings": [*cluster_warnings(cluster), *revocation.notes, *change.transition.plan.notes],
         "pending": pending,
-        "removals": [one.member_id for one in changes.removals],
+        "removals": in_the_order_of_the_plan([one.member_id for one in changes.removals], change.transition),
         "joins": list(changes.joins),
         "upgrade": _upgrade(upgrade),
         "revoke": [] if failures else list(revocation.serial_numbers),

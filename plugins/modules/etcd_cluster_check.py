@@ -303,9 +303,13 @@ transition:
     text:
       description: The next pass in a line, with how many steps come after it.
       type: str
-    numbered:
-      description: The next pass in a line, with the numbers of its steps and of how many there are.
-      type: str
+    now:
+      description:
+        - The steps that come next, a line each, with their numbers and of how many there are, by the part of a run
+          that does them. C(removals) of members that leave, C(pass) of the next pass, C(rest) of what comes after all
+          passes, C(joins) of members that join.
+        - C(removals), C(rest) and C(joins) are empty where no member leaves or joins.
+      type: dict
     steps:
       description: How many steps the next pass has.
       type: int
@@ -346,7 +350,9 @@ trust_bundle:
   returned: success
   type: str
 removals:
-  description: IDs in hexadecimal of the members that are to be removed from the running cluster, in this order.
+  description:
+    - IDs in hexadecimal of the members that are to be removed from the running cluster, in this order. Who is not well
+      comes first, so that the others have the votes.
   returned: success
   type: list
   elements: str

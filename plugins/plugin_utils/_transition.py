@@ -19,15 +19,12 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_aut
     authorities_of,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_gather import desired_of, state_of
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_state import (
-    ListedMember,
-    State,
-    Words,
-    has_https,
-)
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_state import State, has_https
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_steps import Plan
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import Member
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.membership_changes import MembershipChanges
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.membership_changes import (
+    MembershipChanges,
+    words_of,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.pending_changes import WantedCluster
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight import certificate_requests
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import Cluster, PreflightFailure
@@ -36,10 +33,8 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.transition
     Assignment,
     Transition,
     asked_at,
-    planned_transition,
-    to_the_end,
-    with_members_that_change,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.transition_members import planned_change
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules import checked_fingerprint
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.probe_cases import MEMBER
@@ -58,7 +53,7 @@ NONE: t.Mapping[str, t.Any] = {
     "due": False,
     "stopped": False,
     "text": "",
-    "numbered": "",
+    "now": Transition().numbered(),
     "steps": 0,
     "steps_done": 0,
     "lines": [],
@@ -129,9 +124,8 @@ def change_of(
     met = why_not_met(cluster.states, question.issued_to)
     if met:
         return Change(Transition(Plan((), met[0])), NONE, bundle, tuple(met))
-    words = Words(
-        removed=frozenset(cluster.question.removed),
-        replace=frozenset(cluster.question.replaced),
+    words = replace(
+        words_of(cluster.question),
         new_ca=question.new_ca,
         retire_ca=frozenset(retired),
         disconnect=question.disconnect,
@@ -140,29 +134,23 @@ def change_of(
         clients_followed=not question.stop_after,
         stop_after=question.stop_after or None,
     )
-    members = [member for member in cluster.members if member.name not in membership.joins]
-    has_others = bool(membership.joins or membership.removals)
     try:
-        found = state_of(cluster, authorities, wanted, now)
-        state = _without(found, cluster, membership)
+        state = state_of(cluster, authorities, wanted, now)
         revoked = question.revoked if question.disconnect else ()
-        desired = desired_of(cluster, authorities, words, members, revoked)
-        transition = planned_transition(desired, state, has_others)
-        is_stopped = (
-            not transition.is_due
-            and words.stop_after is not None
-            and planned_transition(to_the_end(desired), state).is_due
+        transition = planned_change(
+            desired_of(cluster, authorities, words, revoked=revoked),
+            state,
+            membership.joins,
+            [one.member_id for one in membership.removals],
+            tells_members=question.is_whole,
         )
-        if has_others and transition.plan.refusal is None and question.is_whole and not is_stopped:
-            desired = desired_of(cluster, authorities, words, _in_this_run(cluster, state), revoked)
-            transition = with_members_that_change(transition, desired, found)
     except RingfenceError:
         # Settings that make no command line: the checks tell whose.
         return Change(Transition(), NONE, bundle)
     if not cluster.question.manages_service:
-        transition = Transition()
+        transition = Transition(is_stopped=transition.is_stopped)
     if not transition.is_due:
-        return Change(transition, {**told(transition, question.steps_done), "stopped": is_stopped}, bundle)
+        return Change(transition, told(transition, question.steps_done), bundle)
     failures = list(_failures(transition, question, cluster.question.force_restart))
     failures += _not_for_clients(transition, cluster, state)
     shown = told(transition, question.steps_done)
@@ -223,45 +211,17 @@ def _authorities(cluster: Cluster, question: Question) -> Authorities | None:
     return authorities_of(cluster, to_be_made=_TO_BE_MADE)
 
 
-def _without(state: State, cluster: Cluster, membership: MembershipChanges) -> State:
-    """The state as it is once who leaves has left; who joins does that after the change.
-
-    Whose member is not in this run's list stays in the state, whatever has come of it: what it needs is not dropped.
-    """
-    if state.member_list is None:
-        return state
-    joins = set(membership.joins)
-    gone = {one.member_id for one in membership.removals}
-    names, urls = {member.name for member in cluster.members}, {member.peer_url for member in cluster.members}
-
-    def has_its_turn_later(one: ListedMember) -> bool:
-        if one.name:
-            return one.name in joins or (one.is_learner and one.name in names)
-        return not urls.isdisjoint(one.peer_urls)
-
-    listed = tuple(
-        one for one in state.member_list.members if one.member_id not in gone and not has_its_turn_later(one)
-    )
-    return replace(state, member_list=replace(state.member_list, members=listed))
-
-
-def _in_this_run(cluster: Cluster, state: State) -> list[Member]:
-    """The members that are wanted, but those who are to join by another run, which sees their hosts."""
-    listed = {one.name for one in state.member_list.members} if state.member_list is not None else set()
-    return [member for member in cluster.members if member.name in cluster.infos or member.name in listed]
-
-
 def told(transition: Transition, steps_done: int = 0) -> dict[str, t.Any]:
     """The plan alone; ``steps_done``: how many steps this run has done before."""
-    # Who leaves has left when the change begins.
-    done = steps_done + len(transition.before)
     return {
         **NONE,
         "due": transition.is_due,
+        "stopped": transition.is_stopped,
         "text": transition.text,
-        "numbered": transition.numbered(done),
+        "now": transition.numbered(steps_done),
         "steps": len(transition.passed),
-        "steps_done": done,
+        # Who leaves has left when the change begins.
+        "steps_done": steps_done + len(transition.before),
         "lines": transition.lines,
     }
 

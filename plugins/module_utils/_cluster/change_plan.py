@@ -26,8 +26,10 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_
 # More than any plan has: a few steps for each member and each kind of change.
 _MOST_STEPS_A_MEMBER = 40
 
+Row = t.Callable[[View], Next]
+
 # The first that gives a step or a refusal is what is done.
-ROWS: tuple[t.Callable[[View], Next], ...] = (
+ROWS: tuple[Row, ...] = (
     # Whether anything may be done at all.
     membership.form_or_start,
     membership.refuse_doubtful_list,
@@ -65,22 +67,30 @@ ROWS: tuple[t.Callable[[View], Next], ...] = (
     fence.refuse_left,
 )
 
+_JOINS = (membership.promote, membership.join)
+# The same rows where who joins does so when all else is done.
+JOINS_LAST: tuple[Row, ...] = (
+    *(row for row in ROWS if row not in (*_JOINS, fence.refuse_left)),
+    *_JOINS,
+    fence.refuse_left,
+)
 
-def next_step(desired: Desired, state: State) -> Next:
+
+def next_step(desired: Desired, state: State, rows: t.Sequence[Row] | None = None) -> Next:
     """The next step; why there is none although something is left; or None where all is as it should be."""
     view = View(desired, state)
-    for row in ROWS:
+    for row in ROWS if rows is None else rows:
         found = row(view)
         if found is not None:
             return found
     return None
 
 
-def whole_plan(desired: Desired, state: State) -> Plan:
+def whole_plan(desired: Desired, state: State, rows: t.Sequence[Row] | None = None) -> Plan:
     """All steps, each planned from what the ones before it will have left, as check mode tells them."""
     steps: list[Step] = []
     for _number in range(_MOST_STEPS_A_MEMBER * (len(desired.members) + len(state.hosts) + 1)):
-        found = next_step(desired, state)
+        found = next_step(desired, state, rows)
         if found is None or isinstance(found, PreflightFailure):
             return Plan(tuple(steps), found, fence.notes(View(desired, state)))
         steps.append(found)
@@ -93,4 +103,4 @@ def whole_plan(desired: Desired, state: State) -> Plan:
     )
 
 
-__all__ = ("ROWS", "next_step", "whole_plan")
+__all__ = ("JOINS_LAST", "ROWS", "next_step", "whole_plan")

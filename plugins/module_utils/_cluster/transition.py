@@ -7,7 +7,7 @@
 Other common names, another CA, another peer URL: all members have to accept the new before anybody has it, and lose the
 old last. The plan (change_plan) says the steps. A pass is what may be done on several hosts before all are looked at
 again: each restart in it has its turn by the guard of the module that restarts. Who leaves does so before the first
-pass, who joins after the last one, and their steps are in the same sequence. Pure.
+pass, who joins after the last one, and their steps are in the same sequence (``transition_members``). Pure.
 
 Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 """
@@ -18,7 +18,6 @@ import typing as t
 from dataclasses import dataclass, field, replace
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster import change_steps as steps
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_membership import remove
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_plan import whole_plan
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_simulation import after_step
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_state import (
@@ -26,12 +25,10 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_sta
     AFTER_WIDEN,
     Config,
     Desired,
-    MemberList,
     State,
     has_https,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_steps import Plan, Step
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_view import View
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import Member
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import PreflightFailure
 
@@ -96,8 +93,9 @@ class Transition:
     """The plan of a change, and the pass that is next. Without steps there is nothing that needs more than one pass.
 
     ``clients``: what clients need; before a step that the plan does not have where it stops before the end.
-    ``before``, ``after``: the steps of those who leave and who join, which are done outside the passes. ``unplanned``:
-    why there are no more steps, although there is more to do.
+    ``before``: the steps of those who leave; ``after``: what an ordinary run does after the passes; ``joins``: the
+    steps of those who join. ``unplanned``: why there are no more steps, although there is more to do. ``is_stopped``:
+    there would be more passes, and this run was told to stop before them.
     """
 
     plan: Plan = field(default_factory=lambda: Plan(()))
@@ -106,45 +104,62 @@ class Transition:
     clients: tuple[ClientNeed, ...] = ()
     before: tuple[Step, ...] = ()
     after: tuple[Step, ...] = ()
+    joins: tuple[Step, ...] = ()
     unplanned: str = ""
+    is_stopped: bool = False
 
     @property
     def is_due(self) -> bool:
         return bool(self.passed) or self.plan.refusal is not None
 
     @property
+    def steps(self) -> tuple[Step, ...]:
+        """All steps, in the order in which a run does them."""
+        return (*self.before, *self.plan.steps, *self.after, *self.joins)
+
+    @property
     def text(self) -> str:
         """The next pass in a line, with how much comes after it: the same twice in a row is no progress."""
         if not self.passed:
             return ""
-        left = len(self.plan.steps) + len(self.after) - len(self.passed)
+        left = len(self.steps) - len(self.before) - len(self.passed)
         after = f", {left} step{'s' if left > 1 else ''} after that" if left else ", which is the last step"
-        return self._pass + after
+        return f"{'; '.join(dict.fromkeys(step.text for step in self.passed))} ({self.passed[0].reason}){after}"
 
-    @property
-    def _pass(self) -> str:
-        return f"{'; '.join(dict.fromkeys(step.text for step in self.passed))} ({self.passed[0].reason})"
+    def numbered(self, done: int = 0) -> dict[str, list[str]]:
+        """The lines of the steps that come next, by the part of a run that does them.
 
-    def numbered(self, done: int) -> str:
-        """The next pass in a line, with the numbers of its steps; ``done``: how many this run has done before."""
-        if not self.passed:
-            return ""
-        first, last = done + 1, done + len(self.passed)
-        numbers = str(first) if first == last else f"{first} to {last}"
-        return f"{numbers} of {done + len(self.plan.steps) + len(self.after)}: {self._pass}"
+        ``removals``, ``pass``: the next pass alone, ``rest``: what an ordinary run does, ``joins``. ``done``: how many
+        steps this run has done before: the numbers go on from there.
+        """
+        total = done + len(self.steps)
+        lines = [_line(number, total, step) for number, step in enumerate(self.steps, done + 1)]
+        passes = len(self.before)
+        rest = passes + len(self.plan.steps)
+        joins = rest + len(self.after)
+        return {
+            "removals": lines[:passes],
+            "pass": lines[passes : passes + len(self.passed)],
+            "rest": lines[rest:joins],
+            "joins": lines[joins:],
+        }
 
     @property
     def lines(self) -> list[str]:
         """All steps, a line each, and what clients need before one of them."""
-        told, found = (*self.before, *self.plan.steps, *self.after), []
-        ahead, end = len(self.before), len(self.plan.steps)
-        for number, step in enumerate(told, 1):
+        found: list[str] = []
+        ahead, end, total = len(self.before), len(self.plan.steps), len(self.steps)
+        for number, step in enumerate(self.steps, 1):
             needs = [need.text for need in self.clients if need.before <= end and need.before + ahead == number]
-            found += [f"before {number} of {len(told)}: {text}" for text in needs]
-            found.append(f"{number} of {len(told)}: {step.text}: {step.reason}; {step.quorum.text}")
+            found += [f"before {number} of {total}: {text}" for text in needs]
+            found.append(_line(number, total, step))
         later = [need.text for need in self.clients if need.before > end]
         found += [f"before a run without etcd_peer_tls_stop_after: {text}" for text in later]
         return found + ([self.unplanned] if self.unplanned else [])
+
+
+def _line(number: int, total: int, step: Step) -> str:
+    return f"{number} of {total}: {step.text}: {step.reason}; {step.quorum.text}"
 
 
 def planned_transition(desired: Desired, state: State, has_membership_changes: bool = False) -> Transition:
@@ -154,18 +169,19 @@ def planned_transition(desired: Desired, state: State, has_membership_changes: b
     """
     if state.member_list is None:
         return Transition()
-    plan = _without_lists(whole_plan(desired, state))
-    is_refused = plan.refusal is not None and (plan.refusal.code in _REFUSALS or _is_of_another_ca(desired, state))
-    whole = plan
-    if desired.words.stop_after is not None:
+    whole = plan = without_lists(whole_plan(desired, state))
+    is_told_to_stop = desired.words.stop_after is not None
+    if is_told_to_stop:
         # What comes after the stop tells whether this is such a change.
-        whole = _without_lists(whole_plan(to_the_end(desired), state))
-    if not is_refused and not any(_needs_passes(step, state, has_membership_changes) for step in whole.steps):
-        return Transition(Plan((), notes=plan.notes))
+        whole = without_lists(whole_plan(_to_the_end(desired), state))
+    is_change = any(_needs_passes(step, state, has_membership_changes) for step in whole.steps)
+    if not is_change and not _is_refused(plan, desired, state):
+        is_stopped = is_told_to_stop and _is_refused(whole, desired, state)
+        return Transition(Plan((), notes=plan.notes), is_stopped=is_stopped)
     if plan.refusal is not None:
         return Transition(plan)
     if all(step.kind in _ORDINARY for step in plan.steps):
-        return Transition(Plan((), notes=plan.notes))
+        return Transition(Plan((), notes=plan.notes), is_stopped=is_told_to_stop)
     passed = _next_pass(plan.steps)
     unknown = sorted({action.kind for step in passed for action in step.actions} - _KNOWN)
     if unknown:
@@ -173,48 +189,6 @@ def planned_transition(desired: Desired, state: State, has_membership_changes: b
         return Transition(replace(plan, refusal=PreflightFailure("step_before_change", text)))
     assignments = {name: _assignment(step, state) for step in passed for name in step.members}
     return Transition(plan, passed, assignments, tuple(_clients_need(whole.steps, desired, state)))
-
-
-def with_members_that_change(transition: Transition, desired: Desired, state: State) -> Transition:
-    """The same with the steps of those who leave before it, and of those who join after it, as a run does them.
-
-    ``desired``: with those who join. ``state``: with those who leave. Where no change takes more than one pass, all
-    that a run does comes in between: certificates, and one restart of each member that has to accept others.
-    """
-    # What the guards ask at each step a plan can't foresee for hosts that this run does not see.
-    unseen = [one.label for one in View(desired, state).matched if one.wanted is not None and one.host is None]
-    if unseen:
-        text = f"no plan is told: {', '.join(unseen)} can't be seen in this run (--limit): each step is done only while"
-        return replace(transition, unplanned=f"{text} all tell that they are well")
-    before, state = _leaving(desired, state)
-    for step in transition.plan.steps if transition.passed else ():
-        state = after_step(state, step)
-    transition = replace(transition, before=tuple(before))
-    if transition.passed and desired.words.stop_after is not None:
-        # Nothing comes after it.
-        return transition
-    plan = _without_lists(whole_plan(desired, state))
-    unplanned = "" if plan.refusal is None else f"what comes then can't be planned: {plan.refusal.text}"
-    return replace(transition, after=plan.steps, unplanned=unplanned)
-
-
-def _leaving(desired: Desired, state: State) -> tuple[list[Step], State]:
-    """The steps of those who leave, and the state then: the others are as they were.
-
-    They go first, and most of their hosts are none of this run: what these would do can't be foreseen, and need not be.
-    """
-    found: list[Step] = []
-    while isinstance(step := remove(View(desired, state)), Step):
-        found.append(step)
-        listed = t.cast(MemberList, state.member_list)
-        for action in step.actions:
-            if action.kind == steps.TRANSFER:
-                listed = replace(listed, leader_id=action.member_id)
-            elif action.kind == steps.REMOVE_MEMBER:
-                left = tuple(one for one in listed.members if one.member_id != action.member_id)
-                listed = replace(listed, members=left)
-        state = replace(state, member_list=listed)
-    return found, state
 
 
 def _clients_need(planned: t.Iterable[Step], desired: Desired, state: State) -> t.Iterator[ClientNeed]:
@@ -260,10 +234,15 @@ def _until(text: str, step: Step) -> str:
     return f"{text} (etcd_peer_tls_stop_after: {phase} stops the run before it)"
 
 
-def _without_lists(plan: Plan) -> Plan:
+def without_lists(plan: Plan) -> Plan:
     """The plan without the steps that only write a revocation list: a run has done these before it follows a plan."""
     left = tuple(step for step in plan.steps if any(action.kind != steps.WRITE_CRL for action in step.actions))
     return replace(plan, steps=left)
+
+
+def _is_refused(plan: Plan, desired: Desired, state: State) -> bool:
+    """Whether a plan ends in a refusal that no other check has."""
+    return plan.refusal is not None and (plan.refusal.code in _REFUSALS or _is_of_another_ca(desired, state))
 
 
 def _is_of_another_ca(desired: Desired, state: State) -> bool:
@@ -272,7 +251,7 @@ def _is_of_another_ca(desired: Desired, state: State) -> bool:
     return any(leaf.issuer not in ("", desired.issuer) for leaf in leaves)
 
 
-def to_the_end(desired: Desired) -> Desired:
+def _to_the_end(desired: Desired) -> Desired:
     """The same cluster in a run that is not told to stop before the end."""
     return replace(desired, words=replace(desired.words, stop_after=None, clients_followed=True))
 
@@ -342,6 +321,5 @@ __all__ = (
     "Transition",
     "asked_at",
     "planned_transition",
-    "to_the_end",
-    "with_members_that_change",
+    "without_lists",
 )

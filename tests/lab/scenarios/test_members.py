@@ -80,6 +80,8 @@ def test_from_one_to_three(controller: Controller, one: Path, three: Path) -> No
     with Writer(controller, operation="members from 1 to 3") as writer:
         run = controller.succeed(three)
     assert "PROVED - 3 members" in run.output
+    # Each in the plan, and where it is done.
+    assert [run.output.count(f"{number} of 7: ") for number in range(1, 8)] == [2] * 7
     assert members(controller) == dict.fromkeys(TRIO, "false")
     assert len(writer.acknowledged) > 20 and writer.acknowledged <= writer.stored
     assert set(controller.succeed(three).changed.values()) == {0}
@@ -106,6 +108,7 @@ def test_the_leader_goes_and_comes_back(controller: Controller, three: Path, lab
     with Writer(controller, operation="a member goes that leads") as writer:
         run = controller.succeed(two, playbook=controller.named("remove_member"), etcd_peer_tls_removed="etcd-3")
     assert "PROVED - 2 members" in run.output and members(controller) == dict.fromkeys(PAIR, "false")
+    assert [run.output.count(f"{number} of 4: ") for number in range(1, 5)] == [2] * 4
     assert len(writer.acknowledged) > 20 and writer.acknowledged <= writer.stored
     assert set(controller.allowed_names(PAIR).values()) == {"etcd-1.example.com,etcd-2.example.com"}
     # What it has opens no port any more, the client port neither, which asks no list of names.

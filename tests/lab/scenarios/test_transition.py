@@ -46,6 +46,8 @@ def test_another_domain(controller: Controller, three: Path) -> None:
     with Writer(controller, operation="another domain") as writer:
         run = controller.succeed(moved)
     assert "PROVED - 3 members" in run.output
+    # Each in the plan, and where it is done.
+    assert [run.output.count(f"{number} of 9: ") for number in range(1, 10)] == [2] * 9
     assert set(controller.allowed_names(TRIO).values()) == {",".join(f"{name}.example.org" for name in TRIO)}
     written(writer)
     assert set(controller.succeed(moved).changed.values()) == {0}

@@ -32,9 +32,10 @@ def hidden(task: t.Mapping[str, t.Any]) -> list[str]:
     """What of a task decides by a condition whether it failed or changed something.
 
     Where the result is a failed one it lacks what the condition asks for, and ansible-core from 2.19 on tells of the
-    condition and not why the task failed.
+    condition and not why the task failed. Whether it is check mode is asked of no result.
     """
-    return [key for key in ("changed_when", "failed_when") if not isinstance(task.get(key, False), bool)]
+    kept = {"changed_when": ("ansible_check_mode",), "failed_when": ()}
+    return [key for key in kept if not isinstance(task.get(key, False), bool) and task[key] not in kept[key]]
 
 
 def test_there_are_task_files() -> None:
@@ -65,6 +66,8 @@ def test_what_is_never_failed_keeps_its_result(file: pathlib.Path) -> None:
         ({"failed_when": "state.failed", "register": "state"}, ["failed_when"]),
         ({"failed_when": ["call != 'always'", "state.failed | default(false)"]}, ["failed_when"]),
         ({"changed_when": "ansible_check_mode and found.members"}, ["changed_when"]),
+        ({"changed_when": "ansible_check_mode"}, []),
+        ({"failed_when": "ansible_check_mode"}, ["failed_when"]),
         ({"changed_when": False, "failed_when": False}, []),
         ({}, []),
     ],

@@ -311,9 +311,13 @@ def test_a_member_that_joins_is_told_after_the_passes_of_a_change() -> None:
     assert len(change.told["lines"]) == 15 and change.told["lines"][-2].startswith("14 of 15: add etcd-4")
     assert change.told["text"].endswith(", 12 steps after that")
     assert (change.told["steps"], change.told["steps_done"]) == (3, 0)
-    assert change.told["numbered"].startswith("1 to 3 of 15: restart etcd-1 to accept more")
+    assert change.told["now"]["pass"] == change.told["lines"][:3]
+    assert change.told["now"]["rest"] == change.told["lines"][9:13]
+    assert change.told["now"]["joins"] == change.told["lines"][13:]
     later = with_one_more(Case(), domain="example.org", steps_done=4).told
-    assert later["steps_done"] == 4 and later["numbered"].startswith("5 to 7 of 19: restart etcd-1 to accept more")
+    assert later["steps_done"] == 4
+    assert later["now"]["pass"][0].startswith("5 of 19: restart etcd-1 to accept more")
+    assert later["now"]["joins"][1].startswith("19 of 19: promote etcd-4")
     stopped = with_one_more(Case(), domain="example.org", stop_after="widen")
     assert stopped.told["due"] is True
     assert [line.partition(" etcd-")[0] for line in stopped.told["lines"]] == [f"{n} of 3: restart" for n in (1, 2, 3)]
@@ -335,6 +339,12 @@ def test_a_member_that_leaves_is_told() -> None:
     assert change.told["due"] is False and change.failures == ()
     # It has left when the rest begins.
     assert change.told["steps_done"] == 1
+    assert change.told["now"] == {
+        "removals": change.told["lines"][:1],
+        "pass": [],
+        "rest": change.told["lines"][1:],
+        "joins": [],
+    }
     assert [line.partition(";")[0] for line in change.told["lines"]] == [
         "1 of 3: remove etcd-3: this run says that it leaves",
         "2 of 3: restart etcd-1 to accept less: nobody needs the names etcd-3.example.com any more",

@@ -8,7 +8,6 @@ import typing as t
 from dataclasses import replace
 
 import pytest
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_plan import whole_plan
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_simulation import after_step
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_state import Desired, State
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import Member
@@ -17,7 +16,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.transition
     Transition,
     asked_at,
     planned_transition,
-    with_members_that_change,
 )
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils._cluster.change_cluster import (
     NEW_CA,
@@ -136,9 +134,12 @@ def test_lines_and_the_next_pass_in_one() -> None:
         "restart etcd-2 to accept more; restart etcd-3 to accept more; restart etcd-1 to accept more (it does not know "
         "the names etcd-1.example.org, etcd-2.example.org, etcd-3.example.org yet), 6 steps after that"
     )
-    assert transition.numbered(0).startswith("1 to 3 of 9: restart etcd-2 to accept more; restart etcd-3 to accept")
-    assert transition.numbered(2).startswith("3 to 5 of 11: restart etcd-2 to accept more")
-    assert Transition().text == Transition().numbered(0) == ""
+    now = transition.numbered()
+    assert now.pop("pass") == transition.lines[:3] and now == {"removals": [], "rest": [], "joins": []}
+    assert transition.numbered(2)["pass"] == [
+        line.replace(f"{number} of 9", f"{number + 2} of 11") for number, line in enumerate(transition.lines[:3], 1)
+    ]
+    assert Transition().text == "" and not any(Transition().numbered().values())
 
 
 def as_member(number: int, client_port: int, scheme: str = "https") -> Member:
@@ -299,7 +300,9 @@ def test_the_first_certificate_of_a_member_is_issued_before_its_start() -> None:
     transition = planned_transition(THREE, state)
     assert [step.kind for step in transition.plan.steps] == ["issue", "start"]
     assert transition.text == "issue the first certificate of etcd-2 (it has none), 1 step after that"
-    assert transition.numbered(0) == "1 of 2: issue the first certificate of etcd-2 (it has none)"
+    assert transition.numbered()["pass"] == [
+        "1 of 2: issue the first certificate of etcd-2: it has none; all votes stay (2 of 3 well)"
+    ]
     assert transition.assignments["etcd-2"].names == THREE.members[1].names
 
 
@@ -311,141 +314,3 @@ def test_no_certificate_of_another_ca_while_a_member_is_not_well() -> None:
         transition = planned_transition(cluster, state)
         assert transition.is_due and transition.plan.refusal is not None and not transition.passed
     assert not planned_transition(THREE, state).is_due
-
-
-# Members that come and go ---------------------------------------------------------------------------------------------
-
-
-def inventoried(cluster: Desired, state: State) -> State:
-    names = {one.host for one in cluster.members}
-    return replace(state, hosts={name: host for name, host in state.hosts.items() if name in names})
-
-
-def told(cluster: Desired, state: State, joins: t.Collection[str] = (), removed: t.Collection[str] = ()) -> Transition:
-    """The plan as a run makes it: the passes without those who come and go, then all of it.
-
-    It sees the hosts of the inventory alone.
-    """
-    state = inventoried(cluster, state)
-    staying = replace(cluster, members=tuple(one for one in cluster.members if one.name not in joins))
-    listed = state.member_list
-    assert listed is not None
-    left = tuple(one for one in listed.members if one.name and one.name not in removed and not one.is_learner)
-    passes_of = planned_transition(staying, replace(state, member_list=replace(listed, members=left)), True)
-    return with_members_that_change(passes_of, cluster, state)
-
-
-def kinds_of(transition: Transition) -> list[str]:
-    return [step.kind for step in (*transition.before, *transition.plan.steps, *transition.after)]
-
-
-def test_members_that_join_are_steps_of_the_plan() -> None:
-    found = told(desired((1, 2, 3, 4, 5)), formed(THREE, spare=(4, 5)), joins=["etcd-4", "etcd-5"])
-    assert not found.is_due and found.unplanned == ""
-    joined = ["join", "promote"]
-    assert kinds_of(found) == ["issue", "issue", "widen", "widen", "widen", *joined, *joined]
-    assert [line.partition(":")[0] for line in found.lines] == [f"{number} of 9" for number in range(1, 10)]
-    assert found.lines[0] == (
-        "1 of 9: issue the first certificate of etcd-4: it has none; all votes stay (3 of 3 well)"
-    )
-    assert found.lines[2].endswith("2 of 3 voters stay, 2 are needed")
-    assert found.lines[5] == (
-        "6 of 9: add etcd-4 as a learner, and start it: it is in the inventory and no member yet; "
-        "all votes stay (3 of 3 well)"
-    )
-    assert found.lines[6] == (
-        "7 of 9: promote etcd-4 to a voter, as soon as it is in sync: it is a learner; 3 voters become 4, 3 are well"
-    )
-
-
-def test_members_that_leave_are_steps_of_the_plan_the_leader_after_it_has_handed_over() -> None:
-    state = formed(THREE)
-    assert state.member_list is not None and state.member_list.leader_id == "id etcd-1"
-    cluster = desired((2, 3), words=said(removed=["etcd-1"]))
-    found = told(cluster, state, removed=["etcd-1"])
-    assert not found.is_due and kinds_of(found) == ["move_leader", "remove", "narrow", "narrow"]
-    assert found.lines[0].startswith("1 of 4: move the leadership from etcd-1 to etcd-2: etcd-1 leaves; ")
-    assert found.lines[1] == "2 of 4: remove etcd-1: this run says that it leaves; 3 voters become 2, 2 are well"
-    assert found.lines[3].endswith("writes pause: 1 of 2 voters stay, 2 are needed")
-
-
-def test_a_member_that_starts_anew_leaves_and_joins() -> None:
-    state = changed(formed(THREE), "host-3", process=None, data=None)
-    cluster = replace(THREE, words=said(replace=["etcd-3"]))
-    found = told(cluster, state, joins=["etcd-3"], removed=["etcd-3"])
-    assert kinds_of(found) == ["remove", "join", "promote"] and not found.is_due
-    assert found.lines[0].startswith("1 of 3: remove etcd-3: it lost its data, and starts anew; 3 voters become 2")
-
-
-def test_who_comes_in_place_of_another_costs_one_restart_of_each() -> None:
-    """As a run does it, which writes the list that is wanted."""
-    cluster = desired((1, 2, 4), words=said(removed=["etcd-3"]))
-    found = told(cluster, formed(THREE, spare=(4,)), joins=["etcd-4"], removed=["etcd-3"])
-    assert kinds_of(found) == ["remove", "issue", "widen", "widen", "join", "promote"]
-
-
-def test_a_learner_that_a_killed_run_left_is_promoted() -> None:
-    state = formed(desired((1, 2, 3, 4)))
-    listed = state.member_list
-    assert listed is not None
-    members = (*listed.members[:3], replace(listed.members[3], is_learner=True))
-    state = replace(state, member_list=replace(listed, members=members))
-    found = told(desired((1, 2, 3, 4)), state, joins=["etcd-4"])
-    assert kinds_of(found) == ["promote"] and found.lines[0].startswith("1 of 1: promote etcd-4")
-
-
-def test_members_that_change_within_a_change_of_the_cluster_are_in_the_one_sequence() -> None:
-    cluster = desired((1, 2, 4), domain="example.org", words=said(removed=["etcd-3"]))
-    found = told(cluster, formed(THREE, spare=(4,)), joins=["etcd-4"], removed=["etcd-3"])
-    widened = ["widen", "widen", "issue", "issue", "narrow", "narrow"]
-    assert kinds_of(found) == ["remove", *widened, "issue", "widen", "widen", "join", "promote"]
-    assert [step.kind for step in found.passed] == ["widen", "widen"] and found.text.endswith(", 9 steps after that")
-    assert found.lines[1].startswith("2 of 12: restart etcd-")
-    # What clients need stands before its own step.
-    other = desired((1, 2, 4), issuer=NEW_CA, words=said(removed=["etcd-3"], new_ca=True))
-    lines = told(other, formed(THREE, spare=(4,)), joins=["etcd-4"], removed=["etcd-3"]).lines
-    (need,) = [number for number, line in enumerate(lines) if line.startswith("before ")]
-    assert lines[need].startswith("before 4 of ") and lines[need + 1].startswith("4 of ")
-    assert "issue a certificate to etcd-" in lines[need + 1]
-    # Where it is to stop, nobody joins after it.
-    stopped = replace(cluster, words=said(removed=["etcd-3"], stop_after="widen"))
-    found = told(stopped, formed(THREE, spare=(4,)), joins=["etcd-4"], removed=["etcd-3"])
-    assert kinds_of(found) == ["remove", "widen", "widen"] and found.unplanned == ""
-
-
-def test_what_can_not_be_planned_to_its_end_says_so() -> None:
-    three = formed(THREE, spare=(4,))
-    ill = changed(three, "host-2", problem="no disk")
-    found = told(desired((1, 2, 3, 4)), ill, joins=["etcd-4"])
-    assert kinds_of(found) == [] and found.lines[-1].startswith(
-        "what comes then can't be planned: etcd-2 is not healthy (no disk): nothing is changed while"
-    )
-    limited = replace(three, hosts={name: three.hosts[name] for name in ("host-1", "host-4")})
-    found = told(desired((1, 2, 3, 4)), limited, joins=["etcd-4"])
-    assert found.lines == [
-        "no plan is told: etcd-2, etcd-3 can't be seen in this run (--limit): each step is done only while all tell "
-        "that they are well"
-    ]
-
-
-@pytest.mark.parametrize("count", [1, 2, 3, 5])
-@pytest.mark.parametrize("more", [0, 1, 2])
-@pytest.mark.parametrize("less", [0, 1])
-@pytest.mark.parametrize("domain", ["example.com", "example.org"])
-def test_the_steps_that_are_told_end_where_the_planner_ends(count: int, more: int, less: int, domain: str) -> None:
-    """Each one can be done after those before it, and in the end nothing is left."""
-    if not more and not less:
-        return
-    numbers = [*range(1 + less, count + 1), *range(count + 1, count + more + 1)]
-    gone = [f"etcd-{number}" for number in range(1, 1 + less)]
-    if count == less:
-        return
-    cluster = desired(numbers, domain=domain, words=said(removed=gone))
-    state = formed(desired(range(1, count + 1)), spare=range(count + 1, count + more + 1))
-    joins = [f"etcd-{number}" for number in range(count + 1, count + more + 1)]
-    found = told(cluster, state, joins=joins, removed=gone)
-    assert found.unplanned == ""
-    for step in (*found.before, *found.plan.steps, *found.after):
-        state = after_step(state, step)
-    left = whole_plan(cluster, inventoried(cluster, state))
-    assert left.steps == () and left.refusal is None
