@@ -264,7 +264,8 @@ def test_the_steps_in_the_order_of_a_run_keep_the_quorum(
     cluster = replace(cluster, revoked=frozenset(), words=replace(cluster.words, leaked=frozenset()))
     state = seen(truth, cluster, everywhere=False)
     found, view = told(cluster, state), View(cluster, state)
-    removed, joined = who_changes(found.steps)
+    (removed, none_joins), (none_removed, joined) = who_changes(found.before), who_changes(found.joins)
+    assert not none_joins and not none_removed and who_changes((*found.plan.steps, *found.after)) == (set(), set())
     if (found.before or found.joins) and not found.unplanned and cluster.words.stop_after is None:
         assert removed == {one.listed.member_id for one in view.leaving()}
         assert joined == {wanted.name for wanted in view.coming()}
