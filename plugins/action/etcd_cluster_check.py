@@ -11,7 +11,6 @@ it has imported.
 from __future__ import annotations
 
 import datetime
-import os
 import typing as t
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_state import AFTER_PRESENT, AFTER_WIDEN
@@ -62,8 +61,8 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.trust impo
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.versions import dotted
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.authority_place import (
-    is_on_controller,
-    why_lost_with_controller,
+    told_of_one_there,
+    why_not_made_there,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import KEY_TYPES, MISSING
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._actions import OneLineAction, refuse_old_cryptography
@@ -121,7 +120,8 @@ _ARGUMENTS: dict[str, t.Any] = {
     "ca": {"type": "dict"},
     "ca_variable": {"type": "str"},
     "ca_host": {"type": "str"},
-    "ca_on_ephemeral_controller": {"type": "bool", "default": False},
+    "ca_directory": {"type": "str", "default": ""},
+    "ca_is_lost": {"type": "str", "default": ""},
     "key_type": {"type": "str", "choices": list(KEY_TYPES), "default": "ecdsa-p256"},
     "validity_days": {"type": "int", "default": 365},
     "renew_before_days": {"type": "int", "default": 30},
@@ -159,15 +159,13 @@ class ActionModule(OneLineAction):
             registered = registered_states(task_vars, given["members"], given["settings_variable"])
             given["own_settings"] = {name: (made or {}).get("flag_settings") for name, made in registered.items()}
             given["role_settings"] = {name: made for name, made in registered.items() if made and "unit_text" in made}
-        found = _evaluated(
-            given, members, _lost_because(given, task_vars), datetime.datetime.now(datetime.timezone.utc)
-        )
+        found = _evaluated(given, members, datetime.datetime.now(datetime.timezone.utc))
         if given["settings_variable"] is not None:
             refused = refused_settings(task_vars, given["members"], given["settings_variable"])
             found["failures"][:0] = [{"code": "input", "text": text} for text in refused]
             found["in_sync"] = not found["failures"] and found["in_sync"]
         # Not under "warnings", which Ansible would show a second time.
-        notes = found.pop("warnings")
+        notes = [*_notes_of_authority(given), *found.pop("warnings")]
         for note in notes:
             self._display.warning(note)
         return {"changed": False, "notes": notes, "_ansible_verbose_override": True, **found}
@@ -190,28 +188,26 @@ def _is_to_be_made(given: t.Mapping[str, t.Any]) -> bool:
     return is_missing and not given["ca_certificate_content"]
 
 
-def _lost_because(given: dict[str, t.Any], task_vars: dict[str, t.Any]) -> str:
-    """Why a CA that is to be made in this run would be lost; empty where none is to be made, or it would stay."""
-    if not _is_to_be_made(given) or given["ca_host"] is None or given["ca_on_ephemeral_controller"]:
-        return ""
-    known = task_vars["hostvars"]
-    # Not .get: hostvars of ansible-core 2.16 give an undefined value for a host that is not in the inventory.
-    variables = known[given["ca_host"]] if given["ca_host"] in known else {}  # noqa: SIM401
-    if not is_on_controller(given["ca_host"], variables.get("ansible_connection")):
-        return ""
-    return why_lost_with_controller(set(task_vars), os.environ) or ""
+def _lost_because(given: t.Mapping[str, t.Any]) -> str:
+    """Why a CA must not be made where its folder is; empty where it would stay."""
+    return why_not_made_there(given["ca_directory"], given["ca_is_lost"]) if given["ca_is_lost"] else ""
 
 
-def _evaluated(
-    given: dict[str, t.Any], members: list[Member], lost_because: str, now: datetime.datetime
-) -> dict[str, t.Any]:
+def _notes_of_authority(given: t.Mapping[str, t.Any]) -> list[str]:
+    """What is to be known of a CA that is there, and is lost with its folder."""
+    if not given["ca_is_lost"] or given["ca_certificate_content"] or _is_to_be_made(given):
+        return []
+    return [f"cluster {given['cluster_name']}: {told_of_one_there(given['ca_directory'], given['ca_is_lost'])}"]
+
+
+def _evaluated(given: dict[str, t.Any], members: list[Member], now: datetime.datetime) -> dict[str, t.Any]:
     states = _checked_states(given["states"], members)
     try:
-        return _verdict(given, members, lost_because, states, now)
+        return _verdict(given, members, states, now)
     except RingfenceError:
         raise
     except Exception:
-        nonsense = unusable(states, lambda some: _verdict(given, members, lost_because, some, now))
+        nonsense = unusable(states, lambda some: _verdict(given, members, some, now))
         if not nonsense:
             raise
         raise InputError("; ".join(f"member {name}: {why}" for name, why in nonsense.items())) from None
@@ -220,13 +216,12 @@ def _evaluated(
 def _verdict(
     given: dict[str, t.Any],
     members: list[Member],
-    lost_because: str,
     states: t.Mapping[str, t.Any],
     now: datetime.datetime,
 ) -> dict[str, t.Any]:
     authority = given["ca"] or {}
     at_hand = given["ca_certificate_content"] or authority.get("certificate")
-    question = _question(given, at_hand, lost_because, states, now)
+    question = _question(given, at_hand, states, now)
     programs = given["programs"] or {}
     infos = {name: with_program(state["info"], _result(programs.get(name))) for name, state in states.items()}
     cluster = Cluster(members, infos, question, states)
@@ -302,7 +297,6 @@ def _verdict(
 def _question(
     given: dict[str, t.Any],
     at_hand: str | None,
-    lost_because: str,
     states: t.Mapping[str, t.Any],
     now: datetime.datetime,
 ) -> PreflightQuestion:
@@ -330,7 +324,7 @@ def _question(
         uses_authority=not {CA, CERTIFICATES}.isdisjoint(given["parts"]),
         makes_authority=not at_hand and _is_to_be_made(given),
         new_ca=given["new_ca"],
-        new_authority_lost_because=lost_because,
+        new_authority_lost_because=_lost_because(given) if _is_to_be_made(given) else "",
         flag_settings=flag_settings_from(given["settings"]),
         folders_of_others=given.get("folders_of_others") or {},
         own_flag_settings={name: flag_settings_from(own) for name, own in (given["own_settings"] or {}).items() if own},

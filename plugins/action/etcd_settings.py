@@ -89,6 +89,7 @@ class ActionModule(OneLineAction):  # pragma: no cover
         return {
             **{name: value for name, value in settings.items() if name not in SECRETS},
             "has_secrets": has_secrets,
+            "ca_is_lost": "" if proof_only else self._role.where_authority_is_lost(host, settings),
             "members_are_said": bool(settings["members"] or settings["member_count"]),
             "coordinator": coordinator,
             "hosts": hosts,

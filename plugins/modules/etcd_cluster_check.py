@@ -188,13 +188,18 @@ options:
         CA is refused with what it said.
     type: str
   ca_host:
-    description: The host that holds the CA. No CA is made on a controller that is thrown away after the job (AWX, or a
-      CI job that says so). Without this option that is not checked.
+    description: The host that holds the CA, as it is named where it can't be asked.
     type: str
-  ca_on_ephemeral_controller:
-    description: Whether a CA may be made there all the same, because its folder outlives the job.
-    type: bool
-    default: false
+  ca_directory:
+    description: The folder of the CA, as O(ca_is_lost) is told with it.
+    type: str
+    default: ''
+  ca_is_lost:
+    description:
+      - With what that folder is lost after the run, as M(ringfence.etcd.etcd_settings) returns it. No CA is made there,
+        and a CA that is there is used with a warning. Empty where the folder stays.
+    type: str
+    default: ''
   settings:
     description: The settings that P(ringfence.etcd.etcd_arguments#filter) takes, checked for every member.
     type: dict

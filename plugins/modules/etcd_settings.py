@@ -101,6 +101,14 @@ members:
   type: list
   elements: dict
   returned: where RV(parts) is not empty
+ca_is_lost:
+  description:
+    - With what the CA's folder is lost after this run, and how that is known, where it is on a controller that is
+      thrown away after the job, or in a container. Empty where it stays, and with
+      C(etcd_peer_tls_ca_on_ephemeral_controller).
+    - It is known by variables that a user or AWX set, and by the controller's own environment.
+  type: str
+  returned: where RV(parts) is not empty
 ca_host:
   description:
     - One of the settings. All others are there in the same way, under the name of the role's variable without

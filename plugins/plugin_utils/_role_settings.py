@@ -10,6 +10,9 @@ Note that this plugin util is PRIVATE to the collection. It can have breaking ch
 from __future__ import annotations
 
 import contextlib
+import os
+import pathlib
+import re
 import typing as t
 
 from ansible.errors import AnsibleError, AnsibleUndefinedVariable
@@ -20,7 +23,11 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members im
     make_members,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RefusedError
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.authority_place import checked_ca_host
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.authority_place import (
+    checked_ca_host,
+    is_on_controller,
+    where_it_is_lost,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._x509.authority import checked_authority
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import plain
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._member_entries import (
@@ -90,6 +97,26 @@ class RoleSettings:  # pragma: no cover
         if authority is None:
             return settings
         return {**settings, "ca_certificate": authority.bundle, "ca_private_key": authority.private_key}
+
+    def where_authority_is_lost(self, asker: str, settings: t.Mapping[str, t.Any]) -> str:
+        """With what the CA's folder goes after this run; empty where it stays, or the user says that it does."""
+        host = settings["ca_host"]
+        if settings["ca_on_ephemeral_controller"] or settings["ca_certificate"]:
+            return ""
+        variables = self._variables_of(host) if self._user.knows(host) else {}
+        connection = "ansible_connection"
+        templar = self._templar.copy_with_new_env(available_variables=variables)
+        with self._user.no_answers():
+            kind = self._templated(templar, variables.get(connection), host, connection)
+        if not is_on_controller(host, kind):
+            return ""
+        home = "~root" if settings["ca_become"] else "~"
+        folder = os.path.realpath(os.path.expanduser(re.sub("^~(?=/)", home, settings["ca_directory"])))
+        try:
+            mounts = pathlib.Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            mounts = ""
+        return where_it_is_lost(folder, mounts, self._variables_of(asker), os.environ) or ""
 
     def refuse_standing_words(self, host: str, names: t.Collection[str]) -> None:
         """InputError where the inventory says what only a run may say. ``names``: the options that this run has."""

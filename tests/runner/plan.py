@@ -114,8 +114,8 @@ class Plan:
             path = [folder for folder in os.environ.get("PATH", os.defpath).split(os.pathsep) if "/shims" not in folder]
         dropped = ("ANSIBLE_", "PYTHON", "PYTEST_", "MAKE", "MFLAGS", "GIT_", "VIRTUAL_ENV", "NOX", "FORCE_COLOR")
         # By these the role sees that a controller, and a CA on it, is thrown away: as it may be where CI runs.
-        dropped += ("AWX_", "CI_DISPOSABLE_ENVIRONMENT", "RUNNER_ENVIRONMENT", "KUBERNETES_SERVICE_HOST", "container")
-        env = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
+        thrown = ("AWX_", "CI_DISPOSABLE_ENVIRONMENT", "RUNNER_ENVIRONMENT", "KUBERNETES_SERVICE_HOST", "container")
+        env = {name: value for name, value in os.environ.items() if not name.startswith((*dropped, *thrown))}
         env.update(
             PATH=os.pathsep.join(dict.fromkeys([*folders, *path])),
             HOME=str(self.places.home),

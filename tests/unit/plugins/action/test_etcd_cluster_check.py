@@ -423,37 +423,33 @@ LOST = {"certificate": None, "pending": [{"code": "missing", "text": "there is n
 
 
 @pytest.mark.parametrize(
-    ("changes", "refused"),
+    ("changes", "expected"),
     [
-        ({}, True),
-        ({"ca_host": "here"}, True),
-        ({"ca_host": "there"}, False),
-        ({"ca_host": "nowhere"}, False),
-        ({"ca_host": None}, False),
-        ({"ca_on_ephemeral_controller": True}, False),
-        ({"ca_certificate_content": CA.pem.decode()}, False),
-        ({"ca": {"certificate": CA.pem.decode(), "pending": []}}, False),
+        ({}, ["ca_would_be_lost", "ca_missing"]),
+        ({"ca_is_lost": ""}, ["ca_missing"]),
+        ({"ca_certificate_content": CA.pem.decode()}, []),
+        ({"ca": {"certificate": CA.pem.decode(), "pending": []}}, []),
         # A run that was interrupted left it to be finished: it is there.
-        ({"ca": {"certificate": CA.pem.decode(), "pending": LOST["pending"]}}, False),
-        ({"ca": {"certificate": None, "pending": [{"code": "crypto", "text": "unreadable"}]}}, False),
+        ({"ca": {"certificate": CA.pem.decode(), "pending": LOST["pending"]}}, []),
+        # One that is there and can't be read is refused in any case.
+        ({"ca": {"certificate": None, "pending": [{"code": "crypto", "text": "unreadable"}]}}, ["ca"]),
     ],
 )
-def test_a_ca_is_not_made_on_a_controller_that_is_thrown_away(
-    changes: dict[str, t.Any], refused: bool, states: States, monkeypatch: pytest.MonkeyPatch
+def test_a_ca_is_not_made_where_it_would_be_lost(
+    changes: dict[str, t.Any], expected: list[str], states: States
 ) -> None:
-    for name in ("CI_DISPOSABLE_ENVIRONMENT", "RUNNER_ENVIRONMENT"):
-        monkeypatch.delenv(name, raising=False)
-    hosts = {"hostvars": {"here": {"ansible_connection": "local"}, "there": {}}}
-    given = {"ca": LOST, "ca_host": "localhost", **changes}
-    # One that is there and can't be read is refused in any case, and so is a folder without the CA of these hosts.
-    otherwise = ["ca"] if "unreadable" in str(given["ca"]) else []
-    if given["ca"] == LOST and "ca_certificate_content" not in changes:
-        otherwise = ["ca_missing"]
-    assert codes(run(states, hosts, **given).result) == otherwise
-    found = run(states, {**hosts, "awx_job_id": 5}, **given).result
-    assert codes(found) == (["ca_would_be_lost"] if refused else []) + otherwise
-    monkeypatch.setenv("AWX_PRIVATE_DATA_DIR", "/runner")
-    assert codes(run(states, hosts, **given).result) == (["ca_would_be_lost"] if refused else []) + otherwise
+    where = "on a controller that AWX throws away after the job (variable awx_job_id)"
+    given = {"ca": LOST, "ca_directory": "~/ca", "ca_is_lost": where, **changes}
+    found = run(states, {}, **given)
+    assert codes(found.result) == expected
+    if "ca_would_be_lost" in expected:
+        text = found.result["failures"][0]["text"]
+        assert text.startswith(f"cluster blue: the CA would be made {where}, ~/ca, and its key would be lost")
+    # One that is there is used, and what becomes of it is told; what is given by content is in no folder.
+    notes = [note for note in found.result["notes"] if "~/ca" in note]
+    is_told = "pending" in given["ca"] and given["ca"] != LOST
+    assert bool(notes) is is_told and all(note.startswith(f"cluster blue: the CA is {where}, ~/ca: ") for note in notes)
+    assert not any("~/ca" in note for note in run(states, {}, **{**given, "ca_is_lost": ""}).result["notes"])
 
 
 def test_names_are_held_against_the_ca_at_hand(states: States) -> None:

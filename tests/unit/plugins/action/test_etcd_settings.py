@@ -82,6 +82,47 @@ def test_facts_set_nothing(play: SettingsPlay) -> None:
         assert one["members"][1]["address"] == "10.0.0.2"
 
 
+AWX_THROWS = "on a controller that AWX throws away after the job"
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({}, f"{AWX_THROWS} (variable awx_job_id)"),
+        ({"ca_host": "kept"}, ""),
+        ({"ca_host": "here"}, f"{AWX_THROWS} (variable awx_job_id)"),
+        ({"ca_on_ephemeral_controller": "true"}, ""),
+    ],
+)
+def test_where_a_ca_is_lost_is_known_from_the_user_and_from_no_host(
+    play: SettingsPlay, given: dict[str, t.Any], told: str
+) -> None:
+    """Else a node could have a deployment refused, or have a CA made that is gone with its key."""
+    local = {"etcd_peer_tls_members": NAMES, "ansible_connection": "{{ 'local' }}", "ansible_host": "10.0.0.9"}
+    hosts = {**HOSTS, "here": local, "kept": {**local, "ansible_connection": "ssh"}}
+    play_of = {"hosts": ":".join(NAMES)}
+    words = extra(**given, members=NAMES)
+    facts = {"awx_job_id": 7, "ansible_connection": "ssh", "ca_on_ephemeral_controller": True}
+    lie = [{"lying": {"facts": facts}, "delegate_to": "{{ item }}", "delegate_facts": True, "loop": [*NAMES, "here"]}]
+    found = play.run(*words, hosts=hosts, play=play_of, before=[{"lying": {"facts": facts}}])
+    assert [one["ca_is_lost"] for one in found.values()] == [""] * 3
+    found = play.run(*words, "-e", "awx_job_id=7", hosts=hosts, play=play_of, before=lie)
+    assert [one["ca_is_lost"] for one in found.values()] == [told] * 3
+
+
+def test_a_ca_is_lost_with_a_controller_whose_own_environment_says_so(
+    play: SettingsPlay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWX_PRIVATE_DATA_DIR", "/tmp/awx_7_x")
+    found = play.run("--limit", "etcd-1", *extra(ca_directory="~/a CA"))["etcd-1"]
+    assert found["ca_is_lost"] == f"{AWX_THROWS} (environment variable AWX_PRIVATE_DATA_DIR)"
+    monkeypatch.delenv("AWX_PRIVATE_DATA_DIR")
+    # Nothing is mounted there from outside.
+    monkeypatch.setenv("container", "podman")
+    found = play.run("--limit", "etcd-1", *extra(ca_directory="/proc/1/ca"))["etcd-1"]
+    assert found["ca_is_lost"] == ""
+
+
 @pytest.mark.parametrize("fact", ["etcd_peer_tls_ca_host", "etcd_peer_tls_extra_sans", "__etcd_peer_tls_settings"])
 def test_a_host_whose_facts_are_named_like_settings_is_refused(play: SettingsPlay, fact: str) -> None:
     """And it alone: the next of the members acts for the cluster."""
