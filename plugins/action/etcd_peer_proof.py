@@ -37,6 +37,7 @@ _ARGUMENTS: dict[str, t.Any] = {
     "identity": {"type": "str", "choices": ["list", "shared"], "default": "list"},
     "ca_certificate_content": {"type": "str"},
     "removed": {"type": "list", "elements": "str", "default": []},
+    "slice_of": {"type": "str", "default": ""},
     "stranger": {"type": "dict"},
     "without": {"type": "list", "elements": "str", "choices": list(WITHOUT), "default": []},
     "renew_before_days": {"type": "int", "default": 30},
@@ -109,6 +110,7 @@ def _evaluated(given: dict[str, t.Any]) -> _Drawn:
         without=given["without"],
         authorities=_fingerprints(given["ca_certificate_content"]),
         removed=[name.strip() for name in given["removed"]],
+        slice_of=given["slice_of"],
         away={member.name for member in members if _is_away(given["states"], member.name)},
     )
 

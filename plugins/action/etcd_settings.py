@@ -79,18 +79,22 @@ class ActionModule(OneLineAction):  # pragma: no cover
         options = OPTIONS_OF["verify" if proof_only else self._asked["entry_point"]]
         if not proof_only:
             self._role.refuse_standing_words(host, options)
-        members = self._role.members(settings)
+        members = self._role.members(host, settings)
         believed = [name for name in self._batch if self._role.is_believed(name)]
         hosts = [each.host for each in members]
         coordinator = coordinator_of(hosts, host, believed, settings["cluster_name"])
         member = next(each for each in members if each.host == host)
         gone = [] if proof_only else self._role.members_gone(settings["removed"], settings)
+        slice_of = self._role.slice_of(host)
         check_settings(Asked(settings, members, member), options)
         return {
             **{name: value for name, value in settings.items() if name not in SECRETS},
             "has_secrets": has_secrets,
             "ca_is_lost": "" if proof_only else self._role.where_authority_is_lost(host, settings),
-            "members_are_said": bool(settings["members"] or settings["member_count"]),
+            # Of slices each might have the right number.
+            "members_are_said": bool(settings["members"] or (settings["member_count"] and not slice_of)),
+            "slice_of": slice_of,
+            "not_in_inventory": [each.name for each in members if not self._role.knows(each.host)],
             "coordinator": coordinator,
             "hosts": hosts,
             "members": [member_as_dict(each) for each in members],

@@ -146,6 +146,17 @@ options:
         formed, because a slice of a job looks like one.
     type: bool
     default: true
+  slice_of:
+    description:
+      - That this run is a slice of a job, and of which template, as M(ringfence.etcd.etcd_settings) returns it. Such a
+        run forms no cluster where O(members_are_said) is V(false), and no refusal proposes to remove a member.
+    type: str
+    default: ''
+  not_in_inventory:
+    description: Names of those of O(members) whose hosts the inventory of this run does not have.
+    type: list
+    elements: str
+    default: []
   install:
     description: From what this run installs etcd. With V(package) or V(archive) a missing binary is no reason to
       refuse.

@@ -73,6 +73,12 @@ options:
     type: list
     elements: str
     default: []
+  slice_of:
+    description:
+      - That this run is a slice of a job, and of which template, as M(ringfence.etcd.etcd_settings) returns it. Then no
+        finding proposes to remove a member that this run does not name.
+    type: str
+    default: ''
   stranger:
     description:
       - The result of M(ringfence.etcd.etcd_peer_stranger), failed or not, without its C(members). It says why where no

@@ -82,8 +82,17 @@ has_secrets:
   description: Whether the user gave a passphrase or a private key of the CA, or a password of etcd's API.
   type: bool
   returned: where RV(parts) is not empty
+not_in_inventory:
+  description: Names of the members whose hosts the inventory of this run does not have.
+  type: list
+  elements: str
+  returned: where RV(parts) is not empty
+slice_of:
+  description: That this run is a slice of a job, and of which template, by what AWX set. Empty where that is not known.
+  type: str
+  returned: where RV(parts) is not empty
 members_are_said:
-  description: Whether the user gave the number of members, or a list of them.
+  description: Whether the user gave a list of members, or their number, which says nothing in a slice of a job.
   type: bool
   returned: where RV(parts) is not empty
 hosts:

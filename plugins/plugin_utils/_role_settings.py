@@ -22,6 +22,11 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members im
     Member,
     make_members,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.partial_inventory import (
+    JOB_VARIABLES,
+    cure,
+    told_slice,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RefusedError
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.authority_place import (
     checked_ca_host,
@@ -75,6 +80,14 @@ class RoleSettings:  # pragma: no cover
     def is_believed(self, host: str) -> bool:
         """Whether a host has no fact that is named like a setting."""
         return not self._user.own_facts(host)
+
+    def knows(self, host: str) -> bool:
+        """Whether the inventory has the host."""
+        return self._user.knows(host)
+
+    def slice_of(self, host: str) -> str:
+        """That this run is a slice of a job, by what AWX set; empty where it is not known to be one."""
+        return told_slice(plain({name: self._variables_of(host).get(name) for name in JOB_VARIABLES}))
 
     def refuse_lies(self, host: str) -> None:
         """RefusedError where a host answers with facts that are named like settings."""
@@ -210,7 +223,7 @@ class RoleSettings:  # pragma: no cover
             text = f"{host}: {variable} can't be worked out: {reason[:300]}{facts}"
             raise InputError(text, host=host) from None
 
-    def members(self, settings: t.Mapping[str, t.Any]) -> list[Member]:
+    def members(self, asker: str, settings: t.Mapping[str, t.Any]) -> list[Member]:
         """The members of the cluster that the settings of any of its hosts name."""
         listed = settings["members"]
         group = settings["group"]
@@ -226,8 +239,8 @@ class RoleSettings:  # pragma: no cover
         if count and count != len(complete):
             raise InputError(
                 f"cluster {settings['cluster_name']}: etcd_peer_tls_member_count is {count}, and the inventory gives "
-                f"{len(complete)} ({', '.join(hosts_of(complete))}): a slice of a job, a disabled host or another "
-                "inventory; run over all of them, or list the members in etcd_peer_tls_members"
+                f"{len(complete)} ({', '.join(hosts_of(complete))}): {cure(self.slice_of(asker))}; where the number "
+                "is another one, set that"
             )
         return make_members(complete, _cluster_settings(settings))
 

@@ -34,6 +34,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_sta
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_steps import Action, Next, Quorum, Step
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_upgrade import before_start
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_view import Matched, View
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.partial_inventory import cure
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import PreflightFailure, one_line
 
 _RESTORE = "where a quorum is gone for good, restore a snapshot (playbook restore)"
@@ -163,8 +164,9 @@ def _not_said(view: View, one: Matched) -> PreflightFailure:
     known = one.listed.name or one.listed.member_id
     return PreflightFailure(
         "removal_not_said",
-        f"member {one.label} ({one.listed.member_id}) is in the member list and not in the inventory: put it back, or "
-        f"let it leave with etcd_peer_tls_removed: [{known}]",
+        f"member {one.label} ({one.listed.member_id}) is in the member list and not in the inventory: "
+        f"{cure('', [(one.listed.name, ', '.join(one.listed.peer_urls[:1]))])}; only where it is to go for good, let "
+        f"it leave with etcd_peer_tls_removed: [{known}]",
     )
 
 

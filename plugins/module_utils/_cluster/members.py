@@ -196,6 +196,11 @@ def _alternative_names(
     return tuple(dict.fromkeys(names)), tuple(dict.fromkeys(addresses))
 
 
+def is_common_name_of(common_name: str, name: str) -> bool:
+    """Whether a common name is a member's, by its name with or without a domain."""
+    return common_name == name or common_name.startswith(f"{name}.")
+
+
 def natural_key(text: str) -> list[tuple[int, int, str]]:
     """A sort key that puts etcd-2 before etcd-10, so that the order of the inventory never changes a unit."""
     return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", text) if part]
@@ -271,6 +276,7 @@ def _refuse_twice(
 __all__ = (
     "ClusterSettings",
     "Member",
+    "is_common_name_of",
     "make_member",
     "make_members",
     "names_of_others",

@@ -16,6 +16,8 @@ import datetime
 import typing as t
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import allowed_common_names, etcd_flags
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import is_common_name_of
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.partial_inventory import cure
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_authority import (
     AUTHORITY_CHECKS,
     read_by,
@@ -199,11 +201,12 @@ def refuse_other_cluster(cluster: Cluster) -> t.Iterator[PreflightFailure]:
 def refuse_lost_name(cluster: Cluster) -> t.Iterator[PreflightFailure]:
     """No name leaves the list of allowed common names unless the user said so in this run."""
     wanted = set(allowed_common_names(cluster.members))
+    urls = {one.name: ", ".join(one.peer_urls[:1]) for told in reported_lists(cluster).values() for one in told}
     lost: dict[str, list[str]] = {}
     for member, info in cluster.inspected():
         named = {name for settings in deployed(info) for name in settings.get("allowed_common_names") or ()}
         for name in sorted(named - wanted):
-            if not any(name == removed or name.startswith(f"{removed}.") for removed in cluster.question.removed):
+            if not any(is_common_name_of(name, removed) for removed in cluster.question.removed):
                 lost.setdefault(name, []).append(member.name)
     of_members = {name: whose for name in lost for whose in [_whose_name(cluster, name)] if whose is not None}
     if of_members:
@@ -214,10 +217,22 @@ def refuse_lost_name(cluster: Cluster) -> t.Iterator[PreflightFailure]:
         yield PreflightFailure(
             "name_would_be_lost",
             f"common name {name} is allowed by the unit on {', '.join(holders)} and is not in this run's list "
-            f"({', '.join(allowed_common_names(cluster.members))}): that member would be locked out; put it back "
-            "into the inventory; where it is to go for good, run with etcd_peer_tls_removed: "
-            f"[{name}], which removes it",
+            f"({', '.join(allowed_common_names(cluster.members))}): that member would be locked out; "
+            f"{cure(cluster.question.slice_of, _named_like(name, urls))}{_only_then(cluster, name)}",
         )
+
+
+def _named_like(common_name: str, urls: t.Mapping[str, str]) -> list[tuple[str, str]]:
+    """The member of the cluster's list whose common name this is: its name, and where it is."""
+    fitting = [name for name in urls if name and is_common_name_of(common_name, name)]
+    return [(name, urls[name]) for name in sorted(fitting, key=len)[-1:]]
+
+
+def _only_then(cluster: Cluster, name: str) -> str:
+    """The word that takes a member out, where it is not known that this run sees a part of them."""
+    if cluster.question.slice_of:
+        return ""
+    return f"; only where it is to go for good, run with etcd_peer_tls_removed: [{name}], which removes it"
 
 
 def _whose_name(cluster: Cluster, common_name: str) -> str | None:
@@ -228,7 +243,7 @@ def _whose_name(cluster: Cluster, common_name: str) -> str | None:
     wanted = {member.name for member in cluster.members}
     listed = {one.name for told in reported_lists(cluster).values() for one in told if one.name}
     # A name may begin with another one and a dot.
-    fitting = [name for name in wanted | listed if common_name == name or common_name.startswith(f"{name}.")]
+    fitting = [name for name in wanted | listed if is_common_name_of(common_name, name)]
     name = max(fitting, key=len, default="")
     return name if name in wanted else None
 
@@ -284,17 +299,25 @@ def refuse_authority_to_be_lost(cluster: Cluster) -> t.Iterator[PreflightFailure
 
 def refuse_unsaid_cluster_of_one(cluster: Cluster) -> t.Iterator[PreflightFailure]:
     """A slice of a job, or an inventory that lost its hosts, looks just like a cluster of one."""
-    if len(cluster.members) > 1 or cluster.question.members_are_said:
+    question = cluster.question
+    is_new = cluster.infos and not any(has_data(info) or is_managed(info) for _member, info in cluster.inspected())
+    if question.members_are_said or not is_new:
         return
-    for member, info in cluster.inspected():
-        if not has_data(info) and not is_managed(info):
-            yield PreflightFailure(
-                "cluster_of_one",
-                f"cluster {cluster.question.cluster_name}: the inventory gives one member, {member.name}, and a "
-                "cluster of one is formed only where that was said: set etcd_peer_tls_member_count to 1, or to the "
-                "number that is meant (a slice of a job and a disabled host look like this too), or list the members "
-                "in etcd_peer_tls_members",
-            )
+    names = ", ".join(member.name for member in cluster.members)
+    if question.slice_of:
+        yield PreflightFailure(
+            "cluster_of_a_slice",
+            f"cluster {question.cluster_name}: {question.slice_of}, and would form a cluster of the hosts that it "
+            f"sees alone ({names}): run it without slices, or give all members in etcd_peer_tls_members",
+        )
+    elif len(cluster.members) == 1:
+        yield PreflightFailure(
+            "cluster_of_one",
+            f"cluster {question.cluster_name}: the inventory gives one member, {names}, and a "
+            "cluster of one is formed only where that was said: set etcd_peer_tls_member_count to 1, or to the "
+            "number that is meant (a slice of a job and a disabled host look like this too), or list the members "
+            "in etcd_peer_tls_members",
+        )
 
 
 def refuse_first_start_in_batches(cluster: Cluster) -> t.Iterator[PreflightFailure]:

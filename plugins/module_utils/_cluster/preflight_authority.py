@@ -85,10 +85,7 @@ def why_no_new_authority(cluster: Cluster) -> str | None:
         return None
     missing = cluster.not_inspected()
     if missing:
-        return (
-            f"{', '.join(missing)} can't be seen in this run (--limit, serial, unreachable or failed) and may trust a "
-            "CA already: run once over all members"
-        )
+        return f"{cluster.why_not_inspected()} and may trust a CA already: run once over all members"
     for member, info in cluster.inspected():
         authority = ((info.get("credentials") or {}).get("ca")) or {}
         if authority.get("state", "absent") != "absent":
@@ -113,8 +110,8 @@ def why_not_by_another_authority(
         return None
     return PreflightFailure(
         "ca_change_unseen",
-        f"member {', '.join(names)}: a certificate of another CA is due, and {', '.join(unseen)}, which may not trust "
-        "that one, can't be seen in this run (--limit, serial, unreachable or failed): run once over all members",
+        f"member {', '.join(names)}: a certificate of another CA is due, and {cluster.why_not_inspected()} and may not "
+        "trust that one: run once over all members",
     )
 
 

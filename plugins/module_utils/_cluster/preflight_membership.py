@@ -16,13 +16,14 @@ import typing as t
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_state import is_said, is_to_go
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import allowed_common_names
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import Member
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import Member, is_common_name_of
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.membership_changes import (
     agreed_list,
     membership_changes,
     wanted_of,
     words_of,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.partial_inventory import cure
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import (
     Cluster,
     Info,
@@ -90,8 +91,19 @@ def refuse_other_peer_url(cluster: Cluster) -> t.Iterator[PreflightFailure]:
             "other members would go on to call the old one, and the member would be cut off; a run changes it step by "
             "step where all members run and tell one member list: put the old one back into the inventory, or bring "
             "all members back first"
-            f"{instead if len(unformed) == len(changes) else ''}",
+            f"{instead if len(unformed) == len(changes) else ''}{_no_variables(cluster, changes)}",
         )
+
+
+def _no_variables(cluster: Cluster, changes: t.Container[str]) -> str:
+    """Why a member whose host the inventory lacks has another address: its entry of the list gives none."""
+    named = [name for name in cluster.question.not_in_inventory if name in changes]
+    if not named:
+        return ""
+    return (
+        f"; the inventory of this run has no host of {', '.join(named)} (a disabled host, or a slice of a job), and so "
+        "no variables of it: give its address in its entry of etcd_peer_tls_members ({name: ..., address: ...})"
+    )
 
 
 def refuse_other_members(cluster: Cluster) -> t.Iterator[PreflightFailure]:
@@ -103,7 +115,11 @@ def _other_members(cluster: Cluster) -> t.Iterator[tuple[str, PreflightFailure]]
     wanted = {member.name for member in cluster.members}
     changes = membership_changes(cluster)
     # Reported as names that would be lost: those that the user did not give as removed.
-    lost = {name for name in _lost_names(cluster) if not any(_means(name, said) for said in cluster.question.removed)}
+    lost = {
+        name
+        for name in _lost_names(cluster)
+        if not any(is_common_name_of(name, said) for said in cluster.question.removed)
+    }
     by_id = {
         info["data"]["member_id"]: member
         for member, info in cluster.inspected()
@@ -123,17 +139,12 @@ def _other_members(cluster: Cluster) -> t.Iterator[tuple[str, PreflightFailure]]
                 continue
             elif is_said(cluster.question.removed, one):
                 yield one.name, _still_there(cluster, one)
-            elif not any(_means(common_name, one.name) for common_name in lost):
-                yield one.name, _not_in_inventory(one, teller)
+            elif not any(is_common_name_of(common_name, one.name) for common_name in lost):
+                yield one.name, _not_in_inventory(cluster, one, teller)
         ids = {one.member_id for one in listed}
         for number, member in by_id.items():
             if number not in ids:
                 yield member.name, _not_listed(cluster, member, number, teller)
-
-
-def _means(common_name: str, name: str) -> bool:
-    """Whether a common name is a name, with or without a domain."""
-    return common_name == name or common_name.startswith(f"{name}.")
 
 
 def _renamed(one: Listed, member: Member) -> PreflightFailure:
@@ -155,8 +166,8 @@ def _never_started(cluster: Cluster, one: Listed, teller: str) -> PreflightFailu
         return PreflightFailure("removed_is_a_member", f"{found}: it is to be removed, and {_why_no_change(cluster)}")
     return PreflightFailure(
         "member_not_in_inventory",
-        f"{found}: put its host back into the inventory, and it goes on to join, or have it removed with "
-        f"etcd_peer_tls_removed: [{urls}]",
+        f"{found}: {cure(cluster.question.slice_of)}, and it goes on to join; only where it is to go for good, have it "
+        f"removed with etcd_peer_tls_removed: [{urls}]",
     )
 
 
@@ -184,11 +195,13 @@ def _why_no_change(cluster: Cluster) -> str:
     return f"no member tells who is in the cluster ({silent}): start etcd on the others first, then run again"
 
 
-def _not_in_inventory(one: Listed, teller: str) -> PreflightFailure:
+def _not_in_inventory(cluster: Cluster, one: Listed, teller: str) -> PreflightFailure:
+    slice_of = cluster.question.slice_of
+    word = f"; only where it is to go for good, have it removed with etcd_peer_tls_removed: [{one.name}]"
     return PreflightFailure(
         "member_not_in_inventory",
-        f"member {one.name} ({one.member_id}) is in the member list that {teller} tells, and not in this run's: put it "
-        f"back into the inventory, or have it removed with etcd_peer_tls_removed: [{one.name}]",
+        f"member {one.name} ({one.member_id}) is in the member list that {teller} tells, and not in this run's: "
+        f"{cure(slice_of, [(one.name, ', '.join(one.peer_urls[:1]))])}{'' if slice_of else word}",
     )
 
 
@@ -399,9 +412,8 @@ def _without_data_nor_list(cluster: Cluster, member: Member) -> t.Iterator[Prefl
     elif missing:
         yield PreflightFailure(
             "start_not_seen",
-            f"member {member.name} has no data, and {', '.join(missing)} can't be seen in this run (--limit, serial, "
-            "unreachable or failed): whether there is a cluster already can't be told, and a member of one is never "
-            "started as new: run over all members",
+            f"member {member.name} has no data, and {cluster.why_not_inspected()}: whether there is a cluster already "
+            "can't be told, and a member of one is never started as new: run over all members",
         )
 
 

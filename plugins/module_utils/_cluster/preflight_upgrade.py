@@ -129,8 +129,7 @@ def _circumstances(cluster: Cluster, target: Version, begun: bool) -> t.Iterator
     if missing:
         yield (
             "upgrade_hosts_missing",
-            f"{', '.join(missing)} can't be seen in this run (--limit, serial, unreachable or failed): begin with all "
-            "members",
+            f"{cluster.why_not_inspected()}: begin with all members",
         )
     yield from _unwell(cluster)
     joins = membership_changes(cluster).joins

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import FlagSettings
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import Member
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.partial_inventory import unseen
 
 Info = t.Mapping[str, t.Any]
 
@@ -54,6 +55,10 @@ class PreflightQuestion:
     manages_service: bool = True
     # The user has given all members: by their number, or by a list of them.
     members_are_said: bool = True
+    # Of which job this run is a slice, as partial_inventory tells it; empty where it is not known to be one.
+    slice_of: str = ""
+    # Names of members whose hosts the inventory of this run lacks: others can't be seen for another reason.
+    not_in_inventory: t.Collection[str] = ()
     # "none", "package" or "archive"
     install: str = "none"
     archive: str = ""
@@ -109,6 +114,11 @@ class Cluster:
 
     def not_inspected(self) -> list[str]:
         return [member.name for member in self.members if member.name not in self.infos]
+
+    def why_not_inspected(self) -> str:
+        """The same with the reason, as the subject of a sentence; empty where all were inspected."""
+        missing = self.not_inspected()
+        return unseen(missing, self.question.not_in_inventory) if missing else ""
 
     def quorum(self) -> int:
         return len(self.members) // 2 + 1

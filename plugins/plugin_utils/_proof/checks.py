@@ -18,7 +18,8 @@ import typing as t
 import urllib.parse
 from dataclasses import dataclass
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import Member
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import Member, is_common_name_of
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.partial_inventory import cure
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.versions import check_identity, parse_version
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import SET_TWICE, is_true
@@ -63,7 +64,7 @@ class Evidence:
     """All that the checks compare: the members wanted, and the result of ``etcd_peer_probe`` by member's name.
 
     ``authorities``: fingerprints of the CA at hand and of those above it. ``removed``: who is to go, as it was said.
-    Both are the user's, and no host's.
+    Both are the user's, and no host's. ``slice_of``: as ``partial_inventory`` tells it.
     """
 
     members: t.Sequence[Member]
@@ -72,6 +73,7 @@ class Evidence:
     thresholds: Thresholds
     authorities: t.Collection[str] = ()
     removed: t.Collection[str] = ()
+    slice_of: str = ""
 
     def seen(self) -> t.Iterator[tuple[Member, Result, t.Mapping[str, t.Any]]]:
         """Members with a result: the member, the result, and the host's facts in it."""
@@ -79,6 +81,22 @@ class Evidence:
             if member.name in self.results:
                 result = self.results[member.name]
                 yield member, result, result["info"]
+
+    def members_not_named(self) -> dict[str, str]:
+        """Members that the live lists have and this run has not: where each is, by its name."""
+        wanted = {member.name for member in self.members}
+        return {
+            one["name"]: ", ".join(one["peer_urls"][:1])
+            for result in self.results.values()
+            for one in result["live_members"] or ()
+            if one["name"] and one["name"] not in wanted
+        }
+
+    def cure(self, names: t.Iterable[str]) -> str:
+        """What to do about members that this run does not name, before any word that takes one out."""
+        places = self.members_not_named()
+        text = cure(self.slice_of, [(name, places[name]) for name in names if name in places])
+        return text if self.slice_of else f"{text}; only where it is to go for good: etcd_peer_tls_removed"
 
     @property
     def wanted_common_names(self) -> list[str]:
@@ -216,7 +234,10 @@ def _allowed_common_names(evidence: Evidence) -> t.Iterator[Entry]:
         written = (info["unit"]["settings"] or {}).get("allowed_common_names")
         stale = written is not None and sorted(written) == wanted
         note = "; the unit's file is right, the process is older" if stale else ""
-        yield _entry(check, member.name, FAILED, f"the running list {' and '.join(parts)}{note}", _run_again(info))
+        others = [one for one in evidence.members_not_named() if any(is_common_name_of(name, one) for name in extra)]
+        # To have the deployment write the list would be to take a living member out, were it not refused.
+        remedy = evidence.cure(others) if others else _run_again(info)
+        yield _entry(check, member.name, FAILED, f"the running list {' and '.join(parts)}{note}", remedy)
 
 
 def _identity(evidence: Evidence) -> t.Iterator[Entry]:
@@ -495,8 +516,10 @@ def _live_members(evidence: Evidence) -> t.Iterator[Entry]:
         if missing:
             parts.append(f"{', '.join(missing)} is named, and etcd knows no such member")
         if parts:
-            remedy = "name all members of the cluster in the inventory, or remove the member from etcd"
-            if not unknown and not missing:
+            remedy = evidence.cure(one["name"] for one in unknown)
+            if missing and not unknown:
+                remedy = f"run the deployment, which lets {', '.join(missing)} join, or take it out of the inventory"
+            elif not unknown:
                 remedy = "see that its etcd runs and reaches the others, and run the deployment, which goes on"
             yield _entry("live_members", member.name, FAILED, "; ".join(parts), remedy)
         else:

@@ -58,7 +58,10 @@ _CALLERS = {
     REVOKED: "a member's certificate that is revoked",
 }
 _SET_CLOCKS = "set the clock right on the host whose clock is wrong"
-_RUN_ON_ALL = "run it on all hosts of the cluster; to go on without some: etcd_peer_tls_verify_without: [absent_hosts]"
+_RUN_ON_ALL = (
+    "run it on all hosts of the cluster, without slices and with those that are disabled; to go on without some: "
+    "etcd_peer_tls_verify_without: [absent_hosts]"
+)
 _WITHOUT_STRANGERS = "where that is on purpose: etcd_peer_tls_verify_without: [strangers]"
 _SEE_LOG = "see why in etcd's log on the member that was called (journalctl -u etcd)"
 # How many names a line gives, unless it can give all.
@@ -146,6 +149,8 @@ class ProofQuestion:
     # Fingerprints of the CA at hand and of those above it, and who is to go: a change that is under way.
     authorities: t.Collection[str] = ()
     removed: t.Collection[str] = ()
+    # That this run is a slice of a job, which sees a part of the hosts; empty where it is not known to be one.
+    slice_of: str = ""
 
 
 def evaluate(
@@ -157,7 +162,13 @@ def evaluate(
     """The proof. ``results``: by member's name, of ``etcd_peer_probe``; ``absent``: members without one, and why."""
     pairs = evaluate_pairs(members, results, absent, question.no_stranger)
     evidence = Evidence(
-        members, results, question.identity, question.thresholds, question.authorities, question.removed
+        members,
+        results,
+        question.identity,
+        question.thresholds,
+        question.authorities,
+        question.removed,
+        question.slice_of,
     )
     checks = evaluate_checks(evidence)
     progress = progress_of(evidence)

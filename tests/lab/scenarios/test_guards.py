@@ -83,11 +83,36 @@ def test_no_new_authority_with_limit(controller: Controller, lab: Lab) -> None:
     assert "can't be seen in this run" in run.output and "etcd-1" in run.output
 
 
-def test_a_name_that_would_be_lost(controller: Controller) -> None:
-    """A host disabled in AWX, or a typing error in the inventory."""
+# As AWX starts the jobs of a template that has slices.
+SLICE = {"awx_job_template_name": "deploy", "awx_workflow_job_name": "deploy"}
+
+
+def test_a_host_that_is_disabled_in_awx(controller: Controller, lab: Lab) -> None:
+    """Its script of an inventory leaves it out. It runs, so that the cure is told first, and holds."""
     short = controller.inventory({"etcd": ["etcd-1", "etcd-2"]})
     run = controller.refuse(short)
-    assert "etcd-3.example.com" in run.output and "etcd_peer_tls_removed" in run.output
+    cure, _separator, word = run.output.partition("; only where it is to go for good, run with")
+    assert "etcd-3.example.com" in cure and "a disabled host, a slice of a job" in cure
+    assert "etcd_peer_tls_removed: [etcd-3.example.com]" in word and "etcd_peer_tls_removed" not in cure
+    entries = [{"name": name, "address": lab.host(name).address} for name in TRIO]
+    assert f"{{name: etcd-3, address: {entries[2]['address']}}}" in cure
+    sliced = controller.refuse(short, **SLICE)
+    assert "this job is a slice of job template 'deploy'" in sliced.output
+    assert "etcd_peer_tls_removed" not in sliced.output
+    # By its name alone its address is not known.
+    named = controller.refuse(short, etcd_peer_tls_members=TRIO)
+    assert "the inventory of this run has no host of etcd-3" in named.output
+    run = controller.succeed(short, etcd_peer_tls_members=entries, etcd_peer_tls_verify_without=["absent_hosts"])
+    assert run.changed == {"etcd-1": 0, "etcd-2": 0}
+
+
+def test_a_proof_that_does_not_see_a_member_proposes_the_cure(controller: Controller) -> None:
+    short = controller.inventory({"etcd": ["etcd-1", "etcd-2"]})
+    run = controller.play(short, playbook=controller.repository / "playbooks" / "verify.yml")
+    output = " ".join(run.output.split())
+    assert run.returncode != 0 and "etcd knows etcd-3, which is not among the members named" in output
+    assert "list all members in etcd_peer_tls_members (as members tell, {name: etcd-3" in output
+    assert "remove the member from etcd" not in output
 
 
 def test_a_new_member_does_not_join_without_systemd(controller: Controller) -> None:
@@ -122,6 +147,9 @@ def test_a_slice_of_the_members_forms_no_cluster_of_its_own(controller: Controll
     inventory = controller.inventory({"etcd": ["etcd-4"]})
     run = controller.refuse(inventory)
     assert "a cluster of one is formed only where that was said" in run.output
+    # Of each slice the number might be right.
+    run = controller.refuse(inventory, etcd_peer_tls_member_count=1, **SLICE)
+    assert "this job is a slice of job template 'deploy', and would form a cluster" in run.output
     run = controller.refuse(inventory, etcd_peer_tls_member_count=3)
     assert "etcd_peer_tls_member_count is 3, and the inventory gives 1 (etcd-4)" in run.output
     assert lab.ssh("etcd-4", "ls -A /etc/etcd /var/lib/etcd", check=False).stdout.strip() in ("", "/var/lib/etcd:")

@@ -93,7 +93,9 @@ class SettingsPlay:
         folder = self.folder / f"run-{self._number}"
         folder.mkdir()
         local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
-        inventory = {group: {"hosts": dict(hosts or HOSTS), "vars": {**local, **(group_variables or {})}}}
+        inventory = {
+            group: {"hosts": dict(HOSTS if hosts is None else hosts), "vars": {**local, **(group_variables or {})}}
+        }
         (folder / "inventory.yml").write_text(yaml.safe_dump(inventory))
         role = {"name": "ringfence.etcd.etcd_peer_tls", "tasks_from": "main" if whole_role else "members"}
         content = "{{ (ansible_failed_result | default(__etcd_peer_tls_settings)) | to_json }}"

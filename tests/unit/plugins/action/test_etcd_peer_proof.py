@@ -136,6 +136,8 @@ def test_a_change_under_way_is_told_by_what_the_user_gave() -> None:
         entry = {"member_id": "4", "name": "etcd-4", "peer_urls": ["https://10.0.0.4:2380"], "is_learner": False}
         result["live_members"].append(entry)
     (change,) = run(states=results, removed=[" etcd-4"])["proof"]["changes"]
+    remedies = [finding["remedy"] for finding in run(states=results, slice_of="a slice of x")["proof"]["findings"]]
+    assert any(remedy.startswith("a slice of x, and sees a part of the hosts") for remedy in remedies)
     assert (change["code"], change["subject"]) == ("leaving", "etcd-4")
     assert run(states=results)["proof"]["changes"] == []
 

@@ -181,6 +181,42 @@ def test_a_slice_of_the_members(play: SettingsPlay, count: int, hosts: list[str]
     assert words in found.get("msg", "") and ("msg" in found) == bool(words)
 
 
+# The inventory script of AWX: of the enabled hosts, by name, each so-manieth one.
+_SCRIPT = """#!/usr/bin/env python3
+import json
+hosts = {hosts!r}
+enabled = sorted(name for name in hosts if name not in {disabled!r})[{number} - 1 :: {count}]
+local = {{"ansible_connection": "local", "ansible_python_interpreter": "/nonexistent"}}
+groups = {{"all": {{"hosts": [], "children": ["etcd"]}}, "etcd": {{"hosts": enabled, "vars": local}}}}
+print(json.dumps({{**groups, "_meta": {{"hostvars": {{name: hosts[name] for name in enabled}}}}}}))
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "count", "disabled", "given", "wanted"),
+    [
+        (1, 1, [], {"member_count": 3}, {"members_are_said": True, "slice_of": "", "not_in_inventory": []}),
+        (1, 3, [], {"member_count": 1}, {"members_are_said": False, "slice_of": "template 'deploy'"}),
+        (1, 3, [], {"member_count": 3}, {"msg": "this job is a slice of job template 'deploy', and sees a part of"}),
+        (1, 1, ["etcd-3"], {"member_count": 3}, {"msg": "a disabled host, a slice of a job"}),
+        (1, 1, ["etcd-3"], {"members": NAMES}, {"members_are_said": True, "not_in_inventory": ["etcd-3"]}),
+    ],
+)
+def test_what_a_job_of_awx_sees(
+    play: SettingsPlay, number: int, count: int, disabled: list[str], given: dict[str, t.Any], wanted: dict[str, t.Any]
+) -> None:
+    """Neither slices nor disabled hosts are told by a variable of their own; a fact is none of AWX's variables."""
+    script = play.folder / "awx-inventory"
+    script.write_text(_SCRIPT.format(hosts=HOSTS, disabled=disabled, number=number, count=count))
+    script.chmod(0o755)
+    job = {"awx_job_template_name": "deploy", "awx_workflow_job_name": "deploy"}
+    said = ("-e", json.dumps(job)) if count > 1 else ()
+    lie = [] if count > 1 else [{"lying": {"facts": job}, "vars": {"ansible_python_interpreter": sys.executable}}]
+    found = play.run("-i", str(script), *extra(**given), *said, before=lie, hosts={})["etcd-1"]
+    for name, value in wanted.items():
+        assert (value in found[name]) if value and isinstance(value, str) else found[name] == value
+
+
 def test_what_a_vault_encrypts_is_text_on_every_core(play: SettingsPlay) -> None:
     secrets = {
         "etcd_peer_tls_domain": play.encrypted("example.com"),

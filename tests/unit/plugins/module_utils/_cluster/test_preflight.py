@@ -164,6 +164,29 @@ def test_a_cluster_of_one_is_formed_only_where_that_was_said() -> None:
     assert codes(living(1, members_are_said=False)) == []
 
 
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_a_slice_forms_no_cluster_of_any_size(count: int) -> None:
+    """Six hosts in two slices are two clusters of three, each whole by all that one sees of it."""
+    told = "this job is a slice of job template 'deploy'"
+    assert codes(fresh(count, members_are_said=False, slice_of=told)) == ["cluster_of_a_slice"]
+    text = only_text(fresh(count, members_are_said=False, slice_of=told))
+    assert told in text and "etcd-1" in text and "give all members in etcd_peer_tls_members" in text
+    assert codes(fresh(count, slice_of=told)) == codes(living(count, members_are_said=False, slice_of=told)) == []
+
+
+def test_a_member_whose_host_the_inventory_lacks_is_called_so() -> None:
+    """Its entry of the list may be its name alone, and then its address is not known."""
+    cluster = fresh(not_in_inventory=["etcd-3"])
+    del cluster.infos["etcd-3"]  # type: ignore[attr-defined]
+    found = {failure.code: failure.text for failure in guards.check_cluster(cluster)}
+    assert "etcd-3 can't be seen in this run (not in its inventory: a disabled host" in found["start_not_seen"]
+    cluster = living(not_in_inventory=["etcd-3"])
+    cluster.members[2] = dataclasses.replace(cluster.members[2], peer_url="https://etcd-3:2380")  # type: ignore[index]
+    text = only_text(cluster)
+    assert "peer URLs would change (etcd-3 from https://10.0.0.3:2380" in text
+    assert "no host of etcd-3 (a disabled host, or a slice of a job)" in text and "etcd_peer_tls_members" in text
+
+
 def test_a_missing_binary_is_refused_and_both_ways_out_are_said() -> None:
     cluster = fresh()
     cluster.infos["etcd-2"]["etcd"].update(found=False, version=None)  # type: ignore[index]

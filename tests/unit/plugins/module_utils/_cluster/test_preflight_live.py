@@ -278,6 +278,31 @@ def test_a_member_that_the_inventory_does_not_know() -> None:
     assert "member etcd-4 (4) is in the member list that etcd-1 tells" in only_text(cluster)
 
 
+@pytest.mark.parametrize("is_known", ["by a name that others allow", "by the member list alone"])
+def test_the_cure_comes_before_any_word_that_takes_a_living_member_out(is_known: str) -> None:
+    """The third host is disabled in AWX, or in another slice: it runs."""
+    cluster, codes_of = living(), "name_would_be_lost"
+    if "alone" in is_known:
+        codes_of = "member_not_in_inventory"
+        for name in NAMES:
+            for part in ("unit", "process"):
+                info(cluster, name)[part]["settings"]["allowed_common_names"] = ["etcd-1.example.com"] * 2
+        cluster = dataclasses.replace(
+            cluster, members=[dataclasses.replace(one, common_name="etcd-1.example.com") for one in cluster.members]
+        )
+    del cluster.states["etcd-3"], cluster.infos["etcd-3"]  # type: ignore[attr-defined]
+    left = edited(cluster, cluster.members[:2])
+    assert codes(left) == [codes_of]
+    text = only_text(left)
+    cure, _separator, word = text.partition("; only where it is to go for good")
+    assert "a disabled host, a slice of a job" in cure and "{name: etcd-3, address: 10.0.0.3}" in cure
+    assert "etcd_peer_tls_removed: [etcd-3" in word and "etcd_peer_tls_removed" not in cure
+    told = "this job is a slice of job template 'deploy'"
+    text = only_text(edited(cluster, cluster.members[:2], slice_of=told))
+    assert f"{told}, and sees a part of the hosts: run it without slices" in text
+    assert "{name: etcd-3, address: 10.0.0.3}" in text and "etcd_peer_tls_removed" not in text
+
+
 def test_a_member_that_was_removed_and_is_in_the_inventory() -> None:
     cluster = living()
     for name in NAMES[:2]:

@@ -680,6 +680,26 @@ def test_what_an_older_look_did_not_bring_is_not_known() -> None:
     assert bad(results) == {}
 
 
+@pytest.mark.parametrize("slice_of", ["", "this job is a slice of job template 'deploy'"])
+def test_a_member_that_this_run_does_not_name_is_not_to_be_removed_before_it_was_looked_for(slice_of: str) -> None:
+    """It is disabled in AWX, or in another slice, and it runs: the deployment would not write its name."""
+    two = MEMBERS[:2]
+    results = {member.name: sound(MEMBERS)[member.name] for member in two}
+    evidence = checks.Evidence(two, results, "list", checks.Thresholds(), slice_of=slice_of)
+    found = {entry["check"]: entry for entry in checks.evaluate_checks(evidence) if entry["verdict"] == "failed"}
+    assert set(found) == {"live_members", "allowed_common_names"}
+    for entry in found.values():
+        assert "etcd-3" in entry["text"] and entry["remedy"].startswith(slice_of or "a disabled host, a slice of a job")
+        cure, _separator, word = entry["remedy"].partition("; only where it is to go for good: ")
+        assert "etcd_peer_tls_members (as members tell, {name: etcd-3, address: " in cure
+        assert word == ("" if slice_of else "etcd_peer_tls_removed") and "etcd_peer_tls_removed" not in cure
+    # One that no list has was never a member, or is none any more.
+    for result in results.values():
+        result["live_members"] = result["live_members"][:2]
+    (entry,) = (entry for entry in checks.evaluate_checks(evidence) if entry["member"] == "etcd-1" and entry["remedy"])
+    assert entry["check"] == "allowed_common_names" and "run the playbook of the deployment" in entry["remedy"]
+
+
 def test_an_alarm_is_told_once_by_whoever_knows_its_name() -> None:
     results = sound(MEMBERS)
     for result in results.values():
