@@ -19,6 +19,8 @@ import typing as t
 from ansible.module_utils.common import validation
 from ansible.module_utils.common.yaml import yaml_load
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import SECTIONS
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.pairs import WITHOUT
 
 # Of all variables of the role.
 PREFIX = "etcd_peer_tls_"
@@ -52,6 +54,11 @@ _TYPE_NAMES = {
     "path": "a path",
     "str": "a text",
 }
+
+# What Ansible's own check would not take in every form that a user gives it: the keys of dictionaries that have
+# dictionaries in them, and the choices of a list.
+_DICTIONARIES: dict[str, tuple[str, ...]] = {"extra_flags": (), "extra_unit_settings": SECTIONS}
+_CHOICES_OF_ITEMS: dict[str, tuple[str, ...]] = {"verify_without": WITHOUT}
 
 # The names with our prefix that are no options of the role: what it registers.
 _NAMES_BESIDE = ("etcd_peer_tls_proof", "etcd_peer_tls_snapshot")
@@ -116,19 +123,18 @@ def converted(name: str, value: t.Any) -> t.Any:
     gives them: ``true``, ``30``, ``{"Service": {…}}``, ``a,b`` or one item a line.
     """
     option = OPTIONS[name]
-    result = _typed(name, option.get("type", "str"), value)
+    result = _typed(name, "dict" if name in _DICTIONARIES else option.get("type", "str"), value)
     if option.get("elements", "raw") != "raw":
         result = [_typed(name, option["elements"], item, "an item of it") for item in result]
     items = result if isinstance(result, list) else [result]
-    strange = [item for item in items if "choices" in option and item not in option["choices"]]
+    choices = _CHOICES_OF_ITEMS.get(name) or option.get("choices") or ()
+    strange = [item for item in items if choices and item not in choices]
     if strange:
-        # One of the choices is null, which is the default.
-        raise InputError(
-            f"{PREFIX}{name} is {strange[0]!r}: {', '.join(filter(None, option['choices']))} can be chosen"
-        )
-    for key, suboption in option.get("options", {}).items():
+        # Empty and null are among the choices, and stand for the default.
+        raise InputError(f"{PREFIX}{name} is {strange[0]!r}: {', '.join(filter(None, choices))} can be chosen")
+    for key in _DICTIONARIES.get(name, ()):
         if result.get(key) is not None:
-            result[key] = _typed(name, suboption["type"], result[key], f"{key} of it")
+            result[key] = _typed(name, "dict", result[key], f"{key} of it")
     return result
 
 

@@ -14,11 +14,15 @@ Note that this plugin util is PRIVATE to the collection. It can have breaking ch
 from __future__ import annotations
 
 import contextlib
+import functools
 import pathlib
 import typing as t
 
+from ansible import context
 from ansible.errors import AnsibleError
 from ansible.parsing.dataloader import DataLoader
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import plain
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._typed_answers import typed_answers
 
 # For a play that asks without the role.
 _DEFAULTS = pathlib.Path(__file__).parents[2] / "roles" / "etcd_peer_tls" / "defaults" / "main.yml"
@@ -43,6 +47,11 @@ class UserVariables:  # pragma: no cover
                 "told from facts: use one of these"
             )
 
+    @functools.cached_property
+    def _typed(self) -> dict[str, t.Any]:
+        """What was typed into a survey; nothing beats these variables."""
+        return typed_answers(context.CLIARGS.get("extra_vars") or (), plain(self._manager.extra_vars))
+
     def knows(self, host: str) -> bool:
         """Whether the inventory has the host."""
         return self._inventory.get_host(host) is not None
@@ -59,6 +68,9 @@ class UserVariables:  # pragma: no cover
                 host=self._inventory.get_host(host),
                 task=self._task,
             )
+        for name, answer in self._typed.items():
+            if name.startswith(_OWN_PREFIXES) and plain(found.get(name)) != answer:
+                found[name] = answer
         return found
 
     def standing(self, host: str) -> dict[str, t.Any]:
