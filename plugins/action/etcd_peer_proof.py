@@ -29,6 +29,10 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.pairs import
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.table import proof_table
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._states import checked_state, registered_states, unusable
 
+# The name among a run's statistics. AWX gives these to later jobs of a workflow as variables: not with our prefix,
+# under which a name that is no option is refused.
+_ARTIFACTS = "ringfence_etcd_proof"
+
 _ARGUMENTS: dict[str, t.Any] = {
     "members": {"type": "list", "elements": "dict", "required": True},
     "states": {"type": "dict"},
@@ -47,6 +51,7 @@ _ARGUMENTS: dict[str, t.Any] = {
     "html_path": {"type": "str"},
     "json_path": {"type": "str"},
     "metrics_path": {"type": "str"},
+    "artifacts": {"type": "list", "elements": "str", "choices": ["table", "proof", "page"], "default": []},
     "show": {"type": "bool", "default": True},
 }
 
@@ -62,28 +67,40 @@ class ActionModule(OneLineAction):
         refuse_old_cryptography()
         if given["states_variable"] is not None:
             given["states"] = registered_states(task_vars, given["members"], given["states_variable"])
-        proof, lines, reports = _evaluated(given)
+        proof, lines, reports, artifacts = _evaluated(given)
         if given["show"]:
-            for line in lines:
-                self._display.display(line)
+            # In AWX each call is an event of its own.
+            self._display.display("\n".join(lines))
         for option, text in reports.items():
             _write(given[option], text, option)
         # The document is long, so that it is shown only with more than -v.
-        return {"changed": False, "proof": proof, "table": lines, "_ansible_verbose_override": True}
+        result = {"changed": False, "proof": proof, "table": lines, "_ansible_verbose_override": True}
+        if artifacts:
+            # As set_stats gives it: of the run, and joined with those of other clusters.
+            kept = {_ARTIFACTS: {given["cluster_name"]: artifacts}}
+            result["ansible_stats"] = {"data": kept, "per_host": False, "aggregate": True}
+        return result
 
 
 class _Drawn(t.NamedTuple):
-    """A proof, the lines of its table, and the reports that were asked for, by their option."""
+    """A proof, the lines of its table, and the reports and artifacts that were asked for, by option and by kind."""
 
     proof: dict[str, t.Any]
     lines: list[str]
     reports: dict[str, str]
+    artifacts: dict[str, t.Any]
 
 
 def _drawn(given: t.Mapping[str, t.Any], proof: dict[str, t.Any]) -> _Drawn:
     renderers = {"html_path": proof_page, "json_path": _as_json, "metrics_path": _as_metrics}
     reports = {option: render(proof) for option, render in renderers.items() if given[option]}
-    return _Drawn(proof, proof_table(proof), reports)
+    lines = proof_table(proof)
+    kinds: dict[str, t.Callable[[], t.Any]] = {
+        "table": lambda: "\n".join(lines),
+        "proof": lambda: proof,
+        "page": lambda: reports.get("html_path") or proof_page(proof),
+    }
+    return _Drawn(proof, lines, reports, {kind: kinds[kind]() for kind in given["artifacts"]})
 
 
 def _evaluated(given: dict[str, t.Any]) -> _Drawn:

@@ -120,6 +120,15 @@ options:
       - File on the controller for metrics, in the format that the textfile collector of Prometheus' node_exporter
         reads. Its name has to end in C(.prom) for that.
     type: str
+  artifacts:
+    description:
+      - What of the proof becomes a statistic of the run (RV(ansible_stats)), which AWX keeps as the job's artifacts.
+        V(table) is the table as one text, V(proof) is RV(proof), V(page) the page for people as HTML. For three members
+        these are about 1 kB, 14 kB and 39 kB.
+    type: list
+    elements: str
+    choices: [table, proof, page]
+    default: []
   show:
     description: Whether to show the table.
     type: bool
@@ -290,6 +299,12 @@ proof:
           one minor version.
       type: list
       elements: dict
+ansible_stats:
+  description:
+    - What M(ansible.builtin.set_stats) would give, with C(ringfence_etcd_proof) in its C(data), and in that the
+      artifacts by cluster.
+  returned: with O(artifacts)
+  type: dict
 table:
   description: The table that is shown, line by line.
   returned: success

@@ -58,7 +58,10 @@ _TYPE_NAMES = {
 # What Ansible's own check would not take in every form that a user gives it: the keys of dictionaries that have
 # dictionaries in them, and the choices of a list.
 _DICTIONARIES: dict[str, tuple[str, ...]] = {"extra_flags": (), "extra_unit_settings": SECTIONS}
-_CHOICES_OF_ITEMS: dict[str, tuple[str, ...]] = {"verify_without": WITHOUT}
+_CHOICES_OF_ITEMS: dict[str, tuple[str, ...]] = {
+    "report_artifacts": ("table", "proof", "page"),
+    "verify_without": WITHOUT,
+}
 
 # The names with our prefix that are no options of the role: what it registers.
 _NAMES_BESIDE = ("etcd_peer_tls_proof", "etcd_peer_tls_snapshot")

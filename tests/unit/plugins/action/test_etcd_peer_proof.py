@@ -10,6 +10,8 @@ import json
 import os
 import pathlib
 import re
+import subprocess
+import sys
 import typing as t
 from unittest import mock
 
@@ -38,7 +40,7 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The lines that went to the terminal."""
     lines: list[str] = []
     display = mock.Mock()
-    display.display.side_effect = lines.append
+    display.display.side_effect = lambda text: lines.extend([*text.splitlines(), "(end of an event)"])
     monkeypatch.setattr(action.ActionModule, "_display", display, raising=False)
     return lines
 
@@ -87,11 +89,77 @@ def test_it_takes_what_the_module_documents() -> None:
 def test_a_proof_is_given_back_and_shown(shown: list[str]) -> None:
     result = run()
     assert result["changed"] is False and result["proof"]["verdict"] == "proved"
-    assert result["table"] == shown
+    assert [*result["table"], "(end of an event)"] == shown
     assert shown[0].startswith("blue: PROVED - 3 members")
     # The document is long: it is for -vv and more.
     assert result["_ansible_verbose_override"] is True
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", result["proof"]["time"])
+
+
+def test_artifacts_are_what_was_asked_for(tmp_path: pathlib.Path) -> None:
+    assert "ansible_stats" not in run()
+    result = run(artifacts=["page", "table", "proof"], html_path=str(tmp_path / "page.html"))
+    stats = result["ansible_stats"]
+    assert (stats["per_host"], stats["aggregate"]) == (False, True)
+    kept = stats["data"]["ringfence_etcd_proof"]["blue"]
+    assert kept["table"].splitlines() == result["table"] and kept["proof"] == result["proof"]
+    assert kept["page"] == (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert run(artifacts=["page"])["ansible_stats"]["data"]["ringfence_etcd_proof"]["blue"]["page"].startswith("<!DOC")
+
+
+def test_artifacts_of_several_clusters_are_statistics_of_a_real_run(tmp_path: pathlib.Path) -> None:
+    """Also of a run that fails after them; AWX takes them where Ansible shows them."""
+    (tmp_path / "states.json").write_text(json.dumps(whole_states(sound(MEMBERS))))
+    (tmp_path / "members.json").write_text(json.dumps([member_as_dict(member) for member in MEMBERS]))
+    tasks = [
+        {
+            "ringfence.etcd.etcd_peer_proof": {
+                "cluster_name": name,
+                "members": f"{{{{ lookup('file', '{tmp_path}/members.json') | from_yaml }}}}",
+                "states": f"{{{{ lookup('file', '{tmp_path}/states.json') | from_yaml }}}}",
+                "artifacts": artifacts,
+            }
+        }
+        for name, artifacts in (("blue", ["table", "proof", "page"]), ("green", ["table"]))
+    ]
+    tasks.append({"ansible.builtin.fail": {"msg": "the fence does not stand"}})
+    play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks}
+    (tmp_path / "play.yml").write_text(yaml.safe_dump([play]))
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
+    environment |= {
+        "ANSIBLE_COLLECTIONS_PATH": str(pathlib.Path(action.__file__).parents[5]),
+        "ANSIBLE_HOME": str(tmp_path / "home"),
+        "ANSIBLE_LOCALHOST_WARNING": "false",
+        "ANSIBLE_STDOUT_CALLBACK": "json_of_stats",
+        "ANSIBLE_CALLBACK_PLUGINS": str(tmp_path),
+        "LC_ALL": "C.UTF-8",
+    }
+    (tmp_path / "json_of_stats.py").write_text(_STATS_CALLBACK)
+    line = [sys.executable, "-m", "ansible.cli.playbook", "-i", "localhost,", str(tmp_path / "play.yml")]
+    done = subprocess.run(line, capture_output=True, text=True, check=False, env=environment, cwd=tmp_path, timeout=300)
+    assert done.returncode == 2, done.stdout + done.stderr
+    kept = json.loads((tmp_path / "stats.json").read_text())["_run"]["ringfence_etcd_proof"]
+    assert {name: sorted(one) for name, one in kept.items()} == {
+        "blue": ["page", "proof", "table"],
+        "green": ["table"],
+    }
+    assert kept["green"]["table"].startswith("green: PROVED") and kept["blue"]["proof"]["verdict"] == "proved"
+
+
+# What AWX's own callback reads at the end of a run.
+_STATS_CALLBACK = """
+import json
+from ansible.plugins.callback import CallbackBase
+
+class CallbackModule(CallbackBase):
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "stdout"
+    CALLBACK_NAME = "json_of_stats"
+
+    def v2_playbook_on_stats(self, stats):
+        with open("stats.json", "w") as stream:
+            json.dump(stats.custom, stream)
+"""
 
 
 def test_the_table_may_be_left_out(shown: list[str]) -> None:

@@ -156,6 +156,7 @@ CASES: list[Case] = [
     ("restore_bump_revision", "many", "a whole number is wanted", {}),
     ("report_html", "reports/", "a file's name is wanted", {}),
     ("report_json", "reports/", "a file's name is wanted", {}),
+    ("report_artifacts", ["picture"], "table, proof, page can be chosen", {}),
     ("report_metrics", "etcd.txt", "a name that ends in .prom is wanted", {}),
 ]
 HOSTS = {f"case-{number}": case for number, case in enumerate(CASES)}

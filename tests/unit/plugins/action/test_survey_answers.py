@@ -116,6 +116,7 @@ ANSWERS: dict[str, tuple[t.Any, t.Any]] = {
     "report_html": ("on", "on"),
     "report_json": ("reports/1.json", "reports/1.json"),
     "report_metrics": ("a.prom", "a.prom"),
+    "report_artifacts": ("table\npage", ["table", "page"]),
 }
 # Numbers and yes or no: an optional question of these types AWX leaves out where it has no answer. Up to 2.18 Ansible's
 # own check refuses an empty text for them, by their names.
