@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 import subprocess
@@ -48,11 +49,12 @@ def played(folder: pathlib.Path, playbook: str, *words: str) -> str:
 
 
 @pytest.mark.parametrize("playbook", sorted(NEEDS))
-@pytest.mark.parametrize("word", ["", "empty"])
+@pytest.mark.parametrize("word", ["", "empty", "blank"])
 def test_a_playbook_that_takes_away_wants_to_know_what(tmp_path: pathlib.Path, playbook: str, word: str) -> None:
     variable = NEEDS[playbook].partition(" ")[0]
-    # As an optional question of a survey that was not answered.
-    said = played(tmp_path, playbook, *(["-e", f"{variable}="] if word else []))
+    # As an optional question of a survey that was not answered, and as a required one that was all the same.
+    answers = {"empty": "", "blank": " ,\n"}
+    said = played(tmp_path, playbook, *(["-e", json.dumps({variable: answers[word]})] if word else []))
     assert NEEDS[playbook] in said and "/nonexistent" not in said
 
 
