@@ -556,6 +556,13 @@ def check_layers(own: Work) -> str:
 
 for core in plan.ends:
     step(f"sanity({core.line})", sanity(core), f"install({plan.venvs[core].name})", tag="lint")
+# Who makes the image that AWX's jobs run in has the last word on its definition; the archive is what goes into it.
+_definition = "extensions/awx/execution-environment.yml"
+linter(
+    "ansible-builder",
+    ["ansible-galaxy", "collection", "build", "--force", "--output-path", "dist"],
+    ["ansible-builder", "create", "--file", _definition, "--context", "dist/context"],
+)
 linter("ansible-lint", ["ansible-lint", "--offline", "--profile", "production", "--nocolor"])
 step("lint(galaxy-importer)", galaxy_importer, f"install({plan.galaxy_venv.name})", tag="lint")
 step("browser(the page of the proof)", browser, MAIN, tag="integration")

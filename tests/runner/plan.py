@@ -48,7 +48,7 @@ class Plan:
         # The two ends of what users run have everything; those between them the core scenarios.
         self.ends = tuple(dict.fromkeys([self.main, self.oldest]))
         newest, python = ("cryptography-newest",), self.cores[self.main]
-        everything = ("lint", "nox", "unit", *newest, "pkilint")
+        everything = ("lint", "nox", "unit", *newest, "pkilint", "awx")
         self.main_venv = Venv(f"main-{self.main.line}", python, self.main, everything)
         # The oldest of what users run together: ansible-core, cryptography.
         least = ("unit", "cryptography-oldest")

@@ -38,6 +38,7 @@ TEXTS = [
     *PAGES,
     *(CHECKOUT / "docs").glob("*.yml"),
     *(CHECKOUT / "examples").glob("*.yml"),
+    *(CHECKOUT / "extensions").rglob("*.yml"),
     *(CHECKOUT / "playbooks").glob("*.yml"),
     *(CHECKOUT / "plugins").rglob("*.py"),
     *(CHECKOUT / "changelogs").rglob("*.y*ml"),
