@@ -19,9 +19,14 @@ import typing as t
 from dataclasses import dataclass, field, replace
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.config import Values, parse_config
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.config import parse_config
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.config_flags import (
+    ConfigSettings,
+    settings_of_config,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.environment_file import parse_environment
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
+    Deployed,
     deployed_from_arguments,
     exec_arguments,
     parse_unit,
@@ -53,13 +58,6 @@ _OTHER_ROOT = frozenset(
         "TemporaryFileSystem",
     )
 )
-_FILES = (
-    ("cert_file", "client-transport-security", "cert-file"),
-    ("key_file", "client-transport-security", "key-file"),
-    ("trusted_ca_file", "client-transport-security", "trusted-ca-file"),
-    ("peer_cert_file", "peer-transport-security", "cert-file"),
-    ("peer_key_file", "peer-transport-security", "key-file"),
-)
 
 
 class FileReader(t.Protocol):
@@ -87,7 +85,7 @@ class SettingsInEffect:
         return tuple(path for path in (self.data_dir, self.wal_dir) if path is not None)
 
 
-class _Unknown(Exception):
+class UnknownSettings(Exception):
     """Why something can't be known, in a few words that follow a colon."""
 
 
@@ -98,7 +96,7 @@ def settings_of_unit(text: str, unit: str, host: str, read: FileReader) -> Setti
         environment = _unit_environment(lines, unit, host, read)
         words, environment = _etcd_command(_unit_words(lines, unit, host, environment), environment)
         return _settings_of(words, environment, _working_directory(lines, unit, host), read)
-    except _Unknown as exc:
+    except UnknownSettings as exc:
         return SettingsInEffect(problem=str(exc))
 
 
@@ -108,7 +106,7 @@ def settings_of_process(
     """What a running etcd was started with. ``folder``: its working directory."""
     try:
         return _settings_of(argv, environment, folder, read)
-    except _Unknown as exc:
+    except UnknownSettings as exc:
         return SettingsInEffect(problem=str(exc))
 
 
@@ -128,12 +126,17 @@ def _settings_of(
     argv: t.Sequence[str], environment: t.Mapping[str, str], folder: str | None, read: FileReader
 ) -> SettingsInEffect:
     if len(argv) > 1 and not argv[1].startswith("-"):
-        raise _Unknown(f"it runs as etcd {argv[1]}, which is no member")
+        raise UnknownSettings(f"it runs as etcd {argv[1]}, which is no member")
     deployed = deployed_from_arguments(argv, environment)
     config_file = deployed["flags"].get("config-file")
     if config_file:
         # etcd takes nothing from flags and environment then.
-        return replace(_settings_of_config(_below(folder, config_file), folder, read), program=deployed["program"])
+        in_file = config_settings(_below(folder, config_file), read).deployed
+        return replace(_settings_from(in_file, folder), program=deployed["program"])
+    return _settings_from(deployed, folder)
+
+
+def _settings_from(deployed: Deployed, folder: str | None) -> SettingsInEffect:
     return SettingsInEffect(
         program=deployed["program"],
         data_dir=_below(folder, deployed["data_dir"]),
@@ -144,46 +147,22 @@ def _settings_of(
     )
 
 
-def _settings_of_config(path: str, folder: str | None, read: FileReader) -> SettingsInEffect:
+def config_settings(path: str, read: FileReader) -> ConfigSettings:
+    """What a configuration file says; UnknownSettings where it is not there, or can't be read for certain."""
     content = _read(path, read)
     if content is None:
-        raise _Unknown(f"its configuration file {path} does not exist")
+        raise UnknownSettings(f"its configuration file {path} does not exist")
     try:
-        values = parse_config(content.decode("utf-8"))
+        return settings_of_config(parse_config(content.decode("utf-8")))
     except ValueError as exc:
-        raise _Unknown(f"its configuration file {path} can't be read for certain ({exc})") from None
-    arguments = []
-    for key in ("name", "data-dir", "wal-dir", "listen-peer-urls", "listen-client-urls"):
-        value = _text_of(values, key, path)
-        arguments += [] if value is None else [f"--{key}={value}"]
-    deployed = deployed_from_arguments(["etcd", *arguments])
-    wal_dir = deployed["flags"].get("wal-dir")
-    files: dict[str, str | None] = {}
-    for name, section, key in _FILES:
-        below = values.get(section)
-        value = below.get(key) if isinstance(below, dict) else None
-        files[name] = _below(folder, value) if value else None
-    return SettingsInEffect(
-        data_dir=_below(folder, deployed["data_dir"]),
-        wal_dir=_below(folder, wal_dir) if wal_dir else None,
-        listen_peer_urls=tuple(deployed["listen_peer_urls"]),
-        listen_client_urls=tuple(deployed["listen_client_urls"]),
-        files=files,
-    )
-
-
-def _text_of(values: Values, key: str, path: str) -> str | None:
-    value = values.get(key)
-    if isinstance(value, dict) or (value is not None and value.startswith("[")):
-        raise _Unknown(f"its configuration file {path} has {key} as something else than a text")
-    return value
+        raise UnknownSettings(f"its configuration file {path} can't be read for certain ({exc})") from None
 
 
 def _below(folder: str | None, path: str) -> str:
     if os.path.isabs(path):
         return os.path.normpath(path)
     if folder is None:
-        raise _Unknown(f"{path} is a relative path, and the folder that it counts from is not known")
+        raise UnknownSettings(f"{path} is a relative path, and the folder that it counts from is not known")
     return os.path.normpath(os.path.join(folder, path))
 
 
@@ -191,7 +170,7 @@ def _read(path: str, read: FileReader) -> bytes | None:
     try:
         return read(path)
     except RingfenceError as exc:
-        raise _Unknown(str(exc)) from None
+        raise UnknownSettings(str(exc)) from None
 
 
 # A unit ---------------------------------------------------------------------------------------------------------------
@@ -204,9 +183,9 @@ def _unit_environment(lines: t.Sequence[tuple[str, str]], unit: str, host: str, 
     unset: list[str] = []
     for key, value in lines:
         if key in _OTHER_ROOT and value:
-            raise _Unknown(f"its unit has {key}=, so that its paths are not the host's")
+            raise UnknownSettings(f"its unit has {key}=, so that its paths are not the host's")
         if key == "PassEnvironment" and "ETCD_" in value:
-            raise _Unknown("its unit has PassEnvironment= for what etcd reads")
+            raise UnknownSettings("its unit has PassEnvironment= for what etcd reads")
         if key == "Environment":
             own = own if value else {}
             words = (word.partition("=") for word in exec_arguments(_protected(value, unit, host)))
@@ -227,16 +206,16 @@ def _unit_environment(lines: t.Sequence[tuple[str, str]], unit: str, host: str, 
 def _environment_file(path: str, read: FileReader) -> dict[str, str]:
     optional, path = path.startswith("-"), path.lstrip("-")
     if not os.path.isabs(path) or re.search(r"[*?\[]", path):
-        raise _Unknown(f"its environment file {path} is a pattern")
+        raise UnknownSettings(f"its environment file {path} is a pattern")
     content = _read(path, read)
     if content is None:
         if optional:
             return {}
-        raise _Unknown(f"its environment file {path} does not exist")
+        raise UnknownSettings(f"its environment file {path} does not exist")
     try:
         return parse_environment(content.decode("utf-8"))
     except ValueError as exc:
-        raise _Unknown(f"its environment file {path} can't be read for certain ({exc})") from None
+        raise UnknownSettings(f"its environment file {path} can't be read for certain ({exc})") from None
 
 
 def _unit_words(
@@ -248,12 +227,12 @@ def _unit_words(
         if key == "ExecStart":
             commands = [*commands, value] if value else []
     if len(commands) != 1:
-        raise _Unknown(f"its unit has {len(commands)} lines ExecStart=")
+        raise UnknownSettings(f"its unit has {len(commands)} lines ExecStart=")
     if re.search(r"(?:^|\s);(?:\s|$)", commands[0]):
-        raise _Unknown("its unit has two commands in one line ExecStart=")
+        raise UnknownSettings("its unit has two commands in one line ExecStart=")
     words = exec_arguments(_protected(commands[0], unit, host))
     if not words:
-        raise _Unknown("its unit starts no program")
+        raise UnknownSettings("its unit starts no program")
     program = words[0].lstrip(_EXEC_PREFIXES)
     prefix = words[0][: len(words[0]) - len(program)]
     # Behind "@" comes the name that the program gets as its own.
@@ -271,7 +250,7 @@ def _substituted(words: t.Sequence[str], environment: t.Mapping[str, str]) -> li
         # A bare variable is split into words, one in braces is not (systemd.service(5)).
         value = environment.get(bare.group(1), "")
         if re.search(r"[\"'\\]", value):
-            raise _Unknown(f"${bare.group(1)} has quotes in it")
+            raise UnknownSettings(f"${bare.group(1)} has quotes in it")
         found += value.split()
     return found
 
@@ -309,7 +288,7 @@ def _protected(value: str, unit: str, host: str) -> str:
 
     def expanded(match: re.Match[str]) -> str:
         if match.group(0) not in known:
-            raise _Unknown(f"its unit has the specifier {match.group(0)}")
+            raise UnknownSettings(f"its unit has the specifier {match.group(0)}")
         return known[match.group(0)]
 
     return re.sub(r"%.?", expanded, value).replace("$$", "\x01")
@@ -327,7 +306,7 @@ def _etcd_command(words: t.Sequence[str], environment: t.Mapping[str, str]) -> t
     found, variables = list(words), dict(environment)
     for _layer in range(4):
         if not found:
-            raise _Unknown("its unit starts no program")
+            raise UnknownSettings("its unit starts no program")
         name = os.path.basename(found[0])
         if is_etcd(name):
             return found, variables
@@ -343,7 +322,7 @@ def _etcd_command(words: t.Sequence[str], environment: t.Mapping[str, str]) -> t
                 break
             variables[assigned.group(1)] = assigned.group(2)
             found = found[1:]
-    raise _Unknown(f"its unit starts {words[0]}, which is no etcd that can be looked into")
+    raise UnknownSettings(f"its unit starts {words[0]}, which is no etcd that can be looked into")
 
 
 def _shell_words(command: str, environment: t.Mapping[str, str]) -> list[str]:
@@ -355,22 +334,31 @@ def _shell_words(command: str, environment: t.Mapping[str, str]) -> list[str]:
             break
         text = shorter
     if "$" in text and "'" in text:
-        raise _Unknown("it is started by a shell's command with quotes and variables")
+        raise UnknownSettings("it is started by a shell's command with quotes and variables")
 
     def value(match: re.Match[str]) -> str:
         name = match.group(1) or match.group(2)
         found = environment.get(name)
         if found is None or not _PLAIN_VALUE.fullmatch(found):
-            raise _Unknown(f"it is started by a shell's command with ${name}")
+            raise UnknownSettings(f"it is started by a shell's command with ${name}")
         return found
 
     text = _SHELL_VARIABLE.sub(value, text)
     if "$" in text or _SHELL_SYNTAX.search(text):
-        raise _Unknown("it is started by a shell's command that is more than one plain command")
+        raise UnknownSettings("it is started by a shell's command that is more than one plain command")
     try:
         return shlex.split(text)
     except ValueError:
-        raise _Unknown("it is started by a shell's command with an open quote") from None
+        raise UnknownSettings("it is started by a shell's command with an open quote") from None
 
 
-__all__ = ("FileReader", "SettingsInEffect", "is_etcd", "settings_of_process", "settings_of_unit", "starts_etcd")
+__all__ = (
+    "FileReader",
+    "SettingsInEffect",
+    "UnknownSettings",
+    "config_settings",
+    "is_etcd",
+    "settings_of_process",
+    "settings_of_unit",
+    "starts_etcd",
+)

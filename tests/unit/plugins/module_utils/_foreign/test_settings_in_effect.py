@@ -108,7 +108,7 @@ def test_the_folder_that_a_unit_names(lines: str, data_dir: str | None) -> None:
         ("ExecStart=/usr/bin/etcd --config-file=/etc/pipe", "not a regular file"),
         ("ExecStart=/usr/bin/etcd --config-file=/etc/flow.yml", "can't be read for certain"),
         ("ExecStart=/usr/bin/etcd --config-file=/etc/latin.yml", "can't be read for certain"),
-        ("ExecStart=/usr/bin/etcd --config-file=/etc/list.yml", "data-dir as something else"),
+        ("ExecStart=/usr/bin/etcd --config-file=/etc/list.yml", "data-dir is something else"),
         ('ExecStart=/bin/bash -c "source /etc/x; exec etcd"', "more than one plain command"),
         ('ExecStart=/bin/bash -c "etcd --data-dir=$$(cat /d)"', "more than one plain command"),
         ('ExecStart=/bin/bash -c "etcd --data-dir=$$HOME"', "$HOME"),
