@@ -14,18 +14,20 @@ from __future__ import annotations
 
 import os
 import ssl
-import time
 import typing as t
-import urllib.parse
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import (
     GLANCE_SECONDS,
     ApiError,
     Client,
-    client_context,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.wal import read_identity
+from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.client_port import (
+    client_ports,
+    contexts_of,
+    first_answer,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.settings_in_effect import (
     SettingsInEffect,
     settings_of_process,
@@ -34,8 +36,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._node import proces
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import describe, os_error, read_file
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.manager import process_facts
 
-# For all questions at all ports together.
-_ASKING_SECONDS = 20.0
 # How many names are reported; no etcd has more members.
 _MEMBERS = 100
 
@@ -79,7 +79,7 @@ def running_etcd(unit_path: str | None, pid: int, unit_settings: SettingsInEffec
     except RingfenceError:
         identity = None
     found["cluster_id"] = identity[1] if identity else None
-    _answers(found, _client_ports(etcd, files[etcd] or (), settings), settings)
+    _answers(found, client_ports(files[etcd] or (), settings.listen_client_urls), settings)
     if found["problem"] is None and unit_settings is not None:
         named = [
             path
@@ -148,43 +148,11 @@ def _settings_of(pid: int) -> SettingsInEffect:
     return settings_of_process(facts["argv"], facts["environment"], processes.working_folder(pid), read_file)
 
 
-def _client_ports(pid: int, files: t.Iterable[str], settings: SettingsInEffect) -> list[tuple[str, int]]:
-    """Where a process listens, by its sockets and not by its words; those first that it calls its client ports."""
-    inodes = processes.socket_inodes(files)
-    try:
-        found = {(one.address_to_call, one.port) for one in processes.listeners() if one.inode in inodes}
-    except OSError:
-        return []
-    named = {_port_of(url) for url in settings.listen_client_urls}
-    return sorted(found, key=lambda place: (place[1] not in named, place))
-
-
-def _port_of(url: str) -> int | None:
-    """The port that an etcd with this URL listens at."""
-    try:
-        return urllib.parse.urlsplit(url).port
-    except ValueError:
-        return None
-
-
 def _answers(found: OtherEtcd, addresses: t.Sequence[tuple[str, int]], settings: SettingsInEffect) -> None:
     """Keys, members and cluster as one of the ports answers; the failure at the most likely one where none does."""
-    deadline = time.monotonic() + _ASKING_SECONDS
-    found["problem"] = "it listens at no port of this host" if not addresses else "it did not answer in time"
-    contexts = _contexts(settings)
-    for host, port in addresses:
-        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        for context in contexts:
-            if time.monotonic() > deadline:
-                return
-            try:
-                _answer(found, f"http{'' if context is None else 's'}://{address}", context)
-                found["problem"] = None
-                return
-            except RingfenceError as exc:
-                # The first port is most likely the clients' one, and the last way of asking it the right one.
-                if (host, port) == addresses[0]:
-                    _with_problem(found, str(exc))
+    found["problem"] = first_answer(
+        addresses, contexts_of(settings.files), lambda url, context: _answer(found, url, context)
+    )
 
 
 def _answer(found: OtherEtcd, url: str, context: ssl.SSLContext | None) -> None:
@@ -199,30 +167,6 @@ def _answer(found: OtherEtcd, url: str, context: ssl.SSLContext | None) -> None:
     count = client.count_keys(url) + client.count_v2_keys(url)
     found["key_count"], found["cluster_id"] = count, status.cluster_id
     found["members"] = [name[:_MEMBERS] for name in names[:_MEMBERS]]
-
-
-def _contexts(settings: SettingsInEffect) -> list[ssl.SSLContext | None]:
-    """Without TLS, then as far as the etcd's own files allow: it is its own client, at its gateway, as well."""
-    found: list[ssl.SSLContext | None] = [None]
-    files = settings.files
-    pairs = [
-        (files.get(certificate), files.get(key))
-        for certificate, key in (("cert_file", "key_file"), ("peer_cert_file", "peer_key_file"))
-    ]
-    authority = files.get("trusted_ca_file") or files.get("cert_file")
-    if authority is None:
-        return found
-    for certificate, key in [*[pair for pair in pairs if all(pair)], (None, None)]:
-        for bundle in dict.fromkeys(path for path in (authority, files.get("cert_file")) if path):
-            try:
-                context = client_context(bundle, certificate, key)
-            except RingfenceError:
-                continue
-            if context is not None:
-                # The kernel says whose the port is; the certificate need not have the loopback address.
-                context.check_hostname = False
-                found.append(context)
-    return found
 
 
 def program_problem(program: str | None) -> str | None:

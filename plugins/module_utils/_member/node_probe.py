@@ -40,13 +40,14 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._member.pending_cha
     unit_overrides,
     unit_problem,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._member.revocation import as_process_sees, usable_revoked
+from ansible_collections.ringfence.etcd.plugins.module_utils._member.revocation import usable_revoked
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.access import find_barrier, identity_of
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.certificates import (
     read_certificate,
     read_certificates,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import read_file
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.processes import as_process_sees
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.tls_check import Material, check_pair
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.certificate import as_result
 from ansible_collections.ringfence.etcd.plugins.module_utils._probe.handshake import (

@@ -25,6 +25,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors impo
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.credential_files import revocation_list_path
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.certificates import read_revoked
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import read_file
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.processes import as_process_sees
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.pem import REVOCATION_LIST_LABEL, pem_text
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import deployed_from_text
 
@@ -72,17 +73,6 @@ def usable_revoked(path: str, version: str | None) -> tuple[frozenset[str], str 
         return frozenset(), str(exc)
 
 
-def as_process_sees(path: str | None, pid: int | None) -> str | None:
-    """A path as a process takes it: from its own folder on, where it is not absolute."""
-    if not path or os.path.isabs(path):
-        return path
-    folder = "/"
-    if pid is not None:
-        with contextlib.suppress(OSError):
-            folder = os.readlink(f"/proc/{pid}/cwd")
-    return os.path.normpath(os.path.join(folder, path))
-
-
 def check_lists_of_unit(text: str | None, unit: str) -> None:
     """RefusedError where a unit names a list with which etcd would let nobody in."""
     deployed = None if text is None else deployed_from_text(text)
@@ -117,7 +107,6 @@ def _why_not_read(content: bytes, path: str, version: str | None) -> str | None:
 
 __all__ = (
     "RevocationListFacts",
-    "as_process_sees",
     "check_lists_of_unit",
     "revocation_list_facts",
     "usable_revoked",

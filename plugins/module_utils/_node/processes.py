@@ -11,10 +11,12 @@ Note that this module util is PRIVATE to the collection. It can have breaking ch
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import os
 import re
 import sys
+import time
 import typing as t
 from dataclasses import dataclass
 
@@ -66,10 +68,11 @@ def _plain(address: IPAddress) -> IPAddress:
     return mapped or address
 
 
-def listeners() -> list[Listener]:
-    """All TCP sockets of this network namespace that listen; OSError where the kernel does not show them."""
+def listeners(pid: int | None = None) -> list[Listener]:
+    """All TCP sockets that listen in a process's network namespace; OSError where the kernel does not show them."""
     found = []
-    for path in ("/proc/self/net/tcp", "/proc/self/net/tcp6"):
+    whose = "self" if pid is None else str(pid)
+    for path in (f"/proc/{whose}/net/tcp", f"/proc/{whose}/net/tcp6"):
         try:
             with open(path, encoding="ascii", errors="replace") as stream:
                 for number, line in enumerate(stream):
@@ -209,17 +212,51 @@ def working_folder(pid: int) -> str | None:
     return None if folder.endswith(_DELETED) else folder
 
 
+def as_process_sees(path: str | None, pid: int | None) -> str | None:
+    """A path as a process takes it: from its own folder on, where it is not absolute."""
+    if not path or os.path.isabs(path):
+        return path
+    folder = "/"
+    if pid is not None:
+        with contextlib.suppress(OSError):
+            folder = os.readlink(f"/proc/{pid}/cwd")
+    return os.path.normpath(os.path.join(folder, path))
+
+
+def namespace_is_ours(pid: int, kind: str) -> bool | None:
+    """Whether a process is in this one's namespace of a kind (``net``, ``mnt``); None where the kernel does not say."""
+    try:
+        return os.readlink(f"/proc/{pid}/ns/{kind}") == os.readlink(f"/proc/self/ns/{kind}")
+    except OSError:
+        return None
+
+
+def started_at(pid: int) -> float | None:
+    """When a process was started, as ``time.time`` tells it; None where the kernel does not say."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stream:
+            fields = stream.read(4096).rpartition(")")[2].split()
+        # Field 22 of proc(5), in clock ticks since the boot; the first one here is field 3.
+        since_boot = int(fields[19]) / os.sysconf("SC_CLK_TCK")
+        return time.time() - (time.clock_gettime(time.CLOCK_BOOTTIME) - since_boot)
+    except (OSError, ValueError, IndexError):
+        return None
+
+
 __all__ = (
     "Listener",
     "all_pids",
+    "as_process_sees",
     "control_group",
     "data_folders",
     "has_database_open",
     "listeners",
+    "namespace_is_ours",
     "open_files",
     "parse_listener",
     "program_of",
     "socket_inodes",
+    "started_at",
     "together_with",
     "unit_of",
     "working_folder",

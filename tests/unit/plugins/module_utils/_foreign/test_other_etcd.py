@@ -19,7 +19,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.foreign im
     where_its_data_is,
     why_not_replaced,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._foreign import other_etcd
+from ansible_collections.ringfence.etcd.plugins.module_utils._foreign import client_port, other_etcd
 from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.settings_in_effect import SettingsInEffect
 from ansible_collections.ringfence.etcd.plugins.module_utils._node import processes
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certificate_maker import issue
@@ -106,7 +106,7 @@ def test_what_it_answers(server: GatewayServer, path: str, answer: tuple[int, t.
 def test_its_own_client_port_is_asked_first(server: GatewayServer, data: pathlib.Path) -> None:
     with running() as peer:
         settings = SettingsInEffect(listen_client_urls=(server.url, "http://[::1", "unix://x:1"))
-        addresses = other_etcd._client_ports(os.getpid(), processes.open_files(os.getpid()) or (), settings)
+        addresses = client_port.client_ports(processes.open_files(os.getpid()) or (), settings.listen_client_urls)
         assert addresses[0] == ("127.0.0.1", server.server_address[1])
         assert ("127.0.0.1", peer.server_address[1]) in addresses
         assert why_not_replaced(gather()) is None
@@ -124,7 +124,7 @@ def test_one_that_listens_nowhere(data: pathlib.Path, monkeypatch: pytest.Monkey
 
 
 def test_asking_has_an_end(server: GatewayServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(other_etcd, "_ASKING_SECONDS", -1.0)
+    monkeypatch.setattr(client_port, "_ASKING_SECONDS", -1.0)
     assert "did not answer in time" in str(why_not_replaced(gather())) and server.asked == []
 
 
@@ -163,10 +163,8 @@ def test_tls_as_far_as_its_own_files_allow(
 
 def test_files_that_can_not_be_used_are_passed_over(tmp_path: pathlib.Path) -> None:
     (tmp_path / "ca").write_text("rubbish")
-    settings = SettingsInEffect(
-        files={"trusted_ca_file": str(tmp_path / "ca"), "cert_file": "/none", "key_file": "/none"}
-    )
-    assert other_etcd._contexts(settings) == [None]
+    files = {"trusted_ca_file": str(tmp_path / "ca"), "cert_file": "/none", "key_file": "/none"}
+    assert client_port.contexts_of(files) == [None]
 
 
 def test_a_process_without_a_data_folder_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:

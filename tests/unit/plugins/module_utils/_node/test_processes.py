@@ -195,3 +195,19 @@ def test_a_table_without_end_is_not_read_to_it(tmp_path: pathlib.Path, monkeypat
     tables(tmp_path, monkeypatch, tcp=12, tcp6=0)
     with pytest.raises(OSError, match=r"^/proc/self/net/tcp has more than 10 lines"):
         processes.listeners()
+
+
+def test_when_a_process_was_started_and_where_it_is() -> None:
+    before = time.time()
+    child = subprocess.Popen(["sleep", "60"])
+    try:
+        started = processes.started_at(child.pid)
+        # The kernel counts in hundredths.
+        assert started is not None and before - 0.5 < started < time.time() + 0.5
+        assert processes.namespace_is_ours(child.pid, "net") is True
+        assert processes.as_process_sees("a", child.pid) == os.path.join(os.getcwd(), "a")
+        assert processes.as_process_sees("/a", child.pid) == "/a"
+    finally:
+        child.kill()
+        child.wait()
+    assert processes.started_at(child.pid) is None and processes.namespace_is_ours(child.pid, "net") is None
