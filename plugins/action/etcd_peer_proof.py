@@ -8,13 +8,9 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-import json
-import os
-import tempfile
 import typing as t
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import (
-    FileError,
     InputError,
     RingfenceError,
 )
@@ -23,10 +19,10 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._actions import One
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._answers import AnswerError
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import member_from
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.evaluate import ProofQuestion, Thresholds, evaluate
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.metrics import proof_metrics
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.page import proof_page
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.pairs import WITHOUT, why_no_stranger
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.table import proof_table
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._reports import as_json, as_metrics, write_report
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._states import checked_state, registered_states, unusable
 
 # The name among a run's statistics. AWX gives these to later jobs of a workflow as variables: not with our prefix,
@@ -72,7 +68,7 @@ class ActionModule(OneLineAction):
             # In AWX each call is an event of its own.
             self._display.display("\n".join(lines))
         for option, text in reports.items():
-            _write(given[option], text, option)
+            write_report(given[option], text, option)
         # The document is long, so that it is shown only with more than -v.
         result = {"changed": False, "proof": proof, "table": lines, "_ansible_verbose_override": True}
         if artifacts:
@@ -92,7 +88,11 @@ class _Drawn(t.NamedTuple):
 
 
 def _drawn(given: t.Mapping[str, t.Any], proof: dict[str, t.Any]) -> _Drawn:
-    renderers = {"html_path": proof_page, "json_path": _as_json, "metrics_path": _as_metrics}
+    renderers: dict[str, t.Callable[[dict[str, t.Any]], str]] = {
+        "html_path": proof_page,
+        "json_path": as_json,
+        "metrics_path": as_metrics,
+    }
     reports = {option: render(proof) for option, render in renderers.items() if given[option]}
     lines = proof_table(proof)
     kinds: dict[str, t.Callable[[], t.Any]] = {
@@ -158,38 +158,6 @@ def _is_away(results: t.Mapping[str, t.Any], name: str) -> bool:
     """Whether a member's host is not in this run, or can't be reached: it did not fail, and gave no wrong answer."""
     found = results.get(name)
     return name not in results or (isinstance(found, dict) and found.get("unreachable") is True)
-
-
-def _as_json(proof: dict[str, t.Any]) -> str:
-    return json.dumps(proof, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-
-
-def _as_metrics(proof: dict[str, t.Any]) -> str:
-    return proof_metrics([proof])
-
-
-def _write(path: str, text: str, option: str) -> None:
-    """Put a report in place at once; it holds nothing secret, and a collector that reads it is another user."""
-    target = os.path.abspath(os.path.expanduser(path))
-    folder = os.path.dirname(target)
-    try:
-        os.makedirs(folder, mode=0o755, exist_ok=True)
-        # The name begins with a dot and ends otherwise: node_exporter reads *.prom, and must not see half of one.
-        descriptor, staged = tempfile.mkstemp(prefix=".ringfence-", dir=folder)
-        try:
-            # A file's name that is no UTF-8 came as surrogates. JSON writes them just so, page and metrics have none.
-            with open(descriptor, "w", encoding="utf-8", errors="backslashreplace") as stream:
-                stream.write(text)
-            os.chmod(staged, 0o644)
-            os.replace(staged, target)
-        except OSError:
-            os.unlink(staged)
-            raise
-    except OSError as exc:
-        reason = "a part of it is a file" if isinstance(exc, (FileExistsError, NotADirectoryError)) else exc.strerror
-        raise FileError(
-            f"{option}: can't write {target} on the controller: {reason}: name another path, or leave it out"
-        ) from exc
 
 
 __all__ = ("ActionModule",)

@@ -39,6 +39,7 @@ _SAME_AS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("etcd_peer_probe", "process_credentials"): ("etcd_peer_info", "credentials"),
     ("etcd_peer_probe", "probes", "server"): ("etcd_peer_info", "credentials", "ca", "certificates"),
     ("etcd_peer_info", "process", "settings"): ("etcd_peer_info", "unit", "settings"),
+    ("etcd_process_info", "processes", "settings"): ("etcd_peer_info", "unit", "settings"),
 }
 
 ADVICE = "look at this host's Python and at the module that it runs"

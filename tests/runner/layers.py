@@ -18,6 +18,7 @@ COLLECTION = "ansible_collections.ringfence.etcd.plugins."
 LAYERS = (
     ("action", "filter", "doc_fragments"),
     ("plugin_utils",),
+    ("plugin_utils/_audit",),
     ("plugin_utils/_proof", "modules"),
     ("module_utils/_member",),
     ("module_utils/_foreign",),
@@ -43,6 +44,7 @@ NODES_READER = "module_utils._node.certificates"
 NO_NODES = (
     "action",
     "plugin_utils",
+    "plugin_utils._audit",
     "plugin_utils._proof",
     "module_utils._cluster",
     "module_utils._issuing",

@@ -104,6 +104,36 @@ def run(params: t.Mapping[str, t.Any], now: datetime, result_is_hidden: bool) ->
     }
 
 
+class PairOfStranger(t.NamedTuple):
+    """A certificate and its key, as PEM."""
+
+    certificate: str
+    private_key: str
+
+
+def stranger_of(
+    certificate: bytes, private_key: bytes, passphrase: str | None, now: datetime, validity: timedelta
+) -> PairOfStranger:
+    """A pair of a CA whose key is at hand, with a name that is nobody's; a RingfenceError where it can't be made."""
+    authority = load_authority(certificate, "the CA certificate", now)
+    issuer = load_issuer(authority, private_key, "the CA's private key", passphrase)
+    return _pair_without_places(issuer, *_limits(authority, now, now + validity))
+
+
+def stranger_of_unknown(name: str | x509.Name, now: datetime, validity: timedelta) -> PairOfStranger:
+    """A pair of a CA that nobody knows, and that is called as theirs is."""
+    not_after = now + validity
+    return _pair_without_places(_unknown_issuer(name, now, not_after), now - _BACKDATE, not_after)
+
+
+def _pair_without_places(issuer: certificates.Issuer, not_before: datetime, not_after: datetime) -> PairOfStranger:
+    """For a host whose addresses nobody knows: etcd looks at no address of a certificate that names none."""
+    key = keys.make_key(_KEY_TYPE)
+    name = f"stranger-{secrets.token_hex(8)}.ringfence.invalid"
+    made = issuer.issue_without_places(name, key.public_key(), not_before, not_after)
+    return PairOfStranger(certificates.certificate_pem(made).decode("ascii"), keys.private_key_pem(key).decode("ascii"))
+
+
 def _limits(authority: Authority, now: datetime, not_after: datetime) -> tuple[datetime, datetime]:
     """Begin and end of a certificate of this CA that is meant to end then."""
     return max(now - _BACKDATE, authority.facts.not_before), min(not_after, authority.facts.not_after)
@@ -222,6 +252,9 @@ def _made(
 
 __all__ = (
     "CLIENT",
+    "PairOfStranger",
     "gather_ca",
     "run",
+    "stranger_of",
+    "stranger_of_unknown",
 )

@@ -25,7 +25,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._node.processes imp
 
 def host_path(pid: int, path: str) -> str:
     """The path of this host for a path as a process takes it; FileError where its links go round in a circle."""
-    if namespace_is_ours(pid, "mnt") and _has_our_root(pid):
+    if namespace_is_ours(pid, "mnt") and has_our_root(pid):
         return as_process_sees(path, pid) or path
     # The kernel does not tell how its own folder is called below its root.
     return below(f"/proc/{pid}/{'root' if os.path.isabs(path) else 'cwd'}", path)
@@ -57,8 +57,8 @@ def below(root: str, path: str) -> str:
     return os.path.join(root, *real)
 
 
-def _has_our_root(pid: int) -> bool:
-    """Of one mount namespace processes may still have another root (chroot)."""
+def has_our_root(pid: int) -> bool:
+    """Whether a process sees this host's root, whatever is mounted below it; True where the kernel does not show it."""
     try:
         theirs, ours = os.stat(f"/proc/{pid}/root"), os.stat("/")
     except OSError:
@@ -71,4 +71,4 @@ def _components(path: str) -> list[str]:
     return [part for part in reversed(path.split("/")) if part not in ("", ".")]
 
 
-__all__ = ("below", "host_path")
+__all__ = ("below", "has_our_root", "host_path")

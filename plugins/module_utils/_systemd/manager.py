@@ -104,6 +104,16 @@ def show(unit: str) -> dict[str, str]:
     return properties
 
 
+def environment_files(unit: str) -> list[str]:
+    """The files that systemd reads a unit's variables from, in its order; none where no systemd says so."""
+    try:
+        output = _systemctl("show", "--property=EnvironmentFiles", "--", unit) if is_available() else ""
+    except ServiceError:
+        return []
+    lines = (line.partition("=") for line in output.splitlines())
+    return [value.rpartition(" (")[0] or value for key, _equals, value in lines if key == "EnvironmentFiles" and value]
+
+
 def inherited_environment() -> dict[str, str]:
     """The ETCD_* variables that systemd gives to every service that it starts (systemctl set-environment)."""
     try:
@@ -367,6 +377,7 @@ __all__ = (
     "daemon_reload",
     "disable",
     "enable",
+    "environment_files",
     "inherited_environment",
     "is_about_hardening",
     "is_available",

@@ -16,7 +16,7 @@ import hashlib
 import typing as t
 from datetime import datetime
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import ip_address
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import PeerProfile, ip_address
 from ansible_collections.ringfence.etcd.plugins.module_utils._x509 import keys
 from ansible_collections.ringfence.etcd.plugins.module_utils._x509.certificate_facts import (
     KEY_USAGES,
@@ -34,8 +34,6 @@ except ImportError:
     pass  # library.why_no_cryptography says so
 
 if t.TYPE_CHECKING:  # pragma: no cover
-    from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import PeerProfile
-
     Signed = t.Union[x509.Certificate, x509.CertificateRevocationList]
 
 
@@ -159,6 +157,14 @@ class Issuer:
         named = self._base.subject_name(_name(profile.common_name))
         return self._signed(named, profile, public_key, not_before_time, not_after_time, serial_number=serial_number)
 
+    def issue_without_places(
+        self, common_name: str, public_key: keys.PublicKey, not_before_time: datetime, not_after_time: datetime
+    ) -> x509.Certificate:
+        """A certificate without subject alternative names, for a call from any host: etcd looks at no address then."""
+        named = self._base.subject_name(_name(common_name))
+        profile = PeerProfile("stranger", common_name, (), (), keys.key_type_of(public_key))
+        return self._signed(named, profile, public_key, not_before_time, not_after_time)
+
     def issue_nameless_client(
         self, profile: PeerProfile, public_key: keys.PublicKey, not_before_time: datetime, not_after_time: datetime
     ) -> x509.Certificate:
@@ -179,13 +185,14 @@ class Issuer:
     ) -> x509.Certificate:
         names: list[x509.GeneralName] = [x509.DNSName(value) for value in profile.dns_names]
         names.extend(x509.IPAddress(ip_address(value)) for value in profile.ip_addresses)
+        if names:
+            named = named.add_extension(x509.SubjectAlternativeName(names), critical=is_nameless)
         return (
             named.public_key(public_key)
             .serial_number(x509.random_serial_number() if serial_number is None else serial_number)
             .not_valid_before(not_before_time)
             .not_valid_after(not_after_time)
             .add_extension(key_usage(*profile.key_usages), critical=True)
-            .add_extension(x509.SubjectAlternativeName(names), critical=is_nameless)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
             .sign(self._key, self._hash)
         )

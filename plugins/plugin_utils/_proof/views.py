@@ -29,6 +29,8 @@ CASE_NAMES: t.Mapping[str, str] = {
 }
 # Who must not get in.
 FENCE_CASES = ("stranger", "unknown_ca", "revoked", "no_certificate")
+# Why a host did not call as a stranger: none lies there, which says nothing of those that it would have called.
+NOBODY_TO_CALL_AS = "nobody_to_call_as"
 # There is none where the CA keeps no revocation list.
 _OPTIONAL_CASE = "revoked"
 # From the best to the worst.
@@ -89,10 +91,11 @@ def fence_cases(pairs: Pairs) -> list[str]:
 def fence_pairs(pairs: t.Mapping[PairKey, Pair], target: str, names: t.Sequence[str], case: str) -> list[Pair]:
     """The calls of one kind of stranger at a target that say whether it refuses.
 
-    A host that is not there did not call. The proof says that of it, and not of those that refused all others.
+    A host that is not there did not call, nor one where nobody lies to call as. The proof says that of it, and not of
+    those that refused all others.
     """
     dialled = [pairs[dialler, target, case] for dialler in diallers_of(target, names)]
-    return [pair for pair in dialled if pair["reason"] != "host_not_in_run"] or dialled
+    return [pair for pair in dialled if pair["reason"] not in ("host_not_in_run", NOBODY_TO_CALL_AS)] or dialled
 
 
 def _missing(dialler: str, target: str, case: str) -> Pair:
@@ -165,6 +168,7 @@ __all__ = (
     "CASE_NAMES",
     "FENCE_CASES",
     "FENCE_SIGNS",
+    "NOBODY_TO_CALL_AS",
     "SIGNS",
     "VERDICTS",
     "VERDICT_NAMES",

@@ -39,6 +39,9 @@ STORY = (
     "modules/etcd_peer_probe",
     "modules/etcd_cluster_check",
     "modules/etcd_peer_proof",
+    "modules/etcd_process_info",
+    "modules/etcd_process_probe",
+    "modules/etcd_audit",
     "modules/etcd_program",
 )
 # What a user has, and no example can bring.

@@ -1,0 +1,18 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Runs the module of the same name on its host, and checks what that answers."""
+
+from __future__ import annotations
+
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._node_actions import CheckedAction, schema_of
+
+
+class ActionModule(CheckedAction):
+    """What the module answers, as far as it is documented."""
+
+    schema = schema_of("etcd_process_info", "etcd_peer_info")
+
+
+__all__ = ("ActionModule",)

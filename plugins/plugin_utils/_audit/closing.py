@@ -1,0 +1,122 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The line that closes a hole, in the words of whoever deployed that etcd. Pure.
+
+A setting goes where the process has its others from: etcd ends at once where a flag and a variable say the same, reads
+neither where it has a configuration file, and a deployer writes its own files again.
+
+Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import typing as t
+
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._audit.facts import Claim
+
+ALLOWED = "peer-cert-allowed-cn"
+ONE_BY_ONE = "then restart one member at a time"
+
+_MANIFEST = "/etc/kubernetes/manifests/etcd.yaml"
+_KUBESPRAY = "/etc/etcd.env"
+_EMBEDDED = {"k3s": "/etc/rancher/k3s/config.yaml", "rke2": "/etc/rancher/rke2/config.yaml"}
+# In a configuration file the peers' settings have a section of their own.
+_SECTION = "peer-transport-security"
+_IN_SECTION = {
+    "peer-cert-allowed-cn": "allowed-cn",
+    "peer-cert-file": "cert-file",
+    "peer-client-cert-auth": "client-cert-auth",
+    "peer-key-file": "key-file",
+    "peer-trusted-ca-file": "trusted-ca-file",
+}
+# What needs no quotes in a shell, in YAML or in systemd's files.
+_PLAIN = re.compile(r"[A-Za-z0-9_./:,@+-]+")
+
+
+def variable_of(flag: str) -> str:
+    """The variable that says the same as a flag."""
+    return f"ETCD_{flag.upper().replace('-', '_')}"
+
+
+def closing_list(claim: Claim, names: t.Sequence[str]) -> str:
+    """How this etcd is given its list of allowed common names."""
+    return f"{closing(claim, {ALLOWED: ','.join(names)}, names)}, {ONE_BY_ONE}"
+
+
+def closing(claim: Claim, flags: t.Mapping[str, str], names: t.Sequence[str] = ()) -> str:
+    """How this etcd is given settings, by flag. ``names``: the list of allowed common names, where it is among them."""
+    told = claim.told
+    if told["config_file"] is not None:
+        return f"{_in_config(flags, names)} in {told['config_file']}"
+    arguments = " ".join(f"--{flag}={_quoted(value)}" for flag, value in flags.items())
+    if told["kind"] == "pod":
+        return (
+            f"{arguments} in the command of {_MANIFEST} (kubeadm: etcd.local.extraArgs of its ClusterConfiguration "
+            "too, or its next upgrade takes it out again)"
+        )
+    if told["kind"] == "embedded":
+        return _embedded(claim, flags, arguments)
+    variables = ", ".join(f"{variable_of(flag)}={_quoted(value)}" for flag, value in flags.items())
+    if told["kind"] == "container":
+        as_flags = told["settings_source"] == "flag"
+        what = f"{arguments} in the command" if as_flags else f"{variables} in the environment"
+        return f"{what} of its container, in the settings of what starts that container"
+    if any(_is_flag(claim, flag) for flag in flags):
+        where = f"ExecStart= of {told['unit']}" if told["kind"] == "service" else "its command line"
+        return f"{arguments} in {where}, in place of what stands there"
+    return _in_environment(claim, flags, variables)
+
+
+def _is_flag(claim: Claim, flag: str) -> bool:
+    """Whether the process has this setting on its command line, where a variable beside it would end it."""
+    source = claim.told["list_source"] if flag == ALLOWED else claim.told["settings_source"]
+    return source == "flag" and flag in claim.flags
+
+
+def _in_environment(claim: Claim, flags: t.Mapping[str, str], variables: str) -> str:
+    told = claim.told
+    files = told["environment_files"]
+    if _KUBESPRAY in files:
+        values = ", ".join(f"{variable_of(flag)}: {json.dumps(value)}" for flag, value in flags.items())
+        return f"etcd_extra_vars: {{{values}}} in kubespray's group_vars, which is {variables} in {_KUBESPRAY}"
+    if files:
+        # Of several the last one wins.
+        return f"{variables} in {files[-1]}"
+    if told["kind"] != "service":
+        return f"{variables} in its environment"
+    lines = " ".join(f"Environment={variable_of(flag)}={_quoted(value)}" for flag, value in flags.items())
+    return f"[Service] {lines} in /etc/systemd/system/{told['unit']}.d/zz-peers.conf"
+
+
+def _embedded(claim: Claim, flags: t.Mapping[str, str], arguments: str) -> str:
+    program = os.path.basename(claim.told["program"] or "its program")
+    for name, path in _EMBEDDED.items():
+        if program.startswith(name):
+            values = ", ".join(json.dumps(f"{flag}={value}") for flag, value in flags.items())
+            return f"etcd-arg: [{values}] in {path}"
+    return f"{arguments}, by the setting that {program} has for its etcd's flags"
+
+
+def _in_config(flags: t.Mapping[str, str], names: t.Sequence[str]) -> str:
+    """The lines of a configuration file, in YAML's short form: the list has to be one there."""
+    inside, outside = [], []
+    for flag, value in flags.items():
+        if flag == ALLOWED:
+            inside.append(f"allowed-cn: [{', '.join(_quoted(name) for name in names)}]")
+        elif flag in _IN_SECTION:
+            inside.append(f"{_IN_SECTION[flag]}: {_quoted(value)}")
+        else:
+            outside.append(f"{flag}: {_quoted(value)}")
+    return ", ".join([*outside, *([f"{_SECTION}: {{{', '.join(inside)}}}"] if inside else [])])
+
+
+def _quoted(value: str) -> str:
+    return value if _PLAIN.fullmatch(value) else json.dumps(value)
+
+
+__all__ = ("ALLOWED", "ONE_BY_ONE", "closing", "closing_list", "variable_of")

@@ -1,0 +1,414 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Each rule by what hosts tell and met: right on every finding, and no false one."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.table import proof_table
+from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certificate_maker import DAY, NOW, issue
+from ansible_collections.ringfence.etcd.tests.unit.plugins.plugin_utils.audit_samples import (
+    CA,
+    HOSTS,
+    LIST,
+    WORKER,
+    Met,
+    fenced,
+    judged,
+    pair,
+    process,
+    told,
+    url,
+)
+
+
+def one(document: list[dict[str, t.Any]]) -> dict[str, t.Any]:
+    (found,) = document
+    assert proof_table(found)
+    return found
+
+
+def findings(document: t.Mapping[str, t.Any]) -> set[tuple[str, str, str]]:
+    return {(finding["verdict"], finding["code"], finding["subject"]) for finding in document["findings"]}
+
+
+def text(document: t.Mapping[str, t.Any], code: str) -> str:
+    return " ".join(finding["text"] for finding in document["findings"] if finding["code"] == code)
+
+
+def with_process(host: str, *args: t.Any, **changes: t.Any) -> dict[str, t.Any]:
+    """The document where one process of a fenced cluster is another."""
+    states, met = fenced()
+    states[host] = told(process(host, *args, **changes))
+    return one(judged(states, met))
+
+
+def test_a_fenced_cluster_is_clean() -> None:
+    found = one(judged(*fenced()))
+    assert found["findings"] == [] and found["verdict"] == "proved" and found["passed"] is True
+    assert found["summary"] == "3 members, 6 of 6 calls of members accepted, 12 of 12 of strangers refused"
+    assert {check["verdict"] for check in found["checks"]} == {"ok"}
+
+
+def test_who_lies_on_a_member_s_host_is_in_the_matrix() -> None:
+    states, met = fenced()
+    met.lies("etcd-1", pair("admin-etcd-1"))
+    found = one(judged(states, met))
+    assert found["verdict"] == "proved" and "14 of 14 of strangers refused" in found["summary"]
+    # Where nobody lies to call as, what others met says it.
+    assert "stranger        refused  refused  refused" in "\n".join(proof_table(found))
+
+
+@pytest.mark.parametrize(
+    ("flags", "verdict", "code", "words"),
+    [
+        ({"peer-cert-allowed-cn": None}, "failed", "allowed_common_names", "has no list"),
+        (
+            {"peer-cert-allowed-cn": "member-etcd-1,member-etcd-2"},
+            "failed",
+            "allowed_common_names",
+            "lacks member-etcd-3",
+        ),
+        ({"peer-cert-allowed-cn": f"{LIST},x"}, "failed", "allowed_common_names", "has x, which no member has"),
+        ({"peer-cert-allowed-cn": f"{LIST},"}, "failed", "allowed_common_names", "has an empty name"),
+        ({"peer-cert-allowed-cn": LIST.replace(",", ", ")}, "failed", "allowed_common_names", "lacks member-etcd-2"),
+        (
+            {"peer-cert-allowed-cn": None, "peer-cert-allowed-hostname": "etcd.example.com"},
+            "unproved",
+            "allowed_common_names",
+            "lets in by host name",
+        ),
+        ({"peer-trusted-ca-file": None}, "failed", "peer_tls", "no peer is verified"),
+        ({"peer-auto-tls": "true"}, "failed", "peer_tls", "self-signed"),
+        ({"listen-peer-urls": "http://10.0.0.2:2380"}, "failed", "peer_tls", "without TLS"),
+        ({"peer-client-cert-auth": None}, "warning", "peer_tls", "peer-client-cert-auth is not set"),
+        ({"peer-client-cert-auth": "yes"}, "warning", "peer_tls", "peer-client-cert-auth is not set"),
+        ({"peer-skip-client-san-verification": "true"}, "warning", "address_check", "works from anywhere"),
+        ({"experimental-peer-skip-client-san-verification": "1"}, "warning", "address_check", "works from anywhere"),
+    ],
+)
+def test_a_setting_that_opens_it(flags: dict[str, str | None], verdict: str, code: str, words: str) -> None:
+    found = with_process("etcd-2", flags)
+    assert (verdict, code, "etcd-2") in findings(found), found["findings"]
+    assert words in text(found, code)
+    assert found["passed"] is (verdict == "warning")
+    # A client's CA that is the peers' one is told where no list stands before it.
+    more = {("warning", "client_authority", "etcd-2")} if flags.get("peer-cert-allowed-cn", "") is None else set()
+    assert findings(found) == {(verdict, code, "etcd-2")} | more
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict", "code", "words"),
+    [
+        ({"settings": None, "settings_problem": "no such file"}, "unproved", "settings", "is not known: no such file"),
+        ({"newer_files": ["/etc/etcd.yml"]}, "unproved", "process_current", "/etc/etcd.yml was written after"),
+        ({"listens": []}, "unproved", "peer_port", "none of its sockets"),
+        ({"version": "3.5.14"}, "failed", "allowed_common_names", "etcd 3.5.14 takes its list for one name"),
+        ({"version": "3.4.23", "config_file": "/c"}, "failed", "allowed_common_names", "ignores allowed-cn"),
+        ({"version": None}, "unproved", "allowed_common_names", "its version is not known"),
+        ({"version": "nonsense"}, "unproved", "allowed_common_names", "its version is not known"),
+        (
+            {"peer_authority": {"path": "/ca", "pem": None, "problem": "there is no /ca"}},
+            "unproved",
+            "peer_tls",
+            "there is no /ca",
+        ),
+        (
+            {"peer_certificate": {"path": "/crt", "pem": None, "problem": "there is no /crt"}},
+            "unproved",
+            "served_certificate",
+            "there is no /crt",
+        ),
+        (
+            {"peer_certificate": {"path": "/crt", "pem": pair("member-etcd-1").pem, "problem": None}},
+            "failed",
+            "served_certificate",
+            "presents member-etcd-2",
+        ),
+        ({"live_members": None, "live_members_problem": "HTTP 400"}, "unproved", "live_members", "HTTP 400"),
+        (
+            {"config_file": "/etc/etcd.yml", "ignored_keys": ["peer-transport-security.allowed-cns"]},
+            "warning",
+            "config_file",
+            "peer-transport-security.allowed-cns",
+        ),
+        (
+            {"config_file": "/etc/etcd.yml", "ignored_settings": ["ETCD_NAME", "--name"]},
+            "warning",
+            "config_file",
+            "ignores ETCD_NAME, --name",
+        ),
+    ],
+)
+def test_what_is_wrong_or_not_known(changes: dict[str, t.Any], verdict: str, code: str, words: str) -> None:
+    found = with_process("etcd-2", **changes)
+    assert (verdict, code, "etcd-2") in findings(found), found["findings"]
+    assert words in text(found, code)
+    assert found["passed"] is (verdict == "warning")
+    # Without its CA nobody's refusal shows anything of the list.
+    more = {("unproved", "strangers", "etcd-2")} if code == "peer_tls" else set()
+    assert findings(found) == {(verdict, code, "etcd-2")} | more
+
+
+def test_before_the_list_one_name_for_all_is_a_fence() -> None:
+    states, met = fenced()
+    shared = pair("etcd-peer")
+    for host in HOSTS:
+        changes = {"version": "3.4.23", "peer_certificate": {"path": "/p", "pem": shared.pem, "problem": None}}
+        states[host] = told(process(host, {"peer-cert-allowed-cn": "etcd-peer"}, **changes))
+    for host in met.served:
+        met.served[host] = [{"to": target, "pem": shared.pem} for target in HOSTS]
+    found = one(judged(states, met))
+    assert findings(found) == {("warning", "identity", "etcd")} and found["passed"]
+    assert "etcd-1, etcd-2, etcd-3 present one and the same certificate" in text(found, "identity")
+
+
+def test_one_name_in_several_certificates() -> None:
+    states, met = fenced()
+    others = {host: issue("etcd", CA) for host in HOSTS}
+    for host in HOSTS:
+        own = {"path": "/p", "pem": others[host].pem, "problem": None}
+        states[host] = told(process(host, {"peer-cert-allowed-cn": "etcd"}, peer_certificate=own))
+    for host in met.served:
+        met.served[host] = [{"to": target, "pem": others[target].pem} for target in HOSTS]
+    found = one(judged(states, met))
+    assert findings(found) == {("warning", "identity", "etcd")} and "have one common name (etcd)" in text(
+        found, "identity"
+    )
+
+
+@pytest.mark.parametrize(("ends_in", "verdict"), [(20, None), (13, "warning"), (-1, "failed")])
+def test_a_certificate_s_days(ends_in: int, verdict: str | None) -> None:
+    states, met = fenced()
+    made = issue("member-etcd-2", CA, not_before=NOW - 100 * DAY, not_after=NOW + ends_in * DAY)
+    states["etcd-2"] = told(process("etcd-2", peer_certificate={"path": "/p", "pem": made.pem, "problem": None}))
+    for host in met.served:
+        met.served[host][1]["pem"] = made.pem
+    found = one(judged(states, met))
+    assert findings(found) == ({(verdict, "certificate_days", "etcd-2")} if verdict else set())
+    assert one(judged(states, met, warn_days=30))["findings"] != []
+
+
+def test_a_certificate_without_an_address() -> None:
+    states, met = fenced()
+    made = issue("member-etcd-2", CA, names=())
+    states["etcd-2"] = told(process("etcd-2", peer_certificate={"path": "/p", "pem": made.pem, "problem": None}))
+    for host in met.served:
+        met.served[host][1]["pem"] = made.pem
+    found = one(judged(states, met))
+    assert findings(found) == {("warning", "served_certificate", "etcd-2")}
+
+
+# Strangers ------------------------------------------------------------------------------------------------------------
+
+
+def test_who_gets_in_is_named_with_the_way_out() -> None:
+    states, met = fenced()
+    for host in HOSTS:
+        states[host] = told(process(host, {"peer-cert-allowed-cn": None}))
+    met.lies(WORKER, pair("node-worker-2"), "accepted").lies("etcd-1", pair("admin-etcd-1"), "accepted")
+    found = one(judged(states, met))
+    everybody = "etcd-1, etcd-2, etcd-3"
+    assert findings(found) == {
+        ("failed", "allowed_common_names", everybody),
+        ("failed", "strangers", everybody),
+        ("warning", "client_authority", everybody),
+    }
+    said = text(found, "strangers")
+    assert "it lets in node-worker-2, which is no member: /etc/ssl/etcd/ssl/1.pem on worker-1" in said
+    assert "it lets in admin-etcd-1" in said and found["summary"].endswith("2 that lie on these hosts LET IN")
+    assert [(one["host"], one["common_name"]) for one in found["let_in"]] == [
+        ("etcd-1", "admin-etcd-1"),
+        (WORKER, "node-worker-2"),
+    ]
+    assert {finding["remedy"] for finding in found["findings"] if finding["verdict"] == "failed"} == {
+        f'etcd_extra_vars: {{ETCD_PEER_CERT_ALLOWED_CN: "{LIST}"}} in kubespray\'s group_vars, which is '
+        f"ETCD_PEER_CERT_ALLOWED_CN={LIST} in /etc/etcd.env, then restart one member at a time"
+    }
+    assert found["verdict"] == "failed" and found["passed"] is False
+
+
+@pytest.mark.parametrize("reason", ["address", "expired", "key_usage", "unknown_authority", "closed", "alert"])
+def test_a_refusal_for_something_else_shows_no_list(reason: str) -> None:
+    states, _met = fenced()
+    found = one(judged(states, Met().lies(WORKER, pair("node-worker-1"), reason=reason)))
+    assert findings(found) == {("unproved", "strangers", ", ".join(HOSTS))} and not found["passed"]
+    assert one(judged(states, Met().lies(WORKER, pair("n"), reason=reason), without=["strangers"]))["passed"]
+
+
+def test_a_stranger_of_another_ca_shows_no_list() -> None:
+    """One CA may be called as the other is: its signature decides."""
+    states, _met = fenced()
+    met = Met().lies(WORKER, issue("node-worker-1", issue("etcd-ca", is_ca=True)))
+    assert findings(one(judged(states, met))) == {("unproved", "strangers", ", ".join(HOSTS))}
+    # But where it gets in, it gets in.
+    met = Met().lies(WORKER, issue("node-worker-1", issue("etcd-ca", is_ca=True)), "accepted")
+    assert findings(one(judged(states, met))) == {("failed", "strangers", ", ".join(HOSTS))}
+
+
+def test_nobody_lies_there() -> None:
+    states, _met = fenced()
+    assert findings(one(judged(states, Met()))) == {("unproved", "strangers", ", ".join(HOSTS))}
+    # One member whose refusal was not shown is enough.
+    met = Met().lies(WORKER, pair("node-worker-1"), targets=HOSTS[:2])
+    assert findings(one(judged(states, met))) == {("unproved", "strangers", "etcd-3")}
+
+
+def test_a_stranger_that_was_given() -> None:
+    states, met = fenced()[0], Met()
+    for host in HOSTS:
+        for target in HOSTS:
+            met.call(host, target, "stranger", "refused", "common_name", label="0a")
+    assert one(judged(states, met))["verdict"] == "proved"
+    met.call("etcd-1", "etcd-2", "stranger", "accepted", None, label="0b")
+    found = one(judged(states, met))
+    assert findings(found) == {("failed", "strangers", "etcd-2")}
+    assert "the stranger that was given" in text(found, "strangers")
+
+
+def test_a_member_s_pair_is_a_member_s_on_members_hosts_alone() -> None:
+    states, met = fenced()
+    met.lies("etcd-1", pair("member-etcd-2"), "accepted")
+    found = one(judged(states, met))
+    assert findings(found) == {("warning", "key_elsewhere", "etcd-2")} and found["passed"]
+    met.lies(WORKER, pair("member-etcd-2"), "accepted")
+    found = one(judged(states, met))
+    assert ("failed", "strangers", ", ".join(HOSTS)) in findings(found)
+    assert "take its pair away" in " ".join(one["remedy"] for one in found["findings"])
+
+
+def test_a_member_can_not_hide_a_stranger_by_a_claim() -> None:
+    """What its host says that its certificate is, is not what others were shown at its port."""
+    states, met = fenced()
+    worker = pair("node-worker-1")
+    states["etcd-3"] = told(process("etcd-3", peer_certificate={"path": "/p", "pem": worker.pem, "problem": None}))
+    states["etcd-1"] = told(process("etcd-1", {"peer-cert-allowed-cn": f"{LIST},node-worker-1"}))
+    met = Met().lies(WORKER, worker, "accepted", targets=("etcd-1",)).lies("etcd-1", worker, "accepted")
+    # Its own host says that it presents the worker's.
+    met.served["etcd-3"] = [{"to": "etcd-3", "pem": worker.pem}]
+    found = one(judged(states, met))
+    assert ("failed", "strangers", "etcd-1") in findings(found)
+    assert ("failed", "allowed_common_names", "etcd-1") in findings(found)
+    assert ("failed", "served_certificate", "etcd-3") in findings(found)
+
+
+def test_a_host_can_not_make_a_stranger_another_s_certificate() -> None:
+    """One host says that etcd-3 presents the worker's certificate; the others saw its own."""
+    states, met = fenced()
+    worker = pair("node-worker-1")
+    met = Met().lies("etcd-1", worker, "accepted")
+    met.served["etcd-2"] = [*met.served["etcd-2"], {"to": "etcd-3", "pem": worker.pem}]
+    found = one(judged(states, met))
+    assert any(one["verdict"] == "failed" and one["code"] == "strangers" for one in found["findings"])
+    assert "said to present several certificates" in text(found, "served_certificate") and not found["passed"]
+
+
+@pytest.mark.parametrize(
+    ("case", "reason", "code"), [("no_certificate", None, "no_certificate"), ("unknown_ca", None, "unknown_ca")]
+)
+def test_whoever_else_gets_in(case: str, reason: str | None, code: str) -> None:
+    states, met = fenced()
+    met.calls["etcd-1"] = [
+        {**call, "outcome": "accepted", "reason": reason} if (call["case"], call["to"]) == (case, "etcd-2") else call
+        for call in met.calls["etcd-1"]
+    ]
+    assert findings(one(judged(states, met))) == {("failed", code, "etcd-2")}
+
+
+@pytest.mark.parametrize("case", ["no_certificate", "unknown_ca"])
+def test_a_refusal_for_another_reason_is_no_proof(case: str) -> None:
+    states, met = fenced()
+    for call in met.calls["etcd-1"]:
+        if (call["case"], call["to"]) == (case, "etcd-2"):
+            call.update(outcome="timed_out", reason="answer")
+    assert findings(one(judged(states, met))) == {("unproved", case, "etcd-2")}
+
+
+def test_members_that_are_refused() -> None:
+    states, met = fenced()
+    for call in met.calls["etcd-1"]:
+        if (call["case"], call["to"]) == ("member", "etcd-2"):
+            call.update(outcome="refused", reason="common_name", text="the common name is not allowed there")
+    found = one(judged(states, met))
+    assert findings(found) == {("failed", "members", "etcd-2")}
+    assert "it does not let in etcd-1: the common name is not allowed there" in text(found, "members")
+
+
+def test_plain_http_lets_everybody_in() -> None:
+    states, met = fenced()
+    plain = "http://10.0.0.2:2380"
+    states["etcd-2"] = told(process("etcd-2", {"listen-peer-urls": plain}))
+    for calls in met.calls.values():
+        for call in calls:
+            if call["to"] == "etcd-2":
+                call.update(outcome="refused", reason="not_tls", text="it speaks plain HTTP")
+    found = one(judged(states, met))
+    assert findings(found) == {("failed", "peer_tls", "etcd-2")}
+    assert {one["verdict"] for one in found["pairs"] if one["to"] == "etcd-2"} <= {"failed", "unproved"}
+
+
+# Who is a member ------------------------------------------------------------------------------------------------------
+
+
+def test_a_member_that_is_not_in_the_run_is_not_fenced() -> None:
+    states, _met = fenced()
+    del states["etcd-3"]
+    met = Met(("etcd-1", "etcd-2", WORKER), HOSTS[:2]).lies(WORKER, pair("node-worker-1"), targets=HOSTS[:2])
+    found = one(judged(states, met))
+    assert ("unproved", "live_members", "etcd-1, etcd-2") in findings(found) and not found["passed"]
+    # Its name is in the lists, and nobody saw who has it.
+    assert ("failed", "allowed_common_names", "etcd-1, etcd-2") in findings(found)
+    absent = one(judged(states, met, absent={"etcd-3": "it did not answer"}))
+    assert ("unproved", "state_gathered", "etcd") in findings(absent)
+
+
+def test_hosts_that_are_away_may_be() -> None:
+    states, met = fenced()
+    found = one(judged(states, met, absent={"worker-9": "no route"}))
+    assert findings(found) == {("unproved", "state_gathered", "etcd")} and not found["passed"]
+    question = {"without": ["absent_hosts"], "away": {"worker-9"}}
+    assert one(judged(states, met, absent={"worker-9": "no route"}, **question))["passed"]
+    # One that failed is not away.
+    assert not one(judged(states, met, absent={"worker-9": "?"}, without=["absent_hosts"]))["passed"]
+
+
+def test_an_ordinary_user_sees_a_part() -> None:
+    states, met = fenced()
+    states[WORKER] = told(module_user="deploy", problems=["process 7 is called etcd, and may not be seen"])
+    found = one(judged(states, met))
+    assert {code for _verdict, code, _who in findings(found)} == {"root", "processes"} and not found["passed"]
+    assert one(judged(states, met, without=["root"]))["passed"]
+
+
+def test_no_etcd_at_all_is_no_success() -> None:
+    found = one(judged({"a": told(), "b": told()}, Met(("a", "b"), ())))
+    assert findings(found) == {("unproved", "processes", "etcd")} and not found["passed"]
+
+
+def test_two_clusters_are_two_documents() -> None:
+    states, met = fenced()
+    events = process("etcd-1", {"listen-peer-urls": "https://10.0.0.1:2382"}, pid=900)
+    events["settings"]["peer_urls"] = ["https://10.0.0.1:2382"]
+    events["live_members"] = [{"member_id": "e1", "name": "e", "peer_urls": ["https://10.0.0.1:2382"]}]
+    events["live_member_id"] = "e1"
+    states["etcd-1"] = told(process("etcd-1"), events)
+    found = judged(states, met)
+    assert [len(document["members"]) for document in found] == [3, 1] or [
+        len(document["members"]) for document in found
+    ] == [1, 3]
+    assert {document["cluster"] for document in found} == {"etcd of etcd-1/812", "etcd of etcd-1/900"}
+
+
+def test_one_that_says_it_is_of_the_cluster_is_none_for_that() -> None:
+    """A host's etcd that lists the members, and that no member lists, is a cluster of its own."""
+    states, met = fenced()
+    liar = process("etcd-9")
+    liar["live_members"] = [*liar["live_members"], {"member_id": "a9", "name": "x", "peer_urls": [url("etcd-9")]}]
+    states["etcd-9"] = told(liar)
+    found = judged(states, met)
+    clean = next(document for document in found if len(document["members"]) == 3)
+    assert [one for one in clean["findings"] if one["code"] != "peer_port"] == []
