@@ -88,7 +88,7 @@ def _peer_port(claim: Claim, cluster: Cluster) -> t.Iterator[Entry]:
         text = "its peer URL is not known, so that nobody could call it"
         yield entry("peer_port", claim.name, UNPROVED, text, "see that its client URL answers on its own host")
         return
-    if not port.confirmed and (len(cluster.members) > 1 or len(cluster.run.hosts) > 1):
+    if not port.confirmed and set(cluster.run.hosts) - {claim.host}:
         text = f"it says that its peer URL is {port.url}, which no other host lists: only its own host called there"
         yield entry("peer_port", claim.name, UNPROVED, text, "run it on all hosts of the cluster")
     same = [one.name for one in cluster.run.ports if one.name != claim.name and place_of(one.url) == place_of(port.url)]
