@@ -48,6 +48,8 @@ class Job(t.NamedTuple):
     output: str
     changed: dict[str, int]
     """By host, the tasks that changed something."""
+    artifacts: dict[str, t.Any]
+    """What AWX keeps of it, beside its output."""
 
     def one_line(self) -> str:
         return " ".join(self.output.split())
@@ -200,8 +202,9 @@ class Awx:
             if event["event"] == "playbook_on_stats"
         ]
         changed = {host: count for each in stats for host, count in each["changed"].items()}
+        kept = {name: value for each in stats for name, value in (each.get("artifact_data") or {}).items()}
         output = (artifacts / "stdout").read_text(errors="replace")
-        return Job(int((artifacts / "rc").read_text()), output, changed)
+        return Job(int((artifacts / "rc").read_text()), output, changed, kept)
 
     def _look_for_secrets(self, folder: Path) -> None:
         files = [path for path in folder.rglob("*") if path.is_file() and path.parent != folder / _HANDED_OVER]

@@ -14,6 +14,7 @@ import pytest
 import yaml
 from ansible_collections.ringfence.etcd.plugins.action import etcd_settings
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster import parts
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof import pairs
 
 COLLECTION = pathlib.Path(etcd_settings.__file__).parents[2]
 AWX = COLLECTION / "extensions" / "awx"
@@ -37,6 +38,8 @@ CONFIGURATION = read(AWX / "configuration.yml")
 LISTS = {name: items for name, items in CONFIGURATION.items() if name.startswith("controller_")}
 TEMPLATES: list[Item] = CONFIGURATION["controller_templates"]
 (CONFIGURE,) = read(AWX / "configure.yml")
+# Values that the role takes, where the specification says them in its text alone.
+VALUES = {"etcd_peer_tls_verify_without": pairs.WITHOUT}
 # What is no job's: it checks the others' hosts, makes a CA on a workstation, reads a snapshot of the controller's.
 NO_JOBS = {"hosts", "ca", "restore"}
 
@@ -46,9 +49,9 @@ def names(items: t.Iterable[Item]) -> list[str]:
 
 
 def options_of(playbook: str) -> dict[str, Item]:
-    """The variables of the role's entry point that a playbook of the project runs."""
+    """The variables of the role's entry point that a playbook of the project runs; all, where it is not the role's."""
     task = read(PROJECT / playbook)[-1]["tasks"][-1]
-    options: dict[str, Item] = SPECS[task["ansible.builtin.import_role"].get("tasks_from", "main")]["options"]
+    options: dict[str, Item] = SPECS[task.get("ansible.builtin.import_role", {}).get("tasks_from", "main")]["options"]
     return options
 
 
@@ -96,7 +99,7 @@ def test_the_words_of_a_template_are_the_roles(template: Item) -> None:
 
 
 def test_what_changes_a_cluster_can_be_checked_first() -> None:
-    unasked = {"etcd: check", "etcd: verify", "etcd: backup", "etcd: renew"}
+    unasked = {"etcd: check", "etcd: verify", "etcd: audit", "etcd: backup", "etcd: renew"}
     assert {template["name"] for template in TEMPLATES if not template.get("ask_job_type_on_launch")} == unasked
     assert {template["name"] for template in TEMPLATES if template.get("job_type")} == {"etcd: check"}
 
@@ -122,10 +125,11 @@ def test_a_question_asks_for_a_variable_of_the_role(template: Item) -> None:
     for question in questions(template):
         option = options[question["variable"]]
         kind, choices = question["type"], question.get("choices")
+        taken = option.get("choices", VALUES.get(question["variable"], ()))
         if kind == "multiselect":
-            assert option["type"] == "list" and set(choices) <= set(option["choices"])
+            assert option["type"] == "list" and set(choices) <= set(taken)
         elif kind == "multiplechoice":
-            assert choices == ["false", "true"] if option["type"] == "bool" else set(choices) <= set(option["choices"])
+            assert choices == ["false", "true"] if option["type"] == "bool" else set(choices) <= set(taken)
         else:
             assert kind == ("textarea" if option["type"] == "list" else "text") and choices is None
 
@@ -222,9 +226,11 @@ def test_names_lead_somewhere() -> None:
     for template in TEMPLATES:
         assert (template["project"], template["inventory"]) == (project["name"], inventory["name"])
         assert template["execution_environment"] == image["name"]
-        assert template["credentials"][1:] == names(LISTS["controller_credentials"])
+        # Who changes nothing of the cluster's, and makes no stranger, needs no key of the CA's.
+        wanted = [] if template["playbook"] == "audit.yml" else names(LISTS["controller_credentials"])
+        assert template["credentials"][1:] == wanted
     texts = re.findall(r"\b(etcd_awx_\w+)", (AWX / "configuration.yml").read_text(encoding="utf-8"))
-    assert {name for name in texts if texts.count(name) == 1} - {"etcd_awx_template"} == set()
+    assert {name for name in texts if texts.count(name) == 1} - {"etcd_awx_any_template", "etcd_awx_template"} == set()
 
 
 def test_the_image_has_the_archive_of_this_version() -> None:
