@@ -516,6 +516,12 @@ def _why_not_joined(view: View, wanted: WantedMember, host: Host | None) -> Pref
             f"member {wanted.name} is to join, and an etcd that is no member runs or has data on its host: stop it and "
             "move the data away",
         )
+    if host.marked and wanted.name not in view.words.replace:
+        return PreflightFailure(
+            "data_lost",
+            f"member {wanted.name} is to join, and root's marker on its host says that it has had data: mount or "
+            f"restore its folder, or let it join without with etcd_peer_tls_replaced: [{wanted.name}]",
+        )
     taken = next((one for one in view.matched if wanted.peer_url in one.listed.peer_urls), None)
     if taken is not None:
         return PreflightFailure(

@@ -118,7 +118,8 @@ _ON_HOSTS: dict[str, t.Callable[[State, Host, Action], Host]] = {
     steps.WRITE_CRL: lambda _state, host, action: replace(host, crl=action.serial_numbers),
     steps.PUT_PROGRAM: lambda _state, host, action: replace(host, program=action.version),
     steps.STOP_UNIT: lambda _state, host, _action: replace(host, process=None, running=None, enabled=False),
-    steps.PUT_ASIDE: lambda _state, host, _action: replace(host, data=None),
+    # The marker goes with it.
+    steps.PUT_ASIDE: lambda _state, host, _action: replace(host, data=None, marked=False),
 }
 
 

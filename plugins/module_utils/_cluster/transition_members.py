@@ -28,6 +28,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_sta
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_steps import Step
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_view import View
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import PreflightFailure
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.transition import (
     Transition,
     planned_transition,
@@ -106,10 +107,15 @@ def _with_members(transition: Transition, desired: Desired, state: State) -> Tra
     if unseen:
         text = f"no plan is told: {', '.join(unseen)} can't be seen in this run (--limit): each step is done only while"
         return replace(transition, unplanned=f"{text} all tell that they are well")
-    before, state = _leaving(desired, state)
+    before, state, refusal = _leaving(desired, state)
+    if refusal is not None and transition.passed:
+        return Transition(replace(transition.plan, steps=(), refusal=refusal))
+    if refusal is not None:
+        # The node that removes judges that once more, and may wait.
+        return replace(transition, before=before, unplanned=_unplanned(refusal))
     for step in transition.plan.steps if transition.passed else ():
         state = after_step(state, step)
-    transition = replace(transition, before=tuple(before))
+    transition = replace(transition, before=before)
     if transition.passed and desired.words.stop_after is not None:
         # Nothing comes after it.
         return transition
@@ -117,8 +123,11 @@ def _with_members(transition: Transition, desired: Desired, state: State) -> Tra
     coming = {wanted.name for wanted in View(desired, state).coming()}
     joins = tuple(step for step in plan.steps if _joins(step, coming))
     after = tuple(step for step in plan.steps if step not in joins)
-    unplanned = "" if plan.refusal is None else f"what comes then can't be planned: {plan.refusal.text}"
-    return replace(transition, after=after, joins=joins, unplanned=unplanned)
+    return replace(transition, after=after, joins=joins, unplanned=_unplanned(plan.refusal))
+
+
+def _unplanned(refusal: PreflightFailure | None) -> str:
+    return "" if refusal is None else f"what comes then can't be planned: {refusal.text}"
 
 
 def _joins(step: Step, coming: t.Collection[str]) -> bool:
@@ -126,8 +135,8 @@ def _joins(step: Step, coming: t.Collection[str]) -> bool:
     return step.kind in _JOINING or (step.kind == steps.START and set(step.members) <= set(coming))
 
 
-def _leaving(desired: Desired, state: State) -> tuple[list[Step], State]:
-    """The steps of those who leave, and the state then: the others are as they were.
+def _leaving(desired: Desired, state: State) -> tuple[tuple[Step, ...], State, PreflightFailure | None]:
+    """The steps of those who leave, and the state then: the others are as they were. And why it is not all of them.
 
     They go first, and most of their hosts are none of this run: what these would do can't be foreseen, and need not be.
     """
@@ -142,7 +151,7 @@ def _leaving(desired: Desired, state: State) -> tuple[list[Step], State]:
                 left = tuple(one for one in listed.members if one.member_id != action.member_id)
                 listed = replace(listed, members=left)
         state = replace(state, member_list=listed)
-    return found, state
+    return tuple(found), state, step
 
 
 __all__ = ("in_the_order_of_the_plan", "planned_change")
