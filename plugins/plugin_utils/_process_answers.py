@@ -24,6 +24,8 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._node_actions impor
 
 PROCESS_INFO = schema_of("etcd_process_info", "etcd_peer_info")
 PROCESS_PROBE = schema_of("etcd_process_probe")
+# What the module tells at most of one host: all processes are held against each other.
+_PROCESSES = 16
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,10 @@ def _checked(registered: t.Any, schema: Schema) -> dict[str, t.Any]:
     if registered.get("failed") or registered.get("unreachable") or lacking:
         raise AnswerError(one_line(registered.get("msg") or registered.get("skip_reason")) or "it did not answer")
     try:
-        return checked_answer(schema, registered)
+        found = checked_answer(schema, registered)
+        if len(found.get("processes", ())) > _PROCESSES:
+            raise AnswerError(f"has {len(found['processes'])} processes, at most {_PROCESSES} are wanted")
+        return found
     except AnswerError as exc:
         raise AnswerError(f"the answer of {schema.module} {exc}: {ADVICE}") from exc
 

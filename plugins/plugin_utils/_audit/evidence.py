@@ -142,9 +142,17 @@ class Cluster:
                         found[certificate.fingerprint] = certificate
         return tuple(found.values())
 
+    def unseen_members(self, claim: Claim) -> list[t.Mapping[str, t.Any]] | None:
+        """Members that a process lists, and that no host of this run has; None where it does not list them."""
+        live = claim.told["live_members"]
+        if live is None:
+            return None
+        here = {place_of(url) for one in self.members for url in one.peer_urls} - {None}
+        return [member for member in live if not {place_of(url) for url in member["peer_urls"]} & here]
+
     @cached_property
-    def wanted_names(self) -> tuple[str, ...] | None:
-        """The common names of the certificates that the members present; None where one of them is not known."""
+    def seen_names(self) -> tuple[str, ...] | None:
+        """The common names that the members of this run present; None where one of them is not known."""
         names = []
         for claim in self.members:
             seen = self.presented[claim.name]
@@ -152,6 +160,13 @@ class Cluster:
                 return None
             names.append(seen[0].common_name)
         return tuple(dict.fromkeys(names))
+
+    def wanted_names(self, claim: Claim) -> tuple[str, ...] | None:
+        """The common names that a process has to let in; None where a member that it lists was not seen.
+
+        A list without that one would lock it out.
+        """
+        return self.seen_names if self.unseen_members(claim) == [] else None
 
     @cached_property
     def presented_fingerprints(self) -> frozenset[str]:

@@ -135,10 +135,10 @@ def _to_https(claim: Claim, cluster: Cluster) -> str:
         "peer-client-cert-auth": "true",
         ALLOWED: ",".join(f"NAME-{number}" for number, _claim in enumerate(cluster.members, 1)),
     }
-    names = wanted[ALLOWED].split(",")
+    settings = closing(claim, wanted, wanted[ALLOWED].split(","))
     return (
-        f"{_OWN_PAIR}, and {closing(claim, wanted, names)}, on one member after the other; then move the peer URLs to "
-        "https, one member at a time"
+        f"{_version_first(claim)}{_OWN_PAIR}, and {settings}, on one member after the other; then move the peer URLs "
+        "to https, one member at a time"
     )
 
 
@@ -146,63 +146,72 @@ def _to_https(claim: Claim, cluster: Cluster) -> str:
 
 
 def _allowed(claim: Claim, cluster: Cluster) -> t.Iterator[Entry]:
-    settings, wanted = claim.settings, cluster.wanted_names
+    settings = claim.settings
     if settings is None or _is_open(claim):
         # The finding is another one, and a list would keep nobody out.
         return
     check, running = "allowed_common_names", list(settings["allowed_common_names"])
-    remedy = _list_remedy(claim, wanted)
+    remedy = list_remedy(claim, cluster)
     if settings["allowed_hostnames"]:
         names = ", ".join(settings["allowed_hostnames"])
         text = f"it lets in by host name ({names}) and by no list of common names: whoever has such a name gets in"
-        yield entry(check, claim.name, UNPROVED, text, remedy)
-        return
-    if not running:
+        instead = f"take peer-cert-allowed-hostname out at the same time, with both etcd does not start: {remedy}"
+        yield entry(check, claim.name, UNPROVED, text, instead)
+    elif not running:
         yield entry(check, claim.name, FAILED, "it has no list: any certificate of its CA for peers is let in", remedy)
-        return
-    if claim.version is None and (len(running) > 1 or claim.told["config_file"] is not None):
+    elif claim.version is None and (len(running) > 1 or claim.told["config_file"] is not None):
         text = "its version is not known, and so not whether it understands its list"
         yield entry(check, claim.name, UNPROVED, text, "see that its client URL answers on its own host")
-        return
-    if claim.version is not None and not understands_list(claim.version):
-        yield from _allowed_by_old(claim, running, remedy)
-        return
-    if wanted is None:
+    elif claim.version is not None and not understands_list(claim.version) and claim.told["config_file"] is not None:
+        # Before 3.5.15 the file has no such name.
+        text = f"etcd {dotted(claim.version)} ignores allowed-cn in its configuration file: its CA lets anybody in"
+        yield entry(check, claim.name, FAILED, text, remedy)
+    elif claim.version is not None and not understands_list(claim.version) and len(running) > 1:
+        text = f"etcd {dotted(claim.version)} takes its list for one name: no member is let in that is not connected"
+        yield entry(check, claim.name, FAILED, text, remedy)
+    else:
+        yield _compared(claim, cluster, running, remedy)
+
+
+def _compared(claim: Claim, cluster: Cluster, running: t.Sequence[str], remedy: str) -> Entry:
+    """A list that is understood, beside the names of the members."""
+    check, seen, unseen = "allowed_common_names", cluster.seen_names, cluster.unseen_members(claim)
+    if seen is None or unseen is None:
         text = "it has a list, and not all members were seen with a certificate that has a common name"
-        yield entry(check, claim.name, UNPROVED, text, _RUN_ON_ALL)
-        return
-    missing = [name for name in wanted if name not in running]
-    extra = [name for name in running if name not in wanted]
+        return entry(check, claim.name, UNPROVED, text, _RUN_ON_ALL)
+    missing = [name for name in seen if name not in running]
+    extra = [name for name in running if name not in seen]
     parts = [f"lacks {', '.join(missing)}"] if missing else []
-    if extra:
+    # Those that are not in the run have a name as well, which nobody saw.
+    if len(extra) > len(unseen) or "" in extra:
         parts.append(f"has {', '.join(name or 'an empty name' for name in extra)}, which no member has")
     if parts:
-        yield entry(check, claim.name, FAILED, f"its list {' and '.join(parts)}", remedy)
-    else:
-        yield entry(check, claim.name, OK, f"its list has all {len(wanted)} common names and no other")
+        return entry(check, claim.name, FAILED, f"its list {' and '.join(parts)}", remedy)
+    if unseen:
+        text = f"whose the names {', '.join(extra) or 'in its list'} are was not seen: not all members are in this run"
+        return {**entry(check, claim.name, UNPROVED, text, _RUN_ON_ALL), "is_absent": True}
+    return entry(check, claim.name, OK, f"its list has all {len(seen)} common names and no other")
 
 
-def _allowed_by_old(claim: Claim, running: t.Sequence[str], remedy: str) -> t.Iterator[Entry]:
-    """Before 3.5.15 the flag is one name, compared whole, and the configuration file has no such name."""
-    check, version = "allowed_common_names", dotted(claim.version or ())
-    upgrade = f"upgrade etcd to {dotted(FIRST_VERSION_WITH_LIST)} or newer; then {remedy}"
-    if claim.told["config_file"] is not None:
-        text = f"etcd {version} ignores allowed-cn in its configuration file: any certificate of its CA is let in"
-        yield entry(check, claim.name, FAILED, text, upgrade)
-    elif len(running) > 1:
-        text = f"etcd {version} takes its list for one name: no member is let in that is not connected already"
-        yield entry(check, claim.name, FAILED, text, upgrade)
-    else:
-        text = f"etcd {version} lets in one common name, {running[0]}: whoever has that one"
-        yield entry(check, claim.name, OK, text)
-
-
-def _list_remedy(claim: Claim, wanted: t.Sequence[str] | None) -> str:
+def list_remedy(claim: Claim, cluster: Cluster) -> str:
+    """The line with the list, and what has to come before it: a list that is not understood locks every peer out."""
+    wanted = cluster.wanted_names(claim)
+    first = ""
     if wanted is None:
-        return (
-            f"see that each member has a certificate with a common name; then {closing_list(claim, ['NAME-1', '...'])}"
-        )
-    return closing_list(claim, wanted)
+        first = "see all members of its cluster, each with a common name of its own (run it on all hosts); then "
+        wanted = ("NAME-1", "...")
+    if len(wanted) > 1:
+        first += _version_first(claim)
+    return f"{first}{closing_list(claim, wanted)}"
+
+
+def _version_first(claim: Claim) -> str:
+    newest = f"{dotted(FIRST_VERSION_WITH_LIST)} or newer"
+    if claim.version is None:
+        return f"see that its etcd is {newest}, an older one locks every peer out with a list; then "
+    if understands_list(claim.version):
+        return ""
+    return f"upgrade etcd to {newest}, this one takes a list for one name; then "
 
 
 def _is_open(claim: Claim) -> bool:
@@ -299,12 +308,10 @@ def _live_members(claim: Claim, cluster: Cluster) -> t.Iterator[Entry]:
         text = f"which members its cluster has is not known: {claim.told['live_members_problem'] or 'it does not say'}"
         yield entry(check, claim.name, UNPROVED, text, "see that its client URL answers, with its own files")
         return
-    here = {place_of(url) for one in cluster.members for url in one.peer_urls}
-    for member in live:
-        if not {place_of(url) for url in member["peer_urls"]} & here:
-            name = member["name"] or ", ".join(member["peer_urls"]) or member["member_id"]
-            text = f"{name} is a member of its cluster, and no host of this run has it"
-            yield {**entry(check, claim.name, UNPROVED, text, _RUN_ON_ALL), "is_absent": True}
+    for member in cluster.unseen_members(claim) or ():
+        name = member["name"] or ", ".join(member["peer_urls"]) or member["member_id"]
+        text = f"{name} is a member of its cluster, and no host of this run has it"
+        yield {**entry(check, claim.name, UNPROVED, text, _RUN_ON_ALL), "is_absent": True}
     listed = {place_of(url) for member in live for url in member["peer_urls"]}
     unknown = [one.name for one in cluster.members if not {place_of(url) for url in one.peer_urls} & listed]
     if unknown:
@@ -323,4 +330,4 @@ _RULES: tuple[t.Callable[[Claim, Cluster], t.Iterator[Entry]], ...] = (
     _live_members,
 )
 
-__all__ = ("Entry", "Limits", "entry", "findings_of")
+__all__ = ("Entry", "Limits", "entry", "findings_of", "list_remedy")

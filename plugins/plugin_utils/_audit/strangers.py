@@ -20,10 +20,9 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.probe_cases
     STRANGER,
     UNKNOWN_CA,
 )
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._audit.closing import closing_list
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._audit.evidence import Call, Cluster, Stranger
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._audit.facts import Claim
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._audit.findings import Entry, entry
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._audit.findings import Entry, entry, list_remedy
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.pairs import FAILED, OK, UNPROVED, WARNING
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.views import NOBODY_TO_CALL_AS
 
@@ -142,7 +141,7 @@ def _strangers(claim: Claim, cluster: Cluster) -> t.Iterator[Entry]:
     for strangers in let_in.values():
         remedy = "take its pair away from there, or give that member another one"
         if strangers[0].fingerprint not in cluster.presented_fingerprints:
-            remedy = closing_list(claim, cluster.wanted_names or ["NAME-1", "..."])
+            remedy = list_remedy(claim, cluster)
         text = f"it lets in {strangers[0].name}, which is no member: {_places(strangers)}"
         yield entry(check, claim.name, FAILED, text, remedy)
     if let_in:

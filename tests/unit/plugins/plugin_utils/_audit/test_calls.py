@@ -53,6 +53,7 @@ def liar(peer_url: str) -> dict[str, t.Any]:
         "https://localhost:22",
         "https://[::1]:2380",
         "https://0.0.0.0:2380",
+        "https://[::ffff:127.0.0.1]:2380",
     ],
 )
 def test_a_host_sends_nobody_but_itself_where_it_says(peer_url: str) -> None:

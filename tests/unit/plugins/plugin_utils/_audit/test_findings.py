@@ -149,9 +149,9 @@ def test_what_is_wrong_or_not_known(changes: dict[str, t.Any], verdict: str, cod
     assert (verdict, code, "etcd-2") in findings(found), found["findings"]
     assert words in text(found, code)
     assert found["passed"] is (verdict == "warning")
-    # Without its CA nobody's refusal shows anything of the list.
-    more = {("unproved", "strangers", "etcd-2")} if code == "peer_tls" else set()
-    assert findings(found) == {(verdict, code, "etcd-2")} | more
+    # Without its CA nobody's refusal shows anything of the list, and without its members no list is the right one.
+    more = {"peer_tls": "strangers", "live_members": "allowed_common_names"}.get(code)
+    assert findings(found) == {(verdict, code, "etcd-2")} | ({("unproved", more, "etcd-2")} if more else set())
 
 
 def test_before_the_list_one_name_for_all_is_a_fence() -> None:
@@ -165,6 +165,28 @@ def test_before_the_list_one_name_for_all_is_a_fence() -> None:
     found = one(judged(states, met))
     assert findings(found) == {("warning", "identity", "etcd")} and found["passed"]
     assert "etcd-1, etcd-2, etcd-3 present one and the same certificate" in text(found, "identity")
+
+
+@pytest.mark.parametrize(
+    ("version", "before"),
+    [
+        ("3.5.15", "etcd_extra_vars"),
+        ("3.5.14", "upgrade etcd to 3.5.15 or newer, this one takes a list for one name; then etcd_extra_vars"),
+        (None, "see that its etcd is 3.5.15 or newer, an older one locks every peer out with a list; then etcd_extra"),
+    ],
+)
+def test_no_line_is_printed_that_would_lock_out(version: str | None, before: str) -> None:
+    states, met = fenced()
+    for host in HOSTS:
+        states[host] = told(process(host, {"peer-cert-allowed-cn": None}, version=version))
+    met.lies(WORKER, pair("node-worker-2"), "accepted")
+    for finding in one(judged(states, met))["findings"]:
+        if finding["verdict"] == "failed":
+            assert finding["remedy"].startswith(before)
+    # With both etcd does not start.
+    states["etcd-1"] = told(process("etcd-1", {"peer-cert-allowed-cn": None, "peer-cert-allowed-hostname": "a"}))
+    remedy = next(each["remedy"] for each in one(judged(states, met))["findings"] if "host name" in each["text"])
+    assert remedy.startswith("take peer-cert-allowed-hostname out at the same time")
 
 
 def test_one_name_in_several_certificates() -> None:
@@ -301,7 +323,9 @@ def test_a_host_can_not_make_a_stranger_another_s_certificate() -> None:
     states, met = fenced()
     worker = pair("node-worker-1")
     met = Met().lies("etcd-1", worker, "accepted")
-    met.served["etcd-2"] = [*met.served["etcd-2"], {"to": "etcd-3", "pem": worker.pem}]
+    met.served = {"etcd-2": [{"to": "etcd-3", "pem": worker.pem}, *met.served["etcd-2"]], **met.served}
+    met.served["etcd-2"] = [{"to": "etcd-3", "pem": worker.pem}]
+    met.calls = {host: met.calls[host] for host in ("etcd-2", "etcd-1", "etcd-3", WORKER)}
     found = one(judged(states, met))
     assert any(one["verdict"] == "failed" and one["code"] == "strangers" for one in found["findings"])
     assert "said to present several certificates" in text(found, "served_certificate") and not found["passed"]
@@ -348,7 +372,10 @@ def test_plain_http_lets_everybody_in() -> None:
                 call.update(outcome="refused", reason="not_tls", text="it speaks plain HTTP")
     found = one(judged(states, met))
     assert findings(found) == {("failed", "peer_tls", "etcd-2")}
-    assert {one["verdict"] for one in found["pairs"] if one["to"] == "etcd-2"} <= {"failed", "unproved"}
+    for case in ("no_certificate", "unknown_ca"):
+        assert {each["verdict"] for each in found["pairs"] if (each["to"], each["case"]) == ("etcd-2", case)} == {
+            "failed"
+        }
 
 
 # Who is a member ------------------------------------------------------------------------------------------------------
@@ -360,8 +387,22 @@ def test_a_member_that_is_not_in_the_run_is_not_fenced() -> None:
     met = Met(("etcd-1", "etcd-2", WORKER), HOSTS[:2]).lies(WORKER, pair("node-worker-1"), targets=HOSTS[:2])
     found = one(judged(states, met))
     assert ("unproved", "live_members", "etcd-1, etcd-2") in findings(found) and not found["passed"]
-    # Its name is in the lists, and nobody saw who has it.
+    # Its name is in the lists, and nobody saw who has it. No line is printed that would lock it out.
+    assert ("unproved", "allowed_common_names", "etcd-1, etcd-2") in findings(found)
+    for host in HOSTS[:2]:
+        states[host] = told(process(host, {"peer-cert-allowed-cn": None}))
+    (remedy,) = {
+        each["remedy"] for each in one(judged(states, met))["findings"] if each["code"] == "allowed_common_names"
+    }
+    assert remedy.startswith("see all members of its cluster") and "member-etcd-1" not in remedy
+    # But one name more than there are members is one too many, whoever is away.
+    for host in HOSTS[:2]:
+        states[host] = told(process(host, {"peer-cert-allowed-cn": f"{LIST},x"}))
+    found = one(judged(states, met, without=["absent_hosts"]))
     assert ("failed", "allowed_common_names", "etcd-1, etcd-2") in findings(found)
+    question = {"without": ["absent_hosts"]}
+    states = {host: told(process(host)) for host in HOSTS[:2]} | {WORKER: told()}
+    assert one(judged(states, met, **question))["passed"]
     absent = one(judged(states, met, absent={"etcd-3": "it did not answer"}))
     assert ("unproved", "state_gathered", "etcd") in findings(absent)
 
