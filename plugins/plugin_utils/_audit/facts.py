@@ -143,7 +143,11 @@ def place_of(url: str | None) -> tuple[str, int] | None:
         target = target_of("", url or "")
     except InputError:
         return None
-    return target.host, target.port
+    try:
+        # One address of IPv6 is written in many ways.
+        return str(ipaddress.ip_address(target.host)), target.port
+    except ValueError:
+        return target.host, target.port
 
 
 def is_loopback(host: str) -> bool:

@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._audit.calls import calls_of, peer_ports
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._audit.facts import claims_of
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._audit.facts import claims_of, place_of
 from ansible_collections.ringfence.etcd.tests.unit.plugins.plugin_utils.audit_samples import (
     CA,
     HOSTS,
@@ -76,6 +76,20 @@ def test_a_host_is_called_where_the_inventory_has_it() -> None:
     states["etcd-3"] = told(liar("https://10.0.0.9:2380"))
     assert "https://10.0.0.9:2380" in called_by("etcd-1", states, {"etcd-3": "10.0.0.9"})
     assert "https://10.0.0.9:2380" not in called_by("etcd-1", states, {"etcd-2": "10.0.0.9"})
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_same"),
+    [
+        ("https://[fd00::1]:2380", "https://[fd00:0:0::0001]:2380/", True),
+        ("https://ETCD-1.example.com:2380", "https://etcd-1.example.com:2380", True),
+        ("https://10.0.0.1:2380", "http://10.0.0.1:2380", True),
+        ("https://10.0.0.1:2380", "https://10.0.0.1:2382", False),
+        ("https://[fd00::1%eth0]:2380", "https://[fd00::1]:2380", False),
+    ],
+)
+def test_one_place_may_be_written_in_several_ways(one: str, other: str, is_same: bool) -> None:
+    assert (place_of(one) == place_of(other)) is is_same
 
 
 def test_what_others_are_made_to_do_has_a_limit() -> None:
