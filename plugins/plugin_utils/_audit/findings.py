@@ -105,9 +105,9 @@ def _peer_tls(claim: Claim, cluster: Cluster) -> t.Iterator[Entry]:
     if settings is None:
         return
     check = "peer_tls"
-    plain = [url for url in settings["listen_peer_urls"] if not url.startswith("https:")]
-    if plain:
-        text = f"peers are listened to without TLS: {', '.join(plain)}: whoever reaches the port is a peer"
+    if any(not url.startswith("https:") for url in settings["listen_peer_urls"]):
+        # Without the URL, so that all members are one finding.
+        text = "peers are listened to without TLS (http): whoever reaches the port is a peer"
         yield entry(check, claim.name, FAILED, text, _to_https(claim, cluster))
     elif is_true(claim.flags.get("peer-auto-tls")):
         text = "its peer certificate is self-signed (peer-auto-tls), and no peer is verified"
