@@ -189,7 +189,7 @@ def _matrix(proof: Proof, pairs: Pairs) -> _Shapes:
     names = member_names(proof)
     width, height = next((size[1:] for size in _CELLS if len(names) <= size[0]), _SMALLEST_CELL)
     labels = _labels(names)
-    longest = max(_pixels(label) for label in labels)
+    longest = max((_pixels(label) for label in labels), default=0.0)
     is_turned = longest > width - 4
     top = round(longest) + 12 if is_turned else 26
     grid = _Grid(width, height, top, fence_top=top + len(names) * height + 16, fence_height=height + 8)

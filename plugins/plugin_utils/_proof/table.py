@@ -57,7 +57,8 @@ def proof_table(proof: Proof) -> list[str]:
     verdict = VERDICT_NAMES.get(proof["verdict"], proof["verdict"])
     head = f"{_ascii(proof['cluster'])}: {_ascii(verdict)} - {_ascii(proof['summary'])}"
     lines = textwrap.wrap(head, WIDTH, subsequent_indent="  ")
-    lines += _matrix(proof, pairs) or _member_lines(proof, pairs)
+    if proof["members"]:
+        lines += _matrix(proof, pairs) or _member_lines(proof, pairs)
     lines += _authorities(proof)
     lines += _not_probed(proof)
     lines += _changes(proof)

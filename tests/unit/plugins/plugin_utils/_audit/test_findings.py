@@ -9,6 +9,8 @@ from __future__ import annotations
 import typing as t
 
 import pytest
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.metrics import proof_metrics
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.page import proof_page
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.table import proof_table
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certificate_maker import DAY, NOW, issue
 from ansible_collections.ringfence.etcd.tests.unit.plugins.plugin_utils.audit_samples import (
@@ -428,6 +430,7 @@ def test_an_ordinary_user_sees_a_part() -> None:
 def test_no_etcd_at_all_is_no_success() -> None:
     found = one(judged({"a": told(), "b": told()}, Met(("a", "b"), ())))
     assert findings(found) == {("unproved", "processes", "etcd")} and not found["passed"]
+    assert len(proof_table(found)) == 3 and "no etcd was found" in proof_page(found) and proof_metrics([found])
 
 
 def test_two_clusters_are_two_documents() -> None:
