@@ -102,6 +102,20 @@ FAULTS = (
         "\n",
         "tests/unit/plugins/module_utils/_member/test_program_exchange.py::test_what_does_not_take_the_flags_stops_nobody",
     ),
+    Fault(
+        "an audit that goes by a host's own word of what it presents",
+        "plugins/plugin_utils/_audit/evidence.py",
+        "self._served(claim, to_others=True) or self._served(claim, to_others=False)",
+        "self._served(claim, to_others=False) or self._served(claim, to_others=True)",
+        "tests/unit/plugins/plugin_utils/_audit/test_findings.py::test_a_member_can_not_hide_a_stranger_by_a_claim",
+    ),
+    Fault(
+        "an audit that sends hosts where another one says",
+        "plugins/plugin_utils/_audit/calls.py",
+        "        if other.host != claim.host\n",
+        "        if other.host\n",
+        "tests/unit/plugins/plugin_utils/_audit/test_calls.py::test_a_host_sends_nobody_but_itself_where_it_says",
+    ),
 )
 
 
