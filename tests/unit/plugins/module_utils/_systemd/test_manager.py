@@ -332,3 +332,23 @@ def test_last_words(
 ) -> None:
     journal(monkeypatch, *lines, InvocationID=current, NRestarts=restarts)
     assert manager.last_words("etcd.service", cause_of) == cause
+
+
+def test_the_files_that_a_unit_reads_variables_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As systemd 247 to 257 print them."""
+    printed = "EnvironmentFiles=/etc/default/etcd (ignore_errors=yes)\nEnvironmentFiles=/etc/a b (ignore_errors=no)\n"
+    left = [Done(0, f"{printed}Id=x\n", ""), Done(0, "EnvironmentFiles=\n", ""), Done(1, "", "no such bus")]
+    commands: list[t.Sequence[str]] = []
+
+    def run(command: t.Sequence[str], timeout_seconds: float = 1.0) -> Done:
+        commands.append(command)
+        return left.pop(0)
+
+    monkeypatch.setattr(manager, "_run", run)
+    monkeypatch.setattr(manager, "is_available", lambda: True)
+    assert manager.environment_files("etcd.service") == ["/etc/default/etcd", "/etc/a b"]
+    assert list(commands[0])[-3:] == ["--property=EnvironmentFiles", "--", "etcd.service"]
+    assert manager.environment_files("etcd.service") == []
+    assert manager.environment_files("etcd.service") == []
+    monkeypatch.setattr(manager, "is_available", lambda: False)
+    assert manager.environment_files("etcd.service") == []
