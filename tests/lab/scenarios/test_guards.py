@@ -91,7 +91,8 @@ def test_a_host_that_is_disabled_in_awx(controller: Controller, lab: Lab) -> Non
     """Its script of an inventory leaves it out. It runs, so that the cure is told first, and holds."""
     short = controller.inventory({"etcd": ["etcd-1", "etcd-2"]})
     run = controller.refuse(short)
-    cure, _separator, word = run.output.partition("; only where it is to go for good, run with")
+    output = " ".join(run.output.split())
+    cure, _separator, word = output.partition("; only where it is to go for good, run with")
     assert "etcd-3.example.com" in cure and "a disabled host, a slice of a job" in cure
     assert "etcd_peer_tls_removed: [etcd-3.example.com]" in word and "etcd_peer_tls_removed" not in cure
     entries = [{"name": name, "address": lab.host(name).address} for name in TRIO]
@@ -120,7 +121,8 @@ def test_a_proof_that_does_not_see_a_member_proposes_the_cure(controller: Contro
     run = controller.play(
         whole, playbook=playbook, environment=shown, etcd_peer_tls_report_artifacts="table", awx_job_id=7
     )
-    assert run.returncode == 0 and '"ringfence_etcd_proof": {"etcd": {"table": "etcd: PROVED' in run.output
+    assert run.returncode == 0 and '"ringfence_etcd_proof": {' in run.output
+    assert '"table": "etcd: PROVED' in run.output
 
 
 def test_a_new_member_does_not_join_without_systemd(controller: Controller) -> None:
