@@ -87,7 +87,7 @@ class Run:
         return found
 
     def _belong_together(self, one: Claim, other: Claim) -> bool:
-        said = (self._lists(one, other), self._lists(other, one))
+        said = [self._lists(*pair) for pair in ((one, other), (other, one))]
         return True in said and False not in said
 
     def _lists(self, one: Claim, other: Claim) -> bool | None:

@@ -23,9 +23,11 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors impo
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.certificate import Certificate
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.pem import CERTIFICATE_LABEL, split_pem
 from ansible_collections.ringfence.etcd.plugins.module_utils._probe.peers import target_of
-from ansible_collections.ringfence.etcd.plugins.module_utils._x509 import keys
 from ansible_collections.ringfence.etcd.plugins.module_utils._x509.certificate_facts import load_der, read_certificate
 from ansible_collections.ringfence.etcd.plugins.module_utils._x509.certificates import is_signed_by
+
+if t.TYPE_CHECKING:  # pragma: no cover
+    from ansible_collections.ringfence.etcd.plugins.module_utils._x509.keys import PublicKey
 
 Answer = t.Mapping[str, t.Any]
 
@@ -130,7 +132,7 @@ def issued_by(certificate: Certificate, authorities: t.Iterable[Certificate]) ->
 @functools.lru_cache(maxsize=4096)
 def _is_signed(der: bytes, authority: bytes) -> bool:
     try:
-        public_key = t.cast("keys.PublicKey", load_der(authority, "the CA").public_key())
+        public_key = t.cast("PublicKey", load_der(authority, "the CA").public_key())
         return is_signed_by(load_der(der, "the certificate"), public_key)
     except (CryptoError, TypeError, ValueError):
         # A key of a kind that signs nothing.

@@ -56,7 +56,7 @@ def test_a_ca_is_made_as_the_module_makes_it(tmp_path: pathlib.Path, check_mode:
 
 
 def test_a_second_run_changes_nothing(tmp_path: pathlib.Path) -> None:
-    assert [made(tmp_path / "ca")["changed"] for _ in range(2)] == [True, False]
+    assert [made(tmp_path / "ca")["changed"] for _run in range(2)] == [True, False]
 
 
 def test_what_is_to_be_known_of_the_index_is_a_warning(tmp_path: pathlib.Path) -> None:

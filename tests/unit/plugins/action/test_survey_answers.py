@@ -230,6 +230,7 @@ def test_whatever_is_typed_is_taken_or_refused_in_one_line(name: str) -> None:
             assert f"{PREFIX}{name}" in line and "\n" not in line and len(line) < 400
             assert name not in SECRETS or str(given) not in line.replace(name, "")
         else:
-            assert type(value) is wanted
+            # Exactly: a bool is an int, too.
+            assert value.__class__ is wanted
             taken += 1
     assert taken or not ANSWERS[name][0]
