@@ -18,6 +18,7 @@ COLLECTION = "ansible_collections.ringfence.etcd.plugins."
 LAYERS = (
     ("action", "filter", "doc_fragments"),
     ("plugin_utils",),
+    ("plugin_utils/_takeover",),
     ("plugin_utils/_audit",),
     ("plugin_utils/_proof", "modules"),
     ("module_utils/_member",),
@@ -46,6 +47,7 @@ NO_NODES = (
     "plugin_utils",
     "plugin_utils._audit",
     "plugin_utils._proof",
+    "plugin_utils._takeover",
     "module_utils._cluster",
     "module_utils._issuing",
     "module_utils._x509",

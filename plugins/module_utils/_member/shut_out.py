@@ -19,7 +19,11 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors impo
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.probe_cases import MEMBER
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.certificates import read_certificates
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import read_file
-from ansible_collections.ringfence.etcd.plugins.module_utils._probe.handshake import client_context, probe_port
+from ansible_collections.ringfence.etcd.plugins.module_utils._probe.handshake import (
+    ACCEPTED,
+    client_context,
+    probe_port,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._probe.peers import Caller, explain, target_of
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import Deployed, is_true
 
@@ -31,26 +35,35 @@ _WHY = {
 }
 
 
-def shut_out(settings: Deployed, now: datetime.datetime) -> t.Callable[[t.Iterable[str]], str | None]:
+def shut_out(
+    settings: Deployed, now: datetime.datetime, is_strict: bool = False
+) -> t.Callable[[t.Iterable[str]], str | None]:
     """By the peer URLs of a member: why a start with these settings would refuse what it presents now.
 
-    None where it would not, or where that can't be seen: the files can't be used, or the member does not answer.
+    None where it would not, or where that can't be seen: the files can't be used, or the member does not answer. With
+    ``is_strict`` that is a reason too, and so is a member that does not let this one in.
     """
     caller = _caller(settings)
 
     def why_not(peer_urls: t.Iterable[str]) -> str | None:
         if caller is None:
-            return None
+            return "this member's own files for peers can't be used" if is_strict else None
         for url in peer_urls:
             try:
                 target = target_of(url, url)
             except InputError:
+                if is_strict:
+                    return f"{url} is no peer URL"
                 continue
             if url.startswith("https://"):
                 result = probe_port(caller.context, target.host, target.port, _SECONDS)
                 reason = explain(caller, result, now).result.reason
                 if reason in _WHY:
                     return _WHY[reason].format(bundle=settings["files"]["peer_trusted_ca_file"])
+                if is_strict and result.outcome != ACCEPTED:
+                    return f"it does not let this member in ({result.text})"
+            elif is_strict:
+                return f"{url} is no https"
         return None
 
     return why_not

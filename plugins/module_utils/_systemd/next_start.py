@@ -153,11 +153,14 @@ def drop_in_paths(unit: str, properties: t.Mapping[str, str], folders: t.Sequenc
     return [found[name] for name in sorted(found) if os.path.lexists(found[name])]
 
 
-def from_environment_files(text: str, unit: str) -> dict[str, str]:
-    """The variables that a unit's environment files hold; FileError where one of them can't be read."""
+def from_environment_files(text: str, unit: str, planned: t.Mapping[str, bytes] | None = None) -> dict[str, str]:
+    """The variables that a unit's environment files hold; FileError where one of them can't be read.
+
+    ``planned``: what files will hold that are going to be written.
+    """
     variables: dict[str, str] = {}
     for path, may_be_missing in environment_files(text, unit):
-        content = read_file(path)
+        content = planned[path] if planned and path in planned else read_file(path)
         if content is None and not may_be_missing:
             raise FileError(f"{path}, an environment file of the unit, does not exist: it can't be started", path=path)
         try:

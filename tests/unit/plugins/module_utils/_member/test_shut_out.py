@@ -28,12 +28,14 @@ def folder(tmp_path: pathlib.Path) -> pathlib.Path:
     return tmp_path
 
 
-def asked(folder: pathlib.Path, *flags: str, tls: bool = True) -> t.Callable[[t.Iterable[str]], str | None]:
+def asked(
+    folder: pathlib.Path, *flags: str, tls: bool = True, is_strict: bool = False
+) -> t.Callable[[t.Iterable[str]], str | None]:
     """What the next start with these flags would hold against who answers."""
     files = [("trusted-ca", "ca.crt"), ("cert", "own.crt"), ("key", "own.key")]
     words = [f"--peer-{flag}-file={folder / name}" for flag, name in files] if tls else []
     settings = deployed_from_arguments(["etcd", *words, *flags], {})
-    return shut_out(settings, datetime.datetime.now(datetime.timezone.utc))
+    return shut_out(settings, datetime.datetime.now(datetime.timezone.utc), is_strict)
 
 
 def told(why_not: t.Callable[[t.Iterable[str]], str | None], presented: Issued, trusts: Issued = CA) -> str | None:
@@ -69,3 +71,23 @@ def test_what_can_not_be_seen_is_not_held_against_anybody(folder: pathlib.Path) 
     assert told(asked(folder, LIST), stranger) is None and told(asked(folder, LIST, tls=False), stranger) is None
     (folder / "own.key").write_text("")
     assert told(asked(folder, "--peer-client-cert-auth", LIST), stranger) is None
+
+
+def test_what_can_not_be_seen_is_a_reason_where_that_is_asked_for(folder: pathlib.Path) -> None:
+    why_not = asked(folder, "--peer-client-cert-auth", LIST, is_strict=True)
+    with ports.listening(ports.speaks_tls(ports.server_context(OTHER, CA))) as port:
+        assert why_not([f"https://127.0.0.1:{port}"]) is None
+        assert "does not let this member in" in (
+            why_not([f"https://127.0.0.1:{port}", f"https://127.0.0.1:{ports.CLOSED_PORT}"]) or ""
+        )
+    assert "does not let this member in" in (told_alone(why_not, trusts=NEW_CA) or "")
+    assert why_not(["http://127.0.0.1:2380"]) == "http://127.0.0.1:2380 is no https"
+    assert why_not(["nonsense"]) == "nonsense is no peer URL"
+    assert asked(folder, LIST, is_strict=True)(["https://127.0.0.1:1"]) == (
+        "this member's own files for peers can't be used"
+    )
+
+
+def told_alone(why_not: t.Callable[[t.Iterable[str]], str | None], trusts: Issued) -> str | None:
+    with ports.listening(ports.speaks_tls(ports.server_context(OTHER, trusts))) as port:
+        return why_not([f"https://127.0.0.1:{port}"])

@@ -1,0 +1,156 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Clusters that somebody else deployed get their list while a client writes, and lose it again by the way back."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import typing as t
+
+import pytest
+from deployers import CONF, PKI, SHAPES, Shape, SomebodysCluster
+from ringfence_lab.lab import Lab
+from support import PKI as CLIENT_PKI
+from support import TRIO, Controller, Run, Writer
+
+NAMES = "etcd-member-etcd-1,etcd-member-etcd-2,etcd-member-etcd-3"
+DROP_IN = "/etc/systemd/system/etcd.service.d/zz-ringfence"
+_GUIDE = SHAPES["guide"].files[CONF].replace("http://", "https://")
+_WITH_TLS_FOR_CLIENTS = f"""client-transport-security:
+  cert-file: {PKI}/member-@HOST@.pem
+  key-file: {PKI}/member-@HOST@-key.pem
+  trusted-ca-file: {PKI}/ca.pem
+  client-cert-auth: true
+"""
+GUIDE = Shape(SHAPES["guide"].lines, {CONF: _GUIDE + _WITH_TLS_FOR_CLIENTS})
+
+
+class TakenOver(SomebodysCluster):
+    """A cluster before and after a takeover."""
+
+    def with_client(self, shape: Shape) -> None:
+        """The cluster, and on each host the files that the lab's own client is used to."""
+        self.deploy(shape)
+        folder = f"mkdir -p {CLIENT_PKI} && cd {CLIENT_PKI} && cp {PKI}/ca.pem ca.crt"
+        for host in TRIO:
+            pair = f"cp {PKI}/member-{host}.pem {host}.crt && cp {PKI}/member-{host}-key.pem {host}.key"
+            self.lab.execute(host, f"{folder} && {pair}")
+
+    def play(self, *words: str, **variables: t.Any) -> Run:
+        return self.controller.play(
+            self.inventory,
+            *words,
+            playbook=self.controller.named("takeover"),
+            etcd_peer_tls_snapshot_directory=str(self.controller.folder / "snapshots"),
+            **variables,
+        )
+
+    def succeed(self, *words: str, **variables: t.Any) -> Run:
+        run = self.play(*words, **variables)
+        assert run.returncode == 0, run.output[-12000:]
+        assert "PRIVATE KEY" not in run.output
+        return run
+
+    def refuse(self, *said: str) -> None:
+        """Refused with these words, and no process and no file is another one afterwards."""
+        before = (self.controller.processes(), self.files())
+        run = self.play()
+        assert run.returncode != 0 and "Traceback" not in run.output, run.output[-6000:]
+        printed = " ".join(run.output.split())
+        assert all(one in printed for one in said), run.output[-6000:]
+        assert not any(run.changed.values()), run.output[-6000:]
+        assert (self.controller.processes(), self.files()) == before
+
+    def files(self) -> dict[str, str]:
+        return self.controller.on_each(
+            TRIO,
+            f"cd /etc && find systemd/system/etcd.service* etcd.env {CONF} -type f -exec sha256sum {{}} + | sort -k2",
+        )
+
+    def variables(self) -> set[str]:
+        """The lists that the running processes were given by a variable."""
+        environment = "tr '\\0' '\\n' < /proc/$(systemctl show -P MainPID etcd)/environ"
+        command = f"{environment} | grep ^ETCD_PEER_CERT_ALLOWED_CN= || true"
+        return {answer.strip() for answer in self.controller.on_each(TRIO, command).values()}
+
+    def member_ids(self) -> set[str]:
+        listed = json.loads(self.controller.etcdctl("etcd-1", "member list --write-out=json"))
+        return {str(member["ID"]) for member in listed["members"]}
+
+
+@pytest.fixture(scope="module")
+def theirs(controller: Controller, lab: Lab) -> t.Iterator[TakenOver]:
+    controller.bare()
+    made = TakenOver(controller, lab)
+    yield made
+    made.clear()
+
+
+def assert_nothing_lost(writer: Writer) -> None:
+    assert writer.acknowledged and writer.acknowledged <= writer.stored
+    print(f"{len(writer.acknowledged)} acknowledged, longest pause {writer.longest_pause_ms} ms")
+    assert writer.restarts == (1, 1)
+
+
+def test_kubespray(theirs: TakenOver) -> None:
+    controller = theirs.controller
+    theirs.with_client(SHAPES["kubespray"])
+    ids, before, processes = theirs.member_ids(), theirs.files(), controller.processes()
+    check = theirs.succeed("--check", "--diff")
+    assert f'+ETCD_PEER_CERT_ALLOWED_CN="{NAMES}"' in check.output and f"{DROP_IN}.conf" in check.output
+    assert controller.processes() == processes and theirs.files() == before
+
+    with Writer(controller) as writer:
+        run = theirs.succeed()
+    assert_nothing_lost(writer)
+    # The audit at its end, which the exit code comes from.
+    assert "etcd: PROVED - 3 members" in run.output
+    assert theirs.variables() == {f"ETCD_PEER_CERT_ALLOWED_CN={NAMES}"} and theirs.member_ids() == ids
+    assert list((controller.folder / "snapshots").glob("before-takeover-*.db"))
+
+    processes, files = controller.processes(), theirs.files()
+    again = theirs.succeed()
+    assert not any(again.changed.values())
+    assert controller.processes() == processes and theirs.files() == files
+
+    theirs.succeed(etcd_takeover_state="absent")
+    assert theirs.variables() == {""} and theirs.files() == before and controller.is_healthy()
+
+
+def test_a_configuration_file_and_a_run_that_was_killed(theirs: TakenOver) -> None:
+    controller = theirs.controller
+    theirs.with_client(GUIDE)
+    before, ids = theirs.files(), theirs.member_ids()
+    kept = theirs.lab.execute("etcd-1", f"cat {CONF}").stdout
+
+    unread = "/etc/systemd/system/etcd.service.d/limits.conf"
+    theirs.put("etcd-2", unread, "[Service]\nLimitNOFILE=1000\n")
+    theirs.refuse(f"etcd-2 is not taken over: systemd has not read {unread} as it is now")
+    theirs.lab.execute("etcd-2", f"rm {unread}")
+    controller.on_each(["etcd-3"], "systemctl stop etcd")
+    theirs.refuse("nothing is taken over", "is on no host of this run: run it on all hosts of the cluster")
+    controller.on_each(["etcd-3"], "systemctl start etcd")
+
+    with Writer(controller) as writer:
+        controller.kill_at(
+            theirs.inventory,
+            "Restart one member at a time",
+            3.0,
+            playbook=controller.named("takeover"),
+            etcd_peer_tls_snapshot_directory=str(controller.folder / "snapshots"),
+        )
+        controller.wait_for_orphans()
+        theirs.succeed()
+    assert_nothing_lost(writer)
+    line = f"  allowed-cn: [{', '.join(json.dumps(name) for name in NAMES.split(','))}] # by ringfence.etcd.takeover"
+    text = theirs.lab.execute("etcd-1", f"cat {CONF}").stdout
+    assert [one for one in text.splitlines() if one not in kept.splitlines()] == [line]
+    assert theirs.lab.execute("etcd-1", f"cat {CONF}.replaced").stdout == kept
+    assert theirs.member_ids() == ids
+
+    theirs.succeed(etcd_takeover_state="absent")
+    controller.on_each(TRIO, f"rm {shlex.quote(CONF)}.replaced")
+    assert theirs.files() == before and controller.is_healthy()

@@ -1,0 +1,50 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The playbook takeover from its beginning to a refusal, on a host that has processes and a network of its own."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import pytest
+from ansible_collections.ringfence.etcd.plugins.action import etcd_takeover
+
+COLLECTION = pathlib.Path(etcd_takeover.__file__).parents[2]
+BINARIES = [path for path in os.environ.get("RINGFENCE_ETCD", "").split(":") if path]
+pytestmark = pytest.mark.skipif(
+    not BINARIES or os.geteuid() != 0 or shutil.which("unshare") is None, reason="it needs an etcd and namespaces"
+)
+
+
+@pytest.mark.parametrize("state", ["present", "gone"])
+def test_three_members_on_one_host_are_refused(tmp_path: pathlib.Path, state: str) -> None:
+    env = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
+    env |= {"ANSIBLE_COLLECTIONS_PATH": str(COLLECTION.parents[2]), "ANSIBLE_NOCOLOR": "1"}
+    env |= {"ANSIBLE_HOME": str(tmp_path / "home"), "LC_ALL": "C.UTF-8"}
+    script = pathlib.Path(__file__).with_name("audited_host.py")
+    done = subprocess.run(
+        [
+            *("unshare", "-pmfn", "--mount-proc", sys.executable, str(script), BINARIES[0], str(tmp_path), "-"),
+            *(str(COLLECTION / "playbooks" / "takeover.yml"), "-e", f"etcd_takeover_state={state}"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        timeout=300,
+    )
+    printed = " ".join((done.stdout + done.stderr).split())
+    assert done.returncode == 2 and "Traceback" not in printed and "changed=0" in printed, printed[-6000:]
+    if state == "gone":
+        assert "state is 'gone': it is present or absent (etcd_takeover_state)" in printed
+    else:
+        assert "nothing is taken over: the cluster: etcd-1 has 3 of its members" in printed
+        assert "no systemd unit starts it" in printed or "runs in a container" in printed
