@@ -219,23 +219,28 @@ class InList(t.Protocol):
     """What tells a member in a list that somebody reports."""
 
     @property
-    def member_id(self) -> str: ...
+    def member_id(self) -> str:
+        """Its ID in hexadecimal digits."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Empty before its first start."""
 
     @property
-    def peer_urls(self) -> tuple[str, ...]: ...
+    def peer_urls(self) -> tuple[str, ...]:
+        """Where the others reach it."""
 
 
 class InInventory(t.Protocol):
     """What tells a member in the inventory."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The member's name."""
 
     @property
-    def peer_url(self) -> str: ...
+    def peer_url(self) -> str:
+        """Where the others are to reach it."""
 
 
 def is_of(one: InList, wanted: InInventory) -> bool:

@@ -94,10 +94,11 @@ def _members(cluster: Cluster) -> t.Iterator[Problem]:
     if len(lists) != 1 or len({claim.told["live_cluster_id"] for claim in claims}) != 1:
         yield None, "its members tell different things of who is in it", "see etcdctl member list on each"
         return
-    live = {member_id: name for member_id, name, _urls in next(iter(lists))}
+    (listed,) = lists
+    live = {member_id: name for member_id, name, _urls in listed}
     mine = [claim.told["live_member_id"] for claim in claims]
     names = list(live.values())
-    for member_id, name, _urls in sorted(next(iter(lists))):
+    for member_id, name, _urls in sorted(listed):
         if member_id not in mine:
             yield (
                 None,
