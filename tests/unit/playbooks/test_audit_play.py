@@ -16,6 +16,7 @@ import typing as t
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.action import etcd_audit
+from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.namespaces import OWN_HOST
 
 COLLECTION = pathlib.Path(etcd_audit.__file__).parents[2]
 BINARIES = [path for path in os.environ.get("RINGFENCE_ETCD", "").split(":") if path]
@@ -39,7 +40,7 @@ def play(folder: pathlib.Path, extra: str, *words: str) -> tuple[int, str, dict[
     script = pathlib.Path(__file__).with_name("audited_host.py")
     done = subprocess.run(
         [
-            *("unshare", "-pmfn", "--mount-proc", sys.executable, str(script), BINARIES[0], str(folder), extra),
+            *(*OWN_HOST, sys.executable, str(script), BINARIES[0], str(folder), extra),
             *(str(COLLECTION / "playbooks" / "audit.yml"), "-e", json.dumps(variables), *words),
         ],
         capture_output=True,

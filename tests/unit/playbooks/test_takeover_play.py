@@ -14,6 +14,7 @@ import sys
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.action import etcd_takeover
+from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.namespaces import OWN_HOST
 
 COLLECTION = pathlib.Path(etcd_takeover.__file__).parents[2]
 BINARIES = [path for path in os.environ.get("RINGFENCE_ETCD", "").split(":") if path]
@@ -30,7 +31,7 @@ def test_three_members_on_one_host_are_refused(tmp_path: pathlib.Path, state: st
     script = pathlib.Path(__file__).with_name("audited_host.py")
     done = subprocess.run(
         [
-            *("unshare", "-pmfn", "--mount-proc", sys.executable, str(script), BINARIES[0], str(tmp_path), "-"),
+            *(*OWN_HOST, sys.executable, str(script), BINARIES[0], str(tmp_path), "-"),
             *(str(COLLECTION / "playbooks" / "takeover.yml"), "-e", f"etcd_takeover_state={state}"),
         ],
         capture_output=True,

@@ -140,7 +140,7 @@ GIVEN: dict[str, t.Any] = {
 
 
 def checked(states: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    return etcd_cluster_check._evaluated({**GIVEN, "states": states}, MEMBERS, "", NOW)
+    return etcd_cluster_check._evaluated({**GIVEN, "states": states}, MEMBERS, NOW)
 
 
 def drawn(states: t.Mapping[str, t.Any], with_page: bool = False) -> t.Any:
@@ -201,7 +201,7 @@ def evaluate(answer: t.Any, with_page: bool = False) -> str | None:
         texts = [one["text"] for one in [*verdict["failures"], *verdict["pending"]]] + verdict["warnings"]
         assert not any(_HARMFUL & set(text) for text in texts)
         assert {one["member"] for one in verdict["pending"]} <= {None, LIAR}
-    proof, lines, reports = drawn(states, with_page)
+    proof, lines, reports, _artifacts = drawn(states, with_page)
     assert of_the_others(proof) == _of_the_others_at_best()
     assert proof["members"][0]["probed"] and proof["members"][2]["probed"]
     assert not any(_HARMFUL & set(line) for line in lines)

@@ -19,6 +19,7 @@ import urllib.parse
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._foreign import running_members as module
 from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.running_members import running_members
+from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.namespaces import OWN_MOUNTS
 
 BINARIES = [path for path in os.environ.get("RINGFENCE_ETCD", "").split(":") if path]
 pytestmark = pytest.mark.skipif(not BINARIES, reason="RINGFENCE_ETCD names no etcd binary")
@@ -154,7 +155,7 @@ def test_a_container_is_read_below_its_own_root(deployed: Deployment) -> None:
     words = ["etcd", *(f"--{flag}={value}" for flag, value in settings.items())]
     with (deployed.folder / "m1.log").open("wb") as log:
         deployed.processes["m1"] = subprocess.Popen(
-            ["unshare", "-m", sys.executable, "-c", code, str(root), *words], stdout=log, stderr=log, env={}
+            [*OWN_MOUNTS, sys.executable, "-c", code, str(root), *words], stdout=log, stderr=log, env={}
         )
     deployed._wait("m1")
     found = facts(deployed)

@@ -14,6 +14,7 @@ import typing as t
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import FileError
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.process_root import below, host_path
+from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.namespaces import OWN_MOUNTS
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ def test_a_process_with_another_root(root: pathlib.Path) -> None:
     (root / "ca").symlink_to("/etc/pki/ca.crt")
     code = "import os, sys; os.chroot(sys.argv[1]); os.chdir('/etc'); print(1, flush=True); sys.stdin.read()"
     pipes: dict[str, t.Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    for words in ([], ["unshare", "-m"]):
+    for words in ([], OWN_MOUNTS):
         with subprocess.Popen([*words, sys.executable, "-c", code, str(root)], **pipes) as child:
             assert child.stdout is not None and child.stdin is not None
             child.stdout.readline()
