@@ -9,17 +9,24 @@ from __future__ import annotations
 import os
 import pathlib
 import shlex
+import shutil
 import subprocess
 import time
 import typing as t
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RefusedError
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import Client, MembershipError
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import ApiError, Client, MembershipError
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_access import NO_ACCESS
 from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.running_members import running_members
 from ansible_collections.ringfence.etcd.plugins.module_utils._member import takeover
-from ansible_collections.ringfence.etcd.plugins.module_utils._member.takeover_turn import TakenOverUnit
+from ansible_collections.ringfence.etcd.plugins.module_utils._member.takeover_turn import (
+    TakenOverUnit,
+    _told,
+    check_own_name,
+    client_files_of,
+    own_client,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import late_drop_in, manager
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.environment_file import parse_environment
 from ansible_collections.ringfence.etcd.plugins.modules.etcd_takeover import taken_over
@@ -411,6 +418,104 @@ def test_a_process_that_is_no_unit(hosts: Hosts) -> None:
     hosts.deployed.processes["m1"].wait()
     with pytest.raises(RefusedError, match=r"m1\.service is not active: start it"):
         hosts.take("m1")
+
+
+def test_what_can_not_be_read_for_certain(hosts: Hosts) -> None:
+    hosts.deploy(ENVIRONMENT)
+    unit, variables = hosts.units / "m1.service", hosts.variables("m1")
+    text, told = unit.read_text(), variables.read_text()
+    theirs = hosts.drop_in("m1", "zz-ringfence.env")
+    theirs.parent.mkdir()
+    theirs.write_text("ETCD_MAX_WALS=7\n")
+    hosts.refused("m1", "zz-ringfence.env is somebody else's")
+    theirs.unlink()
+    unit.write_text(text + "Environment=HOST=%H\n")
+    hosts.refused("m1", "what m1.service starts can't be read from its files for certain")
+    unit.unlink()
+    hosts.refused("m1", "the file of m1.service can't be read")
+    unit.write_text(text)
+    _age(unit)
+    variables.unlink()
+    hosts.refused("m1", "m1.env, an environment file of the unit, does not exist")
+    variables.write_text(told)
+    _age(variables)
+    assert hosts.take("m1", check=True)["changed"]
+
+
+def test_a_program_that_was_replaced(hosts: Hosts) -> None:
+    hosts.deployed.binary = shutil.copy(hosts.deployed.binary, hosts.deployed.folder / "etcd")
+    hosts.deploy(FLAGS)
+    another = shutil.copy(hosts.deployed.binary, hosts.deployed.folder / "another")
+    os.replace(another, hosts.deployed.binary)
+    hosts.refused("m1", "etcd was replaced since etcd was started from it")
+
+
+def test_a_list_of_ours_and_what_is_done_to_it(hosts: Hosts) -> None:
+    hosts.deploy(ENVIRONMENT)
+    assert hosts.take("m1")["restarted"]
+    ours = hosts.drop_in("m1", "zz-ringfence.env")
+    ours.write_text(ours.read_text() + "\n")
+    found = hosts.take("m1")
+    assert found["restarted"] and found["pending"][0]["code"] == "files_changed" and found["paths"] == [str(ours)]
+    # Its deployer has it now, too.
+    variables = hosts.variables("m1")
+    variables.write_text(variables.read_text() + f"{VARIABLE}={','.join(NAMES)}\n")
+    _age(variables)
+    hosts.refused("m1", "it has a list of its own beside .*zz-ringfence.conf: take one of the two away")
+
+
+def test_a_configuration_file_with_another_list(hosts: Hosts) -> None:
+    hosts.deploy(CONFIG, f"  allowed-cn: [{', '.join([*NAMES, 'm4.example.com'])}]\n")
+    hosts.refused("m1", "it has a list of its own .*m4.example.com.*: mend it in .*m1.yml")
+    hosts.drop_in("m1").parent.mkdir()
+    hosts.drop_in("m1").write_text(late_drop_in.late_drop_in("m1.service", NAMES).text)
+    hosts.reload()
+    hosts.refused("m1", "there is .*zz-ringfence.conf beside its configuration file: take it away")
+
+
+def test_a_main_process_that_is_no_etcd(hosts: Hosts) -> None:
+    hosts.deploy(ENVIRONMENT)
+    hosts.deployed.processes["m1"].kill()
+    hosts.deployed.processes["m1"].wait()
+    hosts.deployed.processes["m1"] = subprocess.Popen(["sleep", "60"], stdin=subprocess.DEVNULL)
+    hosts.refused("m1", "the main process of m1.service has no data of etcd open: run as root")
+
+
+# Whom it asks ---------------------------------------------------------------------------------------------------------
+
+
+def _deployed(**files: str) -> t.Any:
+    names = ("trusted_ca_file", "cert_file", "key_file", "peer_cert_file", "peer_key_file")
+    return {"files": {name: files.get(name) for name in names}}
+
+
+def test_the_files_with_which_a_member_may_ask() -> None:
+    whole = _deployed(trusted_ca_file="ca", cert_file="c", key_file="k", peer_cert_file="pc", peer_key_file="pk")
+    found = client_files_of(whole)
+    assert [(one["ca_file"], one["cert_file"]) for one in found] == [("ca", "c"), ("ca", "pc"), ("ca", None)]
+    # Without a CA for clients its own certificate is all that there is to trust.
+    assert client_files_of(_deployed(cert_file="c", key_file="k"))[0]["ca_file"] == "c"
+    assert client_files_of(_deployed()) == [dict.fromkeys(("ca_file", "cert_file", "key_file"))]
+
+
+@pytest.mark.parametrize("given", [None, "/nonexistent/ca.crt"])
+def test_a_member_that_can_not_be_asked(given: str | None) -> None:
+    files = {"ca_file": given, "cert_file": None, "key_file": None}
+    with pytest.raises(
+        RefusedError, match=r"https://127\.0\.0\.1:1 can't be asked with this member's own files: .*mend"
+    ):
+        own_client(_deployed(trusted_ca_file="/nonexistent/x"), "https://127.0.0.1:1", NO_ACCESS, files)
+
+
+def test_what_lacks_is_told_with_its_remedy() -> None:
+    assert "etcd_peer_tls_api_user" in _told(ApiError("it said no", kind="auth"))
+    assert _told(ApiError("it said no")) == "it said no"
+
+
+def test_its_own_certificate_has_to_be_there() -> None:
+    wanted = takeover.Wanted("m1", "m1.service", None, ("m1",))
+    with pytest.raises(RefusedError, match=r"its certificate /nonexistent can't be read"):
+        check_own_name(_deployed(peer_cert_file="/nonexistent"), wanted)
 
 
 @pytest.mark.parametrize("option", ["name", "unit", "members", "common_names"])
