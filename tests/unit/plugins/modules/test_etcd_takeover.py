@@ -477,7 +477,10 @@ def test_a_main_process_that_is_no_etcd(hosts: Hosts) -> None:
     hosts.deploy(ENVIRONMENT)
     hosts.deployed.processes["m1"].kill()
     hosts.deployed.processes["m1"].wait()
-    hosts.deployed.processes["m1"] = subprocess.Popen(["sleep", "60"], stdin=subprocess.DEVNULL)
+    other = hosts.deployed.processes["m1"] = subprocess.Popen(["sleep", "60"], stdin=subprocess.DEVNULL)
+    # Until then it is a copy of this process.
+    while pathlib.Path(f"/proc/{other.pid}/comm").read_text() != "sleep\n":
+        time.sleep(0.01)
     hosts.refused("m1", "the main process of m1.service has no data of etcd open: run as root")
 
 
