@@ -103,16 +103,11 @@ def _embedded(claim: Claim, flags: t.Mapping[str, str], arguments: str) -> str:
 
 
 def _in_config(flags: t.Mapping[str, str], names: t.Sequence[str]) -> str:
-    """The lines of a configuration file, in YAML's short form: the list has to be one there."""
-    inside, outside = [], []
-    for flag, value in flags.items():
-        if flag == ALLOWED:
-            inside.append(f"allowed-cn: [{', '.join(_quoted(name) for name in names)}]")
-        elif flag in _IN_SECTION:
-            inside.append(f"{_IN_SECTION[flag]}: {_quoted(value)}")
-        else:
-            outside.append(f"{flag}: {_quoted(value)}")
-    return ", ".join([*outside, *([f"{_SECTION}: {{{', '.join(inside)}}}"] if inside else [])])
+    """The line of a configuration file, in YAML's short form, for settings of peers: the list has to be one there."""
+    values = {flag: _quoted(value) for flag, value in flags.items()}
+    if ALLOWED in flags:
+        values[ALLOWED] = f"[{', '.join(_quoted(name) for name in names)}]"
+    return f"{_SECTION}: {{{', '.join(f'{_IN_SECTION[flag]}: {value}' for flag, value in values.items())}}}"
 
 
 def _quoted(value: str) -> str:

@@ -74,10 +74,6 @@ class Claim:
                 return tuple(member["peer_urls"])
         return tuple(self.settings["peer_urls"]) if self.settings is not None else ()
 
-    @property
-    def peer_url(self) -> str | None:
-        return next(iter(self.peer_urls), None)
-
 
 def claims_of(answers: t.Mapping[str, Answer]) -> list[Claim]:
     """The etcd processes of all hosts. ``answers``: by host, of ``etcd_process_info``.

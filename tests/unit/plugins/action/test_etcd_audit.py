@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import pathlib
 import typing as t
@@ -13,6 +14,7 @@ from unittest import mock
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.action import etcd_audit, etcd_process_probe
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._process_answers import addresses_of
 from ansible_collections.ringfence.etcd.tests.unit.plugins.action.action_runner import run_action
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certificate_maker import issue
 from ansible_collections.ringfence.etcd.tests.unit.plugins.plugin_utils.audit_samples import (
@@ -40,10 +42,12 @@ class Registered:
         return {"hostvars": self, "ansible_play_hosts_all": list(self.variables), "inventory_hostname": host}
 
 
-def audit(states: t.Mapping[str, t.Any], met: Met, **options: t.Any) -> dict[str, t.Any]:
+def audit(
+    states: t.Mapping[str, t.Any], met: Met, display: mock.Mock | None = None, **options: t.Any
+) -> dict[str, t.Any]:
     registered = Registered(states, met.answers())
     given = {"states_variable": "processes", "calls_variable": "calls", **options}
-    return run_action(etcd_audit.ActionModule, given, registered.task_vars())
+    return run_action(etcd_audit.ActionModule, given, registered.task_vars(), display)
 
 
 def test_a_fenced_cluster_passes_and_is_written_down(tmp_path: pathlib.Path) -> None:
@@ -66,8 +70,9 @@ def test_a_fenced_cluster_passes_and_is_written_down(tmp_path: pathlib.Path) -> 
         told({**process("etcd-2"), "settings": {"flags": []}}),
         told({**process("etcd-2"), "live_members": "all"}),
         told(*(process("etcd-2", pid=number) for number in range(17))),
+        functools.reduce(lambda inner, _number: [inner], range(5000), []),
     ],
-    ids=["nothing", "text", "failed", "unreachable", "user", "settings", "members", "many"],
+    ids=["nothing", "text", "failed", "unreachable", "user", "settings", "members", "many", "deep"],
 )
 def test_what_a_host_can_not_mean_is_its_own_matter(lie: t.Any) -> None:
     states, met = fenced()
@@ -80,12 +85,26 @@ def test_what_a_host_can_not_mean_is_its_own_matter(lie: t.Any) -> None:
 
 
 def test_wrong_options_are_one_line() -> None:
-    for options, words in (({"metrics_path": "a.txt"}, "ends in .prom"), ({"without": ["all"]}, "must be one or more")):
+    for options, words in (
+        ({"metrics_path": "a.txt"}, "ends in .prom"),
+        ({"without": ["all"]}, "must be one or more"),
+        ({"cluster_name": ""}, "cluster_name is empty"),
+    ):
         found = audit(*fenced(), **options)
         assert found["failed"] is True and words in found["msg"] and "\n" not in found["msg"]
 
 
-def probe(host: str, **options: t.Any) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
+@pytest.mark.parametrize("show", [True, False])
+def test_the_table_is_shown_where_it_is_wanted(show: bool) -> None:
+    display = mock.Mock()
+    found = audit(*fenced(), display, show=show)
+    assert "PROVED" in found["table"][0]
+    assert display.display.mock_calls == [mock.call(line) for line in (found["table"] if show else [])]
+
+
+def probe(
+    host: str, states_variable: str | None = "processes", **options: t.Any
+) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
     """The action's result, and what the module on the host was given."""
     states, met = fenced()
     given: dict[str, t.Any] = {}
@@ -97,10 +116,19 @@ def probe(host: str, **options: t.Any) -> tuple[dict[str, t.Any], dict[str, t.An
     with mock.patch.object(etcd_process_probe.ActionModule, "_execute_module", execute):
         result = run_action(
             etcd_process_probe.ActionModule,
-            {"states_variable": "processes", **options},
+            options if states_variable is None else {"states_variable": states_variable, **options},
             Registered(states, {}).task_vars(host),
         )
     return result, given
+
+
+@pytest.mark.parametrize(
+    ("address", "wanted"), [("10.0.0.9", ["etcd-1"]), ("{{ lookup('pipe', 'id') }}", []), (7, []), (None, [])]
+)
+def test_where_ansible_reaches_a_host_is_a_plain_text(address: t.Any, wanted: list[str]) -> None:
+    registered = Registered(fenced()[0], {})
+    registered.variables["etcd-1"]["ansible_host"] = address
+    assert addresses_of(registered.task_vars(), HOSTS) == dict.fromkeys(wanted, address)
 
 
 def test_the_calls_of_a_host_are_worked_out_here() -> None:
@@ -109,6 +137,15 @@ def test_the_calls_of_a_host_are_worked_out_here() -> None:
     assert [port["url"] for port in given["peer_ports"]] == [url(host) for host in HOSTS]
     assert "BEGIN CERTIFICATE" in given["unknown_ca_certificate"] and "states_variable" not in given
     assert "stranger_certificate" not in given
+
+
+def test_without_the_states_the_module_gets_what_was_given() -> None:
+    result, given = probe("etcd-1", states_variable=None, folders=["/srv/pairs"])
+    assert "failed" not in result and given == {"folders": ["/srv/pairs"]}
+    # A CA's key would go to the host.
+    ca = {"stranger_ca_certificate": CA.pem, "stranger_ca_private_key": CA.key_pem}
+    result, given = probe("etcd-1", states_variable=None, **ca)
+    assert result["failed"] is True and "is for states_variable" in result["msg"] and given == {}
 
 
 def test_a_ca_s_key_stays_on_the_controller() -> None:

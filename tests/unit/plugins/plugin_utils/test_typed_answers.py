@@ -50,6 +50,17 @@ def test_texts_in_lists_and_dictionaries(tmp_path: Path) -> None:
     assert told(tmp_path / "a", text, {"x": [7, 5], "y": {"a": "on"}}) == {"x": ["007", 5], "y": {"a": "on"}}
 
 
+def test_a_list_or_a_dictionary_may_have_the_tag(tmp_path: Path) -> None:
+    text = "x: !unsafe ['007', 5]\ny: !unsafe {a: 'on'}\n"
+    assert told(tmp_path / "a", text, {"x": [7, 5], "y": {"a": "on"}}) == {"x": ["007", 5], "y": {"a": "on"}}
+
+
+def test_what_looks_like_a_date_and_is_none(tmp_path: Path) -> None:
+    text = "x: !unsafe '2026-13-45'\n"
+    assert told(tmp_path / "a", text, {"x": "2026-13-45"}) == {"x": "2026-13-45"}
+    assert told(tmp_path / "a", text, {"x": "2026-12-24"}, "x=2026-12-24") == {}
+
+
 def test_what_a_later_word_says_counts(tmp_path: Path) -> None:
     text = "!unsafe 'x': !unsafe '007'\n"
     assert told(tmp_path / "a", text, {"x": "8"}, "x=8") == {}

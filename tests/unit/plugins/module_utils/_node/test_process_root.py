@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pathlib
 import shutil
@@ -13,7 +14,7 @@ import typing as t
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import FileError
-from ansible_collections.ringfence.etcd.plugins.module_utils._node.process_root import below, host_path
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.process_root import below, has_our_root, host_path
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.namespaces import OWN_MOUNTS
 
 
@@ -50,6 +51,19 @@ def test_a_circle_has_an_end(root: pathlib.Path) -> None:
     (root / "b").symlink_to("/a")
     with pytest.raises(FileError, match="too many symbolic links"):
         below(str(root), "/a/x")
+
+
+def test_a_path_that_the_kernel_refuses_is_one_line(root: pathlib.Path) -> None:
+    name = "x" * 300
+    with pytest.raises(FileError) as caught:
+        below(str(root), f"/etc/{name}")
+    assert str(caught.value) == f"can't look at /etc/{name} as the process sees it: {os.strerror(errno.ENAMETOOLONG)}"
+
+
+def test_a_process_that_has_ended_has_no_root_of_its_own() -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as child:
+        child.wait()
+    assert has_our_root(child.pid) and has_our_root(os.getpid())
 
 
 def test_our_own_files_are_where_they_are() -> None:

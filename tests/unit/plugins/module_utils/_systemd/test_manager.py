@@ -151,6 +151,7 @@ def test_what_systemctl_is_told(programs: Programs, tmp_path: pathlib.Path) -> N
     manager.enable("etcd.service")
     manager.restart_no_block("etcd.service")
     manager.stop("etcd.service")
+    manager.disable("etcd.service")
     assert (tmp_path / "told").read_text().splitlines() == [
         "--no-pager daemon-reload",
         "--no-pager enable --quiet -- etcd.service",
@@ -159,6 +160,7 @@ def test_what_systemctl_is_told(programs: Programs, tmp_path: pathlib.Path) -> N
         "--no-pager stop -- etcd.service",
         # One that was in the middle of a start when it was stopped.
         "reset-failed -- etcd.service",
+        "--no-pager disable --quiet -- etcd.service",
     ]
 
 
@@ -170,6 +172,25 @@ def test_what_systemctl_shows(programs: Programs) -> None:
     properties = manager.show("etcd.service")
     assert properties == {"Id": "etcd.service", "MainPID": "4711", "ExecStart": "{ a=b }"}
     assert manager.main_pid(properties) == 4711
+
+
+def test_the_files_of_a_unit_s_variables(programs: Programs, tmp_path: pathlib.Path) -> None:
+    lines = r"EnvironmentFiles=/etc/my etcd (ignore_errors=yes)\nEnvironmentFiles=/etc/etcd.env\nEnvironmentFiles=\nx\n"
+    programs("systemctl", f"echo \"$*\" > {tmp_path}/told; printf '{lines}'")
+    assert manager.environment_files("etcd.service") == ["/etc/my etcd", "/etc/etcd.env"]
+    assert (tmp_path / "told").read_text() == "--no-pager show --property=EnvironmentFiles -- etcd.service\n"
+
+
+def test_what_systemd_does_not_say_is_nothing(programs: Programs, monkeypatch: pytest.MonkeyPatch) -> None:
+    programs("systemctl", "echo EnvironmentFiles=/etc/etcd.env; echo ETCD_NAME=x")
+    assert manager.environment_files("etcd.service") == ["/etc/etcd.env"]
+    assert manager.inherited_environment() == {"ETCD_NAME": "x"}
+    programs("systemctl", "echo EnvironmentFiles=/etc/etcd.env; echo ETCD_NAME=x; exit 1")
+    for _why in ("systemctl fails", "no systemd"):
+        assert manager.environment_files("etcd.service") == [] and manager.inherited_environment() == {}
+        assert manager.last_words("etcd.service", cause_of) is None
+        programs("systemctl", "echo EnvironmentFiles=/etc/etcd.env; echo ETCD_NAME=x")
+        monkeypatch.setattr(manager, "_BOOTED_MARK", "/nonexistent")
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import functools
 import typing as t
 
 import pytest
@@ -26,6 +27,7 @@ from ansible_collections.ringfence.etcd.tests.unit.plugins.plugin_utils.audit_sa
     told,
     url,
 )
+from cryptography.hazmat.primitives.asymmetric import dsa, ed448
 
 
 def one(document: list[dict[str, t.Any]]) -> dict[str, t.Any]:
@@ -217,6 +219,13 @@ def test_a_certificate_s_days(ends_in: int, verdict: str | None) -> None:
     assert one(judged(states, met, warn_days=30))["findings"] != []
 
 
+def test_a_certificate_may_have_too_few_days_for_the_user() -> None:
+    found = one(judged(*fenced(), warn_days=200, fail_days=101))
+    assert findings(found) == {("failed", "certificate_days", ", ".join(HOSTS))} and not found["passed"]
+    assert "its certificate has 100 days left: fewer than 101" in text(found, "certificate_days")
+    assert one(judged(*fenced(), fail_days=100))["findings"] == []
+
+
 def test_a_certificate_without_an_address() -> None:
     states, met = fenced()
     made = issue("member-etcd-2", CA, names=())
@@ -225,6 +234,34 @@ def test_a_certificate_without_an_address() -> None:
         met.served[host][1]["pem"] = made.pem
     found = one(judged(states, met))
     assert findings(found) == {("warning", "served_certificate", "etcd-2")}
+
+
+@pytest.mark.parametrize("broken", ["no PEM", "-----BEGIN CERTIFICATE-----\nAAAA\n", CA.pem.replace("MII", "AAA", 1)])
+def test_what_nobody_can_read_is_no_certificate(broken: str) -> None:
+    """Neither what a port is said to present nor what lies on a host; the others are judged all the same."""
+    states, met = fenced()
+    for served in met.served.values():
+        served[1]["pem"] = broken
+    met.pairs[WORKER][0]["pem"] = broken
+    found = one(judged(states, met))
+    certificates = {member["name"]: member["certificate"] is not None for member in found["members"]}
+    assert certificates == {"etcd-1": True, "etcd-2": False, "etcd-3": True} and not found["passed"]
+    assert ("failed", "allowed_common_names", "etcd-2") not in findings(found)
+
+
+def test_a_ca_that_stands_twice_in_a_file_is_one() -> None:
+    states, met = fenced()
+    states["etcd-2"] = told(process("etcd-2", peer_authority={"path": "/ca", "pem": CA.pem * 2, "problem": None}))
+    (authority,) = one(judged(states, met))["authorities"]
+    assert authority["trusted_by"] == list(HOSTS)
+
+
+def test_a_file_that_only_its_own_host_could_read() -> None:
+    """What a host calls a certificate is read once more here."""
+    broken = {"path": "/crt", "pem": "-----BEGIN CERTIFICATE-----\nAAAA\n", "problem": None}
+    found = with_process("etcd-2", peer_certificate=broken)
+    assert findings(found) == {("unproved", "served_certificate", "etcd-2")}
+    assert "can't be read: the file is broken PEM" in text(found, "served_certificate")
 
 
 # Strangers ------------------------------------------------------------------------------------------------------------
@@ -272,6 +309,26 @@ def test_a_stranger_of_another_ca_shows_no_list() -> None:
     # But where it gets in, it gets in.
     met = Met().lies(WORKER, issue("node-worker-1", issue("etcd-ca", is_ca=True)), "accepted")
     assert findings(one(judged(states, met))) == {("failed", "strangers", ", ".join(HOSTS))}
+
+
+@pytest.mark.parametrize("kind", [ed448.Ed448PrivateKey.generate, functools.partial(dsa.generate_private_key, 2048)])
+def test_a_ca_s_key_of_a_kind_that_etcd_does_not_know_has_signed_nothing(kind: t.Callable[[], t.Any]) -> None:
+    """It is called as the right one, and the others are judged all the same."""
+    states, met = fenced()
+    odd = issue("etcd-ca", CA, key=kind(), is_ca=True)
+    states["etcd-2"] = told(process("etcd-2", peer_authority={"path": "/ca", "pem": odd.pem, "problem": None}))
+    found = one(judged(states, met))
+    assert ("unproved", "strangers", "etcd-2") in findings(found) and not found["passed"]
+    assert "etcd-1" not in " ".join(subject for _verdict, _code, subject in findings(found))
+
+
+def test_not_all_pairs_of_a_host_are_known() -> None:
+    states, met = fenced()
+    met.changes[WORKER] = {"pairs_left_out": 3, "pairs_problem": "too many files in /srv"}
+    found = one(judged(states, met))
+    assert findings(found) == {("warning", "pairs", "etcd")} and found["passed"]
+    assert "3 more pairs of these CAs lie on worker-1, and were not called with" in text(found, "pairs")
+    assert "not all pairs on worker-1 are known: too many files in /srv" in text(found, "pairs")
 
 
 def test_nobody_lies_there() -> None:
@@ -407,6 +464,44 @@ def test_a_member_that_is_not_in_the_run_is_not_fenced() -> None:
     assert one(judged(states, met, **question))["passed"]
     absent = one(judged(states, met, absent={"etcd-3": "it did not answer"}))
     assert ("unproved", "state_gathered", "etcd") in findings(absent)
+
+
+def test_one_that_is_not_known_by_any_peer_url() -> None:
+    states, met = fenced()
+    states["etcd-2"] = told(process("etcd-2", settings=None, live_members=None))
+    # Nothing says that it is of the same cluster.
+    (found,) = [each for each in judged(states, met) if each["members"][0]["name"] == "etcd-2"]
+    assert ("unproved", "peer_port", "etcd-2") in findings(found) and not found["passed"]
+    assert text(found, "peer_port") == "its peer URL is not known, so that nobody could call it"
+
+
+def test_one_that_others_list_and_that_lists_nobody() -> None:
+    """As one that found its cluster by discovery, and does not answer: the others' word is enough."""
+    states, met = fenced()
+    states["etcd-2"] = told(process("etcd-2", {"initial-cluster": None}, live_members=None))
+    found = one(judged(states, met))
+    assert [member["name"] for member in found["members"]] == list(HOSTS)
+    assert ("unproved", "live_members", "etcd-2") in findings(found) and not found["passed"]
+
+
+def test_two_that_say_that_they_have_one_peer_url() -> None:
+    states, met = fenced()
+    wrong = process("etcd-3")
+    wrong["live_members"][2]["peer_urls"] = [url("etcd-2")]
+    states["etcd-3"] = told(wrong)
+    found = one(judged(states, met))
+    assert ("unproved", "peer_port", "etcd-2") in findings(found) and not found["passed"]
+    assert f"{url('etcd-2')} is the peer URL of etcd-3 too" in text(found, "peer_port")
+    assert f"{url('etcd-2')} is the peer URL of etcd-2 too" in text(found, "peer_port")
+
+
+def test_members_that_do_not_list_one_another() -> None:
+    states, met = fenced()
+    states["etcd-1"] = told(process("etcd-1", live_members=process("etcd-1")["live_members"][:2]))
+    found = one(judged(states, met))
+    assert [member["name"] for member in found["members"]] == list(HOSTS) and not found["passed"]
+    assert ("unproved", "live_members", "etcd-1") in findings(found)
+    assert text(found, "live_members") == "it does not list etcd-3, whose etcd says that it is of this cluster"
 
 
 def test_hosts_that_are_away_may_be() -> None:
