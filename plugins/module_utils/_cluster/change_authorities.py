@@ -13,7 +13,6 @@ Note that this module util is PRIVATE to the collection. It can have breaking ch
 from __future__ import annotations
 
 import datetime
-import functools
 import hashlib
 import typing as t
 from dataclasses import dataclass, field
@@ -36,11 +35,8 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._pki.pem import CER
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import CertificateFacts
 from ansible_collections.ringfence.etcd.plugins.module_utils._x509 import certificates
 from ansible_collections.ringfence.etcd.plugins.module_utils._x509.authority_chain import issuer_facts
-from ansible_collections.ringfence.etcd.plugins.module_utils._x509.certificate_facts import load_der, read_certificate
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509.certificate_facts import read_certificate
 from ansible_collections.ringfence.etcd.plugins.module_utils._x509.renewal import certificate_due
-
-if t.TYPE_CHECKING:  # pragma: no cover
-    from ansible_collections.ringfence.etcd.plugins.module_utils._x509 import keys
 
 # Reasons to issue a certificate that a plan has by itself, where it sees the difference.
 _NAME, _NAMES = "common_name", "subject_alternative_names"
@@ -141,7 +137,7 @@ def leaf_of(
     if facts is None:
         return None
     at_hand = authorities.at(member.name)
-    issuer = next((one for one, der in at_hand.items() if _has_signed(der, facts.der)), "")
+    issuer = next((one for one, der in at_hand.items() if certificates.has_signed(der, facts.der)), "")
     names = frozenset((*facts.dns_names, *facts.ip_addresses))
     leaf = Leaf(facts.common_name or "", names, issuer, facts.serial_number)
     if not issuer:
@@ -184,18 +180,6 @@ def _reasons(
         )
     except RingfenceError as exc:
         return [Reason(code=exc.problem, text=str(exc))]
-
-
-@functools.lru_cache(maxsize=4096)
-def _has_signed(authority: bytes, leaf: bytes) -> bool:
-    """Whether a CA's key made a certificate's signature. A certificate that can't be used has signed nothing."""
-    try:
-        issuer = load_der(authority, "the CA's certificate")
-        public_key = t.cast("keys.PublicKey", issuer.public_key())
-        return certificates.is_signed_by(load_der(leaf, "the certificate"), public_key)
-    except (RingfenceError, AttributeError, TypeError):
-        # A key of a kind that signs nothing, or otherwise than a CA that etcd knows.
-        return False
 
 
 __all__ = ("Authorities", "authorities_of", "fingerprints_at", "leaf_of")

@@ -16,19 +16,21 @@ import hashlib
 import typing as t
 from datetime import datetime
 
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import PeerProfile, ip_address
 from ansible_collections.ringfence.etcd.plugins.module_utils._x509 import keys
 from ansible_collections.ringfence.etcd.plugins.module_utils._x509.certificate_facts import (
     KEY_USAGES,
     certificate_facts,
     key_identifier,
+    load_der,
 )
 
 try:
     from cryptography import x509
     from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
     from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
     from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, SignatureAlgorithmOID
 except ImportError:
     pass  # library.why_no_cryptography says so
@@ -46,8 +48,12 @@ def fingerprint(certificate: x509.Certificate) -> str:
     return hashlib.sha256(certificate.public_bytes(serialization.Encoding.DER)).hexdigest()
 
 
-def is_signed_by(found: Signed, public_key: keys.PublicKey) -> bool:
-    """Whether the signature was made with this key's private half. Names do not count."""
+def is_signed_by(found: Signed, public_key: object) -> bool:
+    """Whether the signature was made with this key's private half. Names do not count.
+
+    A host may show a CA with a key of any kind: one that this collection does not know, or that can't sign, has signed
+    nothing.
+    """
     # A list's own ``is_signature_valid`` takes no Ed25519 before cryptography 38.
     signed = found.tbs_certificate_bytes if isinstance(found, x509.Certificate) else found.tbs_certlist_bytes
     signature = found.signature
@@ -60,11 +66,23 @@ def is_signed_by(found: Signed, public_key: keys.PublicKey) -> bool:
             return False
         if isinstance(public_key, ec.EllipticCurvePublicKey):
             public_key.verify(signature, signed, ec.ECDSA(algorithm))
-        else:
+        elif isinstance(public_key, rsa.RSAPublicKey):
             public_key.verify(signature, signed, _rsa_padding(found), algorithm)
+        else:
+            return False
     except (InvalidSignature, UnsupportedAlgorithm, ValueError):
         return False
     return True
+
+
+@functools.lru_cache(maxsize=4096)
+def has_signed(authority: bytes, certificate: bytes) -> bool:
+    """Whether a CA's key made a certificate's signature, both as DER. One that can't be used has signed nothing."""
+    try:
+        public_key = load_der(authority, "the CA's certificate").public_key()
+        return is_signed_by(load_der(certificate, "the certificate"), public_key)
+    except (RingfenceError, UnsupportedAlgorithm, ValueError):
+        return False
 
 
 def can_check_signature(certificate: x509.Certificate) -> bool:
@@ -203,6 +221,7 @@ __all__ = (
     "can_check_signature",
     "certificate_pem",
     "fingerprint",
+    "has_signed",
     "is_signed_by",
     "make_ca_certificate",
 )

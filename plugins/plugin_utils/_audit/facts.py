@@ -16,18 +16,14 @@ from dataclasses import dataclass, field
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.versions import Version, read_version
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import (
-    CryptoError,
     InputError,
     RingfenceError,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.certificate import Certificate
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.pem import CERTIFICATE_LABEL, split_pem
 from ansible_collections.ringfence.etcd.plugins.module_utils._probe.peers import target_of
-from ansible_collections.ringfence.etcd.plugins.module_utils._x509.certificate_facts import load_der, read_certificate
-from ansible_collections.ringfence.etcd.plugins.module_utils._x509.certificates import is_signed_by
-
-if t.TYPE_CHECKING:  # pragma: no cover
-    from ansible_collections.ringfence.etcd.plugins.module_utils._x509.keys import PublicKey
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509.certificate_facts import read_certificate
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509.certificates import has_signed
 
 Answer = t.Mapping[str, t.Any]
 
@@ -120,19 +116,9 @@ def _read(der: bytes) -> Certificate:
 def issued_by(certificate: Certificate, authorities: t.Iterable[Certificate]) -> bool:
     """Whether one of the CAs has signed it: a name alone can be anybody's."""
     return any(
-        certificate.issuer == authority.subject and _is_signed(certificate.der, authority.der)
+        certificate.issuer == authority.subject and has_signed(authority.der, certificate.der)
         for authority in authorities
     )
-
-
-@functools.lru_cache(maxsize=4096)
-def _is_signed(der: bytes, authority: bytes) -> bool:
-    try:
-        public_key = t.cast("PublicKey", load_der(authority, "the CA").public_key())
-        return is_signed_by(load_der(der, "the certificate"), public_key)
-    except (CryptoError, TypeError, ValueError):
-        # A key of a kind that signs nothing.
-        return False
 
 
 def place_of(url: str | None) -> tuple[str, int] | None:

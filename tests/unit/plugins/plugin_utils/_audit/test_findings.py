@@ -27,7 +27,7 @@ from ansible_collections.ringfence.etcd.tests.unit.plugins.plugin_utils.audit_sa
     told,
     url,
 )
-from cryptography.hazmat.primitives.asymmetric import dsa, ed448
+from cryptography.hazmat.primitives.asymmetric import dsa, ed448, x25519
 
 
 def one(document: list[dict[str, t.Any]]) -> dict[str, t.Any]:
@@ -311,7 +311,15 @@ def test_a_stranger_of_another_ca_shows_no_list() -> None:
     assert findings(one(judged(states, met))) == {("failed", "strangers", ", ".join(HOSTS))}
 
 
-@pytest.mark.parametrize("kind", [ed448.Ed448PrivateKey.generate, functools.partial(dsa.generate_private_key, 2048)])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        ed448.Ed448PrivateKey.generate,
+        functools.partial(dsa.generate_private_key, 2048),
+        # It has no signatures at all.
+        x25519.X25519PrivateKey.generate,
+    ],
+)
 def test_a_ca_s_key_of_a_kind_that_etcd_does_not_know_has_signed_nothing(kind: t.Callable[[], t.Any]) -> None:
     """It is called as the right one, and the others are judged all the same."""
     states, met = fenced()
