@@ -24,6 +24,7 @@ from ansible_collections.ringfence.etcd.plugins.modules import (
     etcd_peer_proof,
     etcd_peer_service,
     etcd_restore,
+    etcd_takeover,
 )
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import member_as_dict, member_from
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import certificate_factory as factory
@@ -83,6 +84,13 @@ def credentials(_folder: pathlib.Path) -> None:
     assert_urls(checked.validated_parameters)
 
 
+def takeover(_folder: pathlib.Path) -> None:
+    given = {"name": "etcd-1", "unit": "etcd.service", "members": members(), "common_names": NAMES}
+    checked = ArgumentSpecValidator(etcd_takeover.ARGUMENT_SPEC).validate(given)
+    assert checked.error_messages == []
+    assert_urls(checked.validated_parameters)
+
+
 def assert_urls(params: t.Mapping[str, t.Any]) -> None:
     cluster = cluster_from(params["name"], params["members"])
     assert cluster.client_urls == {one["name"]: one["client_url"] for one in members()}
@@ -120,6 +128,7 @@ TAKE_MEMBERS: dict[str, t.Callable[[pathlib.Path], None]] = {
     "etcd_member": member,
     "etcd_snapshot": snapshot,
     "etcd_restore": restore,
+    "etcd_takeover": takeover,
     "etcd_cluster_gate": gate,
     etcd_cluster_check.__name__.rpartition(".")[2]: on_the_controller,
     etcd_peer_proof.__name__.rpartition(".")[2]: on_the_controller,
