@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import pathlib
-import socket
 import subprocess
 import time
 import typing as t
@@ -19,6 +18,7 @@ import urllib.error
 import urllib.request
 
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certificate_maker import Issued, issue
+from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.etcd_cluster import free_ports
 
 FLAGS, ENVIRONMENT, CONFIG, OVERRULED = "flags", "environment", "config", "overruled"
 _SECTIONS = {
@@ -27,17 +27,6 @@ _SECTIONS = {
     "peer-trusted-ca-file": "trusted-ca-file",
     "peer-client-cert-auth": "client-cert-auth",
 }
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _number in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
 
 
 class Deployment:

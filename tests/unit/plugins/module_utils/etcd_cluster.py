@@ -60,7 +60,7 @@ def _write_certificates(folder: pathlib.Path) -> None:
         (folder / file).write_bytes(leaf.public_bytes(serialization.Encoding.PEM))
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     sockets = [socket.socket() for _number in range(count)]
     try:
         for one in sockets:
@@ -78,7 +78,7 @@ class EtcdCluster:
         self._binary = binary
         self._folder = folder
         self.names = [f"m{number + 1}" for number in range(size)]
-        ports = _free_ports(2 * size)
+        ports = free_ports(2 * size)
         self.client_urls = {name: f"https://127.0.0.1:{ports[i]}" for i, name in enumerate(self.names)}
         self.peer_urls = {name: f"https://127.0.0.1:{ports[size + i]}" for i, name in enumerate(self.names)}
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
