@@ -244,7 +244,10 @@ import datetime
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RingfenceError, fail_with
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import (
+    InputError,
+    failures_told,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules import checked_serial_number
 from ansible_collections.ringfence.etcd.plugins.module_utils._issuing import ca
 from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.ca_records import WantedRecords
@@ -311,10 +314,8 @@ def main() -> t.NoReturn:
     module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
     require_cryptography(module)
     now = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
-    try:
+    with failures_told(module):
         result = run(module.params, now, module.check_mode)
-    except RingfenceError as exc:
-        fail_with(module, exc)
     for note in result["notes"]:
         module.warn(note)
     module.exit_json(**result)

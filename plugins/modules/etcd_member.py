@@ -229,7 +229,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import (
     RefusedError,
     RingfenceError,
-    fail_with,
+    failures_told,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import ApiError, Client, LiveMember, client_from
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_access import (
@@ -429,7 +429,7 @@ def main() -> t.NoReturn:
         supports_check_mode=True,
     )
     access = take_access(module)
-    try:
+    with failures_told(module):
         check_arguments(module.params)
         if module.params["state"] in ("present", "retired"):
             require_systemd()
@@ -440,8 +440,6 @@ def main() -> t.NoReturn:
             "retired": ensure_retired,
         }
         result = ensure[module.params["state"]](module.params, module.check_mode, access)
-    except RingfenceError as exc:
-        fail_with(module, exc)
     module.exit_json(**result)
 
 

@@ -307,7 +307,7 @@ import datetime
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError, fail_with
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import failures_told
 from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.request import run
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.given_pem import hide_misplaced_keys
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import KEY_TYPES
@@ -362,7 +362,7 @@ def main() -> t.NoReturn:
     hide_misplaced_keys(module, "ca_certificate_content")
     require_cryptography(module)
     now = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
-    try:
+    with failures_told(module):
         result, warnings = run(
             module.params,
             now,
@@ -370,8 +370,6 @@ def main() -> t.NoReturn:
             result_is_hidden=module.no_log,
             with_diff=module._diff,
         )
-    except RingfenceError as exc:
-        fail_with(module, exc)
     for warning in warnings:
         module.warn(warning)
     module.exit_json(**result)

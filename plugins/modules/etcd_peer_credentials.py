@@ -248,7 +248,10 @@ notes:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RingfenceError, fail_with
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import (
+    InputError,
+    failures_told,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules import WAIT_SECONDS, check_range
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import client_from
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_access import (
@@ -339,7 +342,7 @@ def main() -> t.NoReturn:
     params = dict(module.params)
     # What is public may have a key pasted behind it, and up to ansible-core 2.18 an answer repeats its arguments.
     module.params.update(ca_certificate_content=None, certificate_content=None, revocation_list_content=None)
-    try:
+    with failures_told(module):
         cluster = asked_cluster(params)
         plan = plan_credentials(
             WantedCredentials(
@@ -357,8 +360,6 @@ def main() -> t.NoReturn:
             )
         )
         backups = plan.backups if module.check_mode else apply_guarded(plan, cluster, params, access)
-    except RingfenceError as exc:
-        fail_with(module, exc)
     result: dict[str, t.Any] = {
         "changed": plan.changed,
         "reasons": plan.reasons,

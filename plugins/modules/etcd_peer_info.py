@@ -864,7 +864,7 @@ in_the_way:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError, fail_with
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import failures_told
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.info import ending_soon, peer_info
 
 
@@ -886,7 +886,7 @@ def main() -> t.NoReturn:
         supports_check_mode=True,
     )
     params = module.params
-    try:
+    with failures_told(module):
         info = peer_info(
             directory=params["directory"],
             name=params["name"],
@@ -898,8 +898,6 @@ def main() -> t.NoReturn:
             wal_dir=params["wal_dir"],
             listen_urls=params["listen_urls"],
         )
-    except RingfenceError as exc:
-        fail_with(module, exc)
     for line in ending_soon(info, params["warn_days"]):
         module.warn(line)
     ended = ending_soon(info, params["fail_days"])

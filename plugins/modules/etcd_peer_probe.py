@@ -391,7 +391,7 @@ import datetime
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError, fail_with
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import failures_told
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_access import (
     ARGUMENTS,
     REQUIRED_BY,
@@ -443,10 +443,8 @@ def main() -> t.NoReturn:
         supports_check_mode=True,
     )
     access = take_access(module)
-    try:
+    with failures_told(module):
         result = probe_node(module.params, datetime.datetime.now(datetime.timezone.utc), access)
-    except RingfenceError as exc:
-        fail_with(module, exc)
     module.exit_json(changed=False, **result)
 
 

@@ -318,7 +318,7 @@ details:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError, fail_with
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import failures_told
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.reasons import Reason
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import ApiError, Client, client_from
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_access import (
@@ -529,7 +529,7 @@ def main() -> t.NoReturn:
         supports_check_mode=True,
     )
     access = take_access(module)
-    try:
+    with failures_told(module):
         check_arguments(module.params)
         if module.params["state"] != "written":
             require_systemd()
@@ -542,8 +542,6 @@ def main() -> t.NoReturn:
             result = wait_healthy(module.params, module.check_mode, access)
         else:
             result = ensure_restarted(module.params, module.check_mode, access)
-    except RingfenceError as exc:
-        fail_with(module, exc)
     module.exit_json(**result)
 
 

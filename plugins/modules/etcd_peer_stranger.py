@@ -246,7 +246,7 @@ import datetime
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError, fail_with
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import failures_told
 from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.stranger import run
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.given_pem import hide_misplaced_keys
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import KEY_TYPES
@@ -289,10 +289,8 @@ def main() -> t.NoReturn:
     hide_misplaced_keys(module, "ca_certificate_content")
     require_cryptography(module)
     now = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
-    try:
+    with failures_told(module):
         result = run(module.params, now, result_is_hidden=module.no_log)
-    except RingfenceError as exc:
-        fail_with(module, exc)
     module.exit_json(changed=False, **result)
 
 

@@ -214,7 +214,7 @@ import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError, fail_with
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import failures_told
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.times import iso_time
 from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.running_members import running_members
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import owner_name
@@ -225,10 +225,8 @@ ARGUMENT_SPEC: dict[str, t.Any] = {"pids": {"type": "list", "elements": "int"}}
 def main() -> t.NoReturn:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     now = datetime.datetime.now(datetime.timezone.utc)
-    try:
+    with failures_told(module):
         found, problems = running_members(module.params["pids"])
-    except RingfenceError as exc:
-        fail_with(module, exc)
     module.exit_json(
         changed=False, time=iso_time(now), module_user=owner_name(os.geteuid()), processes=found, problems=problems
     )

@@ -223,7 +223,7 @@ import datetime
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError, fail_with
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import failures_told
 from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.calls_from_host import calls_from_host
 from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.certificates_on_host import FOLDERS
 
@@ -252,10 +252,8 @@ REQUIRED_TOGETHER = [
 
 def main() -> t.NoReturn:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, required_together=REQUIRED_TOGETHER, supports_check_mode=True)
-    try:
+    with failures_told(module):
         result = calls_from_host(module.params, datetime.datetime.now(datetime.timezone.utc))
-    except RingfenceError as exc:
-        fail_with(module, exc)
     module.exit_json(changed=False, **result)
 
 

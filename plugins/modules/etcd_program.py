@@ -153,8 +153,7 @@ from ansible.module_utils.urls import fetch_url
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import (
     FileError,
     InputError,
-    RingfenceError,
-    fail_with,
+    failures_told,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules import (
     TIMEOUT_SECONDS,
@@ -249,12 +248,10 @@ def run(module: AnsibleModule) -> tuple[dict[str, t.Any], tuple[str, ...]]:
 
 def main() -> t.NoReturn:
     module = AnsibleModule(argument_spec=argument_spec(), required_if=REQUIRED_IF, supports_check_mode=True)
-    try:
+    with failures_told(module):
         result, warnings = run(module)
         for warning in warnings:
             module.warn(warning)
-    except RingfenceError as exc:
-        fail_with(module, exc)
     module.exit_json(**result)
 
 

@@ -201,8 +201,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.restored i
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import (
     FileError,
     InputError,
-    RingfenceError,
-    fail_with,
+    failures_told,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules import (
     check_range,
@@ -321,10 +320,8 @@ def _exists(owner: str) -> bool:
 
 def main() -> t.NoReturn:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
-    try:
+    with failures_told(module):
         result = run(module.params, module.check_mode)
-    except RingfenceError as exc:
-        fail_with(module, exc)
     module.exit_json(**result)
 
 

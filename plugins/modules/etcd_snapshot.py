@@ -129,7 +129,7 @@ import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError, fail_with
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import failures_told
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import client_from
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_access import (
     ARGUMENTS,
@@ -191,10 +191,8 @@ def main() -> t.NoReturn:
     # Of a key ``path`` Ansible would put the size in the place of ours: in check mode that of a folder.
     t.cast(t.Any, module).add_path_info = lambda kwargs: kwargs
     access = take_access(module)
-    try:
+    with failures_told(module):
         result = snapshot(module.params, module.check_mode, access)
-    except RingfenceError as exc:
-        fail_with(module, exc)
     module.exit_json(**result)
 
 

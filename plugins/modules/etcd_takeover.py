@@ -162,8 +162,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import (
     InputError,
-    RingfenceError,
-    fail_with,
+    failures_told,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules import (
     checked_common_name,
@@ -245,10 +244,8 @@ def main() -> t.NoReturn:
         supports_check_mode=True,
     )
     access = take_access(module)
-    try:
+    with failures_told(module):
         result = taken_over(module.params, module.check_mode, access)
-    except RingfenceError as exc:
-        fail_with(module, exc)
     module.exit_json(**result)
 
 

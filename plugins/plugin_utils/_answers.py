@@ -187,12 +187,18 @@ def _common(answer: t.Mapping[str, t.Any], walk: _Rebuilding) -> dict[str, t.Any
         found["diff"] = diff
     if walk.value(_TRUTH, answer.get("failed", False), "failed"):
         found["failed"] = True
-        found["msg"] = one_line(answer.get("msg")) or "it failed and does not say why"
+        found["msg"] = one_line(answer.get("msg")) or _unexpected(answer.get("exception"))
         if isinstance(answer.get("problem"), str):
             found["problem"] = one_line(answer["problem"])
         if isinstance(answer.get("details"), Mapping):
             found["details"] = walk.plain(answer["details"], "details", _MAX_DETAILS_DEPTH)
     return found
+
+
+def _unexpected(exception: t.Any) -> str:
+    """Why a module failed that has no message: from ansible-core 2.19 on its error comes as an event alone."""
+    said = one_line(getattr(getattr(exception, "event", None), "msg", None))
+    return f"it ended with an error that it does not expect: {said}" if said else "it failed and does not say why"
 
 
 class _Rebuilding:

@@ -9,6 +9,8 @@ Note that this module util is PRIVATE to the collection. It can have breaking ch
 
 from __future__ import annotations
 
+import contextlib
+import traceback
 import typing as t
 
 if t.TYPE_CHECKING:  # pragma: no cover
@@ -69,9 +71,27 @@ class ServiceError(RingfenceError):
     problem = "service"
 
 
-def fail_with(module: AnsibleModule, error: RingfenceError) -> t.NoReturn:
-    """End the module with the error's line as ``msg``, its kind and details as ``problem`` and ``details``."""
-    module.fail_json(msg=str(error), problem=error.problem, details=error.details)
+@contextlib.contextmanager
+def failures_told(module: AnsibleModule) -> t.Iterator[None]:
+    """End the module with the error's line as ``msg``, its kind and details as ``problem`` and ``details``.
+
+    An error of no kind of ours is a mistake of ours: it says what it is and where. Ansible would send no message with
+    it (ansible-core from 2.19 on), or a whole traceback.
+    """
+    try:
+        yield
+    except RingfenceError as exc:
+        module.fail_json(msg=str(exc), problem=exc.problem, details=exc.details)
+    except Exception as exc:
+        said = one_line(f"{type(exc).__name__}: {exc}")
+        module.fail_json(msg=f"{said} (at {_place(exc)}): please report this", problem="unexpected", details={})
+
+
+def _place(error: Exception) -> str:
+    """The file of this collection, and its line, from which an error came."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if "/plugins/module" in frame.filename] or frames
+    return f"{ours[-1].filename.rpartition('/plugins/')[2]}, line {ours[-1].lineno}"
 
 
 __all__ = (
@@ -81,6 +101,6 @@ __all__ = (
     "RefusedError",
     "RingfenceError",
     "ServiceError",
-    "fail_with",
+    "failures_told",
     "one_line",
 )

@@ -21,6 +21,7 @@ import sys
 import typing as t
 
 import pytest
+from ansible.release import __version__ as ansible_core
 from ansible_collections.ringfence.etcd.tests.unit.once import once
 from ansible_collections.ringfence.etcd.tests.unit.plugins.action import liar
 from ansible_collections.ringfence.etcd.tests.unit.plugins.modules.module_runner import collections_root
@@ -71,6 +72,8 @@ HARMLESS: dict[str, dict[str, t.Any]] = {
         "deep": 100,
     },
 }
+EVENTS = tuple(map(int, ansible_core.split(".")[:2])) >= (2, 19)
+ERROR = {"__ansible_type": "ErrorSummary", "event": {"__ansible_type": "Event", "msg": "no\nmore\x1b[31m"}}
 # What each of these ends with.
 USELESS: dict[str, tuple[dict[str, t.Any], str]] = {
     "pid": ({"add": {"process": {"pid": [1]}}}, "has process.pid as a list, an integer is wanted"),
@@ -79,7 +82,15 @@ USELESS: dict[str, tuple[dict[str, t.Any], str]] = {
     "silent": ({"say": ""}, "gave no answer that can be read, but nothing"),
     "list": ({"say": "[1, 2]\n"}, "etcd_peer_info gave no answer that can be read, but [1, 2]"),
     "says-why": ({"add": {"failed": True, "msg": "no\nmore\x1b[31m"}, "status": 1}, "no more\\x1b[31m"),
-    "says-nothing": ({"add": {"failed": True, "msg": {"a": 1}}, "status": 1}, "it failed and does not say why"),
+    # How ansible-core from 2.19 on answers for a module that ends with an error that nothing catches.
+    "says-its-error": (
+        {"add": {"failed": True, "exception": ERROR}, "status": 1},
+        "an error that it does not expect: no more\\x1b[31m" if EVENTS else "it failed and does not say why",
+    ),
+    "says-nothing": (
+        {"add": {"failed": True, "msg": ""}, "status": 1},
+        "an error that it does not expect: Unknown error" if EVENTS else "it failed and does not say why",
+    ),
 }
 # Some releases of ansible-core can't read these, others can.
 ODD: dict[str, dict[str, t.Any]] = {"facts-list": {"add": {"ansible_facts": ["etcd_peer_tls_ca_host"]}}}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import re
 import socket
 import typing as t
 
@@ -641,3 +642,13 @@ def test_input(args: dict[str, str], line: str) -> None:
 def test_input_through_the_module() -> None:
     answer = run_module("etcd_peer_info", {"name": "a/b"})
     assert answer["failed"] and answer["problem"] == "input" and "Traceback" not in answer["_stderr"]
+
+
+def test_an_error_of_no_kind_of_ours_says_what_it_is_and_where(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ansible would send a traceback, or from 2.19 on no message at all."""
+    monkeypatch.setattr(_peer_info, "show", int)
+    answer = run_module("etcd_peer_info", {"name": "a"})
+    what, where = answer["msg"].split(" (at ")
+    assert what == "ValueError: invalid literal for int() with base 10: 'etcd.service'"
+    assert answer["problem"] == "unexpected"
+    assert re.fullmatch(r"module_utils/_member/info\.py, line \d+\): please report this", where)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import importlib
 import json
+import types
 import typing as t
 
 import pytest
@@ -230,6 +231,15 @@ def test_a_failure_says_why() -> None:
 @pytest.mark.parametrize("said", [None, "", " ", 1, ["a"], {}])
 def test_a_failure_that_says_nothing(said: t.Any) -> None:
     assert checked_answer(SCHEMA, {"failed": True, "msg": said})["msg"] == "it failed and does not say why"
+
+
+def test_a_module_that_ended_with_an_error_of_its_own_says_which() -> None:
+    """From ansible-core 2.19 on there is no message then, but an event of the error."""
+    event = types.SimpleNamespace(msg="[Errno 3]\nNo such process\x1b[31m")
+    found = checked_answer(SCHEMA, {"failed": True, "exception": types.SimpleNamespace(event=event)})
+    assert found["msg"] == "it ended with an error that it does not expect: [Errno 3] No such process\\x1b[31m"
+    for odd in (types.SimpleNamespace(event=None), "Traceback", {"event": {"msg": "x"}}, None):
+        assert checked_answer(SCHEMA, {"failed": True, "exception": odd})["msg"] == "it failed and does not say why"
 
 
 def test_a_long_line_is_cut() -> None:
