@@ -9,11 +9,12 @@ from __future__ import annotations
 import base64
 import json
 import re
+import shutil
 import typing as t
 from pathlib import Path
 
 import pytest
-from forge import Forge
+from forge import Forge, authority
 from ringfence_lab.lab import Lab
 from support import PKI, TRIO, Controller, Run
 
@@ -99,6 +100,33 @@ def test_a_playbook_of_one_s_own_imports_the_check(controller: Controller, inven
         "- hosts: quorum\n  gather_facts: false\n  roles: [ringfence.etcd.etcd_peer_tls]\n"
     )
     assert "the pattern 'quorum' matches no host" in in_one_line(controller.refuse(inventory, playbook=playbook))
+
+
+# -- a copy of the CA --------------------------------------------------------------------------------------------------
+
+
+def test_a_copy_of_the_ca_is_tried_and_not_touched(controller: Controller, lab: Lab, inventory: Path) -> None:
+    copy = controller.folder / "copy of the ca"
+    shutil.copytree(lab.ca_folder, copy)
+
+    def tried(**variables: t.Any) -> Run:
+        before = {path.name: path.read_bytes() for path in copy.iterdir()}
+        run = controller.play(
+            inventory, playbook=PLAYBOOKS / "verify_ca.yml", etcd_peer_tls_ca_copy=str(copy), **variables
+        )
+        assert {path.name: path.read_bytes() for path in copy.iterdir()} == before
+        assert not any(run.changed.values()) and "PRIVATE KEY" not in run.output, run.output[-6000:]
+        return run
+
+    good = tried()
+    assert good.returncode == 0 and "can sign for cluster etcd: each member refused" in in_one_line(good), good.output
+    other = authority("etcd peer CA")
+    # A key of another CA signs nothing, and another CA of the same name is refused for its issuer.
+    for name, text in (("ca.key", other.key_pem), ("ca.crt", other.pem)):
+        (copy / name).write_text(text)
+        bad = tried()
+        assert bad.returncode != 0 and "can sign for cluster etcd: each" not in in_one_line(bad), bad.output[-6000:]
+        assert "It was not shown that the CA in" in in_one_line(bad), bad.output[-6000:]
 
 
 # -- hosts that are away ----------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What takes something away has a playbook of its own, which does nothing where nothing is named."""
+"""What needs a word has a playbook of its own, which does nothing where nothing is named."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ NEEDS = {
     "replace_member": "etcd_peer_tls_replaced names nobody: name the member that lost its data",
     "retire_ca": "etcd_peer_tls_retire_ca names no CA: give its fingerprint",
     "revoke": "etcd_peer_tls_revoked names nothing: give the serial number of a certificate",
+    "verify_ca": "etcd_peer_tls_ca_copy names no folder: give the one on the controller that holds the copy",
 }
 
 
@@ -50,7 +51,7 @@ def played(folder: pathlib.Path, playbook: str, *words: str) -> str:
 
 @pytest.mark.parametrize("playbook", sorted(NEEDS))
 @pytest.mark.parametrize("word", ["", "empty", "blank"])
-def test_a_playbook_that_takes_away_wants_to_know_what(tmp_path: pathlib.Path, playbook: str, word: str) -> None:
+def test_a_playbook_that_needs_a_word_wants_to_know_what(tmp_path: pathlib.Path, playbook: str, word: str) -> None:
     variable = NEEDS[playbook].partition(" ")[0]
     # As an optional question of a survey that was not answered, and as a required one that was all the same.
     answers = {"empty": "", "blank": " ,\n"}
