@@ -175,8 +175,8 @@ def _three(line: str) -> tuple[str, str, str]:
 
 def unit_of(pid: int) -> str | None:
     """The unit (service or scope) that a process belongs to; None where it belongs to none."""
-    parts = [part for part in (control_group(pid) or "").split("/") if _UNIT.fullmatch(part)]
-    return parts[-1] if parts else None
+    group = _unit_group(pid)
+    return None if group is None else group.rpartition("/")[2]
 
 
 def together_with(pid: int) -> list[int]:
@@ -188,10 +188,14 @@ def together_with(pid: int) -> list[int]:
 
 
 def _unit_group(pid: int) -> str | None:
-    """The control group of a process's unit, which may have parted it further; None where it belongs to none."""
-    unit = unit_of(pid)
-    group = control_group(pid) or ""
-    return None if unit is None else group[: group.rindex(f"/{unit}") + 1] + unit
+    """The control group of a process's unit, which may have parted it further; None where it belongs to none.
+
+    The kernel is asked once: by the next answer the process may have ended, or be in another group.
+    """
+    parts = (control_group(pid) or "").split("/")
+    while parts and not _UNIT.fullmatch(parts[-1]):
+        parts.pop()
+    return "/".join(parts) or None
 
 
 def program_of(pid: int) -> str | None:

@@ -140,6 +140,21 @@ def test_the_unit_of_a_process(group: str | None, unit: str | None, monkeypatch:
     assert processes.together_with(3) == ([3, 1] if unit else [3])
 
 
+def test_a_process_that_ends_while_those_of_a_unit_are_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel tells its control group, and a moment later that there is no such process."""
+    told = dict.fromkeys((1, 2, 3), "/system.slice/etcd.service")
+    monkeypatch.setattr(processes, "control_group", lambda pid: told.pop(pid, None))
+    monkeypatch.setattr(processes, "all_pids", lambda: [1, 2, 3])
+    assert processes.together_with(1) == [1, 2, 3]
+
+
+def test_a_group_below_a_unit_that_is_called_nearly_as_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    groups = {1: "/system.slice/etcd.service", 2: "/system.slice/etcd.service/etcd.service-inner", 3: "/etcd.service"}
+    monkeypatch.setattr(processes, "control_group", groups.get)
+    monkeypatch.setattr(processes, "all_pids", lambda: [1, 2, 3])
+    assert processes.together_with(1) == [1, 2] and processes.together_with(2) == [2, 1]
+
+
 @pytest.mark.parametrize(
     ("text", "group"),
     [
