@@ -32,7 +32,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors impo
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_access import NO_ACCESS, ApiAccess
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.memory import PARTIAL_CHAIN, in_memory
-from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import os_error, read_file
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import read_file
 
 REQUEST_SECONDS = 5.0
 # For what is asked in passing, of a member that may well be down.
@@ -195,8 +195,6 @@ def _context(ca_file: str, authorities: bytes, pair: tuple[str, bytes, bytes] | 
                 context.load_cert_chain(certificate, private_key, password=lambda: b"")
     except (ssl.SSLError, ValueError) as exc:
         raise CryptoError(f"can't use {path} for TLS: {_reason(exc)}: put a sound PEM file there", path=path) from exc
-    except OSError as exc:
-        raise os_error("read", path, exc) from exc
     return context
 
 

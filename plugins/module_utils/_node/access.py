@@ -12,6 +12,7 @@ Note that this module util is PRIVATE to the collection. It can have breaking ch
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -24,7 +25,12 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import FileError
-from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import LINK_LIMIT, group_name, owner_name
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import (
+    LINK_LIMIT,
+    group_name,
+    os_error,
+    owner_name,
+)
 
 _READ, _SEARCH = 4, 1
 # The child belongs to the user that is asked about, who could stop it, and the run with it.
@@ -102,8 +108,11 @@ def barrier_error(path: str, identity: Identity, barrier: Barrier) -> FileError:
 
 
 def _in_child(path: str, identity: Identity, planned: t.Mapping[str, Attributes]) -> Barrier | None:
-    reading, writing = os.pipe()
-    child = os.fork()
+    try:
+        reading, writing = os.pipe()
+        child = _forked(reading, writing)
+    except OSError as exc:
+        raise os_error("start a process that reads", path, exc) from exc
     if child == 0:  # pragma: no cover (another process and user; what it finds is tested here)
         # Nothing of the parent may go on here: no exception handler, no exit handler, no buffered output.
         status = 1
@@ -125,9 +134,7 @@ def _in_child(path: str, identity: Identity, planned: t.Mapping[str, Attributes]
         said = _read_in_time(reading)
     finally:
         os.close(reading)
-        # It has said what it had to say, or it was stopped.
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
+        _end(child)
     verdict: list[str] | str | None
     try:
         verdict = json.loads(said)
@@ -136,6 +143,24 @@ def _in_child(path: str, identity: Identity, planned: t.Mapping[str, Attributes]
     if isinstance(verdict, str):
         raise FileError(f"can't check as user {identity.name} whether {path} is readable: {verdict}", path=path)
     return None if verdict is None else Barrier(*verdict)
+
+
+def _forked(reading: int, writing: int) -> int:
+    try:
+        return os.fork()
+    except OSError:
+        os.close(reading)
+        os.close(writing)
+        raise
+
+
+def _end(child: int) -> None:
+    """It has said what it had to say, or it is stopped."""
+    # Where whoever started this process ignores SIGCHLD, the kernel keeps nothing of a child that has ended.
+    with contextlib.suppress(ChildProcessError, ProcessLookupError):
+        if os.waitpid(child, os.WNOHANG) == (0, 0):
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
 
 
 def _read_in_time(descriptor: int) -> bytes:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import ssl
 import typing as t
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import FileError
@@ -22,7 +23,10 @@ PARTIAL_CHAIN = 0x80000
 
 @contextlib.contextmanager
 def in_memory(content: bytes) -> t.Iterator[str]:
-    """A path under which OpenSSL reads the content from memory; it is gone with the block."""
+    """A path under which OpenSSL reads the content from memory; it is gone with the block.
+
+    FileError where the content can't be put there, or not be read from there.
+    """
     try:
         descriptor = os.memfd_create("ringfence", os.MFD_CLOEXEC)
     except (AttributeError, OSError) as exc:
@@ -34,6 +38,14 @@ def in_memory(content: bytes) -> t.Iterator[str]:
         with open(descriptor, "wb", closefd=False) as stream:
             stream.write(content)
         yield f"/proc/self/fd/{descriptor}"
+    except ssl.SSLError:
+        # OpenSSL has read it, and says what it is.
+        raise
+    except OSError as exc:
+        raise FileError(
+            f"keys can't be checked in this host's memory: {exc.strerror or exc}: see its limits (ulimit -a), and "
+            "whether /proc is mounted"
+        ) from None
     finally:
         os.close(descriptor)
 

@@ -21,7 +21,12 @@ import typing as t
 import urllib.parse
 from dataclasses import dataclass, replace
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RingfenceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import (
+    InputError,
+    RingfenceError,
+    ServiceError,
+    one_line,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.probe_cases import (
     MEMBER,
     REVOKED,
@@ -36,6 +41,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._probe.handshake im
     ACCEPTED,
     REFUSED,
     TIMED_OUT,
+    UNREACHABLE,
     ProbeResult,
     probe_port,
 )
@@ -91,6 +97,7 @@ def probe_all(
     """Every caller at every target, in parallel; the results in the order of callers, then targets.
 
     A thread that hangs in the resolution of a name is left behind (it is a daemon) and counts as timed out.
+    ServiceError where this host starts no thread at all.
     """
     jobs = [(caller, target) for caller in callers for target in targets]
     found: dict[int, ProbeResult] = {}
@@ -106,14 +113,17 @@ def probe_all(
                 return
             caller, target = jobs[number]
             strange = caller.case != MEMBER
-            found[number] = probe_port(
-                caller.context, target.host, target.port, timeout_seconds, expect_refusal=strange
-            )
+            try:
+                found[number] = probe_port(
+                    caller.context, target.host, target.port, timeout_seconds, expect_refusal=strange
+                )
+            except Exception as exc:
+                # A host without memory or descriptors, say. Nobody was called, and a thread's error reaches nobody.
+                why = one_line(f"this host can't call: {type(exc).__name__}: {exc}").rstrip(": ")
+                found[number] = ProbeResult(UNREACHABLE, "network", why)
 
-    threads = [threading.Thread(target=work, daemon=True) for _number in range(min(_THREADS, len(jobs)))]
-    for thread in threads:
-        thread.start()
-    rounds = -(-len(jobs) // _THREADS)
+    threads = _started(work, min(_THREADS, len(jobs)))
+    rounds = -(-len(jobs) // max(1, len(threads)))
     deadline = time.monotonic() + rounds * timeout_seconds + 1.0
     for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))
@@ -122,6 +132,24 @@ def probe_all(
         _reported(caller, target, explain(caller, found.get(number, unresolved), now))
         for number, (caller, target) in enumerate(jobs)
     ]
+
+
+def _started(work: t.Callable[[], None], wanted: int) -> list[threading.Thread]:
+    """As many threads as this host starts: fewer take longer, and do the same."""
+    threads: list[threading.Thread] = []
+    for _number in range(wanted):
+        thread = threading.Thread(target=work, daemon=True)
+        try:
+            thread.start()
+        except (RuntimeError, MemoryError) as exc:
+            if not threads:
+                raise ServiceError(
+                    f"this host starts no thread to call the other members with ({exc}): raise its limits of processes "
+                    "and memory (ulimit -u, pids.max, memory.max)"
+                ) from None
+            break
+        threads.append(thread)
+    return threads
 
 
 @dataclass(frozen=True)

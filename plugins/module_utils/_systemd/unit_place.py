@@ -45,7 +45,7 @@ def unit_obstacle(unit: str, unit_directory: str, properties: t.Mapping[str, str
     ``properties``: systemd's word on the unit; empty where it is not to be asked, or does not read the folder.
     """
     path = os.path.join(unit_directory, unit)
-    target = os.readlink(path) if os.path.islink(path) else None
+    target = _target(path)
     if target is not None and os.path.realpath(path) == "/dev/null" and not properties:
         return f"{path} is a link to /dev/null, which masks it: rm {path}"
     fragment = properties.get("FragmentPath", "")
@@ -76,6 +76,14 @@ def unit_obstacle(unit: str, unit_directory: str, properties: t.Mapping[str, str
             f"(systemd-analyze verify {unit})"
         )
     return None
+
+
+def _target(path: str) -> str | None:
+    """Where a link leads; None for whatever is none, or is out of reach."""
+    try:
+        return os.readlink(path)
+    except OSError:
+        return None
 
 
 def _is_whole(path: str) -> bool:

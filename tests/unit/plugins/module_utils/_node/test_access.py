@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import pathlib
 import signal
@@ -262,3 +263,27 @@ def test_the_line() -> None:
     error = barrier_error("/etc/etcd/pki/ca.crt", STRANGER, barrier)
     assert str(error).startswith("user stranger can't read /etc/etcd/pki/ca.crt: folder /etc/etcd (0700 root:root)")
     assert error.details == {"path": "/etc/etcd/pki/ca.crt", "barrier": "/etc/etcd"}
+
+
+@as_root
+def test_where_ended_children_leave_nothing_the_answer_counts(folder: pathlib.Path) -> None:
+    """Whoever started this process ignores SIGCHLD: the kernel waits for nobody."""
+    path = make(folder)
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        for _time in range(50):
+            assert find_barrier(path, STRANGER) is None
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+
+
+@as_root
+def test_a_host_that_starts_no_process_more_is_told(folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full() -> int:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(access.os, "fork", full)
+    opened = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(FileError, match=f"can't start a process that reads {folder}: Resource temporarily unavailable"):
+        find_barrier(str(folder), STRANGER)
+    assert len(os.listdir("/proc/self/fd")) == opened

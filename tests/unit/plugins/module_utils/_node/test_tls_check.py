@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pathlib
 import re
+import resource
 import ssl
 import typing as t
 
@@ -16,6 +18,7 @@ import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import CryptoError, FileError
 from ansible_collections.ringfence.etcd.plugins.module_utils._node import tls_check
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.certificates import read_certificates
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.memory import in_memory
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.tls_check import (
     Material,
     check_certificate,
@@ -302,3 +305,19 @@ def test_without_anonymous_files_there_is_no_check(monkeypatch: pytest.MonkeyPat
 
 def test_material_does_not_show_its_content() -> None:
     assert "PRIVATE" not in repr(private_key(LEAF.key_pem))
+
+
+def test_a_host_at_its_limits_is_told(tmp_path: pathlib.Path) -> None:
+    """No file may have more than so many bytes, those in memory neither. Or OpenSSL can open no more of them."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
+    try:
+        with pytest.raises(FileError, match="keys can't be checked in this host's memory: File too large"):
+            private_key_fits(certificate(LEAF), private_key(LEAF.key_pem))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    full = OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+    with pytest.raises(FileError, match="Too many open files"), in_memory(b"x"):
+        raise full
+    with pytest.raises(ssl.SSLError), in_memory(b"x"):
+        raise ssl.SSLError("no pem")

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import threading
 import time
+import types
 import typing as t
 
 import pytest
-from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, ServiceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.probe_cases import (
     MEMBER,
     NO_CERTIFICATE,
@@ -189,3 +190,46 @@ def test_a_name_service_that_hangs_holds_nobody_up(monkeypatch: pytest.MonkeyPat
         (UNREACHABLE, "port_closed"),
     ]
     assert probes[0]["text"] == "its name was not resolved in time" and probes[0]["server"] is None
+
+
+# A host at its limits ---------------------------------------------------------------------------------------------
+
+
+class FewThreads(threading.Thread):
+    """As on a host that starts so many and no more."""
+
+    left = 0
+
+    def start(self) -> None:
+        if FewThreads.left == 0:
+            raise RuntimeError("can't start new thread")
+        FewThreads.left -= 1
+        super().start()
+
+
+def test_fewer_threads_call_as_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(peers, "threading", types.SimpleNamespace(Thread=FewThreads))
+    FewThreads.left = 1
+    with ports.listening(ports.speaks_tls(ports.server_context(SERVER, CA))) as port:
+        targets = [target_of(f"etcd-{number}", f"https://127.0.0.1:{port}") for number in range(4)]
+        probes = probe_all([own_caller()], targets, PLENTY_SECONDS, NOW)
+    assert [probe["outcome"] for probe in probes] == [ACCEPTED] * 4
+
+
+def test_without_any_thread_nobody_was_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(peers, "threading", types.SimpleNamespace(Thread=FewThreads))
+    FewThreads.left = 0
+    with pytest.raises(ServiceError, match="this host starts no thread to call the other members with"):
+        probe_all([own_caller()], [target_of("etcd-2", "https://127.0.0.1:2380")], PLENTY_SECONDS, NOW)
+
+
+def test_a_call_that_can_not_be_made_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not that a name was not resolved: an error in a thread reaches nobody."""
+
+    def full(*_arguments: t.Any, **_more: t.Any) -> t.NoReturn:
+        raise MemoryError
+
+    monkeypatch.setattr(peers, "probe_port", full)
+    (probe,) = probe_all([own_caller()], [target_of("etcd-2", "https://127.0.0.1:2380")], PLENTY_SECONDS, NOW)
+    assert (probe["outcome"], probe["reason"]) == (UNREACHABLE, "network")
+    assert probe["text"] == "this host can't call: MemoryError"

@@ -103,3 +103,10 @@ def test_a_link_is_never_written_over(
     with pytest.raises(FileError, match=said):
         plan(wanted_unit(tmp_path), *arguments)
     assert os.readlink(tmp_path / "etcd.service") == target
+
+
+def test_a_link_that_goes_while_it_is_looked_at(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The role puts a unit in the place of whatever was there by a rename."""
+    (tmp_path / UNIT).write_text("[Unit]\n")
+    monkeypatch.setattr(os.path, "islink", lambda _path: True)
+    assert unit_obstacle(UNIT, str(tmp_path), {}) is None
