@@ -53,10 +53,10 @@ def revocation_list_facts(
     """
     named = ((settings or {}).get("files") or {}).get("peer_crl_file")
     path = as_process_sees(named, pid) or revocation_list_path(directory)
-    found, problem = usable_revoked(path, version)
+    content, found, problem = _read(path, version)
     return {
         "path": path if named or os.path.lexists(path) else None,
-        "pem": None if problem is not None else _pem(path),
+        "pem": None if problem is not None else _pem(content),
         "serial_numbers": None if problem is not None else sorted(found),
         "problem": problem,
     }
@@ -64,13 +64,19 @@ def revocation_list_facts(
 
 def usable_revoked(path: str, version: str | None) -> tuple[frozenset[str], str | None]:
     """What a list revokes, and why an etcd of this version can't use it; None where it can."""
+    _content, found, problem = _read(path, version)
+    return found, problem
+
+
+def _read(path: str, version: str | None) -> tuple[bytes, frozenset[str], str | None]:
+    """The list as it is, and the same of it: read once, because another run may put a new one in its place."""
     try:
         content = read_file(path)
         if content is None:
-            return frozenset(), f"{path} does not exist"
-        return read_revoked(content, path), _why_not_read(content, path, version)
+            return b"", frozenset(), f"{path} does not exist"
+        return content, read_revoked(content, path), _why_not_read(content, path, version)
     except RingfenceError as exc:
-        return frozenset(), str(exc)
+        return b"", frozenset(), str(exc)
 
 
 def check_lists_of_unit(text: str | None, unit: str) -> None:
@@ -90,8 +96,7 @@ def check_lists_of_unit(text: str | None, unit: str) -> None:
             )
 
 
-def _pem(path: str) -> str | None:
-    content = read_file(path) or b""
+def _pem(content: bytes) -> str | None:
     if b"-----BEGIN" in content or len(content) > _MOST_BYTES:
         return None
     return pem_text(REVOCATION_LIST_LABEL, content).decode("ascii")
