@@ -132,23 +132,24 @@ def data_folders(files: t.Iterable[str]) -> list[str]:
 
 def has_database_open(pid: int, folder: str) -> bool:
     """Whether a process has the database of a data folder open, under whatever name it sees the folder."""
-    names = f"/proc/{pid}/fd"
     database = os.path.realpath(folder) + _DATABASE
+    descriptors = f"/proc/{pid}/fd"
     try:
-        for name in os.listdir(names):
-            target = os.readlink(f"{names}/{name}")
-            if target in (database, database + _DELETED):
-                return True
-            # In a container the same file has another path.
-            if (
-                target.endswith(_DATABASE)
-                and os.path.exists(database)
-                and os.path.samefile(f"{names}/{name}", database)
-            ):
-                return True
+        return any(_is_database(f"{descriptors}/{name}", database) for name in os.listdir(descriptors))
     except OSError:
-        pass
-    return False
+        return False
+
+
+def _is_database(descriptor: str, database: str) -> bool:
+    try:
+        target = os.readlink(descriptor)
+        if target in (database, database + _DELETED):
+            return True
+        # In a container the same file has another path.
+        return target.endswith(_DATABASE) and os.path.samefile(descriptor, database)
+    except OSError:
+        # Closed meanwhile, or there is no such database on this host.
+        return False
 
 
 def socket_inodes(files: t.Iterable[str]) -> set[int]:

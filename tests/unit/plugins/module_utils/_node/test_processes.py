@@ -95,6 +95,16 @@ def test_the_data_folder_that_a_process_has_open(tmp_path: pathlib.Path) -> None
         assert processes.has_database_open(me, folder)
 
 
+def test_what_is_closed_meanwhile_hides_nothing(tmp_path: pathlib.Path) -> None:
+    """A member closes connections all the time; here it is the list of what is open, which is gone when it is read."""
+    database = tmp_path / "member" / "snap" / "db"
+    database.parent.mkdir(parents=True)
+    before = os.open("/", os.O_RDONLY)
+    with database.open("w"):
+        os.close(before)
+        assert processes.has_database_open(os.getpid(), str(tmp_path))
+
+
 def test_a_process_that_has_ended_or_is_hidden() -> None:
     with subprocess.Popen(["/bin/true"]) as child:
         child.wait()
