@@ -29,6 +29,8 @@ _SOCKET = re.compile(r"socket:\[([0-9]+)\]")
 _LISTENS = "0A"
 # More than any host has; a bound on what is read.
 _LINES = 1_000_000
+# What sets a service up in its main process before that becomes the service: systemd itself, from 255 on its executor.
+_SETUP_PROGRAMS = ("systemd", "systemd-executor")
 _UNIT = re.compile(r"[^/]+\.(?:service|scope)")
 
 
@@ -208,6 +210,15 @@ def program_of(pid: int) -> str | None:
         return None
 
 
+def is_being_set_up(pid: int) -> bool:
+    """Whether systemd still runs in a process that it has made for a service, and the service's program not yet."""
+    try:
+        program = os.readlink(f"/proc/{pid}/exe")
+    except OSError:
+        return False
+    return os.path.basename(program.replace(_DELETED, "")) in _SETUP_PROGRAMS
+
+
 def working_folder(pid: int) -> str | None:
     """The folder that a process's relative paths start from; None where the kernel does not show it."""
     try:
@@ -255,6 +266,7 @@ __all__ = (
     "control_group",
     "data_folders",
     "has_database_open",
+    "is_being_set_up",
     "listeners",
     "namespace_is_ours",
     "open_files",

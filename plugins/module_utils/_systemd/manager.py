@@ -23,6 +23,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors impo
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.commands import Done, run_command
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import open_regular, os_error, read_head
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.processes import is_being_set_up
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
     HASH_VARIABLE,
 )
@@ -35,6 +36,10 @@ _COMMAND_SECONDS = 60.0
 _PROC_LIMIT_BYTES = 8 * 1024 * 1024
 # A stop waits for etcd's shutdown: TimeoutStopSec is 90 s by default, then systemd kills.
 _STOP_SECONDS = 120.0
+
+# For how long a process may be set up: that takes a tenth of a second on an idle host.
+_SETUP_SECONDS = 5.0
+_LOOK_AGAIN_SECONDS = 0.02
 
 _PROPERTIES = (
     "Id",
@@ -266,7 +271,16 @@ def is_about_hardening(line: str) -> bool:
 
 
 def process_facts(pid: int) -> ProcessFacts | None:
-    """What /proc says about a process; None where there is no such process (or it is a zombie)."""
+    """What /proc says about a process; None where there is no such process (or it is a zombie).
+
+    The main process of a unit is systemd's own for a while, which sets up the sandbox before it becomes the program.
+    What it says in this time is not what the program is given, so it is waited for; None where that takes too long.
+    """
+    deadline = time.monotonic() + _SETUP_SECONDS
+    while is_being_set_up(pid):
+        if time.monotonic() >= deadline:
+            return None
+        time.sleep(_LOOK_AGAIN_SECONDS)
     try:
         argv = _proc_words(pid, "cmdline")
         variables = dict(word.partition("=")[::2] for word in _proc_words(pid, "environ"))

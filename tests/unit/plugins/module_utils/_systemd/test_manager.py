@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -238,6 +239,42 @@ def test_process_facts(sleeper: subprocess.Popen[bytes]) -> None:
     sleeper.kill()
     sleeper.wait()
     assert manager.process_facts(sleeper.pid) is None
+
+
+@pytest.fixture(params=["systemd", "systemd-executor"])
+def set_up(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> t.Iterator[subprocess.Popen[bytes]]:
+    """As systemd starts a service: its own program, with its own environment, becomes the service's at a line."""
+    executor = tmp_path / request.param
+    shutil.copy("/bin/sh", executor)
+    script = "echo; read line; RINGFENCE_CONFIGURATION_HASH=abc exec sleep 60"
+    with subprocess.Popen([executor, "-c", script], env={}, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        yield process
+        process.kill()
+
+
+def test_a_process_that_is_not_yet_the_service_is_waited_for(
+    set_up: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would be an etcd without a configuration hash: somebody else's, for which a run is refused."""
+
+    def go_on(_seconds: float) -> None:
+        assert set_up.stdin is not None
+        set_up.stdin.write(b"\n")
+        set_up.stdin.flush()
+
+    monkeypatch.setattr(manager.time, "sleep", go_on)
+    monkeypatch.setattr(manager, "_SETUP_SECONDS", 60.0)
+    facts = manager.process_facts(set_up.pid)
+    assert facts is not None and (facts["argv"], facts["environ_hash"]) == (["sleep", "60"], "abc")
+
+
+def test_a_process_that_does_not_become_the_service_is_none(
+    set_up: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(manager, "_SETUP_SECONDS", 0.0)
+    assert manager.process_facts(set_up.pid) is None
 
 
 def test_a_process_that_has_ended_and_was_not_waited_for(sleeper: subprocess.Popen[bytes]) -> None:
