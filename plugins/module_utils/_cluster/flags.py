@@ -196,6 +196,9 @@ def _extra_flags(extra: t.Mapping[str, t.Any], rendered: t.Container[str]) -> li
                 f"etcd_peer_tls_extra_flags: --{name} is set by the role: "
                 "use the role's own variable for it, or leave it out"
             )
+        if name == "cipher-suites" and flag_value(name, value) == "":
+            # etcd's own suites, and not those that the role has for TLS 1.2. With an empty flag etcd ends at once.
+            continue
         flags.append((name, flag_value(name, value)))
     return flags
 

@@ -147,6 +147,9 @@ GCM = (
 def test_suites_are_given_with_tls_1_2_alone() -> None:
     assert "cipher-suites" not in flags()
     assert flags(min_tls_version="TLS1.2")["cipher-suites"] == GCM
+    # With an empty flag etcd ends at once: empty means etcd's own.
+    for empty in ("", []):
+        assert "cipher-suites" not in flags(min_tls_version="TLS1.2", extra_flags={"cipher-suites": empty})
     own = {"cipher-suites": ["TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"]}
     assert flags(min_tls_version="TLS1.2", extra_flags=own)["cipher-suites"] == own["cipher-suites"][0]
     for maximum in ("TLS1.2", "TLS1.3", ""):
