@@ -77,7 +77,7 @@ BENCH_FOLDERS = ("ringfence_bench", "callback", "issuing")
 LONG = (
     *("members", "transition", "program", "foreign", "mishaps", "restart", "variants", "edits", "killed", "guards"),
     *("install", "drift", "authority", "interrupted", "backup", "verify", "proof", "deploy", "secrets", "demo"),
-    *("examples", "takeover", "awx", "liar", "audit", "node"),
+    *("examples", "takeover", "adopt", "awx", "liar", "audit", "node"),
 )
 
 

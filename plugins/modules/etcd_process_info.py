@@ -30,6 +30,12 @@ options:
       - Look at these processes only. Without it at all processes of the host.
     type: list
     elements: int
+  all_flags:
+    description:
+      - Whether to return all flags among a process's settings, and not only those that say how its ports are guarded. A
+        variable that is no flag of etcd is never returned with its value.
+    type: bool
+    default: false
 seealso:
   - module: ringfence.etcd.etcd_process_probe
   - module: ringfence.etcd.etcd_audit
@@ -108,8 +114,25 @@ processes:
     settings:
       description:
         - Its settings, in the form of the return value C(unit.settings) of M(ringfence.etcd.etcd_peer_info). Of its
-          flags those that say how its ports are guarded. V(null) where they are not known.
+          flags those that say how its ports are guarded, or all with O(all_flags). V(null) where they are not known.
       type: dict
+    unknown_settings:
+      description: Names among its settings that are no flags of etcd, such as those of an image's own variables.
+      type: list
+      elements: str
+      sample: []
+    managed:
+      description: Whether it was started from a unit that this collection made.
+      type: bool
+      sample: false
+    owner:
+      description: The user that it runs as; V(null) where that can't be seen.
+      type: str
+      sample: etcd
+    owner_group:
+      description: The group that it runs as; V(null) where that can't be seen.
+      type: str
+      sample: etcd
     settings_problem:
       description: Why they are not known; V(null) where they are.
       type: str
@@ -219,14 +242,17 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.times impor
 from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.running_members import running_members
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import owner_name
 
-ARGUMENT_SPEC: dict[str, t.Any] = {"pids": {"type": "list", "elements": "int"}}
+ARGUMENT_SPEC: dict[str, t.Any] = {
+    "pids": {"type": "list", "elements": "int"},
+    "all_flags": {"type": "bool", "default": False},
+}
 
 
 def main() -> t.NoReturn:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     now = datetime.datetime.now(datetime.timezone.utc)
     with failures_told(module):
-        found, problems = running_members(module.params["pids"])
+        found, problems = running_members(module.params["pids"], module.params["all_flags"])
     module.exit_json(
         changed=False, time=iso_time(now), module_user=owner_name(os.geteuid()), processes=found, problems=problems
     )

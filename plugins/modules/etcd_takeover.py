@@ -220,7 +220,7 @@ def taken_over(params: t.Mapping[str, t.Any], check_mode: bool, access: ApiAcces
         "paths": plan.paths,
         "way_back": plan.way_back if plan.pending else "",
         "client_files": files,
-        "diff": differences(plan),
+        "diff": differences(plan.texts),
     }
 
 

@@ -16,6 +16,7 @@ import os
 import pathlib
 import re
 import typing as t
+from dataclasses import replace
 
 import jinja2
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_config import flags_with
@@ -79,13 +80,16 @@ def unit_text(
     member: Member,
     config: Config | None = None,
     present: t.Mapping[str, t.Any] | None = None,
+    has_revocation_list: bool = True,
 ) -> str:
     """The unit of a member with its configuration hash; InputError where it would not start what is wanted.
 
     ``settings``: the role's, without their prefix and in their types. ``config``: what a step of a plan writes, where
     that is not yet what is wanted in the end; ``present``: the etcd settings that are in effect there now.
+    ``has_revocation_list``: false where the CA's list, if it keeps one, is not on the host yet.
     """
     wanted = FlagSettings(**flag_settings_of(settings))
+    wanted = replace(wanted, revocation_list=wanted.revocation_list and has_revocation_list)
     flags = (
         etcd_flags(member, members, wanted) if config is None else flags_with(config, member, members, wanted, present)
     )

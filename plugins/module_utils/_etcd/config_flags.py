@@ -67,6 +67,13 @@ _EXPERIMENTAL = (
     "watch-progress-notify-interval",
 )
 _KEYS = _NAMES | {f"experimental-{key}" for key in _EXPERIMENTAL}
+# Flags that a file has under another name, or not at all.
+_FLAGS_ALONE = (
+    *("client-cert-allowed-hostname", "client-crl-file", "peer-crl-file", "raft-read-timeout", "raft-write-timeout"),
+    *("peer-cert-allowed-cn", "peer-cert-allowed-hostname", "peer-skip-client-san-verification"),
+    *("socket-reuse-address", "socket-reuse-port"),
+)
+_KNOWN_FLAGS = frozenset((*_KEYS, *_FLAGS_ALONE, *_SECTION_KEYS, *(f"peer-{key}" for key in _SECTION_KEYS)))
 
 
 @dataclass(frozen=True)
@@ -75,6 +82,11 @@ class ConfigSettings:
 
     deployed: Deployed
     ignored: tuple[str, ...]
+
+
+def is_flag(name: str) -> bool:
+    """Whether it is a flag of any etcd from 3.4 to 3.7: a variable of an image (ETCD_ROOT_PASSWORD) is none."""
+    return name in _KNOWN_FLAGS
 
 
 def settings_of_config(values: Values) -> ConfigSettings:
@@ -147,4 +159,4 @@ def _joined(key: str, value: list[str] | dict[str, Entry]) -> str:
     return ",".join(value)
 
 
-__all__ = ("CLIENT_SECTION", "PEER_SECTION", "ConfigSettings", "settings_of_config")
+__all__ = ("CLIENT_SECTION", "PEER_SECTION", "ConfigSettings", "is_flag", "settings_of_config")

@@ -17,6 +17,7 @@ import typing as t
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import GLANCE_SECONDS, Client
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.config_flags import is_flag
 from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.client_port import (
     client_ports,
     contexts_of,
@@ -29,7 +30,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.settings_i
     is_etcd,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._node import processes
-from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import read_file
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import group_name, owner_name, read_file
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.process_root import has_our_root, host_path
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.pem import CERTIFICATE_LABEL, pem_text, split_pem
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import manager
@@ -57,8 +58,13 @@ _BUNDLE_CERTIFICATES = 50
 _MOMENT = 1.0
 
 
-def running_members(pids: t.Collection[int] | None = None) -> tuple[list[dict[str, t.Any]], list[str]]:
-    """The facts of every etcd that runs on this host, and what could not be seen. ``pids``: these processes alone."""
+def running_members(
+    pids: t.Collection[int] | None = None, all_flags: bool = False
+) -> tuple[list[dict[str, t.Any]], list[str]]:
+    """The facts of every etcd that runs on this host, and what could not be seen. ``pids``: these processes alone.
+
+    ``all_flags``: of its settings all that are flags of etcd, and not only those that say how its ports are guarded.
+    """
     found: list[dict[str, t.Any]] = []
     problems: list[str] = []
     for pid in processes.all_pids() if pids is None else sorted(pids):
@@ -78,7 +84,7 @@ def running_members(pids: t.Collection[int] | None = None) -> tuple[list[dict[st
         if len(found) == _MOST:
             problems.append(f"more than {_MOST} processes have data of etcd open: the others were not looked at")
             break
-        facts = _facts(pid, files, folders[0])
+        facts = _facts(pid, files, folders[0], all_flags)
         if facts is not None:
             found.append(facts)
     return found, problems
@@ -106,7 +112,7 @@ class _Told(t.NamedTuple):
     ignored_settings: tuple[str, ...] = ()
 
 
-def _facts(pid: int, files: t.Sequence[str], data_dir: str) -> dict[str, t.Any] | None:
+def _facts(pid: int, files: t.Sequence[str], data_dir: str, all_flags: bool) -> dict[str, t.Any] | None:
     try:
         process = manager.process_facts(pid)
     except RingfenceError as exc:
@@ -140,7 +146,12 @@ def _facts(pid: int, files: t.Sequence[str], data_dir: str) -> dict[str, t.Any] 
         "config_file": told.config_file,
         "settings_source": told.source,
         "list_source": told.list_source,
-        "settings": None if settings is None else _shortened(settings),
+        "settings": None if settings is None else _shortened(settings, all_flags),
+        "unknown_settings": []
+        if settings is None
+        else sorted(flag for flag in settings["flags"] if not _is_known(flag)),
+        "managed": process is not None and process["environ_hash"] is not None,
+        **_user(pid),
         "settings_problem": told.problem,
         "ignored_keys": list(told.ignored_keys),
         "ignored_settings": list(told.ignored_settings),
@@ -189,9 +200,27 @@ def _kind(pid: int, argv: t.Sequence[str], unit: str | None) -> str:
     return SERVICE if unit is not None and unit.endswith(".service") else PROCESS
 
 
-def _shortened(settings: Deployed) -> dict[str, t.Any]:
-    flags = {flag: value for flag, value in settings["flags"].items() if flag.startswith(_TOLD)}
+def _shortened(settings: Deployed, all_flags: bool) -> dict[str, t.Any]:
+    flags = {
+        flag: value
+        for flag, value in settings["flags"].items()
+        if flag.startswith(_TOLD) or (all_flags and _is_known(flag))
+    }
     return {**settings, "flags": flags}
+
+
+def _is_known(flag: str) -> bool:
+    """Whether etcd reads it. Of what it does not read a variable may hold a secret, and only the name is told."""
+    return is_flag(flag) or f"ETCD_{flag.upper().replace('-', '_')}" in _NOT_FLAGS
+
+
+def _user(pid: int) -> dict[str, str | None]:
+    """The user and the group that the process runs as."""
+    try:
+        info = os.stat(f"/proc/{pid}")
+    except OSError:
+        return {"owner": None, "owner_group": None}
+    return {"owner": owner_name(info.st_uid), "owner_group": group_name(info.st_gid)}
 
 
 def _newer(pid: int, paths: t.Iterable[str | None]) -> list[str]:

@@ -73,6 +73,8 @@ class Wanted:
     unit: str
     config_file: str | None
     names: tuple[str, ...]
+    # In the words of a refusal.
+    done: str = "taken over"
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class _Seen:
+class Seen:
     """The member's process and unit as they are now. ``bare``: the next start without our own drop-in."""
 
     process: manager.ProcessFacts
@@ -115,43 +117,45 @@ class _Seen:
 
 def plan_takeover(wanted: Wanted) -> Plan:
     """What has to be done on this host; RefusedError where it can't be done without bringing anything else."""
-    seen = _look(wanted)
+    seen = look(wanted)
     running = deployed_from_arguments(seen.process["argv"])
     by_flag = set(running["allowed_common_names"])
     if by_flag and seen.ours.path not in seen.texts and by_flag == set(wanted.names or by_flag):
         # Its deployer's own list, with which it runs: there is nothing to do.
         return Plan((), (), (), deployed_from_arguments(seen.process["argv"], seen.process["environment"]))
-    _refuse_other_changes(wanted, seen)
+    refuse_other_changes(wanted, seen)
     if wanted.config_file is not None:
         return _plan_config(wanted, seen, wanted.config_file)
     return _plan_variable(wanted, seen)
 
 
-def _refused(wanted: Wanted, why: str, way: str = _FIRST) -> RefusedError:
-    return RefusedError(f"{wanted.member} is not taken over: {why}: {way}", member=wanted.member)
+def refused(wanted: Wanted, why: str, way: str = _FIRST) -> RefusedError:
+    return RefusedError(f"{wanted.member} is not {wanted.done}: {why}: {way}", member=wanted.member)
 
 
 # What there is --------------------------------------------------------------------------------------------------------
 
 
-def _look(wanted: Wanted) -> _Seen:
+def look(wanted: Wanted, by_any_settings: bool = False) -> Seen:
+    """What there is now. ``by_any_settings``: whether the process was given a configuration file does not matter."""
     manager.require_systemd()
     properties = manager.show(wanted.unit)
     pid = manager.main_pid(properties)
     process = manager.process_facts(pid) if pid else None
     if process is None or properties.get("ActiveState") != "active":
-        raise _refused(wanted, f"{wanted.unit} is not active", "start it, and run again")
-    found, problems = running_members([pid])
+        raise refused(wanted, f"{wanted.unit} is not active", "start it, and run again")
+    found, problems = running_members([pid], all_flags=True)
     if len(found) != 1 or problems:
         why = "; ".join(problems) or f"the main process of {wanted.unit} has no data of etcd open"
-        raise _refused(wanted, why, "run as root (become: true), on a host where etcd itself is that process")
+        raise refused(wanted, why, "run as root (become: true), on a host where etcd itself is that process")
     facts = found[0]
-    if facts["kind"] != SERVICE or facts["unit"] != wanted.unit or facts["config_file"] != wanted.config_file:
-        raise _refused(wanted, f"{wanted.unit} runs otherwise than it did a moment ago", "run again")
+    is_other = not by_any_settings and facts["config_file"] != wanted.config_file
+    if facts["kind"] != SERVICE or facts["unit"] != wanted.unit or is_other:
+        raise refused(wanted, f"{wanted.unit} runs otherwise than it did a moment ago", "run again")
     ours = late_drop_in(wanted.unit, wanted.names)
     texts = _unit_texts(wanted, properties, ours)
     bare = _start(wanted, texts, {ours.path: ""}, {})
-    return _Seen(process, facts, properties, texts, bare, ours)
+    return Seen(process, facts, properties, texts, bare, ours)
 
 
 def _unit_texts(wanted: Wanted, properties: t.Mapping[str, str], ours: LateDropIn) -> dict[str, str]:
@@ -161,17 +165,17 @@ def _unit_texts(wanted: Wanted, properties: t.Mapping[str, str], ours: LateDropI
     known = properties.get("DropInPaths", "").split()
     unread = sorted(({*known} ^ {*paths}) - {ours.path})
     if unread:
-        raise _refused(wanted, f"systemd has not read {', '.join(unread)} as it is now")
+        raise refused(wanted, f"systemd has not read {', '.join(unread)} as it is now")
     if any(os.path.basename(path) == DROP_IN and path != ours.path for path in paths):
-        raise _refused(wanted, f"there is another {DROP_IN} than {ours.path}", "take it away")
+        raise refused(wanted, f"there is another {DROP_IN} than {ours.path}", "take it away")
     texts = {}
     for path in (fragment, *paths):
         content = read_file(path) if path else None
         if content is None:
-            raise _refused(wanted, f"the file of {wanted.unit} can't be read ({path or 'it has none'})", "put it there")
+            raise refused(wanted, f"the file of {wanted.unit} can't be read ({path or 'it has none'})", "put it there")
         texts[path] = content.decode("utf-8", "replace")
     if ours.path in texts and not is_ours(texts[ours.path]):
-        raise _refused(wanted, f"{ours.path} is somebody else's", "give it another name")
+        raise refused(wanted, f"{ours.path} is somebody else's", "give it another name")
     return texts
 
 
@@ -185,10 +189,10 @@ def _start(
             whole, from_environment_files(whole, wanted.unit, planned), manager.inherited_environment()
         )
     except RingfenceError as exc:
-        raise _refused(wanted, str(exc), "write it so that it can be read") from None
+        raise refused(wanted, str(exc), "write it so that it can be read") from None
     if found is None:
         why = f"what {wanted.unit} starts can't be read from its files for certain"
-        raise _refused(wanted, why, "write its ExecStart= and Environment= without specifiers")
+        raise refused(wanted, why, "write its ExecStart= and Environment= without specifiers")
     return found
 
 
@@ -198,35 +202,35 @@ def _whole(texts: t.Mapping[str, str]) -> str:
     return "\n".join(texts[path] for path in (fragment, *sorted(others, key=os.path.basename)))
 
 
-def _refuse_other_changes(wanted: Wanted, seen: _Seen) -> None:
+def refuse_other_changes(wanted: Wanted, seen: Seen) -> None:
     """RefusedError where a restart would bring more than the list: a unit, program or CA that was changed since."""
     program = seen.process["argv"][0]
     if seen.bare.argv != tuple(seen.process["argv"]):
-        raise _refused(wanted, f"{wanted.unit} would start etcd with other words than it runs with ({program})")
+        raise refused(wanted, f"{wanted.unit} would start etcd with other words than it runs with ({program})")
     if not manager.runs_from(seen.process["pid"], program):
-        raise _refused(wanted, f"{program} was replaced since etcd was started from it")
+        raise refused(wanted, f"{program} was replaced since etcd was started from it")
     if _without_list(seen.bare.environment) != _without_list(
         {name: value for name, value in seen.process["environment"].items() if value}
     ):
-        raise _refused(wanted, f"{wanted.unit} would start etcd with other variables than it runs with")
+        raise refused(wanted, f"{wanted.unit} would start etcd with other variables than it runs with")
     others = [path for path in seen.texts if path != seen.ours.path]
     named = environment_files(_whole({**seen.texts, seen.ours.path: ""}), wanted.unit)
     others += [path for path, _may_be_missing in named]
     written = [path for path in others if manager.written_after_start(path, seen.properties)]
     if written:
-        raise _refused(wanted, f"{', '.join(written)} was written since etcd was started")
+        raise refused(wanted, f"{', '.join(written)} was written since etcd was started")
     is_read = (seen.ours.path in seen.texts) == (seen.ours.path in seen.properties.get("DropInPaths", "").split())
     if seen.properties.get("NeedDaemonReload") == "yes" and is_read and not _is_newer(seen, seen.ours.path):
-        raise _refused(wanted, f"systemd has not read the files of {wanted.unit} as they are now")
+        raise refused(wanted, f"systemd has not read the files of {wanted.unit} as they are now")
     settings = seen.facts["settings"]
     if settings is None:
-        raise _refused(wanted, str(seen.facts["settings_problem"]), "write it so that it can be read")
+        raise refused(wanted, str(seen.facts["settings_problem"]), "write it so that it can be read")
     newer = newer_files(settings, seen.properties)
     if newer:
-        raise _refused(wanted, f"{', '.join(newer)} was written since etcd was started")
+        raise refused(wanted, f"{', '.join(newer)} was written since etcd was started")
 
 
-def _is_newer(seen: _Seen, path: str) -> bool:
+def _is_newer(seen: Seen, path: str) -> bool:
     return path in seen.texts and manager.written_after_start(path, seen.properties)
 
 
@@ -241,14 +245,14 @@ def _names_in(value: str | None) -> set[str]:
 # By a variable --------------------------------------------------------------------------------------------------------
 
 
-def _plan_variable(wanted: Wanted, seen: _Seen) -> Plan:
+def _plan_variable(wanted: Wanted, seen: Seen) -> Plan:
     own, ours = _own_list(seen), seen.ours
     running = deployed_from_arguments(seen.process["argv"], seen.process["environment"])
     if own is not None:
         if wanted.names and own != set(wanted.names):
-            raise _refused(wanted, f"it has a list of its own ({', '.join(sorted(own))})", "mend it where it is set")
+            raise refused(wanted, f"it has a list of its own ({', '.join(sorted(own))})", "mend it where it is set")
         if ours.path in seen.texts or set(running["allowed_common_names"]) != own:
-            raise _refused(wanted, f"it has a list of its own beside {ours.path}", "take one of the two away")
+            raise refused(wanted, f"it has a list of its own beside {ours.path}", "take one of the two away")
         return Plan((), (), (), running)
     way_back = f"rm {ours.path} {ours.variables_path} && systemctl daemon-reload && systemctl restart {wanted.unit}"
     if not wanted.names:
@@ -265,18 +269,18 @@ def _plan_variable(wanted: Wanted, seen: _Seen) -> Plan:
     return Plan(tuple(changes), (), pending, start, texts, way_back)
 
 
-def _start_with_list(wanted: Wanted, seen: _Seen) -> tuple[tuple[str, ...], t.Mapping[str, str]]:
+def _start_with_list(wanted: Wanted, seen: Seen) -> tuple[tuple[str, ...], t.Mapping[str, str]]:
     """The next start with the drop-in; RefusedError where it would bring anything else than the list."""
     ours = seen.ours
     start = _start(wanted, seen.texts, {ours.path: ours.text}, {ours.variables_path: ours.variables.encode("utf-8")})
     if start.argv != seen.bare.argv or start.environment != {**seen.bare.environment, VARIABLE: ",".join(wanted.names)}:
-        raise _refused(wanted, f"{ours.path} would not be what is read last", "take away what comes behind it")
+        raise refused(wanted, f"{ours.path} would not be what is read last", "take away what comes behind it")
     return start.argv, start.environment
 
 
 def _drop_in_changes(wanted: Wanted, ours: LateDropIn) -> list[Change]:
     if os.path.lexists(ours.variables_path) and not _ours_at(ours.variables_path):
-        raise _refused(wanted, f"{ours.variables_path} is somebody else's", "give it another name")
+        raise refused(wanted, f"{ours.variables_path} is somebody else's", "give it another name")
     planned = [
         plan_file(WantedFile(path, _FILE_MODE, text.encode("utf-8"), 0, 0))
         # The drop-in comes last: it is never there without its variables.
@@ -287,7 +291,7 @@ def _drop_in_changes(wanted: Wanted, ours: LateDropIn) -> list[Change]:
     return [change for change in planned if change is not None]
 
 
-def _own_list(seen: _Seen) -> set[str] | None:
+def _own_list(seen: Seen) -> set[str] | None:
     """The names of a list that its deployer has set, by a flag or a variable; None where there is none."""
     flags = deployed_from_arguments(seen.bare.argv)["flags"]
     value = flags.get(_LIST_FLAG) or seen.bare.environment.get(VARIABLE)
@@ -315,12 +319,12 @@ def _pending(wanted: Wanted, is_due: bool, is_changed: bool) -> tuple[Reason, ..
 # By a configuration file ----------------------------------------------------------------------------------------------
 
 
-def _plan_config(wanted: Wanted, seen: _Seen, path: str) -> Plan:
+def _plan_config(wanted: Wanted, seen: Seen, path: str) -> Plan:
     """The list as a line of the file. Which file the process was started with only its age tells."""
     if not os.path.isabs(path):
-        raise _refused(wanted, f"its configuration file {path} is a relative path", "name it from / on")
+        raise refused(wanted, f"its configuration file {path} is a relative path", "name it from / on")
     if seen.ours.path in seen.texts:
-        raise _refused(wanted, f"there is {seen.ours.path} beside its configuration file", "take it away")
+        raise refused(wanted, f"there is {seen.ours.path} beside its configuration file", "take it away")
     content = read_file(path)
     try:
         text = (content or b"").decode("utf-8")
@@ -328,10 +332,10 @@ def _plan_config(wanted: Wanted, seen: _Seen, path: str) -> Plan:
         made = with_list(bare, wanted.names) if wanted.names and not _has_own(wanted, bare) else bare
         settings = settings_of_config(parse_config(made)).deployed
     except ValueError as exc:
-        raise _refused(wanted, f"{path} can't be read for certain ({exc})", "set the list there by hand") from None
+        raise refused(wanted, f"{path} can't be read for certain ({exc})", "set the list there by hand") from None
     is_newer = _is_newer_than(path, seen)
     if is_newer and not _is_between(path, bare, seen):
-        raise _refused(wanted, f"{path} was written since etcd was started")
+        raise refused(wanted, f"{path} was written since etcd was started")
     change = None
     if made != text:
         mode = int(describe(path)["mode"], 8)
@@ -351,7 +355,7 @@ def _has_own(wanted: Wanted, bare: str) -> bool:
     """Whether its deployer has set just this list there; RefusedError where it is another one."""
     own = settings_of_config(parse_config(bare)).deployed["allowed_common_names"]
     if own and set(own) != set(wanted.names):
-        raise _refused(wanted, f"it has a list of its own ({', '.join(own)})", f"mend it in {wanted.config_file}")
+        raise refused(wanted, f"it has a list of its own ({', '.join(own)})", f"mend it in {wanted.config_file}")
     return bool(own)
 
 
@@ -361,12 +365,12 @@ def _lines_that_differ(before: str, after: str) -> tuple[str, str]:
     return "".join(line for line in old if line not in new), "".join(line for line in new if line not in old)
 
 
-def _is_newer_than(path: str, seen: _Seen) -> bool:
+def _is_newer_than(path: str, seen: Seen) -> bool:
     started = processes.started_at(seen.process["pid"])
     return started is None or os.stat(path).st_mtime > started + _MOMENT
 
 
-def _is_between(path: str, bare: str, seen: _Seen) -> bool:
+def _is_between(path: str, bare: str, seen: Seen) -> bool:
     """Whether a run of ours has written the file and was ended before the restart: what it kept says what was there."""
     kept = backup_path(path)
     content = read_file(kept)
@@ -378,4 +382,4 @@ def _is_between(path: str, bare: str, seen: _Seen) -> bool:
         return False
 
 
-__all__ = ("Plan", "Wanted", "plan_takeover")
+__all__ = ("Plan", "Seen", "Wanted", "look", "plan_takeover", "refuse_other_changes", "refused")

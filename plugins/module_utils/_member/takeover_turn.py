@@ -32,7 +32,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._member.restart imp
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.restart_unit import SystemdUnit
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.shut_out import shut_out
-from ansible_collections.ringfence.etcd.plugins.module_utils._member.takeover import Plan, Wanted, plan_takeover
+from ansible_collections.ringfence.etcd.plugins.module_utils._member.takeover import Wanted, plan_takeover
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.certificates import read_certificates
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import read_file
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import manager
@@ -83,15 +83,15 @@ def _told(problem: RingfenceError | None) -> str:
     return str(problem)
 
 
-def leads_or_refused(client: Client, cluster: ClusterUrls) -> bool:
+def leads_or_refused(client: Client, cluster: ClusterUrls, done: str = "taken over") -> bool:
     """Whether this member leads, once all members are those of the run, voters, well and linked; else RefusedError."""
     try:
         against, leads = _against(client, cluster)
     except ApiError as exc:
-        raise RefusedError(f"{cluster.me} is not taken over: {_told(exc)}: {_MEND}", member=cluster.me) from exc
+        raise RefusedError(f"{cluster.me} is not {done}: {_told(exc)}: {_MEND}", member=cluster.me) from exc
     if against:
         texts = "; ".join(dict.fromkeys(against))
-        raise RefusedError(f"{cluster.me} is not taken over: {texts}: {_MEND}", member=cluster.me)
+        raise RefusedError(f"{cluster.me} is not {done}: {texts}: {_MEND}", member=cluster.me)
     return leads
 
 
@@ -151,10 +151,12 @@ def check_own_name(settings: Deployed, wanted: Wanted) -> None:
     try:
         name = read_certificates(read_file(path or "") or b"", path or "")[0].common_name
     except (RingfenceError, IndexError) as exc:
-        raise RefusedError(f"{wanted.member} is not taken over: its certificate {path} can't be read: {exc}") from exc
+        raise RefusedError(
+            f"{wanted.member} is not {wanted.done}: its certificate {path} can't be read: {exc}"
+        ) from exc
     if name not in wanted.names:
         raise RefusedError(
-            f"{wanted.member} is not taken over: its certificate {path} has the common name {name}, which the list "
+            f"{wanted.member} is not {wanted.done}: its certificate {path} has the common name {name}, which the list "
             "would not have: run again"
         )
 
@@ -181,11 +183,11 @@ def take_turn(
     return done
 
 
-def differences(plan: Plan) -> list[dict[str, str]]:
+def differences(texts: t.Mapping[str, tuple[str, str]]) -> list[dict[str, str]]:
     """The files before and after, as Ansible shows them."""
     return [
         {"before_header": path, "after_header": path, "before": before, "after": after}
-        for path, (before, after) in sorted(plan.texts.items())
+        for path, (before, after) in sorted(texts.items())
     ]
 
 

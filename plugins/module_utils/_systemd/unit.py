@@ -88,6 +88,7 @@ _BOOLEAN_FLAGS = frozenset(
 )
 # Go's strconv.ParseBool takes these, and nothing else.
 _GO_TRUE = frozenset(("1", "t", "T", "true", "TRUE", "True"))
+_GO_FALSE = frozenset(("0", "f", "F", "false", "FALSE", "False"))
 
 # Names in a Deployed's ``files`` and the flags they come from.
 _FILE_FLAGS = (
@@ -439,6 +440,13 @@ def is_true(value: str | None) -> bool:
     return value in _GO_TRUE
 
 
+def plain_flag(flag: str, value: str) -> str:
+    """A flag's value in one spelling: those that etcd takes for true and false are many."""
+    if flag in _BOOLEAN_FLAGS and value in (*_GO_TRUE, *_GO_FALSE):
+        return "true" if value in _GO_TRUE else "false"
+    return value
+
+
 def _set_twice(variable: str) -> Reason:
     flag = variable[len("ETCD_") :].lower().replace("_", "-")
     text = f"{variable} stands beside --{flag}: etcd ends at once where both are given, so leave one of them out"
@@ -604,6 +612,7 @@ __all__ = (
     "glob_value",
     "is_true",
     "parse_unit",
+    "plain_flag",
     "plain_value",
     "quote_argument",
     "quote_program",

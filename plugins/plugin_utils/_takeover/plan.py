@@ -15,7 +15,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._audit.evidence import Run
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._audit.evidence import Cluster, Run
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._audit.facts import Claim, is_loopback, place_of
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._takeover.names import Problem, names_shown
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._takeover.refusals import cluster_of, problems_of, refuse
@@ -35,15 +35,24 @@ class Takeover:
         return min(self.options)
 
 
-def takeover_of(run: Run, addresses: t.Mapping[str, str], is_back: bool = False) -> Takeover:
-    """The plan; RefusedError with all that speaks against it. ``is_back``: the way back."""
-    cluster = cluster_of(run)
+def takeover_of(
+    run: Run,
+    addresses: t.Mapping[str, str],
+    is_back: bool = False,
+    done: str = "taken over",
+    more: t.Callable[[Cluster, tuple[str, ...]], t.Iterable[Problem]] = lambda _cluster, _names: (),
+) -> Takeover:
+    """The plan; RefusedError with all that speaks against it. ``is_back``: the way back.
+
+    ``done``: what is not done then. ``more``: what else speaks against it, by the names of the list.
+    """
+    cluster = cluster_of(run, done)
     shown, unknown = ({}, []) if is_back else names_shown(cluster)
     names = tuple(sorted(set(shown.values())))
     urls = {claim.host: _client_url(claim, addresses) for claim in cluster.members}
     problems = [*problems_of(cluster, names, is_back), *unknown, *(_without_url(urls, cluster.members))]
     # An http peer has no certificate to be shown: the first reason of a member says it.
-    refuse(_first_of_each(problems))
+    refuse(_first_of_each([*problems, *more(cluster, names)]), done)
     members = tuple(
         {"name": t.cast("dict[str, str]", claim.settings)["member_name"], "client_url": t.cast(str, urls[claim.host])}
         for claim in cluster.members

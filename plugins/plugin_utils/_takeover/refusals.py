@@ -41,7 +41,7 @@ _KINDS = {
 _MANY = 12
 
 
-def cluster_of(run: Run) -> Cluster:
+def cluster_of(run: Run, done: str = "taken over") -> Cluster:
     """The one cluster of the run; RefusedError where there is none, or several."""
     clusters = run.clusters()
     if len(clusters) != 1:
@@ -49,13 +49,13 @@ def cluster_of(run: Run) -> Cluster:
         what = f"the hosts have {len(clusters)} clusters ({found})" if found else "no etcd was found on these hosts"
         absent = "; ".join(f"{host}: {why}" for host, why in sorted(run.absent.items()))
         raise RefusedError(
-            f"nothing is taken over: {what}: name the hosts of one cluster (etcd_peer_tls_hosts), as root"
+            f"nothing is {done}: {what}: name the hosts of one cluster (etcd_peer_tls_hosts), as root"
             + (f" ({absent})" if absent else "")
         )
     return clusters[0]
 
 
-def refuse(problems: t.Iterable[Problem]) -> None:
+def refuse(problems: t.Iterable[Problem], done: str = "taken over") -> None:
     """RefusedError with all of them in one line, what members have in common said once."""
     grouped: dict[tuple[str, str], list[str]] = {}
     for claim, what, way in problems:
@@ -63,7 +63,7 @@ def refuse(problems: t.Iterable[Problem]) -> None:
     if grouped:
         texts = [f"{', '.join(who)}: {what}: {way}" for (what, way), who in grouped.items()]
         more = f"; and {len(texts) - _MANY} more" if len(texts) > _MANY else ""
-        raise RefusedError(one_line(f"nothing is taken over: {'; '.join(texts[:_MANY])}{more}"))
+        raise RefusedError(one_line(f"nothing is {done}: {'; '.join(texts[:_MANY])}{more}"))
 
 
 def problems_of(cluster: Cluster, names: t.Sequence[str], is_back: bool) -> list[Problem]:

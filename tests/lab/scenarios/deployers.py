@@ -6,11 +6,13 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from dataclasses import dataclass, field
 
 from forge import Forge
 from ringfence_lab.lab import Lab
+from support import PKI as CLIENT_PKI
 from support import TRIO, Controller
 
 PKI = "/etc/ssl/etcd/ssl"
@@ -142,6 +144,24 @@ class SomebodysCluster:
                     made = made.replace(mark, peers)
                 self.put(host, path, made)
         self.controller.on_each(TRIO, "systemctl daemon-reload && systemctl start etcd")
+
+    def with_client(self, shape: Shape) -> None:
+        """The cluster, and on each host the files that the lab's own client is used to."""
+        self.deploy(shape)
+        folder = f"mkdir -p {CLIENT_PKI} && cd {CLIENT_PKI} && cp {PKI}/ca.pem ca.crt"
+        for host in TRIO:
+            pair = f"cp {PKI}/member-{host}.pem {host}.crt && cp {PKI}/member-{host}-key.pem {host}.key"
+            self.lab.execute(host, f"{folder} && {pair}")
+
+    def files(self) -> dict[str, str]:
+        return self.controller.on_each(
+            TRIO,
+            f"cd /etc && find systemd/system/etcd.service* etcd.env {CONF} -type f -exec sha256sum {{}} + | sort -k2",
+        )
+
+    def member_ids(self) -> set[str]:
+        listed = json.loads(self.controller.etcdctl("etcd-1", "member list --write-out=json"))
+        return {str(member["ID"]) for member in listed["members"]}
 
     def restart(self) -> None:
         for host in TRIO:

@@ -43,6 +43,7 @@ STORY = (
     "modules/etcd_process_probe",
     "modules/etcd_audit",
     "modules/etcd_takeover",
+    "modules/etcd_adopt",
     "modules/etcd_program",
 )
 # What a user has, and no example can bring.

@@ -13,7 +13,6 @@ import typing as t
 import pytest
 from deployers import CONF, PKI, SHAPES, Shape, SomebodysCluster
 from ringfence_lab.lab import Lab
-from support import PKI as CLIENT_PKI
 from support import TRIO, Controller, Run, Writer
 
 NAMES = "etcd-member-etcd-1,etcd-member-etcd-2,etcd-member-etcd-3"
@@ -30,14 +29,6 @@ GUIDE = Shape(SHAPES["guide"].lines, {CONF: _GUIDE + _WITH_TLS_FOR_CLIENTS})
 
 class TakenOver(SomebodysCluster):
     """A cluster before and after a takeover."""
-
-    def with_client(self, shape: Shape) -> None:
-        """The cluster, and on each host the files that the lab's own client is used to."""
-        self.deploy(shape)
-        folder = f"mkdir -p {CLIENT_PKI} && cd {CLIENT_PKI} && cp {PKI}/ca.pem ca.crt"
-        for host in TRIO:
-            pair = f"cp {PKI}/member-{host}.pem {host}.crt && cp {PKI}/member-{host}-key.pem {host}.key"
-            self.lab.execute(host, f"{folder} && {pair}")
 
     def play(self, *words: str, **variables: t.Any) -> Run:
         return self.controller.play(
@@ -64,21 +55,11 @@ class TakenOver(SomebodysCluster):
         assert not any(run.changed.values()), run.output[-6000:]
         assert (self.controller.processes(), self.files()) == before
 
-    def files(self) -> dict[str, str]:
-        return self.controller.on_each(
-            TRIO,
-            f"cd /etc && find systemd/system/etcd.service* etcd.env {CONF} -type f -exec sha256sum {{}} + | sort -k2",
-        )
-
     def variables(self) -> set[str]:
         """The lists that the running processes were given by a variable."""
         environment = "tr '\\0' '\\n' < /proc/$(systemctl show -P MainPID etcd)/environ"
         command = f"{environment} | grep ^ETCD_PEER_CERT_ALLOWED_CN= || true"
         return {answer.strip() for answer in self.controller.on_each(TRIO, command).values()}
-
-    def member_ids(self) -> set[str]:
-        listed = json.loads(self.controller.etcdctl("etcd-1", "member list --write-out=json"))
-        return {str(member["ID"]) for member in listed["members"]}
 
 
 @pytest.fixture(scope="module")

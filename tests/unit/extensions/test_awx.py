@@ -42,7 +42,7 @@ TEMPLATES: list[Item] = CONFIGURATION["controller_templates"]
 VALUES = {"etcd_peer_tls_verify_without": pairs.WITHOUT}
 # What is no job's: it checks the others' hosts, makes a CA on a workstation or tries a copy that lies there, reads a
 # snapshot of the controller's, or keeps one there before what is done once.
-NO_JOBS = {"hosts", "ca", "restore", "takeover", "verify_ca"}
+NO_JOBS = {"adopt", "ca", "hosts", "restore", "takeover", "verify_ca"}
 
 
 def names(items: t.Iterable[Item]) -> list[str]:

@@ -143,9 +143,11 @@ class Hosts:
                 words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment
             )
 
-    def running_members(self, pids: t.Collection[int]) -> tuple[list[dict[str, t.Any]], list[str]]:
+    def running_members(
+        self, pids: t.Collection[int], all_flags: bool = False
+    ) -> tuple[list[dict[str, t.Any]], list[str]]:
         """As on a host where systemd has started it."""
-        found, problems = running_members(pids)
+        found, problems = running_members(pids, all_flags)
         names = {process.pid: name for name, process in self.deployed.processes.items()}
         return [{**one, "kind": "service", "unit": f"{names[one['pid']]}.service"} for one in found], problems
 

@@ -18,6 +18,7 @@ from ansible_collections.ringfence.etcd.plugins.filter.etcd_members import etcd_
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.gate import gone_hosts
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.restart import client_urls_of, cluster_from
 from ansible_collections.ringfence.etcd.plugins.modules import (
+    etcd_adopt,
     etcd_cluster_check,
     etcd_member,
     etcd_peer_credentials,
@@ -91,6 +92,15 @@ def takeover(_folder: pathlib.Path) -> None:
     assert_urls(checked.validated_parameters)
 
 
+def adopt(_folder: pathlib.Path) -> None:
+    given = {"name": "etcd-1", "unit": "etcd.service", "unit_content": "x", "directory": "/etc/etcd/pki"}
+    checked = ArgumentSpecValidator(etcd_adopt.ARGUMENT_SPEC).validate(
+        {**given, "members": members(), "common_names": NAMES}
+    )
+    assert checked.error_messages == []
+    assert_urls(checked.validated_parameters)
+
+
 def assert_urls(params: t.Mapping[str, t.Any]) -> None:
     cluster = cluster_from(params["name"], params["members"])
     assert cluster.client_urls == {one["name"]: one["client_url"] for one in members()}
@@ -129,6 +139,7 @@ TAKE_MEMBERS: dict[str, t.Callable[[pathlib.Path], None]] = {
     "etcd_snapshot": snapshot,
     "etcd_restore": restore,
     "etcd_takeover": takeover,
+    "etcd_adopt": adopt,
     "etcd_cluster_gate": gate,
     etcd_cluster_check.__name__.rpartition(".")[2]: on_the_controller,
     etcd_peer_proof.__name__.rpartition(".")[2]: on_the_controller,

@@ -1,0 +1,108 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The role's unit takes the place of somebody else's while a client writes, and gives it back."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from deployers import SHAPES, UNIT, SomebodysCluster
+from ringfence_lab.lab import Lab
+from support import TRIO, Controller, Run, Writer
+
+NAMES = ",".join(f"etcd-member-{host}" for host in TRIO)
+# What kubespray's members run with beside their places and files.
+FLAGS = {"heartbeat-interval": "250", "election-timeout": "5000", "auto-compaction-retention": "8", "metrics": "basic"}
+
+
+class Adopted(SomebodysCluster):
+    """A cluster before and after."""
+
+    def play(self, *words: str, playbook: str = "adopt", **variables: t.Any) -> Run:
+        return self.controller.play(
+            self.inventory,
+            *words,
+            playbook=self.controller.named(playbook),
+            etcd_peer_tls_snapshot_directory=str(self.controller.folder / "snapshots"),
+            **variables,
+        )
+
+    def succeed(self, *words: str, **variables: t.Any) -> Run:
+        run = self.play(*words, **variables)
+        assert run.returncode == 0, run.output[-12000:]
+        assert "PRIVATE KEY" not in run.output
+        return run
+
+    def told(self) -> dict[str, t.Any]:
+        """The variables that a run prints which refuses; then nothing was changed."""
+        run = self.play()
+        assert run.returncode != 0 and "Traceback" not in run.output, run.output[-6000:]
+        assert not any(run.changed.values()), run.output[-6000:]
+        printed = " ".join(run.output.split())
+        assert "nothing is adopted: " in printed and "there is no CA in the role's variables" in printed
+        _before, _variable, rest = run.output.partition('"__etcd_peer_tls_told.variables": ')
+        made: dict[str, t.Any] = json.JSONDecoder().raw_decode(rest)[0]
+        return made
+
+    def put_into_inventory(self, told: t.Mapping[str, t.Any]) -> None:
+        """What was printed, and the CA that signed the members' certificates."""
+        key = self.forge.key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        authority = {"ca_certificate": self.forge.ca_pem, "ca_private_key": key.decode()}
+        common = {**told["vars"], **{f"etcd_peer_tls_{name}": value for name, value in authority.items()}}
+        self.inventory = self.controller.inventory(host_variables=told["hosts"], **common)
+
+
+@pytest.fixture(scope="module")
+def theirs(controller: Controller, lab: Lab) -> t.Iterator[Adopted]:
+    controller.bare()
+    made = Adopted(controller, lab)
+    yield made
+    made.clear()
+
+
+def test_there_and_back(theirs: Adopted) -> None:
+    controller = theirs.controller
+    theirs.with_client(SHAPES["kubespray"])
+    ids, before, processes = theirs.member_ids(), theirs.files(), controller.processes()
+    told = theirs.told()
+    assert FLAGS.items() <= told["vars"]["etcd_peer_tls_extra_flags"].items() and told["problems"] == []
+    theirs.put_into_inventory(told)
+    check = theirs.succeed("--check", "--diff")
+    # Of etcd's own settings the list comes, and files are elsewhere; nothing else is shown as gone or come.
+    assert f"+--peer-cert-allowed-cn={NAMES}" in check.output and f"-{UNIT}" not in check.output
+    assert "--heartbeat-interval=250" in check.output and "+--heartbeat" not in check.output
+    assert controller.processes() == processes and theirs.files() == before
+
+    with Writer(controller) as writer:
+        controller.kill_at(
+            theirs.inventory,
+            "Restart one member at a time, from the other unit",
+            3.0,
+            playbook=controller.named("adopt"),
+            etcd_peer_tls_snapshot_directory=str(controller.folder / "snapshots"),
+        )
+        controller.wait_for_orphans()
+        theirs.succeed()
+    assert writer.acknowledged and writer.acknowledged <= writer.stored
+    print(f"{len(writer.acknowledged)} acknowledged, longest pause {writer.longest_pause_ms} ms")
+    assert writer.restarts == (1, 1)
+    assert set(controller.allowed_names().values()) == {NAMES} and theirs.member_ids() == ids
+    assert list((controller.folder / "snapshots").glob("before-adopt-*.db"))
+    assert {controller.argument("etcd-2", flag) for flag in FLAGS} == set(FLAGS.values())
+
+    processes, files = controller.processes(), theirs.files()
+    again = theirs.succeed()
+    assert not any(again.changed.values())
+    assert controller.processes() == processes and theirs.files() == files
+    assert "etcd: PROVED - 3 members" in theirs.succeed(playbook="verify").output
+
+    theirs.succeed(etcd_adopt_state="absent")
+    assert theirs.files() == before and theirs.member_ids() == ids and controller.is_healthy()
+    assert not any(theirs.succeed(etcd_adopt_state="absent").changed.values())
