@@ -319,11 +319,15 @@ def _of_host(
 
 
 def why_not_met(states: t.Mapping[str, t.Mapping[str, t.Any]], issued_to: t.Collection[str]) -> list[PreflightFailure]:
-    """New certificates are shown by new handshakes, to all and from all: a standing connection says nothing of them."""
+    """New certificates are shown by new handshakes, to all and from all: a standing connection says nothing of them.
+
+    Who has spoken http so far shows its first one once it is restarted with it.
+    """
     found = []
+    shown = {name for name in issued_to if _has_peer_tls(states.get(name))}
     for name, state in states.items():
         for probe in state.get("probes") or ():
-            is_about = name in issued_to or probe.get("to") in issued_to
+            is_about = name in shown or probe.get("to") in shown
             if is_about and probe.get("case") == MEMBER and probe.get("outcome") != ACCEPTED:
                 found.append(
                     PreflightFailure(
@@ -334,6 +338,12 @@ def why_not_met(states: t.Mapping[str, t.Mapping[str, t.Any]], issued_to: t.Coll
                     )
                 )
     return found
+
+
+def _has_peer_tls(state: t.Mapping[str, t.Any] | None) -> bool:
+    """Whether a member's process has a certificate for its peers; True where that is not known."""
+    settings = (((state or {}).get("info") or {}).get("process") or {}).get("settings")
+    return settings is None or bool(settings["files"].get("peer_cert_file"))
 
 
 __all__ = ("NONE", "Change", "Question", "change_of", "next_pass", "told", "why_not_met")
