@@ -71,7 +71,7 @@ _KEYS = _NAMES | {f"experimental-{key}" for key in _EXPERIMENTAL}
 _FLAGS_ALONE = (
     *("client-cert-allowed-hostname", "client-crl-file", "peer-crl-file", "raft-read-timeout", "raft-write-timeout"),
     *("peer-cert-allowed-cn", "peer-cert-allowed-hostname", "peer-skip-client-san-verification"),
-    *("socket-reuse-address", "socket-reuse-port"),
+    *("experimental-snapshot-catchup-entries", "socket-reuse-address", "socket-reuse-port"),
 )
 _KNOWN_FLAGS = frozenset((*_KEYS, *_FLAGS_ALONE, *_SECTION_KEYS, *(f"peer-{key}" for key in _SECTION_KEYS)))
 

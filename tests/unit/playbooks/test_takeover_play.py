@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The playbook takeover from its beginning to a refusal, on a host that has processes and a network of its own."""
+"""The playbooks takeover and adopt to a refusal, on a host that has processes and a network of its own."""
 
 from __future__ import annotations
 
@@ -23,8 +23,13 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.mark.parametrize("state", ["present", "gone"])
-def test_three_members_on_one_host_are_refused(tmp_path: pathlib.Path, state: str) -> None:
+@pytest.mark.parametrize(
+    ("playbook", "not_done", "state"),
+    [("takeover", "taken over", "present"), ("takeover", "", "gone"), ("adopt", "adopted", "present")],
+)
+def test_three_members_on_one_host_are_refused(
+    tmp_path: pathlib.Path, playbook: str, not_done: str, state: str
+) -> None:
     env = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
     env |= {"ANSIBLE_COLLECTIONS_PATH": str(COLLECTION.parents[2]), "ANSIBLE_NOCOLOR": "1"}
     env |= {"ANSIBLE_HOME": str(tmp_path / "home"), "LC_ALL": "C.UTF-8"}
@@ -32,7 +37,8 @@ def test_three_members_on_one_host_are_refused(tmp_path: pathlib.Path, state: st
     done = subprocess.run(
         [
             *(*OWN_HOST, sys.executable, str(script), BINARIES[0], str(tmp_path), "-"),
-            *(str(COLLECTION / "playbooks" / "takeover.yml"), "-e", f"etcd_takeover_state={state}"),
+            *(str(COLLECTION / "playbooks" / f"{playbook}.yml"), "-e", f"etcd_{playbook}_state={state}"),
+            *("-e", f"etcd_peer_tls_ca_directory={tmp_path}/ca"),
         ],
         capture_output=True,
         text=True,
@@ -47,5 +53,5 @@ def test_three_members_on_one_host_are_refused(tmp_path: pathlib.Path, state: st
     if state == "gone":
         assert "state is 'gone': it is present or absent (etcd_takeover_state)" in printed
     else:
-        assert "nothing is taken over: the cluster: etcd-1 has 3 of its members" in printed
+        assert f"nothing is {not_done}: the cluster: etcd-1 has 3 of its members" in printed
         assert "no systemd unit starts it" in printed or "runs in a container" in printed

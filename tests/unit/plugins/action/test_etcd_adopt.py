@@ -100,6 +100,12 @@ def test_a_ca_that_is_given_as_content() -> None:
     assert options is None and "the role's CA can't issue (no key)" in found["msg"]
 
 
+def test_without_variables_the_module_has_its_own_options() -> None:
+    none = dict.fromkeys(GIVEN)
+    found, options = adopted("etcd-1", unit="x.service", **none)
+    assert options is not None and options["unit"] == "x.service" and "members" not in found
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

@@ -14,9 +14,15 @@ import typing as t
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import ClusterSettings, make_member
-from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RefusedError
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import (
+    InputError,
+    RefusedError,
+    ServiceError,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_access import NO_ACCESS
+from ansible_collections.ringfence.etcd.plugins.module_utils._member import adoption
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.adoption import plan_adoption, plan_way_back
+from ansible_collections.ringfence.etcd.plugins.module_utils._member.adoption_turn import AdoptedUnit
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import manager
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.next_start import from_environment_files
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import exec_command, unit_environment
@@ -54,13 +60,19 @@ class Hosts(theirs.Hosts):
         monkeypatch.setattr(manager, "verify_unit", lambda *_given, **_options: None)
         monkeypatch.setattr(manager, "enable", lambda _unit: None)
 
+        # Where a distribution's package has its units; what stands in the other folder comes before it.
+        self.library = deployed.folder / "library"
+        self.library.mkdir()
+        monkeypatch.setattr(adoption, "UNIT_FOLDERS", (str(self.units), str(self.library)))
+
     def show(self, unit: str) -> dict[str, str]:
-        return {**super().show(unit), "UnitFileState": "enabled"}
+        found = next((path for path in (self.units / unit, self.library / unit) if path.exists()), None)
+        return {**super().show(unit), "UnitFileState": "enabled", "FragmentPath": str(found or "")}
 
     def start(self, name: str) -> None:
         """As all of its unit says, and not only its first line."""
         unit = f"{name}.service"
-        paths = (str(self.units / unit), *self.loaded[unit])
+        paths = (self.show(unit)["FragmentPath"], *self.loaded[unit])
         text = "\n".join(pathlib.Path(path).read_text() for path in paths)
         environment = unit_environment(text, from_environment_files(text, unit))
         self.started[name] = time.monotonic()
@@ -214,6 +226,59 @@ def test_after_a_takeover(hosts: Hosts) -> None:
     assert not any(theirs.Hosts.take(hosts, name)["changed"] for name in MEMBERS)
 
 
+def test_a_unit_of_a_package(hosts: Hosts) -> None:
+    """It stays in its folder, and the role's comes before it."""
+    hosts.deploy(FLAGS)
+    for name in MEMBERS:
+        hosts.unit(name).rename(hosts.library / hosts.unit(name).name)
+    found = hosts.take("m1")
+    assert found["restarted"] and found["way_back"].startswith(f"rm {hosts.unit('m1')} && systemctl daemon-reload")
+    assert hosts.unit("m1").exists() and (hosts.library / "m1.service").exists()
+    assert not hosts.take("m1")["changed"]
+    assert hosts.take("m1", "absent")["restarted"] and not hosts.take("m1", "absent")["changed"]
+    assert not hosts.unit("m1").exists() and hosts.are_ours() == [False] * 3
+
+
+def test_a_member_that_does_not_come_back(hosts: Hosts, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The way back that is printed brings it up again."""
+    hosts.deploy(ENVIRONMENT)
+    theirs.Hosts.take(hosts, "m1")
+    before = {path: path.read_bytes() for path in hosts.units.rglob("*") if path.is_file()}
+    monkeypatch.setattr(manager, "restart_no_block", lambda _unit: hosts.deployed.processes["m1"].terminate())
+    with pytest.raises(
+        ServiceError, match=r"the way back is 'mv .* && systemctl restart m1.service' on this host"
+    ) as caught:
+        hosts.take("m1", timeout_seconds=3.0)
+    printed = str(caught.value).partition("the way back is '")[2].partition("' on this host")[0]
+    moves = [part for part in printed.split(" && ") if not part.startswith("systemctl")]
+    subprocess.run(["sh", "-c", " && ".join(moves)], check=True)
+    assert {path: path.read_bytes() for path in hosts.units.rglob("*") if path.is_file()} == before
+    hosts.reload()
+    hosts.start("m1")
+    hosts.deployed._wait("m1")
+    assert hosts.take("m1", check=True)["changed"]
+
+
+def test_nothing_is_restarted_that_systemd_has_not_read(hosts: Hosts, monkeypatch: pytest.MonkeyPatch) -> None:
+    hosts.deploy(FLAGS)
+    pids = hosts.pids()
+    monkeypatch.setattr(manager, "daemon_reload", lambda: setattr(hosts, "reload_needed", "yes"))
+    with pytest.raises(ServiceError, match=r"systemd has not read the files of m1.service as they are now"):
+        hosts.take("m1")
+    assert hosts.pids() == pids
+    # The lock of the run that failed ends by itself; what it wrote is gone on with.
+    assert hosts.take("m1", check=True)["pending"][0]["code"] == "unit_adopted"
+
+
+def test_whom_the_next_start_would_shut_out(hosts: Hosts) -> None:
+    hosts.deploy(FLAGS)
+    unit = AdoptedUnit(etcd_adopt._wanted(hosts.params("m1", owner="nobody")), is_back=False)
+    why = unit.shuts_out()([hosts.deployed.peer_urls["m2"]])
+    assert why is not None and "it runs as root:root and would run as nobody" in why and unit.way_back() is None
+    unit = AdoptedUnit(etcd_adopt._wanted(hosts.params("m1")), is_back=False)
+    assert unit.shuts_out()([hosts.deployed.peer_urls["m2"]]) is None
+
+
 @pytest.mark.parametrize("shape", [ENVIRONMENT, CONFIG])
 def test_a_run_that_was_killed_is_gone_on_with(hosts: Hosts, shape: str) -> None:
     """After any of its steps; and the same on the way back."""
@@ -267,6 +332,17 @@ def test_what_would_be_another_setting(hosts: Hosts) -> None:
     assert hosts.take("m1", unit_content=made())["restarted"]
 
 
+def test_a_log_that_the_unit_would_not_let_it_write(hosts: Hosts) -> None:
+    log = hosts.deployed.folder / "logs" / "m1.log"
+    log.parent.mkdir()
+    hosts.deploy(FLAGS, f" --log-outputs={log}")
+    flags = {"cipher-suites": "", "log-outputs": str(log)}
+    hosts.refused("m1", "writes its log to .*m1.log, where", unit_content=hosts.text("m1", extra_flags=flags))
+    more = {"Service": {**AS_ROOT["Service"], "ReadWritePaths": str(log.parent)}}
+    text = hosts.text("m1", extra_flags=flags, extra_unit_settings=more)
+    assert hosts.take("m1", check=True, unit_content=text)["changed"]
+
+
 def test_what_etcd_does_not_know(hosts: Hosts) -> None:
     hosts.deploy(ENVIRONMENT, "ETCD_ROOT_PASSWORD=secret\n")
     hosts.refused("m1", "it is given root-password, which etcd does not know")
@@ -298,6 +374,10 @@ def test_somebody_elses_change_is_not_brought(hosts: Hosts) -> None:
     hosts.config("m1").write_text(f"{hosts.config('m1').read_text()}\n# later\n")
     os.utime(hosts.config("m1"), (time.time() + 60, time.time() + 60))
     hosts.refused("m1", "m1.yml was written since etcd was started")
+    theirs._age(hosts.config("m1"))
+    text = hosts.unit("m1").read_text()
+    hosts.unit("m1").write_text(f"{text.rstrip()} --pre-vote\n")
+    hosts.refused("m1", "m1.service would start etcd with other words than it runs with")
 
 
 def test_another_unit_of_the_role_is_not_restarted(hosts: Hosts) -> None:

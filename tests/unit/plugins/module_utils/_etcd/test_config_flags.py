@@ -4,14 +4,20 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
 import typing as t
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.config import parse_config
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.config_flags import (
     ConfigSettings,
+    is_flag,
     settings_of_config,
 )
+
+BINARIES = [path for path in os.environ.get("RINGFENCE_ETCD", "").split(":") if path]
 
 GUIDE = """
 name: etcd-1
@@ -102,3 +108,16 @@ def test_what_etcd_would_not_start_with_is_not_guessed(text: str) -> None:
 def test_a_file_that_says_nothing_leaves_the_defaults() -> None:
     deployed: t.Any = settings("peer-transport-security:\n").deployed
     assert deployed["listen_peer_urls"] == ["http://localhost:2380"] and deployed["flags"] == {}
+
+
+def test_what_is_no_flag() -> None:
+    assert not any(map(is_flag, ("root-password", "peer-cert-allowed-cns", "", "unsupported-arch")))
+
+
+@pytest.mark.parametrize("binary", BINARIES, ids=os.path.basename)
+def test_every_flag_of_an_etcd_is_known(binary: str) -> None:
+    """But for those of a discovery, which a member with data reads no more, and one of which is a password."""
+    done = subprocess.run([binary, "--help"], capture_output=True, text=True, check=False, timeout=60)
+    flags = set(re.findall(r"^ +--([a-z0-9-]+)", done.stdout + done.stderr, re.MULTILINE))
+    assert len(flags) > 80
+    assert sorted(flag for flag in flags if not is_flag(flag) and not flag.startswith("discovery-")) == []

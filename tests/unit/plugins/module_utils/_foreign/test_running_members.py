@@ -45,8 +45,8 @@ def deployed(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> t.Iterat
         made.stop()
 
 
-def facts(deployed: Deployment, name: str = "m1") -> dict[str, t.Any]:
-    found, problems = running_members([deployed.pid(name)])
+def facts(deployed: Deployment, name: str = "m1", all_flags: bool = False) -> dict[str, t.Any]:
+    found, problems = running_members([deployed.pid(name)], all_flags)
     assert problems == [] and len(found) == 1
     return found[0]
 
@@ -59,6 +59,10 @@ def test_a_process_with_flags(deployed: Deployment) -> None:
     assert found["settings"]["flags"]["peer-client-cert-auth"] == "true"
     # No setting that the audit has no question about: some are secret.
     assert "auth-token" not in found["settings"]["flags"]
+    assert facts(deployed, all_flags=True)["settings"]["flags"]["auth-token"] == "simple"
+    assert found["unknown_settings"] == [] and found["managed"] is False
+    owner = pathlib.Path(f"/proc/{deployed.pid('m1')}")
+    assert (found["owner"], found["owner_group"]) == (owner.owner(), owner.group())
     assert found["kind"] in ("process", "service") and found["program"] == deployed.binary
     assert found["data_dir"] == str(deployed.folder / "m1") and found["newer_files"] == []
     port = urllib.parse.urlsplit(deployed.peer_urls["m1"]).port
@@ -82,6 +86,9 @@ def test_a_process_with_variables(deployed: Deployment) -> None:
     assert found["settings"]["allowed_common_names"] == ["m1.example.com"]
     assert found["settings"]["files"]["peer_cert_file"] == str(deployed.pki("m1") / "m1.crt")
     assert "correct horse" not in json.dumps(found)
+    # What etcd does not read is told by its name alone, with all flags too.
+    found = facts(deployed, all_flags=True)
+    assert found["unknown_settings"] == ["root-password"] and "correct horse" not in json.dumps(found)
 
 
 def test_a_process_with_a_configuration_file(deployed: Deployment) -> None:

@@ -229,6 +229,13 @@ peer-transport-security:
     assert found[0][f"{PREFIX}client_tls"] is False and found[0][f"{PREFIX}listen_loopback"] is True
 
 
+def test_the_data_folder_is_the_one_that_is_open() -> None:
+    """A relative path counts from a folder that the role's unit does not have."""
+    run = run_of(told_by({"data-dir": "HOST.etcd"}))
+    assert all_variables(run)["etcd-1"][f"{PREFIX}data_dir"] == "/var/lib/etcd"
+    assert set(plan(run).options) == set(HOSTS)
+
+
 def test_what_hosts_have_in_common_is_told_once() -> None:
     found = told_variables(run_of(told_by(KUBESPRAY)))
     assert found["vars"][f"{PREFIX}cluster_name"] == "k8s_etcd"
@@ -329,6 +336,7 @@ def test_what_a_member_is(state: dict[str, t.Any], said: str) -> None:
     [
         (Authority("", None), "the cluster: there is no CA in the role's variables that can be used"),
         (Authority("no certificate", None), "there is no CA in the role's variables"),
+        (Authority(CA.pem.replace("MII", "AAA", 1), None), "there is no CA in the role's variables"),
         (Authority(OTHER_CA.pem, None), "(another CA) has not signed what etcd-1, etcd-2, etcd-3 presents"),
         (Authority(CA.pem, "there is no ca.key"), "the role's CA can't issue (there is no ca.key): give the members'"),
     ],
