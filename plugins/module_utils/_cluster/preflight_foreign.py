@@ -108,7 +108,8 @@ def _way_out_for_data(info: Info) -> str:
     ours = [one for one in named if one.get("managed")]
     if other.get("running") and other.get("data_dir") in (None, info["data"].get("directory")):
         return (
-            f", and {unit} (pid {other.get('pid')}) runs on it: a run does not take over a cluster, so leave the host "
+            f", and {unit} (pid {other.get('pid')}) runs on it: where it is a member of a cluster that is to be "
+            "this role's, the playbook ringfence.etcd.adopt takes it over as it is; else leave the host "
             f"out; or save what you need of it, stop it (systemctl disable --now {unit}) and move the data away or set "
             "etcd_peer_tls_data_dir to another folder, and the new cluster starts empty"
         )

@@ -603,7 +603,8 @@ def test_a_living_etcd_is_never_moved_away_from_under_itself() -> None:
     info["other_etcd"] = {**OTHER, "data_dir": "/var/lib/etcd/blue"}
     for overrule in (False, True):
         text = first("data_of_another_cluster", overrule_distribution_etcd=overrule)
-        assert "etcd.service (pid 7) runs on it" in text and "disable --now etcd.service) and move" in text
+        assert "etcd.service (pid 7) runs on it" in text and "ringfence.etcd.adopt takes it over as it is" in text
+        assert "disable --now etcd.service) and move" in text
     info["other_etcd"] = None
     info["in_the_way"] = [rival(uses_data=True, data_dir="/var/lib/etcd/blue")]
     first("data_in_use")
