@@ -13,6 +13,7 @@ Note that this module util is PRIVATE to the collection. It can have breaking ch
 
 from __future__ import annotations
 
+import functools
 import os
 import typing as t
 from dataclasses import dataclass, field
@@ -142,9 +143,9 @@ def plan_adoption(wanted: Adoption, check_mode: bool = False) -> AdoptionPlan:
     return AdoptionPlan(
         # Each of these leaves a unit that starts, theirs or ours, should the run end behind it.
         steps=(
-            lambda: apply_credentials(credentials),
-            *(lambda path=path: put_aside(path, _ASIDE) for path in aside),  # type: ignore[misc]
-            lambda: apply_plan(unit),
+            functools.partial(apply_credentials, credentials),
+            *(functools.partial(put_aside, path, _ASIDE) for path in aside),
+            functools.partial(apply_plan, unit),
         ),
         paths=tuple(sorted({*_changed(credentials), *aside, *(change.path for change in unit.files)})),
         pending=({"code": "unit_adopted", "text": "it runs from a unit that this role did not make"},),
@@ -304,8 +305,8 @@ def plan_way_back(wanted: Adoption) -> AdoptionPlan:
     asked_with = _settings_back(wanted, seen, text, aside)
     return AdoptionPlan(
         steps=(
-            *((lambda: _put_unit_back(wanted, kept),) if is_ours else ()),
-            *(lambda path=path: move_to(f"{path}.{_ASIDE}", path) for path in aside),  # type: ignore[misc]
+            *((functools.partial(_put_unit_back, wanted, kept),) if is_ours else ()),
+            *(functools.partial(move_to, f"{path}.{_ASIDE}", path) for path in aside),
         ),
         paths=tuple(sorted({wanted.unit_path, *aside})) if is_ours or aside else (),
         pending=({"code": "unit_given_back", "text": "it runs from a unit that this role made"},),
