@@ -9,6 +9,7 @@ What is refused there is refused for all hosts, before any of them is touched.
 
 from __future__ import annotations
 
+import functools
 import typing as t
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError
@@ -80,8 +81,10 @@ def _settings(task_vars: t.Mapping[str, t.Any], variable: str) -> dict[str, dict
 def _unit(settings: t.Mapping[str, t.Any]) -> WantedUnit:
     """Without the CA's revocation list, which no host has yet: the deployment's next run brings it."""
     members = [member_from(member) for member in settings["members"]]
+    render = functools.partial(unit_text, settings, members, member_from(settings["member"]), has_revocation_list=False)
     return WantedUnit(
-        text=unit_text(settings, members, member_from(settings["member"]), has_revocation_list=False),
+        text=render(),
+        http_text=render(has_tls_of_peers=False),
         unit=settings["unit"],
         unit_directory=settings["unit_directory"],
         directory=settings["directory"],

@@ -220,6 +220,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._member.takeover_tu
     leads_or_refused,
     own_client,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import deployed_from_text
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
@@ -275,7 +276,8 @@ def _wanted(params: t.Mapping[str, t.Any]) -> Adoption:
             raise InputError(f"{option} is not given: give it, or the variables from which it is worked out")
     is_back = params["state"] == "absent"
     names = tuple(sorted(checked_common_name(name, "common_names:") for name in params["common_names"]))
-    if not is_back and not names:
+    unit_settings = deployed_from_text(params["unit_content"])
+    if not is_back and not names and (unit_settings is None or unit_settings["files"]["peer_cert_file"]):
         raise InputError("common_names is empty: no member would let in another one")
     unit = checked_unit_name(params["unit"], "unit")
     done = "given back" if is_back else "adopted"

@@ -21,7 +21,11 @@ from dataclasses import replace
 import jinja2
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_config import flags_with
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_state import Config
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import FlagSettings, etcd_flags
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import (
+    FlagSettings,
+    etcd_flags,
+    without_tls_of_peers,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import Member
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
     check_rendered,
@@ -81,18 +85,21 @@ def unit_text(
     config: Config | None = None,
     present: t.Mapping[str, t.Any] | None = None,
     has_revocation_list: bool = True,
+    has_tls_of_peers: bool = True,
 ) -> str:
     """The unit of a member with its configuration hash; InputError where it would not start what is wanted.
 
     ``settings``: the role's, without their prefix and in their types. ``config``: what a step of a plan writes, where
     that is not yet what is wanted in the end; ``present``: the etcd settings that are in effect there now.
-    ``has_revocation_list``: false where the CA's list, if it keeps one, is not on the host yet.
+    ``has_revocation_list``: false where the CA's list, if it keeps one, is not on the host yet. ``has_tls_of_peers``:
+    false for a member that is adopted with peers that speak http.
     """
     wanted = FlagSettings(**flag_settings_of(settings))
     wanted = replace(wanted, revocation_list=wanted.revocation_list and has_revocation_list)
     flags = (
         etcd_flags(member, members, wanted) if config is None else flags_with(config, member, members, wanted, present)
     )
+    flags = flags if has_tls_of_peers else without_tls_of_peers(flags)
     arguments = [f"--{flag}={value}" for flag, value in flags]
     text = _TEMPLATE.render(
         __etcd_peer_tls_settings=settings,

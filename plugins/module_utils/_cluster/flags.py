@@ -39,6 +39,16 @@ _TLS_1_2_SUITES = (
     "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
 )
 
+_PEER_URLS = ("initial-cluster", "initial-advertise-peer-urls", "listen-peer-urls")
+_TLS_OF_PEERS = (
+    "peer-cert-file",
+    "peer-key-file",
+    "peer-trusted-ca-file",
+    "peer-client-cert-auth",
+    "peer-crl-file",
+    "peer-cert-allowed-cn",
+)
+
 _FLAG_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
@@ -126,6 +136,15 @@ def etcd_flags(member: Member, members: t.Sequence[Member], settings: FlagSettin
         value = {**dict(flags), **by_variable}.get(flag, "")
         raise InputError(f"{where}={value} is refused: etcd would not run with it: {wanted}")
     return flags
+
+
+def without_tls_of_peers(flags: t.Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The same flags for a member whose peers speak http: a unit that changes nothing of that, and has no fence yet."""
+    return [
+        (flag, value.replace("https://", "http://") if flag in _PEER_URLS else value)
+        for flag, value in flags
+        if flag not in _TLS_OF_PEERS
+    ]
 
 
 def _revocation_list(flag: str, settings: FlagSettings) -> list[tuple[str, str]]:
@@ -220,4 +239,5 @@ __all__ = (
     "allowed_common_names",
     "etcd_flags",
     "flag_value",
+    "without_tls_of_peers",
 )

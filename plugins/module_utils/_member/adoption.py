@@ -42,10 +42,12 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._member.takeover im
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.unit_plan import apply_plan, plan_present
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import (
+    WantedDirectory,
     WantedFile,
     apply_changes,
     gid_of,
     move_to,
+    plan_directory,
     plan_file,
     put_aside,
     remove_file,
@@ -137,17 +139,17 @@ def plan_adoption(wanted: Adoption, check_mode: bool = False) -> AdoptionPlan:
     after = _after(wanted, seen)
     before = _running(seen, after)
     _refuse_differences(wanted, seen, before, after)
-    credentials = _plan_credentials(wanted, seen, check_mode)
+    put_files, changed = _plan_files(wanted, seen, after, check_mode)
     unit = plan_present(_wanted_unit(wanted, after), trust_bundle_changed=False, check_mode=check_mode)
     aside = tuple(path for path in (seen.ours.path, seen.ours.variables_path) if os.path.lexists(path))
     return AdoptionPlan(
         # Each of these leaves a unit that starts, theirs or ours, should the run end behind it.
         steps=(
-            functools.partial(apply_credentials, credentials),
+            put_files,
             *(functools.partial(put_aside, path, _ASIDE) for path in aside),
             functools.partial(apply_plan, unit),
         ),
-        paths=tuple(sorted({*_changed(credentials), *aside, *(change.path for change in unit.files)})),
+        paths=tuple(sorted({*changed, *aside, *(change.path for change in unit.files)})),
         pending=({"code": "unit_adopted", "text": "it runs from a unit that this role did not make"},),
         asked_with=t.cast(Deployed, {**after, "files": before["files"]}),
         texts={
@@ -162,8 +164,19 @@ def _nothing(seen: Seen) -> AdoptionPlan:
     return AdoptionPlan((), (), (), deployed_from_arguments(seen.process["argv"], seen.process["environment"]))
 
 
-def _changed(credentials: CredentialsPlan) -> list[str]:
-    return [change.path for change in credentials.changes]
+def _plan_files(
+    wanted: Adoption, seen: Seen, after: Deployed, check_mode: bool
+) -> tuple[t.Callable[[], object], list[str]]:
+    """How the role's folder gets what it has to have, and what is changed there.
+
+    Where peers speak http it is the folder alone, beside whose files a member is marked as formed.
+    """
+    if after["files"]["peer_cert_file"]:
+        credentials = _plan_credentials(wanted, seen, check_mode)
+        return functools.partial(apply_credentials, credentials), [change.path for change in credentials.changes]
+    folder = plan_directory(WantedDirectory(wanted.directory, _FOLDER_MODE, 0, gid_of(wanted.group)))
+    changes = [] if folder is None else [folder]
+    return functools.partial(apply_changes, changes), [change.path for change in changes]
 
 
 def _wanted_unit(wanted: Adoption, after: Deployed) -> WantedUnit:

@@ -51,6 +51,9 @@ class AdoptedUnit(SystemdUnit):
     def shuts_out(self) -> t.Callable[[t.Iterable[str]], str | None]:
         try:
             settings = plan_of(self._wanted, self._is_back).asked_with
+            if not settings["files"]["peer_cert_file"]:
+                # Its peers speak http, as they did: nobody is asked for a certificate.
+                return lambda _peer_urls: None
             check_own_name(settings, self._wanted.member)
         except RingfenceError as exc:
             why = str(exc)

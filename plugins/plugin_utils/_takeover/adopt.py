@@ -21,7 +21,7 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._audit.evidence imp
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._audit.facts import Claim, certificates_in, issued_by
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._takeover.names import Problem, names_shown
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._takeover.plan import Takeover, takeover_of
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._takeover.refusals import cluster_of
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._takeover.refusals import cluster_of, speaks_http
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._takeover.variables import (
     for_inventory,
     templates_in,
@@ -34,9 +34,10 @@ _SAY = "put what it has into the inventory (the run prints the variables), or ch
 
 @dataclass(frozen=True)
 class WantedUnit:
-    """A member's unit as the operator's variables make it."""
+    """A member's unit as the operator's variables make it. ``http_text``: the same with peers that speak http."""
 
     text: str = field(repr=False)
+    http_text: str = field(repr=False)
     unit: str
     unit_directory: str
     directory: str
@@ -60,7 +61,13 @@ def adoption_of(
     authority: Authority,
     is_back: bool = False,
 ) -> Takeover:
-    """The plan; RefusedError with all that speaks against it. ``units``: by host."""
+    """The plan; RefusedError with all that speaks against it. ``units``: by host.
+
+    Members whose peers speak http get a unit with which they go on to: certificates and https come by the deployment,
+    step by step, once all of them are the role's.
+    """
+    in_http = {claim.host for claim in run.claims if speaks_http(claim)}
+    units = {host: replace(unit, text=unit.http_text) if host in in_http else unit for host, unit in units.items()}
 
     def more(cluster: Cluster, names: tuple[str, ...]) -> t.Iterator[Problem]:
         for claim in cluster.members:
@@ -71,10 +78,10 @@ def adoption_of(
                 yield claim, "the role starts no service here", "set etcd_peer_tls_manage_service: true"
             elif not is_back and not claim.told["managed"] and claim.settings is not None:
                 yield from _against(claim, unit, names)
-        if not is_back:
+        if not is_back and not all(map(speaks_http, cluster.members)):
             yield from _of_authority(cluster, authority)
 
-    plan = takeover_of(run, addresses, is_back, GIVEN_BACK if is_back else ADOPTED, more)
+    plan = takeover_of(run, addresses, is_back, GIVEN_BACK if is_back else ADOPTED, more, allows_http=True)
     return replace(plan, options={host: {**one, **_options(units[host])} for host, one in plan.options.items()})
 
 

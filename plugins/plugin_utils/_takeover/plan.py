@@ -18,7 +18,12 @@ from dataclasses import dataclass
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._audit.evidence import Cluster, Run
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._audit.facts import Claim, is_loopback, place_of
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._takeover.names import Problem, names_shown
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._takeover.refusals import cluster_of, problems_of, refuse
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._takeover.refusals import (
+    cluster_of,
+    problems_of,
+    refuse,
+    speaks_http,
+)
 
 
 @dataclass(frozen=True)
@@ -41,16 +46,19 @@ def takeover_of(
     is_back: bool = False,
     done: str = "taken over",
     more: t.Callable[[Cluster, tuple[str, ...]], t.Iterable[Problem]] = lambda _cluster, _names: (),
+    allows_http: bool = False,
 ) -> Takeover:
     """The plan; RefusedError with all that speaks against it. ``is_back``: the way back.
 
-    ``done``: what is not done then. ``more``: what else speaks against it, by the names of the list.
+    ``done``: what is not done then. ``more``: what else speaks against it, by the names of the list. ``allows_http``:
+    for peers that all speak http, who get no list.
     """
     cluster = cluster_of(run, done)
-    shown, unknown = ({}, []) if is_back else names_shown(cluster)
+    has_fence = not is_back and not (allows_http and all(map(speaks_http, cluster.members)))
+    shown, unknown = names_shown(cluster) if has_fence else ({}, [])
     names = tuple(sorted(set(shown.values())))
     urls = {claim.host: _client_url(claim, addresses) for claim in cluster.members}
-    problems = [*problems_of(cluster, names, is_back), *unknown, *(_without_url(urls, cluster.members))]
+    problems = [*problems_of(cluster, names, has_fence), *unknown, *(_without_url(urls, cluster.members))]
     # An http peer has no certificate to be shown: the first reason of a member says it.
     refuse(_first_of_each([*problems, *more(cluster, names)]), done)
     members = tuple(

@@ -66,14 +66,21 @@ def refuse(problems: t.Iterable[Problem], done: str = "taken over") -> None:
         raise RefusedError(one_line(f"nothing is {done}: {'; '.join(texts[:_MANY])}{more}"))
 
 
-def problems_of(cluster: Cluster, names: t.Sequence[str], is_back: bool) -> list[Problem]:
-    """All that speaks against it. ``is_back``: the way back, for which the fence itself is no matter."""
+def problems_of(cluster: Cluster, names: t.Sequence[str], has_fence: bool) -> list[Problem]:
+    """All that speaks against it. ``has_fence``: whether there is to be one afterwards; otherwise it is no matter."""
     found = [*_members(cluster)]
     for claim in cluster.members:
         found += _process(claim, names)
-        if claim.settings is not None and not is_back:
+        if claim.settings is not None and has_fence:
             found += [*_peers(claim), *_list(claim, names), *_calls(claim, cluster)]
     return found
+
+
+def speaks_http(claim: Claim) -> bool:
+    """Whether a member's peers speak http at all of its places."""
+    settings = claim.settings
+    urls = [] if settings is None else [*settings["listen_peer_urls"], *settings["peer_urls"], *claim.peer_urls]
+    return bool(urls) and all(url.startswith("http://") for url in urls)
 
 
 # Who is a member ------------------------------------------------------------------------------------------------------
@@ -215,4 +222,4 @@ def _calls(claim: Claim, cluster: Cluster) -> t.Iterator[Problem]:
             yield claim, f"{other.name} does not let it in ({why})", "mend that first"
 
 
-__all__ = ("cluster_of", "names_shown", "problems_of", "refuse")
+__all__ = ("cluster_of", "names_shown", "problems_of", "refuse", "speaks_http")

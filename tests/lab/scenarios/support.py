@@ -63,7 +63,7 @@ number=0
 while [ ! -e /tmp/scenario-stop ]; do
   number=$((number + 1))
   if etcdctl --endpoints ENDPOINTS --command-timeout 5s \
-      --cacert PKI/ca.crt --cert PKI/etcd-1.crt --key PKI/etcd-1.key OPTIONS put "scenario/$number" "$number"
+      FILES OPTIONS put "scenario/$number" "$number"
   then echo "$number" >> /tmp/scenario-acknowledged; date +%s%3N >> /tmp/scenario-times; fi
   sleep 0.1
 done >/dev/null 2>&1
@@ -128,6 +128,8 @@ class Controller:
         """What all runs have changed: a task that changed a host is one."""
         self.etcdctl_user = ""
         """The option that names it, where RBAC is on."""
+        self.clients_have_files = True
+        """Whether there are files for clients on the hosts: without TLS for clients there may be none."""
 
     def inventory(
         self,
@@ -300,9 +302,15 @@ class Controller:
             return dict(zip(names, answers))
 
     def etcdctl(self, host: str, words: str, check: bool = True) -> str:
-        files = f"--cacert {PKI}/ca.crt --cert {PKI}/{host}.crt --key {PKI}/{host}.key"
-        command = f"etcdctl --endpoints https://127.0.0.1:2379 {files} {self.etcdctl_user} {words}"
+        scheme = "https" if self.clients_have_files else "http"
+        files = self.client_files(host)
+        command = f"etcdctl --endpoints {scheme}://127.0.0.1:2379 {files} {self.etcdctl_user} {words}"
         return self.lab.execute(host, command, check=check).stdout
+
+    def client_files(self, host: str) -> str:
+        """The options of ``etcdctl`` that name them."""
+        files = f"--cacert {PKI}/ca.crt --cert {PKI}/{host}.crt --key {PKI}/{host}.key"
+        return files if self.clients_have_files else ""
 
     def processes(self, hosts: t.Iterable[str] = ()) -> dict[str, str]:
         """Each host's etcd by pid: another pid is another process."""
@@ -383,7 +391,8 @@ class Writer:
         self._steps, self._before, self._etcd = self._controller.steps, self._starts(), self._version()
         lab.ssh("etcd-1", "rm -f /tmp/scenario-*")
         endpoints = ",".join(f"{self._scheme}://{lab.host(name).address}:{self._port}" for name in TRIO)
-        script = _WRITER.replace("ENDPOINTS", endpoints).replace("PKI", PKI).replace("OPTIONS", self._options)
+        script = _WRITER.replace("ENDPOINTS", endpoints).replace("OPTIONS", self._options)
+        script = script.replace("FILES", self._controller.client_files("etcd-1"))
         self._child = subprocess.Popen(
             lab.ssh_command("etcd-1", script), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )

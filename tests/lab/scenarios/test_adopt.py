@@ -38,13 +38,13 @@ class Adopted(SomebodysCluster):
         assert "PRIVATE KEY" not in run.output
         return run
 
-    def told(self) -> dict[str, t.Any]:
-        """The variables that a run prints which refuses; then nothing was changed."""
+    def told(self, *said: str) -> dict[str, t.Any]:
+        """The variables that a run prints which refuses with these words; then nothing was changed."""
         run = self.play()
         assert run.returncode != 0 and "Traceback" not in run.output, run.output[-6000:]
         assert not any(run.changed.values()), run.output[-6000:]
         printed = " ".join(run.output.split())
-        assert "nothing is adopted: " in printed and "there is no CA in the role's variables" in printed
+        assert all(one in printed for one in ("nothing is adopted: ", *said)), run.output[-6000:]
         _before, _variable, rest = run.output.partition('"__etcd_peer_tls_told.variables": ')
         made: dict[str, t.Any] = json.JSONDecoder().raw_decode(rest)[0]
         return made
@@ -71,7 +71,7 @@ def test_there_and_back(theirs: Adopted) -> None:
     controller = theirs.controller
     theirs.with_client(SHAPES["kubespray"])
     ids, before, processes = theirs.member_ids(), theirs.files(), controller.processes()
-    told = theirs.told()
+    told = theirs.told("there is no CA in the role's variables")
     assert FLAGS.items() <= told["vars"]["etcd_peer_tls_extra_flags"].items() and told["problems"] == []
     theirs.put_into_inventory(told)
     check = theirs.succeed("--check", "--diff")
@@ -110,3 +110,30 @@ def test_there_and_back(theirs: Adopted) -> None:
 
     theirs.succeed(etcd_adopt_state="absent")
     assert theirs.files() == before and theirs.member_ids() == ids and controller.is_healthy()
+
+
+def test_from_http_to_a_fence(controller: Controller, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Debian's package has it: first the role's unit with the same settings, then certificates and https."""
+    controller.bare()
+    theirs = Adopted(controller, lab)
+    theirs.deploy(SHAPES["debian"])
+    monkeypatch.setattr(controller, "clients_have_files", False)
+    ids, processes = theirs.member_ids(), controller.processes()
+    told = theirs.told()
+    theirs.inventory = controller.inventory(host_variables=told["hosts"], **told["vars"])
+    check = theirs.succeed("--check", "--diff")
+    assert "+--peer" not in check.output and controller.processes() == processes
+    with Writer(controller, scheme="http") as writer:
+        run = theirs.succeed()
+    assert "no fence yet" in " ".join(run.output.split())
+    assert writer.acknowledged and writer.acknowledged <= writer.stored and writer.restarts == (1, 1)
+    assert theirs.member_ids() == ids and not any(theirs.succeed().changed.values())
+
+    assert "etcd_peer_tls_new_ca: true" in theirs.play(playbook="site").output
+    plan = theirs.succeed("--check", playbook="site", etcd_peer_tls_new_ca=True).output
+    assert "1 of 9: issue a certificate to etcd-" in plan and "9 of 9: tell the cluster that etcd-" in plan
+    with Writer(controller, scheme="http", operation="http to https for peers") as writer:
+        run = theirs.succeed(playbook="site", etcd_peer_tls_new_ca=True)
+    assert writer.acknowledged and writer.acknowledged <= writer.stored and writer.restarts == (2, 2)
+    assert ": PROVED - 3 members" in run.output and theirs.member_ids() == ids
+    assert not any(theirs.succeed(playbook="site").changed.values())

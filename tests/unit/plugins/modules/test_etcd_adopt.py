@@ -88,7 +88,7 @@ class Hosts(theirs.Hosts):
     def directory(self, name: str) -> pathlib.Path:
         return self.deployed.folder / f"role-{name}"
 
-    def text(self, name: str, **changes: t.Any) -> str:
+    def text(self, name: str, has_tls_of_peers: bool = True, **changes: t.Any) -> str:
         settings: dict[str, t.Any] = {
             "cluster_name": "etcd-cluster",
             "data_dir": str(self.deployed.folder / name),
@@ -108,7 +108,8 @@ class Hosts(theirs.Hosts):
         cluster = ClusterSettings(name="etcd-cluster", client_tls=False)
         members = [make_member(self._entry(one), cluster) for one in MEMBERS]
         member = next(one for one in members if one.name == name)
-        return unit_text({**settings, **changes}, members, member, has_revocation_list=False)
+        told = {"has_revocation_list": False, "has_tls_of_peers": has_tls_of_peers}
+        return unit_text({**settings, **changes}, members, member, **told)
 
     def _entry(self, name: str) -> dict[str, t.Any]:
         ports = {"peer_port": self.deployed.peer_urls, "client_port": self.deployed.client_urls}

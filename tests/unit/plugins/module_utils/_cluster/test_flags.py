@@ -13,6 +13,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags impo
     allowed_common_names,
     etcd_flags,
     flag_value,
+    without_tls_of_peers,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import (
     ClusterSettings,
@@ -63,6 +64,21 @@ def test_the_tutorials_cluster() -> None:
         # etcd 3.4 has another logger by default; those after it know this one alone.
         "logger": "zap",
     }
+
+
+def test_peers_that_go_on_to_speak_http() -> None:
+    """Nothing of TLS between peers is left, and clients keep theirs."""
+    everyone = members()
+    whole = etcd_flags(everyone[0], everyone, settings(revocation_list=True))
+    found = dict(without_tls_of_peers(whole))
+    assert (
+        found["initial-cluster"]
+        == "etcd-1=http://10.0.0.1:2380,etcd-2=http://10.0.0.2:2380,etcd-3=http://10.0.0.3:2380"
+    )
+    assert found["listen-peer-urls"] == found["initial-advertise-peer-urls"] == "http://10.0.0.1:2380"
+    assert [flag for flag in found if flag.startswith("peer-")] == []
+    kept = {flag: value for flag, value in whole if "peer" not in flag and flag != "initial-cluster"}
+    assert kept.items() <= found.items() and "https://10.0.0.1:2379" in found["listen-client-urls"]
 
 
 @pytest.mark.parametrize(

@@ -107,6 +107,9 @@ def units_of(variables: t.Mapping[str, t.Mapping[str, t.Any]]) -> dict[str, Want
     return {
         member.host: WantedUnit(
             text=unit_text(settings[member.host], members, member, has_revocation_list=False),
+            http_text=unit_text(
+                settings[member.host], members, member, has_revocation_list=False, has_tls_of_peers=False
+            ),
             unit=settings[member.host]["unit"],
             unit_directory="/etc/systemd/system",
             directory=settings[member.host]["directory"],
