@@ -143,6 +143,13 @@ EXAMPLES = r"""
     trusted_fingerprints: ["{{ ca.fingerprint }}"]
   delegate_to: localhost
   run_once: true
+
+- name: Make a CA of their own for clients, so that no client can be a peer
+  ringfence.etcd.etcd_ca:
+    ca_directory: "{{ playbook_dir }}/client-ca"
+    ca_common_name: etcd client CA
+  delegate_to: localhost
+  run_once: true
 """
 
 RETURN = r"""

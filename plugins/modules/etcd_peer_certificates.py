@@ -8,15 +8,16 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: etcd_peer_certificates
-short_description: Issue the peer certificates of a whole etcd cluster
+short_description: Issue the certificates of a whole etcd cluster and of its clients
 version_added: 0.1.0
 description:
   - Decides for each member of a cluster whether its peer certificate is good, and issues a new one only where there
     is a reason. The reasons are returned.
   - A renewal keeps the member's key, so that one file changes. A new key is made on request, or where the present one
     is missing, does not fit or is of another type.
-  - A certificate never outlives its CA. Its subject has only a common name. It has subject alternative names, and
-    the extended key usages C(serverAuth) and C(clientAuth), both of which etcd's peer TLS needs.
+  - A certificate never outlives its CA. Its subject has only a common name. A member's has subject alternative names,
+    and the extended key usages C(serverAuth) and C(clientAuth), both of which etcd's peer TLS needs. A client's
+    (O(members[].purpose=client)) has C(clientAuth) alone, and needs no names.
   - The CA's private key is needed only when something is issued, and never in check mode.
   - Runs where the CA is. Without O(directory) it writes nothing to disk, and the current certificates are given in
     O(members).
@@ -41,7 +42,7 @@ attributes:
 options:
   members:
     description:
-      - The members of the cluster.
+      - The members of the cluster, or those of its clients.
     type: list
     elements: dict
     required: true
@@ -49,12 +50,22 @@ options:
       name:
         description:
           - The name of the member, and of its files in O(directory).
+          - A client's may end with V(@) and the host that it is on, so that a client has a certificate on each host.
         type: str
         required: true
+      purpose:
+        description:
+          - With V(peer) the certificate is a member's. Beside peers it serves clients at the client port, and does so
+            without being a peer where it is of another CA than theirs.
+          - With V(client) it is a client's. It is good for no server, so that no client takes a member's place.
+        type: str
+        choices: [peer, client]
+        default: peer
       common_name:
         description:
           - The common name of the certificate, 1 to 64 characters without a comma. One beyond ASCII counts as two to
             four.
+          - A client's is the user that etcd's RBAC takes it for.
         type: str
         required: true
       dns_names:
@@ -66,8 +77,9 @@ options:
       ip_addresses:
         description:
           - The IP addresses among the subject alternative names, IPv6 without brackets.
-          - At least one DNS name or IP address is needed. The list must cover the address that the other members
+          - A member needs at least one DNS name or IP address. The list must cover the address that the other members
             dial.
+          - A client needs none. At the client port etcd does not look at them.
         type: list
         elements: str
         default: []
@@ -224,6 +236,18 @@ EXAMPLES = r"""
   run_once: true
   no_log: true
   register: renewed
+
+- name: Issue a client's certificate, and keep it in a folder
+  ringfence.etcd.etcd_peer_certificates:
+    ca_certificate_path: "{{ playbook_dir }}/client-ca/ca.crt"
+    ca_private_key_path: "{{ playbook_dir }}/client-ca/ca.key"
+    directory: "{{ playbook_dir }}/clients"
+    members:
+      - name: backup
+        purpose: client
+        common_name: backup
+  delegate_to: localhost
+  run_once: true
 """
 
 RETURN = r"""
@@ -308,7 +332,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import failures_told
-from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.request import run
+from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.request import PURPOSES, run
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.given_pem import hide_misplaced_keys
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import KEY_TYPES
 from ansible_collections.ringfence.etcd.plugins.module_utils._x509.library import require_cryptography
@@ -317,6 +341,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._x509.library impor
 def argument_spec() -> dict[str, t.Any]:
     member = {
         "name": {"type": "str", "required": True},
+        "purpose": {"type": "str", "choices": list(PURPOSES), "default": "peer"},
         "common_name": {"type": "str", "required": True},
         "dns_names": {"type": "list", "elements": "str", "default": []},
         "ip_addresses": {"type": "list", "elements": "str", "default": []},

@@ -49,8 +49,8 @@ FAULTS = (
     Fault(
         "a private key with mode 0644",
         "plugins/module_utils/_member/credentials.py",
-        "paths[PRIVATE_KEY], 0o600,",
-        "paths[PRIVATE_KEY], 0o644,",
+        "private_key_mode: int = 0o600",
+        "private_key_mode: int = 0o644",
         "tests/unit/plugins/modules/test_etcd_peer_credentials.py::test_owner_group_and_mode",
     ),
     Fault(

@@ -44,6 +44,8 @@ _LABEL = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)")
 _UNIT_NAME = re.compile(r"(?!-)[A-Za-z0-9:_.\\@-]+(?<!@)\.service")
 # What the system's own files of users and groups can hold, and systemd reads back.
 _ACCOUNT = re.compile(r"(?![-.\s])[^\s:/,\x00-\x1f\x7f][^:/,\x00-\x1f\x7f]{0,254}(?<!\s)")
+# An inventory host, as a part of a file's name.
+_HOST = re.compile(r"[^\s/@\x00-\x1f\x7f]{1,253}")
 _SHA256 = re.compile(r"[0-9A-Fa-f]{64}")
 _URL = re.compile(r"(?:https?|ftp)://", re.IGNORECASE)
 # The other programs of an archive, which go beside etcd.
@@ -68,6 +70,26 @@ def checked_member_name(value: str, what: str) -> str:
             f"{what} {value!r} can't be a file's name and a member's: it would share ca.crt and ca.key with the CA"
         )
     return value
+
+
+def checked_client_id(value: str, what: str) -> str:
+    """A client's name, alone or with the host that it is on: ``patroni@db-1``. No member's name has an ``@``."""
+    name, mark, host = value.partition("@")
+    checked_member_name(name, what)
+    if mark and not _HOST.fullmatch(host):
+        raise InputError(
+            f"{what} {value[:300]!r}: behind the @ the name of an inventory host is wanted, without slashes"
+        )
+    return value
+
+
+def checked_key_mode(value: str, what: str) -> int:
+    """The mode of a private key as users write it (``0600``): never anything for everybody, no writing for others."""
+    digits = value[2:] if value.startswith("0o") else value
+    mode = int(digits, 8) if re.fullmatch(r"0?[0-7]{3}", digits) else -1
+    if mode not in (0o400, 0o440, 0o600, 0o640):
+        raise InputError(f"{what}: {value!r} is no mode for a private key: give '0600', '0640', '0400' or '0440'")
+    return mode
 
 
 def checked_common_name(value: str, what: str, of_authority: bool = False) -> str:
@@ -219,9 +241,11 @@ __all__ = (
     "check_range",
     "checked_account",
     "checked_archive",
+    "checked_client_id",
     "checked_common_name",
     "checked_dns_name",
     "checked_fingerprint",
+    "checked_key_mode",
     "checked_member_name",
     "checked_path",
     "checked_port",

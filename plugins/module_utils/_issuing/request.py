@@ -39,6 +39,11 @@ if t.TYPE_CHECKING:  # pragma: no cover
     from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.peer_certificates import Record
     from cryptography import x509
 
+PEER = "peer"
+_PROFILES: dict[str, t.Callable[..., rules.PeerProfile]] = {PEER: rules.peer_profile, "client": rules.client_profile}
+_WHOSE = {PEER: "member", "client": "client"}
+PURPOSES = tuple(_PROFILES)
+
 
 def request_from(params: t.Mapping[str, t.Any]) -> IssueRequest:
     """The request in a module's parameters, checked; InputError names the option or the member."""
@@ -51,17 +56,18 @@ def request_from(params: t.Mapping[str, t.Any]) -> IssueRequest:
         name: str = given["name"]
         if directory is not None and (given["certificate"] is not None or given["private_key_matches"] is not None):
             raise InputError(
-                f"member {name}: certificate and private_key_matches can't be "
+                f"{_WHOSE[given['purpose']]} {name}: certificate and private_key_matches can't be "
                 "given together with directory, where the present ones are read"
             )
-        profile = rules.peer_profile(
+        profile = _PROFILES[given["purpose"]](
             name, given["common_name"], given["dns_names"], given["ip_addresses"], params["key_type"]
         )
         present = None if given["certificate"] is None else given["certificate"].encode("utf-8")
         members.append(
             RequestedMember(profile, present, given["private_key_matches"], given["new_key"] or params["new_keys"])
         )
-    _refuse_names_of_others([member.profile for member in members])
+    # A client serves nobody, so that it is in nobody's place.
+    _refuse_names_of_others([one.profile for one, given in zip(members, params["members"]) if given["purpose"] == PEER])
     return IssueRequest(
         tuple(members),
         rules.renewal_rules(params["validity_days"], params["renew_before_days"], params["backdate_minutes"]),
@@ -180,4 +186,4 @@ def _issuer_from(params: t.Mapping[str, t.Any], plan: IssuePlan) -> certificates
     return load_issuer(plan.authority, pem, f"the CA's private key {path}", passphrase)
 
 
-__all__ = ("request_from", "run")
+__all__ = ("PURPOSES", "request_from", "run")

@@ -95,7 +95,7 @@ def _after(plan: IssuePlan, decision: Decision) -> dict[str, t.Any]:
         "other_names": [],
         "key_type": profile.key_type,
         "key_usage": sorted(profile.key_usages),
-        "extended_key_usage": sorted(rules.EXTENDED_KEY_USAGES),
+        "extended_key_usage": sorted(profile.extended_key_usages),
         "is_ca": False,
         "issuer_key_identifier": None if plan.authority is None else plan.authority.facts.key_identifier,
         "not_before": rules.iso_time(plan.not_before),

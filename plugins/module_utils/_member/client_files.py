@@ -51,7 +51,8 @@ def client_files_problem(
             if identity is not None and barrier is not None:
                 raise barrier_error(path, identity, barrier)
             found.append(Material(path, content))
-        check_credentials(*found)
+        bundle, certificate, private_key = found
+        check_credentials(bundle, certificate, private_key)
     except RingfenceError as exc:
         return f"the files for clients: {exc}"
     return None

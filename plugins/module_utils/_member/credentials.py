@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A member's files on a node as one unit: all of them checked as they are going to be, then written.
+"""A member's or a client's files on a host as one unit: all of them checked as they are going to be, then written.
 
 ``plan_credentials`` does every check and writes nothing; ``apply_credentials`` carries the plan out.
 
@@ -67,6 +67,8 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import 
     uid_of,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import describe, read_file
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.tls_check import CLIENT as CLIENT_USAGES
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.tls_check import PEER as PEER_USAGES
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.tls_check import (
     Material,
     check_certificate,
@@ -106,6 +108,13 @@ class WantedCredentials:
     revocation_list_content: str | None = field(default=None, repr=False)
     pending_content: frozenset[str] = frozenset()
     check_mode: bool = False
+    # A client's: for clientAuth alone, and in a folder that clients of other owners may share.
+    is_client: bool = False
+    private_key_mode: int = 0o600
+
+    @property
+    def usages(self) -> tuple[str, ...]:
+        return CLIENT_USAGES if self.is_client else PEER_USAGES
 
 
 @dataclass(frozen=True)
@@ -153,7 +162,7 @@ def plan_credentials(request: WantedCredentials) -> CredentialsPlan:
     ids = _ids(request, notes)
     given = _given(request)
     materials = _materials(request, paths, given)
-    _check_materials(materials)
+    _check_materials(materials, request.usages)
     listed = _revocation_list(request)
     if listed is not None:
         _check_not_shorter(listed, revocation_list_path(request.directory))
@@ -161,11 +170,17 @@ def plan_credentials(request: WantedCredentials) -> CredentialsPlan:
     written = _written(given, paths)
     if listed is not None:
         written[REVOCATION_LIST] = listed
-    wanted_directory = WantedDirectory(request.directory, request.directory_mode, ids.root_uid, ids.owner_gid)
+    folder_gid = ids.root_gid if request.is_client else ids.owner_gid
+    wanted_directory = WantedDirectory(request.directory, request.directory_mode, ids.root_uid, folder_gid)
     wanted_files = {
         CA: WantedFile(paths[CA], 0o644, written.get(CA), ids.root_uid, ids.root_gid),
         PRIVATE_KEY: WantedFile(
-            paths[PRIVATE_KEY], 0o600, written.get(PRIVATE_KEY), ids.owner_uid, ids.owner_gid, secret=True
+            paths[PRIVATE_KEY],
+            request.private_key_mode,
+            written.get(PRIVATE_KEY),
+            ids.owner_uid,
+            ids.owner_gid,
+            secret=True,
         ),
         CERTIFICATE: WantedFile(paths[CERTIFICATE], 0o644, written.get(CERTIFICATE), ids.root_uid, ids.root_gid),
     }
@@ -361,11 +376,11 @@ def _materials(request: WantedCredentials, paths: dict[str, str], given: dict[st
     return materials
 
 
-def _check_materials(materials: dict[str, Material]) -> None:
+def _check_materials(materials: dict[str, Material], usages: t.Sequence[str]) -> None:
     """Check what is known of the three; with all three known by a whole TLS handshake."""
     bundle, certificate, private_key = (materials.get(kind) for kind in (CA, CERTIFICATE, PRIVATE_KEY))
     if bundle is not None and certificate is not None and private_key is not None:
-        check_credentials(bundle, certificate, private_key)
+        check_credentials(bundle, certificate, private_key, usages)
         return
     if bundle is not None:
         check_trust_bundle(bundle)
@@ -374,7 +389,7 @@ def _check_materials(materials: dict[str, Material]) -> None:
     if certificate is not None:
         if private_key is not None:
             check_pair(certificate, private_key)
-        check_certificate(certificate)
+        check_certificate(certificate, usages=usages)
 
 
 def _end_of_present(paths: dict[str, str]) -> str | None:

@@ -2,9 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Checks by a real handshake of OpenSSL whether certificate, private key and trust bundle are good for a member.
+"""Checks by a real handshake of OpenSSL whether certificate, private key and trust bundle are good for their purpose.
 
-A member is server and client with the same pair, so both ends of one mutual TLS handshake carry it here, in memory.
+A member is server and client with the same pair, so both ends of one mutual TLS handshake carry it here, in memory. Of
+a client's pair the server alone asks.
 The key reaches OpenSSL through an anonymous file in memory (memfd): no secret touches a disk.
 
 Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
@@ -36,7 +37,9 @@ _NO_ISSUER = (2, 18, 19, 20, 21)
 _PURPOSE = (26, 27, 28)
 _WEAK = (66, 67, 68)
 
-_BOTH = (("serverAuth", "server"), ("clientAuth", "client"))
+# What a pair is for: a member's is both, a client's one.
+PEER = ("serverAuth", "clientAuth")
+CLIENT = ("clientAuth",)
 
 
 @dataclass(frozen=True)
@@ -120,8 +123,10 @@ def check_trust_bundle(bundle: Material, now: datetime.datetime | None = None) -
     return authorities
 
 
-def check_certificate(certificate: Material, now: datetime.datetime | None = None) -> Certificate:
-    """The leaf; CryptoError unless it is a member's own certificate, valid now and good for both roles.
+def check_certificate(
+    certificate: Material, now: datetime.datetime | None = None, usages: t.Sequence[str] = PEER
+) -> Certificate:
+    """The leaf; CryptoError unless it is no CA's certificate, valid now and good for what the pair is for.
 
     This checks the certificate by itself, for when its key or the trust bundle is not at hand yet.
     """
@@ -130,32 +135,42 @@ def check_certificate(certificate: Material, now: datetime.datetime | None = Non
     if leaf.is_ca:
         raise CryptoError(
             f"{certificate.name} holds {_described(leaf)}, a CA's "
-            "certificate: the member's own is wanted (two files swapped?)",
+            f"certificate: the {_whose(usages)}'s own is wanted (two files swapped?)",
             reason="is_a_ca",
         )
     if not leaf.not_before <= now <= leaf.not_after:
         raise _not_valid_now(leaf, f"the certificate in {certificate.name}", now)
-    lacking = [usage for usage, _role in _BOTH if usage not in (leaf.extended_key_usage or ())]
+    lacking = [usage for usage in usages if usage not in (leaf.extended_key_usage or ())]
     if lacking:
+        advice = (
+            "etcd takes no other for a client's, issue it with that extended key usage"
+            if usages == CLIENT
+            else "a member of etcd is server and client to its peers, issue it with both extended key usages"
+        )
         raise CryptoError(
-            f"the certificate in {certificate.name} ({_described(leaf)}) lacks {' and '.join(lacking)}: a member of "
-            "etcd is server and client to its peers, issue it with both extended key usages",
+            f"the certificate in {certificate.name} ({_described(leaf)}) lacks {' and '.join(lacking)}: {advice}",
             reason="extended_key_usage",
         )
     return leaf
 
 
-def check_credentials(bundle: Material, certificate: Material, private_key: Material) -> Certificate:
+def _whose(usages: t.Sequence[str]) -> str:
+    return "client" if usages == CLIENT else "member"
+
+
+def check_credentials(
+    bundle: Material, certificate: Material, private_key: Material, usages: t.Sequence[str] = PEER
+) -> Certificate:
     """The leaf, proved good: the key fits, and a mutual TLS handshake with the bundle as trust succeeds."""
     authorities = check_trust_bundle(bundle)
     chain = read_public(certificate)
     check_pair(certificate, private_key)
-    leaf = check_certificate(certificate)
-    refusal = _refusal(authorities, chain, certificate, private_key)
+    leaf = check_certificate(certificate, usages=usages)
+    refusal = _refusal(authorities, chain, certificate, private_key, usages)
     if refusal is not None and len(authorities) > 1:
         # Of several CAs of one name OpenSSL may take the wrong one where the leaf has no authority key identifier;
         # Go, and so etcd, tries all of them.
-        alone = (_refusal((authority,), chain, certificate, private_key) for authority in authorities)
+        alone = (_refusal((authority,), chain, certificate, private_key, usages) for authority in authorities)
         refusal = None if any(one is None for one in alone) else refusal
     if refusal is not None:
         raise _translated(refusal, bundle, authorities, certificate, leaf)
@@ -173,14 +188,19 @@ def check_pair(certificate: Material, private_key: Material) -> None:
 
 
 def _refusal(
-    trusted: t.Sequence[Certificate], chain: t.Sequence[Certificate], certificate: Material, private_key: Material
+    trusted: t.Sequence[Certificate],
+    chain: t.Sequence[Certificate],
+    certificate: Material,
+    private_key: Material,
+    usages: t.Sequence[str],
 ) -> ssl.SSLError | None:
-    """Why a member with this pair would not take itself for a peer; None where it would."""
+    """Why a member with this pair would not take itself for a peer, or the client for one; None where it would."""
     contexts = []
     for protocol in (ssl.PROTOCOL_TLS_SERVER, ssl.PROTOCOL_TLS_CLIENT):
         context = ssl.SSLContext(protocol)
         context.check_hostname = False
-        context.verify_mode = ssl.CERT_REQUIRED
+        is_asking = protocol == ssl.PROTOCOL_TLS_SERVER or usages == PEER
+        context.verify_mode = ssl.CERT_REQUIRED if is_asking else ssl.CERT_NONE
         context.verify_flags |= PARTIAL_CHAIN
         context.load_verify_locations(cadata=b"".join(authority.der for authority in trusted))
         _load_pair(context, chain, certificate, private_key)
@@ -317,6 +337,8 @@ def _now() -> datetime.datetime:
 
 
 __all__ = (
+    "CLIENT",
+    "PEER",
     "Material",
     "check_certificate",
     "check_credentials",

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a member's peer certificate must be, and why a present one is issued anew: pure values, no cryptography.
+"""What the certificate of a member or a client must be, and why a present one is issued anew: no cryptography.
 
 Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 """
@@ -22,6 +22,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules
     RENEW_BEFORE_DAYS,
     VALIDITY_DAYS,
     check_range,
+    checked_client_id,
     checked_common_name,
     checked_dns_name,
     checked_member_name,
@@ -36,6 +37,8 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._pki.name_constrain
 
 KEY_TYPES = ("ecdsa-p256", "ecdsa-p384", "rsa-2048", "rsa-3072", "rsa-4096", "ed25519")
 EXTENDED_KEY_USAGES = frozenset({"serverAuth", "clientAuth"})
+# A client of etcd's client port serves nobody.
+CLIENT_KEY_USAGES = frozenset({"clientAuth"})
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 # The code of a pending certificate where there is no CA yet.
 MISSING = "missing"
@@ -57,13 +60,19 @@ _NEW_KEY_CODES = frozenset(
 
 @dataclass(frozen=True)
 class PeerProfile:
-    """What one member's certificate must say. Build it with `peer_profile`, which checks the values."""
+    """What one certificate must say. Build it with `peer_profile` or `client_profile`, which check the values."""
 
     name: str
     common_name: str
     dns_names: tuple[str, ...]
     ip_addresses: tuple[str, ...]
     key_type: str
+    extended_key_usages: frozenset[str] = EXTENDED_KEY_USAGES
+
+    @property
+    def whose(self) -> str:
+        """For messages."""
+        return f"{'client' if self.extended_key_usages == CLIENT_KEY_USAGES else 'member'} {self.name}"
 
     @property
     def key_usages(self) -> frozenset[str]:
@@ -141,12 +150,29 @@ def peer_profile(
     """The wanted certificate of a member from the user's values, checked; names given twice count once."""
     checked_member_name(name, "member name")
     what = f"member {name}"
-    addresses = tuple(dict.fromkeys(checked_ip_address(value, what) for value in ip_addresses))
-    names = tuple({value.lower(): value for value in (_dns_name(value, what) for value in dns_names)}.values())
+    names, addresses = _places(dns_names, ip_addresses, what)
     if not addresses and not names:
         # etcd skips the address check for a certificate without any SAN: such a one must never exist.
         raise InputError(f"{what} has neither dns_names nor ip_addresses: give the address that the other members dial")
     return PeerProfile(name, checked_common_name(common_name, f"{what}: common name"), names, addresses, key_type)
+
+
+def client_profile(
+    name: str, common_name: str, dns_names: t.Sequence[str], ip_addresses: t.Sequence[str], key_type: str
+) -> PeerProfile:
+    """The same of a client. It needs no names and addresses: at the client port etcd looks at none."""
+    what = f"client {checked_client_id(name, 'client name')}"
+    names, addresses = _places(dns_names, ip_addresses, what)
+    common_name = checked_common_name(common_name, f"{what}: common name")
+    return PeerProfile(name, common_name, names, addresses, key_type, CLIENT_KEY_USAGES)
+
+
+def _places(
+    dns_names: t.Sequence[str], ip_addresses: t.Sequence[str], what: str
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    addresses = tuple(dict.fromkeys(checked_ip_address(value, what) for value in ip_addresses))
+    names = tuple({value.lower(): value for value in (_dns_name(value, what) for value in dns_names)}.values())
+    return names, addresses
 
 
 def checked_profiles(profiles: t.Sequence[PeerProfile], issuer_common_name: str | None = None) -> None:
@@ -161,14 +187,14 @@ def checked_profiles(profiles: t.Sequence[PeerProfile], issuer_common_name: str 
             )
         seen.add(profile.name)
         if issuer_common_name is not None:
-            refuse_name_of_authority(profile.name, profile.common_name, issuer_common_name)
+            refuse_name_of_authority(profile.name, profile.common_name, issuer_common_name, profile.whose)
 
 
-def refuse_name_of_authority(name: str, common_name: str, issuer_common_name: str) -> None:
-    """InputError where a member has the CA's common name."""
+def refuse_name_of_authority(name: str, common_name: str, issuer_common_name: str, whose: str = "") -> None:
+    """InputError where a member, or a client, has the CA's common name."""
     if common_name == issuer_common_name:
         raise InputError(
-            f"member {name}: common name '{common_name}' is the CA's "
+            f"{whose or f'member {name}'}: common name '{common_name}' is the CA's "
             "own: the certificate would look self-signed, choose another",
             member=name,
         )
@@ -259,8 +285,8 @@ def reasons_to_issue(
             "key_usage",
             f"the key usage is {_listed(found.key_usage)}{critical}, {_listed(wanted.key_usages)} (critical) is wanted",
         )
-    if frozenset(found.extended_key_usage or ()) != EXTENDED_KEY_USAGES:
-        found_usages, wanted_usages = _listed(found.extended_key_usage), _listed(EXTENDED_KEY_USAGES)
+    if frozenset(found.extended_key_usage or ()) != wanted.extended_key_usages:
+        found_usages, wanted_usages = _listed(found.extended_key_usage), _listed(wanted.extended_key_usages)
         add("extended_key_usage", f"the extended key usage is {found_usages}, {wanted_usages} is wanted")
     for text in _profile_differences(found, issuer):
         add("profile", text)
@@ -350,6 +376,7 @@ def _profile_differences(found: CertificateFacts, issuer: IssuerFacts) -> t.Iter
 
 
 __all__ = (
+    "CLIENT_KEY_USAGES",
     "EXTENDED_KEY_USAGES",
     "KEY_TYPES",
     "LOOPBACK_NAMES",
@@ -361,6 +388,7 @@ __all__ = (
     "check_authority_options",
     "checked_ip_address",
     "checked_profiles",
+    "client_profile",
     "days_left",
     "ends_with_issuer",
     "ip_address",

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Certificates that are made: the CA's and a member's. And whether one was signed with a key.
+"""Certificates that are made: the CA's, a member's and a client's. And whether one was signed with a key.
 
 What a certificate says is read by ``certificate_facts``.
 
@@ -17,7 +17,11 @@ import typing as t
 from datetime import datetime
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import PeerProfile, ip_address
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import (
+    CLIENT_KEY_USAGES,
+    PeerProfile,
+    ip_address,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._x509 import keys
 from ansible_collections.ringfence.etcd.plugins.module_utils._x509.certificate_facts import (
     KEY_USAGES,
@@ -143,7 +147,7 @@ def make_ca_certificate(
 
 
 class Issuer:
-    """A CA ready to sign members' certificates: what is the same in all of them is built once."""
+    """A CA ready to sign certificates of members and clients: what is the same in all of them is built once."""
 
     def __init__(self, certificate: x509.Certificate, key: keys.PrivateKey) -> None:
         self._key = key
@@ -153,6 +157,7 @@ class Issuer:
         self._subject = certificate.subject
         self._authority_key_identifier = x509.AuthorityKeyIdentifier(bytes.fromhex(key_identifier(facts)), None, None)
         self._base = self._base_for(ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH)
+        self._client_base = self._base_for(ExtendedKeyUsageOID.CLIENT_AUTH)
 
     def _base_for(self, *usages: x509.ObjectIdentifier) -> x509.CertificateBuilder:
         return (
@@ -171,8 +176,9 @@ class Issuer:
         not_after_time: datetime,
         serial_number: int | None = None,
     ) -> x509.Certificate:
-        """A certificate for a member's public key, just as the profile says; by default with a new serial number."""
-        named = self._base.subject_name(_name(profile.common_name))
+        """A certificate for a public key, just as the profile says; by default with a new serial number."""
+        base = self._client_base if profile.extended_key_usages == CLIENT_KEY_USAGES else self._base
+        named = base.subject_name(_name(profile.common_name))
         return self._signed(named, profile, public_key, not_before_time, not_after_time, serial_number=serial_number)
 
     def issue_without_places(
@@ -187,7 +193,7 @@ class Issuer:
         self, profile: PeerProfile, public_key: keys.PublicKey, not_before_time: datetime, not_after_time: datetime
     ) -> x509.Certificate:
         """A certificate for calls from the profile's host to client ports, without a common name: no list has that."""
-        nameless = self._base_for(ExtendedKeyUsageOID.CLIENT_AUTH).subject_name(x509.Name([]))
+        nameless = self._client_base.subject_name(x509.Name([]))
         # Where there is no subject, the alternative names are critical (RFC 5280, 4.1.2.6).
         return self._signed(nameless, profile, public_key, not_before_time, not_after_time, is_nameless=True)
 

@@ -73,8 +73,8 @@ def present_certificate(profile: PeerProfile, pem: bytes | None) -> tuple[Certif
 
 
 def certificate_name(profile: PeerProfile) -> str:
-    """A member's certificate in messages."""
-    return f"the certificate of member {profile.name}"
+    """A member's or a client's certificate in messages."""
+    return f"the certificate of {profile.whose}"
 
 
 def unreadable_certificate(error: CryptoError) -> Reason:

@@ -26,6 +26,7 @@ STORY = (
     "modules/etcd_peer_certificates",
     "modules/etcd_node_task",
     "modules/etcd_peer_credentials",
+    "modules/etcd_client_credentials",
     "filter/systemd_quote",
     "filter/etcd_arguments",
     "filter/hashed_unit",

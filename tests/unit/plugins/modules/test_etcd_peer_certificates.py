@@ -57,6 +57,7 @@ def member(name: str = "etcd-1", **changes: t.Any) -> dict[str, t.Any]:
     """A member as the module gets it, with the profile of certificate_factory."""
     return {
         "name": name,
+        "purpose": "peer",
         "common_name": f"{name}.example.com",
         "dns_names": [f"{name}.example.com", "localhost"],
         "ip_addresses": ["10.0.0.1", "127.0.0.1", "::1"],
@@ -252,7 +253,7 @@ def test_private_keys_need_a_hidden_result() -> None:
 
 EXPIRED = factory.authority(not_before=NOW - 10 * DAY, not_after=NOW - DAY)
 LATER = factory.authority(not_before=NOW + DAY, not_after=NOW + 10 * DAY)
-FOREIGN = certificate_maker.issue(factory.CA_NAME, key=ec.generate_private_key(ec.SECP521R1()), is_ca=True)
+FOREIGN = certificate_maker.issue("etcd peer CA", key=ec.generate_private_key(ec.SECP521R1()), is_ca=True)
 ENCRYPTED = keys.private_key_pem(GOOD.key, PASSPHRASE).decode()
 CA, KEY, PHRASE = "ca_certificate_content", "ca_private_key_content", "ca_private_key_passphrase"
 REFUSALS: list[tuple[str, dict[str, t.Any], str]] = [
@@ -275,7 +276,7 @@ REFUSALS: list[tuple[str, dict[str, t.Any], str]] = [
     ("pending", {"ca_pending": True}, "for check mode only"),
     ("no members", {"members": []}, "members is empty"),
     ("one name twice", {"members": [member(), member()]}, "two members have the name etcd-1"),
-    ("the CA's name", {"members": [member(common_name=factory.CA_NAME)]}, "is the CA's own"),
+    ("the CA's name", {"members": [member(common_name="etcd peer CA")]}, "is the CA's own"),
     ("no names", {"members": [member(dns_names=[], ip_addresses=[])]}, "member etcd-1 has neither"),
     ("window", {"validity_days": 30}, "must be more than renew_before_days"),
     ("owner alone", {"owner": "root"}, "owner and group are for the files in directory"),
@@ -430,6 +431,56 @@ def test_killed_between_key_and_certificate_the_next_run_converges(
     answer = issue([member()], directory=str(tmp_path))
     assert codes(answer) == ["private_key_mismatch"]
     assert not issue([member()], directory=str(tmp_path))["changed"]
+
+
+def client(name: str = "backup@etcd-1", **changes: t.Any) -> dict[str, t.Any]:
+    return member(
+        name, **{"purpose": "client", "common_name": "backup", "dns_names": [], "ip_addresses": [], **changes}
+    )
+
+
+def test_a_client_is_no_server_and_needs_no_names() -> None:
+    result = issue([client()])
+    (made,) = result["members"]
+    facts = certificate_facts(made["certificate"].encode(), "it")
+    assert (facts.common_names, facts.extended_key_usage) == (("backup",), ("clientAuth",))
+    assert (facts.dns_names, facts.ip_addresses) == ((), ())
+    assert result["diff"]["after"]["members"]["backup@etcd-1"]["certificate"]["extended_key_usage"] == ["clientAuth"]
+    again = issue([client(certificate=made["certificate"], private_key_matches=True)])
+    assert not again["changed"] and again["members"][0]["reasons"] == []
+
+
+def test_a_members_certificate_is_no_clients_and_the_other_way_round() -> None:
+    as_member, as_client = (issue([one])["members"][0] for one in (member(), client()))
+    for asked, has in ((client(), as_member), (member(), as_client)):
+        (decided,) = issue([{**asked, "certificate": has["certificate"], "private_key_matches": True}])["members"]
+        assert "extended_key_usage" in [reason["code"] for reason in decided["reasons"]]
+        assert decided["issued"] and not decided["new_key"]
+
+
+def test_clients_on_several_hosts_share_a_name_and_may_be_where_a_member_is() -> None:
+    clients = [client(), client("backup@etcd-2", ip_addresses=["10.0.0.1"])]
+    result = issue([member(), *clients])
+    assert [one["common_name"] for one in result["members"]] == ["etcd-1.example.com", "backup", "backup"]
+    assert len({one["serial_number"] for one in result["members"]}) == 3
+
+
+@pytest.mark.parametrize(
+    "given, part",
+    [
+        (client("backup@etcd/1"), "behind the @ the name of an inventory host is wanted"),
+        (client("backup@"), "behind the @ the name of an inventory host is wanted"),
+        (client("@etcd-1"), "can't be a file's name"),
+        (client("ca@etcd-1"), "would share ca.crt and ca.key with the CA"),
+        (client(common_name="two,names"), "client backup@etcd-1: common name 'two,names' has a comma"),
+        (client(common_name=factory.CA_NAME), "client backup@etcd-1: common name .* is the CA's own"),
+        (client(dns_names=["*.example.com"]), "no DNS name"),
+        (member("backup@etcd-1"), "can't be a file's name"),
+    ],
+)
+def test_what_a_client_may_not_be_called(given: dict[str, t.Any], part: str) -> None:
+    with pytest.raises(RingfenceError, match=part):
+        issue([given])
 
 
 def test_module_hides_and_refuses() -> None:

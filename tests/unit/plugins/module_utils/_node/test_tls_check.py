@@ -219,12 +219,24 @@ def test_bad_credentials(bad: Bad) -> None:
 
 def test_the_handshake_itself_sees_a_wrong_usage(monkeypatch: pytest.MonkeyPatch) -> None:
     """The look into the certificate comes first; without it the handshake still refuses."""
-    monkeypatch.setattr(tls_check, "_BOTH", ())
+    monkeypatch.setattr(tls_check, "check_certificate", lambda found, usages: check_certificate(found, usages=()))
     for usage in (SERVER, CLIENT):
         leaf = _leaf(extended_key_usages=[usage])
         with pytest.raises(CryptoError) as caught:
             check_credentials(bundle(CA), certificate(leaf), private_key(LEAF.key_pem))
         assert caught.value.details["reason"] == "key_usage"
+
+
+def test_a_clients_pair_serves_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One with clientAuth alone is good for a client; one without it is not, which the handshake sees by itself."""
+    leaf = _leaf(extended_key_usages=[CLIENT])
+    found = check_credentials(bundle(CA), certificate(leaf), private_key(LEAF.key_pem), tls_check.CLIENT)
+    assert found.extended_key_usage == ("clientAuth",)
+    served = _leaf(extended_key_usages=[SERVER])
+    monkeypatch.setattr(tls_check, "check_certificate", lambda found, usages: check_certificate(found, usages=()))
+    with pytest.raises(CryptoError) as caught:
+        check_credentials(bundle(CA), certificate(served), private_key(LEAF.key_pem), tls_check.CLIENT)
+    assert caught.value.details["reason"] == "key_usage"
 
 
 def test_a_weak_key_is_named() -> None:

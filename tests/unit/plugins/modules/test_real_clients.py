@@ -1,0 +1,166 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Whom a real etcd lets in at its client port: a client of the clients' own CA, and nobody of the peers' CA.
+
+Only where RINGFENCE_ETCD names one or more binaries.
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import time
+import typing as t
+from urllib.parse import urlsplit
+
+import pytest
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.certificates import read_certificates
+from ansible_collections.ringfence.etcd.plugins.module_utils._probe.handshake import (
+    ACCEPTED,
+    REFUSED,
+    ProbeResult,
+    client_context,
+    probe_port,
+)
+from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.etcd_cluster import EtcdCluster
+from ansible_collections.ringfence.etcd.tests.unit.plugins.modules.module_runner import run_module
+
+BINARIES = [path for path in os.environ.get("RINGFENCE_ETCD", "").split(":") if path]
+if not BINARIES:
+    pytest.skip("RINGFENCE_ETCD names no etcd binary", allow_module_level=True)
+
+MEMBER = {"name": "m1", "common_name": "m1.example.com", "dns_names": ["localhost"], "ip_addresses": ["127.0.0.1"]}
+
+
+def client(name: str, **more: t.Any) -> dict[str, t.Any]:
+    return {"name": name, "common_name": name, "purpose": "client", **more}
+
+
+class Authority:
+    """A CA made by its module, which issues into a folder of its own."""
+
+    def __init__(self, folder: pathlib.Path, name: str) -> None:
+        self.folder, self.issued = folder / f"{name}-ca", folder / name
+        answer = run_module("etcd_ca", {"ca_directory": str(self.folder), "ca_common_name": f"etcd {name} CA"})
+        assert answer["changed"]
+        self.trust = str(self.folder / "ca.crt")
+        self.list = str(self.folder / "ca.crl")
+
+    def issue(self, *members: dict[str, t.Any]) -> list[dict[str, t.Any]]:
+        answer = run_module(
+            "etcd_peer_certificates",
+            {
+                "members": list(members),
+                "directory": str(self.issued),
+                "ca_directory": str(self.folder),
+                "ca_certificate_path": self.trust,
+                "ca_private_key_path": str(self.folder / "ca.key"),
+            },
+        )
+        assert not answer.get("failed"), answer
+        made: list[dict[str, t.Any]] = answer["members"]
+        return made
+
+    def revoke(self, *serial_numbers: str) -> None:
+        answer = run_module(
+            "etcd_ca",
+            {
+                "ca_directory": str(self.folder),
+                "ca_common_name": f"etcd {self.issued.name} CA",
+                "revoked": list(serial_numbers),
+            },
+        )
+        assert answer["changed"], answer
+
+    def pair(self, name: str) -> tuple[str, str]:
+        return str(self.issued / f"{name}.crt"), str(self.issued / f"{name}.key")
+
+
+class Cluster:
+    """One real member: peers of one CA, clients of another, and a list of each that it reads."""
+
+    def __init__(self, binary: str, folder: pathlib.Path) -> None:
+        self.peers, self.clients = Authority(folder, "peer"), Authority(folder, "client")
+        for authority in (self.peers, self.clients):
+            authority.issue(MEMBER)
+        self.etcd = EtcdCluster(binary, folder, size=1)
+        self.etcd.cert_file, self.etcd.key_file = self.peers.pair("m1")
+        self.etcd.ca_file = self.peers.trust
+
+    def start(self, trust: str | None = None) -> None:
+        certificate, key = self.clients.pair("m1")
+        self.etcd.start(
+            # Of a flag that is given twice etcd takes the second.
+            extra=(
+                f"--cert-file={certificate}",
+                f"--key-file={key}",
+                f"--trusted-ca-file={trust or self.clients.trust}",
+                f"--client-crl-file={self.clients.list}",
+                "--peer-cert-allowed-cn=m1.example.com",
+                f"--peer-crl-file={self.peers.list}",
+            )
+        )
+        deadline = time.monotonic() + 60
+        while self.call(self.clients.pair("m1")).outcome != ACCEPTED:
+            assert time.monotonic() < deadline, self.etcd.log("m1")
+            time.sleep(0.2)
+
+    def call(self, pair: tuple[str, str] | None, at_peer_port: bool = False) -> ProbeResult:
+        """Of a caller that trusts the CA of that port alone, as a member's host or a client's does."""
+        url = urlsplit((self.etcd.peer_urls if at_peer_port else self.etcd.client_urls)["m1"])
+        trusted = (self.peers if at_peer_port else self.clients).trust
+        context = client_context(
+            [one.der for one in read_certificates(pathlib.Path(trusted).read_bytes())],
+            *(pathlib.Path(path).read_bytes() for path in pair or ()),
+        )
+        return probe_port(context, str(url.hostname), t.cast(int, url.port), 10, expect_refusal=True)
+
+
+@pytest.fixture(params=BINARIES)
+def cluster(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> t.Iterator[Cluster]:
+    made = Cluster(request.param, tmp_path)
+    try:
+        yield made
+    finally:
+        made.etcd.stop()
+
+
+def test_who_is_let_in(cluster: Cluster) -> None:
+    """A client is none at the peer port, a peer none at the client port, and a revoked one none at all."""
+    peers, clients = cluster.peers, cluster.clients
+    revoked = clients.issue(
+        client("backup"),
+        client("elsewhere", ip_addresses=["192.0.2.7"]),
+        client("gone"),
+    )[2]
+    peers.issue(client("backup"))
+    # Good for a member in all but the CA: its name, its address, both usages.
+    member_of_clients = clients.pair("m1")
+    cluster.start()
+    # Not as at the peer port: what a client's certificate says of its place is of no interest here.
+    for name in ("backup", "elsewhere", "gone"):
+        assert cluster.call(clients.pair(name)).outcome == ACCEPTED
+    nobody = cluster.call(None)
+    assert (nobody.outcome, nobody.reason) == (REFUSED, "no_certificate")
+    for pair in (peers.pair("m1"), peers.pair("backup")):
+        assert cluster.call(pair).outcome == REFUSED
+    for pair in (clients.pair("backup"), member_of_clients):
+        assert cluster.call(pair, at_peer_port=True).outcome == REFUSED
+    assert cluster.call(peers.pair("m1"), at_peer_port=True).outcome == ACCEPTED
+    # Without a restart.
+    clients.revoke(revoked["serial_number"])
+    assert cluster.call(clients.pair("gone")).outcome == REFUSED
+    assert cluster.call(clients.pair("backup")).outcome == ACCEPTED
+
+
+def test_with_both_cas_in_the_bundle_peers_are_clients_too(cluster: Cluster, tmp_path: pathlib.Path) -> None:
+    """Where that is said; a client is no peer all the same."""
+    both = tmp_path / "both.crt"
+    both.write_bytes(pathlib.Path(cluster.clients.trust).read_bytes() + pathlib.Path(cluster.peers.trust).read_bytes())
+    cluster.clients.issue(client("backup"))
+    cluster.start(trust=str(both))
+    for pair in (cluster.clients.pair("backup"), cluster.peers.pair("m1")):
+        assert cluster.call(pair).outcome == ACCEPTED
+    assert cluster.call(cluster.clients.pair("backup"), at_peer_port=True).outcome == REFUSED
