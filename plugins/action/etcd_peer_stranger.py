@@ -43,13 +43,19 @@ class ActionModule(CaHostAction):
     def _take_secrets(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any] | None:
         """The role's secrets, where they were asked for: put among the task's options as well."""
         options = dict(self._task.args)
+        of_clients = plain(options.pop("role_authority", "peers")) == "clients"
         if not boolean(plain(options.pop("role_secrets", False))):
             return None
         if not self._task.no_log:
             raise RefusedError("the role's secrets would be shown in the task's result: set no_log to true on it")
         role = RoleSettings(self._task, self._templar, task_vars)
         secrets = role.secrets_of(plain(task_vars["inventory_hostname"]))
-        taken = {"content": secrets["ca_private_key"], "passphrase": secrets["ca_passphrase"]}
+        if of_clients:
+            # All that the clients' CA needs: it lies in a folder.
+            secrets = {"client_ca_passphrase": secrets["client_ca_passphrase"]}
+            taken = {"passphrase": secrets["client_ca_passphrase"]}
+        else:
+            taken = {"content": secrets["ca_private_key"], "passphrase": secrets["ca_passphrase"]}
         self._task.args = {**options, **{f"ca_private_key_{name}": value for name, value in taken.items() if value}}
         return secrets
 

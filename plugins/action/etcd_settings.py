@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import typing as t
+from dataclasses import asdict
 
 from ansible import constants as C
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.parts import VERIFY, selected_parts
@@ -87,11 +88,18 @@ class ActionModule(OneLineAction):  # pragma: no cover
         gone = [] if proof_only else self._role.members_gone(settings["removed"], settings)
         slice_of = self._role.slice_of(host)
         check_settings(Asked(settings, members, member), options)
+        has_clients = "clients" in options
+        clients, left_out = self._role.clients(settings) if has_clients else ([], [])
         return {
             **{name: value for name, value in settings.items() if name not in SECRETS},
             "has_secrets": has_secrets,
             "ca_is_lost": "" if proof_only else self._role.where_authority_is_lost(host, settings),
             # Of slices each might have the right number.
+            "client_list": [asdict(one) for one in clients],
+            "clients_left_out": left_out,
+            "client_ca_is_lost": (
+                self._role.where_authority_is_lost(host, _client_authority(settings)) if has_clients else ""
+            ),
             "members_are_said": bool(settings["members"] or (settings["member_count"] and not slice_of)),
             "slice_of": slice_of,
             "not_in_inventory": [each.name for each in members if not self._role.knows(each.host)],
@@ -135,6 +143,11 @@ class ActionModule(OneLineAction):  # pragma: no cover
         groups = [plain(members) for members in plain(task_vars["groups"]).values() if host in members]
         firsts = {next((name for name in there if name in members), host) for members in groups}
         return [name for name in there if name == about != host] or [name for name in there if name in firsts]
+
+
+def _client_authority(settings: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """The settings with the clients' CA in the place of the peers', which is never given as content."""
+    return {**settings, "ca_directory": settings["client_ca_directory"], "ca_certificate": ""}
 
 
 def _reason(error: InputError, host: str) -> str:

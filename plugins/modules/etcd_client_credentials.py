@@ -128,10 +128,16 @@ present:
     private_key_matches:
       description: Whether the private key belongs to the certificate. V(null) where there is no private key.
       type: bool
+    bundle_pem:
+      description: The trust bundle as PEM. V(null) where there is none, or where the file holds no certificate.
+      type: str
     authorities:
       description: SHA-256 fingerprints of the CA certificates in the trust bundle.
       type: list
       elements: str
+    owner_exists:
+      description: Whether O(owner) is a user of this host.
+      type: bool
 reasons:
   description: Why a file or the folder changes; empty where nothing changes.
   returned: success
@@ -216,6 +222,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._member.credentials
     backup_note,
     plan_credentials,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.access import identity_of
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
     "directory": {"type": "path", "required": True},
@@ -252,7 +259,10 @@ def run(params: t.Mapping[str, t.Any], module: AnsibleModule) -> dict[str, t.Any
         is_client=True,
         private_key_mode=checked_key_mode(params["private_key_mode"], "private_key_mode"),
     )
-    present = present_credentials(wanted.directory, wanted.name)
+    present = {
+        **present_credentials(wanted.directory, wanted.name),
+        "owner_exists": identity_of(wanted.owner) is not None,
+    }
     if params["gather_only"]:
         paths = {"directory": wanted.directory, **credential_paths(wanted.directory, wanted.name)}
         return {"changed": False, "present": present, "reasons": {}, "backups": {}, "paths": paths, "notes": []}

@@ -106,6 +106,11 @@ options:
         and returns them for the role's later tasks. The controller does that, and no host that the module runs on.
     type: bool
     default: false
+  role_authority:
+    description: Whose CA O(role_secrets) is about. That of clients has its passphrase there, and no key.
+    type: str
+    choices: [peers, clients]
+    default: peers
   validity_minutes:
     description: How long the certificates are valid, 1 to 60 minutes.
     type: int
@@ -276,6 +281,7 @@ def argument_spec() -> dict[str, t.Any]:
         "ca_private_key_content": {"type": "str", "no_log": True},
         "ca_private_key_passphrase": {"type": "str", "no_log": True},
         "role_secrets": {"type": "bool", "default": False, "no_log": False},
+        "role_authority": {"type": "str", "choices": ["peers", "clients"], "default": "peers"},
         "validity_minutes": {"type": "int", "default": 10},
     }
 

@@ -41,6 +41,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit impor
     with_configuration_hash,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._x509.certificate_facts import certificate_facts
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._client_entries import clients_of
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._leaked_keys import EVERYBODY
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._settings import PREFIX
 
@@ -53,6 +54,8 @@ _NODE_PATHS = (
     "client_key_file",
     "api_cert_file",
     "api_key_file",
+    "clients_directory",
+    "client_port_directory",
 )
 _ACCOUNTS = ("owner", "owner_group")
 _REPORTS = {"report_html": "", "report_json": "", "report_metrics": ".prom"}
@@ -139,6 +142,36 @@ def _check_authority(asked: Asked) -> None:
     check_authority_options(
         asked["ca_common_name"], asked["ca_validity_days"], asked["ca_passphrase"] or None, f"{PREFIX}ca_"
     )
+
+
+def _check_client_authority(asked: Asked) -> None:
+    """The CA of clients is another than the peers': else each client could be a peer."""
+    check_authority_options(
+        asked["client_ca_common_name"],
+        asked["ca_validity_days"],
+        asked["client_ca_passphrase"] or None,
+        f"{PREFIX}client_ca_",
+    )
+    rules.checked_path(asked["client_ca_directory"], f"{PREFIX}client_ca_directory", True)
+    for name in ("common_name", "directory"):
+        if asked[f"client_ca_{name}"].rstrip("/") == asked[f"ca_{name}"].rstrip("/"):
+            raise InputError(
+                f"{PREFIX}client_ca_{name} is {asked[f'ca_{name}']!r}, as {PREFIX}ca_{name} is, and the CA of clients "
+                "is never the peers': name another"
+            )
+
+
+def _check_clients(asked: Asked) -> None:
+    if asked["client_port_directory"].rstrip("/") == asked["directory"].rstrip("/"):
+        raise InputError(
+            f"{PREFIX}client_port_directory is {PREFIX}directory, where the peers' files are: name another"
+        )
+    for client in clients_of(
+        asked["clients"], asked["clients_directory"], (asked["directory"], asked["client_port_directory"])
+    ):
+        refuse_name_of_authority(
+            client.id, client.common_name, asked["client_ca_common_name"], f"{PREFIX}clients, client {client.id}"
+        )
 
 
 def _check_retired(asked: Asked) -> None:
@@ -321,6 +354,8 @@ _RULES: tuple[tuple[tuple[str, ...], t.Callable[[Asked], None]], ...] = (
     ),
     (("ca_common_name", "ca_validity_days", "ca_passphrase"), _check_authority),
     (("common_name", "ca_common_name"), _check_name_of_authority),
+    (("ca_common_name", "ca_directory", "client_ca_common_name", "client_ca_directory"), _check_client_authority),
+    (("clients", "clients_directory", "client_port_directory", "directory"), _check_clients),
     (("common_name", "ca_certificate"), _check_name_of_given_authority),
     (
         ("ca_directory",),

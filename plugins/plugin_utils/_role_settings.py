@@ -34,6 +34,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._pki.authority_plac
     where_it_is_lost,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._x509.authority import checked_authority
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._client_entries import Client, clients_of
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import plain
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._member_entries import (
     MEMBER_OPTIONS,
@@ -110,6 +111,22 @@ class RoleSettings:  # pragma: no cover
         if authority is None:
             return settings
         return {**settings, "ca_certificate": authority.bundle, "ca_private_key": authority.private_key}
+
+    def clients(self, settings: t.Mapping[str, t.Any]) -> tuple[list[Client], list[str]]:
+        """The clients whose hosts are part of this run, and who are not: ``--limit`` is the user's word."""
+        folders = (settings["directory"], settings["client_port_directory"])
+        found = clients_of(settings["clients"], settings["clients_directory"], folders)
+        unknown = sorted({one.host for one in found if not self._user.knows(one.host)})
+        if unknown:
+            raise InputError(
+                f"{PREFIX}clients: {', '.join(unknown)[:200]} is no host of the inventory: add it there, in any group, "
+                "or correct the name"
+            )
+        left_out = self._user.left_out({one.host for one in found})
+        return (
+            [one for one in found if one.host not in left_out],
+            [one.id for one in found if one.host in left_out],
+        )
 
     def where_authority_is_lost(self, asker: str, settings: t.Mapping[str, t.Any]) -> str:
         """With what the CA's folder goes after this run; empty where it stays, or the user says that it does."""

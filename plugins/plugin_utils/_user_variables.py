@@ -60,6 +60,13 @@ class UserVariables:  # pragma: no cover
         """All hosts of the inventory, by name."""
         return [host.name for host in self._inventory.get_hosts("all", ignore_limits=True, ignore_restrictions=True)]
 
+    def left_out(self, hosts: t.Collection[str]) -> set[str]:
+        """Which of these hosts of the inventory ``--limit`` leaves out."""
+        everybody = set(self.hosts())
+        within = {host.name for host in self._inventory.get_hosts("all", ignore_restrictions=True)}
+        # The controller itself is in no list where nobody put it there.
+        return {host for host in hosts if host in everybody - within}
+
     def of(self, host: str) -> dict[str, t.Any]:
         """The host's variables, templates as they stand."""
         with self.no_answers():

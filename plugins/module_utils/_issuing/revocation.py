@@ -141,12 +141,15 @@ def _found(index: Index, word: str, authority: x509.Certificate, now: datetime) 
 
 
 def _of_member(index: Index, word: str, now: datetime) -> list[Issued]:
-    """What was issued to a member and has not expired: by its name, alone or with a domain, or its common name."""
+    """What was issued to a member and has not expired: by its name, alone or with a domain, or its common name.
+
+    To a client: by its name with its host, or its name alone, which are all hosts.
+    """
     return [
         one
         for one in index.issued
         if one.name is not None
-        and (word in (one.name, one.common_name) or word.startswith(f"{one.name}."))
+        and (word in (one.name, one.common_name, one.name.partition("@")[0]) or word.startswith(f"{one.name}."))
         and (one.not_after is None or one.not_after >= iso_time(now))
     ]
 

@@ -23,13 +23,13 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._member.credential_
     PRIVATE_KEY,
     credential_paths,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._node.certificates import read_certificates
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import read_file
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.tls_check import (
     Material,
     private_key_fits,
     read_public,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.certificate import Certificate
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.pem import CERTIFICATE_LABEL, pem_text
 
 
@@ -40,19 +40,25 @@ def present_credentials(directory: str, name: str) -> dict[str, t.Any]:
     """
     paths = credential_paths(checked_path(directory, "directory"), checked_member_name(name, "name:"))
     contents = {kind: read_file(path) for kind, path in paths.items()}
-    found: dict[str, t.Any] = {"certificate": None, "private_key_matches": None, "authorities": []}
+    found: dict[str, t.Any] = dict.fromkeys(("certificate", "private_key_matches", "bundle_pem"))
+    found["authorities"] = []
     with contextlib.suppress(CryptoError):
-        found["authorities"] = [one.fingerprint for one in read_certificates(contents[CA] or b"", paths[CA])]
+        authorities = read_public(Material(paths[CA], contents[CA] or b""))
+        found["authorities"] = [one.fingerprint for one in authorities]
+        found["bundle_pem"] = _written(authorities)
     certificate = Material(paths[CERTIFICATE], contents[CERTIFICATE] or b"")
     with contextlib.suppress(CryptoError):
-        chain = read_public(certificate)
-        found["certificate"] = "".join(pem_text(CERTIFICATE_LABEL, one.der).decode("ascii") for one in chain)
+        found["certificate"] = _written(read_public(certificate))
     private_key = contents[PRIVATE_KEY]
     if private_key is not None:
         found["private_key_matches"] = False
         with contextlib.suppress(CryptoError):
             found["private_key_matches"] = private_key_fits(certificate, Material(paths[PRIVATE_KEY], private_key))
     return found
+
+
+def _written(certificates: t.Iterable[Certificate]) -> str:
+    return "".join(pem_text(CERTIFICATE_LABEL, one.der).decode("ascii") for one in certificates)
 
 
 __all__ = ("present_credentials",)

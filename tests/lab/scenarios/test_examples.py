@@ -27,6 +27,7 @@ STORY = (
     "modules/etcd_node_task",
     "modules/etcd_peer_credentials",
     "modules/etcd_client_credentials",
+    "modules/etcd_client_check",
     "filter/systemd_quote",
     "filter/etcd_arguments",
     "filter/hashed_unit",

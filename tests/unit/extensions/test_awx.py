@@ -41,8 +41,9 @@ TEMPLATES: list[Item] = CONFIGURATION["controller_templates"]
 # Values that the role takes, where the specification says them in its text alone.
 VALUES = {"etcd_peer_tls_verify_without": pairs.WITHOUT}
 # What is no job's: it checks the others' hosts, makes a CA on a workstation or tries a copy that lies there, reads a
-# snapshot of the controller's, or keeps one there before what is done once.
-NO_JOBS = {"adopt", "ca", "hosts", "restore", "takeover", "verify_ca"}
+# snapshot of the controller's, keeps one there before what is done once, or has a CA in a folder that no credential
+# gives.
+NO_JOBS = {"adopt", "ca", "clients", "hosts", "restore", "takeover", "verify_ca"}
 
 
 def names(items: t.Iterable[Item]) -> list[str]:

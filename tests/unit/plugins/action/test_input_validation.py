@@ -147,6 +147,13 @@ CASES: list[Case] = [
     ("fail_days", -1, "is -1: give 0 to 36500", {}),
     ("ca_warn_days", 36501, "is 36501: give 0 to 36500", {}),
     ("probe_timeout_seconds", 0.1, "is 0.1: give 0.5 to 60", {}),
+    ("clients", {"a": 1}, "a list is wanted", {}),
+    ("clients_directory", {"a": 1}, "a path is wanted", {}),
+    ("client_port_directory", {"a": 1}, "a path is wanted", {}),
+    ("client_ca_directory", {"a": 1}, "a path is wanted", {}),
+    ("client_ca_common_name", {"a": 1}, "a text is wanted", {}),
+    ("client_ca_passphrase", ["secretsecret"], "a text is wanted", {}),
+    ("peers_are_clients", "perhaps", "true or false is wanted", {}),
     ("snapshot_directory", "snapshots", "is not an absolute path", {}),
     ("snapshot_keep_on", "moon", "controller, host can be chosen", {}),
     ("snapshot_member", ["a"], "a text is wanted", {}),
@@ -234,6 +241,32 @@ def test_a_backup_and_a_restore_ask_for_what_they_take(play: SettingsPlay) -> No
     answers = play.run_each(taken, entry_point="backup")
     assert "etcd_peer_tls_snapshot_member: 'nobody' is no member: who are" in answers["who"]["msg"]
     assert "msg" not in answers["me"]
+
+
+def test_certificates_of_clients_ask_for_what_they_take(play: SettingsPlay) -> None:
+    """And these are no matter of a deployment."""
+    cases: dict[str, tuple[str, dict[str, t.Any]]] = {
+        "entry": ("etcd_peer_tls_clients, entry a: no host is named", {"clients": "a"}),
+        "nowhere": ("etcd_peer_tls_clients: db-9 is no host of the inventory", {"clients": "a@db-9"}),
+        "authority": (
+            "the CA's own",
+            {"clients": [{"name": "a", "hosts": ["right"], "common_name": "etcd client CA"}]},
+        ),
+        "same-name": ("client_ca_common_name is 'x', as", {"client_ca_common_name": "x", "ca_common_name": "x"}),
+        "same-ca": ("client_ca_directory is '/a', as", {"client_ca_directory": "/a/", "ca_directory": "/a"}),
+        "relative": ("etcd_peer_tls_client_ca_directory: ca is not an absolute path", {"client_ca_directory": "ca"}),
+        "folder": ("client_port_directory is etcd_peer_tls_directory", {"client_port_directory": "/etc/etcd/pki"}),
+        "folders": ("clients_directory: clients is not an absolute path", {"clients_directory": "clients"}),
+        "port": ("client_port_directory: port is not an absolute path", {"client_port_directory": "port"}),
+        "right": ("", {"clients": "a@right\nb@entry", "ca_common_name": "x"}),
+    }
+    hosts = {name: {f"{PREFIX}{key}": one for key, one in given.items()} for name, (_words, given) in cases.items()}
+    found = play.run_each(hosts, entry_point="clients")
+    assert {name: words in found[name].get("msg", "") for name, (words, _given) in cases.items()} == dict.fromkeys(
+        cases, True
+    ), found
+    assert [one["id"] for one in found["right"]["client_list"]] == ["a@right", "b@entry"]
+    assert not any("msg" in answer for answer in play.run_each(hosts).values())
 
 
 def test_a_proof_asks_for_what_it_takes(play: SettingsPlay) -> None:

@@ -34,7 +34,13 @@ REPLACED = issue("backup", CA, extended_key_usages=AS_CLIENT, names=())
 SERVER = issue("backup", CA, extended_key_usages=[ExtendedKeyUsageOID.SERVER_AUTH])
 ENDED = issue("backup", CA, extended_key_usages=AS_CLIENT, not_before=NOW - 9 * DAY, not_after=NOW - DAY)
 ALL = {"ca_certificate_content": CA.pem, "certificate_content": LEAF.pem, "private_key_content": LEAF.key_pem}
-NOTHING = {"certificate": None, "private_key_matches": None, "authorities": []}
+NOTHING = {
+    "certificate": None,
+    "private_key_matches": None,
+    "bundle_pem": None,
+    "authorities": [],
+    "owner_exists": True,
+}
 
 
 @pytest.fixture
@@ -72,6 +78,8 @@ def test_check_run_check_run(folder: pathlib.Path) -> None:
         assert answer["present"] == {
             "certificate": LEAF.pem,
             "private_key_matches": True,
+            "bundle_pem": CA.pem,
+            "owner_exists": True,
             "authorities": [read_certificates(CA.pem)[0].fingerprint],
         }
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import subprocess
 import time
 import typing as t
 from urllib.parse import urlsplit
@@ -82,6 +83,7 @@ class Cluster:
     """One real member: peers of one CA, clients of another, and a list of each that it reads."""
 
     def __init__(self, binary: str, folder: pathlib.Path) -> None:
+        self.binary = binary
         self.peers, self.clients = Authority(folder, "peer"), Authority(folder, "client")
         for authority in (self.peers, self.clients):
             authority.issue(MEMBER)
@@ -164,3 +166,31 @@ def test_with_both_cas_in_the_bundle_peers_are_clients_too(cluster: Cluster, tmp
     for pair in (cluster.clients.pair("backup"), cluster.peers.pair("m1")):
         assert cluster.call(pair).outcome == ACCEPTED
     assert cluster.call(cluster.clients.pair("backup"), at_peer_port=True).outcome == REFUSED
+
+
+def test_a_clients_common_name_is_its_user(cluster: Cluster) -> None:
+    """By etcdctl, as clients speak to etcd: under RBAC the name says what is allowed."""
+    program = os.path.join(os.path.dirname(cluster.binary), "etcdctl")
+    if not os.path.isfile(program):
+        pytest.skip("there is no etcdctl beside this etcd")
+    cluster.clients.issue(client("root"), client("backup"))
+    cluster.start()
+
+    def asked(pair: tuple[str, str], *words: str) -> str:
+        line = [program, f"--endpoints={cluster.etcd.client_urls['m1']}", f"--cacert={cluster.clients.trust}"]
+        line += [f"--cert={pair[0]}", f"--key={pair[1]}", "--dial-timeout=5s", "--command-timeout=20s", *words]
+        env = {"PATH": os.environ["PATH"], "ETCDCTL_API": "3"}
+        done = subprocess.run(line, capture_output=True, text=True, check=False, env=env, timeout=60)
+        return "done" if done.returncode == 0 else done.stdout + done.stderr
+
+    root, backup = (cluster.clients.pair(name) for name in ("root", "backup"))
+    assert asked(backup, "put", "a", "1") == "done"
+    assert asked(cluster.peers.pair("m1"), "put", "a", "2") != "done"
+    words = ["user add root --no-password", "user grant-role root root", "user add backup --no-password"]
+    words += ["role add reader", "role grant-permission reader read a", "user grant-role backup reader", "auth enable"]
+    for word in words:
+        assert asked(root, *word.split()) == "done", word
+    assert asked(root, "put", "a", "3") == "done" and asked(backup, "get", "a") == "done"
+    assert "permission denied" in asked(backup, "put", "a", "4")
+    # No user of that name: what lets in is not what allows.
+    assert asked(cluster.clients.pair("m1"), "get", "a") != "done"
