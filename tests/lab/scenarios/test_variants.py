@@ -12,11 +12,12 @@ from __future__ import annotations
 import typing as t
 from pathlib import Path
 
-from forge import Forge
 from ringfence_lab.lab import Lab
 from support import PAIR, PKI, SECOND_PAIR, Controller
 
 ALL = (*PAIR, *SECOND_PAIR)
+# No member.
+APP = "etcd-4"
 
 HOSTS = 6
 MEMBERS = PAIR
@@ -125,22 +126,40 @@ def test_shared_identity_and_clients_without_tls(controller: Controller, lab: La
 
 
 def test_a_client_authority_of_its_own(controller: Controller, lab: Lab) -> None:
-    """Then a peer's certificate opens no client port, and the health checks use the clients' pair."""
-    controller.bare()
-    forge, folder = Forge(), "/etc/etcd/clients"
-    for name in PAIR:
-        certificate, key = forge.certificate(name, lab.host(name).address, "127.0.0.1")
-        for file, text in (("ca.crt", forge.ca_pem), ("own.crt", certificate), ("own.key", key)):
-            lab.ssh(name, f"install -d {folder}; cat > {folder}/{file}; chown etcd {folder}/{file}", input_text=text)
-    files = {"ca": f"{folder}/ca.crt", "cert": f"{folder}/own.crt", "key": f"{folder}/own.key"}
-    options = {f"etcd_peer_tls_client_{kind}_file": path for kind, path in files.items()}
-    deploy(controller, controller.inventory(), **options)
-    run = controller.succeed(controller.inventory(), etcd_peer_tls_extra_flags={"max-wals": 7}, **options)
-    assert run.changed == dict.fromkeys(PAIR, 2)
-    own = f"--cacert {files['ca']} --cert {files['cert']} --key {files['key']}"
-    command = f"etcdctl --endpoints https://127.0.0.1:2379 {own} endpoint health --cluster"
-    assert lab.ssh("etcd-1", f"{command} 2>&1").stdout.count("is healthy") == 2
+    """A client on a host without etcd gets in, a peer's certificate does not; health is asked by the port's pair."""
+    controller.bare(*PAIR, APP)
+    place, clients = "/etc/etcd/client-port", controller.named("clients")
+    own = {
+        name: {
+            "etcd_peer_tls_client_cert_file": f"{place}/{name}.crt",
+            "etcd_peer_tls_client_key_file": f"{place}/{name}.key",
+        }
+        for name in PAIR
+    }
+    inventory = controller.inventory(
+        {"etcd": PAIR, "apps": [APP]},
+        own,
+        etcd_peer_tls_clients=[{"name": "backup", "hosts": [APP], "owner": "nobody", "group": "nogroup"}],
+        etcd_peer_tls_client_ca_directory=str(controller.folder / "client-ca"),
+        etcd_peer_tls_client_ca_file=f"{place}/ca.crt",
+        etcd_peer_tls_extra_flags={"client-crl-file": f"{place}/ca.crl"},
+    )
+    # Before there is a cluster, and once more when it runs.
+    controller.succeed(inventory, playbook=clients)
+    deploy(controller, inventory)
+    processes = controller.processes()
+    assert set(controller.succeed(inventory, playbook=clients).changed.values()) == {0}
+    assert controller.processes() == processes
+    pair = f"--cacert {place}/ca.crt --cert {place}/etcd-1.crt --key {place}/etcd-1.key"
+    health = f"etcdctl --endpoints https://127.0.0.1:2379 {pair} endpoint health --cluster"
+    assert lab.ssh("etcd-1", f"{health} 2>&1").stdout.count("is healthy") == 2
     assert not controller.is_healthy(), "a peer certificate opened the client port"
+    folder = "/etc/etcd/clients/etcd"
+    assert lab.ssh(APP, f"stat -c '%U %a' {folder}/backup.key").stdout.split() == ["nobody", "600"]
+    endpoints = ",".join(f"https://{lab.host(name).address}:2379" for name in PAIR)
+    client = f"etcdctl --endpoints {endpoints} --cacert {folder}/ca.crt"
+    assert "OK" in lab.ssh(APP, f"{client} --cert {folder}/backup.crt --key {folder}/backup.key put a b 2>&1").stdout
+    assert "OK" not in lab.ssh(APP, f"{client} put a b 2>&1", check=False).stdout
 
 
 def test_values_that_systemd_would_expand(controller: Controller, lab: Lab) -> None:
