@@ -86,6 +86,20 @@ def test_what_this_ca_never_issued_is_refused_in_one_line(word: str) -> None:
     assert word in refused[0] and "give the certificate's own file" in refused[0] and INDEX.begun in refused[0]
 
 
+def test_a_client_is_meant_on_one_host_or_on_all() -> None:
+    clients = [
+        Issued(ONE, "app@db-1", "app-user", "k1", LATER),
+        Issued(TWO, "app@db-2", "app-user", "k2", LATER),
+        Issued(THREE, "app.two@db-1", "other", "k3", LATER),
+    ]
+    index = ca_index.with_issued(ca_index.new_index(PROBE, NOW), clients)
+    wanted = {"app": [ONE, TWO], "app-user": [ONE, TWO], "app@db-2": [TWO], "app.two": [THREE]}
+    for word, numbers in wanted.items():
+        found, refused = meant_by(index, [word], [], CA.certificate, NOW)
+        assert [one["serial_number"] for one in found] == numbers and refused == [], word
+    assert meant_by(index, ["db-1", "app@db"], [], CA.certificate, NOW)[0] == []
+
+
 def test_a_certificate_of_this_ca_is_taken_though_the_index_does_not_know_it() -> None:
     pem = factory.member_pem(CA, factory.profile("etcd-7")).decode()
     found, refused = meant_by(INDEX, [pem], [], CA.certificate, NOW)
