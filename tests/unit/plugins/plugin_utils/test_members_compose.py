@@ -27,6 +27,7 @@ from ansible_collections.ringfence.etcd.plugins.modules import (
     etcd_restore,
     etcd_takeover,
 )
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._client_plan import ClientQuestion, plan_clients
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import member_as_dict, member_from
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import certificate_factory as factory
 from ansible_collections.ringfence.etcd.tests.unit.plugins.modules.module_runner import run_module
@@ -123,6 +124,14 @@ def gate(_folder: pathlib.Path) -> None:
     assert gone_hosts(members(), {"etcd-1", "etcd-3"}, lambda name, host: True) == ["etcd-2"]
 
 
+def clients(_folder: pathlib.Path) -> None:
+    nothing = {"present": {"certificate": None, "private_key_matches": None, "authorities": []}}
+    seen = {one["name"]: nothing for one in members()}
+    requests = plan_clients(ClientQuestion(members(), [], seen, {}, {})).requests
+    for key in ("name", "common_name", "dns_names", "ip_addresses"):
+        assert [one[key] for one in requests] == [one[key] for one in members()]
+
+
 def on_the_controller(_folder: pathlib.Path) -> None:
     """The actions take each by the same function, which gives back what it was given."""
     assert [member_as_dict(member_from(one)) for one in members()] == members()
@@ -141,6 +150,7 @@ TAKE_MEMBERS: dict[str, t.Callable[[pathlib.Path], None]] = {
     "etcd_takeover": takeover,
     "etcd_adopt": adopt,
     "etcd_cluster_gate": gate,
+    "etcd_client_check": clients,
     etcd_cluster_check.__name__.rpartition(".")[2]: on_the_controller,
     etcd_peer_proof.__name__.rpartition(".")[2]: on_the_controller,
 }
