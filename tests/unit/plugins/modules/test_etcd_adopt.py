@@ -163,7 +163,7 @@ def hosts(request: pytest.FixtureRequest, tmp_path: pathlib.Path, monkeypatch: p
 # There and back ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("shape", [ENVIRONMENT, FLAGS, CONFIG])
+@pytest.mark.parametrize("shape", [ENVIRONMENT, CONFIG])
 def test_there_and_back(hosts: Hosts, shape: str) -> None:
     hosts.deploy(shape)
     before = {name: hosts.unit(name).read_text() for name in MEMBERS}
