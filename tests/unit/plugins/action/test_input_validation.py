@@ -92,6 +92,7 @@ CASES: list[Case] = [
     ("client_port", 2380, "two are wanted", {}),
     ("ca_host", "nowhere", "is no host of the inventory", {}),
     ("ca_directory", "pki/ca", "is not an absolute path", {}),
+    ("ca_copy", {"a": 1}, "a path is wanted", {}),
     ("ca_common_name", "x" * 65, "has 65 characters", {}),
     ("ca_common_name", "peers", "is the CA's own", {"identity": "shared", "shared_common_name": "peers"}),
     ("ca_key_type", "dsa", "can be chosen", {}),

@@ -59,6 +59,7 @@ ANSWERS: dict[str, tuple[t.Any, t.Any]] = {
     "ca_host": ("localhost", "localhost"),
     "ca_become": ("false", False),
     "ca_directory": ("/srv/0123", "/srv/0123"),
+    "ca_copy": ("/srv/0125", "/srv/0125"),
     "ca_common_name": ("2026-11-27", "2026-11-27"),
     "ca_key_type": ("ed25519", "ed25519"),
     "ca_validity_days": ("0400", 400),
