@@ -194,7 +194,26 @@ options:
       - Whether all members get new keys and certificates.
     type: bool
     default: false
+  key_custody:
+    description:
+      - Who makes the members' new private keys.
+      - With V(ca) it is this module. With V(node) each key is made on its own host by M(ringfence.etcd.etcd_peer_key)
+        and never leaves it, and O(requests) come in its place. No private key is returned then, so that the task needs
+        no C(no_log) for them.
+      - A renewal keeps the key, wherever it was made, and needs no request.
+    type: str
+    default: ca
+    choices: [ca, node]
+  requests:
+    description:
+      - The requests (PKCS#10 in PEM) of the members that need a new key, by their names. Only with
+        O(key_custody=node). One that is V(null) is not there yet.
+      - A request has to be signed with the key that it is for, which is of O(key_type), and of nobody else; another
+        one is refused, and then nothing is issued. All else in it is not looked at. What is issued is what O(members)
+        says.
+    type: dict
 seealso:
+  - module: ringfence.etcd.etcd_peer_key
   - module: ringfence.etcd.etcd_ca
 """
 
@@ -332,7 +351,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import failures_told
-from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.request import PURPOSES, run
+from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.request import KEY_CUSTODIES, PURPOSES, run
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.given_pem import hide_misplaced_keys
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import KEY_TYPES
 from ansible_collections.ringfence.etcd.plugins.module_utils._x509.library import require_cryptography
@@ -369,6 +388,8 @@ def argument_spec() -> dict[str, t.Any]:
         "renew_before_days": {"type": "int", "default": 30},
         "backdate_minutes": {"type": "int", "default": 60},
         "new_keys": {"type": "bool", "default": False, "no_log": False},
+        "key_custody": {"type": "str", "default": "ca", "choices": list(KEY_CUSTODIES), "no_log": False},
+        "requests": {"type": "dict"},
     }
 
 

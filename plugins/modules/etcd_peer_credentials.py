@@ -84,6 +84,14 @@ options:
       - The member's private key in PEM, not encrypted.
       - Without it the file that is there is kept.
     type: str
+  requested_key:
+    description:
+      - Whether the private key is the one that M(ringfence.etcd.etcd_peer_key) has made on this host, and that waits as
+        C(<name>.key.requested). It is checked with O(certificate_content) as one that is given, takes its place with
+        it, and waits no more.
+      - Where none waits, the key in place has to be the one of O(certificate_content), as after a run that was killed.
+    type: bool
+    default: false
   revocation_list_content:
     description:
       - The CA's revocation list in PEM. It is written in DER.
@@ -118,6 +126,7 @@ options:
     default: 300
 seealso:
   - module: ringfence.etcd.etcd_peer_certificates
+  - module: ringfence.etcd.etcd_peer_key
   - module: ringfence.etcd.etcd_peer_info
 """
 
@@ -287,6 +296,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "ca_certificate_content": {"type": "str"},
     "certificate_content": {"type": "str"},
     "private_key_content": {"type": "str", "no_log": True},
+    "requested_key": {"type": "bool", "default": False, "no_log": False},
     "revocation_list_content": {"type": "str"},
     "pending_content": {
         "type": "list",
@@ -336,6 +346,7 @@ def main() -> t.NoReturn:
         argument_spec=ARGUMENT_SPEC,
         required_together=REQUIRED_TOGETHER,
         required_by=REQUIRED_BY,
+        mutually_exclusive=[("private_key_content", "requested_key")],
         supports_check_mode=True,
     )
     access = take_access(module)
@@ -354,6 +365,7 @@ def main() -> t.NoReturn:
                 ca_certificate_content=params["ca_certificate_content"],
                 certificate_content=params["certificate_content"],
                 private_key_content=params["private_key_content"],
+                requested_key=params["requested_key"],
                 revocation_list_content=params["revocation_list_content"],
                 pending_content=frozenset(params["pending_content"]),
                 check_mode=module.check_mode,

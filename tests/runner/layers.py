@@ -29,8 +29,9 @@ LAYERS = (
     ("module_utils/_pki", "module_utils/_systemd/unit"),
     ("module_utils/_common",),
 )
-# The modules that run on the controller or on the CA's host. All others run on nodes, which have no cryptography.
-WITH_CRYPTOGRAPHY = ("etcd_ca", "etcd_peer_certificates", "etcd_peer_stranger")
+# The modules that run on the controller or on the CA's host, and the one that takes what a node has where that has no
+# openssl. All others run on nodes, which have no cryptography.
+WITH_CRYPTOGRAPHY = ("etcd_ca", "etcd_peer_certificates", "etcd_peer_key", "etcd_peer_stranger")
 NEEDS_CRYPTOGRAPHY = "module_utils._x509"
 # Python's standard library alone, with all that they import: another cryptography or ansible-core makes no difference.
 STANDARD_LIBRARY = (

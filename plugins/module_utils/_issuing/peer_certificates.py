@@ -54,6 +54,9 @@ class IssueRequest:
     directory: str | None = None
     uid: int | None = None
     gid: int | None = None
+    # Who makes new private keys: the nodes, whose public keys are here by member, or this host.
+    keys_on_nodes: bool = False
+    requested_keys: t.Mapping[str, keys.PublicKey] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,7 @@ class IssuePlan:
     @property
     def returned_keys(self) -> tuple[str, ...]:
         """The members whose new private key would stand in the result, because it has no file."""
-        if self.request.directory is not None:
+        if self.request.directory is not None or self.request.keys_on_nodes:
             return ()
         return tuple(decision.name for decision in self.due if decision.new_key)
 
@@ -284,7 +287,9 @@ def _file_changes(request: IssueRequest, paths: tuple[str, str], due: bool, new_
 def _make(plan: IssuePlan, decision: Decision, issuer: certificates.Issuer) -> _Made:
     profile = decision.member.profile
     key: keys.PrivateKey | None = None
-    if decision.new_key or decision.found is None:
+    if plan.request.keys_on_nodes and decision.new_key:
+        public_key = plan.request.requested_keys[decision.name]
+    elif decision.new_key or decision.found is None:
         key = keys.make_key(profile.key_type)
         public_key = key.public_key()
     else:

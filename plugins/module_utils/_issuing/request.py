@@ -29,6 +29,10 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.peer_certi
     load_issuer,
     plan_issue,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.requested_keys import (
+    check_requested_keys,
+    keys_requested,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.result import result_of
 from ansible_collections.ringfence.etcd.plugins.module_utils._node import files
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import read_file
@@ -43,6 +47,8 @@ PEER = "peer"
 _PROFILES: dict[str, t.Callable[..., rules.PeerProfile]] = {PEER: rules.peer_profile, "client": rules.client_profile}
 _WHOSE = {PEER: "member", "client": "client"}
 PURPOSES = tuple(_PROFILES)
+CA_HOST, NODE = "ca", "node"
+KEY_CUSTODIES = (CA_HOST, NODE)
 
 
 def request_from(params: t.Mapping[str, t.Any]) -> IssueRequest:
@@ -51,6 +57,9 @@ def request_from(params: t.Mapping[str, t.Any]) -> IssueRequest:
     owner, group = params["owner"], params["group"]
     if directory is None and (owner is not None or group is not None):
         raise InputError("owner and group are for the files in directory: give directory too, or leave them out")
+    on_nodes = params["key_custody"] == NODE
+    if directory is not None and on_nodes:
+        raise InputError("directory is for certificates with their keys, which key_custody: node has on their nodes")
     members = []
     for given in params["members"]:
         name: str = given["name"]
@@ -74,6 +83,8 @@ def request_from(params: t.Mapping[str, t.Any]) -> IssueRequest:
         directory,
         None if owner is None else files.uid_of(owner),
         None if group is None else files.gid_of(group),
+        on_nodes,
+        keys_requested(params["requests"], [one.profile for one in members], params["key_type"], on_nodes),
     )
 
 
@@ -113,10 +124,12 @@ def run(
         # In check mode it stands for the call that issues.
         return {**result_of(plan, {}, now, with_diff), "changed": check_mode and plan.changed}, warnings
     if check_mode:
+        check_requested_keys(plan, is_real=False)
         refused = [f"a real run would be refused: {refusal}"] if shown else []
         return result_of(plan, {}, now, with_diff), [*warnings, *refused]
     if shown:
         raise RefusedError(f"nothing was issued: {refusal}", members=list(shown))
+    check_requested_keys(plan, is_real=True)
     # Before anything is written: a key that can't be used leaves no trace.
     issuer = _issuer_from(params, plan)
     if plan.changed and request.directory is not None:
@@ -186,4 +199,4 @@ def _issuer_from(params: t.Mapping[str, t.Any], plan: IssuePlan) -> certificates
     return load_issuer(plan.authority, pem, f"the CA's private key {path}", passphrase)
 
 
-__all__ = ("PURPOSES", "request_from", "run")
+__all__ = ("KEY_CUSTODIES", "PURPOSES", "request_from", "run")

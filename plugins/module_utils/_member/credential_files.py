@@ -29,6 +29,11 @@ def credential_paths(directory: str, name: str) -> dict[str, str]:
     }
 
 
+def requested_key_path(directory: str, name: str) -> str:
+    """Where a private key that its own host has made waits for its certificate."""
+    return os.path.join(directory, f"{name}.key.requested")
+
+
 def revocation_list_path(directory: str) -> str:
     """Where the CA's revocation list is on a node."""
     return os.path.join(directory, "ca.crl")
@@ -41,5 +46,6 @@ __all__ = (
     "PRIVATE_KEY",
     "REVOCATION_LIST",
     "credential_paths",
+    "requested_key_path",
     "revocation_list_path",
 )

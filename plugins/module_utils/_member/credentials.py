@@ -37,6 +37,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._member.credential_
     PRIVATE_KEY,
     REVOCATION_LIST,
     credential_paths,
+    requested_key_path,
     revocation_list_path,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.access import (
@@ -63,6 +64,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import 
     missing_parents,
     plan_directory,
     plan_file,
+    remove_file,
     remove_leftover,
     uid_of,
 )
@@ -105,6 +107,8 @@ class WantedCredentials:
     ca_certificate_content: str | None = field(default=None, repr=False)
     certificate_content: str | None = field(default=None, repr=False)
     private_key_content: str | None = field(default=None, repr=False)
+    # Whether the private key is the one that this host has made, which waits for its certificate.
+    requested_key: bool = False
     revocation_list_content: str | None = field(default=None, repr=False)
     pending_content: frozenset[str] = frozenset()
     check_mode: bool = False
@@ -133,6 +137,8 @@ class CredentialsPlan:
     reader: Identity | None
     # By kind what each file is going to hold, as far as it is known.
     contents: dict[str, bytes] = field(repr=False)
+    # The file of a key that waited, and has no use for it once the key is in place.
+    waiting: str | None = None
 
     @property
     def changed(self) -> bool:
@@ -161,13 +167,14 @@ def plan_credentials(request: WantedCredentials) -> CredentialsPlan:
     notes: list[str] = []
     ids = _ids(request, notes)
     given = _given(request)
-    materials = _materials(request, paths, given)
+    waiting = _take_waiting_key(request, paths, given)
+    materials = _materials(request, paths, given, waiting)
     _check_materials(materials, request.usages)
     listed = _revocation_list(request)
     if listed is not None:
         _check_not_shorter(listed, revocation_list_path(request.directory))
 
-    written = _written(given, paths)
+    written = _written(given, paths, waiting)
     if listed is not None:
         written[REVOCATION_LIST] = listed
     folder_gid = ids.root_gid if request.is_client else ids.owner_gid
@@ -204,6 +211,9 @@ def plan_credentials(request: WantedCredentials) -> CredentialsPlan:
     for kind in _kinds(paths):
         if paths[kind] in leftovers:
             reasons.setdefault(kind, []).append("leftover")
+    if waiting is not None and PRIVATE_KEY not in reasons:
+        # A run was killed when it had put the key in place.
+        reasons[PRIVATE_KEY] = ["leftover"]
     key_change = changes.get(PRIVATE_KEY)
     replaces_key = key_change is not None and "content" in key_change.reasons
     before, after = _difference(paths, changes, materials, listed)
@@ -219,6 +229,7 @@ def plan_credentials(request: WantedCredentials) -> CredentialsPlan:
         after=after,
         reader=reader,
         contents={kind: material.content for kind, material in materials.items()},
+        waiting=waiting,
     )
 
 
@@ -227,6 +238,8 @@ def apply_credentials(plan: CredentialsPlan) -> dict[str, str]:
     for path in plan.leftovers:
         remove_leftover(path)
     backups = apply_changes(plan.changes, keep_replaced=(plan.paths[PRIVATE_KEY],))
+    if plan.waiting is not None:
+        remove_file(plan.waiting)
     for kind in _kinds(plan.paths):
         # Before the change the folder's own part was worked out from its mode; now the kernel says.
         barrier = None if plan.reader is None else find_barrier(plan.paths[kind], plan.reader)
@@ -323,14 +336,45 @@ def _given(request: WantedCredentials) -> dict[str, bytes]:
     return {kind: text.encode("utf-8", "replace") for kind, text in contents.items() if text is not None}
 
 
-def _written(given: dict[str, bytes], paths: dict[str, str]) -> dict[str, bytes]:
+def _take_waiting_key(request: WantedCredentials, paths: dict[str, str], given: dict[str, bytes]) -> str | None:
+    """Put the key that this host has made among what is given; gives its path, None where no key waits.
+
+    CryptoError where it is wanted and neither waits nor is in place.
+    """
+    if not request.requested_key:
+        return None
+    path = requested_key_path(request.directory, request.name)
+    waiting = read_file(path)
+    if waiting is not None:
+        given[PRIVATE_KEY] = waiting
+        return path
+    certificate, present = given.get(CERTIFICATE), read_file(paths[PRIVATE_KEY])
+    with contextlib.suppress(CryptoError):
+        if certificate is None or PRIVATE_KEY in request.pending_content:
+            return None
+        pair = Material(_ARGUMENTS[CERTIFICATE], certificate), Material(paths[PRIVATE_KEY], present or b"")
+        if private_key_fits(*pair):
+            return None
+    raise CryptoError(
+        f"no private key waits as {path}, and the one in place is not that of certificate_content: make one with "
+        "etcd_peer_key, and have its request signed",
+        reason="no_requested_key",
+    )
+
+
+def _argument(kind: str, waiting: str | None) -> str:
+    """What given content is called in messages."""
+    return waiting if kind == PRIVATE_KEY and waiting is not None else _ARGUMENTS[kind]
+
+
+def _written(given: dict[str, bytes], paths: dict[str, str], waiting: str | None) -> dict[str, bytes]:
     """What goes to the files, written anew from what was read, so that no word that was pasted beside it gets there.
 
     A file that says the same is left as it is: line ends, wrapping and comments are no difference.
     """
     written: dict[str, bytes] = {}
     for kind, content in given.items():
-        ders = _ders(kind, Material(_ARGUMENTS[kind], content))
+        ders = _ders(kind, Material(_argument(kind, waiting), content))
         present = read_file(paths[kind])
         written[kind] = b"".join(pem_text(label, der) for label, der in ders)
         if present is not None and is_read_by_all(present):
@@ -348,13 +392,15 @@ def _ders(kind: str, material: Material) -> list[tuple[str, bytes]]:
     return [(CERTIFICATE_LABEL, certificate.der) for certificate in read_public(material)]
 
 
-def _materials(request: WantedCredentials, paths: dict[str, str], given: dict[str, bytes]) -> dict[str, Material]:
+def _materials(
+    request: WantedCredentials, paths: dict[str, str], given: dict[str, bytes], waiting: str | None
+) -> dict[str, Material]:
     """What each file is going to hold, as far as it is known: what was given, else what is there."""
     materials: dict[str, Material] = {}
     missing: list[str] = []
     for kind in (CA, CERTIFICATE, PRIVATE_KEY):
         if kind in given:
-            materials[kind] = Material(_ARGUMENTS[kind], given[kind])
+            materials[kind] = Material(_argument(kind, waiting), given[kind])
         elif kind not in request.pending_content:
             content = read_file(paths[kind])
             if content is None:

@@ -114,7 +114,7 @@ def _read_certificate(content: bytes) -> Certificate:
         not_after=not_after,
         dns_names=dns_names,
         ip_addresses=ip_addresses,
-        key_algorithm=_key_algorithm(parts.public_key),
+        key_algorithm=key_algorithm(parts.public_key),
         key_usage=_key_usage(parts.value(_KEY_USAGE)),
         extended_key_usage=_extended_key_usage(parts.value(_EXTENDED_KEY_USAGE)),
         is_ca=_is_ca(parts.value(_BASIC_CONSTRAINTS)),
@@ -148,7 +148,8 @@ def _common_name(name: bytes) -> str | None:
     return common_name
 
 
-def _key_algorithm(public_key: bytes) -> str:
+def key_algorithm(public_key: bytes) -> str:
+    """The type of a public key (SubjectPublicKeyInfo), as the option key_type names it. Malformed where it is none."""
     kind, algorithm, key = der.public_key_parts(public_key)
     if kind == _RSA:
         return f"rsa-{asn1.Reader(key).sequence('an RSA key').integer('an RSA modulus').bit_length()}"
@@ -210,4 +211,4 @@ def _extended_key_usage(value: bytes | None) -> tuple[str, ...] | None:
     return tuple(found)
 
 
-__all__ = ("read_certificate", "read_certificates", "read_revoked")
+__all__ = ("key_algorithm", "read_certificate", "read_certificates", "read_revoked")

@@ -25,6 +25,7 @@ STORY = (
     "modules/etcd_ca",
     "modules/etcd_peer_certificates",
     "modules/etcd_node_task",
+    "modules/etcd_peer_key",
     "modules/etcd_peer_credentials",
     "modules/etcd_client_credentials",
     "modules/etcd_client_check",

@@ -50,6 +50,8 @@ DEFAULTS: dict[str, t.Any] = {
     "renew_before_days": 30,
     "backdate_minutes": 60,
     "new_keys": False,
+    "key_custody": "ca",
+    "requests": None,
 }
 
 
