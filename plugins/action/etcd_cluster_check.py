@@ -39,6 +39,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_
     why_no_new_authority,
     why_not_by_another_authority,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_going_on import refuse_key_custody
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_rights import (
     refuse_lacking_role,
     told_by_its_cause,
@@ -60,11 +61,16 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.transition
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.trust import trusted_fingerprints
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.versions import dotted
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RingfenceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.reasons import Reason
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.authority_place import (
     told_of_one_there,
     why_not_made_there,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import KEY_TYPES, MISSING
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import (
+    KEY_TYPES,
+    MISSING,
+    needs_new_key,
+)
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._actions import OneLineAction, refuse_old_cryptography
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._answers import AnswerError, one_line
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import flag_settings_from, member_from, plain
@@ -272,6 +278,12 @@ def _verdict(
     failures += why_not_now(cluster, leaked, change.told["due"] or change.told["stopped"], given["parts"])
     if at_hand and given.get("ca_problem") and any(one["part"] == CERTIFICATE for one in pending):
         failures.append(PreflightFailure("ca", given["ca_problem"]))
+    requests = [
+        {**request, "new_key": request["new_key"] or request["name"] in need_new_keys}
+        for request in certificate_requests(cluster, given["new_keys"])
+    ]
+    custody = {name: made["key_custody"] for name, made in given.get("role_settings", {}).items()}
+    failures += refuse_key_custody(cluster, custody, _without_key(requests, pending))
     return {
         "in_sync": not failures and not pending and not change.told["due"],
         "failures": [{"code": failure.code, "text": failure.text} for failure in failures],
@@ -289,11 +301,19 @@ def _verdict(
         if given["new_ca"]
         else sorted({one for prints in trusted_fingerprints(cluster).values() for one in prints}),
         "no_new_ca_because": why_no_new_authority(cluster),
-        "requests": [
-            {**request, "new_key": request["new_key"] or request["name"] in need_new_keys}
-            for request in certificate_requests(cluster, given["new_keys"])
-        ],
+        "requests": requests,
     }
+
+
+def _without_key(requests: t.Sequence[t.Mapping[str, t.Any]], pending: t.Sequence[PendingChange]) -> set[str]:
+    """The members that get a new private key, also where there is no CA yet that anything could be due by."""
+    found = {
+        one["name"]
+        for one in requests
+        if one["new_key"] or not one["certificate"] or one["private_key_matches"] is not True
+    }
+    due = [one for one in pending if one["part"] == CERTIFICATE and one["member"] is not None]
+    return found | {str(one["member"]) for one in due if needs_new_key([Reason(code=one["code"], text="")])}
 
 
 def _question(

@@ -102,6 +102,13 @@ etcd:
         One line that says what can't be read or makes no sense, with the way out; null where nothing is wrong.
       type: str
       returned: always
+key_maker:
+  description: >-
+    What makes private keys on this host for M(ringfence.etcd.etcd_peer_key), V(openssl) or V(cryptography); null where
+    nothing does.
+  type: str
+  returned: always
+  sample: openssl
 user:
   description: The user that etcd runs as.
   type: dict

@@ -74,9 +74,37 @@ def _shared(name: str, folder: str, why: str) -> PreflightFailure:
     )
 
 
+def refuse_key_custody(
+    cluster: Cluster, custody: t.Mapping[str, str], names: t.Collection[str]
+) -> t.Iterator[PreflightFailure]:
+    """Nodes that are to make their own keys all say so, and have what that takes.
+
+    ``custody``: who makes it, by member; ``names``: of the members that need a new one.
+    """
+    if len(set(custody.values())) > 1:
+        said = ", ".join(f"{name} {who}" for name, who in custody.items())
+        yield PreflightFailure(
+            "key_custody",
+            f"cluster {cluster.question.cluster_name}: etcd_peer_tls_key_custody is one for all members, and it is "
+            f"{said}: set it for the whole group",
+        )
+    lacking = [
+        member.name
+        for member, info in cluster.inspected()
+        if member.name in names and custody.get(member.name) == "node" and not info["key_maker"]
+    ]
+    if lacking:
+        yield PreflightFailure(
+            "key_maker",
+            f"member {', '.join(lacking)}: a new private key is due, and nothing there makes one (no openssl, and no "
+            "cryptography for its Python): install the package openssl there, or leave the keys to the CA's host "
+            "(etcd_peer_tls_key_custody: ca)",
+        )
+
+
 GOING_ON_CHECKS: tuple[t.Callable[[Cluster], t.Iterator[PreflightFailure]], ...] = (
     refuse_half_a_cluster,
     refuse_shared_folder,
 )
 
-__all__ = ("GOING_ON_CHECKS",)
+__all__ = ("GOING_ON_CHECKS", "refuse_key_custody")

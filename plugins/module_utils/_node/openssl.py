@@ -12,6 +12,7 @@ Note that this module util is PRIVATE to the collection. It can have breaking ch
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import shutil
 import typing as t
@@ -39,6 +40,13 @@ _CONFIGURATION = b"[req]\ndistinguished_name = name\nstring_mask = utf8only\n[na
 def openssl_path() -> str | None:
     """Where the program is; None where this host has none."""
     return shutil.which("openssl", path=f"{os.environ.get('PATH', '')}:{_FOLDERS}")
+
+
+def key_maker() -> str | None:
+    """What makes private keys on this host, by its name; None where nothing does."""
+    if openssl_path() is not None:
+        return "openssl"
+    return "cryptography" if importlib.util.find_spec("cryptography") is not None else None
 
 
 def make_private_key(program: str, key_type: str) -> bytes:
@@ -74,4 +82,4 @@ def _answer(words: t.Sequence[str], inherited: t.Sequence[int], purpose: str) ->
     raise CryptoError(f"{words[0]} can't {purpose} on this host ({said})")
 
 
-__all__ = ("make_private_key", "make_request", "openssl_path")
+__all__ = ("key_maker", "make_private_key", "make_request", "openssl_path")

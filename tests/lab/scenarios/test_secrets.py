@@ -24,6 +24,9 @@ PASSPHRASE = "correct-horse-battery-staple"
 # Of a user of etcd's RBAC: it goes to every host. Shorter than Ansible would have to be told to blank out.
 PASSWORD = "0815472311"
 
+# What comes after the keys that nodes make.
+TASK = "Issue the certificates"
+
 # Copies whatever appears in Ansible's temporary folders and in process lists, on a node, while a run goes on.
 _WATCHER = """
 import glob, os, sys, time
@@ -215,3 +218,52 @@ def test_an_authority_from_a_vault_touches_no_disk(controller: Controller, lab: 
     finally:
         away.rename(folder)
     assert controller.is_healthy()
+
+
+def test_keys_that_nodes_make_are_seen_nowhere_else(controller: Controller, lab: Lab) -> None:
+    """Not on the controller, which is the CA's host here, not at the highest verbosity, and without pipelining."""
+    controller.bare()
+    inventory = controller.inventory(etcd_peer_tls_key_custody="node")
+    home = controller.folder / "home-custody"
+    home.mkdir()
+    environment = {"ANSIBLE_PIPELINING": "0", "ANSIBLE_HOME": str(home), "ANSIBLE_LOCAL_TEMP": str(home / "tmp")}
+    assert all(controller.succeed(inventory, "--check", "--diff").changed.values())
+    assert set(controller.on_each(PAIR, f"ls {PKI} 2>&1 | grep -c key; true").values()) == {"0\n"}
+    with Watcher(home, lab) as here:
+        runs = [controller.succeed(inventory, "-vvvv", "--diff", environment=environment)]
+        first = controller.on_each(PAIR, f"cat {PKI}/*.key")
+        assert set(controller.succeed(inventory).changed.values()) == {0}
+        # Killed when the keys are made, and before anything is issued for them.
+        runs.append(controller.evaluated(0, controller.kill_at(inventory, TASK, etcd_peer_tls_new_keys=True)))
+        controller.wait_for_orphans()
+        waiting = controller.on_each(PAIR, f"cat {PKI}/*.key.requested && stat -c %a {PKI}/*.key.requested")
+        assert all(answer.endswith("600\n") for answer in waiting.values())
+        assert controller.on_each(PAIR, f"cat {PKI}/*.key") == first
+        assert set(controller.succeed(inventory).changed.values()) == {0}
+        processes = controller.processes()
+        words = {"etcd_peer_tls_new_keys": True, "environment": environment}
+        runs.append(controller.succeed(inventory, "-vvvv", "--diff", **words))
+    assert controller.processes() == processes and controller.is_healthy()
+    second = controller.on_each(PAIR, f"cat {PKI}/*.key")
+    assert controller.on_each(PAIR, f"cat {PKI}/*.key.replaced; ls {PKI} | grep -c requested; true") == {
+        host: f"{first[host]}0\n" for host in PAIR
+    }
+    lines = {line for keys in (first, waiting, second) for key in keys.values() for line in key_lines(key)[:3]}
+    assert len(lines) == 18 and any(line.startswith(ANY_KEY) for line in lines)
+    for seen in (*(run.output.encode() for run in runs), *here.seen):
+        assert not any(line.encode() in seen for line in lines)
+    # A renewal, for other names, is for the key that is there.
+    controller.succeed(inventory, etcd_peer_tls_extra_sans=["lb.example.com"])
+    assert controller.on_each(PAIR, f"cat {PKI}/*.key") == second and controller.is_healthy()
+
+
+def test_a_node_that_can_make_no_key_is_named_before_anything_is_changed(controller: Controller, lab: Lab) -> None:
+    inventory = controller.inventory(etcd_peer_tls_key_custody="node", etcd_peer_tls_extra_sans=["lb.example.com"])
+    lab.execute("etcd-2", "mv /usr/bin/openssl /usr/bin/openssl.away")
+    try:
+        # What keeps its key needs nothing.
+        assert set(controller.succeed(inventory).changed.values()) == {0}
+        refused = controller.refuse(inventory, etcd_peer_tls_new_keys=True).output
+        assert "member etcd-2: a new private key is due, and nothing there makes one (no openssl" in refused
+    finally:
+        lab.execute("etcd-2", "mv /usr/bin/openssl.away /usr/bin/openssl")

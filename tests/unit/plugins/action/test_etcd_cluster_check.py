@@ -376,6 +376,22 @@ def test_each_wish_reaches_who_judges(changes: dict[str, t.Any], part: str, code
     assert result["requests"][0]["new_key"] is changes.get("new_keys", False)
 
 
+def test_who_gets_a_new_private_key_is_known_beforehand(states: States) -> None:
+    """With a CA and without one yet, by a word or by what is missing; a renewal keeps the key."""
+    everybody = {member.name for member in MEMBERS}
+
+    def found(**changes: t.Any) -> set[str]:
+        result = evaluated(states, **changes)
+        return action._without_key(result["requests"], result["pending"])
+
+    assert found() == found(validity_days=730, renew_before_days=400) == set()
+    assert found(new_keys=True) == found(key_type="ed25519") == everybody
+    states["etcd-2"]["info"]["credentials"]["private_key"]["matches_certificate"] = None
+    assert found() == found(ca=None) == {"etcd-2"}
+    states["etcd-3"]["info"]["credentials"]["certificate"]["pem"] = None
+    assert found() == found(ca=None) == {"etcd-2", "etcd-3"}
+
+
 @pytest.mark.parametrize("install", ["package", "archive"])
 def test_what_is_to_be_installed_may_be_missing(install: str, states: States) -> None:
     states["etcd-1"]["info"]["etcd"].update(found=False, version=None)

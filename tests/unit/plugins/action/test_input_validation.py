@@ -101,6 +101,7 @@ CASES: list[Case] = [
     ("ca_certificate", "no PEM", "etcd_peer_tls_ca_certificate", {}),
     ("ca_private_key", "no PEM", "is given without", {}),
     ("key_type", "dsa", "can be chosen", {}),
+    ("key_custody", "nobody", "can be chosen", {}),
     ("validity_days", 0, "is 0: give 1 to 36500", {}),
     ("validity_days", 10, "must be more than etcd_peer_tls_renew_before_days (30)", {}),
     ("renew_before_days", -1, "is -1: give 0 to 36499", {}),

@@ -68,6 +68,7 @@ ANSWERS: dict[str, tuple[t.Any, t.Any]] = {
     "ca_private_key": ("", ""),
     "ca_on_ephemeral_controller": ("true", True),
     "key_type": ("rsa-2048", "rsa-2048"),
+    "key_custody": ("node", "node"),
     "validity_days": ("90", 90),
     "renew_before_days": ("9", 9),
     "new_keys": ("false", False),

@@ -14,7 +14,8 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._pki import profile
 from ansible_collections.ringfence.etcd.plugins.module_utils._x509 import certificates, keys
 from ansible_collections.ringfence.etcd.plugins.module_utils._x509.authority_chain import issuer_facts
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ed448, ed25519
 from cryptography.x509.oid import NameOID
 
 NOW = datetime.now(timezone.utc).replace(microsecond=0)
@@ -95,3 +96,16 @@ def not_a_ca_pem(key: t.Any, common_name: str = CA_NAME) -> bytes:
         .not_valid_after(NOW + DAY)
         .sign(key, hashes.SHA256())
     )
+
+
+def request_pem(key: t.Any = None, name: str = "etcd-1", extensions: t.Sequence[t.Any] = ()) -> str:
+    """A request as any host could make it. ``extensions``: what it asks for."""
+    key = key or key_of("ecdsa-p256")
+    builder = x509.CertificateSigningRequestBuilder().subject_name(
+        x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    )
+    for extension in extensions:
+        builder = builder.add_extension(extension, critical=True)
+    is_edwards = isinstance(key, (ed25519.Ed25519PrivateKey, ed448.Ed448PrivateKey))
+    made = builder.sign(key, None if is_edwards else hashes.SHA256())
+    return made.public_bytes(serialization.Encoding.PEM).decode()

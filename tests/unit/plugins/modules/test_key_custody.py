@@ -27,14 +27,15 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._x509.certificate_f
     certificate_facts,
     load_certificate,
 )
+from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import certificate_factory as factory
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import role_cluster
-from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils._x509 import test_signing_request as requests
 from ansible_collections.ringfence.etcd.tests.unit.plugins.modules.module_runner import collections_root, run_module
 from cryptography import x509
 
 OWNER = "nobody" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
 GROUP = grp.getgrgid(pwd.getpwnam(OWNER).pw_gid).gr_name
 Answer = dict[str, t.Any]
+GOOD = factory.request_pem()
 
 
 class Authority:
@@ -156,7 +157,7 @@ def test_a_key_gets_its_certificate_and_its_place(authority: Authority, node: No
 
 def test_a_request_decides_nothing_but_the_key(authority: Authority, node: Node) -> None:
     """Names, a CA, usages, another member: all of it is asked for, and none of it comes."""
-    asked = requests.request(
+    asked = factory.request_pem(
         name="etcd-2.example.com",
         extensions=[
             x509.SubjectAlternativeName([x509.DNSName("etcd-2"), x509.DNSName("*.example.com")]),
@@ -167,7 +168,7 @@ def test_a_request_decides_nothing_but_the_key(authority: Authority, node: Node)
     facts = certificate_facts(found["certificate"].encode(), "it")
     assert facts.common_names == ("etcd-1.example.com",) and not facts.is_ca
     assert (facts.dns_names, facts.ip_addresses, facts.other_names) == (("etcd-1",), ("127.0.0.1",), ())
-    assert spki(found["certificate"]) == keys.public_key_bytes(requests.P256.public_key())
+    assert spki(found["certificate"]) == keys.public_key_bytes(factory.key_of("ecdsa-p256").public_key())
     # As the rules want it: the next run finds nothing to do.
     present = node.member(certificate=found["certificate"], private_key_matches=True)
     again = authority.issue([present], None)
@@ -214,8 +215,8 @@ def test_keys_that_another_has_or_that_were_used(authority: Authority, node: Nod
     certify(authority, two)
     members = [node.member(), two.member(dns_names=["etcd-2"], ip_addresses=["127.0.0.2"], new_key=True)]
     shared = node.request()["request_pem"]
-    taken = requests.request(keys.load_private_key(two.key.read_bytes(), "it"))
-    of_ca = requests.request(keys.load_private_key((authority.folder / "ca.key").read_bytes(), "it"))
+    taken = factory.request_pem(keys.load_private_key(two.key.read_bytes(), "it"))
+    of_ca = factory.request_pem(keys.load_private_key((authority.folder / "ca.key").read_bytes(), "it"))
     good = two.request()["request_pem"]
     for one, other, says in (
         (shared, shared, "member etcd-2: its request has the same key as the request of etcd-1"),
@@ -234,13 +235,16 @@ def test_keys_that_another_has_or_that_were_used(authority: Authority, node: Nod
 def test_input(authority: Authority, node: Node, tmp_path: pathlib.Path) -> None:
     for more, says in (
         ({"key_custody": "ca"}, "requests are for keys that are made on their nodes: set key_custody: node"),
-        ({"requests": {"etcd-9": requests.GOOD}}, "requests: 'etcd-9' is no member: the names in members are etcd-1"),
-        ({"requests": {"etcd-1": requests.SWAPPED}}, "member etcd-1: its request is not signed with the key"),
+        ({"requests": {"etcd-9": GOOD}}, "requests: 'etcd-9' is no member: the names in members are etcd-1"),
+        (
+            {"requests": {"etcd-1": "rubbish"}},
+            "member etcd-1: its request is not one block CERTIFICATE REQUEST (it",
+        ),
         ({"requests": {"etcd-1": ["a"]}}, "member etcd-1: its request is not one block CERTIFICATE REQUEST"),
         ({"key_type": "ed25519"}, "member etcd-1: its request is for a key of the type ecdsa-p256, ed25519 is wanted"),
         ({"directory": str(tmp_path / "peers")}, "which key_custody: node has on their nodes"),
     ):
-        answer = authority.issue([node.member()], {"etcd-1": requests.GOOD}, **more)
+        answer = authority.issue([node.member()], {"etcd-1": GOOD}, **more)
         assert answer["failed"] and says in answer["msg"], answer["msg"]
     assert not (tmp_path / "peers").exists()
     both = node.put(private_key_content="not a key at all", certificate_content="none either")
@@ -253,7 +257,7 @@ def test_a_pair_that_does_not_fit_is_not_put_in_place(authority: Authority, node
     node.request()
     waiting = node.waiting.read_bytes()
     # Issued for another key than the one that waits.
-    (found,) = authority.issue([node.member(new_key=True)], {node.name: requests.GOOD})["members"]
+    (found,) = authority.issue([node.member(new_key=True)], {node.name: GOOD})["members"]
     answer = node.put(certificate_content=found["certificate"])
     assert answer["failed"] and f"the private key in {node.waiting} does not belong to" in answer["msg"]
     node.waiting.unlink()

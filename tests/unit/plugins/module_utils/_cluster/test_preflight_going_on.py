@@ -11,6 +11,7 @@ import typing as t
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster import preflight_values
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_going_on import refuse_key_custody
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils._cluster.test_preflight import (
     codes,
     fresh,
@@ -48,6 +49,29 @@ def test_a_host_that_the_user_left_out_is_the_users_word() -> None:
     cluster = without(living(), "etcd-3", limited=True)
     state_of(cluster, "etcd-1")["pending"] = UNIT_CHANGED
     assert codes(cluster) == []
+
+
+# Keys that nodes make ---------------------------------------------------------------------------------------------
+
+
+def test_nodes_that_make_their_keys_have_what_that_takes() -> None:
+    """Where a new key is due; what keeps its key needs nothing."""
+    cluster = living()
+    for name, maker in (("etcd-1", "openssl"), ("etcd-2", None), ("etcd-3", "cryptography")):
+        t.cast(t.Any, cluster.infos[name])["key_maker"] = maker
+    on_nodes, of_ca = dict.fromkeys(cluster.infos, "node"), dict.fromkeys(cluster.infos, "ca")
+    (found,) = refuse_key_custody(cluster, on_nodes, set(cluster.infos))
+    assert found.code == "key_maker" and "etcd_peer_tls_key_custody: ca" in found.text
+    assert found.text.startswith(
+        "member etcd-2: a new private key is due, and nothing there makes one (no openssl, and"
+    )
+    for custody, due in ((on_nodes, {"etcd-1", "etcd-3"}), (of_ca, set(cluster.infos)), ({}, set(cluster.infos))):
+        assert list(refuse_key_custody(cluster, custody, due)) == []
+
+
+def test_who_makes_the_keys_is_said_for_all_members() -> None:
+    (found,) = refuse_key_custody(living(), {"etcd-1": "node", "etcd-2": "ca"}, ())
+    assert found.code == "key_custody" and "one for all members, and it is etcd-1 node, etcd-2 ca: set" in found.text
 
 
 # Two clusters on one host ---------------------------------------------------------------------------------------------

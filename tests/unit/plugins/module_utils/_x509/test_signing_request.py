@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import pathlib
 import subprocess
-import typing as t
 
 import hypothesis
 import pytest
@@ -18,33 +17,19 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.signing_request import MAXIMAL_BYTES, written_request
 from ansible_collections.ringfence.etcd.plugins.module_utils._x509 import keys, signing_request
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import certificate_factory as factory
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certificate_factory import request_pem
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, rsa
-from cryptography.x509.oid import NameOID
 from hypothesis import strategies
 
 WHAT = "member etcd-1: its request"
 P256 = factory.key_of("ecdsa-p256")
 
 
-def request(key: t.Any = P256, algorithm: t.Any = None, name: str = "etcd-1", **more: t.Any) -> str:
-    """A request as any host could make it. ``extensions``: what it asks for."""
-    builder = x509.CertificateSigningRequestBuilder().subject_name(
-        x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    )
-    for extension in more.get("extensions", ()):
-        builder = builder.add_extension(extension, critical=True)
-    is_edwards = isinstance(key, (ed448.Ed448PrivateKey, type(factory.key_of("ed25519"))))
-    made = builder.sign(key, None if is_edwards else algorithm or hashes.SHA256())
-    return made.public_bytes(serialization.Encoding.PEM).decode()
-
-
 def der_of(pem: str) -> bytes:
     return split_pem(pem.encode())[0].der
 
 
-GOOD = request()
+GOOD = request_pem()
 # The public key of one request, in another one that the first key has signed.
 OTHER_SPKI = keys.public_key_bytes(factory.key_of("ecdsa-p256", 7).public_key())
 SWAPPED = written_request(der_of(GOOD).replace(keys.public_key_bytes(P256.public_key()), OTHER_SPKI))
@@ -53,7 +38,7 @@ SWAPPED = written_request(der_of(GOOD).replace(keys.public_key_bytes(P256.public
 @pytest.mark.parametrize("key_type", [one for one in KEY_TYPES if one != "rsa-4096"])
 def test_a_proved_key_comes_out(key_type: str) -> None:
     key = factory.key_of(key_type)
-    found = signing_request.certifiable_key(request(key), key_type, WHAT)
+    found = signing_request.certifiable_key(request_pem(key), key_type, WHAT)
     assert keys.public_key_bytes(found) == keys.public_key_bytes(key.public_key())
     made = signing_request.make_request(keys.private_key_pem(key), "etcd-1", "the key").decode()
     assert keys.public_key_bytes(signing_request.certifiable_key(made, key_type, WHAT)) == keys.public_key_bytes(found)
@@ -62,15 +47,27 @@ def test_a_proved_key_comes_out(key_type: str) -> None:
 REFUSED: dict[str, tuple[str, str, str]] = {
     "another key's signature": (SWAPPED, "ecdsa-p256", "is not signed with the key that it is for"),
     "RSA 512": ("rsa-512", "rsa-2048", "for a key of the type rsa-512, rsa-2048 is wanted"),
-    "RSA 1024": (request(rsa.generate_private_key(65537, 1024)), "rsa-2048", "of the type rsa-1024, rsa-2048"),
-    "a longer RSA key": (request(factory.key_of("rsa-3072")), "rsa-2048", "of the type rsa-3072, rsa-2048"),
-    "exponent": (request(rsa.generate_private_key(3, 2048)), "rsa-2048", "another exponent than 65537"),
-    "curve": (request(ec.generate_private_key(ec.SECP521R1())), "ecdsa-p256", "of the type ecdsa-secp521r1"),
-    "another curve": (request(factory.key_of("ecdsa-p384")), "ecdsa-p256", "type ecdsa-p384, ecdsa-p256"),
-    "unwanted curve": (request(ec.generate_private_key(ec.SECP256K1())), "ecdsa-p256", "type ecdsa-secp256k1"),
-    "kind": (request(factory.key_of("ed25519")), "ecdsa-p256", "of the type ed25519, ecdsa-p256 is wanted"),
-    "Ed448": (request(ed448.Ed448PrivateKey.generate()), "ed25519", "of the type ed448"),
-    "DSA": (request(dsa.generate_private_key(1024)), "ecdsa-p256", "of the type dsa-1024"),
+    "RSA 1024": (
+        request_pem(rsa.generate_private_key(65537, 1024)),
+        "rsa-2048",
+        "of the type rsa-1024, rsa-2048",
+    ),
+    "a longer RSA key": (request_pem(factory.key_of("rsa-3072")), "rsa-2048", "of the type rsa-3072, rsa-2048"),
+    "exponent": (request_pem(rsa.generate_private_key(3, 2048)), "rsa-2048", "another exponent than 65537"),
+    "curve": (
+        request_pem(ec.generate_private_key(ec.SECP521R1())),
+        "ecdsa-p256",
+        "of the type ecdsa-secp521r1",
+    ),
+    "another curve": (request_pem(factory.key_of("ecdsa-p384")), "ecdsa-p256", "type ecdsa-p384, ecdsa-p256"),
+    "unwanted curve": (
+        request_pem(ec.generate_private_key(ec.SECP256K1())),
+        "ecdsa-p256",
+        "type ecdsa-secp256k1",
+    ),
+    "kind": (request_pem(factory.key_of("ed25519")), "ecdsa-p256", "of the type ed25519, ecdsa-p256 is wanted"),
+    "Ed448": (request_pem(ed448.Ed448PrivateKey.generate()), "ed25519", "of the type ed448"),
+    "DSA": (request_pem(dsa.generate_private_key(1024)), "ecdsa-p256", "of the type dsa-1024"),
     "SHA-1": ("sha1", "ecdsa-p256", "sha1"),
     "huge": ("x" * (MAXIMAL_BYTES + 1), "ecdsa-p256", f"has {MAXIMAL_BYTES + 1} bytes, more than any request has"),
     "empty": ("", "ecdsa-p256", "is not one block CERTIFICATE REQUEST (it holds nothing in PEM)"),
