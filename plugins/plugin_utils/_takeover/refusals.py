@@ -38,6 +38,7 @@ _KINDS = {
     "pod": "it is a static pod, whose manifest its deployer writes",
     "process": "no systemd unit starts it",
 }
+_FROM_HTTP = "where all do, ringfence.etcd.adopt takes the cluster as it is, and ringfence.etcd.site gives it TLS"
 _MANY = 12
 
 
@@ -159,7 +160,7 @@ def _peers(claim: Claim) -> t.Iterator[Problem]:
     settings = t.cast("dict[str, t.Any]", claim.settings)
     urls = [*settings["listen_peer_urls"], *settings["peer_urls"], *claim.peer_urls]
     if any(not url.startswith("https://") for url in urls):
-        yield claim, "its peers speak http", "give peers TLS first (a takeover makes no certificates)"
+        yield claim, "its peers speak http", _FROM_HTTP
         return
     if is_true(claim.flags.get("peer-auto-tls")) or not settings["files"]["peer_cert_file"]:
         yield claim, "it has no certificate of a CA for its peers", "give it one first (a takeover makes none)"

@@ -97,7 +97,7 @@ HTTP = {"listen-peer-urls": "http://10.0.0.1:2380", "initial-advertise-peer-urls
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        (HTTP, ("etcd-1: its peers speak http", "give peers TLS first")),
+        (HTTP, ("etcd-1: its peers speak http", "ringfence.etcd.adopt takes the cluster as it is")),
         ({"peer-client-cert-auth": None}, ("etcd-1: it does not ask peers for a certificate: set --peer-client-cert",)),
         ({"peer-client-cert-auth": "false"}, ("it does not ask peers for a certificate",)),
         ({"peer-auto-tls": "true"}, ("no certificate of a CA for its peers",)),
