@@ -109,13 +109,18 @@ seealso:
 """
 
 EXAMPLES = r"""
-# With what etcd_process_info, etcd_process_probe, etcd_settings and etcd_peer_stranger were registered as.
+# With the unit that the filter hashed_unit, and the list that the filter etcd_members has made.
 - name: Put the role's unit in the place of theirs, one member at a time
   ringfence.etcd.etcd_adopt:
-    states_variable: etcd_processes
-    calls_variable: etcd_calls
-    settings_variable: etcd_settings
-    ca_variable: etcd_strangers
+    name: "{{ inventory_hostname }}"
+    unit: etcd.service
+    unit_content: "{{ unit }}"
+    directory: /etc/etcd/pki
+    members: "{{ members }}"
+    common_names: "{{ members | map(attribute='common_name') | list }}"
+    client_ca_file: /etc/etcd/pki/ca.crt
+    client_cert_file: "/etc/etcd/pki/{{ inventory_hostname }}.crt"
+    client_key_file: "/etc/etcd/pki/{{ inventory_hostname }}.key"
   throttle: 1
 """
 

@@ -12,17 +12,14 @@ import pathlib
 import stat
 import subprocess
 import typing as t
-from unittest import mock
 
 import pytest
-from ansible_collections.ringfence.etcd.plugins.action import etcd_peer_key as action
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import CryptoError
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.requested_key import WantedKey, apply_key, plan_key
 from ansible_collections.ringfence.etcd.plugins.module_utils._node import openssl
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import KEY_TYPES
 from ansible_collections.ringfence.etcd.plugins.module_utils._x509 import keys, signing_request
 from ansible_collections.ringfence.etcd.plugins.modules import etcd_peer_key
-from ansible_collections.ringfence.etcd.tests.unit.plugins.action.action_runner import run_action
 from ansible_collections.ringfence.etcd.tests.unit.plugins.modules.module_runner import run_module
 
 WHAT = "its request"
@@ -200,22 +197,3 @@ def test_no_key_is_in_the_list_of_processes_or_on_a_disk(tmp_path: pathlib.Path)
     assert not any(line in seen for line in key.splitlines())
     assert seen.count("memfd:ringfence") == 2 and "genpkey -algorithm EC" in seen
     assert [path.name for path in (tmp_path / "pki").iterdir()] == ["etcd-1.key.requested"]
-
-
-def test_what_a_host_puts_beside_its_request_goes_no_further(pki: pathlib.Path) -> None:
-    """The action writes a request anew, and takes nothing else for one."""
-    good = {"changed": True, "reasons": [], "private_key_path": "/a", "made_by": "openssl"}
-    pem = make(pki)["request_pem"]
-
-    def answered(text: str | None) -> dict[str, t.Any]:
-        with mock.patch.object(
-            action.ActionModule, "_execute_module", lambda self, **more: {**good, "request_pem": text}
-        ):
-            return run_action(action.ActionModule, {"name": "etcd-1"}, {"inventory_hostname": "etcd-1"})
-
-    assert answered(f"words\n{pem}more words")["request_pem"] == pem
-    assert answered(None)["request_pem"] is None
-    for text in ("", "rubbish", pem + pem, "x" * 10000, KEY_PEM):
-        result = answered(text)
-        assert result["failed"] and result["msg"].startswith("etcd-1: its request ") and "request_pem" not in result
-        assert KEY_PEM.splitlines()[1] not in json.dumps(result)
