@@ -346,7 +346,6 @@ def main() -> t.NoReturn:
         argument_spec=ARGUMENT_SPEC,
         required_together=REQUIRED_TOGETHER,
         required_by=REQUIRED_BY,
-        mutually_exclusive=[("private_key_content", "requested_key")],
         supports_check_mode=True,
     )
     access = take_access(module)
@@ -354,6 +353,8 @@ def main() -> t.NoReturn:
     # What is public may have a key pasted behind it, and up to ansible-core 2.18 an answer repeats its arguments.
     module.params.update(ca_certificate_content=None, certificate_content=None, revocation_list_content=None)
     with failures_told(module):
+        if params["requested_key"] and params["private_key_content"] is not None:
+            raise InputError("private_key_content and requested_key: true are two keys: give one of them")
         cluster = asked_cluster(params)
         plan = plan_credentials(
             WantedCredentials(

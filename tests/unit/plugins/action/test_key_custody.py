@@ -248,7 +248,7 @@ def test_input(authority: Authority, node: Node, tmp_path: pathlib.Path) -> None
         assert answer["failed"] and says in answer["msg"], answer["msg"]
     assert not (tmp_path / "peers").exists()
     both = node.put(private_key_content="not a key at all", certificate_content="none either")
-    assert both["failed"] and "mutually exclusive" in both["msg"]
+    assert both["failed"] and "private_key_content and requested_key: true are two keys" in both["msg"]
 
 
 def test_a_pair_that_does_not_fit_is_not_put_in_place(authority: Authority, node: Node) -> None:

@@ -96,6 +96,12 @@ def test_check_run_check_run(pki: pathlib.Path, base: pathlib.Path) -> None:
     }
 
 
+def test_a_key_that_is_given_is_not_asked_for(pki: pathlib.Path) -> None:
+    """As the role says it where the CA's host makes the keys."""
+    done = put(pki, requested_key=False, **ALL)
+    assert done["changed"] and (pki / "etcd-1.key").exists()
+
+
 def test_owner_group_and_mode(pki: pathlib.Path) -> None:
     put(pki, directory_mode="0750", **ALL)
     owner, group = pwd.getpwnam(OWNER).pw_uid, grp.getgrnam(GROUP).gr_gid
