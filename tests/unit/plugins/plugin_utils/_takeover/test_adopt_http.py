@@ -62,3 +62,9 @@ def test_some_that_speak_http_and_some_that_do_not() -> None:
     """A change that stands halfway is ended by who began it."""
     run = run_of(in_http(HOSTS[:1]))
     refused("its peers speak http", run=run)
+
+
+def test_members_that_are_listed_at_https_already() -> None:
+    run = run_of(told_by(PLAIN))
+    assert all(url.startswith("https://") for claim in run.claims for url in claim.peer_urls)
+    refused("its peers speak http", run=run)
