@@ -179,23 +179,7 @@ def plan_credentials(request: WantedCredentials) -> CredentialsPlan:
         written[REVOCATION_LIST] = listed
     folder_gid = ids.root_gid if request.is_client else ids.owner_gid
     wanted_directory = WantedDirectory(request.directory, request.directory_mode, ids.root_uid, folder_gid)
-    wanted_files = {
-        CA: WantedFile(paths[CA], 0o644, written.get(CA), ids.root_uid, ids.root_gid),
-        PRIVATE_KEY: WantedFile(
-            paths[PRIVATE_KEY],
-            request.private_key_mode,
-            written.get(PRIVATE_KEY),
-            ids.owner_uid,
-            ids.owner_gid,
-            secret=True,
-        ),
-        CERTIFICATE: WantedFile(paths[CERTIFICATE], 0o644, written.get(CERTIFICATE), ids.root_uid, ids.root_gid),
-    }
-    if REVOCATION_LIST in paths:
-        path = paths[REVOCATION_LIST]
-        wanted_files[REVOCATION_LIST] = WantedFile(
-            path, 0o644, written.get(REVOCATION_LIST), ids.root_uid, ids.root_gid
-        )
+    wanted_files = _wanted_files(request, paths, written, ids)
     planned = {"directory": _with_names(plan_directory(wanted_directory), wanted_directory, request, ids)}
     for kind in _kinds(paths):
         change = _with_names(plan_file(wanted_files[kind]), wanted_files[kind], request, ids)
@@ -231,6 +215,28 @@ def plan_credentials(request: WantedCredentials) -> CredentialsPlan:
         contents={kind: material.content for kind, material in materials.items()},
         waiting=waiting,
     )
+
+
+def _wanted_files(
+    request: WantedCredentials, paths: t.Mapping[str, str], written: t.Mapping[str, bytes], ids: _Ids
+) -> dict[str, WantedFile]:
+    """Each file's place, owner and mode: only the private key is its owner's alone."""
+    found = {
+        CA: WantedFile(paths[CA], 0o644, written.get(CA), ids.root_uid, ids.root_gid),
+        PRIVATE_KEY: WantedFile(
+            paths[PRIVATE_KEY],
+            request.private_key_mode,
+            written.get(PRIVATE_KEY),
+            ids.owner_uid,
+            ids.owner_gid,
+            secret=True,
+        ),
+        CERTIFICATE: WantedFile(paths[CERTIFICATE], 0o644, written.get(CERTIFICATE), ids.root_uid, ids.root_gid),
+    }
+    if REVOCATION_LIST in paths:
+        path = paths[REVOCATION_LIST]
+        found[REVOCATION_LIST] = WantedFile(path, 0o644, written.get(REVOCATION_LIST), ids.root_uid, ids.root_gid)
+    return found
 
 
 def apply_credentials(plan: CredentialsPlan) -> dict[str, str]:
