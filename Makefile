@@ -9,13 +9,16 @@ PYTHON ?= python3
 RUN = $(PYTHON) tests/run
 
 .DEFAULT_GOAL := help
-.PHONY: help test lint unit integration lab-test changes bench demo demo-down build clean distclean
+.PHONY: help test test-all lint unit integration lab-test changes bench demo demo-down build clean distclean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | awk -F'|' '{ printf "  %-18s %s\n", $$1, $$2 }'
 
-test: ## everything that CI runs
+test: ## what CI runs and a change has to pass: lint, unit, integration, and the lab's scenarios whose day it is
 	@$(RUN) test
+
+test-all: ## the same with the scenarios of all days: two hours on two cores
+	@$(RUN) test-all
 
 lint: ## formatting, types, documentation, licences, ansible-lint, ansible-test sanity, Galaxy's importer
 	@$(RUN) lint

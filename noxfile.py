@@ -32,11 +32,12 @@ sys.path[:0] = [str(_TESTS), str(_TESTS / "lab")]
 
 from ringfence_lab import clean_machine, demo, etcd, image, surroundings  # noqa: E402
 from ringfence_lab.errors import LabError  # noqa: E402
-from runner import changes, layers, trees  # noqa: E402
+from runner import changes, layers, trees, turns  # noqa: E402
 from runner.build import built  # noqa: E402
 from runner.cores import Core  # noqa: E402
 from runner.faults import FAULTS, Fault, put_in, verdict  # noqa: E402
 from runner.machine import MachineError, lock, need_browser, need_command, need_packages  # noqa: E402
+from runner.main import TARGETS, TODAY  # noqa: E402
 from runner.places import CHECKOUT, Places, Venv, stage, staging_root  # noqa: E402
 from runner.plan import Pair, Plan  # noqa: E402
 from runner.verdicts import (  # noqa: E402
@@ -73,12 +74,6 @@ CONTROLLER_UNITS = (
     "--exclude=tests/unit/plugins/plugin_utils/_proof/",
 )
 BENCH_FOLDERS = ("ringfence_bench", "callback", "issuing")
-# The files of scenarios that take longest, the longest first.
-LONG = (
-    *("members", "transition", "program", "foreign", "mishaps", "restart", "variants", "edits", "killed", "guards"),
-    *("install", "drift", "authority", "interrupted", "backup", "verify", "proof", "deploy", "secrets", "demo"),
-    *("examples", "takeover", "adopt", "awx", "liar", "audit", "node"),
-)
 
 
 class Work:
@@ -148,9 +143,10 @@ class Work:
 
 
 StepWork = t.Callable[[Work], t.Optional[str]]
+other_days: list[str] = []
 
 
-def step(name: str, work: StepWork, *needs: str, tag: str = "") -> None:
+def step(name: str, work: StepWork, *needs: str, tag: str = "", today: bool = True) -> None:
     """Make a session of a step. The work returns a word on how it went, or raises why it did not."""
 
     def session(session: nox.Session) -> None:
@@ -166,6 +162,10 @@ def step(name: str, work: StepWork, *needs: str, tag: str = "") -> None:
         own.say(f"{name}: {note} (CPU: {used.ru_utime + used.ru_stime:.0f} s; {own.log})")
 
     tags = [tag] if tag else []
+    if not today:
+        other_days.append(name)
+    elif tag in TARGETS:
+        tags.append(TODAY)
     nox.session(name=name, venv_backend="none", tags=tags, requires=list(needs), default=bool(tag))(session)
 
 
@@ -424,7 +424,8 @@ def etcd_needs(version: str) -> list[str]:
 
 # What has the most steps, with an etcd beside the default one: another one each day. What is about clients and their
 # roles is the same with all.
-in_turn = changes.turn(commit_time())
+committed = commit_time()
+in_turn = changes.turn(committed)
 IN_TURN = f"turn(etcd {in_turn})"
 # Before the others: it is as long as the longest of them.
 step(
@@ -437,8 +438,9 @@ step(
 _found = sorted(path.stem[5:] for path in (_TESTS / "lab" / "scenarios").glob("test_*.py"))
 # The demo needs a machine of its own, and none in that one.
 _left_out = {"core", "demo"} if clean_machine.INSIDE_VARIABLE in os.environ else {"core"}
-for name in sorted(set(_found) - _left_out, key=lambda name: LONG.index(name) if name in LONG else len(LONG)):
-    step(f"lab({name})", scenarios((name,), name, plan.main_venv), *lab_needs(plan.main_venv), tag="lab-test")
+for name in turns.order(set(_found) - _left_out):
+    work, today = scenarios((name,), name, plan.main_venv), turns.has_turn(name, committed)
+    step(f"lab({name})", work, *lab_needs(plan.main_venv), tag="lab-test", today=today)
 step("unit(oldest cryptography)", units(plan.oldest_venv, False), f"install({plan.oldest_venv.name})", tag="unit")
 for version, of_controller in plan.node_pythons().items():
     title = f"unit(ansible-test, Python {version})"
@@ -446,15 +448,14 @@ for version, of_controller in plan.node_pythons().items():
 if plan.oldest != plan.main:
     needs = f"install({plan.oldest_venv.name})"
     step(f"integration(core {plan.oldest.line})", integration(plan.oldest), needs, tag="integration")
-for pair in plan.pairs():
-    if pair == (changes.DEFAULT, plan.main, image.DEFAULT_RELEASE):
-        # It has the whole suite.
-        continue
+# The default pair has the whole suite.
+_pairs = [pair for pair in plan.pairs() if pair != (changes.DEFAULT, plan.main, image.DEFAULT_RELEASE)]
+for number, pair in enumerate(_pairs):
     needed = lab_needs(plan.venvs[pair.core], pair.release) + [f"etcd({pair.etcd})"] * pair.is_extra
     # What the oldest one is upgraded to there.
     needed += ["etcd(3.5.35)"] * pair.etcd.startswith("3.4.")
     title = f"core(etcd {pair.etcd}, ansible-core {pair.core.version})"
-    step(title, core_scenarios(pair), *needed, tag="lab-test")
+    step(title, core_scenarios(pair), *needed, tag="lab-test", today=turns.pair_has_turn(number, committed))
 
 
 _slugs = [name for name in changes.scenarios(changes.DEFAULT) if name != "core"]
@@ -590,3 +591,11 @@ def no_python(core: Core) -> StepWork:
 
 for core in plan.left_out:
     step(f"ansible-core({core.line})", no_python(core), tag="lint")
+
+
+def left_to_other_days(own: Work) -> str:
+    """What a change does not have to pass today."""
+    raise StepSkipped(f"not today, but with make test-all: {', '.join(other_days)}")
+
+
+step("other days' turn", left_to_other_days, tag=TODAY)

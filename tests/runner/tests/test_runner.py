@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import collections
 import importlib.util
 import json
 import os
@@ -27,7 +28,7 @@ _TESTS = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(_TESTS), str(_TESTS / "lab")]
 
 from ringfence_lab import etcd, image  # noqa: E402
-from runner import changes, cores, faults, machine, main, places, report, trees, verdicts  # noqa: E402
+from runner import changes, cores, faults, machine, main, places, report, trees, turns, verdicts  # noqa: E402
 from runner.places import SLOT  # noqa: E402
 from runner.plan import Pair  # noqa: E402
 from runner.report import Row  # noqa: E402
@@ -93,14 +94,44 @@ def test_each_target_has_its_steps_and_each_step_what_it_needs(load: t.Callable[
     steps = load("3.9", "3.11", "3.12", "3.13")
     for name, session in steps.sessions.items():
         assert set(session.requires) <= set(steps.sessions), name
-        assert set(session.tags) <= {*main.TARGETS, *main.MEASURES} and len(session.tags) <= 1, name
+        assert {*session.tags} - {main.TODAY} <= {*main.TARGETS, *main.MEASURES} and len(session.tags) <= 2, name
     tags = {tag for session in steps.sessions.values() for tag in session.tags}
-    assert tags == {*main.TARGETS, *main.MEASURES}
+    assert tags == {*main.TARGETS, main.TODAY, *main.MEASURES}
     untagged = {name.partition("(")[0] for name, session in steps.sessions.items() if not session.tags}
     assert untagged == {"install", "image", "etcd", "lab"}
     scenarios = {path.stem[5:] for path in (_TESTS / "lab" / "scenarios").glob("test_*.py")}
     assert {*steps.named("lab"), "core"} == {*scenarios, "packages", "core"}
     assert steps.named("fault") == [fault.title for fault in faults.FAULTS]
+
+
+def test_a_day_leaves_out_what_has_its_turn_on_another_one_and_says_so(
+    load: t.Callable[..., Steps], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is run each day has the whole table of changes; in as many days as there are turns all is run."""
+    seen: collections.Counter[str] = collections.Counter()
+    for day in range(len(turns.IN_TURN)):
+        monkeypatch.setattr(subprocess, "run", lambda *_, day=day, **__: types.SimpleNamespace(stdout=str(day * 86400)))
+        steps = load("3.9", "3.11", "3.12", "3.13")
+        assert steps.file.committed == day * 86400
+        today = {name for name, session in steps.sessions.items() if main.TODAY in session.tags}
+        wanted = {name for name, session in steps.sessions.items() if {*session.tags} & {*main.TARGETS}}
+        assert set(steps.file.other_days) == wanted - today and today - wanted == {"other days' turn"}
+        needed = {f"lab({name})" for name in changes.scenarios(changes.DEFAULT) if name != "core"}
+        assert needed <= today
+        with pytest.raises(StepSkipped, match=r"not today, but with make test-all: lab\("):
+            steps.file.left_to_other_days(None)
+        seen.update(today)
+    scenarios = {f"lab({path.stem[5:]})" for path in (_TESTS / "lab" / "scenarios").glob("test_*.py")} - {"lab(core)"}
+    assert scenarios | {f"core({pair})" for pair in steps.named("core")} <= {*seen}
+    rare = {name for name, days in seen.items() if days < len(turns.IN_TURN)}
+    assert {name.partition("(")[0] for name in rare} == {"lab", "core", "turn"}
+    assert {f"lab({name})" for names in turns.IN_TURN for name in names} <= rare
+    assert len({*turns.EVERY_DAY}.union(*turns.IN_TURN)) == len(turns.EVERY_DAY) + sum(map(len, turns.IN_TURN))
+    assert turns.has_turn("a new one", 0) and turns.order(["a new one", "lab", "members"]) == [
+        "members",
+        "lab",
+        "a new one",
+    ]
 
 
 def test_coverage_is_measured_where_python_itself_tells_branches(load: t.Callable[..., Steps]) -> None:
@@ -579,7 +610,7 @@ def test_every_page_is_looked_at_and_the_pictures_are_kept(
     steps = load("3.13")
     (name,) = steps.named("browser")
     session = steps.sessions[f"browser({name})"]
-    assert session.tags == ["integration"] and session.requires == [steps.file.MAIN]
+    assert session.tags == ["integration", main.TODAY] and session.requires == [steps.file.MAIN]
     monkeypatch.setattr(steps.file, "need_browser", lambda: "/bin/chromium")
     monkeypatch.setenv("RINGFENCE_RESULTS", str(tmp_path / "results"))
     old = tmp_path / "results" / "pages" / "old.png"

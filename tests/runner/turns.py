@@ -1,0 +1,48 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which scenarios of the lab a change has to pass on which day.
+
+All of them take two hours on two cores. So `make test`, which CI runs for each change, has those in which a cluster is
+formed, changed, proved and taken over, and of the others those whose day it is. `make test-all` has all.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+# The longest first, in both: what is long has to begin early.
+EVERY_DAY = ("members", "transition", "program", "adopt", "restart", "secrets", "verify", "deploy", "examples")
+IN_TURN = (
+    ("variants", "killed"),
+    ("foreign", "guards", "authority"),
+    ("mishaps", "edits", "proof"),
+    ("drift", "install", "backup", "interrupted", "lab"),
+    ("takeover", "awx", "demo", "audit", "node", "liar"),
+)
+"""For each day the files of scenarios, about as long together as those of another day."""
+
+
+def order(names: t.Iterable[str]) -> list[str]:
+    """Files of scenarios in the order in which they begin."""
+    known = [*EVERY_DAY, *(name for names_of_day in IN_TURN for name in names_of_day)]
+    return sorted(names, key=lambda name: (known.index(name) if name in known else len(known), name))
+
+
+def has_turn(name: str, seconds: int) -> bool:
+    """Whether a file of scenarios is run on the day of this time (seconds of the epoch); a new file is, each day."""
+    others = [names for number, names in enumerate(IN_TURN) if number != _day(seconds)]
+    return not any(name in names for names in others)
+
+
+def pair_has_turn(number: int, seconds: int) -> bool:
+    """Whether the pair of an etcd and an ansible-core with this number in their list is run on that day."""
+    return number % len(IN_TURN) == _day(seconds)
+
+
+def _day(seconds: int) -> int:
+    return seconds // 86400 % len(IN_TURN)
+
+
+__all__ = ("EVERY_DAY", "IN_TURN", "has_turn", "order", "pair_has_turn")
