@@ -210,6 +210,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import failures_told
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules import checked_key_mode
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.client_credentials import present_credentials
+from ansible_collections.ringfence.etcd.plugins.module_utils._member.credential_contents import WantedCredentials
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.credential_files import (
     CA,
     CERTIFICATE,
@@ -217,7 +218,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._member.credential_
     credential_paths,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.credentials import (
-    WantedCredentials,
     apply_credentials,
     backup_note,
     plan_credentials,

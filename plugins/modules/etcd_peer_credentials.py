@@ -270,6 +270,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_access im
     ApiAccess,
     take_access,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._member.credential_contents import WantedCredentials
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.credential_files import (
     CA,
     CERTIFICATE,
@@ -278,7 +279,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._member.credential_
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.credentials import (
     CredentialsPlan,
-    WantedCredentials,
     apply_credentials,
     backup_note,
     plan_credentials,

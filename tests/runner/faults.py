@@ -48,7 +48,7 @@ FAULTS = (
     ),
     Fault(
         "a private key with mode 0644",
-        "plugins/module_utils/_member/credentials.py",
+        "plugins/module_utils/_member/credential_contents.py",
         "private_key_mode: int = 0o600",
         "private_key_mode: int = 0o644",
         "tests/unit/plugins/modules/test_etcd_peer_credentials.py::test_owner_group_and_mode",

@@ -25,9 +25,9 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.settings_i
     UnknownSettings,
     config_settings,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._member.credential_contents import WantedCredentials
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.credentials import (
     CredentialsPlan,
-    WantedCredentials,
     apply_credentials,
     plan_credentials,
 )

@@ -16,8 +16,8 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._member.credential_contents import WantedCredentials
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.credentials import (
-    WantedCredentials,
     plan_credentials,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.member_unit import WantedUnit

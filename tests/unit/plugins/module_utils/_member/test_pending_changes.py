@@ -27,6 +27,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._member import (
     pending_restart,
     unit_plan,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._member.credential_contents import WantedCredentials
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import manager
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
     configuration_hash_of,
@@ -96,7 +97,7 @@ class Node:
     def put_credentials(self, **contents: str | None) -> None:
         _peer_credentials.apply_credentials(_peer_credentials.plan_credentials(self.request(**contents)))
 
-    def request(self, **contents: str | None) -> _peer_credentials.WantedCredentials:
+    def request(self, **contents: str | None) -> WantedCredentials:
         """What a run asks of etcd_peer_credentials here; content of its own as the role gives it."""
         given: dict[str, t.Any] = {
             "ca_certificate_content": CA.pem,
@@ -104,7 +105,7 @@ class Node:
             "private_key_content": LEAF.key_pem,
             **contents,
         }
-        return _peer_credentials.WantedCredentials(str(self.pki), "etcd-1", OWNER, self.unit.group, 0o755, **given)
+        return WantedCredentials(str(self.pki), "etcd-1", OWNER, self.unit.group, 0o755, **given)
 
     def runs(self, pid: int, **properties: str) -> None:
         """systemd and /proc tell of a process that was started from the unit just now."""

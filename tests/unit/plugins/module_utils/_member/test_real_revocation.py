@@ -17,8 +17,8 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors impo
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.probe_cases import MEMBER, REVOKED
 from ansible_collections.ringfence.etcd.plugins.module_utils._issuing import ca, stranger
 from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.ca_records import WantedRecords
+from ansible_collections.ringfence.etcd.plugins.module_utils._member.credential_contents import WantedCredentials
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.credentials import (
-    WantedCredentials,
     apply_credentials,
     plan_credentials,
 )
