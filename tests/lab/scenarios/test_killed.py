@@ -74,10 +74,10 @@ class Living:
 class Asked:
     """One change of the living cluster: the words that say it, and how it is seen that it was done."""
 
+    check: t.Callable[[], bool]
     words: dict[str, t.Any] = field(default_factory=dict)
     # With it each run changes something: the last run is asked without.
     again: bool = True
-    check: t.Callable[[], bool] = bool
 
 
 def another_domain(living: Living) -> Asked:
@@ -88,7 +88,7 @@ def another_domain(living: Living) -> Asked:
         names = ",".join(f"{name}.{domain}" for name in living.hosts)
         return set(living.controller.allowed_names(living.hosts).values()) == {names}
 
-    return Asked(check=check)
+    return Asked(check)
 
 
 def another_port(living: Living) -> Asked:
@@ -99,7 +99,7 @@ def another_port(living: Living) -> Asked:
         listed = living.controller.etcdctl("etcd-1", "member list")
         return listed.count(f":{port},") == len(living.hosts)
 
-    return Asked(check=check)
+    return Asked(check)
 
 
 def another_ca(living: Living) -> Asked:
@@ -110,15 +110,13 @@ def another_ca(living: Living) -> Asked:
         name = f"CA number {living.authorities}"
         folder = str(living.controller.folder / f"ca-{living.authorities}")
         living.variables.update(etcd_peer_tls_ca_directory=folder, etcd_peer_tls_ca_common_name=name)
-        return Asked(
-            {"etcd_peer_tls_new_ca": True}, check=lambda: all(name in one for one in living.presented("-issuer"))
-        )
+        return Asked(lambda: all(name in one for one in living.presented("-issuer")), {"etcd_peer_tls_new_ca": True})
     own = fingerprint((Path(living.variables["etcd_peer_tls_ca_directory"]) / "ca.crt").read_text())
     retired = sorted({fingerprint(one) for one in trusted} - {own})
     return Asked(
+        lambda: [fingerprint(one) for one in bundle(living)] == [own],
         {"etcd_peer_tls_retire_ca": retired},
         again=False,
-        check=lambda: [fingerprint(one) for one in bundle(living)] == [own],
     )
 
 
@@ -144,15 +142,20 @@ def less_and_more(living: Living) -> Asked:
             told = living.controller.lab.execute("etcd-3", state, check=False).stdout.split()
             return told[:2] == ["inactive", "disabled"] and "member" not in told
 
-        return Asked({"etcd_peer_tls_removed": "etcd-3"}, check=is_gone)
+        return Asked(is_gone, {"etcd_peer_tls_removed": "etcd-3"})
     living.hosts = TRIO
-    return Asked()
+
+    def is_back() -> bool:
+        told = living.controller.lab.execute("etcd-3", "systemctl is-active etcd; systemctl is-enabled etcd").stdout
+        return told.split() == ["active", "enabled"]
+
+    return Asked(is_back)
 
 
 def new_keys(living: Living) -> Asked:
     before = living.presented("-serial")
 
-    return Asked({"etcd_peer_tls_new_keys": True}, again=False, check=lambda: not before & living.presented("-serial"))
+    return Asked(lambda: not before & living.presented("-serial"), {"etcd_peer_tls_new_keys": True}, again=False)
 
 
 CHANGES: dict[str, t.Callable[[Living], Asked]] = {
