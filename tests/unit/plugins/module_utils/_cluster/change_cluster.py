@@ -9,8 +9,10 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, replace
 
+import pytest
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster import change_plan
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster import change_steps as steps
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_plan import next_step
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_plan import next_step, whole_plan
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_simulation import (
     after_step,
     halves,
@@ -33,7 +35,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_sta
     Words,
     quorum_of,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_steps import Step
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_steps import Plan, Step
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import PreflightFailure
 
 CLUSTER = "c1"
@@ -274,3 +276,50 @@ def voters_well(truth: State) -> tuple[int, int]:
 
 def needed(truth: State) -> int:
     return quorum_of(voters_well(truth)[0])
+
+
+THREE = desired([1, 2, 3])
+
+
+def plan(truth: State, cluster: Desired, off: t.Collection[str] = ()) -> Plan:
+    return whole_plan(cluster, seen(truth, cluster, off))
+
+
+def told(truth: State, cluster: Desired) -> list[str]:
+    """The steps' texts, where nothing is left after them; and a real run does the same."""
+    found = plan(truth, cluster)
+    assert found.refusal is None
+    assert [step.text for step in found.steps] == [step.text for step in run(truth, cluster).steps]
+    return [step.text for step in found.steps]
+
+
+def refused(truth: State, cluster: Desired, off: t.Collection[str] = ()) -> PreflightFailure:
+    """Why there is no first step."""
+    found = next_step(cluster, seen(truth, cluster, off))
+    assert isinstance(found, PreflightFailure), found
+    assert "\n" not in found.text
+    return found
+
+
+def without_rows(monkeypatch: pytest.MonkeyPatch, *rows: t.Callable[..., t.Any]) -> None:
+    monkeypatch.setattr(change_plan, "ROWS", tuple(row for row in change_plan.ROWS if row not in rows))
+
+
+def down(truth: State, number: int) -> State:
+    return changed(truth, f"host-{number}", process=None, running=None)
+
+
+def broken(truth: State, number: int, problem: str = "its disk is full") -> State:
+    return changed(truth, f"host-{number}", problem=problem)
+
+
+def rebuilt(truth: State, number: int) -> State:
+    return changed(
+        truth, f"host-{number}", process=None, running=None, data=None, disk=None, leaf=None, crl=None, marked=False
+    )
+
+
+def with_listed(truth: State, *more: ListedMember, without: t.Collection[str] = ()) -> State:
+    assert truth.member_list is not None
+    members = (*(one for one in truth.member_list.members if one.name not in without), *more)
+    return replace(truth, member_list=replace(truth.member_list, members=members))
