@@ -72,7 +72,7 @@ FAULTS = (
         "plugins/module_utils/_cluster/preflight_membership.py",
         "return _lost(member, one, teller, info) if one.client_urls or _marker(info) is not None else None",
         "return None",
-        "tests/unit/plugins/module_utils/_cluster/test_preflight_live.py::test_data_that_is_gone_is_not_started_over",
+        "tests/unit/plugins/module_utils/_cluster/test_preflight_lost_data.py::test_data_that_is_gone_is_not_started_over",
     ),
     Fault(
         "a proof with a hole that passes",

@@ -4,9 +4,7 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
-import hashlib
 import ipaddress
 import typing as t
 
@@ -14,122 +12,21 @@ import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster import preflight as guards
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster import preflight_authority, preflight_values
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster import preflight_values as guard_values
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import FlagSettings, allowed_common_names
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import (
-    ClusterSettings,
-    Member,
-    make_members,
-)
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import FlagSettings
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import authority_maker as maker
-from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certificate_maker import Issued, der_of, issue
+from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils._cluster.preflight_cluster import (
+    CA_PRINT,
+    OTHER_PRINT,
+    bare,
+    codes,
+    fingerprint,
+    fresh,
+    living,
+    only_text,
+    question,
+)
+from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certificate_maker import issue
 from cryptography import x509
-
-CA_PRINT = "a" * 64
-OTHER_PRINT = "b" * 64
-
-
-def members(count: int = 3) -> list[Member]:
-    entries = [{"name": f"etcd-{number}", "address": f"10.0.0.{number}"} for number in range(1, count + 1)]
-    return make_members(entries, ClusterSettings(name="blue", domain="example.com"))
-
-
-def bare() -> dict[str, t.Any]:
-    """What etcd_peer_info says of a host that has an etcd binary and nothing else."""
-    return {
-        "etcd": {"binary": "/usr/bin/etcd", "found": True, "version": "3.5.16"},
-        "credentials": {
-            "ca": {"path": "/etc/etcd/pki/ca.crt", "state": "absent", "certificates": []},
-            "certificate": {"state": "absent", "pem": None},
-            "private_key": {"state": "absent", "matches_certificate": None},
-        },
-        "unit": {"managed": False, "settings": None, "drop_ins": []},
-        "process": {"running": False, "configuration_hash": None, "settings": None},
-        "data": {"directory": "/var/lib/etcd/blue", "exists": False, "member_id": None, "cluster_id": None},
-        "other_etcd": None,
-        "in_the_way": [],
-    }
-
-
-def deployed(number: int, everyone: t.Sequence[Member]) -> dict[str, t.Any]:
-    """What it says of a host that this role deployed and that runs."""
-    info = bare()
-    reported = {
-        "allowed_common_names": allowed_common_names(everyone),
-        "initial_cluster": {member.name: member.peer_url for member in everyone},
-        "flags": {"initial-cluster-token": "blue"},
-        "data_dir": "/var/lib/etcd/blue",
-        "peer_urls": [everyone[number - 1].peer_url],
-        "client_urls": [everyone[number - 1].client_url],
-        "files": {"peer_trusted_ca_file": "/etc/etcd/pki/ca.crt", "trusted_ca_file": "/etc/etcd/pki/ca.crt"},
-        "warnings": [],
-    }
-    info["credentials"]["ca"].update(state="file", certificates=[{"fingerprint": CA_PRINT}])
-    info["credentials"]["certificate"].update(state="file", pem="PEM", common_name=everyone[number - 1].common_name)
-    info["credentials"]["private_key"].update(state="file", matches_certificate=True)
-    info["unit"] = {"managed": True, "settings": copy.deepcopy(reported), "drop_ins": []}
-    info["process"] = {
-        "running": True,
-        "configuration_hash": "c" * 64,
-        "settings": copy.deepcopy(reported),
-        "version": "3.5.16",
-    }
-    info["data"].update(exists=True, member_id=str(number), cluster_id="cc", formed=True)
-    return info
-
-
-def fingerprint(issued: Issued) -> str:
-    return hashlib.sha256(der_of(issued.certificate)).hexdigest()
-
-
-def question(**more: t.Any) -> preflight_values.PreflightQuestion:
-    return preflight_values.PreflightQuestion(cluster_name="blue", **more)
-
-
-def member_list(everyone: t.Sequence[Member]) -> list[dict[str, t.Any]]:
-    """As a running member tells it."""
-    return [
-        {
-            "member_id": str(number),
-            "name": member.name,
-            "peer_urls": [member.peer_url],
-            "client_urls": [member.client_url],
-            "is_learner": False,
-        }
-        for number, member in enumerate(everyone, 1)
-    ]
-
-
-def state(info: dict[str, t.Any], live: list[dict[str, t.Any]] | None) -> dict[str, t.Any]:
-    """The result of etcd_peer_probe, as far as guards read it."""
-    return {
-        "info": info,
-        "pending": [],
-        "unit_problem": None,
-        "unit_overrides": [],
-        "live_members": live,
-        "live_members_problem": None if live is not None else "connection refused",
-        "live_obstacle": None,
-        "live_alarms": None if live is None else [],
-    }
-
-
-def living(count: int = 3, **more: t.Any) -> preflight_values.Cluster:
-    everyone = members(count)
-    infos = {member.name: deployed(number, everyone) for number, member in enumerate(everyone, 1)}
-    states = {name: state(info, member_list(everyone)) for name, info in infos.items()}
-    return preflight_values.Cluster(everyone, infos, question(batch=list(infos), play=list(infos), **more), states)
-
-
-def fresh(count: int = 3, **more: t.Any) -> preflight_values.Cluster:
-    everyone = members(count)
-    infos = {member.name: bare() for member in everyone}
-    return preflight_values.Cluster(everyone, infos, question(batch=list(infos), play=list(infos), **more))
-
-
-def codes(cluster: preflight_values.Cluster) -> list[str]:
-    failures = guards.check_cluster(cluster)
-    assert all("\n" not in failure.text and failure.text for failure in failures)
-    return [failure.code for failure in failures]
 
 
 def test_an_ordinary_user_works_for_nobody_else() -> None:
@@ -140,11 +37,6 @@ def test_an_ordinary_user_works_for_nobody_else() -> None:
     text = only_text(cluster)
     assert text.startswith("member etcd-1, etcd-3: only root can give files to etcd, and this runs as alice")
     assert "etcd_peer_tls_owner: alice and etcd_peer_tls_manage_service: false" in text
-
-
-def only_text(cluster: preflight_values.Cluster) -> str:
-    (failure,) = guards.check_cluster(cluster)
-    return failure.text
 
 
 def test_bare_hosts_and_a_living_cluster_may_go_on() -> None:

@@ -12,7 +12,7 @@ import typing as t
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster import preflight_values
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_going_on import refuse_key_custody
-from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils._cluster.test_preflight import (
+from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils._cluster.preflight_cluster import (
     codes,
     fresh,
     living,

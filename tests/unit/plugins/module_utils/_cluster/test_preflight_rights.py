@@ -24,13 +24,11 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_upgrade import Upgrade
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import Cluster, Listed
-from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils._cluster.test_preflight import (
-    living,
-    members,
-)
-from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils._cluster.test_preflight_live import (
+from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils._cluster.preflight_cluster import (
     NAMES,
     edited,
+    living,
+    members,
     others,
     pending_on,
     silent,

@@ -12,17 +12,15 @@ import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster import preflight_values
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight import check_cluster
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_upgrade import Upgrade, planned_upgrade
-from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils._cluster.test_preflight import (
+from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils._cluster.preflight_cluster import (
+    NAMES,
     bare,
     codes,
+    edited,
+    info,
     living,
     members,
     only_text,
-)
-from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils._cluster.test_preflight_live import (
-    NAMES,
-    edited,
-    info,
     reported,
 )
 
