@@ -35,6 +35,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_sta
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_steps import Quorum
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import natural_key
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.versions import Version
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules import may_be_listed
 
 # What a unit's settings say while it makes a snapshot soon.
 SHORT_LOG = "+short-log"
@@ -249,7 +250,8 @@ class View:
             lambda leaf: leaf.common_name,
             lambda config, name: config.common_names is None or name in config.common_names,
         )
-        return frozenset(retained | {member.common_name for member in self.desired.members})
+        # One that no list can have stays without a list as long as somebody presents it.
+        return frozenset({*filter(may_be_listed, retained), *(member.common_name for member in self.desired.members)})
 
     @functools.cached_property
     def _needed_authorities(self) -> frozenset[str]:

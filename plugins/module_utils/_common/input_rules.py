@@ -110,6 +110,15 @@ def checked_common_name(value: str, what: str, of_authority: bool = False) -> st
     return value
 
 
+def may_be_listed(common_name: str) -> bool:
+    """Whether a list of allowed common names can have this one, and means just this one by it."""
+    try:
+        checked_common_name(common_name, "the common name")
+    except InputError:
+        return False
+    return True
+
+
 def is_dns_name(text: str) -> bool:
     """Whether a text is a DNS name by RFC 1123; one whose last label is a number is not (a mistyped IPv4 address).
 
@@ -256,6 +265,7 @@ __all__ = (
     "is_dns_name",
     "is_sha256",
     "is_url",
+    "may_be_listed",
     "shown_url",
     "why_no_archive",
 )

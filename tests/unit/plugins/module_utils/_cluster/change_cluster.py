@@ -132,6 +132,19 @@ def formed(cluster: Desired, spare: t.Iterable[int] = (), version: tuple[int, in
     return settled(State(hosts, MemberList(tuple(members), CLUSTER, leader), cluster_version=version[:2]))
 
 
+def sharing(cluster: Desired, common_name: str = "etcd", has_list: bool = False) -> State:
+    """The same where all members present one certificate, as ``adopt`` has left them: without a list of our own."""
+    truth = formed(cluster)
+    names = frozenset(name for one in cluster.members for name in one.names)
+    leaf = Leaf(common_name, names, cluster.issuer, "the one serial")
+    hosts = {}
+    for name, host in truth.hosts.items():
+        listed = frozenset((common_name,)) if has_list else None
+        config = None if host.process is None else replace(host.process, common_names=listed, has_crl=False)
+        hosts[name] = replace(host, process=config, disk=config, leaf=leaf)
+    return settled(replace(truth, hosts=hosts))
+
+
 def changed(state: State, name: str, **changes: t.Any) -> State:
     """The state with one host changed, and what the members say of themselves then."""
     return settled(replace(state, hosts={**state.hosts, name: replace(state.hosts[name], **changes)}))

@@ -38,6 +38,7 @@ from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils._cluster
     member,
     run,
     said,
+    sharing,
 )
 
 THREE = desired([1, 2, 3])
@@ -282,6 +283,11 @@ OPERATIONS: dict[str, tuple[State, Desired]] = {
     "other names": (formed(THREE), OTHER_NAMES),
     "shared to list": (formed(desired([1, 2, 3], common_name="blue.peers")), THREE),
     "http to https": (formed(HTTP), THREE),
+    "one certificate for all": (sharing(THREE), NEW),
+    "one certificate for all, of the same CA": (sharing(THREE), THREE),
+    "one certificate for all, and a list of its name": (sharing(THREE, has_list=True), NEW),
+    "one certificate for all, without a name": (sharing(THREE, ""), NEW),
+    "one certificate for all, with a name that is none for a list": (sharing(THREE, "a,b"), NEW),
     "peer port": (formed(THREE), desired([1, 2, 3], peer_port=2390)),
     "address": (formed(THREE), desired([1, 2, 3], network="10.0.1")),
     "address and names and CA": (
@@ -369,3 +375,28 @@ def test_no_plan_has_a_wrong_order(name: str) -> None:
     for before, state in zip(ended.states, ended.states[1:]):
         if before.member_list is not None and len(before.member_list.members) > 2:
             assert has_quorum(state)
+
+
+def _lists(common_name: str) -> list[tuple[bool, frozenset[str] | None]]:
+    """The lists of a plan for members that share one certificate: whether one still presents it, and what is let in."""
+    truth, found = sharing(THREE, common_name), []
+    for step in run(truth, NEW).steps:
+        presents = any(host.leaf is not None and host.leaf.common_name == common_name for host in truth.hosts.values())
+        found += [
+            (presents, action.config.common_names)
+            for action in step.actions
+            if action.kind == steps.WRITE_UNIT and action.config is not None
+        ]
+        truth = after(truth, *step.actions)
+    return found
+
+
+@pytest.mark.parametrize("common_name", ["", "a,b", "a "])
+def test_a_name_that_no_list_can_have_is_on_none(common_name: str) -> None:
+    own = frozenset(one.common_name for one in THREE.members)
+    assert _lists(common_name) == [(True, None)] * 3 + [(False, own)] * 3
+
+
+def test_a_name_that_all_present_is_on_every_list_as_long_as_one_does() -> None:
+    own = frozenset(one.common_name for one in THREE.members)
+    assert _lists("etcd") == [(True, own | {"etcd"})] * 3 + [(False, own)] * 3
