@@ -23,6 +23,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_
     Info,
     is_install_pending,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.shared_certificates import shared_with
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.reasons import Reason
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki import profile as rules
@@ -94,7 +95,7 @@ def cluster_pending_changes(
         if found.authority is not None:
             if not _is_same_bundle(info["credentials"]["ca"]["pem"], found.trust_bundle or found.authority):
                 pending.append(_pending(member.name, CA, "content", "its trust bundle is not the one that is wanted"))
-            pending += _pending_certificate(member, info, wanted, found.authority, now)
+            pending += _pending_certificate(cluster, member, wanted, found.authority, now)
     return pending
 
 
@@ -115,9 +116,9 @@ def _pending_install(member: Member, info: Info, wanted: WantedCluster) -> t.Ite
 
 
 def _pending_certificate(
-    member: Member, info: Info, wanted: WantedCluster, authority: str, now: datetime.datetime
+    cluster: Cluster, member: Member, wanted: WantedCluster, authority: str, now: datetime.datetime
 ) -> t.Iterator[PendingChange]:
-    credentials = info["credentials"]
+    credentials = cluster.infos[member.name]["credentials"]
     try:
         profile = rules.peer_profile(
             member.name, member.common_name, member.dns_names, member.ip_addresses, wanted.key_type
@@ -141,6 +142,10 @@ def _pending_certificate(
             ]
     except RingfenceError as exc:
         reasons = [Reason(code=exc.problem, text=str(exc))]
+    others = ", ".join(shared_with(cluster, member))
+    if others:
+        text = f"its certificate is good for {others} as well, so its key may lie there, too: it gets a new one"
+        reasons = [*reasons, Reason(code="new_key_requested", text=text)]
     for reason in reasons:
         yield _pending(member.name, CERTIFICATE, reason["code"], reason["text"])
 

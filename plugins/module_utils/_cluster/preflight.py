@@ -46,6 +46,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_
     reported_lists,
     version_to_start,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.shared_certificates import shared_with
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.trust import (
     common_fingerprints,
     trusted_fingerprints,
@@ -389,7 +390,10 @@ def cluster_warnings(cluster: Cluster) -> list[str]:
 
 
 def certificate_requests(cluster: Cluster, new_keys: bool = False) -> list[dict[str, t.Any]]:
-    """The members seen in this run, as ``etcd_peer_certificates`` takes them: what each should have and has."""
+    """The members seen in this run, as ``etcd_peer_certificates`` takes them: what each should have and has.
+
+    Whose certificate may be another member's, too, gets a new key with the new one.
+    """
     requests = []
     for member, info in cluster.inspected():
         credentials = info.get("credentials") or {}
@@ -402,7 +406,7 @@ def certificate_requests(cluster: Cluster, new_keys: bool = False) -> list[dict[
                 "ip_addresses": list(member.ip_addresses),
                 "certificate": certificate.get("pem"),
                 "private_key_matches": key.get("matches_certificate"),
-                "new_key": new_keys,
+                "new_key": new_keys or bool(shared_with(cluster, member)),
             }
         )
     return requests

@@ -201,7 +201,11 @@ CASES: dict[str, tuple[t.Callable[[Case], None], Codes]] = {
     ),
     "another member's": (
         lambda case: case.credentials("certificate", pem=certificate(MEMBERS[0])),
-        [*second("certificate", "common_name"), *second("certificate", "subject_alternative_names")],
+        [
+            *second("certificate", "common_name"),
+            *second("certificate", "subject_alternative_names"),
+            *second("certificate", "new_key_requested"),
+        ],
     ),
     # what can't be: a reason, no exception
     "a wish that no certificate can fulfil": (
