@@ -12,6 +12,7 @@ from __future__ import annotations
 import functools
 import typing as t
 
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._actions import refuse_old_cryptography
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._answers import one_line
@@ -55,7 +56,8 @@ class ActionModule(CheckedAction):
             return {"changed": False, "variables": told_variables(run, is_back)}
         found = _settings(task_vars, settings)
         units = {host: _unit(one) for host, one in found.items()}
-        plan = adoption_of(run, addresses, units, _authority(task_vars, authority, found), is_back)
+        takes_shared = _said(options.get("shared_certificate"))
+        plan = adoption_of(run, addresses, units, _authority(task_vars, authority, found), is_back, takes_shared)
         host = str(plain(task_vars["inventory_hostname"]))
         if host not in plan.options:
             return {**NOTHING, **known_of(plan, host)}
@@ -66,6 +68,13 @@ class ActionModule(CheckedAction):
         return self._checked(
             self.schema, task_vars, lambda: self._execute_module(module_args=options, task_vars=task_vars)
         )
+
+
+def _said(value: t.Any) -> bool:
+    try:
+        return value not in (None, "") and bool(boolean(value))
+    except TypeError:
+        raise InputError(f"etcd_adopt_shared_certificate is {value!r}: it is true or false") from None
 
 
 def _settings(task_vars: t.Mapping[str, t.Any], variable: str) -> dict[str, dict[str, t.Any]]:
@@ -85,6 +94,7 @@ def _unit(settings: t.Mapping[str, t.Any]) -> WantedUnit:
     return WantedUnit(
         text=render(),
         http_text=render(has_tls_of_peers=False),
+        text_with=lambda names: render(peer_names=names),
         unit=settings["unit"],
         unit_directory=settings["unit_directory"],
         directory=settings["directory"],

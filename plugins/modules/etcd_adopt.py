@@ -92,10 +92,18 @@ options:
     elements: dict
     default: []
   common_names:
-    description: The common names of all members, for O(state=present).
+    description: The common names on the list of each member, for O(state=present).
     type: list
     elements: str
     default: []
+  shared_certificate:
+    description:
+      - Take members as they are whose certificates do not tell them apart, because they share one, or one common name,
+        or have none. No list comes with the unit; one that there is stays as it is.
+      - With O(states_variable) this says that such members may be taken. What the members present decides whether they
+        are.
+    type: bool
+    default: false
   wait_seconds:
     description: How long to wait for this member's turn.
     type: float
@@ -184,7 +192,7 @@ members:
   type: list
   elements: dict
 common_names:
-  description: The names on the list.
+  description: The names on the list; empty where there is none yet.
   returned: with O(states_variable)
   type: list
   elements: str
@@ -244,6 +252,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "config_file": {"type": "path"},
     "members": {"type": "list", "elements": "dict", "default": []},
     "common_names": {"type": "list", "elements": "str", "default": []},
+    "shared_certificate": {"type": "bool", "default": False},
     "wait_seconds": {"type": "float", "default": 300.0},
     "timeout_seconds": {"type": "float", "default": 120.0},
     **ARGUMENTS,
@@ -282,7 +291,9 @@ def _wanted(params: t.Mapping[str, t.Any]) -> Adoption:
     is_back = params["state"] == "absent"
     names = tuple(sorted(checked_common_name(name, "common_names:") for name in params["common_names"]))
     unit_settings = deployed_from_text(params["unit_content"])
-    if not is_back and not names and (unit_settings is None or unit_settings["files"]["peer_cert_file"]):
+    keeps_list = not is_back and params["shared_certificate"]
+    wants_names = not is_back and not keeps_list
+    if wants_names and not names and (unit_settings is None or unit_settings["files"]["peer_cert_file"]):
         raise InputError("common_names is empty: no member would let in another one")
     unit = checked_unit_name(params["unit"], "unit")
     done = "given back" if is_back else "adopted"
@@ -293,6 +304,7 @@ def _wanted(params: t.Mapping[str, t.Any]) -> Adoption:
         owner=params["owner"],
         group=params["group"],
         unit_directory=checked_path(params["unit_directory"], "unit_directory"),
+        keeps_list=keeps_list,
     )
 
 

@@ -24,6 +24,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_sta
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import (
     FlagSettings,
     etcd_flags,
+    with_peer_names,
     without_tls_of_peers,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import Member
@@ -86,13 +87,15 @@ def unit_text(
     present: t.Mapping[str, t.Any] | None = None,
     has_revocation_list: bool = True,
     has_tls_of_peers: bool = True,
+    peer_names: t.Sequence[str] | None = None,
 ) -> str:
     """The unit of a member with its configuration hash; InputError where it would not start what is wanted.
 
     ``settings``: the role's, without their prefix and in their types. ``config``: what a step of a plan writes, where
     that is not yet what is wanted in the end; ``present``: the etcd settings that are in effect there now.
     ``has_revocation_list``: false where the CA's list, if it keeps one, is not on the host yet. ``has_tls_of_peers``:
-    false for a member that is adopted with peers that speak http.
+    false for a member that is adopted with peers that speak http. ``peer_names``: those on the list of
+    one that is adopted with a certificate which others have as well, or none for no list.
     """
     wanted = FlagSettings(**flag_settings_of(settings))
     wanted = replace(wanted, revocation_list=wanted.revocation_list and has_revocation_list)
@@ -100,6 +103,7 @@ def unit_text(
         etcd_flags(member, members, wanted) if config is None else flags_with(config, member, members, wanted, present)
     )
     flags = flags if has_tls_of_peers else without_tls_of_peers(flags)
+    flags = flags if peer_names is None else with_peer_names(flags, peer_names)
     arguments = [f"--{flag}={value}" for flag, value in flags]
     text = _TEMPLATE.render(
         __etcd_peer_tls_settings=settings,

@@ -4,8 +4,8 @@
 
 """Whether a unit of this role starts a member with the settings that it runs with under somebody else's. Pure.
 
-Two things may differ. The fence: the list of allowed common names. And where the member's own pair and CA are: the role
-has copies of them in its folder.
+Two things may differ. The fence: the list of allowed common names, where it is not to stay as it is. And where the
+member's own pair and CA are: the role has copies of them in its folder.
 
 Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 """
@@ -72,13 +72,15 @@ def effective(flags: Flags) -> dict[str, str]:
     return found
 
 
-def differences(before: Flags, after: Flags, directory: str) -> list[Difference]:
+def differences(before: Flags, after: Flags, directory: str, keeps_list: bool = False) -> list[Difference]:
     """All settings that differ, but for the list and the places of the member's own files.
 
     ``before``: what the process runs with. ``after``: what the unit gives. ``directory``: the role's credentials.
+    ``keeps_list``: whether the list counts as well.
     """
     old, new = effective(before), effective(after)
-    carried = {LIST, *_carried_files(old, new, directory)}
+    listed, will_be = (set(flags.get(LIST, "").split(",")) for flags in (old, new))
+    carried = {*_carried_files(old, new, directory), *(() if keeps_list and listed != will_be else (LIST,))}
     return [
         Difference(flag, old.get(flag), new.get(flag))
         for flag in sorted({*old, *new})

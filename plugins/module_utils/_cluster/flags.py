@@ -40,13 +40,14 @@ _TLS_1_2_SUITES = (
 )
 
 _PEER_URLS = ("initial-cluster", "initial-advertise-peer-urls", "listen-peer-urls")
+_LIST = "peer-cert-allowed-cn"
 _TLS_OF_PEERS = (
     "peer-cert-file",
     "peer-key-file",
     "peer-trusted-ca-file",
     "peer-client-cert-auth",
     "peer-crl-file",
-    "peer-cert-allowed-cn",
+    _LIST,
 )
 
 _FLAG_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -103,7 +104,7 @@ def etcd_flags(member: Member, members: t.Sequence[Member], settings: FlagSettin
         ("peer-trusted-ca-file", authority),
         ("peer-client-cert-auth", "true"),
         *_revocation_list("peer-crl-file", settings),
-        ("peer-cert-allowed-cn", ",".join(allowed_common_names(members))),
+        (_LIST, ",".join(allowed_common_names(members))),
         ("advertise-client-urls", member.client_url),
         ("listen-client-urls", ",".join(_client_listen_urls(member, settings))),
     ]
@@ -145,6 +146,12 @@ def without_tls_of_peers(flags: t.Iterable[tuple[str, str]]) -> list[tuple[str, 
         for flag, value in flags
         if flag not in _TLS_OF_PEERS
     ]
+
+
+def with_peer_names(flags: t.Iterable[tuple[str, str]], names: t.Sequence[str]) -> list[tuple[str, str]]:
+    """The same flags with a list of these names in the place of the members' own; of none: without a list."""
+    listed = [(flag, ",".join(names) if flag == _LIST else value) for flag, value in flags]
+    return [(flag, value) for flag, value in listed if flag != _LIST or value]
 
 
 def _revocation_list(flag: str, settings: FlagSettings) -> list[tuple[str, str]]:
@@ -239,5 +246,6 @@ __all__ = (
     "allowed_common_names",
     "etcd_flags",
     "flag_value",
+    "with_peer_names",
     "without_tls_of_peers",
 )

@@ -87,7 +87,10 @@ _IDENTITY = ("name", "data-dir", "wal-dir", "listen-peer-urls", "initial-adverti
 
 @dataclass(frozen=True)
 class Adoption:
-    """What is wanted of a member: a unit with this text, with its files in this folder, run as this user."""
+    """What is wanted of a member: a unit with this text, with its files in this folder, run as this user.
+
+    ``keeps_list``: its list of names is neither made nor changed, since its certificate is others' as well.
+    """
 
     member: Wanted
     text: str = field(repr=False)
@@ -95,6 +98,7 @@ class Adoption:
     owner: str
     group: str
     unit_directory: str = UNIT_FOLDERS[0]
+    keeps_list: bool = False
 
     @property
     def unit_path(self) -> str:
@@ -228,7 +232,7 @@ def _refuse_unknown(wanted: Adoption, seen: Seen) -> None:
 
 def _refuse_differences(wanted: Adoption, seen: Seen, before: Deployed, after: Deployed) -> None:
     member, facts = wanted.member, seen.facts
-    found = [str(one) for one in differences(before["flags"], after["flags"], wanted.directory)]
+    found = [str(one) for one in differences(before["flags"], after["flags"], wanted.directory, wanted.keeps_list)]
     program, ran = exec_command(wanted.text)[0], seen.process["argv"][0]
     if program != ran:
         found.append(f"its program is {ran} and would be {program}")

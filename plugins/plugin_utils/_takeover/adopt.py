@@ -19,6 +19,14 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors impo
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import Deployed, deployed_from_text
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._audit.evidence import Cluster, Run
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._audit.facts import Claim, certificates_in, issued_by
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._takeover.fence import (
+    NO_FENCE,
+    Fence,
+    are_told_apart,
+    as_it_is,
+    list_of_names,
+    names_of_several,
+)
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._takeover.names import Problem, names_shown
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._takeover.plan import Takeover, takeover_of
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._takeover.refusals import cluster_of, speaks_http
@@ -34,10 +42,14 @@ _SAY = "put what it has into the inventory (the run prints the variables), or ch
 
 @dataclass(frozen=True)
 class WantedUnit:
-    """A member's unit as the operator's variables make it. ``http_text``: the same with peers that speak http."""
+    """A member's unit as the operator's variables make it. ``http_text``: the same with peers that speak http.
+
+    ``text_with``: the same with a list of other names, or (of none) without a list.
+    """
 
     text: str = field(repr=False)
     http_text: str = field(repr=False)
+    text_with: t.Callable[[t.Sequence[str]], str] = field(repr=False, compare=False)
     unit: str
     unit_directory: str
     directory: str
@@ -60,14 +72,18 @@ def adoption_of(
     units: t.Mapping[str, WantedUnit],
     authority: Authority,
     is_back: bool = False,
+    takes_shared: bool = False,
 ) -> Takeover:
-    """The plan; RefusedError with all that speaks against it. ``units``: by host.
+    """The plan; RefusedError with all that speaks against it. ``units``: by host. ``takes_shared``: whether the
+    operator said that members are taken whose certificates do not tell them apart.
 
-    Members whose peers speak http get a unit with which they go on to: certificates and https come by the deployment,
-    step by step, once all of them are the role's.
+    These, and members whose peers speak http, get a unit with which they go on as they are: certificates and the list
+    come by the deployment, step by step, once all of them are the role's.
     """
-    in_http = {claim.host for claim in run.claims if speaks_http(claim)}
-    units = {host: replace(unit, text=unit.http_text) if host in in_http else unit for host, unit in units.items()}
+    done = GIVEN_BACK if is_back else ADOPTED
+    fence = NO_FENCE if is_back else _fence_of(cluster_of(run, done), takes_shared)
+    wanted = units
+    units = {claim.host: _unit(units[claim.host], claim, fence) for claim in run.claims if claim.host in units}
 
     def more(cluster: Cluster, names: tuple[str, ...]) -> t.Iterator[Problem]:
         for claim in cluster.members:
@@ -77,16 +93,43 @@ def adoption_of(
             elif not unit.manages_service:
                 yield claim, "the role starts no service here", "set etcd_peer_tls_manage_service: true"
             elif not is_back and not claim.told["managed"] and claim.settings is not None:
-                yield from _against(claim, unit, names)
-        if not is_back and not all(map(speaks_http, cluster.members)):
+                yield from _against(claim, unit, names, fence.is_kept)
+        if fence.is_kept:
+            yield from _of_names_that_stay(cluster, wanted)
+        elif fence.has_tls:
             yield from _of_authority(cluster, authority)
 
-    plan = takeover_of(run, addresses, is_back, GIVEN_BACK if is_back else ADOPTED, more, allows_http=True)
-    return replace(plan, options={host: {**one, **_options(units[host])} for host, one in plan.options.items()})
+    plan = takeover_of(run, addresses, is_back, done, more, lambda _cluster: fence)
+    options = {host: {**one, **_options(units[host], fence)} for host, one in plan.options.items()}
+    return replace(plan, options=options)
 
 
-def _options(unit: WantedUnit) -> dict[str, t.Any]:
+def _fence_of(cluster: Cluster, takes_shared: bool) -> Fence:
+    if all(map(speaks_http, cluster.members)):
+        return NO_FENCE
+    # Those that are the role's already are on their way.
+    is_taken = takes_shared or all(claim.told["managed"] for claim in cluster.members)
+    return as_it_is(cluster) if is_taken and not are_told_apart(cluster) else list_of_names(cluster)
+
+
+def _unit(unit: WantedUnit, claim: Claim, fence: Fence) -> WantedUnit:
+    if speaks_http(claim):
+        return replace(unit, text=unit.http_text)
+    return replace(unit, text=unit.text_with(fence.names)) if fence.is_kept else unit
+
+
+def _of_names_that_stay(cluster: Cluster, units: t.Mapping[str, WantedUnit]) -> t.Iterator[Problem]:
+    """A name that several had is nobody's afterwards: whoever has their key would be let in by it."""
+    found = [deployed_from_text(unit.text) for unit in units.values()]
+    wanted = {name for one in found if one is not None for name in one["allowed_common_names"]}
+    for name in sorted(wanted & names_of_several(cluster)):
+        what = f"several members present the common name {name}, and by the inventory one is to have it"
+        yield None, what, "give that one another (etcd_peer_tls_domain, etcd_peer_tls_common_name)"
+
+
+def _options(unit: WantedUnit, fence: Fence) -> dict[str, t.Any]:
     return {
+        "shared_certificate": fence.is_kept,
         "unit_content": unit.text,
         "unit_directory": unit.unit_directory,
         "directory": unit.directory,
@@ -95,14 +138,14 @@ def _options(unit: WantedUnit) -> dict[str, t.Any]:
     }
 
 
-def _against(claim: Claim, unit: WantedUnit, names: tuple[str, ...]) -> t.Iterator[Problem]:
+def _against(claim: Claim, unit: WantedUnit, names: tuple[str, ...], keeps_list: bool) -> t.Iterator[Problem]:
     """What would be another setting of one member."""
     told = claim.told
     if told["unknown_settings"]:
         what = ", ".join(told["unknown_settings"])
         yield claim, f"it is given {what}, which is no flag of etcd that is known here", "take that out first"
     after = t.cast(Deployed, deployed_from_text(unit.text))
-    found = differences({**claim.flags, "data-dir": told["data_dir"]}, after["flags"], unit.directory)
+    found = differences({**claim.flags, "data-dir": told["data_dir"]}, after["flags"], unit.directory, keeps_list)
     never = [(one, why) for one, why in ((one, why_never(one)) for one in found) if why]
     if never:
         one, why = never[0]
@@ -145,7 +188,9 @@ def _of_authority(cluster: Cluster, authority: Authority) -> t.Iterator[Problem]
 def told_variables(run: Run, is_back: bool = False) -> dict[str, t.Any]:
     """The variables for the inventory that say what the members run with, and what none can say."""
     cluster = cluster_of(run, GIVEN_BACK if is_back else ADOPTED)
-    names, _problems = names_shown(cluster)
+    shown, _problems = names_shown(cluster)
+    # A name of several is none for any of them.
+    names = {member: name for member, name in shown.items() if list(shown.values()).count(name) == 1}
     known = [claim for claim in cluster.members if claim.settings is not None and not claim.told["managed"]]
     by_host = {claim.host: variables_of(claim, names.get(claim.name)) for claim in known}
     problems = [

@@ -22,7 +22,11 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._audit.facts import
 
 # What a list's quoting in one of its places would not stand.
 _UNLIKELY = frozenset("\"'\\$`[]{}")
-_OWN = "give each member a certificate of its own first (a takeover makes none)"
+# A takeover makes no certificates.
+_OWN = (
+    "ringfence.etcd.adopt with -e etcd_adopt_shared_certificate=true takes the members as they are, and "
+    "ringfence.etcd.site with -e etcd_peer_tls_new_ca=true then gives each a certificate of its own, and the list"
+)
 
 Problem = tuple[t.Optional[Claim], str, str]
 
@@ -30,10 +34,12 @@ Problem = tuple[t.Optional[Claim], str, str]
 def names_shown(cluster: Cluster) -> tuple[dict[str, str], list[Problem]]:
     """By member its common name; and why one is not known, or can't be on a list."""
     names: dict[str, str] = {}
-    problems: list[Problem] = []
+    certificates, problems = certificates_shown(cluster)
     for claim in cluster.members:
+        if claim.name not in certificates:
+            continue
         try:
-            names[claim.name] = _name(claim, cluster)
+            names[claim.name] = _name(certificates[claim.name])
         except _NotShown as exc:
             problems.append((claim, str(exc), exc.way))
     for name in sorted(set(names.values())):
@@ -43,13 +49,25 @@ def names_shown(cluster: Cluster) -> tuple[dict[str, str], list[Problem]]:
     return names, problems
 
 
+def certificates_shown(cluster: Cluster) -> tuple[dict[str, Certificate], list[Problem]]:
+    """By member what its port presents, of the CA that all trust; and why it is not known. Its name is no matter."""
+    found: dict[str, Certificate] = {}
+    problems: list[Problem] = []
+    for claim in cluster.members:
+        try:
+            found[claim.name] = _certificate(claim, cluster)
+        except _NotShown as exc:
+            problems.append((claim, str(exc), exc.way))
+    return found, problems
+
+
 class _NotShown(Exception):
     def __init__(self, why: str, way: str) -> None:
         super().__init__(why)
         self.way = way
 
 
-def _name(claim: Claim, cluster: Cluster) -> str:
+def _certificate(claim: Claim, cluster: Cluster) -> Certificate:
     certificate = _shown(claim, cluster)
     own = claim.peer_certificate.first
     if own is None or own.fingerprint != certificate.fingerprint:
@@ -57,6 +75,10 @@ def _name(claim: Claim, cluster: Cluster) -> str:
     for other in cluster.members:
         if not issued_by(certificate, other.peer_authority.certificates):
             raise _NotShown(f"its certificate is not of the CA that {other.name} trusts", "mend the CA files first")
+    return certificate
+
+
+def _name(certificate: Certificate) -> str:
     try:
         name = checked_common_name(certificate.common_name or "", "its common name")
     except InputError as exc:
@@ -90,4 +112,4 @@ def _readable(pem: str) -> tuple[Certificate, ...]:
         return ()
 
 
-__all__ = ("Problem", "names_shown")
+__all__ = ("Problem", "certificates_shown", "names_shown")

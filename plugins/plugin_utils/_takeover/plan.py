@@ -17,12 +17,12 @@ from dataclasses import dataclass
 
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._audit.evidence import Cluster, Run
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._audit.facts import Claim, is_loopback, place_of
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._takeover.names import Problem, names_shown
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._takeover.fence import NO_FENCE, Fence, list_of_names
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._takeover.names import Problem
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._takeover.refusals import (
     cluster_of,
     problems_of,
     refuse,
-    speaks_http,
 )
 
 
@@ -46,19 +46,18 @@ def takeover_of(
     is_back: bool = False,
     done: str = "taken over",
     more: t.Callable[[Cluster, tuple[str, ...]], t.Iterable[Problem]] = lambda _cluster, _names: (),
-    allows_http: bool = False,
+    fence_of: t.Callable[[Cluster], Fence] = list_of_names,
 ) -> Takeover:
     """The plan; RefusedError with all that speaks against it. ``is_back``: the way back.
 
-    ``done``: what is not done then. ``more``: what else speaks against it, by the names of the list. ``allows_http``:
-    for peers that all speak http, who get no list.
+    ``done``: what is not done then. ``more``: what else speaks against it, by the names of the list. ``fence_of``: what
+    is round the members afterwards.
     """
     cluster = cluster_of(run, done)
-    has_fence = not is_back and not (allows_http and all(map(speaks_http, cluster.members)))
-    shown, unknown = names_shown(cluster) if has_fence else ({}, [])
-    names = tuple(sorted(set(shown.values())))
+    fence = NO_FENCE if is_back else fence_of(cluster)
+    names = fence.names
     urls = {claim.host: _client_url(claim, addresses) for claim in cluster.members}
-    problems = [*problems_of(cluster, names, has_fence), *unknown, *(_without_url(urls, cluster.members))]
+    problems = [*problems_of(cluster, names, fence.has_tls), *fence.problems, *_without_url(urls, cluster.members)]
     # An http peer has no certificate to be shown: the first reason of a member says it.
     refuse(_first_of_each([*problems, *more(cluster, names)]), done)
     members = tuple(

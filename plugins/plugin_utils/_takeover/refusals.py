@@ -28,7 +28,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit impor
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._audit.closing import closing_list
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._audit.evidence import Cluster, Run
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._audit.facts import Claim
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._takeover.names import Problem, names_shown
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._takeover.names import Problem
 
 _LEAST_MEMBERS = 3
 _AUDIT = "see what ringfence.etcd.audit tells of it"
@@ -67,12 +67,12 @@ def refuse(problems: t.Iterable[Problem], done: str = "taken over") -> None:
         raise RefusedError(one_line(f"nothing is {done}: {'; '.join(texts[:_MANY])}{more}"))
 
 
-def problems_of(cluster: Cluster, names: t.Sequence[str], has_fence: bool) -> list[Problem]:
-    """All that speaks against it. ``has_fence``: whether there is to be one afterwards; otherwise it is no matter."""
+def problems_of(cluster: Cluster, names: t.Sequence[str], has_tls: bool) -> list[Problem]:
+    """All that speaks against it. ``has_tls``: whether peers are to ask each other for a certificate afterwards."""
     found = [*_members(cluster)]
     for claim in cluster.members:
         found += _process(claim, names)
-        if claim.settings is not None and has_fence:
+        if claim.settings is not None and has_tls:
             found += [*_peers(claim), *_list(claim, names), *_calls(claim, cluster)]
     return found
 
@@ -223,4 +223,4 @@ def _calls(claim: Claim, cluster: Cluster) -> t.Iterator[Problem]:
             yield claim, f"{other.name} does not let it in ({why})", "mend that first"
 
 
-__all__ = ("cluster_of", "names_shown", "problems_of", "refuse", "speaks_http")
+__all__ = ("cluster_of", "problems_of", "refuse", "speaks_http")

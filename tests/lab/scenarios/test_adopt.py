@@ -11,8 +11,9 @@ import typing as t
 
 import pytest
 from cryptography.hazmat.primitives import serialization
-from deployers import SHAPES, UNIT, SomebodysCluster
+from deployers import PKI, SHAPES, UNIT, SomebodysCluster
 from ringfence_lab.lab import Lab
+from support import PKI as CLIENT_PKI
 from support import TRIO, Controller, Run, Writer
 
 NAMES = ",".join(f"etcd-member-{host}" for host in TRIO)
@@ -137,3 +138,39 @@ def test_from_http_to_a_fence(controller: Controller, lab: Lab, monkeypatch: pyt
     assert writer.acknowledged and writer.acknowledged <= writer.stored and writer.restarts == (2, 2)
     assert ": PROVED - 3 members" in run.output and theirs.member_ids() == ids
     assert not any(theirs.succeed(playbook="site").changed.values())
+
+
+def test_from_one_certificate_for_all_to_a_fence(
+    controller: Controller, lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As githubixx' role has it: first the role's unit, then a new CA, own certificates and keys, and the list."""
+    controller.bare()
+    theirs = Adopted(controller, lab)
+    theirs.deploy(SHAPES["flags"])
+    monkeypatch.setattr(controller, "clients_have_files", False)
+    ids, processes = theirs.member_ids(), controller.processes()
+    told = theirs.told("etcd-1, etcd-2, etcd-3 present one common name (etcd)", "-e etcd_adopt_shared_certificate=true")
+    theirs.inventory = controller.inventory(host_variables=told["hosts"], **told["vars"])
+    check = theirs.succeed("--check", "--diff", etcd_adopt_shared_certificate=True)
+    assert "allowed-cn" not in check.output and controller.processes() == processes
+    with Writer(controller, scheme="http") as writer:
+        run = theirs.succeed(etcd_adopt_shared_certificate=True)
+    assert "no fence yet" in " ".join(run.output.split())
+    assert writer.acknowledged and writer.acknowledged <= writer.stored and writer.restarts == (1, 1)
+    assert theirs.member_ids() == ids and not any(theirs.succeed().changed.values())
+
+    plan = theirs.succeed("--check", playbook="site", etcd_peer_tls_new_ca=True).output
+    assert "1 of 9: restart etcd-" in plan and "9 of 9: restart etcd-" in plan
+    with Writer(controller, scheme="http", operation="one certificate for all becomes one for each") as writer:
+        # One of them has its own then.
+        task = "Deploy the CA certificate, the certificate and the key"
+        controller.kill_at(theirs.inventory, task, 3.0, etcd_peer_tls_new_ca=True)
+        controller.wait_for_orphans()
+        run = theirs.succeed(playbook="site", etcd_peer_tls_new_ca=True)
+    assert writer.acknowledged and writer.acknowledged <= writer.stored and writer.restarts == (2, 2)
+    assert ": PROVED - 3 members" in run.output and theirs.member_ids() == ids
+    keys = controller.on_each(TRIO, f"sha256sum {CLIENT_PKI}/etcd-*.key {PKI}/peer-key.pem | cut -c1-64")
+    assert len({line for output in keys.values() for line in output.split()}) == 4
+    assert set(controller.allowed_names().values()) == {",".join(f"{host}.example.com" for host in TRIO)}
+    again = theirs.succeed(playbook="site")
+    assert not any(again.changed.values()) and ": PROVED - 3 members" in again.output

@@ -29,6 +29,7 @@ from ansible_collections.ringfence.etcd.tests.unit.plugins.plugin_utils.audit_sa
     HOSTS,
     WORKER,
     fenced,
+    pair,
     told,
 )
 
@@ -58,10 +59,15 @@ def settings_from_inventory(host: str, **changes: t.Any) -> dict[str, t.Any]:
 
 
 def adopted(
-    host: str, answer: t.Any = None, settings: Change | None = None, ca: t.Any = None, **options: t.Any
+    host: str,
+    answer: t.Any = None,
+    settings: Change | None = None,
+    ca: t.Any = None,
+    registered: Registered | None = None,
+    **options: t.Any,
 ) -> tuple[dict[str, t.Any], dict[str, t.Any] | None]:
     """The action's result, and the options that the module got on the host. ``settings``: what differs, everywhere."""
-    registered = Registered({**told_by(), WORKER: told()}, fenced()[1].answers())
+    registered = registered or Registered({**told_by(), WORKER: told()}, fenced()[1].answers())
     task_vars = registered.task_vars(host)
     for one in HOSTS:
         task_vars["hostvars"].raw_get(one)["settings"] = settings_from_inventory(one, **(settings or {}))
@@ -100,6 +106,30 @@ def test_a_ca_that_is_given_as_content() -> None:
     assert options is None and "the role's CA can't issue (no key)" in found["msg"]
 
 
+def sharing() -> Registered:
+    """All members present one certificate."""
+    file = {"path": "/c", "pem": pair("etcd").pem, "problem": None}
+    met = fenced()[1]
+    for seen in met.served.values():
+        for one in seen:
+            one["pem"] = file["pem"]
+    return Registered({**told_by(peer_certificate=file), WORKER: told()}, met.answers())
+
+
+@pytest.mark.parametrize("word", ["true", "yes", True, 1])
+def test_who_shares_a_certificate_is_taken_where_that_was_said(word: t.Any) -> None:
+    found, options = adopted("etcd-1", registered=sharing(), shared_certificate=word)
+    assert options is not None and not found.get("failed"), found
+    assert "allowed-cn" not in options["unit_content"] and options["shared_certificate"] is True
+    assert found["common_names"] == options["common_names"] == []
+
+
+@pytest.mark.parametrize("word", [None, "", False, "no", "false"])
+def test_who_shares_a_certificate_is_refused_otherwise(word: t.Any) -> None:
+    found, options = adopted("etcd-1", registered=sharing(), shared_certificate=word)
+    assert found["failed"] and "present one common name (etcd)" in found["msg"] and options is None
+
+
 def test_without_variables_the_module_has_its_own_options() -> None:
     none = dict.fromkeys(GIVEN)
     found, options = adopted("etcd-1", unit="x.service", **none)
@@ -117,6 +147,7 @@ def test_without_variables_the_module_has_its_own_options() -> None:
         ({"ca": {"failed": True, "msg": "boom", "problem": None, "ca": {"certificate": CA.pem}}}, "can't issue (boom)"),
         ({"ca": "nonsense"}, "there is no CA in the role's variables"),
         ({"settings": {"owner": "root"}}, "its user is etcd and would be root"),
+        ({"shared_certificate": "maybe"}, "etcd_adopt_shared_certificate is 'maybe': it is true or false"),
     ],
 )
 def test_what_is_refused_on_the_controller(options: dict[str, t.Any], said: str) -> None:

@@ -89,7 +89,13 @@ class Hosts(theirs.Hosts):
     def directory(self, name: str) -> pathlib.Path:
         return self.deployed.folder / f"role-{name}"
 
-    def text(self, name: str, has_tls_of_peers: bool = True, **changes: t.Any) -> str:
+    def text(
+        self,
+        name: str,
+        has_tls_of_peers: bool = True,
+        peer_names: t.Sequence[str] | None = None,
+        **changes: t.Any,
+    ) -> str:
         settings: dict[str, t.Any] = {
             "cluster_name": "etcd-cluster",
             "data_dir": str(self.deployed.folder / name),
@@ -111,7 +117,7 @@ class Hosts(theirs.Hosts):
         member = next(one for one in members if one.name == name)
         # The controller's: on the Pythons of nodes it can't be loaded, and there is no etcd for these tests either.
         unit_text = importlib.import_module(f"{_UTILS}._unit_text").unit_text
-        told = {"has_revocation_list": False, "has_tls_of_peers": has_tls_of_peers}
+        told = {"has_revocation_list": False, "has_tls_of_peers": has_tls_of_peers, "peer_names": peer_names}
         return str(unit_text({**settings, **changes}, members, member, **told))
 
     def _entry(self, name: str) -> dict[str, t.Any]:
@@ -133,6 +139,7 @@ class Hosts(theirs.Hosts):
             "config_file": config,
             "members": self.members(),
             "common_names": NAMES if state == "present" else [],
+            "shared_certificate": False,
             "wait_seconds": 15.0,
             "timeout_seconds": 40.0,
             **dict.fromkeys(("client_ca_file", "client_cert_file", "client_key_file")),

@@ -23,11 +23,14 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_ste
     Next,
     Step,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight import certificate_requests
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import PreflightFailure
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.live import Entrance
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import with_configuration_hash
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._unit_text import unit_text
+from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certificate_maker import issue
+from cryptography.hazmat.primitives import hashes
 
 BINARY = next((path for path in os.environ.get("RINGFENCE_ETCD", "").split(":") if path), None)
 pytestmark = pytest.mark.skipif(BINARY is None, reason="RINGFENCE_ETCD names no etcd binary")
@@ -208,6 +211,39 @@ def test_http_becomes_https(tmp_path: pathlib.Path) -> None:
         _desired, state = cluster.both()
         assert state.member_list is not None
         assert all(url.startswith("https") for one in state.member_list.members for url in one.peer_urls)
+    finally:
+        cluster.stop()
+
+
+def test_one_certificate_for_all_becomes_one_for_each(tmp_path: pathlib.Path) -> None:
+    """It has no common name: no list may have an empty one, which would let in all that have none."""
+    cluster = RoleCluster(str(BINARY), tmp_path, entries())
+    names = [member.name for member in cluster.members]
+    theirs = issue("their CA", is_ca=True)
+    shared = issue(None, theirs, names=[*(member.address for member in cluster.members), "127.0.0.1"])
+    for member in cluster.members:
+        text = unit_text(cluster.settings(member.name), cluster.members, member, peer_names=())
+        assert "allowed-cn" not in text and "--peer-client-cert-auth=true" in text
+        cluster.deploy(member.name, text=text)
+        cluster.write_bundle(member.name, theirs.pem)
+        for kind, content in (("crt", shared.pem), ("key", shared.key_pem)):
+            (tmp_path / member.name / "pki" / f"{member.name}.{kind}").write_text(content)
+    try:
+        cluster.start(*names)
+        cluster.settle()
+        assert [one["new_key"] for one in certificate_requests(cluster.cluster())] == [True] * 3
+        words = Words(new_ca=True, retire_ca=frozenset((theirs.certificate.fingerprint(hashes.SHA256()).hex(),)))
+        done = all_steps(cluster, words, cluster.ca.pem, cluster.ca)
+        assert [one.kind for one in done] == [WIDEN] * 3 + [ISSUE] * 3 + [NARROW] * 3
+        own = frozenset(member.common_name for member in cluster.members)
+        for one in done:
+            lists = [action.config.common_names for action in one.actions if action.config is not None]
+            assert set(lists) == ({own} if one.kind == NARROW else {None} if one.kind == WIDEN else set())
+        assert not any(one["new_key"] for one in certificate_requests(cluster.cluster()))
+        for member in cluster.members:
+            text = (tmp_path / member.name / "etcd.service").read_text()
+            assert text == unit_text(cluster.settings(member.name), cluster.members, member)
+            assert (tmp_path / member.name / "pki" / "ca.crt").read_text() == cluster.ca.pem
     finally:
         cluster.stop()
 

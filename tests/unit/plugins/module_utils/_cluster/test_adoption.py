@@ -101,6 +101,14 @@ def test_a_difference_is_told() -> None:
     assert str(Difference("metrics", "extensive", None)) == "--metrics is extensive and would be not set"
 
 
+def test_a_list_that_is_to_stay() -> None:
+    old, new = {"peer-cert-allowed-cn": "a,b"}, {"peer-cert-allowed-cn": "a"}
+    assert differences(THEIRS | old, OURS | {"peer-cert-allowed-cn": "b,a"}, PKI, keeps_list=True) == []
+    told = [str(one) for one in differences(THEIRS | old, OURS | new, PKI, keeps_list=True)]
+    assert told == ["--peer-cert-allowed-cn is a,b and would be a"]
+    assert "peer-cert-allowed-cn" in OURS and differences(THEIRS, OURS, PKI, keeps_list=True)
+
+
 def test_what_no_unit_of_the_role_has() -> None:
     assert why_never(Difference("unsafe-no-fsync", "true", None)) is not None
     assert why_never(Difference("metrics", "basic", None)) is None

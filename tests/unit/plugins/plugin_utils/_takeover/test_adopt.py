@@ -6,12 +6,17 @@
 
 from __future__ import annotations
 
+import functools
 import typing as t
 from dataclasses import replace
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.adoption import differences
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import ClusterSettings, make_members
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import (
+    ClusterSettings,
+    Member,
+    make_members,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RefusedError
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.config import parse_config
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.config_flags import settings_of_config
@@ -110,6 +115,7 @@ def units_of(variables: t.Mapping[str, t.Mapping[str, t.Any]]) -> dict[str, Want
             http_text=unit_text(
                 settings[member.host], members, member, has_revocation_list=False, has_tls_of_peers=False
             ),
+            text_with=functools.partial(_text_with, settings[member.host], members, member),
             unit=settings[member.host]["unit"],
             unit_directory="/etc/systemd/system",
             directory=settings[member.host]["directory"],
@@ -118,6 +124,12 @@ def units_of(variables: t.Mapping[str, t.Mapping[str, t.Any]]) -> dict[str, Want
         )
         for member in members
     }
+
+
+def _text_with(
+    settings: t.Mapping[str, t.Any], members: t.Sequence[Member], member: Member, names: t.Sequence[str]
+) -> str:
+    return unit_text(settings, members, member, has_revocation_list=False, peer_names=names)
 
 
 def all_variables(run: Run) -> dict[str, dict[str, t.Any]]:
