@@ -88,6 +88,22 @@ processes:
           V(process) for any other.
       type: str
       sample: service
+    engine:
+      description:
+        - The engine whose container or pod it is in, as its control group is called. V(podman), V(docker), V(CRI-O) or
+          V(containerd); V(null) where it is in none, or where that is not known.
+      type: str
+      sample: null
+    container_id:
+      description: The container's ID as engines shorten it; V(null) where it is in none, or where that is not known.
+      type: str
+      sample: null
+    definition:
+      description:
+        - The file that its container is made from, which is a quadlet of podman or a static pod's manifest; V(null)
+          where there is none, or where that is not known.
+      type: str
+      sample: null
     environment_files:
       description: The files that its unit reads variables from, in systemd's order.
       type: list

@@ -29,21 +29,18 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.settings_i
     config_settings,
     is_etcd,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.started_by import SERVICE, starter_of
 from ansible_collections.ringfence.etcd.plugins.module_utils._node import processes
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import group_name, owner_name, read_file
-from ansible_collections.ringfence.etcd.plugins.module_utils._node.process_root import has_our_root, host_path
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.process_root import host_path
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.pem import CERTIFICATE_LABEL, pem_text, split_pem
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import manager
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import Deployed, deployed_from_arguments
 
-# What kind of process it is, and so whose setting closes a hole.
-SERVICE, CONTAINER, POD, EMBEDDED, PROCESS = "service", "container", "pod", "embedded", "process"
 # Where settings come from.
 FLAG, ENVIRONMENT, CONFIG_FILE = "flag", "environment", "config_file"
 
 _LIST_FLAG = "peer-cert-allowed-cn"
-_CONTAINERS = ("docker-", "/docker/", "libpod", "crio", "cri-containerd")
-_PODS = ("kubepods",)
 # The flags that are told, by their beginning. Variables of images (ETCD_ROOT_PASSWORD) would be flags like any other.
 _TOLD = (
     *("advertise-", "auto-tls", "cert-file", "client-", "config-file", "data-dir", "experimental-peer-", "initial-"),
@@ -123,7 +120,7 @@ def _facts(pid: int, files: t.Sequence[str], data_dir: str, all_flags: bool) -> 
         told = _told(pid, process["argv"], process["environment"])
     argv = process["argv"] if process is not None else []
     unit = processes.unit_of(pid)
-    kind = _kind(pid, argv, unit)
+    starter = starter_of(pid, argv, unit)
     settings = told.deployed
     paths = {} if settings is None else settings["files"]
     has_own_network = processes.namespace_is_ours(pid, "net") is False
@@ -140,8 +137,11 @@ def _facts(pid: int, files: t.Sequence[str], data_dir: str, all_flags: bool) -> 
         "pid": pid,
         "program": argv[0] if argv else None,
         "unit": unit,
-        "kind": kind,
-        "environment_files": manager.environment_files(unit) if kind == SERVICE and unit else [],
+        "kind": starter.kind,
+        "engine": starter.engine,
+        "container_id": starter.container_id,
+        "definition": starter.definition,
+        "environment_files": manager.environment_files(unit) if starter.kind == SERVICE and unit else [],
         "data_dir": data_dir,
         "config_file": told.config_file,
         "settings_source": told.source,
@@ -186,18 +186,6 @@ def _told(pid: int, argv: t.Sequence[str], environment: t.Mapping[str, str]) -> 
     list_source = CONFIG_FILE if _LIST_FLAG in found.deployed["flags"] else None
     deployed = t.cast(Deployed, {**found.deployed, "program": argv[0]})
     return told._replace(deployed=deployed, ignored_keys=found.ignored, list_source=list_source)
-
-
-def _kind(pid: int, argv: t.Sequence[str], unit: str | None) -> str:
-    if not argv or not is_etcd(argv[0]):
-        return EMBEDDED
-    group = processes.control_group(pid) or ""
-    if any(word in group for word in _PODS):
-        return POD
-    # A sandboxed service has mounts of its own, and the host's root all the same.
-    if any(word in group for word in _CONTAINERS) or not has_our_root(pid):
-        return CONTAINER
-    return SERVICE if unit is not None and unit.endswith(".service") else PROCESS
 
 
 def _shortened(settings: Deployed, all_flags: bool) -> dict[str, t.Any]:
@@ -311,12 +299,7 @@ def _answered(pid: int, files: t.Sequence[str], settings: Deployed | None, has_o
 
 __all__ = (
     "CONFIG_FILE",
-    "CONTAINER",
-    "EMBEDDED",
     "ENVIRONMENT",
     "FLAG",
-    "POD",
-    "PROCESS",
-    "SERVICE",
     "running_members",
 )

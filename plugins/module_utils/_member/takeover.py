@@ -25,7 +25,8 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.reasons imp
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.config import parse_config
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.config_flags import settings_of_config
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.config_list import with_list, without_list
-from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.running_members import SERVICE, running_members
+from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.running_members import running_members
+from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.started_by import SERVICE
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.running_unit import newer_files
 from ansible_collections.ringfence.etcd.plugins.module_utils._node import processes
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import (

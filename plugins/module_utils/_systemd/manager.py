@@ -119,6 +119,15 @@ def environment_files(unit: str) -> list[str]:
     return [value.rpartition(" (")[0] or value for key, _equals, value in lines if key == "EnvironmentFiles" and value]
 
 
+def source_path(unit: str) -> str | None:
+    """The file that systemd's generators made a unit from; None where it is its own, or where no systemd says so."""
+    try:
+        output = _systemctl("show", "--property=SourcePath", "--", unit) if is_available() else ""
+    except ServiceError:
+        return None
+    return output.partition("=")[2].strip() or None
+
+
 def inherited_environment() -> dict[str, str]:
     """The ETCD_* variables that systemd gives to every service that it starts (systemctl set-environment)."""
     try:
@@ -405,6 +414,7 @@ __all__ = (
     "restart_no_block",
     "runs_from",
     "show",
+    "source_path",
     "stop",
     "verify_unit",
     "written_after_start",

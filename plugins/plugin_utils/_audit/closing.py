@@ -22,9 +22,13 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._audit.facts import
 ALLOWED = "peer-cert-allowed-cn"
 ONE_BY_ONE = "then restart one member at a time"
 
-_MANIFEST = "/etc/kubernetes/manifests/etcd.yaml"
+_KUBELETS = "/etc/kubernetes/manifests/"
+_RKE2S = "/var/lib/rancher/rke2/"
 _KUBESPRAY = "/etc/etcd.env"
-_EMBEDDED = {"k3s": "/etc/rancher/k3s/config.yaml", "rke2": "/etc/rancher/rke2/config.yaml"}
+_RKE2 = "/etc/rancher/rke2/config.yaml"
+_EMBEDDED = {"k3s": "/etc/rancher/k3s/config.yaml", "rke2": _RKE2}
+# Who starts a container that systemd does not start: whatever made it, which makes it anew.
+_MADE_BY = {"podman": "podman run, a playbook", "docker": "docker run, a compose file, a playbook"}
 # In a configuration file the peers' settings have a section of their own.
 _SECTION = "peer-transport-security"
 _IN_SECTION = {
@@ -51,21 +55,19 @@ def closing_list(claim: Claim, names: t.Sequence[str]) -> str:
 def closing(claim: Claim, flags: t.Mapping[str, str], names: t.Sequence[str] = ()) -> str:
     """How this etcd is given settings, by flag. ``names``: the list of allowed common names, where it is among them."""
     told = claim.told
-    if told["config_file"] is not None:
-        return f"{_in_config(flags, names)} in {told['config_file']}"
     arguments = " ".join(f"--{flag}={_quoted(value)}" for flag, value in flags.items())
+    if told["kind"] == "pod" and (told["definition"] or "").startswith(_RKE2S):
+        return _etcd_arg(flags, _RKE2)
+    if told["config_file"] is not None:
+        inside = {"container": " of its container", "pod": " of its pod"}.get(told["kind"], "")
+        return f"{_in_config(flags, names)} in {told['config_file']}{inside}"
     if told["kind"] == "pod":
-        return (
-            f"{arguments} in the command of {_MANIFEST} (kubeadm: etcd.local.extraArgs of its ClusterConfiguration "
-            "too, or its next upgrade takes it out again)"
-        )
+        return _in_pod(claim, arguments)
     if told["kind"] == "embedded":
         return _embedded(claim, flags, arguments)
     variables = ", ".join(f"{variable_of(flag)}={_quoted(value)}" for flag, value in flags.items())
     if told["kind"] == "container":
-        as_flags = told["settings_source"] == "flag"
-        what = f"{arguments} in the command" if as_flags else f"{variables} in the environment"
-        return f"{what} of its container, in the settings of what starts that container"
+        return _in_container(claim, flags, arguments, variables)
     if any(_is_flag(claim, flag) for flag in flags):
         where = f"ExecStart= of {told['unit']}" if told["kind"] == "service" else "its command line"
         return f"{arguments} in {where}, in place of what stands there"
@@ -89,17 +91,52 @@ def _in_environment(claim: Claim, flags: t.Mapping[str, str], variables: str) ->
         return f"{variables} in {files[-1]}"
     if told["kind"] != "service":
         return f"{variables} in its environment"
-    lines = " ".join(f"Environment={variable_of(flag)}={_quoted(value)}" for flag, value in flags.items())
-    return f"[Service] {lines} in /etc/systemd/system/{told['unit']}.d/zz-peers.conf"
+    return f"[Service] {_assignments(flags)} in /etc/systemd/system/{told['unit']}.d/zz-peers.conf"
+
+
+def _assignments(flags: t.Mapping[str, str]) -> str:
+    """As systemd's files say it, and podman's quadlets."""
+    return " ".join(f"Environment={variable_of(flag)}={_quoted(value)}" for flag, value in flags.items())
+
+
+def _in_pod(claim: Claim, arguments: str) -> str:
+    manifest = claim.told["definition"]
+    if manifest is None:
+        return f"{arguments} in the command of its pod, in what deploys that pod (a chart, an operator, a manifest)"
+    kubeadms = (
+        " (kubeadm: etcd.local.extraArgs of its ClusterConfiguration too, or its next upgrade takes it out again)"
+        if manifest.startswith(_KUBELETS)
+        else ""
+    )
+    return f"{arguments} in the command of {manifest}{kubeadms}"
+
+
+def _in_container(claim: Claim, flags: t.Mapping[str, str], arguments: str, variables: str) -> str:
+    told = claim.told
+    as_flags = told["settings_source"] == "flag" or any(_is_flag(claim, flag) for flag in flags)
+    if told["definition"] is not None:
+        if as_flags:
+            return f"{arguments} in Exec= of {told['definition']}"
+        return f"[Container] {_assignments(flags)} in {told['definition']}"
+    what = f"{arguments} in the command" if as_flags else f"{variables} in the environment"
+    if told["engine"] == "podman" and (told["unit"] or "").endswith(".service"):
+        return f"{what} of its container, in ExecStart= of {told['unit']}"
+    which = f"{told['engine']}'s container {told['container_id']}" if told["engine"] else "its container"
+    made_by = f" ({_MADE_BY[told['engine']]})" if told["engine"] in _MADE_BY else ""
+    return f"{what} of {which}, in the settings of what starts that container{made_by}"
 
 
 def _embedded(claim: Claim, flags: t.Mapping[str, str], arguments: str) -> str:
     program = os.path.basename(claim.told["program"] or "its program")
     for name, path in _EMBEDDED.items():
         if program.startswith(name):
-            values = ", ".join(json.dumps(f"{flag}={value}") for flag, value in flags.items())
-            return f"etcd-arg: [{values}] in {path}"
+            return _etcd_arg(flags, path)
     return f"{arguments}, by the setting that {program} has for its etcd's flags"
+
+
+def _etcd_arg(flags: t.Mapping[str, str], path: str) -> str:
+    values = ", ".join(json.dumps(f"{flag}={value}") for flag, value in flags.items())
+    return f"etcd-arg: [{values}] in {path}"
 
 
 def _in_config(flags: t.Mapping[str, str], names: t.Sequence[str]) -> str:

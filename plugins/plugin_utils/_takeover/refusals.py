@@ -35,7 +35,7 @@ _AUDIT = "see what ringfence.etcd.audit tells of it"
 _KINDS = {
     "container": "it runs in a container, which its deployer makes anew",
     "embedded": "it runs within another program",
-    "pod": "it is a static pod, whose manifest its deployer writes",
+    "pod": "it runs in a pod of Kubernetes, which its deployer makes anew",
     "process": "no systemd unit starts it",
 }
 _FROM_HTTP = "where all do, ringfence.etcd.adopt takes the cluster as it is, and ringfence.etcd.site gives it TLS"

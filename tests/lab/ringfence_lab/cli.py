@@ -155,7 +155,7 @@ def _prune(everything: bool) -> None:
     images = {str(one.image_name) for one in labs}
     programs = {etcd.name_of_tree(one.programs) for one in labs if one.programs}
     if not everything:
-        images |= {image.Recipe(release=release).name for release in image.RELEASES}
+        images |= {recipe.name for recipe in image.standing_recipes()}
         programs |= etcd.present_names()
     removed = image.prune(images, image.images_folder()) + etcd.prune(programs)
     print(f"removed: {', '.join(removed) or 'nothing'}")
@@ -198,7 +198,7 @@ def _dispatch(options: argparse.Namespace) -> None:
     elif options.command == "image":
         surroundings.check_machine()
         for release in options.release:
-            print(image.ensure_image(image.Recipe(release=release)))
+            print(image.ensure_image(image.recipe_of(release)))
     elif options.command == "prune":
         _prune(options.all)
     elif options.command == "etcd":

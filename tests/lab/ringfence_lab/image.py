@@ -49,6 +49,8 @@ PACKAGES = (
     "systemd",
     "systemd-sysv",
 )
+# An engine for containers: 190 MB, which only hosts have that are asked for it (Lab's ``packages``).
+CONTAINER_PACKAGES = ("crun", "podman")
 
 # Runs on this machine with the tree as $1, as the last step.
 # etcd: installed, not enabled. A host that has Debian's own service running is a variant (see Lab).
@@ -103,6 +105,19 @@ class Recipe:
     def name(self) -> str:
         text = json.dumps(asdict(self), sort_keys=True)
         return f"{self.release}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+
+def recipe_of(release: str, packages: t.Collection[str] = ()) -> Recipe:
+    """A release's image, with more packages than any host has."""
+    return Recipe(release=release, packages=tuple(sorted({*PACKAGES, *packages})) if packages else PACKAGES)
+
+
+def standing_recipes() -> list[Recipe]:
+    """Those whose images are kept, whether a lab uses them now or not."""
+    return [
+        *(recipe_of(release) for release in RELEASES),
+        recipe_of(DEFAULT_RELEASE, CONTAINER_PACKAGES),
+    ]
 
 
 def cache_folder() -> str:

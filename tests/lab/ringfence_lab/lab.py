@@ -40,6 +40,7 @@ class Lab:
         etcd: str | None = None,
         names: bool | None = None,
         clusters: int | None = None,
+        packages: t.Collection[str] | None = None,
     ) -> None:
         self.name = plan.check_lab_name(name)
         self.folder = os.path.join(surroundings.state_folder(), self.name)
@@ -53,6 +54,7 @@ class Lab:
             "etcd": etcd,
             "names": names,
             "clusters": clusters,
+            "packages": None if packages is None else sorted(packages),
         }
         self._wanted = {key: value for key, value in wanted.items() if value is not None}
         self._settings = self._with_defaults(self._stored()["settings"] if self.exists else self._wanted)
@@ -71,6 +73,8 @@ class Lab:
             "etcd": None,
             "names": False,
             "clusters": 1,
+            # Beside what every host has.
+            "packages": [],
             **settings,
         }
 
@@ -220,7 +224,7 @@ class Lab:
         present = self._stored().get("image")
         if present and os.path.isdir(image.tree_of(present)):
             return str(present)
-        return image.ensure_image(image.Recipe(release=self.release))
+        return image.ensure_image(image.recipe_of(self.release, self._settings["packages"]))
 
     def _programs(self, image_name: str) -> str | None:
         """The layer of programs over the image, kept as the image is. Nothing where the image has that etcd itself."""

@@ -35,16 +35,22 @@ def members_of(module: object) -> tuple[str, ...]:
 def lab(request: pytest.FixtureRequest) -> t.Iterator[Lab]:
     """Bare hosts with etcd's program, as many as the files want (``HOSTS``; as many as members where one does not say).
 
+    ``PACKAGES``: Debian's, beside those that every host has. ``NSPAWN_ARGUMENTS``: what hosts are started with.
+
     On etcd-6, where there is one, the distribution's own one-member etcd runs.
     """
     modules = {item.module for item in request.session.items if isinstance(item, pytest.Function)}
     hosts = max(getattr(module, "HOSTS", len(members_of(module))) for module in modules)
+    packages = {name for module in modules for name in getattr(module, "PACKAGES", ())}
+    arguments = [word for module in modules for word in getattr(module, "NSPAWN_ARGUMENTS", ())]
     made = Lab(
         os.environ.get("RINGFENCE_LAB_NAME", "test"),
         hosts=hosts,
         etcd=os.environ.get("RINGFENCE_LAB_ETCD"),
         release=os.environ.get("RINGFENCE_LAB_RELEASE"),
         distribution_etcd=["etcd-6"] if hosts >= 6 else None,
+        nspawn_arguments=arguments or None,
+        packages=packages or None,
     )
     made.up()
     yield made

@@ -10,34 +10,17 @@ finding, and no false one. After: clean, and exit code 0. The audit itself chang
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 import typing as t
 
 import pytest
-from deployers import CONF, SHAPES, SomebodysCluster
+from audits import EVERYBODY, OPEN, Audited, assert_clean, failed, others, remedy
+from deployers import CONF, SHAPES
 from ringfence_lab.lab import Lab
-from support import TRIO, Controller, Run
+from support import TRIO, Controller
 
 MEMBERS_NAMES = "etcd-member-etcd-1,etcd-member-etcd-2,etcd-member-etcd-3"
-
-
-class Audited(SomebodysCluster):
-    """What is audited on these hosts."""
-
-    def audit(self, **variables: t.Any) -> tuple[Run, dict[str, t.Any]]:
-        report = self.controller.folder / "audit.json"
-        report.unlink(missing_ok=True)
-        before = self.controller.processes()
-        playbook = self.controller.named("audit")
-        run = self.controller.play(
-            self.inventory, playbook=playbook, etcd_peer_tls_report_json=str(report), **variables
-        )
-        assert report.exists() and "Traceback" not in run.output, run.output[-8000:]
-        assert not any(run.changed.values()) and self.controller.processes() == before
-        assert "PRIVATE KEY" not in run.output
-        return run, json.loads(report.read_text())
 
 
 @pytest.fixture(scope="module")
@@ -46,29 +29,6 @@ def audited(controller: Controller, lab: Lab) -> t.Iterator[Audited]:
     made = Audited(controller, lab)
     yield made
     made.clear()
-
-
-def failed(audit: dict[str, t.Any]) -> set[tuple[str, str]]:
-    return {(finding["code"], finding["subject"]) for finding in audit["findings"] if finding["verdict"] == "failed"}
-
-
-def others(audit: dict[str, t.Any]) -> set[tuple[str, str]]:
-    return {(one["verdict"], one["code"]) for one in audit["findings"] if one["verdict"] != "failed"}
-
-
-def remedy(audit: dict[str, t.Any], code: str) -> str:
-    (line,) = {finding["remedy"] for finding in audit["findings"] if finding["code"] == code}
-    return str(line)
-
-
-EVERYBODY = ", ".join(TRIO)
-OPEN = {("allowed_common_names", EVERYBODY), ("strangers", EVERYBODY)}
-
-
-def assert_clean(run: Run, audit: dict[str, t.Any], warnings: t.Collection[tuple[str, str]] = ()) -> None:
-    assert run.returncode == 0, run.output[-8000:]
-    assert failed(audit) == set() and others(audit) == set(warnings), audit["findings"]
-    assert audit["verdict"] == "proved" and audit["passed"] and audit["let_in"] == []
 
 
 def test_kubespray(audited: Audited) -> None:

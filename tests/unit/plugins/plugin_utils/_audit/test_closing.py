@@ -64,7 +64,57 @@ NONE = {"peer-cert-allowed-cn": None}
         (
             NONE,
             {"kind": "container", "config_file": "/etc/etcd.yml"},
-            "peer-transport-security: {allowed-cn: [a.example.com, b.example.com]} in /etc/etcd.yml",
+            "peer-transport-security: {allowed-cn: [a.example.com, b.example.com]} in /etc/etcd.yml of its container",
+        ),
+        (
+            NONE,
+            {"kind": "container", "engine": "podman", "definition": "/etc/containers/systemd/etcd.container"},
+            f"[Container] Environment={VARIABLE} in /etc/containers/systemd/etcd.container",
+        ),
+        (
+            NONE,
+            {
+                "kind": "container",
+                "engine": "podman",
+                "settings_source": "flag",
+                "definition": "/etc/containers/systemd/etcd.container",
+            },
+            f"{FLAG} in Exec= of /etc/containers/systemd/etcd.container",
+        ),
+        # A unit of somebody's own, with podman in it.
+        (
+            NONE,
+            {"kind": "container", "engine": "podman", "settings_source": "flag"},
+            f"{FLAG} in the command of its container, in ExecStart= of etcd.service",
+        ),
+        # The list is there as a flag: a variable beside it would end etcd.
+        (
+            {},
+            {
+                "kind": "container",
+                "engine": "podman",
+                "settings_source": "flag_and_environment",
+                "list_source": "flag",
+            },
+            f"{FLAG} in the command of its container, in ExecStart= of etcd.service",
+        ),
+        (
+            NONE,
+            {"kind": "container", "engine": "docker", "container_id": "0123456789ab", "unit": "docker-0123.scope"},
+            f"{VARIABLE} in the environment of docker's container 0123456789ab, in the settings of what starts that "
+            "container (docker run, a compose file, a playbook)",
+        ),
+        (
+            NONE,
+            {
+                "kind": "container",
+                "engine": "containerd",
+                "container_id": "0123456789ab",
+                "unit": "containerd.service",
+                "settings_source": "flag",
+            },
+            f"{FLAG} in the command of containerd's container 0123456789ab, in the settings of what starts that "
+            "container",
         ),
         (
             NONE,
@@ -79,6 +129,21 @@ NONE = {"peer-cert-allowed-cn": None}
         (
             NONE,
             {"kind": "pod", "settings_source": "flag"},
+            f"{FLAG} in the command of its pod, in what deploys that pod (a chart, an operator, a manifest)",
+        ),
+        (
+            NONE,
+            {"kind": "pod", "config_file": "/var/lib/etcd/config", "definition": "/var/lib/rancher/rke2/a/etcd.yaml"},
+            'etcd-arg: ["peer-cert-allowed-cn=a.example.com,b.example.com"] in /etc/rancher/rke2/config.yaml',
+        ),
+        (
+            NONE,
+            {"kind": "pod", "settings_source": "flag", "definition": "/srv/manifests/etcd.yaml"},
+            f"{FLAG} in the command of /srv/manifests/etcd.yaml",
+        ),
+        (
+            NONE,
+            {"kind": "pod", "settings_source": "flag", "definition": "/etc/kubernetes/manifests/etcd.yaml"},
             f"{FLAG} in the command of /etc/kubernetes/manifests/etcd.yaml (kubeadm: etcd.local.extraArgs of its "
             "ClusterConfiguration too, or its next upgrade takes it out again)",
         ),

@@ -337,7 +337,7 @@ def test_what_no_variable_says(changed: Flags, said: str) -> None:
     [
         ({"unknown_settings": ["root-password"]}, "it is given root-password, which is no flag of etcd that is known"),
         ({"kind": "container"}, "it runs in a container"),
-        ({"kind": "pod"}, "it is a static pod"),
+        ({"kind": "pod"}, "it runs in a pod of Kubernetes"),
         ({"version": "3.5.12"}, "reads no list of names"),
     ],
 )

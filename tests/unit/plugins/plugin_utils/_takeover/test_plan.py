@@ -122,7 +122,10 @@ def _listed(**names: str) -> list[dict[str, t.Any]]:
     ("state", "said"),
     [
         ({"kind": "container"}, ("it runs in a container", "ETCD_PEER_CERT_ALLOWED_CN=member-etcd-1,", "container")),
-        ({"kind": "pod"}, ("it is a static pod", "/etc/kubernetes/manifests/etcd.yaml")),
+        (
+            {"kind": "pod", "definition": "/etc/kubernetes/manifests/etcd.yaml"},
+            ("it runs in a pod of Kubernetes", "in the command of /etc/kubernetes/manifests/etcd.yaml"),
+        ),
         ({"kind": "embedded", "program": "/usr/bin/k3s"}, ("it runs within another program", "etcd-arg:")),
         ({"kind": "process", "unit": None}, ("no systemd unit starts it",)),
         ({"unit": None}, ("no systemd unit starts it",)),
