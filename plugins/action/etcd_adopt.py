@@ -25,10 +25,14 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._takeover.adopt imp
     adoption_of,
     told_variables,
 )
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._takeover_runs import NOTHING, known_of, run_of
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._takeover_runs import (
+    NOTHING,
+    is_way_back,
+    known_of,
+    run_of,
+)
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._unit_text import unit_text
 
-_STATES = ("present", "absent")
 _VARIABLES = ("states_variable", "calls_variable", "settings_variable", "ca_variable")
 
 
@@ -46,12 +50,9 @@ class ActionModule(CheckedAction):
                 raise InputError(f"{', '.join(_VARIABLES)} belong together: give all of them")
             return self._module(options, task_vars)
         states, calls, settings, authority = map(str, variables)
-        state = options.get("state", "present")
-        if state not in _STATES:
-            raise InputError(f"state is {state!r}: it is {' or '.join(_STATES)} (etcd_adopt_state)")
+        is_back = is_way_back(options, "etcd_adopt_state", self._task, self._templar, task_vars)
         refuse_old_cryptography()
         run, addresses = run_of(task_vars, states, calls)
-        is_back = state == "absent"
         if tell:
             return {"changed": False, "variables": told_variables(run, is_back)}
         found = _settings(task_vars, settings)

@@ -16,9 +16,12 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._actions import ref
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import plain
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._node_actions import CheckedAction, schema_of
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._takeover.plan import takeover_of
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._takeover_runs import NOTHING, known_of, run_of
-
-_STATES = ("present", "absent")
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._takeover_runs import (
+    NOTHING,
+    is_way_back,
+    known_of,
+    run_of,
+)
 
 
 class ActionModule(CheckedAction):
@@ -33,11 +36,9 @@ class ActionModule(CheckedAction):
             if any(variables):
                 raise InputError("states_variable and calls_variable belong together: give both")
             return self._module(options, task_vars)
-        state = options.get("state", "present")
-        if state not in _STATES:
-            raise InputError(f"state is {state!r}: it is {' or '.join(_STATES)} (etcd_takeover_state)")
+        is_back = is_way_back(options, "etcd_takeover_state", self._task, self._templar, task_vars)
         refuse_old_cryptography()
-        plan = takeover_of(*run_of(task_vars, *map(str, variables)), is_back=state == "absent")
+        plan = takeover_of(*run_of(task_vars, *map(str, variables)), is_back=is_back)
         host = str(plain(task_vars["inventory_hostname"]))
         if host not in plan.options:
             return {**NOTHING, **known_of(plan, host)}
