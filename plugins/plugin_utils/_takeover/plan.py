@@ -57,7 +57,8 @@ def takeover_of(
     fence = NO_FENCE if is_back else fence_of(cluster)
     names = fence.names
     urls = {claim.host: _client_url(claim, addresses) for claim in cluster.members}
-    problems = [*problems_of(cluster, names, fence.has_tls), *fence.problems, *_without_url(urls, cluster.members)]
+    problems = problems_of(cluster, names, fence.has_tls, addresses)
+    problems += [*fence.problems, *_without_url(urls, cluster.members)]
     # An http peer has no certificate to be shown: the first reason of a member says it.
     refuse(_first_of_each([*problems, *more(cluster, names)]), done)
     members = tuple(

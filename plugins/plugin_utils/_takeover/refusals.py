@@ -28,6 +28,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit impor
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._audit.closing import closing_list
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._audit.evidence import Cluster, Run
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._audit.facts import Claim
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._takeover.missing import missing_member
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._takeover.names import Problem
 
 _LEAST_MEMBERS = 3
@@ -67,9 +68,11 @@ def refuse(problems: t.Iterable[Problem], done: str = "taken over") -> None:
         raise RefusedError(one_line(f"nothing is {done}: {'; '.join(texts[:_MANY])}{more}"))
 
 
-def problems_of(cluster: Cluster, names: t.Sequence[str], has_tls: bool) -> list[Problem]:
+def problems_of(
+    cluster: Cluster, names: t.Sequence[str], has_tls: bool, addresses: t.Mapping[str, str]
+) -> list[Problem]:
     """All that speaks against it. ``has_tls``: whether peers are to ask each other for a certificate afterwards."""
-    found = [*_members(cluster)]
+    found = [*_members(cluster, addresses)]
     for claim in cluster.members:
         found += _process(claim, names)
         if claim.settings is not None and has_tls:
@@ -87,18 +90,19 @@ def speaks_http(claim: Claim) -> bool:
 # Who is a member ------------------------------------------------------------------------------------------------------
 
 
-def _members(cluster: Cluster) -> t.Iterator[Problem]:
+def _members(cluster: Cluster, addresses: t.Mapping[str, str]) -> t.Iterator[Problem]:
     claims = cluster.members
+    lists = {_live(claim) for claim in claims}
     hosts = [claim.host for claim in claims]
     for host in sorted({host for host in hosts if hosts.count(host) > 1}):
         yield None, f"{host} has {hosts.count(host)} of its members", "give each member a host of its own"
-    if len(claims) < _LEAST_MEMBERS:
+    # Of more than these, those that are missing are told one by one.
+    if len(claims) < _LEAST_MEMBERS and max(map(len, lists)) < _LEAST_MEMBERS:
         yield None, f"it has {len(claims)} members in this run, and each restart would stop it", _AUDIT
     for claim in claims:
         if claim.told["live_members"] is None:
             why = claim.told["live_members_problem"] or "it does not say"
             yield claim, f"its members are not known ({why})", "see that its client URL answers, with its own files"
-    lists = {_live(claim) for claim in claims}
     if len(lists) != 1 or len({claim.told["live_cluster_id"] for claim in claims}) != 1:
         yield None, "its members tell different things of who is in it", "see etcdctl member list on each"
         return
@@ -106,13 +110,9 @@ def _members(cluster: Cluster) -> t.Iterator[Problem]:
     live = {member_id: name for member_id, name, _urls in listed}
     mine = [claim.told["live_member_id"] for claim in claims]
     names = list(live.values())
-    for member_id, name, _urls in sorted(listed):
+    for member_id, name, urls in sorted(listed):
         if member_id not in mine:
-            yield (
-                None,
-                f"its member {name or member_id} is on no host of this run",
-                "run it on all hosts of the cluster",
-            )
+            yield (None, *missing_member(cluster.run, addresses, member_id, name, urls))
         if not _is_member_name(name) or names.count(name) > 1:
             yield None, f"its member {member_id} has the name {name!r}, by which it can't be told", _AUDIT
     for claim in claims:

@@ -112,7 +112,7 @@ def test_a_configuration_file_and_a_run_that_was_killed(theirs: TakenOver) -> No
     theirs.refuse(f"etcd-2 is not taken over: systemd has not read {unread} as it is now")
     theirs.lab.execute("etcd-2", f"rm {unread}")
     controller.on_each(["etcd-3"], "systemctl stop etcd")
-    theirs.refuse("nothing is taken over", "is on no host of this run: run it on all hosts of the cluster")
+    theirs.refuse("nothing is taken over", "its member etcd-3 is down: no etcd runs on etcd-3: start it there")
     controller.on_each(["etcd-3"], "systemctl start etcd")
 
     with Writer(controller) as writer:

@@ -168,8 +168,31 @@ def test_members_that_can_not_be_told_apart(names: dict[str, str]) -> None:
 def test_a_member_that_no_host_has() -> None:
     more = [*_listed(), {"member_id": "a4", "name": "etcd-4", "peer_urls": [url("etcd-4")]}]
     refused("its member etcd-4 is on no host of this run: run it on all hosts", states={"*": {"live_members": more}})
-    # One whose host did not answer is on no host either.
-    refused("its member etcd-3 is on no host of this run", states={"etcd-3": told()})
+
+
+def test_a_member_that_is_down() -> None:
+    way = "(etcdctl member remove a3)"
+    text = refused("its member etcd-3 is down: no etcd runs on etcd-3: start it there", way, states={"etcd-3": told()})
+    # What two of three would mean is no reason: there are three.
+    assert "members in this run" not in text
+    # By its address, whatever it is called.
+    called = {"live_members": _listed(etcd_3="c"), "live_cluster_id": "c1"}
+    at = {"etcd-3": "10.0.0.3"}
+    refused("its member c is down: no etcd runs on etcd-3", states={"*": called, "etcd-3": told()}, addresses=at)
+    # One that has not started yet has no name.
+    nameless = {"live_members": _listed(etcd_3="")}
+    refused("its member a3 is down: no etcd", states={"*": nameless, "etcd-3": told()}, addresses=at)
+
+
+def test_a_member_whose_host_did_not_answer() -> None:
+    answers = {host: told(process(host, NO_LIST)) for host in HOSTS[:2]}
+    claims = claims_of(answers)
+    met = {host: answer for host, answer in fenced()[1].answers().items() if host in answers}
+    run = Run(HOSTS, tuple(claims), tuple(peer_ports(claims, {})), answers, met, {"etcd-3": "unreachable"})
+    with pytest.raises(RefusedError) as caught:
+        takeover_of(run, {})
+    text = "its member etcd-3 is not seen: etcd-3 did not answer (unreachable): bring that host back; where it is gone"
+    assert text in str(caught.value) and "members in this run" not in str(caught.value)
 
 
 def test_two_members_on_a_host() -> None:
