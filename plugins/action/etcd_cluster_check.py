@@ -282,8 +282,10 @@ def _verdict(
         {**request, "new_key": request["new_key"] or request["name"] in need_new_keys}
         for request in certificate_requests(cluster, given["new_keys"])
     ]
-    custody = {name: made["key_custody"] for name, made in given.get("role_settings", {}).items()}
-    failures += refuse_key_custody(cluster, custody, _without_key(requests, pending))
+    of_role = given.get("role_settings", {})
+    custody = {name: made["key_custody"] for name, made in of_role.items()}
+    is_signed_elsewhere = any(made["requests_directory"] for made in of_role.values())
+    failures += refuse_key_custody(cluster, custody, _without_key(requests, pending, is_signed_elsewhere))
     return {
         "in_sync": not failures and not pending and not change.told["due"],
         "failures": [{"code": failure.code, "text": failure.text} for failure in failures],
@@ -305,15 +307,22 @@ def _verdict(
     }
 
 
-def _without_key(requests: t.Sequence[t.Mapping[str, t.Any]], pending: t.Sequence[PendingChange]) -> set[str]:
-    """The members that get a new private key, also where there is no CA yet that anything could be due by."""
+def _without_key(
+    requests: t.Sequence[t.Mapping[str, t.Any]], pending: t.Sequence[PendingChange], is_signed_elsewhere: bool
+) -> set[str]:
+    """The members that get a new private key, also where there is no CA yet that anything could be due by.
+
+    ``is_signed_elsewhere``: by a request for each certificate, and so with a key for each.
+    """
     found = {
         one["name"]
         for one in requests
         if one["new_key"] or not one["certificate"] or one["private_key_matches"] is not True
     }
     due = [one for one in pending if one["part"] == CERTIFICATE and one["member"] is not None]
-    return found | {str(one["member"]) for one in due if needs_new_key([Reason(code=one["code"], text="")])}
+    return found | {
+        str(one["member"]) for one in due if is_signed_elsewhere or needs_new_key([Reason(code=one["code"], text="")])
+    }
 
 
 def _question(

@@ -13,6 +13,7 @@ from ansible.errors import AnsibleConnectionFailure
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RefusedError, RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.stranger import run
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.given_pem import private_key_block, written
 from ansible_collections.ringfence.etcd.plugins.modules.etcd_peer_stranger import MUTUALLY_EXCLUSIVE, argument_spec
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._ca_host_actions import CaHostAction
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import plain
@@ -28,7 +29,7 @@ class ActionModule(CaHostAction):
     def _answer(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         secrets = self._take_secrets(task_vars)
         try:
-            answer = super()._answer(task_vars)
+            answer = self._with_given_key(super()._answer(task_vars))
         except RingfenceError as exc:
             answer = {"failed": True, "msg": str(exc), "problem": exc.problem, "details": exc.details}
         except AnsibleConnectionFailure as exc:
@@ -39,6 +40,16 @@ class ActionModule(CaHostAction):
         # Never what a host says they are.
         answer.pop("secrets", None)
         return answer if secrets is None else {**answer, "secrets": secrets}
+
+    def _with_given_key(self, answer: dict[str, t.Any]) -> dict[str, t.Any]:
+        """The key of a stranger that was given, beside its certificate: Ansible blanks out what was an option."""
+        given = plain(self._task.args.get("stranger_private_key"))
+        if given:
+            key = written(private_key_block(given, "the private key in stranger_private_key"))
+            for member in answer.get("members") or ():
+                if member.get("stranger_certificate"):
+                    member.setdefault("stranger_private_key", key)
+        return answer
 
     def _take_secrets(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any] | None:
         """The role's secrets, where they were asked for: put among the task's options as well."""
@@ -56,6 +67,8 @@ class ActionModule(CaHostAction):
             taken = {"passphrase": secrets["client_ca_passphrase"]}
         else:
             taken = {"content": secrets["ca_private_key"], "passphrase": secrets["ca_passphrase"]}
+            if secrets["stranger_private_key"]:
+                options["stranger_private_key"] = secrets["stranger_private_key"]
         self._task.args = {**options, **{f"ca_private_key_{name}": value for name, value in taken.items() if value}}
         return secrets
 

@@ -211,7 +211,21 @@ options:
       - A request has to be signed with the key that it is for, which is of O(key_type), and of nobody else; another
         one is refused, and then nothing is issued. All else in it is not looked at. What is issued is what O(members)
         says.
+      - With O(requests_directory) it also has to ask for just that certificate, as one of
+        M(ringfence.etcd.etcd_peer_key) does that was made with O(ringfence.etcd.etcd_peer_key#module:common_name).
     type: dict
+  requests_directory:
+    description:
+      - A folder for another CA, whose key is not here. Each request that is due is written there as C(<name>.csr), for
+        a person to carry. The certificates that come back are read there as C(<name>.crt).
+      - A certificate is for a new key each time, in a renewal too.
+      - A certificate is taken where it is for the key of the request that waits, has the names, usages and identifiers
+        that O(members) say and no other, is signed by the CA in O(ca_certificate_content), is valid for more than
+        O(renew_before_days) and at most O(validity_days), and has a serial number of its own, which is not on
+        the CA's list in C(ca.crl) if that lies there too. Certificates of CAs beside it are left out.
+      - All that are due are taken, or none. Until then RV(unsigned_text) says what is to be done.
+      - A missing folder is made with mode V(0700). No file in it is ever removed.
+    type: path
 seealso:
   - module: ringfence.etcd.etcd_peer_key
   - module: ringfence.etcd.etcd_ca
@@ -336,6 +350,28 @@ members:
       description: The IP addresses among the subject alternative names, in canonical form.
       type: list
       elements: str
+unsigned:
+  description: The requests that have no certificate yet. While there is one, nothing is issued.
+  returned: O(requests_directory) is given, and not O(decide_only)
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The name of the member.
+      type: str
+    request_path:
+      description: The file with its request.
+      type: str
+    certificate_path:
+      description: The file in which its certificate is awaited.
+      type: str
+    why:
+      description: Why there is no certificate, in one line.
+      type: str
+unsigned_text:
+  description: One line for who carries the requests. V(null) where every certificate is there.
+  returned: O(requests_directory) is given, and not O(decide_only)
+  type: str
 problem:
   description: What kind of error it is, one of V(input), V(refused), V(crypto), V(file).
   returned: failure
@@ -390,6 +426,7 @@ def argument_spec() -> dict[str, t.Any]:
         "new_keys": {"type": "bool", "default": False, "no_log": False},
         "key_custody": {"type": "str", "default": "ca", "choices": list(KEY_CUSTODIES), "no_log": False},
         "requests": {"type": "dict"},
+        "requests_directory": {"type": "path"},
     }
 
 

@@ -61,6 +61,24 @@ options:
       - Whether a key that waits is replaced in any case, as where it may have been seen.
     type: bool
     default: false
+  common_name:
+    description:
+      - The common name of the certificate. With it the request asks for a whole member's certificate, with names, key
+        usages and CA:FALSE as critical, for a CA that issues what a request says.
+      - Without it the request has the member's name and no extension. M(ringfence.etcd.etcd_peer_certificates) with a
+        CA of its own looks at neither.
+    type: str
+  dns_names:
+    description: The DNS names among the subject alternative names. Only with O(common_name).
+    type: list
+    elements: str
+    default: []
+  ip_addresses:
+    description:
+      - The IP addresses among the subject alternative names, IPv6 without brackets. Only with O(common_name).
+    type: list
+    elements: str
+    default: []
 seealso:
   - module: ringfence.etcd.etcd_peer_certificates
   - module: ringfence.etcd.etcd_peer_credentials
@@ -133,7 +151,11 @@ import platform
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import CryptoError, failures_told
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import (
+    CryptoError,
+    InputError,
+    failures_told,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.requested_key import (
     KeyMaker,
     WantedKey,
@@ -141,7 +163,11 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._member.requested_k
     plan_key,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._node import openssl
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import KEY_TYPES
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import (
+    KEY_TYPES,
+    PeerProfile,
+    peer_profile,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._x509 import keys, signing_request
 from ansible_collections.ringfence.etcd.plugins.module_utils._x509.library import why_no_cryptography
 
@@ -150,6 +176,9 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "name": {"type": "str", "required": True},
     "key_type": {"type": "str", "default": "ecdsa-p256", "choices": list(KEY_TYPES), "no_log": False},
     "fresh": {"type": "bool", "default": False},
+    "common_name": {"type": "str"},
+    "dns_names": {"type": "list", "elements": "str", "default": []},
+    "ip_addresses": {"type": "list", "elements": "str", "default": []},
 }
 
 
@@ -161,8 +190,8 @@ class ByOpenssl(t.NamedTuple):
     def private_key(self, key_type: str) -> bytes:
         return openssl.make_private_key(self.program, key_type)
 
-    def request(self, private_key: bytes, common_name: str) -> bytes:
-        return openssl.make_request(self.program, private_key, common_name)
+    def request(self, private_key: bytes, common_name: str, asked: PeerProfile | None) -> bytes:
+        return openssl.make_request(self.program, private_key, common_name, asked)
 
 
 class ByCryptography:
@@ -171,8 +200,8 @@ class ByCryptography:
     def private_key(self, key_type: str) -> bytes:
         return keys.private_key_pem(keys.make_key(key_type))
 
-    def request(self, private_key: bytes, common_name: str) -> bytes:
-        return signing_request.make_request(private_key, common_name, "the private key")
+    def request(self, private_key: bytes, common_name: str, asked: PeerProfile | None) -> bytes:
+        return signing_request.make_request(private_key, common_name, "the private key", asked)
 
 
 def key_maker() -> tuple[str, KeyMaker]:
@@ -188,12 +217,24 @@ def key_maker() -> tuple[str, KeyMaker]:
     )
 
 
+def asked_from(params: t.Mapping[str, t.Any]) -> PeerProfile | None:
+    """The certificate that the request asks for; None where it has a name for people alone."""
+    if params["common_name"] is None:
+        if params["dns_names"] or params["ip_addresses"]:
+            raise InputError("dns_names and ip_addresses are for a request with a common_name: give that too")
+        return None
+    return peer_profile(
+        params["name"], params["common_name"], params["dns_names"], params["ip_addresses"], params["key_type"]
+    )
+
+
 def main() -> t.NoReturn:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     params = module.params
     with failures_told(module):
         made_by, maker = key_maker()
-        wanted = WantedKey(params["directory"], params["name"], params["key_type"], params["fresh"])
+        key_type = params["key_type"]
+        wanted = WantedKey(params["directory"], params["name"], key_type, params["fresh"], asked_from(params))
         plan = plan_key(wanted, maker)
         request = plan.request if module.check_mode else apply_key(plan, maker)
     result: dict[str, t.Any] = {

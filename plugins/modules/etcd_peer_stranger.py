@@ -19,7 +19,8 @@ description:
   - With O(client_pair) it also makes a client certificate without a common name, for calls to etcd's API under RBAC.
   - The certificates and their keys exist only in this module's memory and in its result, and are valid for minutes
     (the client certificate for a day). The task must have C(no_log=true); without it the module refuses.
-  - Where the CA's private key is not at hand, the first kind is not made, and RV(problem) says why.
+  - Where the CA's private key is not at hand, the first kind is not made, and RV(problem) says why, unless one is given
+    in O(stranger_certificate).
   - With O(ca_directory) it also returns whether that CA is as M(ringfence.etcd.etcd_ca) would leave it. So a run
     without changes needs one call of this module.
   - Runs where the CA is and writes nothing. Where that is the controller, no process is started for it.
@@ -99,11 +100,21 @@ options:
   ca_private_key_passphrase:
     description: The passphrase of the CA's private key.
     type: str
+  stranger_certificate:
+    description:
+      - A certificate of the members' own CA as PEM, to call with where that CA's private key is not at hand. It is as a
+        member's in all but its common name, which is nobody's, and may have any subject alternative names or none.
+      - One that would be refused for another reason too is not used, and RV(problem) says why.
+    type: str
+  stranger_private_key:
+    description: Its private key as PEM. It goes to every host that calls.
+    type: str
   role_secrets:
     description:
-      - Inside the role P(ringfence.etcd.etcd_peer_tls#role) alone. Takes the CA's key, its passphrase and the password
-        of etcd's API from the role's variables, in place of O(ca_private_key_content) and O(ca_private_key_passphrase),
-        and returns them for the role's later tasks. The controller does that, and no host that the module runs on.
+      - Inside the role P(ringfence.etcd.etcd_peer_tls#role) alone. Takes the CA's key, its passphrase, a given
+        stranger's key and the password of etcd's API from the role's variables, in place of O(ca_private_key_content),
+        O(ca_private_key_passphrase) and O(stranger_private_key), and returns them for the role's later tasks. The
+        controller does that, and no host that the module runs on.
     type: bool
     default: false
   role_authority:
@@ -148,7 +159,7 @@ members:
       type: str
       returned: RV(problem) is not set
     stranger_private_key:
-      description: Its private key as PEM PKCS#8. A secret; absent where RV(problem) is set.
+      description: Its private key as PEM. A secret; absent where RV(problem) is set.
       type: str
       returned: RV(problem) is not set
     unknown_ca_certificate:
@@ -180,11 +191,11 @@ secrets:
   returned: with O(role_secrets), also where the task failed
   type: dict
 common_name:
-  description: The strangers' common name; V(null) where none of the members' own CA was made.
+  description: The strangers' common name; V(null) where there is none of the members' own CA.
   returned: success
   type: str
 problem:
-  description: Why no certificate of the members' own CA was made; V(null) where it was.
+  description: Why there is no certificate of the members' own CA; V(null) where there is one.
   returned: success
   type: str
 ca:
@@ -280,6 +291,8 @@ def argument_spec() -> dict[str, t.Any]:
         "ca_private_key_path": {"type": "path", "no_log": False},
         "ca_private_key_content": {"type": "str", "no_log": True},
         "ca_private_key_passphrase": {"type": "str", "no_log": True},
+        "stranger_certificate": {"type": "str"},
+        "stranger_private_key": {"type": "str", "no_log": True},
         "role_secrets": {"type": "bool", "default": False, "no_log": False},
         "role_authority": {"type": "str", "choices": ["peers", "clients"], "default": "peers"},
         "validity_minutes": {"type": "int", "default": 10},
@@ -292,7 +305,7 @@ def main() -> t.NoReturn:
         mutually_exclusive=MUTUALLY_EXCLUSIVE,
         supports_check_mode=True,
     )
-    hide_misplaced_keys(module, "ca_certificate_content")
+    hide_misplaced_keys(module, "ca_certificate_content", "stranger_certificate")
     require_cryptography(module)
     now = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
     with failures_told(module):

@@ -57,6 +57,8 @@ class IssueRequest:
     # Who makes new private keys: the nodes, whose public keys are here by member, or this host.
     keys_on_nodes: bool = False
     requested_keys: t.Mapping[str, keys.PublicKey] = field(default_factory=dict)
+    # Another CA signs, which takes a request, and so a key that waits, for each certificate.
+    is_signed_elsewhere: bool = False
 
 
 @dataclass(frozen=True)
@@ -225,7 +227,7 @@ def _decide(request: IssueRequest, member: RequestedMember, authority: Authority
             reasons = [
                 Reason(code=r["code"], text=problem) if r["code"] == "private_key_mismatch" else r for r in reasons
             ]
-    new_key = rules.needs_new_key(reasons)
+    new_key = rules.needs_new_key(reasons) or (request.is_signed_elsewhere and bool(reasons))
     changes: tuple[files.Change, ...] = ()
     if paths is not None:
         changes = _file_changes(request, paths, bool(reasons), new_key)

@@ -29,11 +29,16 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.peer_certi
     load_issuer,
     plan_issue,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.request_files import plan_files
 from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.requested_keys import (
     check_requested_keys,
     keys_requested,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.result import result_of
+from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.result import (
+    NONE_UNSIGNED,
+    result_of,
+    unsigned_result,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._node import files
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import read_file
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki import profile as rules
@@ -58,6 +63,7 @@ def request_from(params: t.Mapping[str, t.Any]) -> IssueRequest:
     if directory is None and (owner is not None or group is not None):
         raise InputError("owner and group are for the files in directory: give directory too, or leave them out")
     on_nodes = params["key_custody"] == NODE
+    _check_signer(params, on_nodes)
     if directory is not None and on_nodes:
         raise InputError("directory is for certificates with their keys, which key_custody: node has on their nodes")
     members = []
@@ -85,7 +91,25 @@ def request_from(params: t.Mapping[str, t.Any]) -> IssueRequest:
         None if group is None else files.gid_of(group),
         on_nodes,
         keys_requested(params["requests"], [one.profile for one in members], params["key_type"], on_nodes),
+        params["requests_directory"] is not None,
     )
+
+
+def _check_signer(params: t.Mapping[str, t.Any], on_nodes: bool) -> None:
+    """InputError where another CA is to sign and this call can't be for one."""
+    if params["requests_directory"] is None:
+        return
+    if not on_nodes:
+        raise InputError(
+            "requests_directory is for keys that are made on their nodes, whose requests another CA signs: set "
+            "key_custody: node"
+        )
+    for option in ("ca_private_key_path", "ca_private_key_content", "ca_directory"):
+        if params[option] is not None:
+            raise InputError(f"requests_directory is for a CA whose key is not here: leave {option} out")
+    for given in params["members"]:
+        if given["purpose"] != PEER:
+            raise InputError(f"client {given['name']}: requests_directory is for members' certificates alone")
 
 
 def _refuse_names_of_others(profiles: t.Sequence[rules.PeerProfile]) -> None:
@@ -123,6 +147,8 @@ def run(
     if params["decide_only"]:
         # In check mode it stands for the call that issues.
         return {**result_of(plan, {}, now, with_diff), "changed": check_mode and plan.changed}, warnings
+    if request.is_signed_elsewhere:
+        return _by_files(params, plan, now, check_mode, with_diff), warnings
     if check_mode:
         check_requested_keys(plan, is_real=False)
         refused = [f"a real run would be refused: {refusal}"] if shown else []
@@ -145,6 +171,20 @@ def run(
             return result_of(fresh, issued, now, with_diff), warnings
     issued = apply_issue(plan, issuer, _record_in(params, plan, now))
     return result_of(plan, issued, now, with_diff), warnings
+
+
+def _by_files(
+    params: t.Mapping[str, t.Any], plan: IssuePlan, now: datetime, check_mode: bool, with_diff: bool
+) -> dict[str, t.Any]:
+    """Take the certificates that another CA's people brought, or write the requests for them: all, or none."""
+    check_requested_keys(plan, is_real=not check_mode)
+    found = plan_files(plan, params["requests"] or {}, params["requests_directory"], now)
+    if found.is_signed:
+        # As with a CA that is here, what is issued is known after the real run.
+        return {**result_of(plan, {} if check_mode else found.issued, now, with_diff), **NONE_UNSIGNED}
+    if not check_mode:
+        files.apply_changes(found.changes)
+    return unsigned_result(plan, found, now, with_diff)
 
 
 def _record_in(params: t.Mapping[str, t.Any], plan: IssuePlan, now: datetime) -> Record | None:

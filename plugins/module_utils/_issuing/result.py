@@ -10,6 +10,7 @@ Note that this module util is PRIVATE to the collection. It can have breaking ch
 from __future__ import annotations
 
 import typing as t
+from dataclasses import asdict
 from datetime import datetime
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.peer_certificates import (
@@ -17,10 +18,13 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.peer_certi
     Issued,
     IssuePlan,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.request_files import FilesPlan, told_unsigned
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import new_folders
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki import profile as rules
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.certificate import serial_hex
 from ansible_collections.ringfence.etcd.plugins.module_utils._x509 import certificates
+
+NONE_UNSIGNED: t.Final[dict[str, t.Any]] = {"unsigned": [], "unsigned_text": None}
 
 
 def result_of(plan: IssuePlan, issued: t.Mapping[str, Issued], now: datetime, with_diff: bool) -> dict[str, t.Any]:
@@ -28,6 +32,23 @@ def result_of(plan: IssuePlan, issued: t.Mapping[str, Issued], now: datetime, wi
     members = [_member_result(plan, decision, issued.get(decision.name), now) for decision in plan.decisions]
     answer: dict[str, t.Any] = {"changed": plan.changed, "members": members}
     return {**answer, "diff": _diff(plan)} if with_diff else answer
+
+
+def unsigned_result(plan: IssuePlan, found: FilesPlan, now: datetime, with_diff: bool) -> dict[str, t.Any]:
+    """The answer where requests wait for another CA: nothing is issued, and the requests' files may have changed."""
+    members = [
+        {**_member_result(plan, decision, None, now), "issued": False, "new_key": False} for decision in plan.decisions
+    ]
+    before, after = new_folders(found.new_parents)
+    before.update({change.path: change.before for change in found.changes})
+    after.update({change.path: change.after for change in found.changes})
+    return {
+        "changed": bool(found.changes),
+        "members": members,
+        "unsigned": [asdict(one) for one in found.unsigned],
+        "unsigned_text": told_unsigned(plan, found),
+        **({"diff": {"before": {"files": before}, "after": {"files": after}}} if with_diff else {}),
+    }
 
 
 def _diff(plan: IssuePlan) -> dict[str, t.Any]:
@@ -122,4 +143,4 @@ def _public(facts: rules.CertificateFacts) -> dict[str, t.Any]:
     }
 
 
-__all__ = ("result_of",)
+__all__ = ("NONE_UNSIGNED", "result_of", "unsigned_result")

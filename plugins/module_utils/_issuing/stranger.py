@@ -29,6 +29,10 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.probe_cases import REVOKED, STRANGER, UNKNOWN_CA
 from ansible_collections.ringfence.etcd.plugins.module_utils._issuing import ca
 from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.ca_records import WantedRecords
+from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.given_stranger import (
+    GivenStranger,
+    given_stranger,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.peer_certificates import (
     Authority,
     load_authority,
@@ -85,9 +89,13 @@ def run(params: t.Mapping[str, t.Any], now: datetime, result_is_hidden: bool) ->
     if not params["make"]:
         return {"members": made, "common_name": None, "problem": "none was asked for", **gathered}
     stranger_name = f"stranger-{secrets.token_hex(8)}.ringfence.invalid"
+    given, problem = _given(params, authority, problem, members, now)
     other = _unknown_issuer("etcd peer CA" if authority is None else authority.certificate.subject, now, not_after)
     for member, entry in zip(members, made):
         entry.update(_made(UNKNOWN_CA, other.issue, member, now - _BACKDATE, not_after))
+        if given is not None:
+            # Its key, which is an option, is blanked out in a module's result: the controller puts it there.
+            entry[f"{STRANGER}_certificate"] = given.certificate
         if issuer is not None and authority is not None:
             profile = rules.peer_profile(member.name, stranger_name, member.dns_names, member.ip_addresses, _KEY_TYPE)
             entry.update(_made(STRANGER, issuer.issue, profile, *_limits(authority, now, not_after)))
@@ -98,10 +106,27 @@ def run(params: t.Mapping[str, t.Any], now: datetime, result_is_hidden: bool) ->
                 entry.update(_made(REVOKED, issue, member, *_limits(authority, now, not_after)))
     return {
         "members": made,
-        "common_name": stranger_name if issuer is not None else None,
+        "common_name": stranger_name if issuer is not None else None if given is None else given.common_name,
         "problem": problem,
         **gathered,
     }
+
+
+def _given(
+    params: t.Mapping[str, t.Any],
+    authority: Authority | None,
+    problem: str | None,
+    members: t.Sequence[rules.PeerProfile],
+    now: datetime,
+) -> tuple[GivenStranger | None, str | None]:
+    """The stranger that the user gave, where none of the CA can be made, and why there is none at all."""
+    pair = params["stranger_certificate"], params["stranger_private_key"]
+    if problem is None or authority is None or None in pair:
+        return None, problem
+    try:
+        return given_stranger(*pair, authority, [one.common_name for one in members], now), None
+    except RingfenceError as exc:
+        return None, str(exc)
 
 
 class PairOfStranger(t.NamedTuple):

@@ -50,6 +50,9 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._pki.signing_reques
     written_request,
 )
 
+if t.TYPE_CHECKING:  # pragma: no cover
+    from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import PeerProfile
+
 
 class KeyMaker(t.Protocol):
     """What makes keys on this host; each of the two a CryptoError where it can't."""
@@ -57,18 +60,22 @@ class KeyMaker(t.Protocol):
     def private_key(self, key_type: str) -> bytes:
         """A new private key as PEM."""
 
-    def request(self, private_key: bytes, common_name: str) -> bytes:
-        """A request for it as PEM."""
+    def request(self, private_key: bytes, common_name: str, asked: PeerProfile | None) -> bytes:
+        """A request for it as PEM, with the whole certificate that is asked for, or a name alone."""
 
 
 @dataclass(frozen=True)
 class WantedKey:
-    """What is asked for. ``fresh``: a key that waits is not used."""
+    """What is asked for. ``fresh``: a key that waits is not used.
+
+    ``asked``: the certificate, where the request is for a CA that issues what it says.
+    """
 
     directory: str
     name: str
     key_type: str
     fresh: bool = False
+    asked: PeerProfile | None = None
 
 
 @dataclass(frozen=True)
@@ -164,7 +171,7 @@ def _key_in_use(wanted: WantedKey) -> bytes | None:
 def _request_for(wanted: WantedKey, private_key: bytes, maker: KeyMaker) -> str:
     """The request for a key as PEM; CryptoError where the key has another type."""
     what = "the request"
-    der = request_der(maker.request(private_key, wanted.name), what)
+    der = request_der(maker.request(private_key, wanted.name, wanted.asked), what)
     try:
         found = key_algorithm(requested_key(der, what))
     except Malformed:

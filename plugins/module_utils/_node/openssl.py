@@ -14,12 +14,16 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
+import re
 import shutil
 import typing as t
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import CryptoError
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.commands import run_command
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.memory import in_memory
+
+if t.TYPE_CHECKING:  # pragma: no cover
+    from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import PeerProfile
 
 # Beside the caller's: an ordinary user's may lack those of root.
 _FOLDERS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -34,7 +38,9 @@ _ALGORITHMS = {
     "ed25519": ("ED25519",),
 }
 # Of its own, so that the host's decides nothing; without one `openssl req` does not begin.
-_CONFIGURATION = b"[req]\ndistinguished_name = name\nstring_mask = utf8only\n[name]\n"
+_CONFIGURATION = "[req]\ndistinguished_name = name\nstring_mask = utf8only\n{asked}[name]\n"
+# What ends a value in `-subj`, or escapes there.
+_SUBJECT_SYNTAX = re.compile(r"([/+\\])")
 
 
 def openssl_path() -> str | None:
@@ -58,12 +64,35 @@ def make_private_key(program: str, key_type: str) -> bytes:
     return _answer(words, (), f"make a private key of the type {key_type}").encode("ascii")
 
 
-def make_request(program: str, private_key: bytes, common_name: str) -> bytes:
-    """A request for a private key as PEM. The name in it is for people who see it lying about."""
-    with in_memory(private_key) as key_path, in_memory(_CONFIGURATION) as configuration_path:
-        words = [program, "req", "-new", "-key", key_path, "-config", configuration_path, "-subj", f"/CN={common_name}"]
+def make_request(program: str, private_key: bytes, common_name: str, asked: PeerProfile | None = None) -> bytes:
+    """A request for a private key as PEM. The name in it is for people who see it lying about.
+
+    ``asked``: the certificate that it asks for, of a CA that issues what a request says.
+    """
+    name = _SUBJECT_SYNTAX.sub(r"\\\1", common_name if asked is None else asked.common_name)
+    configuration = _CONFIGURATION.format(asked="" if asked is None else _extensions(asked))
+    with in_memory(private_key) as key_path, in_memory(configuration.encode("ascii")) as configuration_path:
+        words = [program, "req", "-new", "-key", key_path, "-config", configuration_path, "-subj", f"/CN={name}"]
         inherited = [int(path.rpartition("/")[2]) for path in (key_path, configuration_path)]
         return _answer(words, inherited, "make a request for the private key").encode("ascii")
+
+
+def _extensions(asked: PeerProfile) -> str:
+    """The extensions of the certificate, as a part of the configuration: names and addresses that were checked."""
+    names = [f"DNS.{count} = {name}" for count, name in enumerate(asked.dns_names)]
+    addresses = [f"IP.{count} = {address}" for count, address in enumerate(asked.ip_addresses)]
+    lines = [
+        "req_extensions = asked",
+        "[asked]",
+        "basicConstraints = critical,CA:FALSE",
+        f"keyUsage = critical,{','.join(sorted(asked.key_usages))}",
+        f"extendedKeyUsage = {','.join(sorted(asked.extended_key_usages))}",
+        "subjectAltName = @names",
+        "[names]",
+        *names,
+        *addresses,
+    ]
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _answer(words: t.Sequence[str], inherited: t.Sequence[int], purpose: str) -> str:

@@ -88,8 +88,8 @@ _PAIR_REMEDIES = {
     "answer": "etcd hangs there: see its log, and restart it",
     "resolve": "see that the name service answers on the dialing host",
     "no_ca_key": (
-        "give the CA's key (etcd_peer_tls_ca_directory or etcd_peer_tls_ca_private_key) to prove this part; "
-        + _WITHOUT_STRANGERS
+        "give the CA's key (etcd_peer_tls_ca_directory or etcd_peer_tls_ca_private_key), or a stranger's pair "
+        "(etcd_peer_tls_stranger_certificate), to prove this part; " + _WITHOUT_STRANGERS
     ),
     "wrong_passphrase": "mend etcd_peer_tls_ca_passphrase: the CA's key is there and was not opened",
     "no_cryptography": (

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import ipaddress
+import subprocess
 import typing as t
 from pathlib import Path
 
@@ -70,6 +71,91 @@ def test_an_intermediate_ca_with_its_root(controller: Controller, lab: Lab) -> N
     controller.on_each(PAIR, "systemctl is-active etcd || systemctl start etcd; true")
     verified = controller.succeed(controller.inventory(), playbook=verify(controller), **name)
     assert "PROVED" in verified.output
+
+
+class OfflineCa:
+    """`openssl ca`, as docs/custody.md has it, in a folder that no run is told of."""
+
+    def __init__(self, controller: Controller) -> None:
+        self.folder, self.carried = controller.folder / "offline", controller.folder / "carried"
+        (self.folder / "issued").mkdir(parents=True)
+        documented = (controller.repository / "docs" / "custody.md").read_text()
+        (self.folder / "etcd.cnf").write_text(documented.partition("```ini\n")[2].partition("```")[0])
+        ours = authority("Offline CA")
+        for name, content in (("ca.crt", ours.pem), ("ca.key", ours.key_pem), ("index.txt", "")):
+            (self.folder / name).write_text(content)
+        self.pem = ours.pem
+
+    def sign(self, request: Path, *words: str) -> None:
+        line = ["openssl", "ca", "-config", "etcd.cnf", "-batch", "-notext", "-in", str(request)]
+        line += ["-out", str(request.with_suffix(".crt")), *words]
+        done = subprocess.run(line, cwd=self.folder, capture_output=True, encoding="utf-8", check=False)
+        assert done.returncode == 0, done.stderr
+
+    def sign_all(self, *words: str) -> None:
+        for request in self.carried.glob("*.csr"):
+            self.sign(request, *words)
+
+    def stranger(self) -> dict[str, str]:
+        """A pair that its people made for the proof: for etcd-1's request, with a name that is nobody's."""
+        files = {name: self.folder / f"stranger.{name}" for name in ("cnf", "key", "csr")}
+        files["cnf"].write_text(
+            "[req]\ndistinguished_name=name\nreq_extensions=asked\n[name]\n[asked]\nbasicConstraints=critical,CA:FALSE\n"
+            "keyUsage=critical,digitalSignature\nextendedKeyUsage=serverAuth,clientAuth\n"
+        )
+        new = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=nobody.example.com"]
+        paths = ["-config", str(files["cnf"]), "-keyout", str(files["key"]), "-out", str(files["csr"])]
+        subprocess.run(["openssl", "req", "-new", *new, *paths], capture_output=True, check=True)
+        self.sign(files["csr"], "-days", "2")
+        return {
+            "etcd_peer_tls_stranger_certificate": files["csr"].with_suffix(".crt").read_text(),
+            "etcd_peer_tls_stranger_private_key": files["key"].read_text(),
+        }
+
+
+def refused(controller: Controller, inventory: Path, *words: str, **variables: t.Any) -> str:
+    """What a run says that ends red, and has changed something before."""
+    run = controller.play(inventory, *words, **variables)
+    assert run.returncode != 0 and run.failed == set(PAIR) and "Traceback" not in run.output, run.output[-8000:]
+    return " ".join(run.output.split())
+
+
+def test_an_offline_ca_signs_what_a_person_carries(controller: Controller, lab: Lab) -> None:
+    """A deployment, then a renewal; the CA's key is never seen by a run."""
+    controller.bare()
+    offline = OfflineCa(controller)
+    wanted = {
+        CERTIFICATE: offline.pem,
+        "etcd_peer_tls_key_custody": "node",
+        "etcd_peer_tls_requests_directory": str(offline.carried),
+    }
+    inventory = controller.inventory(**wanted)
+    predicted = refused(controller, inventory, "--check", "--diff")
+    assert "certificates wait for their CA (etcd-1, etcd-2)" in predicted and not offline.carried.exists()
+    asked = refused(controller, inventory)
+    for part in ("on localhost:", f"{offline.carried}/etcd-1.csr", f"{offline.carried}/etcd-1.crt", "'Offline CA'"):
+        assert part in asked
+    left = "ls /etc/etcd/pki; test -e /etc/systemd/system/etcd.service; echo $?"
+    assert controller.on_each(PAIR, left) == {host: f"{host}.key.requested\n1\n" for host in PAIR}
+    # The same while nobody brings anything.
+    assert "certificates wait" in " ".join(controller.refuse(inventory).output.split())
+    offline.sign_all()
+    # All is deployed. But nobody was there to be refused for a name alone.
+    open_end = controller.play(inventory)
+    assert open_end.returncode != 0 and controller.is_healthy() and ": PROVED" not in open_end.output
+    assert "or a stranger's pair (etcd_peer_tls_stranger_certificate)" in " ".join(open_end.output.split())
+    inventory = controller.inventory(**wanted, **offline.stranger())
+    again = controller.succeed(inventory)
+    assert again.changed == NOTHING_CHANGED and "etcd: PROVED" in again.output
+    processes, keys = controller.processes(), controller.on_each(PAIR, f"cat {PKI}/*.key")
+    near = {"etcd_peer_tls_renew_before_days": 400, "etcd_peer_tls_validity_days": 500}
+    assert "is for another key than the request that waits" in refused(controller, inventory, **near)
+    assert controller.on_each(PAIR, f"cat {PKI}/*.key") == keys
+    offline.sign_all("-days", "450")
+    renewed = controller.succeed(inventory, **near)
+    assert "etcd: PROVED" in renewed.output and controller.processes() == processes
+    assert controller.on_each(PAIR, f"cat {PKI}/*.key.replaced") == keys
+    assert controller.succeed(inventory, **near).changed == NOTHING_CHANGED
 
 
 def verify(controller: Controller) -> Path:

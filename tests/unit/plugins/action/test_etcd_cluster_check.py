@@ -380,10 +380,13 @@ def test_who_gets_a_new_private_key_is_known_beforehand(states: States) -> None:
     """With a CA and without one yet, by a word or by what is missing; a renewal keeps the key."""
     everybody = {member.name for member in MEMBERS}
 
-    def found(**changes: t.Any) -> set[str]:
+    def found(is_signed_elsewhere: bool = False, **changes: t.Any) -> set[str]:
         result = evaluated(states, **changes)
-        return action._without_key(result["requests"], result["pending"])
+        return action._without_key(result["requests"], result["pending"], is_signed_elsewhere)
 
+    # Another CA is asked with a request, and so with a key.
+    assert found(is_signed_elsewhere=True, validity_days=730, renew_before_days=400) == everybody
+    assert found(is_signed_elsewhere=True) == set()
     assert found() == found(validity_days=730, renew_before_days=400) == set()
     assert found(new_keys=True) == found(key_type="ed25519") == everybody
     states["etcd-2"]["info"]["credentials"]["private_key"]["matches_certificate"] = None

@@ -15,6 +15,7 @@ from unittest import mock
 import pytest
 from ansible.errors import AnsibleConnectionFailure
 from ansible_collections.ringfence.etcd.plugins.action import etcd_peer_stranger as action
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509 import keys
 from ansible_collections.ringfence.etcd.tests.unit.plugins.action.action_runner import run_action
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import certificate_factory as factory
 
@@ -117,15 +118,25 @@ def test_what_is_wrong_is_one_line(arguments: dict[str, t.Any], words: str) -> N
     assert "members" not in result
 
 
+WITHOUT_CA = {"ca_private_key": "", "ca_passphrase": "", "api_password": ""}
+
+
 class Secrets:
     """The role's secrets, whatever the task."""
+
+    stranger = ""
 
     def __init__(self, *_given: t.Any) -> None:
         pass
 
     def secrets_of(self, host: str) -> dict[str, str]:
         assert host == "etcd-1"
-        return {"ca_private_key": CA.key_pem.decode(), "ca_passphrase": "", "api_password": "sesame"}
+        return {
+            "ca_private_key": CA.key_pem.decode(),
+            "ca_passphrase": "",
+            "api_password": "sesame",
+            "stranger_private_key": self.stranger,
+        }
 
 
 @pytest.fixture
@@ -137,6 +148,23 @@ def role(monkeypatch: pytest.MonkeyPatch) -> dict[str, t.Any]:
 def test_the_roles_secrets_are_used_and_given_back(role: dict[str, t.Any]) -> None:
     result = run(**role)
     assert result["problem"] is None and result["secrets"]["api_password"] == "sesame"
+
+
+def test_the_key_of_a_given_stranger_comes_from_the_controller(
+    role: dict[str, t.Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever its certificate was looked at: the module could not give it back."""
+    key = factory.key_of("ecdsa-p256", 9)
+    pem = factory.member_pem(CA, factory.profile("stranger", common_name="nobody"), key).decode()
+    written = keys.private_key_pem(key).decode()
+    monkeypatch.setattr(Secrets, "stranger", written.replace("\n", "\r\n"))
+    monkeypatch.setattr(Secrets, "secrets_of", lambda self, host: {**WITHOUT_CA, "stranger_private_key": self.stranger})
+    (here,) = run(stranger_certificate=pem, **role)["members"]
+    remote = {**REMOTE, "members": [{"name": "etcd-1", "stranger_certificate": pem}]}
+    monkeypatch.setitem(globals(), "REMOTE", remote)
+    (there,) = run(stranger_certificate=pem, transport="ssh", **role)["members"]
+    for found in (here, there):
+        assert (found["stranger_certificate"], found["stranger_private_key"]) == (pem, written)
 
 
 def test_they_are_given_back_where_the_task_failed(role: dict[str, t.Any]) -> None:

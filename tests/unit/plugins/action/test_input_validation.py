@@ -12,8 +12,11 @@ import typing as t
 import pytest
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._input_validation import _RULES
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._settings import OPTIONS, OPTIONS_OF, PREFIX
+from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import certificate_factory as factory
 
 from .settings_play import SettingsPlay
+
+CA_PEM, CA_KEY_PEM = (pem.decode() for pem in (factory.authority().pem, factory.authority().key_pem))
 
 # The variable, its wrong value, a part of the line, and what has to be said beside it to make it wrong.
 Case = tuple[str, t.Any, str, dict[str, t.Any]]
@@ -102,6 +105,18 @@ CASES: list[Case] = [
     ("ca_private_key", "no PEM", "is given without", {}),
     ("key_type", "dsa", "can be chosen", {}),
     ("key_custody", "nobody", "can be chosen", {}),
+    ("requests_directory", "requests", "is not an absolute path", {}),
+    ("requests_directory", "/srv/requests", "give its certificate in etcd_peer_tls_ca_certificate", {}),
+    ("requests_directory", "/srv/requests", "set etcd_peer_tls_key_custody: node", {"ca_certificate": CA_PEM}),
+    (
+        "requests_directory",
+        "/srv/requests",
+        "and etcd_peer_tls_ca_private_key is given: leave one of the two out",
+        {"ca_certificate": CA_PEM, "ca_private_key": CA_KEY_PEM, "key_custody": "node"},
+    ),
+    ("stranger_certificate", CA_PEM, "are a pair: give both, or none", {}),
+    ("stranger_certificate", "no PEM", "is no PEM certificate", {"stranger_private_key": CA_KEY_PEM}),
+    ("stranger_private_key", "no PEM", "is no PEM private key", {"stranger_certificate": CA_PEM}),
     ("validity_days", 0, "is 0: give 1 to 36500", {}),
     ("validity_days", 10, "must be more than etcd_peer_tls_renew_before_days (30)", {}),
     ("renew_before_days", -1, "is -1: give 0 to 36499", {}),

@@ -52,6 +52,7 @@ DEFAULTS: dict[str, t.Any] = {
     "new_keys": False,
     "key_custody": "ca",
     "requests": None,
+    "requests_directory": None,
 }
 
 

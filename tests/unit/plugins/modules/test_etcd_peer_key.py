@@ -17,7 +17,7 @@ import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import CryptoError
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.requested_key import WantedKey, apply_key, plan_key
 from ansible_collections.ringfence.etcd.plugins.module_utils._node import openssl
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import KEY_TYPES
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import KEY_TYPES, peer_profile
 from ansible_collections.ringfence.etcd.plugins.module_utils._x509 import keys, signing_request
 from ansible_collections.ringfence.etcd.plugins.modules import etcd_peer_key
 from ansible_collections.ringfence.etcd.tests.unit.plugins.modules.module_runner import run_module
@@ -197,3 +197,36 @@ def test_no_key_is_in_the_list_of_processes_or_on_a_disk(tmp_path: pathlib.Path)
     assert not any(line in seen for line in key.splitlines())
     assert seen.count("memfd:ringfence") == 2 and "genpkey -algorithm EC" in seen
     assert [path.name for path in (tmp_path / "pki").iterdir()] == ["etcd-1.key.requested"]
+
+
+# What a configuration or a subject of openssl's would take for its own.
+ODD = "a/b+c=d \\e $HOME ${x} #f; 'g' \"h\""
+
+
+@pytest.mark.parametrize("maker", MAKERS)
+@pytest.mark.parametrize("key_type", ["ecdsa-p256", "rsa-2048", "ed25519"])
+@pytest.mark.parametrize("common_name", ["etcd-1.example.com", ODD])
+def test_a_request_for_a_whole_certificate(common_name: str, key_type: str, maker: str, tmp_path: pathlib.Path) -> None:
+    """Both makers ask for just what the rules want, for a CA that issues what a request says."""
+    asked = peer_profile("etcd-1", common_name, ["etcd-1", "lb.example.com"], ["10.0.0.1", "fd00::1"], key_type)
+    wanted = WantedKey(str(tmp_path), "etcd-1", key_type, asked=asked)
+    request = apply_key(plan_key(wanted, MAKERS[maker]), MAKERS[maker])
+    signing_request.check_asks_for(request, asked, WHAT)
+    plan = plan_key(wanted, MAKERS[maker])
+    assert not plan.changed and plan.request is not None
+    assert signing_request.is_same_request(request.encode(), plan.request, WHAT)
+    other = peer_profile("etcd-1", common_name, ["etcd-1"], ["10.0.0.1", "fd00::1"], key_type)
+    with pytest.raises(CryptoError, match="asks for other names, addresses or usages than the inventory says"):
+        signing_request.check_asks_for(request, other, WHAT)
+
+
+def test_names_of_a_request_are_checked(pki: pathlib.Path) -> None:
+    for more, says in (
+        ({"dns_names": ["etcd-1"]}, "are for a request with a common_name"),
+        ({"common_name": "a", "dns_names": ["etcd-1\nIP.9 = 10.0.0.9"]}, "is no DNS name"),
+        ({"common_name": "a", "ip_addresses": ["10.0.0.1/8"]}, "is no IP address"),
+        ({"common_name": "a\nb", "dns_names": ["etcd-1"]}, "character that can't be printed"),
+        ({"common_name": "a"}, "has neither dns_names nor ip_addresses"),
+    ):
+        answer = make(pki, **more)
+        assert answer["failed"] and says in answer["msg"] and not pki.exists()

@@ -11,6 +11,8 @@ import pathlib
 import typing as t
 
 import pytest
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki import profile as rules
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509 import certificates, keys
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import certificate_factory as factory
 from ansible_collections.ringfence.etcd.tests.unit.plugins.modules.module_runner import run_module
 from ansible_collections.ringfence.etcd.tests.unit.plugins.modules.watched_run import run_watched
@@ -100,3 +102,61 @@ def test_without_the_ca_s_key(tmp_path: pathlib.Path) -> None:
     assert answer["problem"] == "there is no /none/ca.key, where the CA's private key should be"
     assert not any(key.startswith("stranger_") for member in answer["members"] for key in member)
     assert all(member["unknown_ca_certificate"] for member in answer["members"])
+
+
+def given(**changes: t.Any) -> dict[str, str]:
+    """A stranger of the CA that a person had made: as a member, but for its name; ``changes``: how it differs."""
+    wanted = {"common_name": "nobody.example.com", **changes.pop("profile", {})}
+    key = factory.key_of("ecdsa-p256", 9)
+    ca = changes.pop("ca", CA)
+    pem = factory.member_pem(ca, factory.profile("stranger", **wanted), key, **changes)
+    return {"stranger_certificate": pem.decode(), "stranger_private_key": keys.private_key_pem(key).decode()}
+
+
+def test_a_stranger_that_is_given_calls_from_each_host(tmp_path: pathlib.Path) -> None:
+    pair = given()
+    without = {"ca_private_key_path": None}
+    answer = run_module("etcd_peer_stranger", arguments(tmp_path, **without, **pair), no_log=True)
+    assert answer["problem"] is None and answer["common_name"] == "nobody.example.com"
+    for member in answer["members"]:
+        assert member["stranger_certificate"] == pair["stranger_certificate"] and "unknown_ca_certificate" in member
+        # Ansible would blank it out: the action puts it there (its own test).
+        assert "stranger_private_key" not in member
+    # Where the CA's key is at hand one is made, for minutes.
+    made = run_module("etcd_peer_stranger", arguments(tmp_path, **pair), no_log=True)
+    assert made["members"][0]["stranger_certificate"] != pair["stranger_certificate"]
+
+
+NO_STRANGERS: dict[str, tuple[dict[str, str], str]] = {
+    "a member's": (given(profile={"common_name": "etcd-1"}), "its common name etcd-1 is a member's"),
+    "another CA's": (given(ca=factory.authority(number=1)), "is not signed by the CA"),
+    "ended": (given(not_before=factory.NOW - 9 * factory.DAY, not_after=factory.NOW - factory.DAY), "expired at"),
+    "a client's": (
+        {
+            **given(),
+            "stranger_certificate": certificates.certificate_pem(
+                CA.issuer.issue(
+                    rules.client_profile("stranger", "nobody", ["nobody"], [], "ecdsa-p256"),
+                    factory.key_of("ecdsa-p256", 9).public_key(),
+                    factory.NOW - factory.DAY,
+                    factory.NOW + factory.DAY,
+                )
+            ).decode(),
+        },
+        "the extended key usage is clientAuth",
+    ),
+    "another's key": (
+        {**given(), "stranger_private_key": keys.private_key_pem(factory.key_of("ecdsa-p256", 8)).decode()},
+        "does not belong to the certificate",
+    ),
+    "no certificate": ({**given(), "stranger_certificate": "rubbish"}, "is no PEM certificate"),
+}
+
+
+@pytest.mark.parametrize("case", NO_STRANGERS)
+def test_one_that_would_show_nothing_is_not_used(case: str, tmp_path: pathlib.Path) -> None:
+    """A refusal for another reason than the name would be taken for a list that may not be there."""
+    pair, says = NO_STRANGERS[case]
+    answer = run_module("etcd_peer_stranger", arguments(tmp_path, ca_private_key_path=None, **pair), no_log=True)
+    assert says in answer["problem"] and answer["common_name"] is None and "PRIVATE" not in answer["problem"]
+    assert not any("stranger_certificate" in member for member in answer["members"])

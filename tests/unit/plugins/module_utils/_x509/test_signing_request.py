@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 import pathlib
 import subprocess
+import typing as t
 
 import hypothesis
 import pytest
@@ -15,10 +17,13 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors impo
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.pem import split_pem
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import KEY_TYPES
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.signing_request import MAXIMAL_BYTES, written_request
-from ansible_collections.ringfence.etcd.plugins.module_utils._x509 import keys, signing_request
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509 import certificates, keys, signing_request
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import certificate_factory as factory
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certificate_factory import request_pem
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, rsa
+from cryptography.x509.oid import AttributeOID, ExtendedKeyUsageOID, NameOID
 from hypothesis import strategies
 
 WHAT = "member etcd-1: its request"
@@ -128,3 +133,82 @@ def test_a_request_with_any_bit_changed_has_no_other_key(at: int, bit: int) -> N
     else:
         assert at == der_of(GOOD).index(SIGNATURE_ALGORITHM) + len(SIGNATURE_ALGORITHM) + 2
         assert keys.public_key_bytes(found) == keys.public_key_bytes(P256.public_key())
+
+
+ASKED = factory.profile()
+WHOLE = signing_request.make_request(keys.private_key_pem(P256), "etcd-1", "the key", ASKED).decode()
+
+
+def whole(**changes: object) -> str:
+    """A request by hand: for ASKED, but for what is changed."""
+    asked: dict[str, object] = {
+        "subject": [(NameOID.COMMON_NAME, ASKED.common_name)],
+        "constraints": (x509.BasicConstraints(ca=False, path_length=None), True),
+        "usage": (certificates.key_usage("digitalSignature"), True),
+        "purposes": (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH]), False),
+        "names": (x509.SubjectAlternativeName(list(reversed(NAMES))), False),
+        "password": None,
+        "more": None,
+        **changes,
+    }
+    subject: t.Any = asked.pop("subject")
+    password: t.Any = asked.pop("password")
+    builder = x509.CertificateSigningRequestBuilder().subject_name(
+        x509.Name([x509.NameAttribute(oid, value) for oid, value in subject])
+    )
+    for extension in asked.values():
+        if extension is not None:
+            value, critical = t.cast("tuple[t.Any, bool]", extension)
+            builder = builder.add_extension(value, critical=critical)
+    if password:
+        builder = builder.add_attribute(AttributeOID.CHALLENGE_PASSWORD, password)
+    return builder.sign(P256, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
+
+
+NAMES: list[x509.GeneralName] = [
+    *(x509.DNSName(name) for name in ASKED.dns_names),
+    *(x509.IPAddress(ipaddress.ip_address(address)) for address in ASKED.ip_addresses),
+]
+OTHER_REQUESTS = {
+    "nothing": request_pem(name=ASKED.common_name),
+    "another name": whole(subject=[(NameOID.COMMON_NAME, "etcd-2.example.com")]),
+    "two names": whole(subject=[(NameOID.COMMON_NAME, ASKED.common_name), (NameOID.COMMON_NAME, "etcd-2")]),
+    "an organization": whole(subject=[(NameOID.ORGANIZATION_NAME, "a"), (NameOID.COMMON_NAME, ASKED.common_name)]),
+    "a CA": whole(constraints=(x509.BasicConstraints(ca=True, path_length=None), True)),
+    "one name more": whole(names=(x509.SubjectAlternativeName([*NAMES, x509.DNSName("etcd-2")]), False)),
+    "one name less": whole(names=(x509.SubjectAlternativeName(NAMES[1:]), False)),
+    "critical names": whole(names=(x509.SubjectAlternativeName(NAMES), True)),
+    "no usage": whole(usage=None),
+    "a signer's usage": whole(usage=(certificates.key_usage("digitalSignature", "keyCertSign"), True)),
+    "a server alone": whole(purposes=(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), False)),
+    "another extension": whole(more=(x509.OCSPNoCheck(), False)),
+    "a password": whole(password=b"secret"),
+}
+
+
+def test_a_request_that_asks_for_the_profile_and_no_more() -> None:
+    for pem in (WHOLE, whole()):
+        signing_request.check_asks_for(pem, ASKED, WHAT)
+    assert signing_request.is_same_request(WHOLE.encode(), WHOLE, WHAT)
+
+
+@pytest.mark.parametrize("case", OTHER_REQUESTS)
+def test_a_request_that_asks_for_another_certificate(case: str) -> None:
+    with pytest.raises(CryptoError, match=f"^{WHAT} asks for .* than the inventory says: have its host make it anew"):
+        signing_request.check_asks_for(OTHER_REQUESTS[case], ASKED, WHAT)
+    assert not signing_request.is_same_request(WHOLE.encode(), OTHER_REQUESTS[case], WHAT) or case == "a password"
+
+
+@pytest.mark.parametrize("content", [b"", b"rubbish", SWAPPED.encode(), factory.authority().pem])
+def test_what_is_no_request_is_none_that_is_the_same(content: bytes) -> None:
+    assert not signing_request.is_same_request(content, WHOLE, WHAT)
+
+
+def test_the_same_request_of_another_key_is_another() -> None:
+    key = keys.private_key_pem(factory.key_of("ecdsa-p256", 7))
+    other = signing_request.make_request(key, "etcd-1", "the key", ASKED)
+    assert not signing_request.is_same_request(other, WHOLE, WHAT)
+    # Of a file that is there somebody may have changed a byte.
+    broken = bytearray(der_of(WHOLE))
+    broken[-1] ^= 1
+    assert not signing_request.is_same_request(written_request(bytes(broken)).encode(), WHOLE, WHAT)

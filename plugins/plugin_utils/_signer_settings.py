@@ -1,0 +1,52 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The rules about variables for a CA whose key is not here: who signs, and who is a stranger for the proof.
+
+Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules import checked_path
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.given_pem import certificate_ders, private_key_block
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._settings import PREFIX
+
+
+def check_signer(settings: t.Mapping[str, t.Any]) -> None:
+    """A CA that is not here signs requests of keys that stay on their nodes, and is known by its certificate."""
+    directory = settings["requests_directory"]
+    if not directory:
+        return
+    variable = f"{PREFIX}requests_directory"
+    checked_path(directory, variable, True)
+    if not settings["ca_certificate"]:
+        raise InputError(
+            f"{variable} is for a CA whose key is not here: give its certificate in {PREFIX}ca_certificate"
+        )
+    if settings["ca_private_key"]:
+        raise InputError(
+            f"{variable} is for a CA whose key is not here, and {PREFIX}ca_private_key is given: leave one of the two "
+            "out"
+        )
+    if settings["key_custody"] != "node":
+        raise InputError(
+            f"{variable} is for requests of keys that are made on their nodes: set {PREFIX}key_custody: node"
+        )
+
+
+def check_stranger(settings: t.Mapping[str, t.Any]) -> None:
+    """A pair, or none; whether it shows anything is seen where the CA is."""
+    certificate, private_key = f"{PREFIX}stranger_certificate", f"{PREFIX}stranger_private_key"
+    if bool(settings["stranger_certificate"]) != bool(settings["stranger_private_key"]):
+        raise InputError(f"{certificate} and {private_key} are a pair: give both, or none")
+    if settings["stranger_certificate"]:
+        certificate_ders(settings["stranger_certificate"], certificate)
+        private_key_block(settings["stranger_private_key"], private_key)
+
+
+__all__ = ("check_signer", "check_stranger")
