@@ -24,6 +24,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.reasons imp
 from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.settings_in_effect import (
     UnknownSettings,
     config_settings,
+    is_etcd,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.credential_contents import WantedCredentials
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.credentials import (
@@ -347,6 +348,9 @@ def _settings_back(wanted: Adoption, seen: Seen, text: str, aside: t.Sequence[st
     start = settings_at_start(whole, variables, manager.inherited_environment())
     if start is None:
         raise refused(wanted.member, "what their unit starts can't be read for certain", "put it back by hand")
+    if not is_etcd(start.argv[0]):
+        what = f"their unit starts {start.argv[0]}, and nobody can tell with what that starts etcd"
+        raise refused(wanted.member, what, "put it back by hand")
     config = deployed_from_arguments(start.argv, start.environment)["flags"].get("config-file")
     settings = _from_config(wanted, config) if config else deployed_from_arguments(start.argv, start.environment)
     running = deployed_from_arguments(seen.process["argv"], seen.process["environment"])

@@ -26,6 +26,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.config import
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.config_flags import settings_of_config
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.config_list import with_list, without_list
 from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.running_members import running_members
+from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.settings_in_effect import is_etcd
 from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.started_by import SERVICE
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.running_unit import newer_files
 from ansible_collections.ringfence.etcd.plugins.module_utils._node import processes
@@ -206,6 +207,13 @@ def _whole(texts: t.Mapping[str, str]) -> str:
 def refuse_other_changes(wanted: Wanted, seen: Seen) -> None:
     """RefusedError where a restart would bring more than the list: a unit, program or CA that was changed since."""
     program = seen.process["argv"][0]
+    starter = seen.bare.argv[0]
+    if not is_etcd(starter):
+        raise refused(
+            wanted,
+            f"{wanted.unit} starts {starter}, and nobody can tell with what that starts etcd the next time",
+            "let its ExecStart= name etcd itself, what else it needs in Environment=, and restart one member at a time",
+        )
     if seen.bare.argv != tuple(seen.process["argv"]):
         raise refused(wanted, f"{wanted.unit} would start etcd with other words than it runs with ({program})")
     if not manager.runs_from(seen.process["pid"], program):

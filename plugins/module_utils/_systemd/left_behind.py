@@ -41,6 +41,8 @@ _HARDENING = re.compile(
 )
 # Settings that are lists of words, and words of them that say nothing here.
 _WORDS = {"After", "Wants", "WantedBy"}
+# Those that may stand in one line or in several.
+_LISTS = {*_WORDS, "Before", "BindsTo", "Conflicts", "PartOf", "RequiredBy", "Requires", "RequiresMountsFor"}
 _TARGETS = re.compile(
     r"(basic|local-fs|multi-user|network|network-online|nss-lookup|remote-fs|time-sync|syslog)\.target"
 )
@@ -55,11 +57,17 @@ def left_behind(theirs: str, ours: str, their_files: t.Mapping[str, str]) -> lis
     own = parse_unit(ours)
     found = []
     for section, lines in parse_unit(theirs).items():
-        known = own.get(section, [])
+        known = {one for key, value in own.get(section, []) for one in ((key, value), *_one_by_one(key, value))}
         for key, value in lines:
-            if value and not _is_own(section, key, value) and (key, value) not in known:
+            words = _one_by_one(key, value) or [(key, value)]
+            if value and not _is_own(section, key, value) and not known.issuperset(words):
                 found.append(f"{key}={value}")
     return [*dict.fromkeys(found), *_variables(theirs, ours, their_files)]
+
+
+def _one_by_one(key: str, value: str) -> list[tuple[str, str]]:
+    """A list's words, each as if it stood alone; nothing of another setting."""
+    return [(key, word) for word in setting_words(value)] if key in _LISTS else []
 
 
 def _is_own(section: str, key: str, value: str) -> bool:

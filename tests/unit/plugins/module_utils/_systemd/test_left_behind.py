@@ -80,6 +80,19 @@ def test_what_ours_has_too(line: str) -> None:
     assert left_behind(f"{THEIRS}[Service]\n{line}\n", OURS, {}) == []
 
 
+@pytest.mark.parametrize(
+    ("theirs", "ours", "gone"),
+    [
+        ("Conflicts=a.service\nConflicts=b.service", "Conflicts=b.service a.service", []),
+        ("Conflicts=a.service b.service", "Conflicts=a.service\nConflicts=b.service", []),
+        ("Conflicts=a.service b.service", "Conflicts=a.service", ["Conflicts=a.service b.service"]),
+        ("Requires=a.service", "Wants=a.service", ["Requires=a.service"]),
+    ],
+)
+def test_a_list_may_stand_in_one_line_or_in_several(theirs: str, ours: str, gone: list[str]) -> None:
+    assert left_behind(f"[Unit]\n{theirs}\n{THEIRS}", f"[Unit]\n{ours}\n{OURS}", {}) == gone
+
+
 def test_a_variable_of_a_file_is_one_too() -> None:
     assert left_behind(THEIRS, OURS, {"GODEBUG": "x", "GOGC": "50"}) == ["the variable GODEBUG"]
 

@@ -1,0 +1,308 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A member of each deployer's shape goes to the role's unit by the variables that a run prints of it, and back.
+
+Units and files are as those tools write them, with a certificate of its own for each member, and clients without TLS.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pathlib
+import typing as t
+from dataclasses import dataclass, field
+
+import pytest
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import ClusterSettings, make_member
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RefusedError
+from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.running_members import running_members
+from ansible_collections.ringfence.etcd.tests.unit.plugins.modules import test_etcd_adopt as adopted
+from ansible_collections.ringfence.etcd.tests.unit.plugins.modules import test_etcd_takeover as takeover
+from ansible_collections.ringfence.etcd.tests.unit.plugins.modules.test_etcd_takeover import (
+    BINARIES,
+    MEMBERS,
+    NAMES,
+    _age,
+)
+
+pytestmark = pytest.mark.skipif(not BINARIES or os.geteuid() != 0, reason="it needs an etcd, and root")
+
+if BINARIES or t.TYPE_CHECKING:
+    from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.deployed_etcd import _SECTIONS, Deployment
+
+_UTILS = "ansible_collections.ringfence.etcd.plugins.plugin_utils"
+PREFIX = "etcd_peer_tls_"
+
+
+def _variables(settings: t.Mapping[str, str], quote: str = "") -> str:
+    return "".join(f"ETCD_{key.upper().replace('-', '_')}={quote}{value}{quote}\n" for key, value in settings.items())
+
+
+@dataclass(frozen=True)
+class Shape:
+    """``unit`` and ``file``: @ETCD@, @FILE@ and @FLAGS@ stand in them. ``settings``: beside every member's own."""
+
+    unit: str
+    settings: t.Mapping[str, str]
+    file: str = ""
+    put: t.Mapping[str, t.Mapping[str, str]] = field(default_factory=dict)
+    """What the operator puts into ``extra_unit_settings``, as the refusal says."""
+    lost: str = ""
+    """What the refusal says before that."""
+
+    def file_text(self, settings: t.Mapping[str, str]) -> str:
+        top = [f"{key}: {value}" for key, value in settings.items() if key not in _SECTIONS]
+        below = [f"  {_SECTIONS[key]}: {value}" for key, value in settings.items() if key in _SECTIONS]
+        config = "\n".join([*top, "peer-transport-security:", *below, ""])
+        text = self.file.replace("@VARIABLES@", _variables(settings)).replace("@QUOTED@", _variables(settings, '"'))
+        return text.replace("@CONFIG@", config)
+
+
+_ETCDADM = """[Unit]
+Description=etcd
+Documentation=https://github.com/kubernetes-sigs/etcdadm
+Conflicts=etcd-member.service
+Conflicts=etcd2.service
+
+[Service]
+EnvironmentFile=@FILE@
+ExecStart=@ETCD@
+
+Type=notify
+TimeoutStartSec=0
+Restart=on-failure
+RestartSec=5s
+
+LimitNOFILE=65536
+Nice=-10
+IOSchedulingClass=best-effort
+IOSchedulingPriority=2
+MemoryLow=200M
+
+[Install]
+WantedBy=multi-user.target
+"""
+_GITHUBIXX = """[Unit]
+Description=etcd
+After=network.target
+
+[Service]
+Type=notify
+ExecStart=@ETCD@ \\
+@FLAGS@
+Restart=on-failure
+RestartSec=5
+
+[Install]
+WantedBy=multi-user.target
+"""
+_AUTOBASE = """[Unit]
+Description=Etcd Server
+After=network.target
+After=network-online.target
+Wants=network-online.target
+
+[Service]
+Type=notify
+WorkingDirectory=/
+EnvironmentFile=-@FILE@
+# set GOMAXPROCS to number of processors
+ExecStart=/bin/bash -c "GOMAXPROCS=$(nproc) @ETCD@"
+Restart=on-failure
+LimitNOFILE=65536
+IOSchedulingClass=realtime
+IOSchedulingPriority=0
+Nice=-20
+
+[Install]
+WantedBy=multi-user.target
+"""
+_GUIDE = """[Unit]
+Description=etcd key-value store
+Documentation=https://github.com/etcd-io/etcd
+After=network.target
+
+[Service]
+Type=notify
+ExecStart=@ETCD@ --config-file @FILE@
+Restart=always
+RestartSec=10s
+LimitNOFILE=40000
+
+[Install]
+WantedBy=multi-user.target
+"""
+SHAPES = {
+    "etcdadm": Shape(
+        _ETCDADM,
+        {"initial-cluster-token": "6b3f7d1e", "initial-cluster-state": "new", "strict-reconfig-check": "true"},
+        "@VARIABLES@GOMAXPROCS=2\n",
+        {
+            "Unit": {"Conflicts": "etcd-member.service etcd2.service"},
+            "Service": {
+                "Nice": "-10",
+                "IOSchedulingClass": "best-effort",
+                "IOSchedulingPriority": "2",
+                "MemoryLow": "200M",
+                "Environment": "GOMAXPROCS=2",
+            },
+        },
+        "Conflicts=etcd-member.service, Conflicts=etcd2.service, Nice=-10, IOSchedulingClass=best-effort, "
+        "IOSchedulingPriority=2, MemoryLow=200M, the variable GOMAXPROCS",
+    ),
+    "githubixx": Shape(
+        _GITHUBIXX,
+        {
+            "initial-cluster-token": "etcd-cluster-0",
+            "initial-cluster-state": "new",
+            "auto-compaction-retention": "0",
+            "snapshot-count": "100000",
+            "heartbeat-interval": "100",
+            "election-timeout": "1000",
+            "max-snapshots": "5",
+            "max-wals": "5",
+            "quota-backend-bytes": "0",
+            "logger": "zap",
+            "log-outputs": "stderr",
+            "wal-dir": "",
+        },
+    ),
+    "autobase": Shape(
+        _AUTOBASE.replace('/bin/bash -c "GOMAXPROCS=$(nproc) @ETCD@"', "@ETCD@"),
+        {
+            "initial-cluster-token": "etcd-postgres-cluster",
+            "initial-cluster-state": "new",
+            # It has 5000 and 1000, with which a test would wait long.
+            "election-timeout": "1500",
+            "heartbeat-interval": "150",
+            "initial-election-tick-advance": "false",
+            "auto-compaction-retention": "1",
+        },
+        "@QUOTED@",
+        {"Service": {"Nice": "-20", "IOSchedulingClass": "realtime", "IOSchedulingPriority": "0"}},
+        "IOSchedulingClass=realtime, IOSchedulingPriority=0, Nice=-20",
+    ),
+    "guide": Shape(
+        _GUIDE,
+        {
+            "initial-cluster-token": "patroni",
+            "initial-cluster-state": "new",
+            "heartbeat-interval": "250",
+            "election-timeout": "2500",
+            "quota-backend-bytes": "4294967296",
+            "auto-compaction-mode": "periodic",
+            "auto-compaction-retention": "1h",
+        },
+        "@CONFIG@",
+    ),
+}
+
+
+class Hosts(adopted.Hosts):
+    """The same hosts, with units as a tool writes them."""
+
+    def deploy_shape(self, shape: Shape) -> None:
+        for name in MEMBERS:
+            settings = {**self.deployed.settings(name), **shape.settings}
+            path = self.config(name) if "@CONFIG@" in shape.file else self.variables(name)
+            flags = " \\\n".join(f"  --{key}={value}" for key, value in settings.items())
+            unit = shape.unit.replace("@ETCD@", self.deployed.binary).replace("@FLAGS@", flags)
+            self.unit(name).write_text(unit.replace("@FILE@", str(path)))
+            path.write_text(shape.file_text(settings))
+        self.reload()
+        for name in MEMBERS:
+            self.start(name)
+        for name in MEMBERS:
+            self.deployed._wait(name)
+
+    def told(self, name: str) -> dict[str, t.Any]:
+        """The variables that the playbook prints of a member; the controller's, as the unit's text is."""
+        found, problems = self.running_members([self.deployed.pid(name)], all_flags=True)
+        assert problems == []
+        claims_of = importlib.import_module(f"{_UTILS}._audit.facts").claims_of
+        variables_of = importlib.import_module(f"{_UTILS}._takeover.variables").variables_of
+        (claim,) = claims_of({name: {"processes": found}})
+        return t.cast("dict[str, t.Any]", variables_of(claim, f"{name}.example.com"))
+
+    def shape_text(self, name: str, put: t.Mapping[str, t.Any] | None = None) -> str:
+        """The unit of an inventory with these variables, and what an operator put beside them."""
+        told = {one: self._inventory(one) for one in MEMBERS}
+        cluster = ClusterSettings(name=told[name]["cluster_name"], client_tls=told[name]["client_tls"])
+        keys = ("name", "address", "common_name", "peer_port", "client_port")
+        members = [
+            make_member({**{key: one[key] for key in keys}, "host": host}, cluster) for host, one in told.items()
+        ]
+        settings = {**told[name], "extra_unit_settings": put or told[name]["extra_unit_settings"]}
+        unit_text = importlib.import_module(f"{_UTILS}._unit_text").unit_text
+        member = next(one for one in members if one.name == name)
+        return str(unit_text(settings, members, member, has_revocation_list=False))
+
+    def _inventory(self, name: str) -> dict[str, t.Any]:
+        own = {key[len(PREFIX) :]: value for key, value in self.told(name).items()}
+        base: dict[str, t.Any] = dict.fromkeys(
+            ("client_ca_file", "client_cert_file", "client_key_file", "ca_certificate"), ""
+        )
+        return {**base, "identity": "list", "directory": str(self.directory(name)), **own}
+
+
+@pytest.fixture
+def hosts(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> t.Iterator[Hosts]:
+    deployed = Deployment(BINARIES[0], tmp_path, 3)
+    try:
+        yield Hosts(deployed, monkeypatch)
+    finally:
+        deployed.stop()
+
+
+def _merged(put: t.Mapping[str, t.Mapping[str, str]]) -> dict[str, t.Any]:
+    service = {**adopted.AS_ROOT["Service"], **put.get("Service", {})}
+    return {**put, "Service": service}
+
+
+@pytest.mark.parametrize("tool", SHAPES)
+def test_there_and_back(hosts: Hosts, tool: str) -> None:
+    shape = SHAPES[tool]
+    hosts.deploy_shape(shape)
+    before, ids, old = hosts.unit("m1").read_text(), hosts.ids(), hosts.deployed.pid("m1")
+    if shape.lost:
+        text = hosts.shape_text("m1")
+        hosts.refused("m1", f"its unit has {shape.lost}, and the role's has not", unit_content=text)
+    text = hosts.shape_text("m1", _merged(shape.put))
+    checked = hosts.take("m1", check=True, unit_content=text)
+    settings = next(one for one in checked["diff"] if one["before_header"] == "settings of m1")
+    lost, come = (
+        {line.partition("=")[0] for line in set(settings[a].splitlines()) - set(settings[b].splitlines())}
+        for a, b in (("before", "after"), ("after", "before"))
+    )
+    files = {f"--peer-{kind}-file" for kind in ("cert", "key", "trusted-ca")}
+    assert (lost, come) == (files, {*files, "--peer-cert-allowed-cn"})
+    assert hosts.take("m1", unit_content=text)["restarted"] and hosts.deployed.pid("m1") != old
+    found, _problems = running_members([hosts.deployed.pid("m1")])
+    assert found[0]["settings"]["allowed_common_names"] == NAMES and hosts.are_ours() == [True, False, False]
+    assert not hosts.take("m1", unit_content=text)["changed"]
+    assert hosts.take("m1", "absent", unit_content=text)["restarted"]
+    assert hosts.unit("m1").read_text() == before and hosts.ids() == ids and hosts.are_ours() == [False] * 3
+
+
+@pytest.mark.parametrize("state", ["present", "absent"])
+def test_a_shell_that_starts_etcd(hosts: Hosts, state: str) -> None:
+    """As autobase has it. Neither way goes on: nobody knows of a shell what it starts the next time."""
+    shape = SHAPES["autobase"]
+    hosts.deploy_shape(shape)
+    text, binary = hosts.shape_text("m1", _merged(shape.put)), hosts.deployed.binary
+    command = f'/bin/bash -c "GOMAXPROCS=$(nproc) {binary}"'
+    unit = hosts.unit("m1").read_text().replace(f"ExecStart={binary}", f"ExecStart={command}")
+    if state == "present":
+        hosts.unit("m1").write_text(unit)
+        _age(hosts.unit("m1"))
+        said = "m1.service starts /bin/bash, and nobody can tell .*: let its ExecStart= name etcd itself"
+        hosts.refused("m1", f"m1 is not adopted: {said}", unit_content=text)
+        with pytest.raises(RefusedError, match=f"m1 is not taken over: {said}"):
+            takeover.Hosts.take(hosts, "m1")
+    else:
+        assert hosts.take("m1", unit_content=text)["restarted"]
+        pathlib.Path(f"{hosts.unit('m1')}.replaced").write_text(unit)
+        hosts.refused("m1", "their unit starts /bin/bash, and nobody can tell", state="absent", unit_content=text)
