@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The options of every module that asks etcd's API: its client files, and what it wants where RBAC is on.
+"""The options of modules that ask etcd's API: its client files, and (``user``) what it wants where RBAC is on.
 
 Note that this document fragment is PRIVATE to the collection. It can have breaking changes at any time.
 """
@@ -25,6 +25,10 @@ options:
     description:
       - File on the host with the private key of O(client_cert_file).
     type: path
+"""
+
+    USER = r"""
+options:
   api_user:
     description:
       - User of etcd's RBAC as which the module asks its API. A user without a role is enough, but to change

@@ -29,6 +29,7 @@ extends_documentation_fragment:
   - ringfence.etcd.attributes
   - ringfence.etcd.member_host
   - ringfence.etcd.api_access
+  - ringfence.etcd.api_access.user
   - ringfence.etcd.attributes.info_module
 options:
   members:

@@ -18,12 +18,15 @@ description:
   - Changes nothing, writes nothing, and returns public parts only. Of the settings those come that say how its ports
     are guarded. No private key leaves the host.
   - Needs nothing but Python on the host, and root to see all of it.
+  - Where etcd's RBAC is on, it may have to be asked as a user. The password goes to processes alone that root runs, or
+    that systemd has started as a service's main process.
   - What it returns is judged by M(ringfence.etcd.etcd_audit).
 author:
   - ringfence.etcd contributors (@ringfence)
 extends_documentation_fragment:
   - ringfence.etcd.attributes
   - ringfence.etcd.attributes.info_module
+  - ringfence.etcd.api_access.user
 options:
   pids:
     description:
@@ -255,20 +258,29 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import failures_told
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.times import iso_time
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_access import (
+    USER_ARGUMENTS,
+    USER_REQUIRED_TOGETHER,
+    take_access,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.running_members import running_members
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import owner_name
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
     "pids": {"type": "list", "elements": "int"},
     "all_flags": {"type": "bool", "default": False},
+    **USER_ARGUMENTS,
 }
 
 
 def main() -> t.NoReturn:
-    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec=ARGUMENT_SPEC, required_together=USER_REQUIRED_TOGETHER, supports_check_mode=True
+    )
+    access = take_access(module)
     now = datetime.datetime.now(datetime.timezone.utc)
     with failures_told(module):
-        found, problems = running_members(module.params["pids"], module.params["all_flags"])
+        found, problems = running_members(module.params["pids"], module.params["all_flags"], access)
     module.exit_json(
         changed=False, time=iso_time(now), module_user=owner_name(os.geteuid()), processes=found, problems=problems
     )

@@ -19,6 +19,7 @@ description:
 extends_documentation_fragment:
   - ringfence.etcd.attributes
   - ringfence.etcd.api_access
+  - ringfence.etcd.api_access.user
 attributes:
   check_mode:
     support: full

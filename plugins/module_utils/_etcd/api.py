@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
 import http.client
 import json
 import re
@@ -90,6 +91,12 @@ class ApiError(ServiceError):
         super().__init__(message, **details)
         self.code = code
         self.kind = kind
+
+
+def explains(problem: RingfenceError) -> int:
+    """One that says what lacks explains more than one that was not let in, and that more than one without an answer."""
+    kind = problem.kind if isinstance(problem, ApiError) else None
+    return 0 if kind is None else 1 if kind == TLS else 2
 
 
 class MembershipError(ApiError):
@@ -205,6 +212,14 @@ def _content(path: str) -> bytes:
     return content
 
 
+def nameless_context(ca_file: str | None, access: ApiAccess) -> ssl.SSLContext | None:
+    """The TLS context of the pair without a common name; None where URLs must be http."""
+    if ca_file is None or access.certificate is None or access.private_key is None:
+        return client_context(ca_file, access.cert_file, access.key_file)
+    pem = (access.certificate.encode("ascii", "replace"), access.private_key.encode("ascii", "replace"))
+    return _context(ca_file, _content(ca_file), ("the pair of api_certificate", *pem))
+
+
 def client_of(
     ca_file: str | None,
     cert_file: str | None,
@@ -213,16 +228,8 @@ def client_of(
     timeout_seconds: float = REQUEST_SECONDS,
 ) -> Client:
     """The client of a node's own client files, and of what there is for where RBAC is on."""
-
-    def nameless() -> ssl.SSLContext | None:
-        if ca_file is None or access.certificate is None or access.private_key is None:
-            return client_context(ca_file, access.cert_file, access.key_file)
-        pem = (access.certificate.encode("ascii", "replace"), access.private_key.encode("ascii", "replace"))
-        return _context(ca_file, _content(ca_file), ("the pair of api_certificate", *pem))
-
-    return Client(
-        client_context(ca_file, cert_file, key_file), timeout_seconds, access, nameless if access.has_pair else None
-    )
+    nameless = functools.partial(nameless_context, ca_file, access) if access.has_pair else None
+    return Client(client_context(ca_file, cert_file, key_file), timeout_seconds, access, nameless)
 
 
 def client_from(params: t.Mapping[str, t.Any], access: ApiAccess) -> Client:
@@ -775,6 +782,8 @@ __all__ = (
     "client_context",
     "client_from",
     "client_of",
+    "explains",
+    "nameless_context",
     "parse_active_peers",
     "parse_alarms",
 )

@@ -23,11 +23,8 @@ if t.TYPE_CHECKING:  # pragma: no cover
 # Ansible blanks out a secret wherever it stands in a result; one as short as a name or a number would blank those out.
 _BLANKED_LENGTH = 16
 
-ARGUMENTS: dict[str, t.Any] = {
-    "client_ca_file": {"type": "path"},
-    "client_cert_file": {"type": "path"},
-    # A path, not a key.
-    "client_key_file": {"type": "path", "no_log": False},
+# Of a module that finds the client files by itself.
+USER_ARGUMENTS: dict[str, t.Any] = {
     "api_user": {"type": "str"},
     "api_password": {"type": "str", "no_log": True},
     "api_cert_file": {"type": "path"},
@@ -35,12 +32,19 @@ ARGUMENTS: dict[str, t.Any] = {
     "api_certificate": {"type": "str"},
     "api_private_key": {"type": "str", "no_log": True},
 }
-REQUIRED_TOGETHER = [
-    ("client_cert_file", "client_key_file"),
+ARGUMENTS: dict[str, t.Any] = {
+    "client_ca_file": {"type": "path"},
+    "client_cert_file": {"type": "path"},
+    # A path, not a key.
+    "client_key_file": {"type": "path", "no_log": False},
+    **USER_ARGUMENTS,
+}
+USER_REQUIRED_TOGETHER = [
     ("api_user", "api_password"),
     ("api_cert_file", "api_key_file"),
     ("api_certificate", "api_private_key"),
 ]
+REQUIRED_TOGETHER = [("client_cert_file", "client_key_file"), *USER_REQUIRED_TOGETHER]
 REQUIRED_BY = {"client_cert_file": ["client_ca_file"]}
 
 
@@ -92,6 +96,8 @@ __all__ = (
     "NO_ACCESS",
     "REQUIRED_BY",
     "REQUIRED_TOGETHER",
+    "USER_ARGUMENTS",
+    "USER_REQUIRED_TOGETHER",
     "ApiAccess",
     "check_access_settings",
     "take_access",

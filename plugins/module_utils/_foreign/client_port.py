@@ -12,13 +12,19 @@ Note that this module util is PRIVATE to the collection. It can have breaking ch
 
 from __future__ import annotations
 
+import functools
 import ssl
 import time
 import typing as t
 import urllib.parse
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError, one_line
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import client_context
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import (
+    client_context,
+    explains,
+    nameless_context,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_access import ApiAccess
 from ansible_collections.ringfence.etcd.plugins.module_utils._node import processes
 
 # For all questions at all ports together.
@@ -53,20 +59,35 @@ def contexts_of(files: t.Mapping[str, str | None]) -> list[ssl.SSLContext | None
         (files.get(certificate), files.get(key))
         for certificate, key in (("cert_file", "key_file"), ("peer_cert_file", "peer_key_file"))
     ]
-    authority = files.get("trusted_ca_file") or files.get("cert_file")
-    if authority is None:
-        return found
     for certificate, key in [*[pair for pair in pairs if all(pair)], (None, None)]:
-        for bundle in dict.fromkeys(path for path in (authority, files.get("cert_file")) if path):
-            try:
-                context = client_context(bundle, certificate, key)
-            except RingfenceError:
-                continue
-            if context is not None:
-                # The kernel says whose the port is; the certificate need not have the loopback address.
-                context.check_hostname = False
-                found.append(context)
+        for bundle in _bundles(files):
+            context = _context(functools.partial(client_context, bundle, certificate, key))
+            found += [] if context is None else [context]
     return found
+
+
+def nameless_of(files: t.Mapping[str, str | None], access: ApiAccess) -> t.Callable[[], ssl.SSLContext | None] | None:
+    """How the pair without a common name is shown, where RBAC is on; None where there is none."""
+    if not access.has_pair:
+        return None
+    made = (_context(functools.partial(nameless_context, bundle, access)) for bundle in _bundles(files))
+    return lambda: next(filter(None, made), None)
+
+
+def _bundles(files: t.Mapping[str, str | None]) -> list[str]:
+    """What the client port's certificate may be verified by; without a CA for clients, itself."""
+    return list(dict.fromkeys(path for path in (files.get("trusted_ca_file"), files.get("cert_file")) if path))
+
+
+def _context(make: t.Callable[[], ssl.SSLContext | None]) -> ssl.SSLContext | None:
+    try:
+        context = make()
+    except RingfenceError:
+        return None
+    if context is not None:
+        # The kernel says whose the port is; the certificate need not have the loopback address.
+        context.check_hostname = False
+    return context
 
 
 def first_answer(
@@ -76,6 +97,7 @@ def first_answer(
 ) -> str | None:
     """Ask at each port in each way until one takes it; why none does at the most likely port, None where one did."""
     deadline = time.monotonic() + _ASKING_SECONDS
+    told = 0
     problem = "it listens at no port of this host" if not addresses else "it did not answer in time"
     for host, port in addresses:
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -87,9 +109,9 @@ def first_answer(
                 return None
             except RingfenceError as exc:
                 # The first port is most likely the clients' one, and the last way of asking it the right one.
-                if (host, port) == addresses[0]:
-                    problem = one_line(str(exc))
+                if (host, port) == addresses[0] and explains(exc) >= told:
+                    problem, told = one_line(str(exc)), explains(exc)
     return problem
 
 
-__all__ = ("client_ports", "contexts_of", "first_answer", "port_of")
+__all__ = ("client_ports", "contexts_of", "first_answer", "nameless_of", "port_of")

@@ -16,12 +16,19 @@ import os
 import typing as t
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import GLANCE_SECONDS, Client
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import (
+    AUTH,
+    GLANCE_SECONDS,
+    ApiError,
+    Client,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_access import NO_ACCESS, ApiAccess
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.config_flags import is_flag
 from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.client_port import (
     client_ports,
     contexts_of,
     first_answer,
+    nameless_of,
     port_of,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.settings_in_effect import (
@@ -29,7 +36,11 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.settings_i
     config_settings,
     is_etcd,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.started_by import SERVICE, starter_of
+from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.started_by import (
+    SERVICE,
+    is_the_hosts_own,
+    starter_of,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._node import processes
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import group_name, owner_name, read_file
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.process_root import host_path
@@ -48,6 +59,10 @@ _TOLD = (
 )
 # Variables that etcd reads beside its flags' ones, and that are not ignored where a configuration file is given.
 _NOT_FLAGS = ("ETCD_CONFIG_FILE", "ETCD_UNSUPPORTED_ARCH", "ETCD_VERIFY")
+_AS_WHOM = (
+    "RBAC is on there: name a user (etcd_peer_tls_api_user, etcd_peer_tls_api_password), and for a client port with "
+    "TLS a pair without a common name (etcd_peer_tls_api_cert_file, etcd_peer_tls_api_key_file)"
+)
 # A host has a few at most.
 _MOST = 16
 _BUNDLE_CERTIFICATES = 50
@@ -56,11 +71,13 @@ _MOMENT = 1.0
 
 
 def running_members(
-    pids: t.Collection[int] | None = None, all_flags: bool = False
+    pids: t.Collection[int] | None = None, all_flags: bool = False, access: ApiAccess = NO_ACCESS
 ) -> tuple[list[dict[str, t.Any]], list[str]]:
     """The facts of every etcd that runs on this host, and what could not be seen. ``pids``: these processes alone.
 
     ``all_flags``: of its settings all that are flags of etcd, and not only those that say how its ports are guarded.
+    ``access``: as whom it is asked under RBAC, where root or systemd has started it. Any user could start a process
+    that looks like an etcd, and would be told the password.
     """
     found: list[dict[str, t.Any]] = []
     problems: list[str] = []
@@ -81,7 +98,7 @@ def running_members(
         if len(found) == _MOST:
             problems.append(f"more than {_MOST} processes have data of etcd open: the others were not looked at")
             break
-        facts = _facts(pid, files, folders[0], all_flags)
+        facts = _facts(pid, files, folders[0], all_flags, access)
         if facts is not None:
             found.append(facts)
     return found, problems
@@ -109,7 +126,9 @@ class _Told(t.NamedTuple):
     ignored_settings: tuple[str, ...] = ()
 
 
-def _facts(pid: int, files: t.Sequence[str], data_dir: str, all_flags: bool) -> dict[str, t.Any] | None:
+def _facts(
+    pid: int, files: t.Sequence[str], data_dir: str, all_flags: bool, access: ApiAccess
+) -> dict[str, t.Any] | None:
     try:
         process = manager.process_facts(pid)
     except RingfenceError as exc:
@@ -162,7 +181,7 @@ def _facts(pid: int, files: t.Sequence[str], data_dir: str, all_flags: bool) -> 
         "files": {
             key: _found(pid, paths.get(key)) for key in ("peer_cert_file", "peer_key_file", "peer_trusted_ca_file")
         },
-        **_answered(pid, files, settings, has_own_network),
+        **_answered(pid, files, settings, has_own_network, access if is_the_hosts_own(pid, unit) else NO_ACCESS),
     }
 
 
@@ -268,7 +287,9 @@ def _certificates(pid: int, path: str | None) -> dict[str, t.Any]:
     return found
 
 
-def _answered(pid: int, files: t.Sequence[str], settings: Deployed | None, has_own_network: bool) -> dict[str, t.Any]:
+def _answered(
+    pid: int, files: t.Sequence[str], settings: Deployed | None, has_own_network: bool, access: ApiAccess
+) -> dict[str, t.Any]:
     """Its version and members, as it answers them at its own client port."""
     found: dict[str, t.Any] = {
         "version": None,
@@ -281,17 +302,24 @@ def _answered(pid: int, files: t.Sequence[str], settings: Deployed | None, has_o
         found["live_members_problem"] = "it has a network of its own, in which this host can't ask it"
         return found
 
+    own = {key: _found(pid, path) for key, path in (settings["files"] if settings is not None else {}).items()}
+
     def ask(url: str, context: t.Any) -> None:
-        client = Client(context, GLANCE_SECONDS)
-        found["version"] = client.version(url)
-        status = client.status(url)
+        client = Client(context, GLANCE_SECONDS, access, None if context is None else nameless_of(own, access))
+        try:
+            found["version"] = client.version(url)
+            status = client.status(url)
+            members = client.member_list(url)
+        except ApiError as exc:
+            if exc.kind != AUTH or access.user is not None:
+                raise
+            raise ApiError(f"{exc}: {_AS_WHOM}", code=exc.code, kind=exc.kind) from None
         found["live_member_id"], found["live_cluster_id"] = status.member_id, status.cluster_id
         found["live_members"] = [
             {"member_id": member.member_id, "name": member.name, "peer_urls": list(member.peer_urls)}
-            for member in client.member_list(url)
+            for member in members
         ]
 
-    own = {key: _found(pid, path) for key, path in (settings["files"] if settings is not None else {}).items()}
     addresses = client_ports(files, settings["listen_client_urls"] if settings is not None else ())
     found["live_members_problem"] = first_answer(addresses, contexts_of(own), ask)
     return found

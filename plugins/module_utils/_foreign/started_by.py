@@ -63,6 +63,16 @@ def starter_of(pid: int, argv: t.Sequence[str], unit: str | None) -> Starter:
     return Starter(SERVICE if _is_service(unit) else PROCESS)
 
 
+def is_the_hosts_own(pid: int, unit: str | None) -> bool:
+    """Whether root runs a process, or systemd has started it as the main process of a service of the host."""
+    try:
+        if os.stat(f"/proc/{pid}").st_uid == 0:
+            return True
+    except OSError:
+        return False
+    return unit is not None and _is_service(unit) and manager.main_pid(manager.show(unit)) == pid
+
+
 def container_of(group: str) -> tuple[str | None, str | None]:
     """The engine that a control group tells of, and the container's ID as engines shorten it; (None, None) of none."""
     found = _CONTAINER.search(group)
@@ -110,6 +120,7 @@ __all__ = (
     "SERVICE",
     "Starter",
     "container_of",
+    "is_the_hosts_own",
     "starter_of",
     "starts_etcd",
 )

@@ -20,7 +20,12 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors impo
     ServiceError,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.reasons import Reason
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import ApiError, Client, client_of
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import (
+    ApiError,
+    Client,
+    client_of,
+    explains,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_access import ApiAccess
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.restart import (
     ClusterUrls,
@@ -70,8 +75,7 @@ def own_client(
             client = client_of(files["ca_file"], files["cert_file"], files["key_file"], access)
             client.status(url)
         except RingfenceError as exc:
-            # One that says what lacks explains more than one that does not come through.
-            problem = exc if problem is None or (isinstance(exc, ApiError) and exc.kind is not None) else problem
+            problem = exc if problem is None or explains(exc) >= explains(problem) else problem
             continue
         return client, files
     raise RefusedError(f"{url} can't be asked with this member's own files: {_told(problem)}: {_MEND}")

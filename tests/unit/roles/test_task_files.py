@@ -87,9 +87,14 @@ def asks_in_part(tasks: t.Iterable[t.Mapping[str, t.Any]]) -> list[str]:
     found = []
     for task in tasks:
         of_modules = {**task, **task.get("module_defaults", {})}
-        for options in (value for name, value in of_modules.items() if "." in name and isinstance(value, dict)):
+        for name, options in of_modules.items():
+            if "." not in name or not isinstance(options, dict):
+                continue
+            # One finds the client files by itself.
+            finds = name == "ringfence.etcd.etcd_process_info"
+            wanted = (api_access.USER_ARGUMENTS if finds else api_access.ARGUMENTS).keys()
             given = api_access.ARGUMENTS.keys() & options.keys()
-            if given and given != api_access.ARGUMENTS.keys():
+            if given and given != wanted:
                 found.append(task["name"])
     return found
 
@@ -103,6 +108,10 @@ def test_a_part_of_it_is_seen() -> None:
     one = {"api_user": "x"}
     assert asks_in_part([{"name": "a", "r.e.m": one}, {"name": "b", "module_defaults": {"r.e.m": one}}]) == ["a", "b"]
     assert asks_in_part([{"name": "c", "r.e.m": dict.fromkeys(api_access.ARGUMENTS), "vars": one}]) == []
+    info = "ringfence.etcd.etcd_process_info"
+    assert asks_in_part([{"name": "d", info: one}, {"name": "e", info: dict.fromkeys(api_access.USER_ARGUMENTS)}]) == [
+        "d"
+    ]
 
 
 def test_a_task_in_a_block_is_seen() -> None:

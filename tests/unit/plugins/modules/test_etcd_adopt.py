@@ -112,7 +112,7 @@ class Hosts(theirs.Hosts):
             "owner_group": "root",
             "etcd_binary": self.deployed.binary,
         }
-        cluster = ClusterSettings(name="etcd-cluster", client_tls=False)
+        cluster = ClusterSettings(name="etcd-cluster", client_tls=changes.get("client_tls", False))
         members = [make_member(self._entry(one), cluster) for one in MEMBERS]
         member = next(one for one in members if one.name == name)
         # The controller's: on the Pythons of nodes it can't be loaded, and there is no etcd for these tests either.
