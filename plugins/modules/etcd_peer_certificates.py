@@ -211,7 +211,7 @@ options:
       - A request has to be signed with the key that it is for, which is of O(key_type), and of nobody else; another
         one is refused, and then nothing is issued. All else in it is not looked at. What is issued is what O(members)
         says.
-      - With O(requests_directory) it also has to ask for just that certificate, as one of
+      - With O(requests_directory) or O(signer_command) it also has to ask for just that certificate, as one of
         M(ringfence.etcd.etcd_peer_key) does that was made with O(ringfence.etcd.etcd_peer_key#module:common_name).
     type: dict
   requests_directory:
@@ -226,6 +226,26 @@ options:
       - All that are due are taken, or none. Until then RV(unsigned_text) says what is to be done.
       - A missing folder is made with mode V(0700). No file in it is ever removed.
     type: path
+  signer_command:
+    description:
+      - A program and its arguments that has another CA sign, in place of a person. It is started for each certificate
+        that is due, without a shell, as the user that this module runs as, and in that user's environment.
+      - The request (PKCS#10 in PEM) is on its standard input. It has the subject and the extensions that are wanted.
+        They are also in C(RINGFENCE_NAME) (the member's), C(RINGFENCE_COMMON_NAME), C(RINGFENCE_DNS_NAMES),
+        C(RINGFENCE_IP_ADDRESSES), C(RINGFENCE_KEY_USAGE), C(RINGFENCE_EXTENDED_KEY_USAGE), with commas between, and
+        C(RINGFENCE_VALIDITY_DAYS).
+      - It prints the certificate in PEM on its standard output, with those of CAs beside it or not, and ends with 0.
+        What it prints is taken as with O(requests_directory). Where one certificate is not taken, nothing is issued.
+      - Of an error its standard error is shown, 300 characters without its arguments and secrets of the environment.
+        Arguments are no place for secrets, since the list of processes shows them.
+      - Not called in check mode.
+    type: list
+    elements: str
+    default: []
+  signer_timeout_seconds:
+    description: How long O(signer_command) may take for one certificate, 1 to 86400 seconds. Then it is killed.
+    type: int
+    default: 60
 seealso:
   - module: ringfence.etcd.etcd_peer_key
   - module: ringfence.etcd.etcd_ca
@@ -427,6 +447,8 @@ def argument_spec() -> dict[str, t.Any]:
         "key_custody": {"type": "str", "default": "ca", "choices": list(KEY_CUSTODIES), "no_log": False},
         "requests": {"type": "dict"},
         "requests_directory": {"type": "path"},
+        "signer_command": {"type": "list", "elements": "str", "default": []},
+        "signer_timeout_seconds": {"type": "int", "default": 60},
     }
 
 

@@ -355,7 +355,14 @@ _RULES: tuple[tuple[tuple[str, ...], t.Callable[[Asked], None]], ...] = (
     ),
     (("ca_common_name", "ca_validity_days", "ca_passphrase"), _check_authority),
     (
-        ("requests_directory", "ca_certificate", "ca_private_key", "key_custody"),
+        (
+            "requests_directory",
+            "signer_command",
+            "signer_timeout_seconds",
+            "ca_certificate",
+            "ca_private_key",
+            "key_custody",
+        ),
         lambda asked: check_signer(asked.settings),
     ),
     (("stranger_certificate", "stranger_private_key"), lambda asked: check_stranger(asked.settings)),

@@ -133,6 +133,8 @@ class Issued:
     fingerprint: str
     serial_number: int
     private_key: bytes | None = field(default=None, repr=False)
+    # From when to when, where another CA decided that.
+    validity: tuple[datetime, datetime] | None = None
 
 
 class _Made(t.NamedTuple):

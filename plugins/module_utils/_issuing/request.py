@@ -39,6 +39,11 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.result imp
     result_of,
     unsigned_result,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.signer_command import (
+    SignerCommand,
+    check_command,
+    signed_by_command,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._node import files
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import read_file
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki import profile as rules
@@ -91,25 +96,29 @@ def request_from(params: t.Mapping[str, t.Any]) -> IssueRequest:
         None if group is None else files.gid_of(group),
         on_nodes,
         keys_requested(params["requests"], [one.profile for one in members], params["key_type"], on_nodes),
-        params["requests_directory"] is not None,
+        bool(params["requests_directory"] or params["signer_command"]),
     )
 
 
 def _check_signer(params: t.Mapping[str, t.Any], on_nodes: bool) -> None:
     """InputError where another CA is to sign and this call can't be for one."""
-    if params["requests_directory"] is None:
+    signers = [name for name in ("requests_directory", "signer_command") if params[name]]
+    if not signers:
         return
+    if len(signers) > 1:
+        raise InputError("requests_directory and signer_command are two ways to the same CA: leave one of them out")
+    check_command(params["signer_command"] or (), params["signer_timeout_seconds"])
+    (signer,) = signers
     if not on_nodes:
         raise InputError(
-            "requests_directory is for keys that are made on their nodes, whose requests another CA signs: set "
-            "key_custody: node"
+            f"{signer} is for keys that are made on their nodes, whose requests another CA signs: set key_custody: node"
         )
     for option in ("ca_private_key_path", "ca_private_key_content", "ca_directory"):
         if params[option] is not None:
-            raise InputError(f"requests_directory is for a CA whose key is not here: leave {option} out")
+            raise InputError(f"{signer} is for a CA whose key is not here: leave {option} out")
     for given in params["members"]:
         if given["purpose"] != PEER:
-            raise InputError(f"client {given['name']}: requests_directory is for members' certificates alone")
+            raise InputError(f"client {given['name']}: {signer} is for members' certificates alone")
 
 
 def _refuse_names_of_others(profiles: t.Sequence[rules.PeerProfile]) -> None:
@@ -148,7 +157,8 @@ def run(
         # In check mode it stands for the call that issues.
         return {**result_of(plan, {}, now, with_diff), "changed": check_mode and plan.changed}, warnings
     if request.is_signed_elsewhere:
-        return _by_files(params, plan, now, check_mode, with_diff), warnings
+        by = _by_files if params["requests_directory"] else _by_command
+        return by(params, plan, now, check_mode, with_diff), warnings
     if check_mode:
         check_requested_keys(plan, is_real=False)
         refused = [f"a real run would be refused: {refusal}"] if shown else []
@@ -185,6 +195,16 @@ def _by_files(
     if not check_mode:
         files.apply_changes(found.changes)
     return unsigned_result(plan, found, now, with_diff)
+
+
+def _by_command(
+    params: t.Mapping[str, t.Any], plan: IssuePlan, now: datetime, check_mode: bool, with_diff: bool
+) -> dict[str, t.Any]:
+    """Have a command of the user's get the certificates from another CA; in check mode nobody is asked."""
+    check_requested_keys(plan, is_real=not check_mode)
+    command = SignerCommand(tuple(params["signer_command"]), params["signer_timeout_seconds"])
+    issued = {} if check_mode else signed_by_command(plan, params["requests"] or {}, command)
+    return result_of(plan, issued, now, with_diff)
 
 
 def _record_in(params: t.Mapping[str, t.Any], plan: IssuePlan, now: datetime) -> Record | None:

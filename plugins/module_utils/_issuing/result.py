@@ -80,7 +80,7 @@ def _member_result(plan: IssuePlan, decision: Decision, issued: Issued | None, n
         "ip_addresses": list(profile.ip_addresses),
     }
     if decision.due or facts is None or decision.found is None:
-        first, last = plan.not_before, plan.not_after
+        first, last = (None if issued is None else issued.validity) or (plan.not_before, plan.not_after)
         pem = None if issued is None else issued.certificate
         result["fingerprint"] = None if issued is None else issued.fingerprint
         result["serial_number"] = None if issued is None else serial_hex(issued.serial_number)
@@ -119,9 +119,11 @@ def _after(plan: IssuePlan, decision: Decision) -> dict[str, t.Any]:
         "extended_key_usage": sorted(profile.extended_key_usages),
         "is_ca": False,
         "issuer_key_identifier": None if plan.authority is None else plan.authority.facts.key_identifier,
-        "not_before": rules.iso_time(plan.not_before),
-        "not_after": rules.iso_time(plan.not_after),
     }
+    if not plan.request.is_signed_elsewhere:
+        # Another CA decides for itself.
+        after["certificate"]["not_before"] = rules.iso_time(plan.not_before)
+        after["certificate"]["not_after"] = rules.iso_time(plan.not_after)
     after["new_key"] = decision.new_key
     after["reasons"] = [reason["text"] for reason in decision.reasons]
     return after

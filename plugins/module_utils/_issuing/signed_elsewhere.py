@@ -86,7 +86,12 @@ def accepted(
     if reasons or other:
         told = "; ".join(reason[:_MOST_OF_A_REASON] for reason in reasons or [str(other)])
         raise CryptoError(f"{what} is not the certificate that was asked for: {told}")
-    return Issued(certificates.certificate_pem(found), certificates.fingerprint(found), found.serial_number)
+    return Issued(
+        certificates.certificate_pem(found),
+        certificates.fingerprint(found),
+        found.serial_number,
+        validity=(facts.not_before, facts.not_after),
+    )
 
 
 def _for_the_key(public_key: keys.PublicKey, text: str | bytes, what: str) -> bytes:

@@ -32,17 +32,18 @@ def run_command(
     environment: t.Mapping[str, str],
     account: tuple[int, int] | None = None,
     inherited: t.Sequence[int] = (),
+    given: str | None = None,
 ) -> Done:
     """Run a program to its end; OSError where it can't be started, TimeoutError where it does not end in time.
 
     ``account``: user and group as which it runs, and no others, where they are not those of this process.
-    ``inherited``: descriptors that it has open, too.
+    ``inherited``: descriptors that it has open, too. ``given``: what stands on its standard input.
     """
     other: dict[str, t.Any] = {} if account is None else {"user": account[0], "group": account[1], "extra_groups": []}
     # Not AnsibleModule.run_command: only module files know the module, and that one has no time limit.
     with subprocess.Popen(  # pylint: disable=ansible-bad-function
         list(words),
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.DEVNULL if given is None else subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         encoding="utf-8",
@@ -54,7 +55,7 @@ def run_command(
         **other,
     ) as child:
         try:
-            stdout, stderr = child.communicate(timeout=timeout_seconds)
+            stdout, stderr = child.communicate(given, timeout=timeout_seconds)
         except subprocess.TimeoutExpired:
             child.kill()
             raise TimeoutError(f"{words[0]} did not end within {timeout_seconds:g} seconds") from None

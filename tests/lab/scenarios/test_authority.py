@@ -156,6 +156,16 @@ def test_an_offline_ca_signs_what_a_person_carries(controller: Controller, lab: 
     assert "etcd: PROVED" in renewed.output and controller.processes() == processes
     assert controller.on_each(PAIR, f"cat {PKI}/*.key.replaced") == keys
     assert controller.succeed(inventory, **near).changed == NOTHING_CHANGED
+    # The same CA by a command, in one run.
+    wanted.pop("etcd_peer_tls_requests_directory")
+    signer = "cat > r; exec openssl ca -config etcd.cnf -batch -notext -in r -days $RINGFENCE_VALIDITY_DAYS"
+    command = ["/bin/sh", "-c", f"cd {offline.folder} && {signer}"]
+    inventory = controller.inventory(**wanted, **offline.stranger(), etcd_peer_tls_signer_command=command)
+    keys = controller.on_each(PAIR, f"cat {PKI}/*.key")
+    signed = controller.succeed(inventory, etcd_peer_tls_new_keys=True)
+    assert "etcd: PROVED" in signed.output and controller.processes() == processes
+    assert controller.on_each(PAIR, f"cat {PKI}/*.key.replaced") == keys
+    assert controller.succeed(inventory).changed == NOTHING_CHANGED
 
 
 def verify(controller: Controller) -> Path:

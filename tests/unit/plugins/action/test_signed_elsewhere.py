@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Certificates by a CA whose key is not here: requests as files, `openssl ca` as that CA, and what is brought back."""
+"""Certificates by a CA whose key is not here: requests as files or by a command, and `openssl ca` as that CA."""
 
 from __future__ import annotations
 
@@ -45,6 +45,7 @@ class Carrier:
             "requests_directory": str(self.requests),
             **more,
         }
+        arguments = {name: value for name, value in arguments.items() if value is not None}
         decided = run_module("etcd_peer_certificates", {**arguments, "decide_only": True}, check_mode=check_mode)
         due = {one["name"]: one["new_key"] for one in decided["members"]}
         assert due == {one["name"]: one["issued"] for one in decided["members"]}
@@ -54,7 +55,7 @@ class Carrier:
             if due[node.name]
         }
         answer = run_module("etcd_peer_certificates", {**arguments, "requests": asked}, check_mode=check_mode)
-        assert "PRIVATE KEY" not in json.dumps(answer)
+        assert "PRIVATE KEY" not in json.dumps(answer) and "Traceback" not in answer["_stderr"]
         return answer
 
     def take(self, check_mode: bool = False) -> Answer:
@@ -151,7 +152,10 @@ def test_a_renewal_is_for_another_key(carrier: Carrier) -> None:
     assert len(first["unsigned"]) == 2 and "is for another key than the request that waits" in first["unsigned_text"]
     assert first["changed"] and [node.key.read_bytes() for node in carrier.nodes] == keys
     carrier.sign(words=["-days", "450"])
-    carrier.deploy(carrier.ask(**near))
+    answer = carrier.ask(**near)
+    # As the CA decided, and not as this collection would have.
+    assert {one["days_left"] for one in answer["members"]} <= {449, 450}
+    carrier.deploy(answer)
     assert all(node.key.read_bytes() != key for node, key in zip(carrier.nodes, keys))
     assert not carrier.ask(**near)["changed"]
 
@@ -403,3 +407,95 @@ def test_the_names_of_a_request_are_those_of_the_certificate(carrier: Carrier) -
     request = x509.load_pem_x509_csr((carrier.requests / "etcd-1.csr").read_bytes())
     names = request.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert [name.value for name in names][:1] == ["etcd-1"] and request.is_signature_valid
+
+
+# A command as signer
+
+SIGNER = """\
+set -e
+folder="$1"
+env | grep -E '^RINGFENCE_(.*NAMES?|.*ADDRESSES|.*USAGE|VALIDITY.*)=' | sort >> "$folder/asked"
+cat > "$folder/request.csr"
+openssl ca -config "$folder/ca.cnf" -batch -notext -in "$folder/request.csr" -days "$RINGFENCE_VALIDITY_DAYS"
+cat "$folder/ca.crt"
+"""
+
+
+def command(carrier: Carrier, script: str = SIGNER, **more: t.Any) -> Answer:
+    """The options for a program of the user's; its words hold what a shell would act on."""
+    path = carrier.ca.folder / "signer"
+    path.write_text(f"#!/bin/sh\n{script}")
+    path.chmod(0o755)
+    return {
+        "requests_directory": None,
+        "signer_command": [str(path), str(carrier.ca.folder), "$(touch /tmp/x); a'b"],
+        **more,
+    }
+
+
+def test_a_command_signs(carrier: Carrier) -> None:
+    asked = carrier.ca.folder / "asked"
+    options = command(carrier)
+    predicted = carrier.ask(check_mode=True, **options)
+    assert predicted["changed"] and predicted["members"][0]["issued"] and not asked.exists()
+    answer = carrier.ask(**options)
+    assert "failed" not in answer, answer["msg"]
+    assert answer["changed"] and answer["diff"] == predicted["diff"] and "unsigned" not in answer
+    assert asked.read_text().splitlines()[:7] == [
+        "RINGFENCE_COMMON_NAME=etcd-1.example.com",
+        "RINGFENCE_DNS_NAMES=etcd-1",
+        "RINGFENCE_EXTENDED_KEY_USAGE=clientAuth,serverAuth",
+        "RINGFENCE_IP_ADDRESSES=127.0.0.1",
+        "RINGFENCE_KEY_USAGE=digitalSignature",
+        "RINGFENCE_NAME=etcd-1",
+        "RINGFENCE_VALIDITY_DAYS=365",
+    ]
+    assert all(one["certificate"].count("BEGIN CERTIFICATE") == 1 for one in answer["members"])
+    carrier.deploy(answer)
+    # Nothing is due, and nobody is asked.
+    asked.unlink()
+    assert not carrier.ask(**options)["changed"] and not asked.exists()
+
+
+FAILING: dict[str, tuple[str, str]] = {
+    "it fails": ("echo no such provisioner >&2; exit 3", "for member etcd-1, ended with 3: no such provisioner"),
+    "it fails in silence": ("exit 1", "ended with 1: it said nothing"),
+    "it prints nothing": ("echo gone >&2", "printed no certificate: gone"),
+    "it says its secrets": ('echo "$2 $VAULT_TOKEN" >&2; exit 1', "ended with 1: *** ***"),
+    "it says a key": ('cat "$1/ca.key" >&2; exit 1', "what it said holds a private key, and is not shown"),
+    "it prints the key": ('cat "$1/ca.key"', "for member etcd-1 holds a private key"),
+    "it prints rubbish": ("echo rubbish", "for member etcd-1 is no PEM certificate"),
+    "it gives the CA's": ('cat "$1/ca.crt"', "is for another key than the request"),
+    "it is slow": ("exec sleep 60", "did not end within 1 seconds"),
+    "it signs for too long": (f"RINGFENCE_VALIDITY_DAYS=900\n{SIGNER}", "it is valid for 900 days, 365 at most"),
+}
+
+
+@pytest.mark.parametrize("case", FAILING)
+def test_a_command_that_gives_no_certificate(case: str, carrier: Carrier, monkeypatch: pytest.MonkeyPatch) -> None:
+    script, says = FAILING[case]
+    monkeypatch.setenv("VAULT_TOKEN", "hvs.sesame")
+    answer = carrier.ask(**command(carrier, script, signer_timeout_seconds=1 if case == "it is slow" else 60))
+    assert answer["failed"] and says in answer["msg"] and "\n" not in answer["msg"], answer["msg"]
+    assert "sesame" not in answer["msg"] and "$(touch" not in answer["msg"] and str(carrier.ca.folder) in answer["msg"]
+
+
+def test_a_command_that_can_not_be_called(carrier: Carrier) -> None:
+    for more, says in (
+        ({"signer_command": ["/nowhere/signer"]}, "/nowhere/signer, for member etcd-1, can't be started (No such file"),
+        ({"signer_command": [" "]}, "the first word is no program"),
+        ({"signer_timeout_seconds": 0}, "signer_timeout_seconds is 0"),
+        ({"requests_directory": "/srv/requests"}, "two ways to the same CA"),
+    ):
+        node = carrier.nodes[0]
+        arguments = {
+            "members": [carrier.member(node)],
+            "ca_certificate_content": carrier.ca.pem,
+            "key_custody": "node",
+            "requests": {"etcd-1": node.request(**names_of(carrier.member(node)))["request_pem"]},
+            **command(carrier),
+            **more,
+        }
+        given = {key: value for key, value in arguments.items() if value is not None}
+        answer = run_module("etcd_peer_certificates", given)
+        assert answer["failed"] and says in answer["msg"], answer["msg"]

@@ -70,6 +70,8 @@ ANSWERS: dict[str, tuple[t.Any, t.Any]] = {
     "key_type": ("rsa-2048", "rsa-2048"),
     "key_custody": ("node", "node"),
     "requests_directory": ("", ""),
+    "signer_command": ("", []),
+    "signer_timeout_seconds": ("90", 90),
     "validity_days": ("90", 90),
     "renew_before_days": ("9", 9),
     "new_keys": ("false", False),

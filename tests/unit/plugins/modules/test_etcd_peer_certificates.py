@@ -53,6 +53,8 @@ DEFAULTS: dict[str, t.Any] = {
     "key_custody": "ca",
     "requests": None,
     "requests_directory": None,
+    "signer_command": [],
+    "signer_timeout_seconds": 60,
 }
 
 
