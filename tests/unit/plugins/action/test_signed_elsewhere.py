@@ -347,8 +347,10 @@ def test_the_list_of_another_ca(carrier: Carrier) -> None:
     assert answer["failed"] and "ca.crl is no revocation list" in answer["msg"]
 
 
-def test_no_request_leaves_that_asks_for_more_than_the_inventory_says(carrier: Carrier) -> None:
+@pytest.mark.parametrize("signer", ["files", "command"])
+def test_no_request_leaves_that_asks_for_more_than_the_inventory_says(signer: str, carrier: Carrier) -> None:
     """A host's request goes to a CA that may issue what it says."""
+    options = {"requests_directory": str(carrier.requests)} if signer == "files" else command(carrier)
     node = carrier.nodes[0]
     wanted = names_of(carrier.member(node))
     for asked, says in (
@@ -362,12 +364,22 @@ def test_no_request_leaves_that_asks_for_more_than_the_inventory_says(carrier: C
             "ca_certificate_content": carrier.ca.pem,
             "key_custody": "node",
             "requests": {"etcd-1": node.request(**asked)["request_pem"]},
-            "requests_directory": str(carrier.requests),
+            **{name: value for name, value in options.items() if value is not None},
         }
-        for check_mode in (True, False):
+        for check_mode in (True, False) if signer == "files" else (False,):
             answer = run_module("etcd_peer_certificates", arguments, check_mode=check_mode)
             assert answer["failed"] and f"member etcd-1: its request asks for {says} than" in answer["msg"]
-    assert carrier.listed() == []
+    assert carrier.listed() == [] and not (carrier.ca.folder / "asked").exists()
+
+
+def test_one_that_ends_after_its_ca(tmp_path: pathlib.Path, open_folder: pathlib.Path) -> None:
+    carrier = Carrier(tmp_path, open_folder)
+    carrier.ca = OfflineCa(tmp_path / "short-lived-ca", days=100)
+    carrier.ask()
+    carrier.sign("etcd-1", words=["-days", "200"])
+    carrier.sign("etcd-2", words=["-days", "99"])
+    (unsigned,) = carrier.ask()["unsigned"]
+    assert unsigned["name"] == "etcd-1" and ", after its CA, " in unsigned["why"]
 
 
 def test_input(carrier: Carrier, tmp_path: pathlib.Path) -> None:

@@ -50,13 +50,13 @@ subjectKeyIdentifier = hash
 class OfflineCa:
     """Its folder, which no module of ours is ever told of."""
 
-    def __init__(self, folder: pathlib.Path, name: str = "Offline CA") -> None:
+    def __init__(self, folder: pathlib.Path, name: str = "Offline CA", days: int = 3650) -> None:
         self.folder = folder
         folder.mkdir()
         (folder / "index.txt").touch()
         self.restore()
         (folder / "authority.cnf").write_text(_AUTHORITY)
-        new = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "3650"]
+        new = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", str(days)]
         files = ["-config", "authority.cnf", "-keyout", "ca.key", "-out", "ca.crt"]
         self._run("req", *new, "-subj", f"/CN={name}", *files)
         self.pem = (folder / "ca.crt").read_text()
