@@ -19,7 +19,7 @@ IN_TURN = (
     ("foreign", "guards", "authority"),
     ("mishaps", "edits", "proof"),
     ("drift", "install", "backup", "interrupted", "lab"),
-    ("takeover", "awx", "demo", "audit", "node", "liar"),
+    ("takeover", "awx", "containers", "demo", "audit", "node", "liar"),
 )
 """For each day the files of scenarios, about as long together as those of another day."""
 
