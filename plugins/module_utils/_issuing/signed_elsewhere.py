@@ -43,10 +43,6 @@ _MOST_CERTIFICATES = 10
 _MOST_OF_A_REASON = 300
 
 
-class OtherKeyError(CryptoError):
-    """What was brought holds no certificate for the key that one is wanted for."""
-
-
 class SerialNumbers:
     """The serial numbers of the CA that are somebody's: those that are in use, and those on its revocation list."""
 
@@ -108,7 +104,7 @@ def _for_the_key(public_key: keys.PublicKey, text: str | bytes, what: str) -> by
         if keys.public_key_bytes(t.cast("keys.PublicKey", load_der(der, what).public_key())) == wanted
     ]
     if not fitting:
-        raise OtherKeyError(f"{what} is for another key than the request that waits now")
+        raise CryptoError(f"{what} is for another key than the request that waits now")
     if len(fitting) > 1:
         raise CryptoError(f"{what} holds {len(fitting)} certificates for the key that waits: give the one meant")
     return fitting[0]
@@ -145,4 +141,4 @@ def told_wishes(plan: IssuePlan) -> str:
     )
 
 
-__all__ = ("OtherKeyError", "SerialNumbers", "accepted", "told_wishes")
+__all__ = ("SerialNumbers", "accepted", "told_wishes")
