@@ -284,7 +284,7 @@ def _verdict(
     ]
     of_role = given.get("role_settings", {})
     custody = {name: made["key_custody"] for name, made in of_role.items()}
-    is_signed_elsewhere = any(made["requests_directory"] or made["signer_command"] for made in of_role.values())
+    is_signed_elsewhere = any(made["is_signed_elsewhere"] for made in of_role.values())
     failures += refuse_key_custody(cluster, custody, _without_key(requests, pending, is_signed_elsewhere))
     return {
         "in_sync": not failures and not pending and not change.told["due"],

@@ -12,6 +12,7 @@ from dataclasses import asdict
 from ansible import constants as C
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.parts import VERIFY, selected_parts
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RingfenceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.signer_command import way_to_another_ca
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._actions import OneLineAction, refuse_old_cryptography
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import member_as_dict, plain
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._input_validation import (
@@ -115,6 +116,7 @@ class ActionModule(OneLineAction):  # pragma: no cover
             "flag_settings": flag_settings_of(settings),
             "keys_leaked": leaked_names(settings["keys_leaked"], [each.name for each in members]),
             "keeps_revocation_list": keeps_revocation_list(settings),
+            "is_signed_elsewhere": way_to_another_ca(settings) is not None,
             # What is due is not asked by a proof, which compares what runs.
             "unit_text": "" if proof_only else unit_text(settings, members, member),
         }

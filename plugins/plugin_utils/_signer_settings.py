@@ -13,20 +13,21 @@ import typing as t
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules import checked_path
-from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.signer_command import check_command
+from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.signer_command import (
+    check_command,
+    way_to_another_ca,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.given_pem import certificate_ders, private_key_block
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._settings import PREFIX
 
 
 def check_signer(settings: t.Mapping[str, t.Any]) -> None:
     """A CA that is not here signs requests of keys that stay on their nodes, and is known by its certificate."""
-    names = [name for name in ("requests_directory", "signer_command") if settings[name]]
     check_command(settings["signer_command"], settings["signer_timeout_seconds"], PREFIX)
-    if not names:
+    way = way_to_another_ca(settings, PREFIX)
+    if way is None:
         return
-    variable = f"{PREFIX}{names[0]}"
-    if len(names) > 1:
-        raise InputError(f"{variable} and {PREFIX}{names[1]} are two ways to the same CA: leave one of them out")
+    variable = f"{PREFIX}{way}"
     if settings["requests_directory"]:
         checked_path(settings["requests_directory"], variable, True)
     if not settings["ca_certificate"]:

@@ -43,6 +43,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.signer_com
     SignerCommand,
     check_command,
     signed_by_command,
+    way_to_another_ca,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._node import files
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import read_file
@@ -96,19 +97,16 @@ def request_from(params: t.Mapping[str, t.Any]) -> IssueRequest:
         None if group is None else files.gid_of(group),
         on_nodes,
         keys_requested(params["requests"], [one.profile for one in members], params["key_type"], on_nodes),
-        bool(params["requests_directory"] or params["signer_command"]),
+        way_to_another_ca(params) is not None,
     )
 
 
 def _check_signer(params: t.Mapping[str, t.Any], on_nodes: bool) -> None:
     """InputError where another CA is to sign and this call can't be for one."""
-    signers = [name for name in ("requests_directory", "signer_command") if params[name]]
-    if not signers:
+    signer = way_to_another_ca(params)
+    if signer is None:
         return
-    if len(signers) > 1:
-        raise InputError("requests_directory and signer_command are two ways to the same CA: leave one of them out")
     check_command(params["signer_command"] or (), params["signer_timeout_seconds"])
-    (signer,) = signers
     if not on_nodes:
         raise InputError(
             f"{signer} is for keys that are made on their nodes, whose requests another CA signs: set key_custody: node"

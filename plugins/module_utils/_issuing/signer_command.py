@@ -37,11 +37,27 @@ _SECRET_NAME = re.compile(r"(?i)token|secret|passw|passphrase|credential|_key$")
 _SHORTEST_SECRET = 4
 
 
+# The ways to a CA whose key is not here, by the options that say one: files that a person carries, or a command.
+_WAYS = ("requests_directory", "signer_command")
+
+
 class SignerCommand(t.NamedTuple):
     """The program with its arguments, and how long it may take for one request."""
 
     words: tuple[str, ...]
     timeout_seconds: int
+
+
+def way_to_another_ca(given: t.Mapping[str, t.Any], prefix: str = "") -> str | None:
+    """The option that has a CA sign whose key is not here, of options or settings by their names; None without one.
+
+    InputError where two say so. ``prefix``: of the options' names, in messages.
+    """
+    ways = [name for name in _WAYS if given[name]]
+    if len(ways) > 1:
+        first, second = (f"{prefix}{name}" for name in ways)
+        raise InputError(f"{first} and {second} are two ways to the same CA: leave one of them out")
+    return ways[0] if ways else None
 
 
 def check_command(words: t.Sequence[str], timeout_seconds: int, prefix: str = "") -> None:
@@ -118,4 +134,4 @@ def _told(command: SignerCommand, text: str, environment: t.Mapping[str, str]) -
     return " ".join(text.split())[:_MOST_OF_WHAT_IT_SAID] or "it said nothing"
 
 
-__all__ = ("SignerCommand", "check_command", "signed_by_command")
+__all__ = ("SignerCommand", "check_command", "signed_by_command", "way_to_another_ca")

@@ -20,13 +20,13 @@ import warnings
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import CryptoError
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki import der as der_parts
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.asn1 import Malformed
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.certificate import EXTENDED_KEY_USAGES, serial_hex
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.given_pem import certificate_der, certificate_ders
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.go_x509 import why_go_refuses
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.name_constraints import NameConstraints, Names
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import CertificateFacts
 from ansible_collections.ringfence.etcd.plugins.module_utils._x509 import keys
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509.unreadable import UNREADABLE
 
 try:
     from cryptography import x509
@@ -131,16 +131,7 @@ def _one_line(what: str) -> t.Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
-    except (
-        Malformed,
-        ValueError,
-        TypeError,
-        LookupError,
-        UnsupportedAlgorithm,
-        x509.InvalidVersion,
-        x509.DuplicateExtension,
-        x509.UnsupportedGeneralNameType,
-    ) as exc:
+    except UNREADABLE as exc:
         why = " ".join(str(exc).split())[:200] or type(exc).__name__
         raise CryptoError(f"{what} is no readable X.509 certificate ({why}): put the original there again") from None
 

@@ -22,10 +22,10 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._x509.certificate_f
     key_identifier,
     not_after,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509.unreadable import UNREADABLE
 
 try:
     from cryptography import x509
-    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives import serialization
 except ImportError:
     pass  # library.why_no_cryptography says so
@@ -75,7 +75,7 @@ def read_revocation_list(der: bytes, what: str) -> RevocationList:
         found = x509.load_der_x509_crl(der)
         serial_numbers = frozenset(serial_hex(one.serial_number) for one in found)
         number = _number_of(found)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+    except UNREADABLE:
         raise CryptoError(f"{what} is no revocation list in DER") from None
     return RevocationList(number, serial_numbers, der)
 

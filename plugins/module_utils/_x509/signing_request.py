@@ -17,14 +17,13 @@ import typing as t
 import warnings
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import CryptoError
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.asn1 import Malformed
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.der import public_key_parts
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.signing_request import request_der, requested_key
 from ansible_collections.ringfence.etcd.plugins.module_utils._x509 import certificates, keys
+from ansible_collections.ringfence.etcd.plugins.module_utils._x509.unreadable import UNREADABLE
 
 try:
     from cryptography import x509
-    from cryptography.exceptions import InternalError, UnsupportedAlgorithm
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import rsa
     from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -70,16 +69,7 @@ def certifiable_key(pem: str, key_type: str, what: str) -> keys.PublicKey:
             if algorithm is not None and algorithm.name not in _HASHES:
                 raise CryptoError(f"{what} is signed with {algorithm.name}, {' or '.join(_HASHES)} is wanted: {_ANEW}")
             is_proved = request.is_signature_valid
-    except (
-        Malformed,
-        ValueError,
-        TypeError,
-        LookupError,
-        UnsupportedAlgorithm,
-        # Of OpenSSL itself, to which the oldest releases give what they have not read.
-        InternalError,
-        x509.InvalidVersion,
-    ) as exc:
+    except UNREADABLE as exc:
         raise CryptoError(f"{what} can't be read ({type(exc).__name__}): {_ANEW}") from None
     if not is_proved:
         raise CryptoError(
@@ -120,7 +110,7 @@ def check_asks_for(pem: str, wanted: PeerProfile, what: str) -> None:
             found = {one.oid: (one.value, one.critical) for one in request.extensions}
             # Beside the extensions there may be a password, and whatever else a CA could look at.
             is_all = len(request.attributes) == 1
-    except (ValueError, TypeError, LookupError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as exc:
+    except UNREADABLE as exc:
         raise CryptoError(f"{what} can't be read ({type(exc).__name__}): {_ANEW}") from None
     asked = {one.oid: (one, is_critical) for one, is_critical in _extensions(wanted)}
     if name != [(NameOID.COMMON_NAME, wanted.common_name)]:
@@ -146,9 +136,7 @@ def is_same_request(one: bytes, other: str, what: str) -> bool:
             and first.is_signature_valid
             and (first.subject, list(first.extensions)) == (second.subject, list(second.extensions))
         )
-    except (CryptoError, ValueError, TypeError, LookupError, UnsupportedAlgorithm, InternalError, x509.InvalidVersion):
-        return False
-    except (x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+    except (CryptoError, *UNREADABLE):
         return False
 
 
