@@ -21,6 +21,7 @@ import pytest
 from ansible_collections.ringfence.etcd.plugins.action import etcd_cluster_check, etcd_peer_proof
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import ClusterSettings, make_members
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
+from ansible_collections.ringfence.etcd.plugins.plugin_utils import _cluster_verdict
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._answers import AnswerError, Kind, Schema, checked_answer
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import member_as_dict
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._states import PROBE, checked_state
@@ -140,7 +141,7 @@ GIVEN: dict[str, t.Any] = {
 
 
 def checked(states: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    return etcd_cluster_check._evaluated({**GIVEN, "states": states}, MEMBERS, NOW)
+    return _cluster_verdict.evaluated({**GIVEN, "states": states}, MEMBERS, NOW)
 
 
 def drawn(states: t.Mapping[str, t.Any], with_page: bool = False) -> t.Any:
@@ -231,7 +232,7 @@ def the_others_are_checked_once() -> t.Iterator[None]:
         return _checked_of_another(known[0]) if known else checked_state(state)
 
     with pytest.MonkeyPatch.context() as patched:
-        for module in (etcd_cluster_check, etcd_peer_proof):
+        for module in (_cluster_verdict, etcd_peer_proof):
             patched.setattr(module, "checked_state", checked_once)
         yield
 
@@ -329,7 +330,7 @@ def test_a_judge_that_can_not_make_sense_of_a_good_answer(monkeypatch: pytest.Mo
         return evaluated
 
     monkeypatch.setattr(etcd_peer_proof, "evaluate", stumbles(etcd_peer_proof.evaluate, 1))
-    monkeypatch.setattr(etcd_cluster_check, "check_cluster", stumbles(etcd_cluster_check.check_cluster, 0))
+    monkeypatch.setattr(_cluster_verdict, "check_cluster", stumbles(_cluster_verdict.check_cluster, 0))
     words = "what it answered makes no sense (KeyError: 'peer_trusted_ca_file')"
     with pytest.raises(RingfenceError) as caught:
         checked(RECORDED)
