@@ -25,6 +25,7 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._leaked_keys import
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._member_entries import coordinator_of
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._role_settings import RoleSettings, client_files_of
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._settings import OPTIONS_OF, SECRETS
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._signer_settings import lacks_private_key
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._states import has_refused_settings
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._unit_text import unit_text
 
@@ -117,6 +118,7 @@ class ActionModule(OneLineAction):  # pragma: no cover
             "keys_leaked": leaked_names(settings["keys_leaked"], [each.name for each in members]),
             "keeps_revocation_list": keeps_revocation_list(settings),
             "is_signed_elsewhere": way_to_another_ca(settings) is not None,
+            "lacks_ca_private_key": lacks_private_key(settings),
             # What is due is not asked by a proof, which compares what runs.
             "unit_text": "" if proof_only else unit_text(settings, members, member),
         }

@@ -235,10 +235,24 @@ def _failures(given: dict[str, t.Any], found: _Findings) -> list[PreflightFailur
     ):
         failures.append(PreflightFailure("ca", given["ca_problem"]))
     of_role = given.get("role_settings", {})
+    failures += _without_signer(found, of_role) if CERTIFICATES in given["parts"] else []
     custody = {name: made["key_custody"] for name, made in of_role.items()}
     is_signed_elsewhere = any(made["is_signed_elsewhere"] for made in of_role.values())
     failures += refuse_key_custody(cluster, custody, _without_key(found.requests, pending, is_signed_elsewhere))
     return failures
+
+
+def _without_signer(found: _Findings, of_role: t.Mapping[str, t.Any]) -> t.Iterator[PreflightFailure]:
+    """Nothing is issued by a CA of which a certificate alone is given."""
+    due = [one for one in found.pending if one["part"] == CERTIFICATE and one["member"] is not None]
+    if due and any(made["lacks_ca_private_key"] for made in of_role.values()):
+        yield PreflightFailure(
+            "ca_key",
+            f"cluster {found.cluster.question.cluster_name}: certificates are due (member {due[0]['member']}: "
+            f"{due[0]['code']}), and etcd_peer_tls_ca_certificate is given without its private key: give "
+            "etcd_peer_tls_ca_private_key, or say how that CA signs (etcd_peer_tls_requests_directory or "
+            "etcd_peer_tls_signer_command)",
+        )
 
 
 def _without_key(

@@ -45,6 +45,13 @@ def check_signer(settings: t.Mapping[str, t.Any]) -> None:
         )
 
 
+def lacks_private_key(settings: t.Mapping[str, t.Any]) -> bool:
+    """Whether a CA is given that nobody here can sign with, as a proof is done that issues nothing."""
+    return bool(
+        settings["ca_certificate"] and not settings["ca_private_key"] and way_to_another_ca(settings, PREFIX) is None
+    )
+
+
 def check_stranger(settings: t.Mapping[str, t.Any]) -> None:
     """A pair, or none; whether it shows anything is seen where the CA is."""
     certificate, private_key = f"{PREFIX}stranger_certificate", f"{PREFIX}stranger_private_key"
@@ -55,4 +62,4 @@ def check_stranger(settings: t.Mapping[str, t.Any]) -> None:
         private_key_block(settings["stranger_private_key"], private_key)
 
 
-__all__ = ("check_signer", "check_stranger")
+__all__ = ("check_signer", "check_stranger", "lacks_private_key")

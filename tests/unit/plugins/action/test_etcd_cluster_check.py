@@ -471,6 +471,28 @@ def test_a_ca_that_can_not_be_used_is_refused_before_an_install(states: States) 
         assert not [one for one in evaluated(states, ca=ca)["failures"] if one["code"] == "ca"]
 
 
+def test_a_ca_that_is_given_without_its_key_is_refused_where_something_is_to_be_issued(states: States) -> None:
+    """Before an install, and in check mode: not by the host that is to sign."""
+    found = task_vars(states, *states)
+    for one in found["hostvars"].values.values():
+        one["settings"] = {
+            "unit_text": "",
+            "key_custody": "ca",
+            "is_signed_elsewhere": False,
+            "lacks_ca_private_key": True,
+        }
+    changes: dict[str, t.Any] = {"states_variable": "state", "settings_variable": "settings", "task_vars": found}
+    assert codes(evaluated(None, **changes)) == []
+    changes.update(validity_days=730, renew_before_days=400)
+    result = evaluated(None, **changes)
+    assert codes(result) == ["ca_key"]
+    assert "(member etcd-1: expires_soon)" in result["failures"][0]["text"]
+    assert codes(evaluated(None, **changes, parts=["verify"])) == []
+    for one in found["hostvars"].values.values():
+        one["settings"]["lacks_ca_private_key"] = False
+    assert codes(evaluated(None, **changes)) == []
+
+
 def test_a_member_whose_own_settings_were_refused_stops_its_cluster(states: States) -> None:
     """The others would go on without it, as if the user had left it out: a CA would be made, etcd installed."""
     found = task_vars(states, "etcd-1", "etcd-2")

@@ -35,6 +35,7 @@ def test_all_hosts_have_the_same_list_and_their_own_member(play: SettingsPlay) -
     for name, one in found.items():
         assert one["member"]["name"] == name and one["coordinator"] == "etcd-1" and one["hosts"] == NAMES
         assert one["member"]["common_name"] == f"{name}.example.com"
+        assert one["lacks_ca_private_key"] is False and one["is_signed_elsewhere"] is False
 
 
 @pytest.mark.parametrize("place", ["play", "vars_files", "role", "block", "inventory"])
