@@ -103,6 +103,31 @@ def ended_well(living: Living, asked: Asked, inventory: Path, members: t.Mapping
     nothing_is_left(controller)
 
 
+def until_one_goes_through(
+    living: Living, asked: Asked, inventory: Path, found: Boundaries, tell: t.Callable[[str], None]
+) -> Run:
+    """Each run but the last is killed, at the first boundary at which none was."""
+
+    def act(line: str) -> bool:
+        is_next = found.is_next(line)
+        if is_next:
+            time.sleep(found.delay_seconds)
+        return is_next
+
+    controller = living.controller
+    for _number in range(MANY):
+        found.begin()
+        run = controller.watch(inventory, act, controller.named(asked.playbook), **asked.words)
+        if run.recap:
+            break
+        tell(found.last)
+        assert run.returncode < 0, run.output[-8000:]
+        # For who looks for what that run has seen.
+        (controller.folder / f"killed-{found.count}.txt").write_text(run.output)
+    assert run.returncode == 0, run.output[-16000:]
+    return run
+
+
 @pytest.mark.parametrize("name", turns())
 def test_an_operation_that_is_killed_at_its_boundaries_ends_as_if_nothing_had_been(
     living: Living, name: str, capfd: pytest.CaptureFixture[str]
@@ -115,36 +140,27 @@ def test_an_operation_that_is_killed_at_its_boundaries_ends_as_if_nothing_had_be
         pytest.skip("the cluster has a newer etcd")
     asked = OPERATIONS[name](living)
     members, inventory = living.members(), living.inventory()
-    playbook = controller.named(asked.playbook)
     found = Boundaries(random.Random(f"{SEED} {name}"), None if SAID else SAMPLE)
-    ended = False
     scheme, port = controller.client_place
 
-    def act(line: str) -> bool:
-        is_next = found.is_next(line)
-        if is_next:
-            time.sleep(found.delay_seconds)
-        return is_next
+    def tell(text: str) -> None:
+        say(capfd, f"{name}: {text}")
+
+    def note(is_well: bool) -> None:
+        etcd = " to ".join(sorted({*before, *living.running()}, key=lambda one: [int(part) for part in one.split(".")]))
+        kills.note(Killed(name, etcd, found.kills, is_well))
+        tell(f"killed {found.count} times {found.kills}, ended {'well' if is_well else 'BADLY'}")
 
     try:
         with Writer(controller, scheme=scheme, port=port, follows=asked.follows, pause_seconds=0.5) as writer:
-            for _number in range(MANY):
-                found.begin()
-                run = controller.watch(inventory, act, playbook, **asked.words)
-                if run.recap:
-                    break
-                say(capfd, f"{name}: {found.last}")
-                (controller.folder / f"killed-{found.count}.txt").write_text(run.output)
-                assert run.returncode < 0, run.output[-8000:]
-            assert run.returncode == 0, run.output[-16000:]
-            assert asked.playbook == "backup" or proved(run, living.hosts), run.output[-8000:]
+            run = until_one_goes_through(living, asked, inventory, found, tell)
             controller.client_place = asked.follows or controller.client_place
+        assert asked.playbook == "backup" or proved(run, living.hosts), run.output[-8000:]
         if asked.keeps_writes:
             assert len(writer.acknowledged) > 20 and writer.acknowledged <= writer.stored
         ended_well(living, asked, inventory, members)
-        ended = True
-    finally:
-        etcd = " to ".join(sorted({*before, *living.running()}, key=lambda one: [int(part) for part in one.split(".")]))
-        kills.note(Killed(name, etcd, found.kills, ended))
-        say(capfd, f"{name}: killed {found.count} times {found.kills}, ended {'well' if ended else 'BADLY'}")
+    except Exception:
+        note(False)
+        raise
+    note(True)
     assert found.count
