@@ -9,7 +9,7 @@ PYTHON ?= python3
 RUN = $(PYTHON) tests/run
 
 .DEFAULT_GOAL := help
-.PHONY: help test test-all lint unit integration lab-test changes bench demo demo-down build clean distclean
+.PHONY: help test test-all lint unit integration lab-test changes kills bench demo demo-down build clean distclean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | awk -F'|' '{ printf "  %-18s %s\n", $$1, $$2 }'
@@ -34,6 +34,9 @@ lab-test: ## real etcd on real hosts over SSH; needs root
 
 changes: ## what each change of a cluster costs those who write, with every etcd, as a table; needs root, two hours
 	@$(RUN) changes
+
+kills: ## each operation on a cluster killed at every boundary of its steps, counted, as a table; needs root, hours
+	@$(RUN) kills
 
 bench: ## time, memory and round trips beside community.crypto, openssl and bare cryptography; needs root
 	@$(PYTHON) bench/run

@@ -327,6 +327,7 @@ def lab_environment(root: pathlib.Path, slug: str, venv: Venv, **settings: str) 
         RINGFENCE_ANSIBLE_PLAYBOOK=shlex.join(playbook),
         RINGFENCE_LAB_NAME=f"{places.short_name}-{slug}",
         RINGFENCE_LAB_CHANGES=str(changes.file_of(places.logs, slug)),
+        RINGFENCE_LAB_KILLS=str(changes.kills_of(places.logs, slug)),
         **settings,
     )
 
@@ -379,12 +380,30 @@ def measured_changes(version: str) -> StepWork:
     return work
 
 
+def counted_kills(version: str) -> StepWork:
+    """Each operation killed at each boundary of its steps, with one etcd, and the table of all etcds so far."""
+    slug = f"killed-{version}".replace(".", "-")
+    settings = {"RINGFENCE_LAB_ETCD": version, "RINGFENCE_LAB_RELEASE": etcd.release_of(version)}
+
+    def work(own: Work) -> str:
+        changes.kills_of(places.logs, slug).unlink(missing_ok=True)
+        note = scenarios(("killed",), slug, plan.main_venv, RINGFENCE_KILLS="all", **settings)(own)
+        tell_table(own, "kills.md", changes.kills_told(sorted(places.logs.glob("kills-killed-*.jsonl"))))
+        return note or ""
+
+    return work
+
+
 def tell_changes(own: Work, paths: t.Iterable[pathlib.Path]) -> None:
     """Show the table of what was measured, and keep it."""
-    text = "\n".join(changes.told(paths))
+    tell_table(own, "changes.md", changes.told(paths))
+
+
+def tell_table(own: Work, name: str, lines: t.Sequence[str]) -> None:
+    text = "\n".join(lines)
     for folder in filter(None, (str(places.logs), os.environ.get("RINGFENCE_RESULTS"))):
         pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
-        pathlib.Path(folder, "changes.md").write_text(f"{text}\n", encoding="utf-8")
+        pathlib.Path(folder, name).write_text(f"{text}\n", encoding="utf-8")
     own.say(text)
 
 
@@ -465,6 +484,10 @@ step(
 )
 for version in etcd.known_versions():
     step(f"changes(etcd {version})", measured_changes(version), *etcd_needs(version), tag="changes")
+for version in changes.KILLED_WITH:
+    upgrades = [f"etcd({number})" for number in changes.UPGRADED_TO]
+    needs_once = dict.fromkeys([*etcd_needs(version), *upgrades])
+    step(f"kills(etcd {version})", counted_kills(version), *needs_once, tag="kills")
 
 
 # -- lint ------------------------------------------------------------------------------------------------------------

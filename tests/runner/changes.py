@@ -11,7 +11,7 @@ import pathlib
 import time
 import typing as t
 
-from ringfence_lab import changes, etcd, image
+from ringfence_lab import changes, etcd, image, kills
 from ringfence_lab.changes import Change
 
 from runner.verdicts import StepFailed
@@ -21,6 +21,10 @@ FOLDER = "tests/lab/scenarios"
 _FIRST_WITH_A_LIST = (3, 5, 15)
 DEFAULT = next(version.number for version in etcd.VERSIONS if version.release == image.DEFAULT_RELEASE)
 """The etcd of the hosts where none is asked for."""
+KILLED_WITH = (DEFAULT, "3.7.3")
+"""With which each operation is killed at each boundary: the default one, and the latest."""
+UPGRADED_TO = ("3.5.35", "3.6.16")
+"""What the default one is upgraded to there."""
 
 
 def scenarios(version: str) -> tuple[str, ...]:
@@ -47,6 +51,23 @@ def file_of(logs: pathlib.Path, slug: str) -> pathlib.Path:
     return logs / f"changes-{slug}.jsonl"
 
 
+def kills_of(logs: pathlib.Path, slug: str) -> pathlib.Path:
+    """Where the scenarios of a lab note how operations ended whose runs were killed."""
+    return logs / f"kills-{slug}.jsonl"
+
+
+def kills_told(paths: t.Iterable[pathlib.Path]) -> list[str]:
+    """The lines of the table with all kills; StepFailed where an operation did not end well."""
+    found = kills.read(paths)
+    if not found:
+        raise StepFailed("no run was killed")
+    bad = [one for one in found if not one.ended_well]
+    if bad:
+        operation, version, where, _ended_well = bad[0]
+        raise StepFailed(f"{operation} with etcd {version}, killed at {dict(where)}: did not end well")
+    return kills.table(found)
+
+
 def told(paths: t.Iterable[pathlib.Path]) -> list[str]:
     """The lines of the table with all that was measured, and how; StepFailed where a write was lost."""
     found = changes.read(paths)
@@ -67,4 +88,14 @@ def _circumstances(found: t.Sequence[Change]) -> str:
     )
 
 
-__all__ = ("DEFAULT", "file_of", "scenarios", "told", "turn")
+__all__ = (
+    "DEFAULT",
+    "KILLED_WITH",
+    "UPGRADED_TO",
+    "file_of",
+    "kills_of",
+    "kills_told",
+    "scenarios",
+    "told",
+    "turn",
+)

@@ -27,7 +27,7 @@ TARGETS = ("lint", "unit", "integration", "lab-test")
 # What CI runs: all of these but the scenarios whose turn is on another day (turns.py). "test-all" has them, too.
 TODAY = "test"
 # What takes hours and is no check: only where it is asked for.
-MEASURES = ("changes",)
+MEASURES = ("changes", "kills")
 LEFTOVERS = ("dist", "tests/output", ".coverage")
 TOOL_FOLDERS = ("__pycache__", ".ansible", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis", ".nox")
 USAGE = f"""usage: tests/run TARGET [OPTION...]

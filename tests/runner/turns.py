@@ -15,7 +15,7 @@ import typing as t
 # The longest first, in both: what is long has to begin early.
 EVERY_DAY = ("members", "transition", "program", "adopt", "restart", "secrets", "verify", "deploy", "examples")
 IN_TURN = (
-    ("variants", "killed"),
+    ("variants", "killed", "halfway"),
     ("foreign", "guards", "authority"),
     ("mishaps", "edits", "proof"),
     ("drift", "install", "backup", "interrupted", "lab"),

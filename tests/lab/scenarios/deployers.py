@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import shlex
+import typing as t
 from dataclasses import dataclass, field
 
+from cryptography.hazmat.primitives import serialization
 from forge import Forge
 from ringfence_lab.lab import Lab
 from support import PKI as CLIENT_PKI
-from support import TRIO, Controller
+from support import TRIO, Controller, Run
 
 PKI = "/etc/ssl/etcd/ssl"
 UNIT = "/etc/systemd/system/etcd.service"
@@ -172,3 +174,42 @@ class SomebodysCluster:
         self.controller.on_each(
             TRIO, f"systemctl disable --now etcd; rm -rf {UNIT} {UNIT}.d /etc/etcd.env /etc/default/etcd {CONF} {PKI}"
         )
+
+
+class Adopted(SomebodysCluster):
+    """One before its adoption and after."""
+
+    def play(self, *words: str, playbook: str = "adopt", **variables: t.Any) -> Run:
+        return self.controller.play(
+            self.inventory,
+            *words,
+            playbook=self.controller.named(playbook),
+            etcd_peer_tls_snapshot_directory=str(self.controller.folder / "snapshots"),
+            **variables,
+        )
+
+    def succeed(self, *words: str, **variables: t.Any) -> Run:
+        run = self.play(*words, **variables)
+        assert run.returncode == 0, run.output[-12000:]
+        assert "PRIVATE KEY" not in run.output
+        return run
+
+    def told(self, *said: str) -> dict[str, t.Any]:
+        """The variables that a run prints which refuses with these words; then nothing was changed."""
+        run = self.play()
+        assert run.returncode != 0 and "Traceback" not in run.output, run.output[-6000:]
+        assert not any(run.changed.values()), run.output[-6000:]
+        printed = " ".join(run.output.split())
+        assert all(one in printed for one in ("nothing is adopted: ", *said)), run.output[-6000:]
+        _before, _variable, rest = run.output.partition('"__etcd_peer_tls_told.variables": ')
+        made: dict[str, t.Any] = json.JSONDecoder().raw_decode(rest)[0]
+        return made
+
+    def put_into_inventory(self, told: t.Mapping[str, t.Any]) -> None:
+        """What was printed, and the CA that signed the members' certificates."""
+        key = self.forge.key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        authority = {"ca_certificate": self.forge.ca_pem, "ca_private_key": key.decode()}
+        common = {**told["vars"], **{f"etcd_peer_tls_{name}": value for name, value in authority.items()}}
+        self.inventory = self.controller.inventory(host_variables=told["hosts"], **common)

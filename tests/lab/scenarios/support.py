@@ -60,12 +60,14 @@ true
 _WRITER = """
 set -u
 number=0
+now=ENDPOINTS other=OTHER
 while [ ! -e /tmp/scenario-stop ]; do
   number=$((number + 1))
-  if etcdctl --endpoints ENDPOINTS --command-timeout 5s \
+  if etcdctl --endpoints "$now" --command-timeout 5s \
       FILES OPTIONS put "scenario/$number" "$number"
-  then echo "$number" >> /tmp/scenario-acknowledged; date +%s%3N >> /tmp/scenario-times; fi
-  sleep 0.1
+  then echo "$number" >> /tmp/scenario-acknowledged; date +%s%3N >> /tmp/scenario-times
+  else left=$now now=$other other=$left; fi
+  sleep PAUSE
 done >/dev/null 2>&1
 """
 
@@ -130,6 +132,8 @@ class Controller:
         """The option that names it, where RBAC is on."""
         self.clients_have_files = True
         """Whether there are files for clients on the hosts: without TLS for clients there may be none."""
+        self.client_place = ("https", 2379)
+        """Scheme and port at which members answer clients."""
 
     def inventory(
         self,
@@ -302,9 +306,9 @@ class Controller:
             return dict(zip(names, answers))
 
     def etcdctl(self, host: str, words: str, check: bool = True) -> str:
-        scheme = "https" if self.clients_have_files else "http"
+        scheme, port = self.client_place if self.clients_have_files else ("http", self.client_place[1])
         files = self.client_files(host)
-        command = f"etcdctl --endpoints {scheme}://127.0.0.1:2379 {files} {self.etcdctl_user} {words}"
+        command = f"etcdctl --endpoints {scheme}://127.0.0.1:{port} {files} {self.etcdctl_user} {words}"
         return self.lab.execute(host, command, check=check).stdout
 
     def client_files(self, host: str) -> str:
@@ -364,7 +368,8 @@ class Writer:
     """A client on etcd-1 that writes without pause while the block runs; then what etcd acknowledged, and has.
 
     ``options``: what etcdctl needs beside the files, such as a user. ``operation``: what goes on meanwhile; where it is
-    named, it is a row of the table of changes. ``scheme``, ``port``: of the client URLs.
+    named, it is a row of the table of changes. ``scheme``, ``port``: of the client URLs. ``follows``: both of them to
+    which a change moves them. ``pause_seconds``: between two writes.
     """
 
     def __init__(
@@ -374,11 +379,14 @@ class Writer:
         operation: str = "",
         scheme: str = "https",
         port: int = 2379,
+        follows: tuple[str, int] | None = None,
+        pause_seconds: float = 0.1,
     ) -> None:
         self._controller = controller
         self._operation = operation
         self._options = options
-        self._scheme, self._port = scheme, port
+        self._places = (scheme, port), follows or (scheme, port)
+        self._pause_seconds = pause_seconds
         self.acknowledged: set[str] = set()
         # Between two writes that were acknowledged; one takes some 100 ms and more where all is well.
         self.longest_pause_ms = self.median_pause_ms = 0
@@ -390,9 +398,12 @@ class Writer:
         lab = self._controller.lab
         self._steps, self._before, self._etcd = self._controller.steps, self._starts(), self._version()
         lab.ssh("etcd-1", "rm -f /tmp/scenario-*")
-        endpoints = ",".join(f"{self._scheme}://{lab.host(name).address}:{self._port}" for name in TRIO)
-        script = _WRITER.replace("ENDPOINTS", endpoints).replace("OPTIONS", self._options)
+        now, other = (
+            ",".join(f"{scheme}://{lab.host(name).address}:{port}" for name in TRIO) for scheme, port in self._places
+        )
+        script = _WRITER.replace("ENDPOINTS", now).replace("OTHER", other).replace("OPTIONS", self._options)
         script = script.replace("FILES", self._controller.client_files("etcd-1"))
+        script = script.replace("PAUSE", str(self._pause_seconds))
         self._child = subprocess.Popen(
             lab.ssh_command("etcd-1", script), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )

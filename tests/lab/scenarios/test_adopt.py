@@ -6,58 +6,17 @@
 
 from __future__ import annotations
 
-import json
 import typing as t
 
 import pytest
-from cryptography.hazmat.primitives import serialization
-from deployers import PKI, SHAPES, UNIT, SomebodysCluster
+from deployers import PKI, SHAPES, UNIT, Adopted
 from ringfence_lab.lab import Lab
 from support import PKI as CLIENT_PKI
-from support import TRIO, Controller, Run, Writer
+from support import TRIO, Controller, Writer
 
 NAMES = ",".join(f"etcd-member-{host}" for host in TRIO)
 # What kubespray's members run with beside their places and files.
 FLAGS = {"heartbeat-interval": "250", "election-timeout": "5000", "auto-compaction-retention": "8", "metrics": "basic"}
-
-
-class Adopted(SomebodysCluster):
-    """A cluster before and after."""
-
-    def play(self, *words: str, playbook: str = "adopt", **variables: t.Any) -> Run:
-        return self.controller.play(
-            self.inventory,
-            *words,
-            playbook=self.controller.named(playbook),
-            etcd_peer_tls_snapshot_directory=str(self.controller.folder / "snapshots"),
-            **variables,
-        )
-
-    def succeed(self, *words: str, **variables: t.Any) -> Run:
-        run = self.play(*words, **variables)
-        assert run.returncode == 0, run.output[-12000:]
-        assert "PRIVATE KEY" not in run.output
-        return run
-
-    def told(self, *said: str) -> dict[str, t.Any]:
-        """The variables that a run prints which refuses with these words; then nothing was changed."""
-        run = self.play()
-        assert run.returncode != 0 and "Traceback" not in run.output, run.output[-6000:]
-        assert not any(run.changed.values()), run.output[-6000:]
-        printed = " ".join(run.output.split())
-        assert all(one in printed for one in ("nothing is adopted: ", *said)), run.output[-6000:]
-        _before, _variable, rest = run.output.partition('"__etcd_peer_tls_told.variables": ')
-        made: dict[str, t.Any] = json.JSONDecoder().raw_decode(rest)[0]
-        return made
-
-    def put_into_inventory(self, told: t.Mapping[str, t.Any]) -> None:
-        """What was printed, and the CA that signed the members' certificates."""
-        key = self.forge.key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        authority = {"ca_certificate": self.forge.ca_pem, "ca_private_key": key.decode()}
-        common = {**told["vars"], **{f"etcd_peer_tls_{name}": value for name, value in authority.items()}}
-        self.inventory = self.controller.inventory(host_variables=told["hosts"], **common)
 
 
 @pytest.fixture(scope="module")

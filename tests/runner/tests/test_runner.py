@@ -549,6 +549,26 @@ def test_a_lost_write_or_no_measurement_is_no_table(tmp_path: pathlib.Path) -> N
         changes.told([path])
 
 
+def test_kills_are_counted_with_the_etcds_that_the_scenarios_upgrade_to(load: t.Callable[..., Steps]) -> None:
+    steps = load("3.11", "3.13")
+    assert steps.named("kills") == [f"etcd {version}" for version in changes.KILLED_WITH]
+    text = (_TESTS.parent / changes.FOLDER / "living.py").read_text(encoding="utf-8")
+    assert all(f'"{version}"' in text for version in changes.UPGRADED_TO)
+    assert {f"etcd({version})" for version in changes.UPGRADED_TO} <= set(steps.sessions["kills(etcd 3.5.16)"].requires)
+
+
+def test_an_operation_that_did_not_end_well_is_no_table(tmp_path: pathlib.Path) -> None:
+    path = changes.kills_of(tmp_path, "x")
+    with pytest.raises(StepFailed, match="no run was killed"):
+        changes.kills_told([path])
+    row = {"operation": "another domain", "etcd": "3.7.3", "where": {"told": 3, "acted": 2}, "ended_well": True}
+    path.write_text(json.dumps(row) + "\n", encoding="utf-8")
+    assert changes.kills_told([path])[-1] == "| another domain | 3.7.3 | 5 | 3 | 2 | 0 | 1 of 1 |"
+    path.write_text(json.dumps({**row, "ended_well": False}) + "\n", encoding="utf-8")
+    with pytest.raises(StepFailed, match=r"another domain with etcd 3\.7\.3, killed at .*: did not end well"):
+        changes.kills_told([path])
+
+
 # --------------------------------------------------------------------------- ansible-test
 @pytest.mark.parametrize(
     ("pythons", "wanted"),
