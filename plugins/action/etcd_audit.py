@@ -12,7 +12,7 @@ import typing as t
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules import checked_report_path
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._actions import OneLineAction, refuse_old_cryptography
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._actions import refuse_old_cryptography
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._audit.calls import peer_ports
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._audit.document import Question, documents
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._audit.evidence import Run
@@ -28,7 +28,8 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._process_answers im
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.page import proof_page
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.pairs import WITHOUT
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.table import proof_table
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._reports import as_json, as_metrics, write_report
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._report_actions import Report, ReportingAction
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._reports import as_json, as_metrics
 
 _ARGUMENTS: dict[str, t.Any] = {
     "states_variable": {"type": "str", "required": True},
@@ -40,20 +41,19 @@ _ARGUMENTS: dict[str, t.Any] = {
     "html_path": {"type": "str"},
     "json_path": {"type": "str"},
     "metrics_path": {"type": "str"},
+    "reports_on_host": {"type": "bool", "default": False},
     "show": {"type": "bool", "default": True},
 }
 
 
-class ActionModule(OneLineAction):
+class ActionModule(ReportingAction):
     """Judge what the hosts have told and met, show it, write it down."""
-
-    _requires_connection = False
 
     def _answer(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         given = self._given(_ARGUMENTS)
         for option, ending in (("html_path", ""), ("json_path", ""), ("metrics_path", ".prom")):
             if given[option]:
-                checked_report_path(given[option], option, ending)
+                checked_report_path(given[option], option, ending, given["reports_on_host"])
         if not given["cluster_name"]:
             raise InputError("cluster_name is empty: give the cluster's name, or leave it out")
         refuse_old_cryptography()
@@ -62,8 +62,7 @@ class ActionModule(OneLineAction):
         if given["show"]:
             for line in _joined(tables):
                 self._display.display(line)
-        for option, text, path in _reports(given, audits):
-            write_report(path, text, option)
+        self._write_reports(_reports(given, audits), given["reports_on_host"], task_vars)
         return {
             "changed": False,
             "audits": audits,
@@ -107,16 +106,17 @@ def _judged(given: t.Mapping[str, t.Any], task_vars: dict[str, t.Any]) -> list[d
     return documents(run, question)
 
 
-def _reports(given: t.Mapping[str, t.Any], audits: t.Sequence[dict[str, t.Any]]) -> t.Iterator[tuple[str, str, str]]:
-    """Option, text and path of each file: a page and a document for each cluster, one file of metrics for all."""
+def _reports(given: t.Mapping[str, t.Any], audits: t.Sequence[dict[str, t.Any]]) -> t.Iterator[Report]:
+    """A page and a document for each cluster, one file of metrics for all."""
     renderers: dict[str, t.Callable[[dict[str, t.Any]], str]] = {"html_path": proof_page, "json_path": as_json}
     for option, render in renderers.items():
         for number, audit in enumerate(audits, 1):
             if given[option]:
                 stem, ending = os.path.splitext(given[option])
-                yield option, render(audit), given[option] if len(audits) == 1 else f"{stem}-{number}{ending}"
+                path = given[option] if len(audits) == 1 else f"{stem}-{number}{ending}"
+                yield Report(option, path, render(audit))
     if given["metrics_path"]:
-        yield "metrics_path", as_metrics(*audits), given["metrics_path"]
+        yield Report("metrics_path", given["metrics_path"], as_metrics(*audits))
 
 
 __all__ = ("ActionModule",)

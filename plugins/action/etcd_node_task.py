@@ -31,21 +31,7 @@ class ActionModule(CheckedAction):
                 self._execute_module(module_name=given["module"], module_args=given["arguments"], task_vars=task_vars)
             )
         # This one has an action of its own, which asks the host for its package manager.
-        task = self._task.copy()
-        task.action, task.args = given["module"], given["arguments"]
-        action = self._shared_loader_obj.action_loader.get(
-            given["module"],
-            task=task,
-            connection=self._connection,
-            play_context=self._play_context,
-            loader=self._loader,
-            templar=self._templar,
-            shared_loader_obj=self._shared_loader_obj,
-        )
-        answer = action.run(task_vars=task_vars)
-        for name in ("_discovered_interpreter_key", "_discovered_interpreter"):
-            setattr(self, name, getattr(action, name, None))
-        return _with_status(answer)
+        return _with_status(self._run_action(given["module"], given["arguments"], task_vars))
 
 
 def _with_status(answer: t.Any) -> t.Any:

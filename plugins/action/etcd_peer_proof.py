@@ -15,14 +15,15 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors impo
     RingfenceError,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.given_pem import certificate_ders
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._actions import OneLineAction, refuse_old_cryptography
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._actions import refuse_old_cryptography
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._answers import AnswerError
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import member_from
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.evaluate import ProofQuestion, Thresholds, evaluate
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.page import proof_page
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.pairs import WITHOUT, why_no_stranger
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.table import proof_table
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._reports import as_json, as_metrics, write_report
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._report_actions import Report, ReportingAction
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._reports import as_json, as_metrics
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._states import checked_state, registered_states, unusable
 
 # The name among a run's statistics. AWX gives these to later jobs of a workflow as variables: not with our prefix,
@@ -47,15 +48,14 @@ _ARGUMENTS: dict[str, t.Any] = {
     "html_path": {"type": "str"},
     "json_path": {"type": "str"},
     "metrics_path": {"type": "str"},
+    "reports_on_host": {"type": "bool", "default": False},
     "artifacts": {"type": "list", "elements": "str", "choices": ["table", "proof", "page"], "default": []},
     "show": {"type": "bool", "default": True},
 }
 
 
-class ActionModule(OneLineAction):
+class ActionModule(ReportingAction):
     """Evaluate the probes, show the proof, write it down."""
-
-    _requires_connection = False
 
     def _answer(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         one = [("states", "states_variable")]
@@ -67,8 +67,8 @@ class ActionModule(OneLineAction):
         if given["show"]:
             # In AWX each call is an event of its own.
             self._display.display("\n".join(lines))
-        for option, text in reports.items():
-            write_report(given[option], text, option)
+        files = [Report(option, given[option], text) for option, text in reports.items()]
+        self._write_reports(files, given["reports_on_host"], task_vars)
         # The document is long, so that it is shown only with more than -v.
         result = {"changed": False, "proof": proof, "table": lines, "_ansible_verbose_override": True}
         if artifacts:

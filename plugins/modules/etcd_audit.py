@@ -84,6 +84,12 @@ options:
       - File on the controller for metrics, in the format that the textfile collector of Prometheus' node_exporter
         reads. Its name has to end in C(.prom).
     type: str
+  reports_on_host:
+    description:
+      - Whether the files are written on the host of the task (C(delegate_to)) and not on the controller, where a job's
+        files may be gone with it. Their folder has to be there, and their paths have to begin with C(/).
+    type: bool
+    default: false
   show:
     description: Whether to show the table.
     type: bool

@@ -129,6 +129,12 @@ options:
     elements: str
     choices: [table, proof, page]
     default: []
+  reports_on_host:
+    description:
+      - Whether the files are written on the host of the task (C(delegate_to)) and not on the controller, where a job's
+        files may be gone with it. Their folder has to be there, and their paths have to begin with C(/).
+    type: bool
+    default: false
   show:
     description: Whether to show the table.
     type: bool

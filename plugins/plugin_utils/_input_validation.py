@@ -253,7 +253,7 @@ def _check_account(name: str) -> t.Callable[[Asked], None]:
 def _check_report(name: str, ending: str) -> t.Callable[[Asked], None]:
     def check(asked: Asked) -> None:
         if asked[name]:
-            rules.checked_report_path(asked[name], PREFIX + name, ending)
+            rules.checked_report_path(asked[name], PREFIX + name, ending, bool(asked["report_host"]))
 
     return check
 

@@ -101,6 +101,24 @@ class CheckedAction(OneLineAction):
             res = {**res, "stdout": printable(self._asked_for, printed)}
         return super()._parse_returned_data(res, *arguments, **more)
 
+    def _run_action(self, name: str, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> t.Any:
+        """What an action of Ansible's own answers that is run on the host of this task."""
+        task = self._task.copy()
+        task.action, task.args = name, arguments
+        action = self._shared_loader_obj.action_loader.get(
+            name,
+            task=task,
+            connection=self._connection,
+            play_context=self._play_context,
+            loader=self._loader,
+            templar=self._templar,
+            shared_loader_obj=self._shared_loader_obj,
+        )
+        answer = action.run(task_vars=task_vars)
+        for fact in ("_discovered_interpreter_key", "_discovered_interpreter"):
+            setattr(self, fact, getattr(action, fact, None))
+        return answer
+
     def _interpreter_fact(self) -> dict[str, t.Any]:
         """The one fact that is passed on: the interpreter that Ansible itself found out, never what the module says."""
         name, path = getattr(self, "_discovered_interpreter_key", None), getattr(self, "_discovered_interpreter", None)

@@ -29,7 +29,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.partial_in
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RefusedError
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.authority_place import (
-    checked_ca_host,
+    checked_other_host,
     is_on_controller,
     where_it_is_lost,
 )
@@ -104,8 +104,9 @@ class RoleSettings:  # pragma: no cover
     def of(self, host: str) -> dict[str, t.Any]:
         """All settings of a host by name, with the CA written anew from what was read in them."""
         settings = self._settings_of(host, tuple(OPTIONS))
-        ca_host = settings["ca_host"]
-        checked_ca_host(ca_host, [ca_host] if self._user.knows(ca_host) else [])
+        for name in ("ca_host", "report_host") if settings["report_host"] else ("ca_host",):
+            named = settings[name]
+            checked_other_host(named, [named] if self._user.knows(named) else [], PREFIX + name)
         settings["revoked"] = checked_revoked(settings["revoked"])
         authority = checked_authority(settings["ca_certificate"], settings["ca_private_key"], settings["ca_passphrase"])
         if authority is None:

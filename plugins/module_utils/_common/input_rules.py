@@ -153,8 +153,10 @@ def checked_program_path(value: str, what: str) -> str:
     return value
 
 
-def checked_report_path(value: str, what: str, ending: str = "") -> str:
-    """A file on the controller."""
+def checked_report_path(value: str, what: str, ending: str = "", on_host: bool = False) -> str:
+    """A file on the controller, or on a host, where there is no folder that a short path could begin in."""
+    if on_host:
+        checked_path(value, what)
     if value.endswith("/") or not value.isprintable() or not value.endswith(ending):
         wanted = f"a name that ends in {ending}" if ending else "a file's name"
         raise InputError(f"{what}: {value!r} is no path for it: {wanted} is wanted")

@@ -102,20 +102,18 @@ def told_of_one_there(folder: str, place: str) -> str:
     )
 
 
-def checked_ca_host(ca_host: str, hosts: t.Collection[str]) -> str:
-    """The CA's host where it is the controller or a host of the inventory; InputError else.
+def checked_other_host(host: str, hosts: t.Collection[str], variable: str) -> str:
+    """The CA's host, or the one for reports, where it is the controller or a host of the inventory; InputError else.
 
     Ansible would connect to any other name as it stands, and the CA's key would go there.
     """
-    if ca_host in _LOCAL_NAMES or ca_host in hosts:
-        return ca_host
-    raise InputError(
-        f"etcd_peer_tls_ca_host: {ca_host!r} is no host of the inventory: name one, or localhost for the controller"
-    )
+    if host in _LOCAL_NAMES or host in hosts:
+        return host
+    raise InputError(f"{variable}: {host!r} is no host of the inventory: name one, or localhost for the controller")
 
 
 __all__ = (
-    "checked_ca_host",
+    "checked_other_host",
     "is_on_controller",
     "told_of_one_there",
     "where_it_is_lost",

@@ -102,6 +102,25 @@ def test_a_playbook_of_one_s_own_imports_the_check(controller: Controller, inven
     assert "the pattern 'quorum' matches no host" in in_one_line(controller.refuse(inventory, playbook=playbook))
 
 
+# -- the report on a host that stays ---------------------------------------------------------------------------------
+
+
+def test_the_report_is_kept_on_a_host_that_stays(controller: Controller, lab: Lab, inventory: Path) -> None:
+    """Whoever that is decides nothing: it is told where it can't, and the proof has been shown by then."""
+    kept = {"etcd_peer_tls_report_host": "etcd-2", "etcd_peer_tls_report_metrics": "/srv/etcd.prom"}
+    for words in ((), ("--check",)):
+        run = controller.succeed(
+            inventory, *words, playbook=PLAYBOOKS / "verify.yml", etcd_peer_tls_report_html="/srv/etcd.html", **kept
+        )
+        assert not any(run.changed.values()) and "PROVED" in run.output, run.output[-6000:]
+        assert "<html" in lab.execute("etcd-2", "cat /srv/etcd.html").stdout
+        assert lab.execute("etcd-2", "stat -c '%a %U' /srv/etcd.prom").stdout.split() == ["644", "root"]
+        lab.execute("etcd-2", "rm /srv/etcd.html /srv/etcd.prom")
+    nowhere = "/srv/no/such/etcd.html"
+    run = controller.refuse(inventory, playbook=PLAYBOOKS / "verify.yml", etcd_peer_tls_report_html=nowhere, **kept)
+    assert f"html_path: can't write {nowhere} on etcd-2" in in_one_line(run) and "PROVED" in run.output
+
+
 # -- a copy of the CA --------------------------------------------------------------------------------------------------
 
 

@@ -35,10 +35,8 @@ def main() -> int:
     deployed.certificate("node-worker", deployed.folder / "pairs")
     deployed.start(extra=dict([extra.split("=", 1)]) if extra != "-" else None)
     inventory = deployed.folder / "inventory.yml"
-    inventory.write_text(
-        "etcd: {hosts: {etcd-1: {ansible_connection: local, ansible_become: false, "
-        f"ansible_python_interpreter: {sys.executable}}}}}}}\n"
-    )
+    local = f"{{ansible_connection: local, ansible_become: false, ansible_python_interpreter: {sys.executable}}}"
+    inventory.write_text(f"etcd: {{hosts: {{etcd-1: {local}}}}}\nkeepers: {{hosts: {{keeper: {local}}}}}\n")
     try:
         line = [sys.executable, "-m", "ansible.cli.playbook", "-i", str(inventory), playbook, *words]
         return subprocess.run(line, stdin=subprocess.DEVNULL, check=False).returncode

@@ -69,9 +69,12 @@ def test_an_open_cluster_fails_the_run(tmp_path: pathlib.Path) -> None:
     assert len(audit["let_in"]) == 1 and len(audit["let_in"][0]["by"]) == 3
 
 
-@pytest.mark.parametrize("words", [(), ("--check", "--diff")], ids=["run", "check"])
+@pytest.mark.parametrize(
+    "words", [(), ("--check", "--diff", "-e", "etcd_peer_tls_report_host=keeper")], ids=["run", "check"]
+)
 def test_a_fenced_cluster_is_exit_code_0(tmp_path: pathlib.Path, words: tuple[str, ...]) -> None:
     code, printed, audit = play(tmp_path, LIST, *words)
     assert code == 0, printed[-6000:]
     assert "etcd: PROVED - 3 members, 6 of 6 calls of members accepted, 18 of 18 of strangers refused" in printed
     assert audit["passed"] and audit["findings"] == []
+    assert ("[etcd-1 -> keeper]" in printed) is ("keeper" in str(words))

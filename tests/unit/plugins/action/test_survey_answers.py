@@ -127,6 +127,7 @@ ANSWERS: dict[str, tuple[t.Any, t.Any]] = {
     "fail_days": ("0", 0),
     "ca_warn_days": ("90", 90),
     "probe_timeout_seconds": ("2.5", 2.5),
+    "report_host": ("", ""),
     "report_html": ("on", "on"),
     "report_json": ("reports/1.json", "reports/1.json"),
     "report_metrics": ("a.prom", "a.prom"),

@@ -97,7 +97,7 @@ def test_whether_the_ca_is_on_the_controller(host: str, connection: str | None, 
 
 
 def test_a_host_that_nobody_named_gets_nothing() -> None:
-    assert place.checked_ca_host("localhost", []) == "localhost"
-    assert place.checked_ca_host("ca-1", ["ca-1"]) == "ca-1"
+    assert place.checked_other_host("localhost", [], "etcd_peer_tls_ca_host") == "localhost"
+    assert place.checked_other_host("ca-1", ["ca-1"], "etcd_peer_tls_ca_host") == "ca-1"
     with pytest.raises(InputError, match="is no host of the inventory"):
-        place.checked_ca_host("ca.example.org", ["ca-1"])
+        place.checked_other_host("ca.example.org", ["ca-1"], "etcd_peer_tls_report_host")
