@@ -13,7 +13,7 @@ import typing as t
 from pathlib import Path
 
 from ringfence_lab.lab import Lab
-from support import PAIR, PKI, SECOND_PAIR, Controller
+from support import PAIR, PKI, SECOND_PAIR, Controller, Run
 
 ALL = (*PAIR, *SECOND_PAIR)
 # No member.
@@ -23,10 +23,12 @@ HOSTS = 6
 MEMBERS = PAIR
 
 
-def deploy(controller: Controller, inventory: Path, *words: str, **variables: t.Any) -> None:
+def deploy(controller: Controller, inventory: Path, *words: str, **variables: t.Any) -> Run:
     """Run, run again: a cluster, and nothing more to do."""
     controller.succeed(inventory, *words, **variables)
-    assert set(controller.succeed(inventory, *words, **variables).changed.values()) == {0}
+    again = controller.succeed(inventory, *words, **variables)
+    assert set(again.changed.values()) == {0}
+    return again
 
 
 def of_type(key_type: str) -> dict[str, str]:
@@ -146,7 +148,9 @@ def test_a_client_authority_of_its_own(controller: Controller, lab: Lab) -> None
     )
     # Before there is a cluster, and once more when it runs.
     controller.succeed(inventory, playbook=clients)
-    deploy(controller, inventory)
+    run = deploy(controller, inventory)
+    let_in = "client ports: let in client 2 of 2; refused unknown CA 2 of 2, peer 2 of 2, no certificate 2 of 2"
+    assert let_in in run.output and "RBAC is off" in run.output
     processes = controller.processes()
     assert set(controller.succeed(inventory, playbook=clients).changed.values()) == {0}
     assert controller.processes() == processes

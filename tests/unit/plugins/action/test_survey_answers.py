@@ -120,6 +120,8 @@ ANSWERS: dict[str, tuple[t.Any, t.Any]] = {
     "restore_token": ("0e1", "0e1"),
     "restore_bump_revision": ("1000", 1000),
     "verify": ("true", True),
+    "probe_client_certificate": ("", ""),
+    "probe_client_private_key": ("", ""),
     "stranger_certificate": ("", ""),
     "stranger_private_key": ("", ""),
     "verify_without": ("absent_hosts\nroot\n", ["absent_hosts", "root"]),
