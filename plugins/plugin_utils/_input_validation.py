@@ -414,7 +414,7 @@ _RULES: tuple[tuple[tuple[str, ...], t.Callable[[Asked], None]], ...] = (
         ("api_user", "api_password", "api_cert_file", "api_key_file"),
         lambda asked: check_access_settings(asked.settings),
     ),
-    (("extra_flags", "extra_unit_settings"), _check_flags),
+    (("extra_flags", "extra_unit_settings", "metrics_urls"), _check_flags),
     (("extra_unit_settings",), _check_extra_unit_settings),
     *(((name,), _check_report(name, ending)) for name, ending in _REPORTS.items()),
 )

@@ -146,6 +146,7 @@ def test_a_client_authority_of_its_own(controller: Controller, lab: Lab) -> None
         etcd_peer_tls_client_ca_file=f"{place}/ca.crt",
         etcd_peer_tls_extra_flags={"client-crl-file": f"{place}/ca.crl"},
     )
+    with_metrics = {"etcd_peer_tls_metrics_urls": "http://[::]:2381"}
     # Before there is a cluster, and once more when it runs.
     controller.succeed(inventory, playbook=clients)
     run = deploy(controller, inventory)
@@ -164,6 +165,15 @@ def test_a_client_authority_of_its_own(controller: Controller, lab: Lab) -> None
     client = f"etcdctl --endpoints {endpoints} --cacert {folder}/ca.crt"
     assert "OK" in lab.ssh(APP, f"{client} --cert {folder}/backup.crt --key {folder}/backup.key put a b 2>&1").stdout
     assert "OK" not in lab.ssh(APP, f"{client} put a b 2>&1", check=False).stdout
+    # Metrics without a certificate, by one guarded restart of each member; and away again.
+    url = f"http://{lab.host('etcd-2').address}:2381/metrics"
+    scrape = f"python3 -c \"import urllib.request as u; print(u.urlopen('{url}', timeout=5).read().decode())\""
+    assert lab.ssh(APP, scrape, check=False).stdout == ""
+    deploy(controller, inventory, **with_metrics)
+    assert "etcd_server_has_leader 1" in lab.ssh(APP, scrape).stdout
+    assert all(controller.processes()[name] != processes[name] for name in PAIR)
+    deploy(controller, inventory)
+    assert lab.ssh(APP, scrape, check=False).stdout == ""
 
 
 def test_values_that_systemd_would_expand(controller: Controller, lab: Lab) -> None:

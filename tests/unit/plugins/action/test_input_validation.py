@@ -119,6 +119,8 @@ CASES: list[Case] = [
     ("signer_command", ["sign"], "etcd_peer_tls_signer_command is for a CA whose key is not here: give its", {}),
     ("signer_command", ["sign"], "two ways to the same CA", {"requests_directory": "/srv/requests"}),
     ("signer_timeout_seconds", 0, "is 0: give 1 to 86400", {}),
+    ("metrics_urls", ["http://0.0.0.0:2379"], "take another port", {}),
+    ("metrics_urls", ["etcd-1:2381"], "etcd_peer_tls_metrics_urls", {}),
     ("probe_client_certificate", CA_PEM, "are a pair: give both, or none", {}),
     ("probe_client_private_key", "no PEM", "is no PEM private key", {"probe_client_certificate": CA_PEM}),
     ("stranger_certificate", CA_PEM, "are a pair: give both, or none", {}),

@@ -97,6 +97,7 @@ ANSWERS: dict[str, tuple[t.Any, t.Any]] = {
     "api_cert_file": ("", ""),
     "api_key_file": ("", ""),
     "listen_loopback": ("true", True),
+    "metrics_urls": ("http://10.0.0.1:2381", ["http://10.0.0.1:2381"]),
     "min_version": ("TLS1.2", "TLS1.2"),
     "extra_flags": ('{"snapshot-count": 5000}', {"snapshot-count": 5000}),
     "extra_unit_settings": ('{"Service": {"MemoryMax": "1G"}}', {"Service": {"MemoryMax": "1G"}}),

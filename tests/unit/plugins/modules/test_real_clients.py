@@ -15,6 +15,8 @@ import pathlib
 import subprocess
 import time
 import typing as t
+import urllib.error
+import urllib.request
 from urllib.parse import urlsplit
 
 import pytest
@@ -35,7 +37,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._probe.handshake im
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._probe.peers import call_all
 from ansible_collections.ringfence.etcd.plugins.modules import etcd_peer_stranger
-from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.etcd_cluster import EtcdCluster
+from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.etcd_cluster import EtcdCluster, free_ports
 from ansible_collections.ringfence.etcd.tests.unit.plugins.modules.module_runner import run_module
 
 BINARIES = [path for path in os.environ.get("RINGFENCE_ETCD", "").split(":") if path]
@@ -101,7 +103,7 @@ class Cluster:
         self.etcd.cert_file, self.etcd.key_file = self.peers.pair("m1")
         self.etcd.ca_file = self.peers.trust
 
-    def start(self, trust: str | None = None) -> None:
+    def start(self, trust: str | None = None, extra: tuple[str, ...] = ()) -> None:
         certificate, key = self.clients.pair("m1")
         self.etcd.start(
             # Of a flag that is given twice etcd takes the second.
@@ -112,6 +114,7 @@ class Cluster:
                 f"--client-crl-file={self.clients.list}",
                 "--peer-cert-allowed-cn=m1.example.com",
                 f"--peer-crl-file={self.peers.list}",
+                *extra,
             )
         )
         deadline = time.monotonic() + 60
@@ -234,6 +237,25 @@ def test_with_both_cas_in_the_bundle_peers_are_clients_too(cluster: Cluster, tmp
     for pair in (cluster.clients.pair("backup"), cluster.peers.pair("m1")):
         assert cluster.call(pair).outcome == ACCEPTED
     assert cluster.call(cluster.clients.pair("backup"), at_peer_port=True).outcome == REFUSED
+
+
+def test_metrics_by_a_listener_of_their_own(cluster: Cluster) -> None:
+    """At http for whoever reaches it, at https for who is let in at the client port; there is nothing else."""
+    ports = free_ports(2)
+    urls = [f"http://127.0.0.1:{ports[0]}", f"https://127.0.0.1:{ports[1]}"]
+    cluster.clients.issue(client("prometheus"))
+    cluster.start(extra=(f"--listen-metrics-urls={','.join(urls)}",))
+    with urllib.request.urlopen(f"{urls[0]}/metrics", timeout=10) as answer:
+        assert b"\netcd_server_has_leader 1\n" in answer.read()
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        urllib.request.urlopen(f"{urls[0]}/v3/kv/range", data=b"{}", timeout=10)
+
+    def called(pair: tuple[str, str] | None) -> ProbeResult:
+        contents = [pathlib.Path(path).read_bytes() for path in pair or ()]
+        return probe_port(client_context(None, *contents), "127.0.0.1", ports[1], 10, expect_refusal=True)
+
+    assert called(cluster.clients.pair("prometheus")).outcome == ACCEPTED
+    assert called(None).reason == "no_certificate" and called(cluster.peers.pair("m1")).outcome == REFUSED
 
 
 def test_a_clients_common_name_is_its_user(cluster: Cluster) -> None:
