@@ -14,13 +14,19 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors impo
     InputError,
     RingfenceError,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.probe_cases import CLIENT_AUTHORITIES, CLIENT_CASES
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.given_pem import certificate_ders
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._actions import refuse_old_cryptography
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._answers import AnswerError
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import member_from
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.client_ports import ClientPorts
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.evaluate import ProofQuestion, Thresholds, evaluate
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.page import proof_page
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.pairs import WITHOUT, why_no_stranger
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.pairs import (
+    WITHOUT,
+    why_no_client,
+    why_no_stranger,
+)
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.table import proof_table
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._report_actions import Report, ReportingAction
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._reports import as_json, as_metrics
@@ -40,6 +46,7 @@ _ARGUMENTS: dict[str, t.Any] = {
     "removed": {"type": "list", "elements": "str", "default": []},
     "slice_of": {"type": "str", "default": ""},
     "stranger": {"type": "dict"},
+    "client_proof": {"type": "dict"},
     "without": {"type": "list", "elements": "str", "choices": list(WITHOUT), "default": []},
     "renew_before_days": {"type": "int", "default": 30},
     "warn_days": {"type": "int", "default": 14},
@@ -124,6 +131,7 @@ def _evaluated(given: dict[str, t.Any]) -> _Drawn:
         renew_before_days=given["renew_before_days"],
         thresholds=Thresholds(given["warn_days"], given["fail_days"], given["ca_warn_days"]),
         no_stranger=None if given["stranger"] is None else why_no_stranger(given["stranger"]),
+        client_ports=_client_ports(given["client_proof"], given["stranger"]),
         without=given["without"],
         authorities=_fingerprints(given["ca_certificate_content"]),
         removed=[name.strip() for name in given["removed"]],
@@ -142,6 +150,24 @@ def _evaluated(given: dict[str, t.Any]) -> _Drawn:
             raise
     absent.update(nonsense)
     return evaluated({name: result for name, result in results.items() if name not in nonsense})
+
+
+def _client_ports(asked: t.Mapping[str, t.Any] | None, stranger: t.Mapping[str, t.Any] | None) -> ClientPorts | None:
+    if asked is None:
+        return None
+    try:
+        ports = ClientPorts(
+            asked["authority"],
+            asked["cases"],
+            asked["peers_are_clients"],
+            None if stranger is None else why_no_client(stranger),
+            None if stranger is None or "common_name" in stranger else why_no_stranger(stranger),
+        )
+    except KeyError as exc:
+        raise InputError(f"client_proof lacks {exc}: give it as etcd_settings returns it") from None
+    if ports.authority not in CLIENT_AUTHORITIES or not set(ports.cases) <= set(CLIENT_CASES):
+        raise InputError("client_proof has an authority or cases that are not known: give it as etcd_settings does")
+    return ports
 
 
 def _fingerprints(pem: str | None) -> set[str]:

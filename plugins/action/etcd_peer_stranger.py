@@ -42,14 +42,25 @@ class ActionModule(CaHostAction):
         return answer if secrets is None else {**answer, "secrets": secrets}
 
     def _with_given_key(self, answer: dict[str, t.Any]) -> dict[str, t.Any]:
-        """The key of a stranger that was given, beside its certificate: Ansible blanks out what was an option."""
-        given = plain(self._task.args.get("stranger_private_key"))
-        if given:
-            key = written(private_key_block(given, "the private key in stranger_private_key"))
+        """The keys of a stranger and a client that were given, beside their certificates.
+
+        Ansible blanks out what was an option.
+        """
+        given = {who: self._given_key(f"{who}_private_key") for who in ("stranger", "client")}
+        if given["stranger"]:
             for member in answer.get("members") or ():
                 if member.get("stranger_certificate"):
-                    member.setdefault("stranger_private_key", key)
+                    member.setdefault("stranger_private_key", given["stranger"])
+        # A stranger of the peers' CA is a client where clients have no CA of their own.
+        key = given["client"] or given["stranger"]
+        clients = answer.get("clients") or {}
+        if key and clients.get("client_certificate"):
+            clients.setdefault("client_private_key", key)
         return answer
+
+    def _given_key(self, option: str) -> str | None:
+        given = plain(self._task.args.get(option))
+        return written(private_key_block(given, f"the private key in {option}")) if given else None
 
     def _take_secrets(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any] | None:
         """The role's secrets, where they were asked for: put among the task's options as well."""
@@ -67,8 +78,12 @@ class ActionModule(CaHostAction):
             taken = {"passphrase": secrets["client_ca_passphrase"]}
         else:
             taken = {"content": secrets["ca_private_key"], "passphrase": secrets["ca_passphrase"]}
-            if secrets["stranger_private_key"]:
-                options["stranger_private_key"] = secrets["stranger_private_key"]
+            beside = {
+                "stranger_private_key": secrets["stranger_private_key"],
+                "client_private_key": secrets["probe_client_private_key"],
+                "client_ca_private_key_passphrase": secrets["client_ca_passphrase"],
+            }
+            options.update({name: value for name, value in beside.items() if value})
         self._task.args = {**options, **{f"ca_private_key_{name}": value for name, value in taken.items() if value}}
         return secrets
 

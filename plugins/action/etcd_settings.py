@@ -14,6 +14,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.parts impo
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.signer_command import way_to_another_ca
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._actions import OneLineAction, refuse_old_cryptography
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._client_proof import client_proof
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import member_as_dict, plain
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._input_validation import (
     Asked,
@@ -110,6 +111,7 @@ class ActionModule(OneLineAction):  # pragma: no cover
             "members": [member_as_dict(each) for each in members],
             "member": member_as_dict(member),
             "client_files": client_files_of(settings, member),
+            "client_proof": client_proof(settings),
             # By its host's name a member is meant as well.
             "removed": list(dict.fromkeys([*settings["removed"], *(each.name for each in gone)])),
             "removed_hosts": [{"host": each.host, "name": each.name} for each in gone],

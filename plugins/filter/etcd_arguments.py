@@ -29,9 +29,9 @@ options:
     description:
       - C(cluster_name), C(data_dir) and C(credentials_directory); optionally C(identity), C(client_tls),
         C(client_port), C(client_ca_file), C(client_cert_file), C(client_key_file), C(listen_loopback),
-        C(min_tls_version), C(revocation_list) (whether C(ca.crl) lies beside the trust bundle), C(extra_flags), and
-        C(unit_settings). The last are settings that the unit gets beside this,
-        which must not set the same of etcd otherwise.
+        C(metrics_urls), C(min_tls_version), C(revocation_list) (whether C(ca.crl) lies beside the trust bundle),
+        C(extra_flags), and C(unit_settings). The last are settings that the unit gets beside this, which must not set
+        the same of etcd otherwise.
     type: dict
     required: true
 """

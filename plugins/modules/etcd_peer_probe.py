@@ -35,7 +35,7 @@ options:
   members:
     description:
       - The members of the cluster, this one among them, as P(ringfence.etcd.etcd_members#filter) gives them. The module
-        reads C(name) and C(peer_url) of each.
+        reads C(name) and C(peer_url) of each, and with O(client_calls) its C(client_url).
       - It calls all the others; where there are none, itself.
     type: list
     elements: dict
@@ -59,6 +59,35 @@ options:
     type: str
   revoked_private_key:
     description: The private key of O(revoked_certificate).
+    type: str
+  client_calls:
+    description:
+      - As whom to call client ports, for a proof that these are shut to strangers too. V(client) calls with
+        O(client_certificate), V(client_unknown_ca) with O(client_unknown_ca_certificate), V(client_peer) with this
+        member's peer certificate, and V(client_no_certificate) with none. The first has to be let in, and asks for the
+        number of a key's values there, which etcd's RBAC would refuse.
+      - Each client port is called by one host, the nearest before it in O(members). Whom it lets in does not hang on
+        who calls.
+    type: list
+    elements: str
+    choices: [client, client_unknown_ca, client_no_certificate, client_peer]
+    default: []
+  present:
+    description: Names of the members whose hosts are called upon in this run. Empty for all.
+    type: list
+    elements: str
+    default: []
+  client_certificate:
+    description: A certificate of the clients' CA, made by M(ringfence.etcd.etcd_peer_stranger). It is used from memory.
+    type: str
+  client_private_key:
+    description: The private key of O(client_certificate).
+    type: str
+  client_unknown_ca_certificate:
+    description: A client's certificate that has to be refused for its issuer only, made by the same module.
+    type: str
+  client_unknown_ca_private_key:
+    description: The private key of O(client_unknown_ca_certificate).
     type: str
   revocation_list:
     description:
@@ -205,6 +234,54 @@ probes:
           M(ringfence.etcd.etcd_peer_info) without its file; V(null) where none was seen.
         - Given once for each target.
       type: dict
+client_probes:
+  description: One entry for each of O(client_calls) and client port that this host called.
+  returned: success
+  type: list
+  elements: dict
+  sample: []
+  contains:
+    to:
+      description: The member that was called.
+      type: str
+      sample: etcd-2
+    client_url:
+      description: Its client URL.
+      type: str
+      sample: https://10.0.0.2:2379
+    case:
+      description: As whom, one of O(client_calls).
+      type: str
+      sample: client
+    outcome:
+      description: As in RV(probes[].outcome).
+      type: str
+      sample: accepted
+    reason:
+      description: As in RV(probes[].reason); V(null) where it was accepted.
+      type: str
+      sample: null
+    text:
+      description: The same in one line. V(HTTP 200) as V(client) is the answer to a read, V(HTTP 400) RBAC's refusal.
+      type: str
+      sample: HTTP 200
+    inferred:
+      description: Whether the reason was worked out from what this host knows; otherwise it was seen on the wire.
+      type: bool
+      sample: false
+    tls:
+      description: The version of TLS, V(null) where no handshake came about.
+      type: str
+      sample: TLSv1.3
+    cipher:
+      description: The cipher suite, V(null) where no handshake came about.
+      type: str
+      sample: TLS_AES_128_GCM_SHA256
+client_problem:
+  description: Why this host could not call as a client, for want of what checks the members; V(null) where it could.
+  returned: success
+  type: str
+  sample: null
 problem:
   description: Why this host could not call with the member's own certificate; V(null) where it could.
   returned: success
@@ -393,6 +470,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import failures_told
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.probe_cases import CLIENT_CASES
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_access import (
     ARGUMENTS,
     REQUIRED_BY,
@@ -413,6 +491,12 @@ def argument_spec() -> dict[str, t.Any]:
         "unknown_ca_private_key": {"type": "str", "no_log": True},
         "revoked_certificate": {"type": "str"},
         "revoked_private_key": {"type": "str", "no_log": True},
+        "client_calls": {"type": "list", "elements": "str", "choices": list(CLIENT_CASES), "default": []},
+        "present": {"type": "list", "elements": "str", "default": []},
+        "client_certificate": {"type": "str"},
+        "client_private_key": {"type": "str", "no_log": True},
+        "client_unknown_ca_certificate": {"type": "str"},
+        "client_unknown_ca_private_key": {"type": "str", "no_log": True},
         "revocation_list": {"type": "str"},
         "client_url": {"type": "str"},
         "call": {"type": "str", "choices": ["always", "running", "never"], "default": "always"},
@@ -438,6 +522,8 @@ def main() -> t.NoReturn:
             ("stranger_certificate", "stranger_private_key"),
             ("unknown_ca_certificate", "unknown_ca_private_key"),
             ("revoked_certificate", "revoked_private_key"),
+            ("client_certificate", "client_private_key"),
+            ("client_unknown_ca_certificate", "client_unknown_ca_private_key"),
             *REQUIRED_TOGETHER,
         ],
         required_by={**REQUIRED_BY, "unit_content": ["data_dir"]},

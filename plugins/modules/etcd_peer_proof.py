@@ -84,14 +84,20 @@ options:
       - The result of M(ringfence.etcd.etcd_peer_stranger), failed or not, without its C(members). It says why where no
         stranger's certificate could be made.
     type: dict
+  client_proof:
+    description:
+      - What was to be tried at client ports, as M(ringfence.etcd.etcd_settings) returns it. Without it the proof says
+        nothing of them.
+    type: dict
   without:
     description:
       - What may stay unproved without RV(proof.passed) becoming false. The proof reports it all the same.
       - V(absent_hosts) stands for members whose hosts are left out by C(--limit) or unreachable, V(strangers) for
-        strangers that could not be made, V(root) for what an ordinary user can't see on a host.
+        strangers that could not be made, V(clients) for a client that could not, V(root) for what an ordinary user
+        can't see on a host.
     type: list
     elements: str
-    choices: [absent_hosts, strangers, root]
+    choices: [absent_hosts, strangers, clients, root]
     default: []
   renew_before_days:
     description: With how many days left the role renews a certificate. The page shows it.
@@ -263,6 +269,37 @@ proof:
           description: The cipher suite.
           type: str
           sample: TLS_AES_128_GCM_SHA256
+    client_ports:
+      description: What was tried at client ports; V(null) without O(client_proof).
+      type: dict
+      contains:
+        authority:
+          description: Whose certificates they take, V(nobody) (no TLS), V(peers) (the peers' CA) or V(own).
+          type: str
+          sample: own
+        peers_are_clients:
+          description: Whether a peer's certificate is to be let in.
+          type: bool
+          sample: false
+        cases:
+          description: As whom they were called, as in O(ringfence.etcd.etcd_peer_probe#module:client_calls).
+          type: list
+          elements: str
+        rbac:
+          description: Whether etcd's RBAC is on, V(on), V(off) or V(unknown).
+          type: str
+          sample: 'off'
+        text:
+          description: Who is let in, and what they may do there, in one line.
+          type: str
+        calls:
+          description:
+            - One entry for each client port and case, with C(member) (who was called), C(from) (V(null) where nobody
+              called), and C(case), C(verdict), C(outcome), C(reason), C(text), C(inferred), C(tls) and C(cipher) as in
+              RV(proof.pairs). More reasons why there was no call are V(no_client_ca_key), V(wrong_client_passphrase),
+              V(no_client_trust) and V(not_called).
+          type: list
+          elements: dict
     checks:
       description: What was compared, each entry with its verdict. C(member) is null where it is about all members.
       type: list

@@ -16,6 +16,8 @@ description:
     in all but the issuer.
   - Where the CA in O(ca_directory) keeps a revocation list, it makes a third one, which is good in all but its serial
     number. All of these have the one number that the CA keeps for them, and that is on its list from the beginning.
+  - With O(client_authority) it makes who calls client ports, the same for all members. One is a client of the CA that
+    these trust, and no user whom etcd's RBAC knows; one is a client of an unknown CA of the same name.
   - With O(client_pair) it also makes a client certificate without a common name, for calls to etcd's API under RBAC.
   - The certificates and their keys exist only in this module's memory and in its result, and are valid for minutes
     (the client certificate for a day). The task must have C(no_log=true); without it the module refuses.
@@ -109,12 +111,32 @@ options:
   stranger_private_key:
     description: Its private key as PEM. It goes to every host that calls.
     type: str
+  client_authority:
+    description:
+      - Whose certificates the client ports take. V(peers) are those of the members' own CA, V(own) those of the CA in
+        O(client_ca_directory). With V(nobody) no client is made.
+    type: str
+    choices: [nobody, peers, own]
+    default: nobody
+  client_ca_directory:
+    description: The folder of the clients' CA, with C(ca.crt) and C(ca.key).
+    type: path
+  client_ca_private_key_passphrase:
+    description: The passphrase of its private key.
+    type: str
+  client_certificate:
+    description:
+      - A client's certificate as PEM, to call client ports with where that CA's private key is not at hand.
+    type: str
+  client_private_key:
+    description: Its private key as PEM. It goes to every host that calls.
+    type: str
   role_secrets:
     description:
-      - Inside the role P(ringfence.etcd.etcd_peer_tls#role) alone. Takes the CA's key, its passphrase, a given
-        stranger's key and the password of etcd's API from the role's variables, in place of O(ca_private_key_content),
-        O(ca_private_key_passphrase) and O(stranger_private_key), and returns them for the role's later tasks. The
-        controller does that, and no host that the module runs on.
+      - Inside the role P(ringfence.etcd.etcd_peer_tls#role) alone. Takes the CAs' keys and passphrases, the keys of a
+        given stranger and client, and the password of etcd's API from the role's variables, in place of the options
+        here, and returns them for the role's later tasks. The controller does that, and no host that the module runs
+        on.
     type: bool
     default: false
   role_authority:
@@ -186,6 +208,31 @@ members:
       description: Its private key as PEM PKCS#8. A secret; absent where the CA's key is not at hand.
       type: str
       returned: with O(client_pair)
+clients:
+  description: Who calls client ports; empty where O(client_authority) is V(nobody), or O(make) V(false).
+  returned: success
+  type: dict
+  contains:
+    client_certificate:
+      description: A client's certificate as PEM; absent where RV(client_problem) is set.
+      type: str
+      returned: RV(client_problem) is not set
+    client_private_key:
+      description: Its private key as PEM. A secret; absent where RV(client_problem) is set.
+      type: str
+      returned: RV(client_problem) is not set
+    client_unknown_ca_certificate:
+      description: A client's certificate of an unknown CA as PEM.
+      type: str
+      returned: with O(client_authority)
+    client_unknown_ca_private_key:
+      description: Its private key as PEM PKCS#8. A secret.
+      type: str
+      returned: with O(client_authority)
+client_problem:
+  description: Why there is no client; V(null) where there is one, or none was asked for.
+  returned: success
+  type: str
 secrets:
   description: The secrets among the role's variables, by their names without C(etcd_peer_tls_).
   returned: with O(role_secrets), also where the task failed
@@ -263,6 +310,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import failures_told
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.probe_cases import CLIENT_AUTHORITIES, NOBODY
 from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.stranger import run
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.given_pem import hide_misplaced_keys
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import KEY_TYPES
@@ -293,6 +341,11 @@ def argument_spec() -> dict[str, t.Any]:
         "ca_private_key_passphrase": {"type": "str", "no_log": True},
         "stranger_certificate": {"type": "str"},
         "stranger_private_key": {"type": "str", "no_log": True},
+        "client_authority": {"type": "str", "choices": list(CLIENT_AUTHORITIES), "default": NOBODY},
+        "client_ca_directory": {"type": "path"},
+        "client_ca_private_key_passphrase": {"type": "str", "no_log": True},
+        "client_certificate": {"type": "str"},
+        "client_private_key": {"type": "str", "no_log": True},
         "role_secrets": {"type": "bool", "default": False, "no_log": False},
         "role_authority": {"type": "str", "choices": ["peers", "clients"], "default": "peers"},
         "validity_minutes": {"type": "int", "default": 10},
@@ -305,7 +358,7 @@ def main() -> t.NoReturn:
         mutually_exclusive=MUTUALLY_EXCLUSIVE,
         supports_check_mode=True,
     )
-    hide_misplaced_keys(module, "ca_certificate_content", "stranger_certificate")
+    hide_misplaced_keys(module, "ca_certificate_content", "stranger_certificate", "client_certificate")
     require_cryptography(module)
     now = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
     with failures_told(module):

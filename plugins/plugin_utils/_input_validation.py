@@ -44,7 +44,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._x509.certificate_f
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._client_entries import clients_of
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._leaked_keys import EVERYBODY
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._settings import PREFIX
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._signer_settings import check_signer, check_stranger
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._signer_settings import check_given_pair, check_signer
 
 _NODE_PATHS = (
     "directory",
@@ -365,7 +365,11 @@ _RULES: tuple[tuple[tuple[str, ...], t.Callable[[Asked], None]], ...] = (
         ),
         lambda asked: check_signer(asked.settings),
     ),
-    (("stranger_certificate", "stranger_private_key"), lambda asked: check_stranger(asked.settings)),
+    (("stranger_certificate", "stranger_private_key"), lambda asked: check_given_pair(asked.settings, "stranger")),
+    (
+        ("probe_client_certificate", "probe_client_private_key"),
+        lambda asked: check_given_pair(asked.settings, "probe_client"),
+    ),
     (("common_name", "ca_common_name"), _check_name_of_authority),
     (("ca_common_name", "ca_directory", "client_ca_common_name", "client_ca_directory"), _check_client_authority),
     (("clients", "clients_directory", "client_port_directory", "directory"), _check_clients),
@@ -410,7 +414,7 @@ _RULES: tuple[tuple[tuple[str, ...], t.Callable[[Asked], None]], ...] = (
         ("api_user", "api_password", "api_cert_file", "api_key_file"),
         lambda asked: check_access_settings(asked.settings),
     ),
-    (("extra_flags", "extra_unit_settings"), _check_flags),
+    (("extra_flags", "extra_unit_settings", "metrics_urls"), _check_flags),
     (("extra_unit_settings",), _check_extra_unit_settings),
     *(((name,), _check_report(name, ending)) for name, ending in _REPORTS.items()),
 )

@@ -25,7 +25,14 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.pairs import
 # Of all variables of the role.
 PREFIX = "etcd_peer_tls_"
 # These never stand in a result, a message or a log.
-SECRETS = ("api_password", "ca_passphrase", "ca_private_key", "client_ca_passphrase", "stranger_private_key")
+SECRETS = (
+    "api_password",
+    "ca_passphrase",
+    "ca_private_key",
+    "client_ca_passphrase",
+    "probe_client_private_key",
+    "stranger_private_key",
+)
 
 # Words of one run. Each takes something away, or puts a living cluster at risk: in the inventory it would be said
 # again by every run that a schedule starts.

@@ -52,14 +52,14 @@ def lacks_private_key(settings: t.Mapping[str, t.Any]) -> bool:
     )
 
 
-def check_stranger(settings: t.Mapping[str, t.Any]) -> None:
-    """A pair, or none; whether it shows anything is seen where the CA is."""
-    certificate, private_key = f"{PREFIX}stranger_certificate", f"{PREFIX}stranger_private_key"
-    if bool(settings["stranger_certificate"]) != bool(settings["stranger_private_key"]):
-        raise InputError(f"{certificate} and {private_key} are a pair: give both, or none")
-    if settings["stranger_certificate"]:
-        certificate_ders(settings["stranger_certificate"], certificate)
-        private_key_block(settings["stranger_private_key"], private_key)
+def check_given_pair(settings: t.Mapping[str, t.Any], who: str) -> None:
+    """A pair, or none; whether it shows anything is seen where the CA is. ``who``: ``stranger`` or ``probe_client``."""
+    certificate, private_key = f"{who}_certificate", f"{who}_private_key"
+    if bool(settings[certificate]) != bool(settings[private_key]):
+        raise InputError(f"{PREFIX}{certificate} and {PREFIX}{private_key} are a pair: give both, or none")
+    if settings[certificate]:
+        certificate_ders(settings[certificate], PREFIX + certificate)
+        private_key_block(settings[private_key], PREFIX + private_key)
 
 
-__all__ = ("check_signer", "check_stranger", "lacks_private_key")
+__all__ = ("check_given_pair", "check_signer", "lacks_private_key")

@@ -22,6 +22,10 @@ import urllib.parse
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import is_true
 
+_Address = t.Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
+
+METRICS_FLAG = "listen-metrics-urls"
+_LISTENERS = ("listen-peer-urls", "listen-client-urls")
 # What etcd has where nobody says otherwise, in milliseconds.
 _HEARTBEAT, _ELECTION = 100, 1000
 _LONGEST_ELECTION = 50000
@@ -125,15 +129,41 @@ def _logging(flags: t.Mapping[str, str]) -> tuple[str, str] | None:
 
 
 def _metrics_urls(flags: t.Mapping[str, str]) -> tuple[str, str] | None:
-    for url in filter(None, flags.get("listen-metrics-urls", "").split(",")):
+    taken = [place for flag in _LISTENERS for place in map(_place, _listed(flags, flag)) if place is not None]
+    for url in _listed(flags, METRICS_FLAG):
         try:
             parts = urllib.parse.urlsplit(url)
-            host = parts.hostname or ""
-            if parts.scheme in ("http", "https") and host != "localhost":
-                ipaddress.ip_address(host)
+            place = _place(url)
         except ValueError:
-            return "listen-metrics-urls", "etcd listens at an IP address, and not at a name"
+            return METRICS_FLAG, "etcd listens at an IP address and a port, and not at a name"
+        if parts.scheme not in ("http", "https"):
+            continue
+        if place is None or parts.path not in ("", "/") or parts.query:
+            return METRICS_FLAG, "a URL like http://10.0.0.1:2381 is wanted, with a port and no path"
+        if any(_is_same_place(place, other) for other in taken):
+            return METRICS_FLAG, "it is a place where etcd listens for peers or clients: take another port"
+        if parts.scheme == "https" and not flags.get("cert-file") and not is_true(flags.get("auto-tls")):
+            return METRICS_FLAG, "with https it has the certificate of the client port, and there is none: take http"
     return None
+
+
+def _listed(flags: t.Mapping[str, str], flag: str) -> list[str]:
+    return [url for url in flags.get(flag, "").split(",") if url]
+
+
+def _place(url: str) -> tuple[_Address, int] | None:
+    """Where a URL has etcd listen; None where no port is named, or no address. ValueError where it is a name."""
+    parts = urllib.parse.urlsplit(url)
+    if parts.scheme not in ("http", "https") or parts.port is None:
+        return None
+    host = "127.0.0.1" if parts.hostname == "localhost" else parts.hostname or ""
+    return ipaddress.ip_address(host), parts.port
+
+
+def _is_same_place(one: tuple[_Address, int], other: tuple[_Address, int]) -> bool:
+    """Whether two listeners are in each other's way. In Go all addresses of IPv6 are those of IPv4 as well."""
+    addresses = one[0], other[0]
+    return one[1] == other[1] and (addresses[0] == addresses[1] or any(each.is_unspecified for each in addresses))
 
 
 def _limits(flags: t.Mapping[str, str]) -> tuple[str, str] | None:
@@ -181,4 +211,4 @@ _RULES: tuple[t.Callable[[t.Mapping[str, str]], tuple[str, str] | None], ...] = 
     _token,
 )
 
-__all__ = ("why_not_started",)
+__all__ = ("METRICS_FLAG", "why_not_started")

@@ -17,7 +17,7 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flag_values import why_not_started
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flag_values import METRICS_FLAG, why_not_started
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import Member
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.own_flags import harmless, what_it_breaks
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.unit_settings import (
@@ -67,6 +67,8 @@ class FlagSettings:
     client_cert_file: str | None = None
     client_key_file: str | None = None
     listen_loopback: bool = True
+    # Where /metrics and /health are, beside the client port.
+    metrics_urls: t.Sequence[str] = ()
     min_tls_version: str = "TLS1.3"
     # Whether the CA's revocation list lies beside ca.crt. etcd reads it at each connection, and the flag for it when it
     # starts.
@@ -117,6 +119,8 @@ def etcd_flags(member: Member, members: t.Sequence[Member], settings: FlagSettin
             # A client CA of its own has a list of its own.
             *(() if settings.client_ca_file else _revocation_list("client-crl-file", settings)),
         ]
+    if settings.metrics_urls:
+        flags.append((METRICS_FLAG, ",".join(settings.metrics_urls)))
     if settings.min_tls_version == "TLS1.2" and "cipher-suites" not in settings.extra_flags:
         flags.append(("cipher-suites", ",".join(_TLS_1_2_SUITES)))
     if "logger" not in settings.extra_flags:
@@ -131,12 +135,20 @@ def etcd_flags(member: Member, members: t.Sequence[Member], settings: FlagSettin
     wrong = why_not_started({**dict(flags), **by_variable})
     if wrong is not None:
         flag, wanted = wrong
-        where = (
-            f"{UNIT_SETTINGS}: {variable_of(flag)}" if flag in by_variable else f"etcd_peer_tls_extra_flags: --{flag}"
-        )
         value = {**dict(flags), **by_variable}.get(flag, "")
-        raise InputError(f"{where}={value} is refused: etcd would not run with it: {wanted}")
+        raise InputError(
+            f"{_where_said(flag, by_variable, settings)}={value} is refused: etcd would not run with it: {wanted}"
+        )
     return flags
+
+
+def _where_said(flag: str, by_variable: t.Container[str], settings: FlagSettings) -> str:
+    """By what a user said it."""
+    if flag in by_variable:
+        return f"{UNIT_SETTINGS}: {variable_of(flag)}"
+    if flag == METRICS_FLAG and settings.metrics_urls:
+        return f"etcd_peer_tls_metrics_urls: --{flag}"
+    return f"etcd_peer_tls_extra_flags: --{flag}"
 
 
 def without_tls_of_peers(flags: t.Iterable[tuple[str, str]]) -> list[tuple[str, str]]:

@@ -4,8 +4,9 @@
 
 """Makes the certificates of strangers for a proof: each is wrong in one thing only, and good in all others.
 
-So a refusal says what refused it. They live in memory, for minutes. And, made in the same way, the client pair without
-a common name that etcd's gateway wants where RBAC is on: at the peer ports it is one more stranger.
+So a refusal says what refused it. They live in memory, for minutes. And, made in the same way: the client pair without
+a common name that etcd's gateway wants where RBAC is on, which at the peer ports is one more stranger; and who calls
+client ports, a client and a stranger (``client_pairs``).
 
 Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 """
@@ -29,6 +30,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.probe_cases import REVOKED, STRANGER, UNKNOWN_CA
 from ansible_collections.ringfence.etcd.plugins.module_utils._issuing import ca
 from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.ca_records import WantedRecords
+from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.client_pairs import CaAtHand, client_pairs
 from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.given_stranger import (
     GivenStranger,
     given_stranger,
@@ -39,6 +41,12 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.peer_certi
     load_issuer,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.revocation import meant_by
+from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.short_lived import (
+    BACKDATE,
+    KEY_TYPE,
+    limits,
+    unknown_issuer,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import read_file
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki import profile as rules
 from ansible_collections.ringfence.etcd.plugins.module_utils._x509 import certificates, keys
@@ -48,15 +56,13 @@ if t.TYPE_CHECKING:  # pragma: no cover
 
 CLIENT = "api"
 
-_KEY_TYPE = "ecdsa-p256"
 _NO_RECORDS: dict[str, t.Any] = {
     "revocation_list_pem": None,
     "to_revoke": [],
     "not_revoked": [],
     "index_begun": None,
 }
-# Nodes whose clock lags must take it for valid, or they would refuse it for the wrong reason.
-_BACKDATE = timedelta(hours=1)
+_NO_CLIENTS: dict[str, t.Any] = {"clients": {}, "client_problem": None}
 # All members of a cluster may have to be restarted with it, one after the other.
 _CLIENT_VALIDITY = timedelta(days=1)
 
@@ -69,43 +75,47 @@ def run(params: t.Mapping[str, t.Any], now: datetime, result_is_hidden: bool) ->
     looked_at, revoked_serial_number = _looked_at(params, now)
     gathered = {"ca": looked_at}
     if not params["make"] and not params["client_pair"]:
-        return {"members": [], "common_name": None, "problem": "none was asked for", **gathered}
+        return {"members": [], "common_name": None, "problem": "none was asked for", **_NO_CLIENTS, **gathered}
     if not result_is_hidden:
         raise RefusedError("the strangers' private keys would be shown in the task's result: set no_log to true on it")
     check_range("validity_minutes", params["validity_minutes"], 1, 60)
     members = [
-        rules.peer_profile(given["name"], given["common_name"], given["dns_names"], given["ip_addresses"], _KEY_TYPE)
+        rules.peer_profile(given["name"], given["common_name"], given["dns_names"], given["ip_addresses"], KEY_TYPE)
         for given in map(_checked_member, params["members"])
     ]
     if not members:
         raise InputError("members is empty: name at least one member")
     not_after = now + timedelta(minutes=params["validity_minutes"])
-    authority, issuer, problem = _issuer(params, now)
+    at_hand = _issuer(params, now)
+    authority, issuer, problem = at_hand.authority, at_hand.issuer, at_hand.problem
     made: list[dict[str, str]] = [{"name": member.name} for member in members]
     if params["client_pair"] and issuer is not None and authority is not None:
-        limits = _limits(authority, now, now + _CLIENT_VALIDITY)
+        validity = limits(authority, now, now + _CLIENT_VALIDITY)
         for member, entry in zip(members, made):
-            entry.update(_made(CLIENT, issuer.issue_nameless_client, member, *limits))
+            entry.update(_made(CLIENT, issuer.issue_nameless_client, member, *validity))
     if not params["make"]:
-        return {"members": made, "common_name": None, "problem": "none was asked for", **gathered}
+        return {"members": made, "common_name": None, "problem": "none was asked for", **_NO_CLIENTS, **gathered}
     stranger_name = f"stranger-{secrets.token_hex(8)}.ringfence.invalid"
     given, problem = _given(params, authority, problem, members, now)
-    other = _unknown_issuer("etcd peer CA" if authority is None else authority.certificate.subject, now, not_after)
+    other = unknown_issuer("etcd peer CA" if authority is None else authority.certificate.subject, now, not_after)
     for member, entry in zip(members, made):
-        entry.update(_made(UNKNOWN_CA, other.issue, member, now - _BACKDATE, not_after))
+        entry.update(_made(UNKNOWN_CA, other.issue, member, now - BACKDATE, not_after))
         if given is not None:
             # Its key, which is an option, is blanked out in a module's result: the controller puts it there.
             entry[f"{STRANGER}_certificate"] = given.certificate
         if issuer is not None and authority is not None:
-            profile = rules.peer_profile(member.name, stranger_name, member.dns_names, member.ip_addresses, _KEY_TYPE)
-            entry.update(_made(STRANGER, issuer.issue, profile, *_limits(authority, now, not_after)))
+            profile = rules.peer_profile(member.name, stranger_name, member.dns_names, member.ip_addresses, KEY_TYPE)
+            entry.update(_made(STRANGER, issuer.issue, profile, *limits(authority, now, not_after)))
             if revoked_serial_number is not None:
                 # All of them have the one number that the CA keeps for them, and revoked before it made any: a new one
                 # for each would make the list longer with each proof.
                 issue = functools.partial(issuer.issue, serial_number=int(revoked_serial_number, 16))
-                entry.update(_made(REVOKED, issue, member, *_limits(authority, now, not_after)))
+                entry.update(_made(REVOKED, issue, member, *limits(authority, now, not_after)))
+    clients = client_pairs(params, at_hand, None if given is None else given.certificate, now, not_after)
     return {
         "members": made,
+        "clients": clients.made,
+        "client_problem": clients.problem,
         "common_name": stranger_name if issuer is not None else None if given is None else given.common_name,
         "problem": problem,
         **gathered,
@@ -142,26 +152,21 @@ def stranger_of(
     """A pair of a CA whose key is at hand, with a name that is nobody's; a RingfenceError where it can't be made."""
     authority = load_authority(certificate, "the CA certificate", now)
     issuer = load_issuer(authority, private_key, "the CA's private key", passphrase)
-    return _pair_without_places(issuer, *_limits(authority, now, now + validity))
+    return _pair_without_places(issuer, *limits(authority, now, now + validity))
 
 
 def stranger_of_unknown(name: str | x509.Name, now: datetime, validity: timedelta) -> PairOfStranger:
     """A pair of a CA that nobody knows, and that is called as theirs is."""
     not_after = now + validity
-    return _pair_without_places(_unknown_issuer(name, now, not_after), now - _BACKDATE, not_after)
+    return _pair_without_places(unknown_issuer(name, now, not_after), now - BACKDATE, not_after)
 
 
 def _pair_without_places(issuer: certificates.Issuer, not_before: datetime, not_after: datetime) -> PairOfStranger:
     """For a host whose addresses nobody knows: etcd looks at no address of a certificate that names none."""
-    key = keys.make_key(_KEY_TYPE)
+    key = keys.make_key(KEY_TYPE)
     name = f"stranger-{secrets.token_hex(8)}.ringfence.invalid"
     made = issuer.issue_without_places(name, key.public_key(), not_before, not_after)
     return PairOfStranger(certificates.certificate_pem(made).decode("ascii"), keys.private_key_pem(key).decode("ascii"))
-
-
-def _limits(authority: Authority, now: datetime, not_after: datetime) -> tuple[datetime, datetime]:
-    """Begin and end of a certificate of this CA that is meant to end then."""
-    return max(now - _BACKDATE, authority.facts.not_before), min(not_after, authority.facts.not_after)
 
 
 def gather_ca(params: t.Mapping[str, t.Any], now: datetime) -> dict[str, t.Any] | None:
@@ -225,10 +230,8 @@ def _checked_member(given: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any]:
     return given
 
 
-def _issuer(
-    params: t.Mapping[str, t.Any], now: datetime
-) -> tuple[Authority | None, certificates.Issuer | None, str | None]:
-    """The members' CA as far as it is at hand, and why it is not."""
+def _issuer(params: t.Mapping[str, t.Any], now: datetime) -> CaAtHand:
+    """The members' CA."""
     authority = None
     try:
         certificate, what = _content(params, "ca_certificate", "the CA certificate")
@@ -236,8 +239,8 @@ def _issuer(
         key, what = _content(params, "ca_private_key", "the CA's private key")
         issuer = load_issuer(authority, key, what, params["ca_private_key_passphrase"])
     except RingfenceError as exc:
-        return authority, None, str(exc)
-    return authority, issuer, None
+        return CaAtHand(authority, None, str(exc))
+    return CaAtHand(authority, issuer, None)
 
 
 def _content(params: t.Mapping[str, t.Any], option: str, what: str) -> tuple[bytes, str]:
@@ -254,12 +257,6 @@ def _content(params: t.Mapping[str, t.Any], option: str, what: str) -> tuple[byt
     return found, f"{what} {path}"
 
 
-def _unknown_issuer(name: str | x509.Name, now: datetime, not_after: datetime) -> certificates.Issuer:
-    """A CA with the same name as the members' own: a peer that compares names only would let it in."""
-    key = keys.make_key(_KEY_TYPE)
-    return certificates.Issuer(certificates.make_ca_certificate(key, name, now - _BACKDATE, not_after), key)
-
-
 def _made(
     case: str,
     issue: t.Callable[[rules.PeerProfile, keys.PublicKey, datetime, datetime], x509.Certificate],
@@ -267,7 +264,7 @@ def _made(
     not_before: datetime,
     not_after: datetime,
 ) -> dict[str, str]:
-    key = keys.make_key(_KEY_TYPE)
+    key = keys.make_key(KEY_TYPE)
     certificate = issue(profile, key.public_key(), not_before, not_after)
     return {
         f"{case}_certificate": certificates.certificate_pem(certificate).decode("ascii"),

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The whole answer of one node: its state, its pending changes, and what it gets at the others' peer ports.
+"""The whole answer of one node: its state, its pending changes, and what it gets at the others' ports.
 
 Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 """
@@ -16,6 +16,9 @@ import typing as t
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules import PROBE_SECONDS, check_range
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.probe_cases import (
+    CLIENT,
+    CLIENT_PEER,
+    CLIENT_UNKNOWN_CA,
     MEMBER,
     NO_CERTIFICATE,
     REVOKED,
@@ -30,6 +33,12 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.live import (
     Entrance,
     entrance_of,
     live_facts,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._member.client_calls import (
+    client_callers,
+    client_probe,
+    client_targets,
+    https_targets,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.client_files import client_files_problem
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.info import files_facts, peer_info
@@ -53,7 +62,13 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._pki.certificate im
 from ansible_collections.ringfence.etcd.plugins.module_utils._probe.handshake import (
     client_context,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._probe.peers import Caller, Target, probe_all, target_of
+from ansible_collections.ringfence.etcd.plugins.module_utils._probe.peers import (
+    Caller,
+    Target,
+    as_probe,
+    call_all,
+    target_of,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import Deployed, deployed_from_text
 
 
@@ -92,7 +107,9 @@ def probe_node(
         "time": iso_time(now),
         "called": params["call"] == "always" or (params["call"] == "running" and info["process"]["running"]),
         "probes": [],
+        "client_probes": [],
         "problem": None,
+        "client_problem": None,
         "unreadable_files": [],
         "revoked": [],
         "revocation_list_problem": None,
@@ -182,26 +199,60 @@ def _probed(
     revoked, revocation_list_problem = _own_revoked(info)
     callers, problem = [], None
     try:
-        callers.append(_own_caller(info, revoked))
+        own = _own_contents(info)
+        callers.append(_own_caller(info, own, revoked))
     except RingfenceError as exc:
-        problem = str(exc)
+        own, problem = {}, str(exc)
     for case in (STRANGER, UNKNOWN_CA, REVOKED):
         if params[f"{case}_certificate"] is not None:
             callers.append(_stranger(case, params[f"{case}_certificate"], params[f"{case}_private_key"]))
     callers.append(Caller(NO_CERTIFICATE, client_context(None)))
+    jobs = [(caller, target) for caller in callers for target in targets]
+    client_jobs, client_problem = _client_jobs(params, own, info)
+    # All at once: those at client ports take no time of their own.
+    called = call_all([*jobs, *client_jobs], params["timeout_seconds"], now)
     return {
-        "probes": _served_once(probe_all(callers, targets, params["timeout_seconds"], now), now),
+        "probes": _served_once([as_probe(one) for one in called[: len(jobs)]], now),
+        "client_probes": [client_probe(one) for one in called[len(jobs) :]],
         "problem": problem,
+        "client_problem": client_problem,
         "unreadable_files": unreadable,
         "revoked": sorted(revoked),
         "revocation_list_problem": revocation_list_problem,
     }
 
 
+def _client_jobs(
+    params: t.Mapping[str, t.Any], own: t.Mapping[str, bytes], info: t.Mapping[str, t.Any]
+) -> tuple[list[tuple[Caller, Target]], str | None]:
+    """The calls at client ports that are asked for, and why there are none as a client."""
+    cases = params["client_calls"]
+    if not cases:
+        return [], None
+    urls = {str(given.get("name")): str(given.get("client_url")) for given in params["members"]}
+    names = client_targets(list(urls), params["name"], params["present"] or list(urls))
+    pairs = {
+        case: (_ascii(params[f"{case}_certificate"]), _ascii(params[f"{case}_private_key"]))
+        for case in (CLIENT, CLIENT_UNKNOWN_CA)
+        if params[f"{case}_certificate"] is not None
+    }
+    if own:
+        pairs[CLIENT_PEER] = (own["certificate"], own["private_key"])
+    deployed = ((info["process"] or {}).get("settings") or {}).get("files") or {}
+    trusted = _absolute(info, deployed.get("trusted_ca_file")) or params["client_ca_file"]
+    targets = https_targets(urls, names)
+    callers, problem = client_callers(cases, pairs, trusted)
+    return [(caller, target) for caller in callers for target in targets], problem
+
+
+def _ascii(pem: str) -> bytes:
+    return pem.encode("ascii", "replace")
+
+
 def _stranger(case: str, certificate: str, private_key: str) -> Caller:
-    pem = certificate.encode("ascii", "replace")
+    pem = _ascii(certificate)
     leaf = read_certificates(pem, f"{case}_certificate")[0]
-    return Caller(case, client_context(None, pem, private_key.encode("ascii", "replace")), leaf)
+    return Caller(case, client_context(None, pem, _ascii(private_key)), leaf)
 
 
 def _served_once(probes: list[dict[str, t.Any]], now: datetime.datetime) -> list[dict[str, t.Any]]:
@@ -247,16 +298,21 @@ def _absolute(info: t.Mapping[str, t.Any], path: str | None) -> str | None:
     return as_process_sees(path, info["process"]["pid"])
 
 
-def _own_caller(info: t.Mapping[str, t.Any], revoked: frozenset[str]) -> Caller:
-    """The member itself, with the files in its process's settings, else with those in the credentials' folder."""
-    settings = (info["process"] or {}).get("settings") or info["unit"].get("settings")
-    paths = _paths_in_effect(info)
+def _own_contents(info: t.Mapping[str, t.Any]) -> dict[str, bytes]:
+    """The files in the settings of the member's process, else those in the credentials' folder."""
     contents = {}
-    for kind, path in paths.items():
+    for kind, path in _paths_in_effect(info).items():
         content = read_file(path)
         if content is None:
             raise InputError(f"there is no {path}, so this host can't call as a member")
         contents[kind] = content
+    return contents
+
+
+def _own_caller(info: t.Mapping[str, t.Any], contents: t.Mapping[str, bytes], revoked: frozenset[str]) -> Caller:
+    """The member itself, with these files."""
+    settings = (info["process"] or {}).get("settings") or info["unit"].get("settings")
+    paths = _paths_in_effect(info)
     authorities = read_certificates(contents["ca"], paths["ca"])
     # First, because it names the file that can't be used.
     check_pair(*(Material(paths[kind], contents[kind]) for kind in ("certificate", "private_key")))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One call at an etcd member's peer port: what a peer with these credentials would get there.
+"""One call at an etcd member's peer or client port: what a caller with these credentials would get there.
 
 In TLS 1.3 the client's handshake is over before the server has looked at the client's certificate, so a handshake says
 nothing: accepted is who got an HTTP answer. Standard library only; no private key touches a disk.
@@ -33,6 +33,9 @@ TIMED_OUT = "timed_out"
 _REFUSAL_SECONDS = 2.0
 
 _ANSWER_BYTES = 64 * 1024
+
+# What is asked at a peer port.
+VERSION_REQUEST = b"GET /version HTTP/1.1\r\nHost: etcd-peer\r\nConnection: close\r\n\r\n"
 # RFC 9112, section 4.
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2})(?: [^\r]*)?\r\n")
 
@@ -107,33 +110,41 @@ def client_context(
 
 
 def probe_port(
-    context: ssl.SSLContext, host: str, port: int, timeout_seconds: float, *, expect_refusal: bool = False
+    context: ssl.SSLContext,
+    host: str,
+    port: int,
+    timeout_seconds: float,
+    *,
+    expect_refusal: bool = False,
+    request: bytes = VERSION_REQUEST,
 ) -> ProbeResult:
     """Call ``https://host:port/version`` and report what came of it; never raises, and ends in the time given.
+
+    ``request``: another one to ask there, whose answer's status is told.
 
     A caller that expects a refusal listens at once: it needs one call instead of two, and seconds more if accepted.
     (A name's resolution has no time limit of its own in Python: the caller has to mind that.)
     """
     deadline = time.monotonic() + timeout_seconds
-    first = _call(context, host, port, deadline, patient=expect_refusal)
+    first = _call(context, host, port, deadline, expect_refusal, request)
     if first.outcome != REFUSED or first.reason == "not_tls":
         return first
     if expect_refusal and (first.alert or (first.reason == "closed" and first.tls)):
         # It has listened already, and heard why.
         return first
     # Something else than an answer: once more, and listen first, to hear why.
-    second = _call(context, host, port, deadline, patient=True)
+    second = _call(context, host, port, deadline, True, request)
     if second.outcome == ACCEPTED:
         return second
     result = second if second.outcome == REFUSED else first
     if result.server is None and context.verify_mode != ssl.CERT_NONE:
         # We did not trust it; what it showed us is still worth knowing.
-        seen = _call(client_context(None), host, port, deadline, patient=False)
+        seen = _call(client_context(None), host, port, deadline, False, request)
         result = replace(result, server=seen.server, tls=result.tls or seen.tls, cipher=result.cipher or seen.cipher)
     return result
 
 
-def _call(context: ssl.SSLContext, host: str, port: int, deadline: float, patient: bool) -> ProbeResult:
+def _call(context: ssl.SSLContext, host: str, port: int, deadline: float, patient: bool, request: bytes) -> ProbeResult:
     try:
         plain = _connect(host, port, deadline)
     except (socket.gaierror, UnicodeError) as exc:
@@ -162,12 +173,12 @@ def _call(context: ssl.SSLContext, host: str, port: int, deadline: float, patien
                     cipher=cipher[0] if cipher else None,
                     server=connection.getpeercert(binary_form=True),
                 )
-                return _ask(connection, base, deadline, patient)
+                return _ask(connection, base, deadline, patient, request)
         except OSError as exc:
             return _after(base, exc, host, port, deadline)
 
 
-def _ask(connection: ssl.SSLSocket, base: ProbeResult, deadline: float, patient: bool) -> ProbeResult:
+def _ask(connection: ssl.SSLSocket, base: ProbeResult, deadline: float, patient: bool, request: bytes) -> ProbeResult:
     if patient:
         # The request needs time as well.
         connection.settimeout(min(_REFUSAL_SECONDS, _left(deadline) / 2))
@@ -178,7 +189,7 @@ def _ask(connection: ssl.SSLSocket, base: ProbeResult, deadline: float, patient:
             if not _is_timeout(exc):
                 raise
     connection.settimeout(_left(deadline))
-    connection.sendall(b"GET /version HTTP/1.1\r\nHost: etcd-peer\r\nConnection: close\r\n\r\n")
+    connection.sendall(request)
     received = b""
     # The status line is the proof; the rest may come seconds late, or never.
     while b"\r\n" not in received and len(received) < _ANSWER_BYTES:
@@ -237,7 +248,7 @@ def _plain(base: ProbeResult) -> ProbeResult:
 def _speaks_plain_http(host: str, port: int, deadline: float) -> bool:
     try:
         with _connect(host, port, deadline) as plain:
-            plain.sendall(b"GET /version HTTP/1.1\r\nHost: etcd-peer\r\nConnection: close\r\n\r\n")
+            plain.sendall(VERSION_REQUEST)
             return plain.recv(16).startswith(b"HTTP/")
     except OSError:
         return False
@@ -274,4 +285,13 @@ def _is_timeout(error: BaseException) -> bool:
     return isinstance(error, (socket.timeout, TimeoutError))
 
 
-__all__ = ("ACCEPTED", "REFUSED", "TIMED_OUT", "UNREACHABLE", "ProbeResult", "client_context", "probe_port")
+__all__ = (
+    "ACCEPTED",
+    "REFUSED",
+    "TIMED_OUT",
+    "UNREACHABLE",
+    "VERSION_REQUEST",
+    "ProbeResult",
+    "client_context",
+    "probe_port",
+)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What one member gets at all the others, as itself and as a stranger, and why.
+"""What one member gets at all the others, as itself and as a stranger, and as whom at their client ports; and why.
 
 Several causes look the same on the wire (etcd sends *bad certificate* for most, and closes without a word for the
 rest), so a reason is either seen or inferred from what this member knows: its certificate, its list, its address.
@@ -28,6 +28,10 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors impo
     one_line,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.probe_cases import (
+    CLIENT,
+    CLIENT_CASES,
+    CLIENT_PEER,
+    CLIENT_UNKNOWN_CA,
     MEMBER,
     REVOKED,
     UNKNOWN_CA,
@@ -42,6 +46,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._probe.handshake im
     REFUSED,
     TIMED_OUT,
     UNREACHABLE,
+    VERSION_REQUEST,
     ProbeResult,
     probe_port,
 )
@@ -49,12 +54,16 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._probe.handshake im
 # etcd's Go says bad certificate for each of these; TLS 1.2 says handshake failure where there is no certificate.
 _AMBIGUOUS_ALERTS = ("bad certificate", "certificate unknown", "unsupported certificate")
 
+# Whose certificate is refused for its issuer, where etcd says no more than that it is bad. A client's is made for the
+# call, or was looked at before: there is nothing else that could be wrong with it.
+_OF_ANOTHER_CA = (UNKNOWN_CA, CLIENT, CLIENT_UNKNOWN_CA, CLIENT_PEER)
+
 _THREADS = 32
 
 
 @dataclass(frozen=True)
 class Target:
-    """A member to call, at its peer URL."""
+    """A member to call, at its peer URL or its client URL."""
 
     name: str
     url: str
@@ -67,7 +76,7 @@ class Caller:
     """What the probe calls as, and what it knows when it is refused.
 
     ``certificate`` and ``allowed_common_names`` are None where it has or knows none; ``revoked``: serial numbers (hex)
-    of the list that this member itself checks.
+    of the list that this member itself checks; ``request``: what it asks where it is let in.
     """
 
     case: str
@@ -76,10 +85,20 @@ class Caller:
     authorities: tuple[Certificate, ...] = ()
     allowed_common_names: tuple[str, ...] | None = None
     revoked: frozenset[str] = frozenset()
+    request: bytes = VERSION_REQUEST
 
 
-def target_of(name: str, url: str) -> Target:
-    """A target from a member's name and peer URL; InputError where the URL can't be dialed."""
+@dataclass(frozen=True)
+class Called:
+    """What came of one call."""
+
+    caller: Caller
+    target: Target
+    explained: Explained
+
+
+def target_of(name: str, url: str, what: str = "peer URL") -> Target:
+    """A target from a member's name and peer or client URL; InputError where the URL can't be dialed."""
     try:
         parts = urllib.parse.urlsplit(url)
         host, port = parts.hostname, parts.port
@@ -87,19 +106,24 @@ def target_of(name: str, url: str) -> Target:
         host = port = None
         parts = urllib.parse.urlsplit("")
     if parts.scheme not in ("http", "https") or not host or not port or parts.path not in ("", "/"):
-        raise InputError(f"member {name}: peer URL {url!r} is none: write it like https://10.0.0.1:2380")
+        raise InputError(f"member {name}: {what} {url!r} is none: write it like https://10.0.0.1:2380")
     return Target(name, url, host, port)
 
 
 def probe_all(
     callers: t.Sequence[Caller], targets: t.Sequence[Target], timeout_seconds: float, now: datetime.datetime
 ) -> list[dict[str, t.Any]]:
-    """Every caller at every target, in parallel; the results in the order of callers, then targets.
+    """Every caller at every target, in parallel; the results in the order of callers, then targets."""
+    jobs = [(caller, target) for caller in callers for target in targets]
+    return [as_probe(called) for called in call_all(jobs, timeout_seconds, now)]
+
+
+def call_all(jobs: t.Sequence[tuple[Caller, Target]], timeout_seconds: float, now: datetime.datetime) -> list[Called]:
+    """Every call of these, in parallel, and in this order.
 
     A thread that hangs in the resolution of a name is left behind (it is a daemon) and counts as timed out.
     ServiceError where this host starts no thread at all.
     """
-    jobs = [(caller, target) for caller in callers for target in targets]
     found: dict[int, ProbeResult] = {}
     waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
     for number in range(len(jobs)):
@@ -112,10 +136,15 @@ def probe_all(
             except queue.Empty:
                 return
             caller, target = jobs[number]
-            strange = caller.case != MEMBER
+            strange = caller.case not in (MEMBER, CLIENT)
             try:
                 found[number] = probe_port(
-                    caller.context, target.host, target.port, timeout_seconds, expect_refusal=strange
+                    caller.context,
+                    target.host,
+                    target.port,
+                    timeout_seconds,
+                    expect_refusal=strange,
+                    request=caller.request,
                 )
             except Exception as exc:
                 # A host without memory or descriptors, say. Nobody was called, and a thread's error reaches nobody.
@@ -129,7 +158,7 @@ def probe_all(
         thread.join(max(0.0, deadline - time.monotonic()))
     unresolved = ProbeResult(TIMED_OUT, "resolve", "its name was not resolved in time")
     return [
-        _reported(caller, target, explain(caller, found.get(number, unresolved), now))
+        Called(caller, target, explain(caller, found.get(number, unresolved), now))
         for number, (caller, target) in enumerate(jobs)
     ]
 
@@ -210,7 +239,7 @@ def _explain_alert(caller: Caller, result: ProbeResult, now: datetime.datetime) 
     if now < own.not_before:
         text = f"the certificate is not valid before {iso_time(own.not_before)} ({result.text})"
         return Explained(replace(result, reason="not_yet_valid", text=text), inferred=True)
-    if caller.case == UNKNOWN_CA:
+    if caller.case in _OF_ANOTHER_CA:
         text = f"the CA is unknown to it ({result.text})"
         return Explained(replace(result, reason="unknown_authority", text=text), inferred=True)
     usages = own.extended_key_usage
@@ -227,7 +256,8 @@ def _explain_alert(caller: Caller, result: ProbeResult, now: datetime.datetime) 
 def _explain_close(caller: Caller, result: ProbeResult) -> Explained:
     """After a good handshake etcd closes where the address or the revocation list speaks against the certificate."""
     own = caller.certificate
-    if own is None:
+    # Of a client's address etcd makes nothing.
+    if own is None or caller.case in CLIENT_CASES:
         return Explained(result)
     # etcd looks at the address first.
     is_address_good = result.source is None or result.source in own.ip_addresses
@@ -241,16 +271,17 @@ def _explain_close(caller: Caller, result: ProbeResult) -> Explained:
     return Explained(result)
 
 
-def _reported(caller: Caller, target: Target, explained: Explained) -> dict[str, t.Any]:
-    result = explained.result
+def as_probe(called: Called, url_key: str = "peer_url") -> dict[str, t.Any]:
+    """What is reported of a call; ``server``, in DER, is the caller's to make facts of, or to drop."""
+    result = called.explained.result
     return {
-        "to": target.name,
-        "peer_url": target.url,
-        "case": caller.case,
+        "to": called.target.name,
+        url_key: called.target.url,
+        "case": called.caller.case,
         "outcome": result.outcome,
         "reason": result.reason,
         "text": result.text,
-        "inferred": explained.inferred,
+        "inferred": called.explained.inferred,
         "tls": result.tls,
         "cipher": result.cipher,
         "server": result.server,
@@ -258,9 +289,12 @@ def _reported(caller: Caller, target: Target, explained: Explained) -> dict[str,
 
 
 __all__ = (
+    "Called",
     "Caller",
     "Explained",
     "Target",
+    "as_probe",
+    "call_all",
     "explain",
     "probe_all",
     "target_of",

@@ -17,6 +17,10 @@ from dataclasses import asdict, dataclass, field
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import Member
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.probe_cases import (
+    CLIENT,
+    CLIENT_NO_CERTIFICATE,
+    CLIENT_PEER,
+    CLIENT_UNKNOWN_CA,
     MEMBER,
     NO_CERTIFICATE,
     REVOKED,
@@ -28,6 +32,12 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.checks impor
     Evidence,
     Thresholds,
     evaluate_checks,
+)
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.client_ports import (
+    ClientPorts,
+    evaluate_client_ports,
+    lacking_of_client_port,
+    who_is_let_in,
 )
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.pairs import (
     ABSENT_HOSTS,
@@ -56,6 +66,9 @@ _CALLERS = {
     NO_CERTIFICATE: "a caller without a certificate",
     UNKNOWN_CA: "a certificate of an unknown CA",
     REVOKED: "a member's certificate that is revoked",
+    CLIENT_NO_CERTIFICATE: "a caller without a certificate",
+    CLIENT_UNKNOWN_CA: "a certificate of an unknown CA",
+    CLIENT_PEER: "a peer's certificate, where clients have a CA of their own",
 }
 _SET_CLOCKS = "set the clock right on the host whose clock is wrong"
 _RUN_ON_ALL = (
@@ -100,6 +113,14 @@ _PAIR_REMEDIES = {
         f"bring the CA's host (etcd_peer_tls_ca_host) back, or mend how it is reached; {_WITHOUT_STRANGERS}"
     ),
     "no_stranger_made": f"see what the CA's host says (etcd_peer_tls_ca_host); {_WITHOUT_STRANGERS}",
+    "no_client_ca_key": (
+        "give the clients' CA (etcd_peer_tls_client_ca_directory, on etcd_peer_tls_ca_host), or a client's pair "
+        "(etcd_peer_tls_probe_client_certificate), to prove this part; where that is on purpose: "
+        "etcd_peer_tls_verify_without: [clients]"
+    ),
+    "wrong_client_passphrase": "mend etcd_peer_tls_client_ca_passphrase: the key is there and was not opened",
+    "no_client_trust": "put the file that etcd_peer_tls_client_ca_file names on the calling host",
+    "not_called": "run it on all hosts of the cluster; a member that moves is called where it has arrived",
     "host_not_in_run": _RUN_ON_ALL,
     "no_own_certificate": (
         "run as a user who may read the member's files (become: true); to go on without: "
@@ -144,6 +165,8 @@ class ProofQuestion:
     no_stranger: Lack | None = None
     # Of ``WITHOUT``: what is not shown for one of these causes is reported, and fails nothing.
     without: t.Sequence[str] = ()
+    # What is to be tried at client ports; None where nothing is known of them.
+    client_ports: ClientPorts | None = None
     # Members whose hosts are not in the run, or can't be reached.
     away: t.Container[str] = frozenset()
     # Fingerprints of the CA at hand and of those above it, and who is to go: a change that is under way.
@@ -173,9 +196,11 @@ def evaluate(
     checks = evaluate_checks(evidence)
     progress = progress_of(evidence)
     checks += [_not_gathered(member.name, absent) for member in members if member.name not in results]
-    excused = _Excused(results, frozenset(question.without), question.away)
-    findings = _findings(question.cluster_name, len(members), pairs, checks, excused, progress.explains)
-    verdicts = [*(pair["verdict"] for pair in pairs), *(check["verdict"] for check in checks)]
+    ports = question.client_ports
+    clients = [] if ports is None else evaluate_client_ports(members, results, absent, ports)
+    excused = _Excused(results, frozenset(question.without), question.away, ports)
+    findings = _findings(question.cluster_name, len(members), pairs, checks, excused, progress.explains, clients)
+    verdicts = [entry["verdict"] for entry in (*pairs, *checks, *clients)]
     return {
         "format": FORMAT,
         "cluster": question.cluster_name,
@@ -184,11 +209,14 @@ def evaluate(
         "verdict": FAILED if FAILED in verdicts else PARTLY_PROVED if UNPROVED in verdicts else PROVED,
         "passed": not any(finding["fails"] for finding in findings),
         "without": sorted(question.without),
-        "summary": _summary(members, pairs),
+        "summary": _summary(members, pairs, clients),
         "thresholds": {**asdict(question.thresholds), "renew_before_days": question.renew_before_days},
-        "members": [_member(member, results.get(member.name), absent, pairs, checks) for member in members],
+        "members": [_member(member, results.get(member.name), absent, pairs, checks, clients) for member in members],
         "authorities": _authorities(members, results),
         "pairs": pairs,
+        "client_ports": (
+            None if ports is None else {**_said_of(ports), **who_is_let_in(ports, clients), "calls": clients}
+        ),
         "checks": checks,
         "findings": findings,
         "changes": progress.changes,
@@ -202,6 +230,13 @@ class _Excused:
     results: t.Mapping[str, Result]
     without: frozenset[str]
     away: t.Container[str]
+    client_ports: ClientPorts | None = None
+
+    def client_port(self, entry: t.Mapping[str, t.Any]) -> bool:
+        if self.client_ports is None or entry["verdict"] != UNPROVED:
+            return False
+        causes = lacking_of_client_port(entry, self.results, self.away, self.client_ports)
+        return not causes.isdisjoint(self.without)
 
     def pair(self, pair: t.Mapping[str, t.Any]) -> bool:
         return pair["verdict"] == UNPROVED and lacking(pair, self.results, self.away) in self.without
@@ -226,7 +261,15 @@ def _not_gathered(name: str, absent: t.Mapping[str, str]) -> Entry:
     }
 
 
-def _summary(members: t.Sequence[Member], pairs: t.Sequence[t.Mapping[str, t.Any]]) -> str:
+def _said_of(ports: ClientPorts) -> dict[str, t.Any]:
+    return {"authority": ports.authority, "peers_are_clients": ports.peers_are_clients, "cases": list(ports.cases)}
+
+
+def _summary(
+    members: t.Sequence[Member],
+    pairs: t.Sequence[t.Mapping[str, t.Any]],
+    clients: t.Sequence[t.Mapping[str, t.Any]],
+) -> str:
     def count(case_is_member: bool, *verdicts: str) -> int:
         return sum(1 for pair in pairs if (pair["case"] == MEMBER) == case_is_member and pair["verdict"] in verdicts)
 
@@ -236,6 +279,9 @@ def _summary(members: t.Sequence[Member], pairs: t.Sequence[t.Mapping[str, t.Any
         f"{count(True, OK)} of {calls} calls of members accepted",
         f"{count(False, OK)} of {strangers} of strangers refused",
     ]
+    if clients:
+        wrong = {entry["member"] for entry in clients if entry["verdict"] != OK}
+        parts.append(f"{len(members) - len(wrong)} of {len(members)} client ports as they must be")
     let_in = count(False, FAILED)
     return ", ".join(parts) + (f", {let_in} LET IN" if let_in else "")
 
@@ -246,6 +292,7 @@ def _member(
     absent: t.Mapping[str, str],
     pairs: t.Sequence[t.Mapping[str, t.Any]],
     checks: t.Sequence[Entry],
+    clients: t.Sequence[t.Mapping[str, t.Any]],
 ) -> dict[str, t.Any]:
     found = None if result is None else credentials_of(result)["certificate"]
     # A refused member is the finding of both; a stranger let in is that of the one who let it in.
@@ -254,7 +301,7 @@ def _member(
         for pair in pairs
         if member.name == pair["to"] or (member.name == pair["from"] and pair["case"] == MEMBER)
     ]
-    verdicts += [check["verdict"] for check in checks if check["member"] == member.name]
+    verdicts += [entry["verdict"] for entry in (*checks, *clients) if entry["member"] == member.name]
     return {
         "name": member.name,
         "host": member.host,
@@ -299,6 +346,7 @@ def _findings(
     checks: t.Sequence[Entry],
     excused: _Excused,
     explained: t.Container[tuple[str, str]],
+    clients: t.Sequence[t.Mapping[str, t.Any]] = (),
 ) -> list[dict[str, t.Any]]:
     """What is not well, worst first, each finding once. ``explained``: checks, by member, that a change explains."""
     # The check state_gathered reports a host that is away.
@@ -317,6 +365,7 @@ def _findings(
     findings = [
         _pair_finding(*kind, end == "from", about, _who(names, size)) for (end, about, kind), names in groups.items()
     ]
+    findings += [_client_finding(entry, excused.client_port(entry)) for entry in clients if entry["verdict"] != OK]
     findings = _merged(findings)
     reported: dict[tuple[str, str, str, str, bool, bool], list[str]] = {}
     for check in checks:
@@ -385,6 +434,31 @@ def _pair_finding(
         remedy = _STRANGER_REMEDIES.get(reason, remedy)
         line = f"not shown that {_CALLERS[case]} is refused: {text}"
     return _finding(verdict, code, about, line, remedy, is_excused)
+
+
+def _client_finding(entry: t.Mapping[str, t.Any], is_excused: bool) -> dict[str, t.Any]:
+    """Its line names no member: so those of which the same is to be told are one finding."""
+    case, outcome, text = entry["case"], entry["outcome"], entry["text"]
+    remedy = _STRANGER_REMEDIES.get(entry["reason"]) or _PAIR_REMEDIES.get(entry["reason"], "")
+    if entry["verdict"] == FAILED and case == CLIENT:
+        code, line = f"client_{outcome}", f"the client port does not let a client in: {text}"
+        if outcome == "refused" and entry["reason"] == "unknown_authority":
+            remedy = (
+                "have etcd_peer_tls_client_ca_file name the bundle with the clients' CA at hand, or name the right "
+                "folder in etcd_peer_tls_client_ca_directory"
+            )
+    elif entry["verdict"] == FAILED:
+        code, line = f"{case}_accepted", f"the client port lets in {_CALLERS[case]}: {text}"
+        remedy = "the client port is open: run the deployment now, and look who has connected"
+        if case == CLIENT_PEER:
+            remedy = (
+                "take the peers' CA out of the file that etcd_peer_tls_client_ca_file names, and run the deployment; "
+                "while clients move to another CA: etcd_peer_tls_peers_are_clients: true"
+            )
+    else:
+        what = "a client is let in" if case == CLIENT else f"{_CALLERS[case]} is refused"
+        code, line = f"{case}_unproved", f"not shown that at the client port {what}: {text}"
+    return _finding(entry["verdict"], code, entry["member"], line, remedy, is_excused)
 
 
 def _merged(findings: list[dict[str, t.Any]]) -> list[dict[str, t.Any]]:

@@ -17,6 +17,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors impo
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.views import (
     VERDICT_NAMES,
     Proof,
+    client_calls,
     fence_cases,
     instant,
     known_verdict,
@@ -36,6 +37,9 @@ _HELP = {
     "pairs": (
         "Members that the member from dialled, by case and result. Result failed is a member that was not accepted, or "
         "a stranger that was."
+    ),
+    "client_port_ok": (
+        "1 where the call of this case at the member's client port ended as it must: a client let in, others refused."
     ),
     "certificate_expiry_timestamp_seconds": "Not after of the member's deployed peer certificate, as Unix time.",
     "certificate_remaining_seconds": "Time from the proof to not after of the member's deployed peer certificate.",
@@ -84,6 +88,8 @@ def _samples(proof: Proof) -> t.Iterator[tuple[str, dict[str, str], int]]:
         labels = {"check": check["check"], "member": check["member"] or ""}
         yield "check_ok", labels, int(check["verdict"] == "ok")
     yield from _pair_counts(proof)
+    for (name, case), call in client_calls(proof).items():
+        yield "client_port_ok", {"member": name, "case": case}, int(call["verdict"] == "ok")
     for authority in proof["authorities"]:
         labels = {"common_name": authority["common_name"] or "", "fingerprint": authority["fingerprint"]}
         yield from _expiry("authority", labels, authority, int(made.timestamp()))

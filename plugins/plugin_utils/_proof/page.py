@@ -18,12 +18,16 @@ from datetime import datetime, timedelta, timezone
 
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.views import (
     CASE_NAMES,
+    CLIENT_NAMES,
     FENCE_CASES,
     FENCE_SIGNS,
     SIGNS,
     Pair,
     Pairs,
     Proof,
+    client_calls,
+    client_cases,
+    client_sign,
     common_name_of,
     cut_middle,
     diallers_of,
@@ -81,6 +85,7 @@ def proof_page(proof: Proof) -> str:
         findings=_findings(proof),
         changes=_changes(proof),
         matrix=_matrix(proof, pairs),
+        client_ports=_client_ports(proof),
         timelines=_timelines(proof),
         members=_members(proof, pairs),
         authorities=_authorities(proof),
@@ -102,6 +107,8 @@ def _headline(proof: Proof, pairs: Pairs) -> str:
         return "Partly proved: nothing failed, a part could not be shown"
     if any(case in FENCE_CASES and pair["verdict"] == "failed" for (_from, _to, case), pair in pairs.items()):
         return "Failed: the fence is open"
+    if any(case != "client" and call["verdict"] == "failed" for (_name, case), call in client_calls(proof).items()):
+        return "Failed: a client port is open"
     failing = [finding for finding in proof["findings"] if finding["fails"]]
     # Said by every finding that fails it, and by no pair that has none.
     if failing and all(finding.get("in_progress") for finding in failing):
@@ -328,6 +335,42 @@ def _matrix_summary(pairs: Pairs, size: int) -> str:
         counts = [f"{verdicts.count(verdict)} {verdict}" for verdict in ("ok", "warning", "unproved", "failed")]
         parts.append(f"{name}: " + ", ".join(count for count in counts if not count.startswith("0 ")))
     return "; ".join(parts)
+
+
+# -- the client ports --------------------------------------------------------------------------------------------------
+
+
+def _client_ports(proof: Proof) -> _Shapes | None:
+    """Each member's client port, as whom it was called and what came of it; None where nothing is known of them."""
+    ports = proof.get("client_ports")
+    if not ports:
+        return None
+    calls, cases = client_calls(proof), client_cases(proof)
+    return {
+        "text": _title(ports["text"]),
+        "cases": [_title(CLIENT_NAMES[case]) for case in cases],
+        "rows": [
+            {
+                "name": name,
+                "calls": [
+                    {
+                        **calls[name, case],
+                        "verdict": known_verdict(calls[name, case]["verdict"]),
+                        "label": _title(CLIENT_NAMES[case]),
+                        "word": client_sign(case, calls[name, case]["verdict"]),
+                        "title": _client_title(calls[name, case]),
+                    }
+                    for case in cases
+                ],
+            }
+            for name in (member_names(proof) if cases else [])
+        ],
+    }
+
+
+def _client_title(call: Pair) -> str:
+    who = f"called from {call['from']}" if call["from"] and call["outcome"] != "not_probed" else "not called"
+    return f"{who}: {call['text']}" + ("; the reason is inferred" if call["inferred"] else "")
 
 
 # -- the timelines -----------------------------------------------------------------------------------------------------

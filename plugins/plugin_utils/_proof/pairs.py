@@ -26,8 +26,8 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.probe_cases
 CASES = (MEMBER, STRANGER, NO_CERTIFICATE, UNKNOWN_CA)
 
 # What a run may go on without, and report, in place of a failure (the variable etcd_peer_tls_verify_without).
-ABSENT_HOSTS, STRANGERS, ROOT = "absent_hosts", "strangers", "root"
-WITHOUT = (ABSENT_HOSTS, STRANGERS, ROOT)
+ABSENT_HOSTS, STRANGERS, CLIENTS, ROOT = "absent_hosts", "strangers", "clients", "root"
+WITHOUT = (ABSENT_HOSTS, STRANGERS, CLIENTS, ROOT)
 
 OK, WARNING, UNPROVED, FAILED = "ok", "warning", "unproved", "failed"
 
@@ -118,6 +118,16 @@ def why_no_stranger(answer: t.Mapping[str, t.Any]) -> Lack | None:
     if not problem:
         return None
     return Lack("wrong_passphrase" if "passphrase" in problem else "no_ca_key", problem)
+
+
+def why_no_client(answer: t.Mapping[str, t.Any]) -> Lack | None:
+    """The same of a client to call client ports as; None where there is one."""
+    problem = " ".join(str(answer.get("client_problem") or "").split())
+    if answer.get("unreachable") or "common_name" not in answer:
+        return why_no_stranger(answer)
+    if not problem:
+        return None
+    return Lack("wrong_client_passphrase" if "passphrase" in problem else "no_client_ca_key", problem)
 
 
 def lacking(pair: t.Mapping[str, t.Any], results: t.Mapping[str, Result], away: t.Container[str]) -> str | None:
@@ -250,6 +260,7 @@ def own_common_name(result: Result) -> str | None:
 __all__ = (
     "ABSENT_HOSTS",
     "CASES",
+    "CLIENTS",
     "FAILED",
     "NOT_IN_RUN",
     "OK",
@@ -269,5 +280,6 @@ __all__ = (
     "saw_as_root",
     "settings_by_flags",
     "trusted_fingerprints",
+    "why_no_client",
     "why_no_stranger",
 )

@@ -15,12 +15,15 @@ from collections import Counter
 
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.views import (
     CASE_NAMES,
+    CLIENT_NAMES,
     FENCE_SIGNS,
     SIGNS,
     VERDICT_NAMES,
     PairKey,
     Pairs,
     Proof,
+    client_calls,
+    client_cases,
     common_name_of,
     cut_middle,
     diallers_of,
@@ -59,6 +62,7 @@ def proof_table(proof: Proof) -> list[str]:
     lines = textwrap.wrap(head, WIDTH, subsequent_indent="  ")
     if proof["members"]:
         lines += _matrix(proof, pairs) or _member_lines(proof, pairs)
+    lines += _client_ports(proof)
     lines += _authorities(proof)
     lines += _not_probed(proof)
     lines += _changes(proof)
@@ -187,6 +191,25 @@ def _details(pairs: Pairs) -> list[str]:
     # A name is never broken: it is searched for.
     style = textwrap.TextWrapper(WIDTH, initial_indent="  ", subsequent_indent="      ", break_on_hyphens=False)
     return ["", "not as it must be:", *(part for line in lines for part in style.wrap(line))] if lines else []
+
+
+def _client_ports(proof: Proof) -> list[str]:
+    """How many client ports let a client in and refuse the others, and who is let in there."""
+    ports = proof.get("client_ports")
+    if not ports:
+        return []
+    calls = client_calls(proof)
+    size = len(proof["members"])
+    counts = {}
+    for case in client_cases(proof):
+        good = sum(call["verdict"] == "ok" for (_name, its), call in calls.items() if its == case)
+        counts[case] = f"{CLIENT_NAMES[case]} {good} of {size}"
+    lines = []
+    if counts:
+        let_in = counts.pop("client", "client not called")
+        lines.append(f"client ports: let in {let_in}; refused {', '.join(counts.values())}")
+    lines.append(_ascii(ports["text"]))
+    return [part for line in lines for part in textwrap.wrap(line, WIDTH, subsequent_indent="  ")]
 
 
 def _authorities(proof: Proof) -> list[str]:

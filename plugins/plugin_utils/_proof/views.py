@@ -27,6 +27,13 @@ CASE_NAMES: t.Mapping[str, str] = {
     "revoked": "revoked",
     "no_certificate": "no certificate",
 }
+# As whom client ports are called.
+CLIENT_NAMES: t.Mapping[str, str] = {
+    "client": "client",
+    "client_unknown_ca": "unknown CA",
+    "client_peer": "peer",
+    "client_no_certificate": "no certificate",
+}
 # Who must not get in.
 FENCE_CASES = ("stranger", "unknown_ca", "revoked", "no_certificate")
 # Why a host did not call as a stranger: none lies there, which says nothing of those that it would have called.
@@ -98,6 +105,28 @@ def fence_pairs(pairs: t.Mapping[PairKey, Pair], target: str, names: t.Sequence[
     return [pair for pair in dialled if pair["reason"] not in ("host_not_in_run", NOBODY_TO_CALL_AS)] or dialled
 
 
+def client_cases(proof: Proof) -> list[str]:
+    """As whom the proof has called client ports; none where it does not know of them, or there is no TLS."""
+    ports = proof.get("client_ports") or {"cases": ()}
+    return [case for case in CLIENT_NAMES if case in ports["cases"]]
+
+
+def client_calls(proof: Proof) -> dict[tuple[str, str], Pair]:
+    """The call of each case at each member's client port; what the document does not hold was not proved."""
+    cases = client_cases(proof)
+    found = {(call["member"], call["case"]): call for call in proof["client_ports"]["calls"]} if cases else {}
+    return {
+        (name, case): found.get((name, case), {**_missing("", name, case), "member": name})
+        for name in member_names(proof)
+        for case in cases
+    }
+
+
+def client_sign(case: str, verdict: str) -> str:
+    """What stands in a cell: a client has to be let in, and all others refused."""
+    return (SIGNS if case == "client" else FENCE_SIGNS)[known_verdict(verdict)]
+
+
 def _missing(dialler: str, target: str, case: str) -> Pair:
     return {
         "from": dialler,
@@ -166,6 +195,7 @@ def cut_middle(text: str, width: int, mark: str = "...") -> str:
 
 __all__ = (
     "CASE_NAMES",
+    "CLIENT_NAMES",
     "FENCE_CASES",
     "FENCE_SIGNS",
     "NOBODY_TO_CALL_AS",
@@ -176,6 +206,9 @@ __all__ = (
     "PairKey",
     "Pairs",
     "Proof",
+    "client_calls",
+    "client_cases",
+    "client_sign",
     "common_name_of",
     "cut_middle",
     "diallers_of",

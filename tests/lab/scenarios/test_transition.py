@@ -216,12 +216,18 @@ def test_another_ca_for_clients(controller: Controller, three: Path, lab: Lab, m
         put(controller, name, own_crt=certificate, own_key=key)
         put(controller, name, client_ca=old["ca"], client_crt=old["crt"], client_key=old["key"])
 
-    def inventory(start: str) -> Path:
+    # The key of their CA is nobody's here, so that the proof gets a client; peers are clients for now.
+    client = dict(zip(("certificate", "private_key"), new.certificate("prover", "127.0.0.1")))
+    of_proof = {f"etcd_peer_tls_probe_client_{part}": pem for part, pem in client.items()}
+
+    def inventory(start: str, **more: t.Any) -> Path:
         files = {"ca": f"{CLIENTS}/own.ca", "cert": f"{start}.crt", "key": f"{start}.key"}
         variables = {f"etcd_peer_tls_client_{kind}_file": path for kind, path in files.items()}
-        return controller.inventory(host_variables=SO_FAR_OF_HOSTS, **SO_FAR, **variables)
+        return controller.inventory(host_variables=SO_FAR_OF_HOSTS, **SO_FAR, **of_proof, **variables, **more)
 
-    with_old, with_new = inventory(PKI + "/{{ inventory_hostname }}"), inventory(f"{CLIENTS}/own")
+    both = {"etcd_peer_tls_peers_are_clients": True}
+    with_old = inventory(PKI + "/{{ inventory_hostname }}", **both)
+    with_both, with_new = inventory(f"{CLIENTS}/own", **both), inventory(f"{CLIENTS}/own")
     own_pair, new_pair = f"{PKI}/$(hostname)", f"{CLIENTS}/own"
     before = presented(controller)
     assert "CA and certificate for clients would change at once" in controller.refuse(with_new).output
@@ -235,8 +241,11 @@ def test_another_ca_for_clients(controller: Controller, three: Path, lab: Lab, m
         for name in TRIO:
             lab.execute(name, f"cd {CLIENTS}; for kind in crt key; do cp -p own.$kind client.$kind; done")
             lab.execute(name, f"cd {CLIENTS}; cp -p both.ca client.ca")
-        assert "PROVED - 3 members" in controller.succeed(with_new).output
+        assert "PROVED - 3 members" in controller.succeed(with_both).output
         assert presented(controller).isdisjoint(before)
+        # Said too early it is told, and the cluster is as it was.
+        run = controller.refuse(with_new, playbook=controller.named("verify"))
+        assert "the client port lets in a peer's certificate" in run.output
         # 3. The new CA alone, under the same name.
         for name in TRIO:
             put(controller, name, own_ca=new.ca_pem, client_ca=new.ca_pem)

@@ -13,7 +13,7 @@ import typing as t
 from pathlib import Path
 
 from ringfence_lab.lab import Lab
-from support import PAIR, PKI, SECOND_PAIR, Controller
+from support import PAIR, PKI, SECOND_PAIR, Controller, Run
 
 ALL = (*PAIR, *SECOND_PAIR)
 # No member.
@@ -23,10 +23,12 @@ HOSTS = 6
 MEMBERS = PAIR
 
 
-def deploy(controller: Controller, inventory: Path, *words: str, **variables: t.Any) -> None:
+def deploy(controller: Controller, inventory: Path, *words: str, **variables: t.Any) -> Run:
     """Run, run again: a cluster, and nothing more to do."""
     controller.succeed(inventory, *words, **variables)
-    assert set(controller.succeed(inventory, *words, **variables).changed.values()) == {0}
+    again = controller.succeed(inventory, *words, **variables)
+    assert set(again.changed.values()) == {0}
+    return again
 
 
 def of_type(key_type: str) -> dict[str, str]:
@@ -144,9 +146,12 @@ def test_a_client_authority_of_its_own(controller: Controller, lab: Lab) -> None
         etcd_peer_tls_client_ca_file=f"{place}/ca.crt",
         etcd_peer_tls_extra_flags={"client-crl-file": f"{place}/ca.crl"},
     )
+    with_metrics = {"etcd_peer_tls_metrics_urls": "http://[::]:2381"}
     # Before there is a cluster, and once more when it runs.
     controller.succeed(inventory, playbook=clients)
-    deploy(controller, inventory)
+    run = deploy(controller, inventory)
+    let_in = "client ports: let in client 2 of 2; refused unknown CA 2 of 2, peer 2 of 2, no certificate 2 of 2"
+    assert let_in in run.output and "RBAC is off" in run.output
     processes = controller.processes()
     assert set(controller.succeed(inventory, playbook=clients).changed.values()) == {0}
     assert controller.processes() == processes
@@ -160,6 +165,15 @@ def test_a_client_authority_of_its_own(controller: Controller, lab: Lab) -> None
     client = f"etcdctl --endpoints {endpoints} --cacert {folder}/ca.crt"
     assert "OK" in lab.ssh(APP, f"{client} --cert {folder}/backup.crt --key {folder}/backup.key put a b 2>&1").stdout
     assert "OK" not in lab.ssh(APP, f"{client} put a b 2>&1", check=False).stdout
+    # Metrics without a certificate, by one guarded restart of each member; and away again.
+    url = f"http://{lab.host('etcd-2').address}:2381/metrics"
+    scrape = f"python3 -c \"import urllib.request as u; print(u.urlopen('{url}', timeout=5).read().decode())\""
+    assert lab.ssh(APP, scrape, check=False).stdout == ""
+    deploy(controller, inventory, **with_metrics)
+    assert "etcd_server_has_leader 1" in lab.ssh(APP, scrape).stdout
+    assert all(controller.processes()[name] != processes[name] for name in PAIR)
+    deploy(controller, inventory)
+    assert lab.ssh(APP, scrape, check=False).stdout == ""
 
 
 def test_values_that_systemd_would_expand(controller: Controller, lab: Lab) -> None:

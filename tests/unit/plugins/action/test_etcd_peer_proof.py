@@ -324,7 +324,7 @@ def test_a_path_that_can_not_be_written_is_one_line_and_nothing_is_left(tmp_path
         ({"members": [{"name": "etcd-1"}]}, "a member made by the filter ringfence.etcd.etcd_members is wanted"),
         ({"identity": "none"}, "identity"),
         ({"warn_days": "soon"}, "warn_days"),
-        ({"without": ["everything"]}, "absent_hosts, strangers, root"),
+        ({"without": ["everything"]}, "absent_hosts, strangers, clients, root"),
         ({"colour": "red"}, "colour"),
         ({"cluster_name": None}, "cluster_name"),
         ({"cluster_name": ""}, "cluster_name is empty"),

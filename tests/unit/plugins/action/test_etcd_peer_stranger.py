@@ -21,7 +21,14 @@ from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import c
 
 CA = factory.authority(not_after=factory.NOW + 36500 * factory.DAY)
 MEMBER = {"name": "etcd-1", "common_name": "etcd-1.example.com", "dns_names": [], "ip_addresses": ["10.0.0.1"]}
-REMOTE = {"members": [], "common_name": "made by the module", "problem": None, "ca": None}
+REMOTE = {
+    "members": [],
+    "clients": {},
+    "client_problem": None,
+    "common_name": "made by the module",
+    "problem": None,
+    "ca": None,
+}
 BY_THE_MODULE = {"changed": False, **REMOTE}
 
 
@@ -118,7 +125,13 @@ def test_what_is_wrong_is_one_line(arguments: dict[str, t.Any], words: str) -> N
     assert "members" not in result
 
 
-WITHOUT_CA = {"ca_private_key": "", "ca_passphrase": "", "api_password": ""}
+WITHOUT_CA = {
+    "ca_private_key": "",
+    "ca_passphrase": "",
+    "api_password": "",
+    "probe_client_private_key": "",
+    "client_ca_passphrase": "",
+}
 
 
 class Secrets:
@@ -136,6 +149,8 @@ class Secrets:
             "ca_passphrase": "",
             "api_password": "sesame",
             "stranger_private_key": self.stranger,
+            "probe_client_private_key": "",
+            "client_ca_passphrase": "",
         }
 
 
@@ -165,6 +180,23 @@ def test_the_key_of_a_given_stranger_comes_from_the_controller(
     (there,) = run(stranger_certificate=pem, transport="ssh", **role)["members"]
     for found in (here, there):
         assert (found["stranger_certificate"], found["stranger_private_key"]) == (pem, written)
+
+
+def test_the_key_of_a_given_client_comes_from_the_controller_too(
+    role: dict[str, t.Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And that of a stranger is a client's, where a stranger of the peers' CA took a client's place."""
+    written = keys.private_key_pem(factory.key_of("ecdsa-p256", 9)).decode()
+    others = keys.private_key_pem(factory.key_of("ecdsa-p256", 8)).decode()
+    for given, wanted in (
+        ({"stranger_private_key": others, "probe_client_private_key": written}, written),
+        ({"stranger_private_key": others, "probe_client_private_key": ""}, others),
+    ):
+        secrets = {**WITHOUT_CA, **given}
+        monkeypatch.setattr(Secrets, "secrets_of", lambda self, host, secrets=secrets: secrets)
+        answer = {**REMOTE, "clients": {"client_certificate": CA.pem.decode()}}
+        with mock.patch.object(action.CaHostAction, "_answer", return_value=answer):
+            assert run(transport="ssh", **role)["clients"]["client_private_key"] == wanted
 
 
 def test_they_are_given_back_where_the_task_failed(role: dict[str, t.Any]) -> None:

@@ -139,6 +139,7 @@ class RoleCluster:
                 for kind, file in self.client_files.items()
             },
             "listen_loopback": True,
+            "metrics_urls": [],
             "min_version": "TLS1.3",
             "extra_flags": self.extra_flags,
             "extra_unit_settings": {},
@@ -253,6 +254,8 @@ class RoleCluster:
                 "probes": [],
                 "problem": None,
                 "unreadable_files": [],
+                "client_probes": [],
+                "client_problem": None,
                 "revoked": [],
                 "revocation_list_problem": None,
                 "process_credentials": process_credentials(found, now()),

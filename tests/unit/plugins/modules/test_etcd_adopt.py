@@ -105,6 +105,7 @@ class Hosts(theirs.Hosts):
             "client_port": _port(self.deployed.client_urls[name]),
             **dict.fromkeys(("client_ca_file", "client_cert_file", "client_key_file", "ca_certificate"), ""),
             "listen_loopback": False,
+            "metrics_urls": [],
             "min_version": "TLS1.2",
             "extra_flags": {"cipher-suites": ""},
             "extra_unit_settings": AS_ROOT,

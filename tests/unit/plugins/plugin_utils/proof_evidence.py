@@ -155,6 +155,9 @@ def sound(members: t.Sequence[Member]) -> Results:
         found[member.name] = {
             "name": member.name,
             "time": at(0),
+            "called": True,
+            "client_probes": [],
+            "client_problem": None,
             "probes": [_probe(target, case) for case in CASES for target in targets],
             "problem": None,
             "unreadable_files": [],

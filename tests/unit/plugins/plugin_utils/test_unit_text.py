@@ -29,6 +29,7 @@ SETTINGS: dict[str, t.Any] = {
     "client_cert_file": "",
     "client_key_file": "",
     "listen_loopback": True,
+    "metrics_urls": [],
     "min_version": "TLS1.3",
     "extra_flags": {},
     "ca_certificate": "",

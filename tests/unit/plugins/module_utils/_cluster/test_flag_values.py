@@ -40,6 +40,7 @@ def flags(**more: t.Any) -> dict[str, str]:
         ({"logger": "text"}, "every version takes zap"),
         ({"log-outputs": ["default", "/var/log/etcd.log"]}, "default stands for itself alone"),
         ({"listen-metrics-urls": "http://etcd-1.example.com:2381"}, "listens at an IP address"),
+        ({"listen-metrics-urls": "http://10.0.0.1"}, "a URL like http://10.0.0.1:2381 is wanted"),
         ({"max-request-bytes": 0}, "with 0 etcd would take no request"),
         ({"max-txn-ops": "0x0"}, "with 0 etcd would take no request"),
         ({"experimental-compact-hash-check-time": "0s"}, "a duration above 0"),
@@ -76,6 +77,52 @@ def test_what_etcd_would_not_run_with_is_refused(extra: dict[str, t.Any], words:
 )
 def test_what_etcd_runs_with_is_taken(extra: dict[str, t.Any]) -> None:
     assert set(extra) <= set(flags(extra_flags=extra))
+
+
+PLACES = {
+    "listen-peer-urls": "https://10.0.0.1:2380",
+    "listen-client-urls": "https://10.0.0.1:2379,https://127.0.0.1:2379",
+    "cert-file": "/etc/etcd/pki/etcd-1.crt",
+}
+SIX = {"listen-peer-urls": "https://[fd00::1]:2380", "listen-client-urls": "https://[fd00::1]:2379"}
+
+
+@pytest.mark.parametrize(
+    ("url", "others", "words"),
+    [
+        ("http://10.0.0.1:2381", PLACES, None),
+        ("https://10.0.0.1:2381", PLACES, None),
+        ("http://[::]:2381", PLACES, None),
+        # Another address of the host is another place.
+        ("http://10.0.0.9:2379", PLACES, None),
+        ("unix://metrics", PLACES, None),
+        ("http://10.0.0.1:2380", PLACES, "where etcd listens for peers or clients"),
+        ("http://localhost:2379", PLACES, "where etcd listens for peers or clients"),
+        ("http://0.0.0.0:2379", PLACES, "where etcd listens for peers or clients"),
+        ("http://[::]:2380", PLACES, "where etcd listens for peers or clients"),
+        ("http://10.0.0.1:2381,http://10.0.0.1:2379", PLACES, "where etcd listens for peers or clients"),
+        ("http://[fd00:0::1]:2379", SIX, "where etcd listens for peers or clients"),
+        ("http://10.0.0.1:2381/metrics", PLACES, "with a port and no path"),
+        ("http://10.0.0.1", PLACES, "with a port and no path"),
+        ("http://10.0.0.1:0x1", PLACES, "an IP address and a port"),
+        ("https://[fd00::1]:2381", SIX, "has the certificate of the client port, and there is none"),
+    ],
+)
+def test_a_place_for_metrics(url: str, others: dict[str, str], words: str | None) -> None:
+    found = why_not_started({**others, "listen-metrics-urls": url})
+    assert (found is None) if words is None else found is not None and words in found[1]
+
+
+def test_a_variable_for_metrics_is_named_where_it_is_wrong() -> None:
+    urls = ["http://10.0.0.1:2381", "http://127.0.0.1:2381"]
+    assert flags(metrics_urls=urls)["listen-metrics-urls"] == ",".join(urls)
+    assert "listen-metrics-urls" not in flags()
+    with pytest.raises(
+        InputError, match=r"^etcd_peer_tls_metrics_urls: --listen-metrics-urls=http://x:2381 is refused"
+    ):
+        flags(metrics_urls=["http://x:2381"])
+    with pytest.raises(InputError, match="--listen-metrics-urls is set by the role: use the role's own variable"):
+        flags(metrics_urls=urls, extra_flags={"listen-metrics-urls": urls})
 
 
 @pytest.mark.parametrize(

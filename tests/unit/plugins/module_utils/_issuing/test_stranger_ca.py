@@ -221,7 +221,13 @@ def test_to_look_and_make_none(hidden: bool, folder: Path) -> None:
     """Where nobody is going to be called, no key is made, and so there is none to hide."""
     found = stranger.run(params(folder, make=False), NOW, hidden)
     assert is_well(found.pop("ca"))
-    assert found == {"members": [], "common_name": None, "problem": "none was asked for"}
+    assert found == {
+        "members": [],
+        "clients": {},
+        "client_problem": None,
+        "common_name": None,
+        "problem": "none was asked for",
+    }
     # Not even the members are looked at.
     assert stranger.run(params(None, make=False, members=[{}]), NOW, hidden)["ca"] is None
 

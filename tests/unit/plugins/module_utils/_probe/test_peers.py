@@ -116,9 +116,9 @@ def test_only_strangers_expect_a_refusal(monkeypatch: pytest.MonkeyPatch) -> Non
     calls: list[bool] = []
     serve = ports.speaks_tls(ports.server_context(SERVER, CA))
 
-    def watched(*arguments: t.Any, expect_refusal: bool) -> ProbeResult:
+    def watched(*arguments: t.Any, expect_refusal: bool, request: bytes) -> ProbeResult:
         expected.append(expect_refusal)
-        return handshake.probe_port(*arguments, expect_refusal=expect_refusal)
+        return handshake.probe_port(*arguments, expect_refusal=expect_refusal, request=request)
 
     def handle(plain: t.Any) -> None:
         calls.append(True)

@@ -92,7 +92,15 @@ def test_the_tool_would_see_a_fault() -> None:
 def test_prometheus_takes_the_rules() -> None:
     done = promtool("check", "rules", str(RULES))
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "SUCCESS: 7 rules found" in done.stdout
+    assert "SUCCESS: 8 rules found" in done.stdout
+
+
+@needs_promtool
+def test_prometheus_takes_the_scrape_configuration() -> None:
+    """But for the files of a client that is not on this machine."""
+    done = promtool("check", "config", "--syntax-only", str(RULES.with_name("prometheus-scrape.yml")))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "SUCCESS" in done.stdout
 
 
 def test_the_rules_ask_for_metrics_that_there_are() -> None:
