@@ -69,6 +69,9 @@ def effective(flags: Flags) -> dict[str, str]:
             value = ",".join(sorted(url.rstrip("/") for url in value.split(",") if url))
         if flag not in FIRST_START and value not in ("", _DEFAULTS.get(flag)) and not harmless(flag, value):
             found[flag] = value
+    if "peer-trusted-ca-file" in found:
+        # With a CA etcd asks each peer for a certificate, whatever the flag says (TLSInfo.ServerConfig).
+        found["peer-client-cert-auth"] = "true"
     return found
 
 

@@ -40,7 +40,7 @@ _BARE_VARIABLE = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
 _SHELL_VARIABLE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]*))")
 _ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
 # In front of a shell's command: a variable that is not etcd's, from a command that says nothing about etcd.
-_COUNTED = re.compile(r"(?!ETCD_)[A-Za-z_][A-Za-z0-9_]*=\$\([A-Za-z0-9_ ./-]*\)\s+")
+_COUNTED = re.compile(r"(?!ETCD_)([A-Za-z_][A-Za-z0-9_]*)=(\$\([A-Za-z0-9_ ./-]*\))\s+")
 _SHELL_SYNTAX = re.compile(r"[;&|<>()`*?\[\]{}~#!\n\\]")
 _PLAIN_VALUE = re.compile(r"[A-Za-z0-9_./:,=@%+-]*")
 _EXEC_PREFIXES = "@-:+!|"
@@ -89,15 +89,36 @@ class UnknownSettings(Exception):
     """Why something can't be known, in a few words that follow a colon."""
 
 
+class UnitStart(t.NamedTuple):
+    """What a unit starts an etcd with: etcd's own words, and all variables; as written where a shell works them out."""
+
+    argv: list[str]
+    variables: dict[str, str]
+
+
 def settings_of_unit(text: str, unit: str, host: str, read: FileReader) -> SettingsInEffect:
     """What a unit (its drop-ins behind it) would start an etcd with. ``host``: the host's name, for %H."""
     try:
         lines = parse_unit(text).get("Service", [])
-        environment = _unit_environment(lines, unit, host, read)
-        words, environment = _etcd_command(_unit_words(lines, unit, host, environment), environment)
-        return _settings_of(words, environment, _working_directory(lines, unit, host), read)
+        for key, value in lines:
+            if key in _OTHER_ROOT and value:
+                raise UnknownSettings(f"its unit has {key}=, so that its paths are not the host's")
+        start = start_of_unit(text, unit, host, read)
+        return _settings_of(start.argv, start.variables, _working_directory(lines, unit, host), read)
     except UnknownSettings as exc:
         return SettingsInEffect(problem=str(exc))
+
+
+def start_of_unit(
+    text: str, unit: str, host: str, read: FileReader, inherited: t.Mapping[str, str] | None = None
+) -> UnitStart:
+    """The start itself, out of ``env`` and a shell's one plain command; UnknownSettings where it is not known.
+
+    ``inherited``: the variables that systemd gives to every service.
+    """
+    lines = parse_unit(text).get("Service", [])
+    environment = _unit_environment(lines, unit, host, read, inherited or {})
+    return UnitStart(*_etcd_command(_unit_words(lines, unit, host, environment), environment))
 
 
 def settings_of_process(
@@ -176,14 +197,14 @@ def _read(path: str, read: FileReader) -> bytes | None:
 # A unit ---------------------------------------------------------------------------------------------------------------
 
 
-def _unit_environment(lines: t.Sequence[tuple[str, str]], unit: str, host: str, read: FileReader) -> dict[str, str]:
+def _unit_environment(
+    lines: t.Sequence[tuple[str, str]], unit: str, host: str, read: FileReader, inherited: t.Mapping[str, str]
+) -> dict[str, str]:
     """The variables that systemd gives to the unit's program: what files say comes last."""
     own: dict[str, str] = {}
     paths: list[str] = []
     unset: list[str] = []
     for key, value in lines:
-        if key in _OTHER_ROOT and value:
-            raise UnknownSettings(f"its unit has {key}=, so that its paths are not the host's")
         if key == "PassEnvironment" and "ETCD_" in value:
             raise UnknownSettings("its unit has PassEnvironment= for what etcd reads")
         if key == "Environment":
@@ -193,7 +214,8 @@ def _unit_environment(lines: t.Sequence[tuple[str, str]], unit: str, host: str, 
         elif key == "EnvironmentFile":
             paths = [*paths, _plain(_protected(value, unit, host))] if value else []
         elif key == "UnsetEnvironment":
-            unset += exec_arguments(value)
+            unset = [*unset, *exec_arguments(value)] if value else []
+    own = {**inherited, **own}
     for path in paths:
         own.update(_environment_file(path, read))
     for word in unset:
@@ -311,7 +333,8 @@ def _etcd_command(words: t.Sequence[str], environment: t.Mapping[str, str]) -> t
         if is_etcd(name):
             return found, variables
         if name in _SHELLS and len(found) == 3 and found[1] == "-c":
-            found = _shell_words(found[2], variables)
+            found, counted = _shell_words(found[2], variables)
+            variables.update(counted)
         elif name != "env" and not _ASSIGNMENT.fullmatch(found[0]):
             break
         else:
@@ -325,12 +348,22 @@ def _etcd_command(words: t.Sequence[str], environment: t.Mapping[str, str]) -> t
     raise UnknownSettings(f"its unit starts {words[0]}, which is no etcd that can be looked into")
 
 
-def _shell_words(command: str, environment: t.Mapping[str, str]) -> list[str]:
-    """The words of a shell's command where it is one plain command; what a shell does more than that is unknown."""
-    text = command.strip()
+def _shell_words(command: str, environment: t.Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
+    """The words of a shell's command where it is one plain command; what a shell does more than that is unknown.
+
+    And the variables in front of it that a command gives, as they are written.
+    """
+    for name in environment:
+        if name.startswith("BASH_"):
+            raise UnknownSettings(f"it is started by a shell, for which {name} is more than a variable")
+    text, counted = command.strip(), {}
     while True:
-        shorter = re.sub(r"\Aexec\s+", "", _COUNTED.sub("", text, count=1) if _COUNTED.match(text) else text)
-        if shorter == text:
+        found = _COUNTED.match(text)
+        if found is not None:
+            counted[found.group(1)] = found.group(2)
+            text = text[found.end() :]
+        shorter = re.sub(r"\Aexec\s+", "", text)
+        if found is None and shorter == text:
             break
         text = shorter
     if "$" in text and "'" in text:
@@ -347,7 +380,7 @@ def _shell_words(command: str, environment: t.Mapping[str, str]) -> list[str]:
     if "$" in text or _SHELL_SYNTAX.search(text):
         raise UnknownSettings("it is started by a shell's command that is more than one plain command")
     try:
-        return shlex.split(text)
+        return shlex.split(text), counted
     except ValueError:
         raise UnknownSettings("it is started by a shell's command with an open quote") from None
 
@@ -355,10 +388,12 @@ def _shell_words(command: str, environment: t.Mapping[str, str]) -> list[str]:
 __all__ = (
     "FileReader",
     "SettingsInEffect",
+    "UnitStart",
     "UnknownSettings",
     "config_settings",
     "is_etcd",
     "settings_of_process",
     "settings_of_unit",
+    "start_of_unit",
     "starts_etcd",
 )

@@ -19,12 +19,11 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.adoption import as_lines, differences
-from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError, ServiceError
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import ServiceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.reasons import Reason
 from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.settings_in_effect import (
     UnknownSettings,
     config_settings,
-    is_etcd,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.credential_contents import WantedCredentials
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.credentials import (
@@ -40,6 +39,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._member.takeover im
     look,
     refuse_other_changes,
     refused,
+    start_of,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.unit_plan import apply_plan, plan_present
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import (
@@ -68,8 +68,8 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.left_behin
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.next_start import (
     UNIT_FOLDERS,
-    from_environment_files,
     next_start,
+    of_etcd,
     settings_at_start,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
@@ -82,6 +82,8 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit impor
 _KEPT, _ASIDE = ".replaced", "adopted"
 _FOLDER_MODE = 0o750
 _SAY = "put what it has into the inventory, or change it there first"
+# Of GOMAXPROCS: Go takes as many by itself.
+_ALL_CORES = "$(nproc)"
 # Where a member is: by its way back it has to be the same one.
 _IDENTITY = ("name", "data-dir", "wal-dir", "listen-peer-urls", "initial-advertise-peer-urls", "advertise-client-urls")
 
@@ -263,7 +265,11 @@ def _refuse_differences(wanted: Adoption, seen: Seen, before: Deployed, after: D
 def _refuse_left_behind(wanted: Adoption, seen: Seen) -> None:
     """Drop-ins stay in effect. What stands in the unit itself goes with it."""
     fragment = next(iter(seen.texts.values()))
-    lost = left_behind(fragment, wanted.text, from_environment_files(fragment, wanted.member.unit))
+    # What a shell or env gives etcd, too.
+    variables = start_of(wanted.member, fragment, {}).variables
+    if variables.get("GOMAXPROCS") == _ALL_CORES:
+        del variables["GOMAXPROCS"]
+    lost = left_behind(fragment, wanted.text, variables)
     if lost:
         what = f"its unit has {', '.join(lost)}, and the role's has not"
         raise refused(wanted.member, what, "put that into etcd_peer_tls_extra_unit_settings, or into a drop-in")
@@ -341,18 +347,10 @@ def _settings_back(wanted: Adoption, seen: Seen, text: str, aside: t.Sequence[st
     planned = {path: read_file(f"{path}.{_ASIDE}") or b"" for path in aside if path == seen.ours.variables_path}
     late = [text_at(f"{path}.{_ASIDE}") or "" for path in aside if path == seen.ours.path]
     whole = "\n".join([text, *(text_at(path) or "" for path in drop_ins), *late])
-    try:
-        variables = from_environment_files(whole, wanted.member.unit, planned)
-    except RingfenceError as exc:
-        raise refused(wanted.member, str(exc), "put it back by hand") from None
-    start = settings_at_start(whole, variables, manager.inherited_environment())
-    if start is None:
-        raise refused(wanted.member, "what their unit starts can't be read for certain", "put it back by hand")
-    if not is_etcd(start.argv[0]):
-        what = f"their unit starts {start.argv[0]}, and nobody can tell with what that starts etcd"
-        raise refused(wanted.member, what, "put it back by hand")
-    config = deployed_from_arguments(start.argv, start.environment)["flags"].get("config-file")
-    settings = _from_config(wanted, config) if config else deployed_from_arguments(start.argv, start.environment)
+    start = start_of(wanted.member, whole, planned, "put it back by hand")
+    told = deployed_from_arguments(start.argv, of_etcd(start.variables))
+    config = told["flags"].get("config-file")
+    settings = _from_config(wanted, config) if config else told
     running = deployed_from_arguments(seen.process["argv"], seen.process["environment"])
     found = [
         str(one) for one in differences(running["flags"], settings["flags"], wanted.directory) if one.flag in _IDENTITY

@@ -13,12 +13,12 @@ Note that this module util is PRIVATE to the collection. It can have breaking ch
 from __future__ import annotations
 
 import os
+import socket
 import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import (
     RefusedError,
-    RingfenceError,
     ServiceError,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.reasons import Reason
@@ -26,7 +26,11 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.config import
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.config_flags import settings_of_config
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.config_list import with_list, without_list
 from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.running_members import running_members
-from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.settings_in_effect import is_etcd
+from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.settings_in_effect import (
+    UnitStart,
+    UnknownSettings,
+    start_of_unit,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.started_by import SERVICE
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.running_unit import newer_files
 from ansible_collections.ringfence.etcd.plugins.module_utils._node import processes
@@ -52,8 +56,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.late_drop_
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.next_start import (
     NextStart,
     drop_in_paths,
-    from_environment_files,
-    settings_at_start,
+    of_etcd,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
     Deployed,
@@ -63,6 +66,10 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit impor
 
 _FILE_MODE, _FOLDER_MODE = 0o644, 0o755
 _MOMENT = 1.0
+_PLAINLY = (
+    "let its ExecStart= name etcd itself, and Environment= what else it needs, both without specifiers, and restart "
+    "one member at a time"
+)
 _FIRST = "restart its members one at a time first, or take that change back"
 _LIST_FLAG = "peer-cert-allowed-cn"
 
@@ -185,17 +192,23 @@ def _start(
     wanted: Wanted, texts: t.Mapping[str, str], instead: t.Mapping[str, str], planned: t.Mapping[str, bytes]
 ) -> NextStart:
     """The next start with some of the unit's files as they are going to be."""
-    whole = _whole({**texts, **instead})
+    start = start_of(wanted, _whole({**texts, **instead}), planned)
+    return NextStart(tuple(start.argv), of_etcd(start.variables))
+
+
+def start_of(wanted: Wanted, whole: str, planned: t.Mapping[str, bytes], way: str = _PLAINLY) -> UnitStart:
+    """What a unit with its drop-ins starts; RefusedError where that is not known for certain.
+
+    ``planned``: what files will hold that are going to be written.
+    """
+
+    def read(path: str) -> bytes | None:
+        return planned[path] if path in planned else read_file(path)
+
     try:
-        found = settings_at_start(
-            whole, from_environment_files(whole, wanted.unit, planned), manager.inherited_environment()
-        )
-    except RingfenceError as exc:
-        raise refused(wanted, str(exc), "write it so that it can be read") from None
-    if found is None:
-        why = f"what {wanted.unit} starts can't be read from its files for certain"
-        raise refused(wanted, why, "write its ExecStart= and Environment= without specifiers")
-    return found
+        return start_of_unit(whole, wanted.unit, socket.gethostname(), read, manager.inherited_environment())
+    except UnknownSettings as exc:
+        raise refused(wanted, f"what {wanted.unit} starts etcd with the next time is not known: {exc}", way) from None
 
 
 def _whole(texts: t.Mapping[str, str]) -> str:
@@ -207,13 +220,6 @@ def _whole(texts: t.Mapping[str, str]) -> str:
 def refuse_other_changes(wanted: Wanted, seen: Seen) -> None:
     """RefusedError where a restart would bring more than the list: a unit, program or CA that was changed since."""
     program = seen.process["argv"][0]
-    starter = seen.bare.argv[0]
-    if not is_etcd(starter):
-        raise refused(
-            wanted,
-            f"{wanted.unit} starts {starter}, and nobody can tell with what that starts etcd the next time",
-            "let its ExecStart= name etcd itself, what else it needs in Environment=, and restart one member at a time",
-        )
     if seen.bare.argv != tuple(seen.process["argv"]):
         raise refused(wanted, f"{wanted.unit} would start etcd with other words than it runs with ({program})")
     if not manager.runs_from(seen.process["pid"], program):
@@ -391,4 +397,4 @@ def _is_between(path: str, bare: str, seen: Seen) -> bool:
         return False
 
 
-__all__ = ("Plan", "Seen", "Wanted", "look", "plan_takeover", "refuse_other_changes", "refused")
+__all__ = ("Plan", "Seen", "Wanted", "look", "plan_takeover", "refuse_other_changes", "refused", "start_of")

@@ -79,14 +79,17 @@ def _is_own(section: str, key: str, value: str) -> bool:
 
 
 def _variables(theirs: str, ours: str, their_files: t.Mapping[str, str]) -> list[str]:
-    """Names of variables that etcd's runtime may read (GOGC, a proxy); what the command line takes is in its words."""
+    """Names of variables that etcd's runtime may read (GOGC, a proxy); what the command line takes is in its words.
+
+    Those of etcdctl are for people, who source kubespray's file.
+    """
     wanted = unit_environment(ours)
     command = " ".join(value for key, value in parse_unit(theirs).get("Service", []) if key == "ExecStart")
     given = unit_environment(theirs, their_files)
     return sorted(
         f"the variable {name}"
         for name, value in given.items()
-        if not name.startswith("ETCD_")
+        if not name.startswith(("ETCD_", "ETCDCTL_"))
         and wanted.get(name) != value
         and not re.search(rf"\$\{{?{re.escape(name)}\b", command)
     )

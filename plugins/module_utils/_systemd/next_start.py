@@ -58,10 +58,11 @@ class NextStart:
         """Whether a process has just these arguments and variables; one behind a script may have more, and so it is."""
         if tuple(argv[:1]) != self.argv[:1]:
             return True
-        return tuple(argv) == self.argv and _of_etcd(environment) == self.environment
+        return tuple(argv) == self.argv and of_etcd(environment) == self.environment
 
 
-def _of_etcd(environment: t.Mapping[str, str]) -> dict[str, str]:
+def of_etcd(environment: t.Mapping[str, str]) -> dict[str, str]:
+    """The ETCD_* variables that have a value."""
     return {name: value for name, value in environment.items() if name.startswith("ETCD_") and value}
 
 
@@ -81,7 +82,7 @@ def settings_at_start(
         return None
     environment = unit_environment(text, from_files, inherited)
     command = exec_command(text, environment)
-    return NextStart(tuple(command), _of_etcd(environment)) if command else None
+    return NextStart(tuple(command), of_etcd(environment)) if command else None
 
 
 def next_start(
@@ -176,6 +177,7 @@ __all__ = (
     "drop_in_paths",
     "from_environment_files",
     "next_start",
+    "of_etcd",
     "overrides",
     "settings_at_start",
     "text_of",

@@ -172,8 +172,6 @@ def _peers(claim: Claim) -> t.Iterator[Problem]:
             "it has no CA for peers" + (f" that can be read ({why})" if why else ""),
             _set("peer-trusted-ca-file"),
         )
-    if not is_true(claim.flags.get("peer-client-cert-auth")):
-        yield claim, "it does not ask peers for a certificate", _set("peer-client-cert-auth")
     if settings["allowed_hostnames"]:
         yield (
             claim,

@@ -171,7 +171,7 @@ SHAPES = {
         },
     ),
     "autobase": Shape(
-        _AUTOBASE.replace('/bin/bash -c "GOMAXPROCS=$(nproc) @ETCD@"', "@ETCD@"),
+        _AUTOBASE,
         {
             "initial-cluster-token": "etcd-postgres-cluster",
             "initial-cluster-state": "new",
@@ -257,6 +257,32 @@ def hosts(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> t.Iterator
         deployed.stop()
 
 
+def _count_in_the_shell(hosts: Hosts, counted: str) -> None:
+    unit = hosts.unit("m1")
+    unit.write_text(unit.read_text().replace("GOMAXPROCS=$(nproc)", counted))
+    _age(unit)
+
+
+def test_what_a_shell_gives_etcd_is_not_lost(hosts: Hosts) -> None:
+    """But where it is what Go's runtime takes by itself."""
+    shape = SHAPES["autobase"]
+    hosts.deploy_shape(shape)
+    text = hosts.shape_text("m1", _merged(shape.put))
+    assert hosts.take("m1", check=True, unit_content=text)["changed"]
+    _count_in_the_shell(hosts, "GOMAXPROCS=$(cat /x)")
+    hosts.refused("m1", "its unit has the variable GOMAXPROCS, and the role's has not", unit_content=text)
+
+
+def test_a_list_round_an_etcd_that_a_shell_starts(hosts: Hosts) -> None:
+    hosts.deploy_shape(SHAPES["autobase"])
+    old = hosts.deployed.pid("m1")
+    assert takeover.Hosts.take(hosts, "m1")["restarted"] and hosts.deployed.pid("m1") != old
+    assert not takeover.Hosts.take(hosts, "m1")["changed"]
+    found, _problems = running_members([hosts.deployed.pid("m1")])
+    assert found[0]["settings"]["allowed_common_names"] == NAMES
+    assert takeover.Hosts.take(hosts, "m1", "absent")["restarted"]
+
+
 def _merged(put: t.Mapping[str, t.Mapping[str, str]]) -> dict[str, t.Any]:
     service = {**adopted.AS_ROOT["Service"], **put.get("Service", {})}
     return {**put, "Service": service}
@@ -289,20 +315,21 @@ def test_there_and_back(hosts: Hosts, tool: str) -> None:
 
 @pytest.mark.parametrize("state", ["present", "absent"])
 def test_a_shell_that_starts_etcd(hosts: Hosts, state: str) -> None:
-    """As autobase has it. Neither way goes on: nobody knows of a shell what it starts the next time."""
+    """More than one plain command. Neither way goes on: nobody knows of it what it starts the next time."""
     shape = SHAPES["autobase"]
     hosts.deploy_shape(shape)
     text, binary = hosts.shape_text("m1", _merged(shape.put)), hosts.deployed.binary
-    command = f'/bin/bash -c "GOMAXPROCS=$(nproc) {binary}"'
-    unit = hosts.unit("m1").read_text().replace(f"ExecStart={binary}", f"ExecStart={command}")
+    command = f'/bin/bash -c "source /etc/etcd.sh; {binary}"'
+    unit = hosts.unit("m1").read_text().replace(f'/bin/bash -c "GOMAXPROCS=$(nproc) {binary}"', command)
+    assert command in unit
     if state == "present":
         hosts.unit("m1").write_text(unit)
         _age(hosts.unit("m1"))
-        said = "m1.service starts /bin/bash, and nobody can tell .*: let its ExecStart= name etcd itself"
+        said = "what m1.service starts etcd with .* more than one plain command: let its ExecStart= name etcd itself"
         hosts.refused("m1", f"m1 is not adopted: {said}", unit_content=text)
         with pytest.raises(RefusedError, match=f"m1 is not taken over: {said}"):
             takeover.Hosts.take(hosts, "m1")
     else:
         assert hosts.take("m1", unit_content=text)["restarted"]
         pathlib.Path(f"{hosts.unit('m1')}.replaced").write_text(unit)
-        hosts.refused("m1", "their unit starts /bin/bash, and nobody can tell", state="absent", unit_content=text)
+        hosts.refused("m1", "more than one plain command: put it back by hand", state="absent", unit_content=text)

@@ -54,6 +54,8 @@ def test_the_list_and_the_places_of_its_own_files_may_differ() -> None:
     [
         # As etcd has it by default, or as it spells it otherwise.
         ({"client-cert-auth": "t"}, {}),
+        # With a CA peers are asked in any case.
+        ({"peer-client-cert-auth": "false"}, {}),
         ({"enable-pprof": "T"}, {"enable-pprof": "true"}),
         ({"listen-client-urls": "https://b:1,https://a:1/"}, {"listen-client-urls": "https://a:1,https://b:1"}),
         ({"initial-cluster-state": "existing"}, {}),
@@ -77,6 +79,7 @@ def test_one_setting_in_two_spellings(before: dict[str, str], after: dict[str, s
         ({}, {"tls-min-version": "TLS1.3"}, "tls-min-version"),
         ({}, {"cipher-suites": "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"}, "cipher-suites"),
         ({"client-cert-auth": "false"}, {}, "client-cert-auth"),
+        ({"peer-client-cert-auth": "false", "peer-trusted-ca-file": ""}, {}, "peer-client-cert-auth"),
         ({"strict-reconfig-check": "false"}, {}, "strict-reconfig-check"),
         # A pair of its own for clients stays where it is, or is none.
         ({"cert-file": "/ssl/other.pem"}, {}, "cert-file"),

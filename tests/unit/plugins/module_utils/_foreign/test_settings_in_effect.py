@@ -12,7 +12,9 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors impo
 from ansible_collections.ringfence.etcd.plugins.module_utils._foreign import settings_in_effect as _settings_in_effect
 from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.settings_in_effect import (
     SettingsInEffect,
+    UnknownSettings,
     settings_of_process,
+    start_of_unit,
     starts_etcd,
 )
 
@@ -110,6 +112,7 @@ def test_the_folder_that_a_unit_names(lines: str, data_dir: str | None) -> None:
         ("ExecStart=/usr/bin/etcd --config-file=/etc/latin.yml", "can't be read for certain"),
         ("ExecStart=/usr/bin/etcd --config-file=/etc/list.yml", "data-dir is something else"),
         ('ExecStart=/bin/bash -c "source /etc/x; exec etcd"', "more than one plain command"),
+        ('Environment=BASH_ENV=/x\nExecStart=/bin/bash -c "exec etcd --data-dir=/d"', "a shell, for which BASH_ENV"),
         ('ExecStart=/bin/bash -c "etcd --data-dir=$$(cat /d)"', "more than one plain command"),
         ('ExecStart=/bin/bash -c "etcd --data-dir=$$HOME"', "$HOME"),
         ("ExecStart=/bin/bash -c \"etcd --data-dir='$$A'\"", "quotes and variables"),
@@ -124,6 +127,32 @@ def test_what_is_not_known_is_no_folder(lines: str, problem: str) -> None:
     found = settings(lines)
     assert found.data_dir is None and problem in str(found.problem), found
     assert "\n" not in str(found.problem)
+
+
+def test_the_start_itself() -> None:
+    lines = """[Service]
+Environment=ETCD_NAME=%H GOGC=50 LANG=C
+EnvironmentFile=-/etc/default/%p
+UnsetEnvironment=LANG
+UnsetEnvironment=
+UnsetEnvironment=ETCD_DEBUG
+ExecStart=/bin/bash -c "GOMAXPROCS=$(nproc) A=1 /usr/bin/etcd $$DAEMON_ARGS"
+"""
+    inherited = {"ETCD_DEBUG": "1", "ETCD_MAX_WALS": "7", "ETCD_NAME": "none"}
+    start = start_of_unit(lines.replace("$$DAEMON_ARGS", "--name=n"), "etcd.service", "host-1", read, inherited)
+    assert start.argv == ["/usr/bin/etcd", "--name=n"]
+    assert start.variables == {
+        "A": "1",
+        "DAEMON_ARGS": "--name=n",
+        "ETCD_DATA_DIR": "/from/file",
+        "ETCD_MAX_WALS": "7",
+        "ETCD_NAME": "host-1",
+        "GOGC": "50",
+        "GOMAXPROCS": "$(nproc)",
+        "LANG": "C",
+    }
+    with pytest.raises(UnknownSettings, match="specifier %h"):
+        start_of_unit(lines.replace("%H", "%h"), "etcd.service", "host-1", read)
 
 
 def test_an_instance_of_a_template() -> None:

@@ -209,7 +209,6 @@ def test_what_nobody_saw_and_what_another_ca_signed() -> None:
 @pytest.mark.parametrize(
     ("changed", "told"),
     [
-        ({"peer-client-cert-auth": None}, "it does not ask peers for a certificate"),
         ({"peer-cert-allowed-hostname": "etcd"}, "it is fenced by host names"),
         ({"heartbeat-interval": "250"}, "--heartbeat-interval is 250 and would be not set"),
     ],

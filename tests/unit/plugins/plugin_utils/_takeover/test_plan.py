@@ -98,8 +98,6 @@ HTTP = {"listen-peer-urls": "http://10.0.0.1:2380", "initial-advertise-peer-urls
     ("flags", "said"),
     [
         (HTTP, ("etcd-1: its peers speak http", "ringfence.etcd.adopt takes the cluster as it is")),
-        ({"peer-client-cert-auth": None}, ("etcd-1: it does not ask peers for a certificate: set --peer-client-cert",)),
-        ({"peer-client-cert-auth": "false"}, ("it does not ask peers for a certificate",)),
         ({"peer-auto-tls": "true"}, ("no certificate of a CA for its peers",)),
         ({"peer-trusted-ca-file": None}, ("it has no CA for peers: set --peer-trusted-ca-file",)),
         ({"peer-cert-allowed-hostname": "x"}, ("fenced by host names",)),
@@ -111,6 +109,12 @@ HTTP = {"listen-peer-urls": "http://10.0.0.1:2380", "initial-advertise-peer-urls
 )
 def test_settings(flags: dict[str, str | None], said: tuple[str, ...]) -> None:
     refused(*said, flags={"etcd-1": flags})
+
+
+@pytest.mark.parametrize("value", [None, "false"])
+def test_with_a_ca_etcd_asks_for_a_certificate_whatever_the_flag_says(value: str | None) -> None:
+    """As autobase has it."""
+    assert planned(flags={"*": {"peer-client-cert-auth": value}}).names
 
 
 def _listed(**names: str) -> list[dict[str, t.Any]]:
