@@ -122,12 +122,16 @@ def test_a_mishap_in_the_middle_of_a_change_costs_no_quorum_and_the_next_run_goe
 
 
 def one_line(run: Run) -> str:
-    """What a run failed with: one line that says it, beside those that say where it stands."""
+    """What a run failed with: a line of each host that says it, beside those that say where it stands."""
     assert "Traceback" not in run.output
     lines = [line for line in run.output.splitlines() if line.startswith("fatal: ")]
     told = [line for line in lines if "is refused: see host" not in line]
     assert bool(run.returncode) == bool(told)
-    return " | ".join(dict.fromkeys(json.loads(line.partition("=> ")[2])["msg"] for line in told))
+    hosts = [line.partition("]")[0].partition("[")[2].split()[0] for line in told]
+    assert len(hosts) == len(set(hosts)), lines
+    messages = [json.loads(line.partition("=> ")[2])["msg"] for line in told]
+    assert not any("\n" in message.strip() for message in messages), messages
+    return " | ".join(dict.fromkeys(messages))
 
 
 def test_two_runs_at_once_do_not_cross(living: Living, capfd: pytest.CaptureFixture[str]) -> None:
