@@ -123,15 +123,9 @@ def peer_info(
     ``listen_urls``: where the member is going to listen, to find who is in its way; None: not checked.
     ``is_wanted``: the member is going to be deployed here, to find who else uses its credentials' folder.
     """
-    for option, path in (
-        ("directory", directory),
-        ("etcd_binary", etcd_binary),
-        ("data_dir", data_dir),
-        ("unit_directory", unit_directory),
-        ("wal_dir", wal_dir),
-    ):
-        if path is not None:
-            checked_path(path, option)
+    _check_paths(
+        directory=directory, etcd_binary=etcd_binary, data_dir=data_dir, unit_directory=unit_directory, wal_dir=wal_dir
+    )
     checked_member_name(name, "name:")
     checked_unit_name(unit, "unit")
     now = now or datetime.datetime.now(datetime.timezone.utc)
@@ -171,6 +165,13 @@ def peer_info(
         if is_wanted
         else [],
     }
+
+
+def _check_paths(**paths: str | None) -> None:
+    """InputError with the option's name where a path is given that is no absolute one."""
+    for option, path in paths.items():
+        if path is not None:
+            checked_path(path, option)
 
 
 def _listen_urls(service: t.Mapping[str, t.Any]) -> t.Iterator[str]:
