@@ -249,12 +249,19 @@ def new_keys(living: Living) -> Asked:
 
 def leaked_keys(living: Living) -> Asked:
     before = {living.serial_number(host) for host in living.hosts}
+    processes = living.controller.processes()
 
     def check() -> bool:
         now = {living.serial_number(host) for host in living.hosts}
-        return before <= living.revoked() and not now & living.revoked()
+        is_revoked = before <= living.revoked() and not now & living.revoked()
+        return is_revoked and all_are_others(processes, living.controller.processes())
 
     return Asked(check, {"etcd_peer_tls_keys_leaked": "all"}, again=False)
+
+
+def all_are_others(processes: t.Mapping[str, str], now: t.Mapping[str, str]) -> bool:
+    """Whether each member was restarted: who was connected is so no more."""
+    return all(now[host] != process for host, process in processes.items())
 
 
 def a_revoked_certificate(living: Living) -> Asked:
@@ -262,7 +269,8 @@ def a_revoked_certificate(living: Living) -> Asked:
     before = living.serial_number("etcd-3")
     living.succeed(etcd_peer_tls_new_keys=True)
     words = {"etcd_peer_tls_revoked": before, "etcd_peer_tls_disconnect_revoked": True}
-    return Asked(lambda: before in living.revoked(), words)
+    processes = living.controller.processes()
+    return Asked(lambda: before in living.revoked() and all_are_others(processes, living.controller.processes()), words)
 
 
 def renewal(living: Living) -> Asked:

@@ -162,6 +162,17 @@ def test_a_killed_restore_is_finished_by_the_same_command(
     controller.etcdctl("etcd-1", "put after 1")
 
 
+def test_the_way_back_from_a_restore_is_as_its_page_says(controller: Controller, inventory: Path) -> None:
+    """The data that the last of the restores above has put aside, on each host."""
+    swap = "mv member member.restored; mv $(ls -d member.before-restore-* | sort | tail -n 1) member"
+    controller.etcdctl("etcd-1", "put in-what-was-restored 1")
+    controller.on_each(PAIR, "systemctl stop etcd")
+    controller.on_each(PAIR, f"cd {DATA}; {swap}")
+    assert "PROVED - 2 members" in controller.succeed(inventory).output
+    assert keys(controller) == ["after", "before"]
+    assert set(controller.succeed(inventory).changed.values()) == {0}
+
+
 def keys(controller: Controller, host: str = "etcd-1") -> list[str]:
     return controller.etcdctl(host, "get '' --prefix --keys-only").split()
 
