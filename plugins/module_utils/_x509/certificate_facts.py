@@ -20,11 +20,7 @@ import warnings
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import CryptoError
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki import der as der_parts
-from ansible_collections.ringfence.etcd.plugins.module_utils._pki.certificate import (
-    EXTENDED_KEY_USAGES,
-    Certificate,
-    serial_hex,
-)
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.certificate import EXTENDED_KEY_USAGES, serial_hex
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.given_pem import certificate_der, certificate_ders
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.go_x509 import why_go_refuses
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.name_constraints import NameConstraints, Names
@@ -75,11 +71,6 @@ def key_identifier(certificate: CertificateFacts) -> str:
         return certificate.subject_key_identifier
     public_key: t.Any = x509.load_der_x509_certificate(certificate.der).public_key()
     return x509.SubjectKeyIdentifier.from_public_key(public_key).digest.hex()
-
-
-def public_key_of(certificate: Certificate) -> bytes:
-    """Its public key: equal bytes, equal keys."""
-    return keys.public_key_bytes(t.cast("keys.PublicKey", load_der(certificate.der, "the certificate").public_key()))
 
 
 def load_certificate(pem: bytes, what: str) -> x509.Certificate:

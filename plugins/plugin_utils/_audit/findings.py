@@ -22,8 +22,8 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.versions i
     understands_list,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.times import iso_time
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.der import parts_of
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import is_true
-from ansible_collections.ringfence.etcd.plugins.module_utils._x509.certificate_facts import public_key_of
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._audit.closing import (
     ALLOWED,
     ONE_BY_ONE,
@@ -286,7 +286,7 @@ def _shared(cluster: Cluster) -> t.Iterator[Entry]:
     by_name: dict[str, set[str]] = {}
     for name, seen in cluster.presented.items():
         for certificate in seen[:1]:
-            by_key.setdefault(public_key_of(certificate), {})[name] = certificate.fingerprint
+            by_key.setdefault(parts_of(certificate.der).public_key, {})[name] = certificate.fingerprint
             by_name.setdefault(certificate.common_name or "", set()).add(name)
     told = set()
     for names in by_key.values():
