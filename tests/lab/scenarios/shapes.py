@@ -265,8 +265,8 @@ ExecStart=/usr/local/bin/etcd \\
   --peer-cert-file /etc/etcd/cert-etcd-peer.pem \\
   --peer-key-file /etc/etcd/cert-etcd-peer-key.pem \\
   --peer-trusted-ca-file /etc/etcd/ca-etcd.pem \\
-  --peer-client-cert-auth true \\
-  --client-cert-auth true \\
+  --peer-client-cert-auth=true \\
+  --client-cert-auth=true \\
   --advertise-client-urls https://@ADDRESS@:2379 \\
   --initial-advertise-peer-urls https://@ADDRESS@:2380 \\
   --listen-peer-urls https://@ADDRESS@:2380 \\
