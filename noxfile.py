@@ -394,6 +394,21 @@ def counted_kills(version: str) -> StepWork:
     return work
 
 
+def measured_shapes(version: str) -> StepWork:
+    """Clusters of all deployers' shapes taken over and adopted, with one etcd, and the table of it."""
+    slug = f"shapes-{version}".replace(".", "-")
+    settings = {"RINGFENCE_LAB_ETCD": version, "RINGFENCE_LAB_RELEASE": etcd.release_of(version)}
+    settings["RINGFENCE_SHAPES"] = os.environ.get("RINGFENCE_SHAPES") or "all"
+
+    def work(own: Work) -> str:
+        with lock("changes"):
+            note = scenarios(("shapes",), slug, plan.main_venv, **settings)(own)
+            tell_changes(own, [changes.file_of(places.logs, slug)])
+        return note or ""
+
+    return work
+
+
 def tell_changes(own: Work, paths: t.Iterable[pathlib.Path]) -> None:
     """Show the table of what was measured, and keep it."""
     tell_table(own, "changes.md", changes.told(paths))
@@ -458,7 +473,10 @@ _found = sorted(path.stem[5:] for path in (_TESTS / "lab" / "scenarios").glob("t
 # The demo needs a machine of its own, and none in that one.
 _left_out = {"core", "demo"} if clean_machine.INSIDE_VARIABLE in os.environ else {"core"}
 for name in turns.order(set(_found) - _left_out):
-    work, today = scenarios((name,), name, plan.main_venv), turns.has_turn(name, committed)
+    # One shape at a time, another one each time that it is their turn.
+    chosen = os.environ.get("RINGFENCE_SHAPES") or str(turns.number_of_turn(committed))
+    settings = {"RINGFENCE_SHAPES": chosen} if name == "shapes" else {}
+    work, today = scenarios((name,), name, plan.main_venv, **settings), turns.has_turn(name, committed)
     step(f"lab({name})", work, *lab_needs(plan.main_venv), tag="lab-test", today=today)
 step("unit(oldest cryptography)", units(plan.oldest_venv, False), f"install({plan.oldest_venv.name})", tag="unit")
 for version, of_controller in plan.node_pythons().items():
@@ -488,6 +506,8 @@ for version in changes.KILLED_WITH:
     upgrades = [f"etcd({number})" for number in changes.UPGRADED_TO]
     needs_once = dict.fromkeys([*etcd_needs(version), *upgrades])
     step(f"kills(etcd {version})", counted_kills(version), *needs_once, tag="kills")
+for version in changes.FOR_SHAPES:
+    step(f"shapes(etcd {version})", measured_shapes(version), *etcd_needs(version), tag="changes")
 
 
 # -- lint ------------------------------------------------------------------------------------------------------------

@@ -25,6 +25,8 @@ KILLED_WITH = (DEFAULT, "3.7.3")
 """With which each operation is killed at each boundary: the default one, and the latest."""
 UPGRADED_TO = ("3.5.35", "3.6.16")
 """What the default one is upgraded to there."""
+FOR_SHAPES = (DEFAULT, "3.6.16", "3.7.3")
+"""With which clusters of every deployer's shape are taken over: the default one, and the last of each later line."""
 
 
 def scenarios(version: str) -> tuple[str, ...]:
@@ -90,6 +92,7 @@ def _circumstances(found: t.Sequence[Change]) -> str:
 
 __all__ = (
     "DEFAULT",
+    "FOR_SHAPES",
     "KILLED_WITH",
     "UPGRADED_TO",
     "file_of",

@@ -17,7 +17,7 @@ EVERY_DAY = ("members", "transition", "program", "adopt", "restart", "secrets", 
 IN_TURN = (
     ("variants", "killed", "halfway"),
     ("foreign", "guards", "authority"),
-    ("mishaps", "edits", "proof"),
+    ("mishaps", "edits", "proof", "shapes"),
     ("drift", "install", "backup", "interrupted", "lab"),
     ("takeover", "awx", "containers", "demo", "audit", "node", "liar"),
 )
@@ -41,8 +41,13 @@ def pair_has_turn(number: int, seconds: int) -> bool:
     return number % len(IN_TURN) == _day(seconds)
 
 
+def number_of_turn(seconds: int) -> int:
+    """How often a file of scenarios has had its turn up to this time: by it one of its parts is chosen."""
+    return seconds // 86400 // len(IN_TURN)
+
+
 def _day(seconds: int) -> int:
     return seconds // 86400 % len(IN_TURN)
 
 
-__all__ = ("EVERY_DAY", "IN_TURN", "has_turn", "order", "pair_has_turn")
+__all__ = ("EVERY_DAY", "IN_TURN", "has_turn", "number_of_turn", "order", "pair_has_turn")

@@ -25,7 +25,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._probe.handshake im
     probe_port,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._probe.peers import Caller, explain, target_of
-from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import Deployed, is_true
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import Deployed
 
 _SECONDS = 5.0
 # What the next start would hold against the certificate that is served. Anything else is no matter of this start.
@@ -70,10 +70,13 @@ def shut_out(
 
 
 def _caller(settings: Deployed) -> Caller | None:
-    """The member as it will be, with the files that its next start reads; None where it will ask nobody for a CA."""
+    """The member as it will be, with the files that its next start reads; None where it will ask nobody for a CA.
+
+    With a CA it asks whatever peer-client-cert-auth says.
+    """
     files = settings["files"]
     bundle, certificate, key = (files[f"peer_{kind}_file"] for kind in ("trusted_ca", "cert", "key"))
-    if not (bundle and certificate and key and is_true(settings["flags"].get("peer-client-cert-auth"))):
+    if not (bundle and certificate and key):
         return None
     try:
         contents = [read_file(path) or b"" for path in (bundle, certificate, key)]

@@ -22,6 +22,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.versions i
     understands_list,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.times import iso_time
+from ansible_collections.ringfence.etcd.plugins.module_utils._pki.der import parts_of
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import is_true
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._audit.closing import (
     ALLOWED,
@@ -281,17 +282,18 @@ def _days(claim: Claim, cluster: Cluster, limits: Limits) -> t.Iterator[Entry]:
 
 def _shared(cluster: Cluster) -> t.Iterator[Entry]:
     """Members that can't be told apart: whoever has the pair of one has those of all."""
-    by_certificate: dict[str, list[str]] = {}
+    by_key: dict[bytes, dict[str, str]] = {}
     by_name: dict[str, set[str]] = {}
     for name, seen in cluster.presented.items():
         for certificate in seen[:1]:
-            by_certificate.setdefault(certificate.fingerprint, []).append(name)
+            by_key.setdefault(parts_of(certificate.der).public_key, {})[name] = certificate.fingerprint
             by_name.setdefault(certificate.common_name or "", set()).add(name)
     told = set()
-    for names in by_certificate.values():
+    for names in by_key.values():
         if len(names) > 1:
             told |= set(names)
-            text = f"{', '.join(names)} present one and the same certificate: none of them can be shut out by itself"
+            what = "one and the same certificate" if len(set(names.values())) == 1 else "certificates of one key"
+            text = f"{', '.join(names)} present {what}: none of them can be shut out by itself"
             yield entry("identity", None, WARNING, text, f"{_OWN_PAIR}, with a common name of its own")
     for name, members in by_name.items():
         if len(members) > 1 and not members <= told:

@@ -11,11 +11,10 @@ import shlex
 import typing as t
 from dataclasses import dataclass, field
 
-from cryptography.hazmat.primitives import serialization
 from forge import Forge
 from ringfence_lab.lab import Lab
 from support import PKI as CLIENT_PKI
-from support import TRIO, Controller, Run
+from support import TRIO, Controller
 
 PKI = "/etc/ssl/etcd/ssl"
 UNIT = "/etc/systemd/system/etcd.service"
@@ -85,22 +84,51 @@ _FLAGS = f"""ExecStart=/usr/bin/etcd --name @HOST@ --data-dir=/var/lib/etcd/thei
   --peer-trusted-ca-file={PKI}/ca.pem --peer-client-cert-auth"""
 
 
+class Pair(t.NamedTuple):
+    """A certificate with its key: where they are, and whose."""
+
+    certificate: str
+    key: str
+    common_name: str
+
+
 @dataclass(frozen=True)
 class Shape:
-    """How a tool deploys etcd: the unit's own lines and the files that they name."""
+    """How a tool deploys etcd: its unit and the files that this names, with marks for what differs by host.
 
-    lines: str
+    ``pairs``: what it makes beside its CA (``authority``) for each member, the peers' one first. ``is_shared``: of each
+    pair one for all. Without any there is a pair of each kind in one folder, of which the shape takes what it names.
+    """
+
+    unit: str
     files: dict[str, str] = field(default_factory=dict)
+    unit_path: str = UNIT
+    program: str = "/usr/bin/etcd"
+    user: str = "root"
+    authority: str = ""
+    pairs: tuple[Pair, ...] = ()
+    is_shared: bool = False
+
+
+def shape(lines: str, files: dict[str, str] | None = None) -> Shape:
+    """By the lines of the unit that differ from tool to tool."""
+    return Shape(_SERVICE.replace("LINES", lines), files or {})
 
 
 SHAPES = {
-    "kubespray": Shape("EnvironmentFile=-/etc/etcd.env\nExecStart=/usr/bin/etcd", {"/etc/etcd.env": _KUBESPRAY}),
-    "debian": Shape(
+    "kubespray": shape("EnvironmentFile=-/etc/etcd.env\nExecStart=/usr/bin/etcd", {"/etc/etcd.env": _KUBESPRAY}),
+    "debian": shape(
         "EnvironmentFile=-/etc/default/%p\nExecStart=/usr/bin/etcd $DAEMON_ARGS", {"/etc/default/etcd": _DEBIAN}
     ),
-    "guide": Shape(f"ExecStart=/usr/bin/etcd --config-file={CONF}", {CONF: _GUIDE}),
-    "flags": Shape(_FLAGS),
+    "guide": shape(f"ExecStart=/usr/bin/etcd --config-file={CONF}", {CONF: _GUIDE}),
+    "flags": shape(_FLAGS),
 }
+_UNIT_OF_A_PACKAGE = "/usr/lib/systemd/system/etcd.service"
+# All that any of them may leave on a host.
+_LEFT = (
+    f"{UNIT} {UNIT}.d {_UNIT_OF_A_PACKAGE} /etc/etcd.env /etc/default/etcd /etc/etcd {PKI} "
+    "/var/lib/etcd/theirs /usr/local/bin/etcd /opt/bin/etcd"
+)
 
 
 class SomebodysCluster:
@@ -116,7 +144,24 @@ class SomebodysCluster:
         folder = shlex.quote(path.rpartition("/")[0])
         self.lab.execute(host, f"mkdir -p {folder} && printf %s {shlex.quote(text)} > {shlex.quote(path)}")
 
-    def certificates(self) -> None:
+    def certificates(self, shape: Shape) -> None:
+        everywhere = [*self.addresses.values(), "127.0.0.1", *TRIO]
+        made = {one: self.forge.certificate(one.common_name, *everywhere, days=30) for one in shape.pairs}
+        folder = shape.authority.rpartition("/")[0]
+        for host, address in self.addresses.items():
+            self.put(host, shape.authority, self.forge.ca_pem)
+            for one in shape.pairs:
+                name, own = one.common_name.replace("@HOST@", host), [address, "127.0.0.1", host]
+                pair = made[one] if shape.is_shared else self.forge.certificate(name, *own, days=30)
+                for path, text in zip((one.certificate, one.key), pair):
+                    self.put(host, path.replace("@HOST@", host), text)
+            if host == "etcd-1":
+                worker = self.forge.certificate("etcd-node-worker-1", *everywhere, days=30)
+                for path, text in zip((f"{folder}/node-worker-1.pem", f"{folder}/node-worker-1-key.pem"), worker):
+                    self.put(host, path, text)
+            self.lab.execute(host, f"chown -R {shape.user}: {folder}")
+
+    def certificates_of_all_kinds(self) -> None:
         """One CA for all: a member's pair on its host, one for all beside it; an admin's and a worker's on etcd-1."""
         everywhere = [*self.addresses.values(), "127.0.0.1", *TRIO]
         shared = self.forge.certificate("etcd", *everywhere, days=30)
@@ -132,14 +177,19 @@ class SomebodysCluster:
                 self.put(host, f"{PKI}/{name}-key.pem", key)
 
     def deploy(self, shape: Shape) -> None:
-        self.controller.on_each(
-            TRIO,
-            f"systemctl stop etcd 2>/dev/null; rm -rf /var/lib/etcd/theirs {UNIT}.d /etc/etcd.env /etc/default/etcd "
-            f"{CONF} {PKI}; true",
-        )
-        self.certificates()
+        prepare = [f"systemctl stop etcd 2>/dev/null; rm -rf {_LEFT}"]
+        if shape.program != "/usr/bin/etcd":
+            prepare.append(f"install -D /usr/bin/etcd {shape.program}")
+        if shape.user != "root":
+            prepare.append(f"id {shape.user} >/dev/null 2>&1 || useradd --system {shape.user}")
+            prepare.append(f"mkdir -p /var/lib/etcd && chown {shape.user}: /var/lib/etcd")
+        self.controller.on_each(TRIO, "; ".join(prepare))
+        if shape.pairs:
+            self.certificates(shape)
+        elif shape.user == "root":
+            self.certificates_of_all_kinds()
         for host, address in self.addresses.items():
-            for path, text in {UNIT: _SERVICE.replace("LINES", shape.lines), **shape.files}.items():
+            for path, text in {shape.unit_path: shape.unit, **shape.files}.items():
                 made = text.replace("@HOST@", host).replace("@ADDRESS@", address)
                 for mark, scheme in (("@ALL_TLS@", "https"), ("@ALL@", "http")):
                     peers = ",".join(f"{one}={scheme}://{other}:2380" for one, other in self.addresses.items())
@@ -150,15 +200,18 @@ class SomebodysCluster:
     def with_client(self, shape: Shape) -> None:
         """The cluster, and on each host the files that the lab's own client is used to."""
         self.deploy(shape)
-        folder = f"mkdir -p {CLIENT_PKI} && cd {CLIENT_PKI} && cp {PKI}/ca.pem ca.crt"
+        authority = shape.authority or f"{PKI}/ca.pem"
+        own = (shape.pairs or (Pair(f"{PKI}/member-@HOST@.pem", f"{PKI}/member-@HOST@-key.pem", ""),))[0]
+        folder = f"mkdir -p {CLIENT_PKI} && cd {CLIENT_PKI} && cp -u {authority} ca.crt 2>/dev/null"
         for host in TRIO:
-            pair = f"cp {PKI}/member-{host}.pem {host}.crt && cp {PKI}/member-{host}-key.pem {host}.key"
-            self.lab.execute(host, f"{folder} && {pair}")
+            certificate, key = (path.replace("@HOST@", host) for path in (own.certificate, own.key))
+            self.lab.execute(host, f"{folder}; cp {certificate} {host}.crt && cp {key} {host}.key")
 
     def files(self) -> dict[str, str]:
         return self.controller.on_each(
             TRIO,
-            f"cd /etc && find systemd/system/etcd.service* etcd.env {CONF} -type f -exec sha256sum {{}} + | sort -k2",
+            f"cd /etc && find systemd/system/etcd.service* {_UNIT_OF_A_PACKAGE} etcd.env default/etcd etcd/etcd.env "
+            f"etcd/etcd.conf {CONF} -type f -exec sha256sum {{}} + 2>/dev/null | sort -k2",
         )
 
     def member_ids(self) -> set[str]:
@@ -171,45 +224,4 @@ class SomebodysCluster:
 
     def clear(self) -> None:
         """Nothing is left of it."""
-        self.controller.on_each(
-            TRIO, f"systemctl disable --now etcd; rm -rf {UNIT} {UNIT}.d /etc/etcd.env /etc/default/etcd {CONF} {PKI}"
-        )
-
-
-class Adopted(SomebodysCluster):
-    """One before its adoption and after."""
-
-    def play(self, *words: str, playbook: str = "adopt", **variables: t.Any) -> Run:
-        return self.controller.play(
-            self.inventory,
-            *words,
-            playbook=self.controller.named(playbook),
-            etcd_peer_tls_snapshot_directory=str(self.controller.folder / "snapshots"),
-            **variables,
-        )
-
-    def succeed(self, *words: str, **variables: t.Any) -> Run:
-        run = self.play(*words, **variables)
-        assert run.returncode == 0, run.output[-12000:]
-        assert "PRIVATE KEY" not in run.output
-        return run
-
-    def told(self, *said: str) -> dict[str, t.Any]:
-        """The variables that a run prints which refuses with these words; then nothing was changed."""
-        run = self.play()
-        assert run.returncode != 0 and "Traceback" not in run.output, run.output[-6000:]
-        assert not any(run.changed.values()), run.output[-6000:]
-        printed = " ".join(run.output.split())
-        assert all(one in printed for one in ("nothing is adopted: ", *said)), run.output[-6000:]
-        _before, _variable, rest = run.output.partition('"__etcd_peer_tls_told.variables": ')
-        made: dict[str, t.Any] = json.JSONDecoder().raw_decode(rest)[0]
-        return made
-
-    def put_into_inventory(self, told: t.Mapping[str, t.Any]) -> None:
-        """What was printed, and the CA that signed the members' certificates."""
-        key = self.forge.key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        authority = {"ca_certificate": self.forge.ca_pem, "ca_private_key": key.decode()}
-        common = {**told["vars"], **{f"etcd_peer_tls_{name}": value for name, value in authority.items()}}
-        self.inventory = self.controller.inventory(host_variables=told["hosts"], **common)
+        self.controller.on_each(TRIO, f"systemctl disable --now etcd; rm -rf {_LEFT}; systemctl daemon-reload")

@@ -14,9 +14,10 @@ import typing as t
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from deployers import SHAPES, Adopted
+from deployers import SHAPES
 from releases import Releases
 from support import PAIR, PKI, TRIO, Controller
+from takeovers import Adopted
 
 DATA = "/var/lib/etcd/etcd"
 

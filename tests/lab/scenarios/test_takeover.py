@@ -11,9 +11,10 @@ import shlex
 import typing as t
 
 import pytest
-from deployers import CONF, PKI, SHAPES, Shape, SomebodysCluster
+from deployers import CONF, PKI, SHAPES, shape
 from ringfence_lab.lab import Lab
-from support import TRIO, Controller, Run, Writer
+from support import TRIO, Controller, Writer
+from takeovers import TakenOver, assert_nothing_lost
 
 NAMES = "etcd-member-etcd-1,etcd-member-etcd-2,etcd-member-etcd-3"
 DROP_IN = "/etc/systemd/system/etcd.service.d/zz-ringfence"
@@ -24,42 +25,7 @@ _WITH_TLS_FOR_CLIENTS = f"""client-transport-security:
   trusted-ca-file: {PKI}/ca.pem
   client-cert-auth: true
 """
-GUIDE = Shape(SHAPES["guide"].lines, {CONF: _GUIDE + _WITH_TLS_FOR_CLIENTS})
-
-
-class TakenOver(SomebodysCluster):
-    """A cluster before and after a takeover."""
-
-    def play(self, *words: str, **variables: t.Any) -> Run:
-        return self.controller.play(
-            self.inventory,
-            *words,
-            playbook=self.controller.named("takeover"),
-            etcd_peer_tls_snapshot_directory=str(self.controller.folder / "snapshots"),
-            **variables,
-        )
-
-    def succeed(self, *words: str, **variables: t.Any) -> Run:
-        run = self.play(*words, **variables)
-        assert run.returncode == 0, run.output[-12000:]
-        assert "PRIVATE KEY" not in run.output
-        return run
-
-    def refuse(self, *said: str) -> None:
-        """Refused with these words, and no process and no file is another one afterwards."""
-        before = (self.controller.processes(), self.files())
-        run = self.play()
-        assert run.returncode != 0 and "Traceback" not in run.output, run.output[-6000:]
-        printed = " ".join(run.output.split())
-        assert all(one in printed for one in said), run.output[-6000:]
-        assert not any(run.changed.values()), run.output[-6000:]
-        assert (self.controller.processes(), self.files()) == before
-
-    def variables(self) -> set[str]:
-        """The lists that the running processes were given by a variable."""
-        environment = "tr '\\0' '\\n' < /proc/$(systemctl show -P MainPID etcd)/environ"
-        command = f"{environment} | grep ^ETCD_PEER_CERT_ALLOWED_CN= || true"
-        return {answer.strip() for answer in self.controller.on_each(TRIO, command).values()}
+GUIDE = shape(f"ExecStart=/usr/bin/etcd --config-file={CONF}", {CONF: _GUIDE + _WITH_TLS_FOR_CLIENTS})
 
 
 @pytest.fixture(scope="module")
@@ -68,12 +34,6 @@ def theirs(controller: Controller, lab: Lab) -> t.Iterator[TakenOver]:
     made = TakenOver(controller, lab)
     yield made
     made.clear()
-
-
-def assert_nothing_lost(writer: Writer) -> None:
-    assert writer.acknowledged and writer.acknowledged <= writer.stored
-    print(f"{len(writer.acknowledged)} acknowledged, longest pause {writer.longest_pause_ms} ms")
-    assert writer.restarts == (1, 1)
 
 
 def test_kubespray(theirs: TakenOver) -> None:
@@ -89,7 +49,7 @@ def test_kubespray(theirs: TakenOver) -> None:
     assert_nothing_lost(writer)
     # The audit at its end, which the exit code comes from.
     assert "etcd: PROVED - 3 members" in run.output
-    assert theirs.variables() == {f"ETCD_PEER_CERT_ALLOWED_CN={NAMES}"} and theirs.member_ids() == ids
+    assert theirs.lists() == {f"ETCD_PEER_CERT_ALLOWED_CN={NAMES}"} and theirs.member_ids() == ids
     assert list((controller.folder / "snapshots").glob("before-takeover-*.db"))
 
     processes, files = controller.processes(), theirs.files()
@@ -98,7 +58,7 @@ def test_kubespray(theirs: TakenOver) -> None:
     assert controller.processes() == processes and theirs.files() == files
 
     theirs.succeed(etcd_takeover_state="absent")
-    assert theirs.variables() == {""} and theirs.files() == before and controller.is_healthy()
+    assert theirs.lists() == {""} and theirs.files() == before and controller.is_healthy()
 
 
 def test_a_configuration_file_and_a_run_that_was_killed(theirs: TakenOver) -> None:

@@ -134,6 +134,15 @@ def test_a_day_leaves_out_what_has_its_turn_on_another_one_and_says_so(
     ]
 
 
+def test_each_deployers_shape_has_its_turn(load: t.Callable[..., Steps]) -> None:
+    """By the number that the scenarios are given on the days on which they are run."""
+    seconds = [day * 86400 for day in range(20 * len(turns.IN_TURN))]
+    numbers = [turns.number_of_turn(time) for time in seconds if turns.has_turn("shapes", time)]
+    assert numbers == [*range(20)]
+    steps = load("3.9", "3.11", "3.12", "3.13")
+    assert {f"shapes(etcd {version})" for version in changes.FOR_SHAPES} <= {*steps.sessions}
+
+
 def test_coverage_is_measured_where_python_itself_tells_branches(load: t.Callable[..., Steps]) -> None:
     needed = load("3.9", "3.11", "3.13", cores.MEASURED).sessions["unit(newest, coverage)"].requires
     assert needed == ["install(measured)"]

@@ -180,6 +180,8 @@ SHAPES = {
             "heartbeat-interval": "150",
             "initial-election-tick-advance": "false",
             "auto-compaction-retention": "1",
+            # With a CA etcd asks all the same.
+            "peer-client-cert-auth": "false",
         },
         "@QUOTED@",
         {"Service": {"Nice": "-20", "IOSchedulingClass": "realtime", "IOSchedulingPriority": "0"}},

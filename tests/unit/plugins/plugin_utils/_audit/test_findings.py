@@ -158,6 +158,17 @@ def test_what_is_wrong_or_not_known(changes: dict[str, t.Any], verdict: str, cod
     assert findings(found) == {(verdict, code, "etcd-2")} | ({("unproved", more, "etcd-2")} if more else set())
 
 
+def test_one_key_for_several_certificates_is_one_identity() -> None:
+    """Whoever has it has each of the names."""
+    states, met = fenced()
+    twin = issue("member-etcd-2", CA, pair("member-etcd-1").key)
+    states["etcd-2"] = told(process("etcd-2", peer_certificate={"path": "/p", "pem": twin.pem, "problem": None}))
+    for host in ("etcd-1", "etcd-3"):
+        met.served[host] = [one if one["to"] != "etcd-2" else {**one, "pem": twin.pem} for one in met.served[host]]
+    found = one(judged(states, met))
+    assert "etcd-1, etcd-2 present certificates of one key" in text(found, "identity"), found["findings"]
+
+
 def test_before_the_list_one_name_for_all_is_a_fence() -> None:
     states, met = fenced()
     shared = pair("etcd-peer")

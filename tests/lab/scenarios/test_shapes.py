@@ -1,0 +1,159 @@
+# Copyright (c) 2026, ringfence.etcd contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Clusters by the files that deployers really write, from the first audit to the role, while a client writes.
+
+``RINGFENCE_SHAPES``: ``all`` of them, their names, or the number of one; the first one where it says nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import typing as t
+
+import pytest
+from audits import assert_clean, failed, others, remedy
+from deployers import CONF
+from ringfence_lab.lab import Lab
+from shapes import AS_THEY_COME, NAMES, OPEN, STORIES, Story
+from support import TRIO, Controller, Writer
+from takeovers import TakenOver, assert_nothing_lost
+
+_CLIENTS = "ETCD_CLIENT_CERT_AUTH"
+
+
+def _chosen(wanted: str) -> tuple[str, ...]:
+    if wanted.isdigit():
+        return (NAMES[int(wanted) % len(NAMES)],)
+    chosen = NAMES if wanted == "all" else tuple(wanted.split(","))
+    assert set(chosen) <= set(NAMES), f"RINGFENCE_SHAPES={wanted}: there are {', '.join(NAMES)}"
+    return chosen
+
+
+_CHOSEN = _chosen(os.environ.get("RINGFENCE_SHAPES") or "0")
+
+
+@pytest.fixture(scope="module")
+def theirs(controller: Controller, lab: Lab) -> t.Iterator[TakenOver]:
+    controller.bare()
+    made = TakenOver(controller, lab)
+    yield made
+    made.clear()
+
+
+def _audit_before(theirs: TakenOver, story: Story, names: t.Sequence[str], codes: t.Collection[str] = OPEN) -> None:
+    """Each hole is told, with its line, and nothing else."""
+    run, audit = theirs.audit()
+    found = failed(audit)
+    assert run.returncode != 0 and {code for code, _subject in found} == set(codes), audit["findings"]
+    assert {subject for _code, subject in found} == {", ".join(TRIO)}
+    assert others(audit) == story.warnings, audit["findings"]
+    (code,) = set(codes) - {"strangers"}
+    joined = ", ".join(names) if "[NAMES]" in story.line else ",".join(names)
+    assert story.line.replace("NAMES", joined) in remedy(audit, code)
+
+
+def _settings_lost_and_come(output: str) -> set[str]:
+    """The flags of the first member that an adoption's diff shows as gone or come."""
+    lines = output.partition("settings of etcd-1")[2].partition("\n\n")[0].splitlines()
+    return {line[3:].partition("=")[0] for line in lines if line[:3] in ("---", "+--")}
+
+
+@pytest.mark.parametrize("name", [name for name in _CHOSEN if name in STORIES])
+def test_from_an_audit_to_the_role(theirs: TakenOver, name: str) -> None:
+    story, controller = STORIES[name], theirs.controller
+    names = [story.shape.pairs[0].common_name.replace("@HOST@", host) for host in TRIO]
+    theirs.inventory = controller.inventory()
+    theirs.with_client(story.shape)
+    ids, before, processes = theirs.member_ids(), theirs.files(), theirs.running()
+    _audit_before(theirs, story, names)
+
+    check = theirs.succeed("--check", "--diff")
+    where = f"+++ after: {CONF}" if CONF in story.shape.files else "zz-ringfence.env"
+    assert where in check.output and all(name in check.output for name in names)
+    assert all(count for count in check.changed.values()) and "would be round the members" in check.output
+    assert theirs.running() == processes and theirs.files() == before
+
+    with Writer(controller, operation=f"takeover: {name}") as writer:
+        run = theirs.succeed()
+    assert_nothing_lost(writer)
+    assert "etcd: PROVED - 3 members" in run.output and theirs.member_ids() == ids
+    processes, taken = theirs.running(), theirs.files()
+    report = controller.folder / f"after-{name}.json"
+    again = theirs.succeed(etcd_peer_tls_report_json=str(report))
+    assert not any(again.changed.values()) and theirs.running() == processes and theirs.files() == taken
+    assert_clean(again, json.loads(report.read_text()), warnings=story.left)
+
+    with Writer(controller, operation=f"way back of a takeover: {name}") as writer:
+        theirs.succeed(etcd_takeover_state="absent")
+    assert_nothing_lost(writer)
+    assert theirs.files() == before and theirs.member_ids() == ids and theirs.lists() == {""}
+    theirs.succeed()
+    assert theirs.files() == taken
+    _adopt(theirs, name, story, names)
+    assert theirs.member_ids() == ids
+    theirs.succeed(playbook="adopt", etcd_adopt_state="absent")
+    assert theirs.files() == taken and theirs.member_ids() == ids and controller.is_healthy()
+
+
+def _adopt(theirs: TakenOver, name: str, story: Story, names: t.Sequence[str]) -> None:
+    controller = theirs.controller
+    told = theirs.told("there is no CA in the role's variables")
+    assert told["problems"] == []
+    theirs.put_into_inventory(told, **theirs.authority(), **story.variables)
+    if story.put:
+        theirs.refuse(f"its unit has {story.lost}, and the role's has not", playbook="adopt")
+        put = {"etcd_peer_tls_extra_unit_settings": story.put}
+        theirs.put_into_inventory(told, **theirs.authority(), **story.variables, **put)
+    with Writer(controller, operation=f"adopt: {name}") as writer:
+        run = theirs.succeed("--diff", playbook="adopt")
+    assert_nothing_lost(writer)
+    own_files = {f"{prefix}{one}-file" for prefix in ("", "peer-") for one in ("cert", "key", "trusted-ca")}
+    found = _settings_lost_and_come(run.output)
+    assert found and found <= own_files, found
+    assert set(controller.allowed_names().values()) == {",".join(names)}
+    processes = theirs.running()
+    # It may issue anew what has other names than the role gives, and restarts nobody for that.
+    assert ": PROVED - 3 members" in theirs.succeed(playbook="site").output and theirs.running() == processes
+    assert not any(theirs.succeed(playbook="site").changed.values())
+
+
+@pytest.mark.parametrize("name", [name for name in _CHOSEN if name in AS_THEY_COME])
+def test_by_the_role_to_a_fence(theirs: TakenOver, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no list tells members apart: the role's unit first, then certificates and the list."""
+    story, controller = AS_THEY_COME[name], theirs.controller
+    controller.bare()
+    theirs.inventory = controller.inventory()
+    is_shared = bool(story.shape.pairs)
+    scheme = "https" if is_shared else "http"
+    monkeypatch.setattr(controller, "clients_have_files", is_shared)
+    (theirs.with_client if is_shared else theirs.deploy)(story.shape)
+    ids = theirs.member_ids()
+    _audit_before(theirs, story, [], OPEN if is_shared else ("peer_tls",))
+    why = "present one common name" if is_shared else "its peers speak http"
+    theirs.refuse("nothing is taken over: ", why)
+
+    shared = {"etcd_adopt_shared_certificate": True} if is_shared else {}
+    told = theirs.told()
+    theirs.put_into_inventory(told, **({"etcd_peer_tls_extra_unit_settings": story.put} if story.put else {}))
+    if name == "autobase-shared":
+        # No unit of the role has that: by its own setting (etcd_client_cert_auth) first.
+        theirs.refuse("--client-cert-auth is not set and would be true", playbook="adopt", **shared)
+        (file,) = story.shape.files
+        controller.on_each(TRIO, f"sed -i 's/^{_CLIENTS}=.*/{_CLIENTS}=\"true\"/' {file}")
+        theirs.restart()
+    before = theirs.files()
+    with Writer(controller, scheme=scheme, operation=f"adopt as it is: {name}") as writer:
+        theirs.succeed(playbook="adopt", **shared)
+    assert_nothing_lost(writer)
+    theirs.succeed(playbook="adopt", etcd_adopt_state="absent", **shared)
+    assert theirs.files() == before and theirs.member_ids() == ids
+    theirs.succeed(playbook="adopt", **shared)
+
+    with Writer(controller, scheme=scheme, operation=f"to a fence: {name}") as writer:
+        run = theirs.succeed(playbook="site", etcd_peer_tls_new_ca=True)
+    assert_nothing_lost(writer, restarts=2)
+    assert ": PROVED - 3 members" in run.output and theirs.member_ids() == ids
+    assert not any(theirs.succeed(playbook="site").changed.values())
