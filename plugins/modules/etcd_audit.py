@@ -57,10 +57,11 @@ options:
     description:
       - What may stay unproved without RV(passed) becoming false. The audit tells it all the same.
       - V(absent_hosts) stands for members whose hosts are left out by C(--limit) or unreachable, V(strangers) for where
-        no stranger's certificate was at hand, V(root) for what an ordinary user can't see on a host.
+        no stranger's certificate was at hand, V(root) for what an ordinary user can't see on a host. V(clients), which
+        a proof knows, lets nothing pass here.
     type: list
     elements: str
-    choices: [absent_hosts, strangers, root]
+    choices: [absent_hosts, strangers, clients, root]
     default: []
   warn_days:
     description: A certificate with fewer days left is a warning.

@@ -297,7 +297,8 @@ proof:
             - One entry for each client port and case, with C(member) (who was called), C(from) (V(null) where nobody
               called), and C(case), C(verdict), C(outcome), C(reason), C(text), C(inferred), C(tls) and C(cipher) as in
               RV(proof.pairs). More reasons why there was no call are V(no_client_ca_key), V(wrong_client_passphrase),
-              V(no_client_trust) and V(not_called).
+              V(no_client_trust) and V(not_called). V(one_ca_or_two) is a peer that is let in where the clients' CA is
+              not at hand.
           type: list
           elements: dict
     checks:

@@ -124,6 +124,11 @@ options:
   client_ca_private_key_passphrase:
     description: The passphrase of its private key.
     type: str
+  peers_are_clients:
+    description: Whether client ports let in certificates of the members' own CA, too. Then it makes a client where the
+      other CA is not at hand.
+    type: bool
+    default: false
   client_certificate:
     description:
       - A client's certificate as PEM, to call client ports with where that CA's private key is not at hand.
@@ -344,6 +349,7 @@ def argument_spec() -> dict[str, t.Any]:
         "client_authority": {"type": "str", "choices": list(CLIENT_AUTHORITIES), "default": NOBODY},
         "client_ca_directory": {"type": "path"},
         "client_ca_private_key_passphrase": {"type": "str", "no_log": True},
+        "peers_are_clients": {"type": "bool", "default": False},
         "client_certificate": {"type": "str"},
         "client_private_key": {"type": "str", "no_log": True},
         "role_secrets": {"type": "bool", "default": False, "no_log": False},

@@ -123,6 +123,13 @@ FAULTS = (
         "        if other.host\n",
         "tests/unit/plugins/plugin_utils/_audit/test_calls.py::test_a_host_sends_nobody_but_itself_where_it_says",
     ),
+    Fault(
+        "a peer that is let in at a client port and not told",
+        "plugins/plugin_utils/_proof/client_ports.py",
+        'if outcome == "accepted" or reason == "not_tls":',
+        'if reason == "not_tls":',
+        "tests/unit/plugins/plugin_utils/_proof/test_client_ports.py::test_one_call_that_went_wrong",
+    ),
 )
 
 

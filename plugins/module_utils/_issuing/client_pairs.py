@@ -72,6 +72,10 @@ def client_pairs(
         return ClientPairs({}, None)
     of_peers = params["client_authority"] == PEERS
     found = peers if of_peers else _own_authority(params, now)
+    if found.issuer is None and params["client_certificate"] is None and params["peers_are_clients"]:
+        # Whom the user calls a client as well.
+        found = peers if peers.issuer is not None else found
+        of_peers = True
     name = "etcd client CA" if found.authority is None else found.authority.certificate.subject
     other = short_lived.unknown_issuer(name, now, not_after)
     made = _made(CLIENT_UNKNOWN_CA, other, now - short_lived.BACKDATE, not_after)

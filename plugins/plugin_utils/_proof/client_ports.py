@@ -50,6 +50,8 @@ _RBAC = {
     "on": "RBAC is on: who is let in may do what its user may",
     "unknown": "whether RBAC is on is not known: without it who is let in may read and write all",
 }
+_ONE_OR_TWO = "one_ca_or_two"
+_ONE_OR_TWO_TEXT = "one is let in, and it is not known whether the clients' CA, which is not at hand, is another"
 _WHO = {
     NOBODY: "client ports speak http: whoever reaches one is let in, and without RBAC may read and write all",
     PEERS: "client ports let in every certificate of the peers' CA",
@@ -82,6 +84,9 @@ def evaluate_client_ports(
     for source in (member.name for member in members):
         for probe in results.get(source, {}).get("client_probes", ()):
             entry = _entry(source, probe["to"], probe["case"], probe, probe["to"] in results)
+            if entry["case"] == CLIENT_PEER and entry["outcome"] == "accepted" and asked.no_client is not None:
+                # Without a client's certificate nobody knows here whether the clients' CA is another one.
+                entry.update(verdict=UNPROVED, reason=_ONE_OR_TWO, text=_ONE_OR_TWO_TEXT)
             calls.setdefault((probe["to"], probe["case"]), []).append(entry)
     names = [member.name for member in members]
     return [
@@ -107,15 +112,17 @@ def lacking_of_client_port(
     entry: t.Mapping[str, t.Any], results: t.Mapping[str, Result], away: t.Container[str], asked: ClientPorts
 ) -> frozenset[str]:
     """Which of ``WITHOUT`` explain a call that is not proved; none for any other cause."""
+    if entry["reason"] == _ONE_OR_TWO:
+        return frozenset((CLIENTS,))
     if entry["outcome"] != "not_probed":
         is_gone = entry["member"] not in results and entry["member"] in away
         return frozenset((ABSENT_HOSTS,)) if is_gone and entry["outcome"] in ("unreachable", "timed_out") else _NOTHING
     if entry["reason"] == "host_not_in_run":
         return frozenset((ABSENT_HOSTS,)) if entry["from"] in away else _NOTHING
-    if entry["reason"] == "no_own_certificate":
+    if entry["reason"] in ("no_own_certificate", "no_client_trust"):
         return frozenset((ROOT,)) if entry["from"] in results and not saw_as_root(results[entry["from"]]) else _NOTHING
     if entry["case"] == CLIENT:
-        return frozenset((CLIENTS, STRANGERS) if asked.authority == PEERS else (CLIENTS,))
+        return frozenset((CLIENTS, STRANGERS) if asked.peers_are_clients else (CLIENTS,))
     return frozenset((STRANGERS,)) if entry["case"] == CLIENT_UNKNOWN_CA else _NOTHING
 
 

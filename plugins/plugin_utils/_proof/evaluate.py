@@ -119,6 +119,10 @@ _PAIR_REMEDIES = {
         "etcd_peer_tls_verify_without: [clients]"
     ),
     "wrong_client_passphrase": "mend etcd_peer_tls_client_ca_passphrase: the key is there and was not opened",
+    "one_ca_or_two": (
+        "where it is one CA, or peers are to be clients: etcd_peer_tls_peers_are_clients: true; else give the clients' "
+        "CA (etcd_peer_tls_client_ca_directory)"
+    ),
     "no_client_trust": "put the file that etcd_peer_tls_client_ca_file names on the calling host",
     "not_called": "run it on all hosts of the cluster; a member that moves is called where it has arrived",
     "host_not_in_run": _RUN_ON_ALL,

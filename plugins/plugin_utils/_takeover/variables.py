@@ -98,7 +98,11 @@ def _tls_for_clients(settings: t.Mapping[str, t.Any], flags: t.Mapping[str, str]
         return {"client_tls": False}
     if all(flags.get(flag) == flags.get(f"peer-{flag}") for flag in _CLIENT_FILES.values()):
         return {"client_tls": True}
-    return {"client_tls": True, **{name: flags.get(flag) for name, flag in _CLIENT_FILES.items()}}
+    found = {"client_tls": True, **{name: flags.get(flag) for name, flag in _CLIENT_FILES.items()}}
+    if flags.get("trusted-ca-file") == flags.get("peer-trusted-ca-file"):
+        # A pair of its own, and one CA.
+        found["peers_are_clients"] = True
+    return found
 
 
 def _extra_flags(flags: t.Mapping[str, str]) -> dict[str, str]:

@@ -25,6 +25,7 @@ Handler = t.Callable[[socket.socket], None]
 
 HTTP_OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 ALERT_RECORD = b"\x15\x03\x03\x00\x02\x02"
+CLIENT_REQUEST = b"POST /v3/kv/range HTTP/1.1\r\n"
 REQUEST = b"GET /version HTTP/1.1\r\n"
 # Nothing listens there, and nobody takes it meanwhile: connections get their ports from a higher range.
 CLOSED_PORT = 1
@@ -130,7 +131,7 @@ def speaks_tls(context: ssl.SSLContext, answer: bytes = HTTP_OK) -> Handler:
         with handshake(context, plain) as connection:
             if connection is not None:
                 request = read_request(connection)
-                assert not request or request.startswith(REQUEST), request
+                assert not request or request.startswith((REQUEST, CLIENT_REQUEST)), request
                 connection.sendall(answer)
                 drain(connection)
 

@@ -88,6 +88,23 @@ def test_where_clients_have_no_ca_of_their_own_it_is_the_peers(folder: pathlib.P
     assert tuple(client.extended_key_usage) == ("clientAuth",)
 
 
+def test_where_peers_are_clients_too_one_of_the_peers_ca_does(folder: pathlib.Path) -> None:
+    """Where the other CA is not at hand, and the user gave no client."""
+    of_peers = facts_of(CA.pem.decode()).common_name
+
+    def issuer(found: dict[str, t.Any]) -> str:
+        assert found["client_problem"] is None
+        return str(facts_of(found["clients"]["client_certificate"]).issuer_common_name)
+
+    assert issuer(made(None, peers_are_clients=True)) == of_peers
+    assert issuer(made(folder, peers_are_clients=True)) == "etcd client CA"
+    given = given_client()
+    found = made(None, peers_are_clients=True, **given)
+    assert found["clients"]["client_certificate"] == given["client_certificate"]
+    nothing = made(None, peers_are_clients=True, ca_private_key_content=None)
+    assert nothing["client_problem"] and "client_certificate" not in nothing["clients"]
+
+
 @pytest.mark.parametrize("more", [{"authority": "nobody"}, {"make": False}])
 def test_where_nobody_is_asked_for(folder: pathlib.Path, more: dict[str, t.Any]) -> None:
     found = made(folder, **more)

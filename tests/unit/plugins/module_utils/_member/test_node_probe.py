@@ -15,6 +15,7 @@ import pytest
 import yaml
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import CryptoError, InputError
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.probe_cases import (
+    CLIENT_CASES,
     MEMBER,
     NO_CERTIFICATE,
     STRANGER,
@@ -44,6 +45,7 @@ from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certific
 )
 
 CA, OTHER_CA = issue("etcd peer CA", is_ca=True), issue("other CA", is_ca=True)
+CLIENTS_CA = issue("etcd client CA", is_ca=True)
 SERVER = issue("etcd-2.example.com", CA)
 OWN = issue("etcd-1.example.com", CA, names=("etcd-1.example.com", "127.0.0.1"))
 PLENTY_SECONDS = 60.0
@@ -147,6 +149,53 @@ def test_a_node_as_itself_as_strangers_and_as_nobody(node: Node, port: int) -> N
     assert (answer["live_members"], answer["live_members_problem"]) == (None, "no client URL was given")
     # No key is in the answer, neither the member's nor a stranger's.
     assert "PRIVATE KEY" not in str(answer)
+
+
+def clients() -> dict[str, str]:
+    pairs = {"client": issue("app", CLIENTS_CA), "client_unknown_ca": issue("app", OTHER_CA)}
+    found = {f"{case}_certificate": pair.pem for case, pair in pairs.items()}
+    return {**found, **{f"{case}_private_key": pair.key_pem for case, pair in pairs.items()}}
+
+
+def at_client_ports(answer: t.Mapping[str, t.Any]) -> dict[tuple[str, str], tuple[str, str | None]]:
+    found = answer["client_probes"]
+    return {(one["to"], one["case"]): (one["outcome"], one["reason"]) for one in found}
+
+
+def test_a_node_at_client_ports(node: Node, port: int) -> None:
+    """That of the next one whose host calls as well, and those before it; the bundle of its own process checks them."""
+    server = issue("etcd-2.example.com", CLIENTS_CA)
+    with ports.listening(ports.speaks_tls(ports.server_context(server, CLIENTS_CA))) as client_port:
+        urls = {"etcd-1": port, "etcd-2": client_port, "etcd-3": client_port, "etcd-4": ports.CLOSED_PORT}
+        members = [
+            {"name": name, "peer_url": f"https://127.0.0.1:{port}", "client_url": f"https://127.0.0.1:{number}"}
+            for name, number in urls.items()
+        ]
+        asked = {"members": members, "client_calls": list(CLIENT_CASES), "present": ["etcd-1", "etcd-3"], **clients()}
+        node.runs(f"--trusted-ca-file={node.put('clients.crt', CLIENTS_CA.pem.encode())}")
+        answer = node.probe(port, **asked)
+        wanted = {
+            "client": (ACCEPTED, None),
+            "client_unknown_ca": (REFUSED, "unknown_authority"),
+            "client_peer": (REFUSED, "unknown_authority"),
+            "client_no_certificate": (REFUSED, "no_certificate"),
+        }
+        assert at_client_ports(answer) == {
+            (name, case): result for name in ("etcd-2", "etcd-3") for case, result in wanted.items()
+        }
+        assert answer["client_problem"] is None and "PRIVATE KEY" not in str(answer)
+        # Who trusts another CA than its members present is no client of theirs.
+        node.runs(f"--trusted-ca-file={node.put('clients.crt', OTHER_CA.pem.encode())}")
+        assert at_client_ports(node.probe(port, **asked))["etcd-2", "client"] == (REFUSED, "server_unknown_authority")
+        node.runs(f"--trusted-ca-file={node.folder}/nowhere.crt")
+        answer = node.probe(port, **asked)
+        assert "nowhere.crt, by which a client of this cluster would check" in answer["client_problem"]
+        assert ("etcd-2", "client") not in at_client_ports(answer)
+        # As a peer only who has a pair, and nobody where nothing is asked for.
+        node.files(crt="")
+        assert ("etcd-2", "client_peer") not in at_client_ports(node.probe(port, **asked))
+        assert node.probe(port, **{**asked, "client_calls": []})["client_probes"] == []
+        assert node.probe(port, **asked, call="never")["client_probes"] == []
 
 
 def test_the_served_certificate_is_told_by_the_first_call_that_saw_it(node: Node) -> None:

@@ -114,6 +114,35 @@ def test_without_a_client_it_is_not_shown() -> None:
     assert not proof_of(MEMBERS, results, client_ports=asked, without=["strangers"])["passed"]
 
 
+def test_whether_there_are_two_cas_is_not_known_without_one_of_them() -> None:
+    """As of a cluster that was adopted: the file may hold the very CA of the peers. It is told, and no breach."""
+    results = changed("client_peer", "accepted", None)
+    for result in results.values():
+        result["client_probes"] = [probe for probe in result["client_probes"] if probe["case"] != "client"]
+    proof = proof_of(MEMBERS, results, client_ports=ClientPorts("own", CASES, no_client=NO_KEY))
+    assert ("client_peer_unproved", "unproved", "etcd-2") in findings(proof) and not proof["passed"]
+    assert "etcd_peer_tls_peers_are_clients: true" in " ".join(one["remedy"] for one in proof["findings"])
+    asked = {"client_ports": ClientPorts("own", CASES, no_client=NO_KEY), "without": ["clients"]}
+    assert proof_of(MEMBERS, results, **asked)["passed"]
+
+
+def test_what_an_ordinary_user_can_not_read_is_the_word_roots() -> None:
+    results = without("client", "client_peer")
+    for result in results.values():
+        result.update(problem="may not read the key", client_problem="may not read the bundle")
+        result["info"]["user"]["module_user"] = "admin"
+    asked: dict[str, t.Any] = {"client_ports": OWN}
+    proof = proof_of(MEMBERS, results, **asked)
+    assert {entry["reason"] for entry in proof["client_ports"]["calls"] if entry["verdict"] == "unproved"} == {
+        "no_client_trust",
+        "no_own_certificate",
+    }
+    assert not [one for one in proof_of(MEMBERS, results, **asked, without=["root"])["findings"] if one["fails"]]
+    for result in results.values():
+        result["info"]["user"]["module_user"] = "root"
+    assert [one for one in proof_of(MEMBERS, results, **asked, without=["root"])["findings"] if one["fails"]]
+
+
 def test_where_the_peers_ca_is_the_clients_its_key_lacks_once() -> None:
     """Whoever keeps it away has said so of the strangers."""
     asked = ClientPorts("peers", PEERS.cases, True, no_client=Lack("no_ca_key", "no key"))

@@ -60,6 +60,8 @@ MORE: dict[str, str | None] = {
     "client-cert-auth": "true",
 }
 CLIENTS = {"cert-file": f"{PKI}/c.pem", "key-file": f"{PKI}/c-key.pem", "trusted-ca-file": f"{PKI}/clients.pem"}
+# A pair of its own for the client port, and the peers' CA.
+ONE_CA = {"cert-file": f"{PKI}/c.pem", "key-file": f"{PKI}/c-key.pem", "trusted-ca-file": f"{PKI}/ca.pem"}
 HTTP = {
     **dict.fromkeys(("cert-file", "key-file", "trusted-ca-file", "client-cert-auth")),
     "listen-client-urls": "http://ADDRESS:2379,http://127.0.0.1:2379",
@@ -168,6 +170,13 @@ KUBESPRAY = {
 }
 
 
+@pytest.mark.parametrize(("changed", "is_one"), [(ONE_CA, True), (CLIENTS, None), ({}, None)])
+def test_that_clients_have_the_peers_ca_is_told_where_it_is_seen(changed: Flags, is_one: bool | None) -> None:
+    """Else a proof would take a peer at the client port for a breach. By the path, which is what etcd was told."""
+    told = for_inventory(all_variables(run_of(told_by(changed))))["vars"]
+    assert told.get(f"{PREFIX}peers_are_clients") is is_one
+
+
 @pytest.mark.parametrize(
     "changed",
     [
@@ -175,6 +184,7 @@ KUBESPRAY = {
         KUBESPRAY,
         HTTP,
         CLIENTS,
+        ONE_CA,
         {"listen-client-urls": "https://127.0.0.1:2379,https://ADDRESS:2379/"},
         {"tls-min-version": "TLS1.3"},
         {"cipher-suites": "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"},
@@ -241,7 +251,11 @@ peer-transport-security:
         found.append(variables_of(claims[0], "member-etcd-1"))
     assert found[0] == found[1]
     assert found[0][f"{PREFIX}extra_flags"] == {"cipher-suites": "", "quota-backend-bytes": "8000000000"}
-    assert found[0][f"{PREFIX}client_tls"] is False and found[0][f"{PREFIX}listen_loopback"] is True
+    assert (
+        found[0][f"{PREFIX}client_tls"] is False
+        and f"{PREFIX}peers_are_clients" not in found[0]
+        and found[0][f"{PREFIX}listen_loopback"] is True
+    )
 
 
 def test_the_data_folder_is_the_one_that_is_open() -> None:
