@@ -40,6 +40,7 @@ _RSA = "1.2.840.113549.1.1.1"
 _RSA_EXPONENT = 65537
 # Of the proof alone: the certificate is signed otherwise.
 _HASHES = ("sha256", "sha384", "sha512")
+_NO_REQUEST: tuple[type[Exception], ...] = (CryptoError, *UNREADABLE)
 _ANEW = "have its host make it anew with etcd_peer_key"
 
 
@@ -136,7 +137,7 @@ def is_same_request(one: bytes, other: str, what: str) -> bool:
             and first.is_signature_valid
             and (first.subject, list(first.extensions)) == (second.subject, list(second.extensions))
         )
-    except (CryptoError, *UNREADABLE):
+    except _NO_REQUEST:
         return False
 
 

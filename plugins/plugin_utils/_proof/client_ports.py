@@ -168,10 +168,14 @@ def _not_called(
     absent: t.Mapping[str, str],
     asked: ClientPorts,
 ) -> dict[str, t.Any]:
-    """Why nobody called: the nearest one before would have, of those whose hosts answered."""
+    """Why nobody called: the nearest one before would have, of those whose hosts answered.
+
+    One that was there when the others began leaves its part to nobody.
+    """
     first = names.index(name)
     before = [*reversed(names[:first]), *reversed(names[first + 1 :])] or [name]
     source = next((one for one in before if one in results), before[0])
+    is_left = before[0] not in results
     lack = {CLIENT: asked.no_client, CLIENT_UNKNOWN_CA: asked.no_stranger}.get(case)
     if source not in results or not results[source]["called"]:
         why = Lack("host_not_in_run", absent.get(source, NOT_IN_RUN))
@@ -181,6 +185,9 @@ def _not_called(
         why = Lack("no_own_certificate", results[source]["problem"])
     elif case == CLIENT and results[source].get("client_problem"):
         why = Lack("no_client_trust", results[source]["client_problem"])
+    elif is_left:
+        source = before[0]
+        why = Lack("host_not_in_run", absent.get(source, NOT_IN_RUN))
     else:
         why = Lack("not_called", f"{source} did not call it")
     return _entry(source, name, case, {"reason": why.reason, "text": why.text}, is_in_run=True)

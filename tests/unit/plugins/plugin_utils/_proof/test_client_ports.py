@@ -182,6 +182,22 @@ def test_a_host_that_is_away_and_down_is_no_breach() -> None:
     assert not [finding for finding in excused["findings"] if finding["fails"]]
 
 
+def test_whose_caller_went_away_in_the_middle_is_told_as_one_that_is_away() -> None:
+    """The others left its part to it, since it was in the run when they began."""
+    results = called()
+    del results["etcd-3"]
+    results["etcd-2"]["client_probes"] = [call("etcd-3", case, "unreachable", "port_closed") for case in CASES]
+    asked: dict[str, t.Any] = {"client_ports": OWN, "away": {"etcd-3"}}
+    proof = proof_of(MEMBERS, results, {"etcd-3": "no route to it"}, **asked)
+    of_first = [entry for entry in proof["client_ports"]["calls"] if entry["member"] == "etcd-1"]
+    assert {(one["verdict"], one["from"], one["text"]) for one in of_first} == {
+        ("unproved", "etcd-3", "no route to it")
+    }
+    assert not proof["passed"]
+    excused = proof_of(MEMBERS, results, {"etcd-3": "no route to it"}, **asked, without=["absent_hosts"])
+    assert excused["passed"] and excused["verdict"] == "partly_proved"
+
+
 def test_of_an_answer_that_lacks_calls_nothing_is_proved() -> None:
     """As of a host that lies, or that has an older module."""
     results = called()
