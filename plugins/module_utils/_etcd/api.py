@@ -17,23 +17,33 @@ import contextlib
 import functools
 import http.client
 import json
-import re
-import socket
 import ssl
 import typing as t
 import urllib.parse
-from dataclasses import dataclass
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import (
-    CryptoError,
-    FileError,
     InputError,
     RingfenceError,
     ServiceError,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_access import NO_ACCESS, ApiAccess
-from ansible_collections.ringfence.etcd.plugins.module_utils._node.memory import PARTIAL_CHAIN, in_memory
-from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import read_file
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_answers import (
+    Health,
+    LiveMember,
+    SnapshotPart,
+    Status,
+    Versions,
+    decimal_id,
+    hex_id,
+    integer,
+    parse_active_peers,
+    parse_alarms,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_contexts import (
+    client_context,
+    nameless_context,
+    why_no_answer,
+)
 
 REQUEST_SECONDS = 5.0
 # For what is asked in passing, of a member that may well be down.
@@ -72,12 +82,6 @@ _WRONG_USER = ("invalid user ID or password", "user name not found", "no passwor
 _PASSING = ("unhealthy cluster", "in sync with leader")
 _IS_NO_LEARNER = "can only promote a learner member"
 
-# As a member reports it in its status, which needs no quorum.
-_ALARM = re.compile(r"memberID:\s*(\d{1,20})\b.{0,40}?alarm:\s*([A-Z]+)")
-
-_ACTIVE_PEER = re.compile(r"^etcd_network_active_peers\{([^}]*)\}\s+([0-9.eE+-]+)\s*$", re.MULTILINE)
-_LABEL = re.compile(r'([A-Za-z_]+)="([^"]*)"')
-
 
 class ApiError(ServiceError):
     """A request to etcd got no answer or a refusal. ``code`` is the gateway's gRPC status where it gave one.
@@ -112,112 +116,6 @@ class MembershipError(ApiError):
 
 class LockHeldError(ServiceError):
     """Another run holds the lock."""
-
-
-@dataclass(frozen=True)
-class Health:
-    """The answer of /health. ``problem`` says in one line why it is not healthy."""
-
-    healthy: bool
-    problem: str | None = None
-
-
-@dataclass(frozen=True)
-class LiveMember:
-    """A member as the cluster itself lists it; one that was added and never started has no name."""
-
-    member_id: str
-    name: str
-    peer_urls: tuple[str, ...]
-    client_urls: tuple[str, ...]
-    is_learner: bool
-
-
-@dataclass(frozen=True)
-class Alarm:
-    """An alarm that is raised for a member: ``NOSPACE`` or ``CORRUPT``."""
-
-    member_id: str
-    alarm: str
-
-
-@dataclass(frozen=True)
-class Versions:
-    """The version of a member's program, and of the cluster as a whole, as that member knows it; None: not decided."""
-
-    server: str
-    cluster: str | None
-
-
-@dataclass(frozen=True)
-class Status:
-    """The answer of a member about itself; ids in hex. ``leader`` is None where it knows none."""
-
-    member_id: str
-    cluster_id: str
-    leader: str | None
-    raft_term: int
-    raft_index: int
-    version: str
-    is_learner: bool
-    alarms: tuple[Alarm, ...] = ()
-    db_size: int = 0
-    revision: int = 0
-
-
-class SnapshotPart(t.NamedTuple):
-    """A part of a snapshot, and how many bytes of the database come after it. The last one is its SHA-256."""
-
-    data: bytes
-    left: int
-
-
-def client_context(ca_file: str | None, cert_file: str | None, key_file: str | None) -> ssl.SSLContext | None:
-    """The TLS context of the node's own client files; None where no CA is given: then URLs must be http."""
-    if ca_file is None:
-        return None
-    if (cert_file is None) != (key_file is None):
-        raise InputError("a client certificate needs its key and a key its certificate: give both, or none")
-    # Read here, to a limit, and never by OpenSSL, which would wait for ever at a named pipe.
-    content = {path: _content(path) for path in filter(None, (ca_file, cert_file, key_file))}
-    pair = None
-    if cert_file is not None and key_file is not None:
-        pair = (f"{cert_file} with {key_file}", content[cert_file], content[key_file])
-    return _context(ca_file, content[ca_file], pair)
-
-
-def _context(ca_file: str, authorities: bytes, pair: tuple[str, bytes, bytes] | None) -> ssl.SSLContext:
-    """A context that trusts the CA file's content; ``pair``: what it is called in a message, certificate and key."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    # As Go does it: every certificate of the bundle is trusted, self-signed or not.
-    context.verify_flags |= PARTIAL_CHAIN
-    path = ca_file
-    try:
-        with in_memory(authorities) as authority:
-            context.load_verify_locations(cafile=authority)
-        if pair is not None:
-            path = pair[0]
-            with in_memory(pair[1]) as certificate, in_memory(pair[2]) as private_key:
-                # A password callback: without one an encrypted key would ask on the terminal.
-                context.load_cert_chain(certificate, private_key, password=lambda: b"")
-    except (ssl.SSLError, ValueError) as exc:
-        raise CryptoError(f"can't use {path} for TLS: {_reason(exc)}: put a sound PEM file there", path=path) from exc
-    return context
-
-
-def _content(path: str) -> bytes:
-    content = read_file(path)
-    if content is None:
-        raise FileError(f"can't read {path}: no such file or directory", path=path)
-    return content
-
-
-def nameless_context(ca_file: str | None, access: ApiAccess) -> ssl.SSLContext | None:
-    """The TLS context of the pair without a common name; None where URLs must be http."""
-    if ca_file is None or access.certificate is None or access.private_key is None:
-        return client_context(ca_file, access.cert_file, access.key_file)
-    pem = (access.certificate.encode("ascii", "replace"), access.private_key.encode("ascii", "replace"))
-    return _context(ca_file, _content(ca_file), ("the pair of api_certificate", *pem))
 
 
 def client_of(
@@ -303,7 +201,7 @@ class Client:
         answer = self._call(url, "/v3/cluster/member/list", {})
         members = [
             LiveMember(
-                member_id=_hex(member.get("ID")),
+                member_id=hex_id(member.get("ID")),
                 name=str(member.get("name") or ""),
                 peer_urls=tuple(str(entry) for entry in member.get("peerURLs") or ()),
                 client_urls=tuple(str(entry) for entry in member.get("clientURLs") or ()),
@@ -319,18 +217,18 @@ class Client:
         """What the member at the URL says about itself."""
         answer = self._call(url, "/v3/maintenance/status", {})
         header = answer.get("header") or {}
-        leader = _integer(answer.get("leader"))
+        leader = integer(answer.get("leader"))
         return Status(
-            member_id=_hex(header.get("member_id")),
-            cluster_id=_hex(header.get("cluster_id")),
+            member_id=hex_id(header.get("member_id")),
+            cluster_id=hex_id(header.get("cluster_id")),
             leader=f"{leader:x}" if leader else None,
-            raft_term=_integer(answer.get("raftTerm") or header.get("raft_term")),
-            raft_index=_integer(answer.get("raftIndex")),
+            raft_term=integer(answer.get("raftTerm") or header.get("raft_term")),
+            raft_index=integer(answer.get("raftIndex")),
             version=str(answer.get("version") or ""),
             is_learner=bool(answer.get("isLearner")),
             alarms=parse_alarms(answer.get("errors")),
-            db_size=_integer(answer.get("dbSize")),
-            revision=_integer(header.get("revision")),
+            db_size=integer(answer.get("dbSize")),
+            revision=integer(header.get("revision")),
         )
 
     def snapshot(self, url: str) -> t.Generator[SnapshotPart, None, None]:
@@ -364,7 +262,7 @@ class Client:
     def count_keys(self, url: str) -> int:
         """The number of keys that the member at the URL has; needs no quorum."""
         everything = {"key": "AA==", "range_end": "AA==", "count_only": True, "serializable": True}
-        return _integer(self._call(url, "/v3/kv/range", everything).get("count"))
+        return integer(self._call(url, "/v3/kv/range", everything).get("count"))
 
     def count_v2_keys(self, url: str) -> int:
         """The number of uppermost keys in the store of etcd's API v2, which has keys of its own (``--enable-v2``)."""
@@ -401,7 +299,7 @@ class Client:
                     response = connection.getresponse()
                     status, body = response.status, response.read(_ANSWER_BYTES)
                 except (OSError, http.client.HTTPException) as exc:
-                    raise ApiError(f"{url}{path}: {_reason(exc)}", url=url) from exc
+                    raise ApiError(f"{url}{path}: {why_no_answer(exc)}", url=url) from exc
                 if status != 404:
                     raise ApiError(f"{url}{path}: HTTP {status}: {_first_line(body)}", url=url)
 
@@ -422,7 +320,7 @@ class Client:
         """Add a member by its peer URL; gives its id in hex. MembershipError where etcd does not take it."""
         answer = self._change(url, "add", {"peerURLs": [peer_url], "isLearner": is_learner})
         member = answer.get("member")
-        member_id = _hex(member.get("ID")) if isinstance(member, dict) else "0"
+        member_id = hex_id(member.get("ID")) if isinstance(member, dict) else "0"
         if member_id == "0":
             raise ApiError(f"{url}/v3/cluster/member/add: the answer has no member", url=url)
         return member_id
@@ -430,7 +328,7 @@ class Client:
     def member_remove(self, url: str, member_id: str) -> None:
         """Remove a member; one that is not in the list any more is fine."""
         try:
-            self._change(url, "remove", {"ID": _decimal(member_id)})
+            self._change(url, "remove", {"ID": decimal_id(member_id)})
         except MembershipError as exc:
             if exc.code != _NOT_FOUND:
                 raise
@@ -438,7 +336,7 @@ class Client:
     def member_promote(self, url: str, member_id: str) -> None:
         """Make a learner a voter; one that is a voter already is fine."""
         try:
-            self._change(url, "promote", {"ID": _decimal(member_id)})
+            self._change(url, "promote", {"ID": decimal_id(member_id)})
         except MembershipError as exc:
             # The words of "not in sync" begin with those of "no learner".
             if _IS_NO_LEARNER not in str(exc) or not exc.lasts:
@@ -446,11 +344,11 @@ class Client:
 
     def member_update(self, url: str, member_id: str, *peer_urls: str) -> None:
         """Tell the cluster the peer URLs of a member, all of them."""
-        self._change(url, "update", {"ID": _decimal(member_id), "peerURLs": list(peer_urls)})
+        self._change(url, "update", {"ID": decimal_id(member_id), "peerURLs": list(peer_urls)})
 
     def move_leader(self, url: str, member_id: str) -> None:
         """Let another member lead; the URL is the present leader's, which alone can do it."""
-        self._call(url, "/v3/maintenance/transfer-leadership", {"targetID": _decimal(member_id)})
+        self._call(url, "/v3/maintenance/transfer-leadership", {"targetID": decimal_id(member_id)})
 
     def _change(self, url: str, verb: str, message: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         """A call that changes the members. MembershipError says whether asking again may help."""
@@ -475,7 +373,7 @@ class Client:
         """Let the lease last its full time from now; False where it has ended."""
         answer = self._call(url, "/v3/lease/keepalive", {"ID": str(lease_id)})
         result = answer.get("result")
-        return _integer((result if isinstance(result, dict) else answer).get("TTL")) > 0
+        return integer((result if isinstance(result, dict) else answer).get("TTL")) > 0
 
     def lease_revoke(self, url: str, lease_id: int) -> None:
         """End the lease; one that has ended already is fine."""
@@ -511,7 +409,7 @@ class Client:
         try:
             answer = json.loads(line)
             result = answer["result"]
-            return SnapshotPart(base64.b64decode(result.get("blob") or ""), _integer(result.get("remaining_bytes")))
+            return SnapshotPart(base64.b64decode(result.get("blob") or ""), integer(result.get("remaining_bytes")))
         except (AttributeError, KeyError, TypeError, ValueError):
             pass
         if b'"error"' in line[:100]:
@@ -647,7 +545,7 @@ class Client:
             kind = TLS if isinstance(exc, ssl.SSLError) else None
             if is_nameless:
                 kind, path = AUTH if kind == TLS else None, f"{path}, asked with the client pair for RBAC"
-            raise ApiError(f"{url}{path}: {_reason(exc)}", kind=kind, url=url) from exc
+            raise ApiError(f"{url}{path}: {why_no_answer(exc)}", kind=kind, url=url) from exc
 
     def _headers(self) -> dict[str, str]:
         headers = {"Content-Type": "application/json"}
@@ -679,25 +577,6 @@ def check_url(url: str) -> None:
     _split_url(url)
 
 
-def parse_active_peers(text: str) -> dict[str, int]:
-    """Member id → active connections from the text of /metrics."""
-    found: dict[str, int] = {}
-    for labels, value in _ACTIVE_PEER.findall(text):
-        remote = dict(_LABEL.findall(labels)).get("Remote")
-        if remote:
-            # Without a number no connection was seen.
-            with contextlib.suppress(ValueError, OverflowError):
-                found[remote] = int(float(value))
-    return found
-
-
-def parse_alarms(errors: t.Any) -> tuple[Alarm, ...]:
-    """The alarms among the errors of a member's status, in their order, each once."""
-    texts = [text for text in errors if isinstance(text, str)] if isinstance(errors, list) else []
-    found = [match for text in texts for match in _ALARM.findall(text)]
-    return tuple(dict.fromkeys(Alarm(_hex(number), name) for number, name in found))
-
-
 def _split_url(url: str) -> tuple[str, int, bool]:
     try:
         parts = urllib.parse.urlsplit(url)
@@ -725,40 +604,6 @@ def _first_line(body: bytes) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in lines[0]).split())[:300] if lines else ""
 
 
-def _reason(exc: BaseException) -> str:
-    """Why a connection failed, in words for the user."""
-    if isinstance(exc, ssl.SSLCertVerificationError):
-        return f"the server's certificate is refused: {exc.verify_message}"
-    if isinstance(exc, ssl.SSLError):
-        return f"TLS: {(exc.reason or str(exc)).replace('_', ' ').lower()}"
-    if isinstance(exc, socket.timeout):
-        return "no answer in time"
-    if isinstance(exc, socket.gaierror):
-        return f"the name is not known ({exc.strerror})"
-    if isinstance(exc, http.client.HTTPException):
-        return f"no HTTP answer ({type(exc).__name__})"
-    if isinstance(exc, OSError) and exc.strerror:
-        return exc.strerror.lower()
-    return str(exc) or type(exc).__name__
-
-
-def _integer(value: t.Any) -> int:
-    """A 64-bit number of the gateway's JSON (text, or absent for 0)."""
-    try:
-        return int(value or 0)
-    except (TypeError, ValueError):
-        return 0
-
-
-def _hex(value: t.Any) -> str:
-    return f"{_integer(value):x}"
-
-
-def _decimal(member_id: str) -> str:
-    """An id in hex as the gateway takes it: 64-bit numbers are decimal texts there."""
-    return str(int(member_id, 16))
-
-
 __all__ = (
     "AUTH",
     "GATEWAY",
@@ -768,22 +613,12 @@ __all__ = (
     "ROOT_ROLE",
     "TLS",
     "USER",
-    "Alarm",
     "ApiError",
     "Client",
-    "Health",
-    "LiveMember",
     "LockHeldError",
     "MembershipError",
-    "SnapshotPart",
-    "Status",
-    "Versions",
     "check_url",
-    "client_context",
     "client_from",
     "client_of",
     "explains",
-    "nameless_context",
-    "parse_active_peers",
-    "parse_alarms",
 )

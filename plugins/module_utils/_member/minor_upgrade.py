@@ -27,9 +27,9 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors impo
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import (
     ApiError,
     Client,
-    LiveMember,
     MembershipError,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_answers import LiveMember
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.restart import (
     Clock,
     ClusterUrls,

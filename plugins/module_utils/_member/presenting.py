@@ -15,7 +15,8 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.reasons import Reason
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import Client, LiveMember
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import Client
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_answers import LiveMember
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.restart_lock import RestartLock
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.membership import Listed, judged_by
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.restart import Clock, ClusterUrls, may_restart

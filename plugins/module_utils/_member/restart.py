@@ -31,11 +31,10 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.reasons imp
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import (
     ApiError,
     Client,
-    Health,
-    LiveMember,
     LockHeldError,
     check_url,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_answers import Health, LiveMember
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.restart_lock import RestartLock
 
 _PAUSE_SECONDS = 1.0

@@ -16,7 +16,7 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RefusedError
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import LiveMember
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_answers import LiveMember
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.wal import read_identity
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.formed import MemberPlace
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import put_aside, remove_file

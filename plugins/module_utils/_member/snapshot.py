@@ -28,6 +28,8 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import (
     USER,
     ApiError,
     Client,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_answers import (
     SnapshotPart,
     Status,
 )

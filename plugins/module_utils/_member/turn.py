@@ -18,10 +18,10 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.reasons imp
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import (
     ApiError,
     Client,
-    LiveMember,
     LockHeldError,
     MembershipError,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_answers import LiveMember
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.restart_lock import RestartLock
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.restart import Clock, live_members
 

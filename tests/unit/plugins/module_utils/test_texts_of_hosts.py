@@ -12,7 +12,7 @@ import time
 import typing as t
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import parse_active_peers
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_answers import parse_active_peers
 from ansible_collections.ringfence.etcd.plugins.module_utils._probe import handshake
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.environment_file import parse_environment
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (

@@ -20,8 +20,9 @@ from dataclasses import replace
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RefusedError
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import Client, client_context
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import Client
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_access import NO_ACCESS, ApiAccess
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_contexts import client_context
 from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.running_members import running_members
 from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.started_by import is_the_hosts_own
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import manager

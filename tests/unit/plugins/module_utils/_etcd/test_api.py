@@ -13,7 +13,7 @@ import typing as t
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import CryptoError, FileError, InputError
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd import api
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd import api, api_answers, api_contexts
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certificate_maker import Issued, issue, key_pem
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.gateway_server import GatewayServer, running
 
@@ -51,7 +51,7 @@ def test_health(answer: tuple[int, t.Any], healthy: bool, problem: str | None, s
 
 def test_nobody_listens(server: GatewayServer) -> None:
     url = "http://127.0.0.1:1"
-    assert CLIENT.health(url) == api.Health(False, "http://127.0.0.1:1/health: connection refused")
+    assert CLIENT.health(url) == api_answers.Health(False, "http://127.0.0.1:1/health: connection refused")
     with pytest.raises(api.ApiError, match="connection refused"):
         CLIENT.count_keys(url)
 
@@ -65,8 +65,8 @@ def test_active_peers() -> None:
         'etcd_network_active_peers{Local="1"} 1\n'
         'etcd_network_disconnected_peers_total{Local="1",Remote="5d"} 7\n'
     )
-    assert api.parse_active_peers(text) == {"2a": 1, "3b": 0, "4c": 1}
-    assert api.parse_active_peers("") == {}
+    assert api_answers.parse_active_peers(text) == {"2a": 1, "3b": 0, "4c": 1}
+    assert api_answers.parse_active_peers("") == {}
 
 
 def test_member_list(server: GatewayServer) -> None:
@@ -80,8 +80,8 @@ def test_member_list(server: GatewayServer) -> None:
         },
     )
     assert CLIENT.member_list(server.url) == [
-        api.LiveMember("1", "", ("q",), (), False),
-        api.LiveMember("8e9e05c52164694d", "b", ("p",), ("c",), True),
+        api_answers.LiveMember("1", "", ("q",), (), False),
+        api_answers.LiveMember("8e9e05c52164694d", "b", ("p",), ("c",), True),
     ]
     server.answers["/v3/cluster/member/list"] = (200, {})
     with pytest.raises(api.ApiError, match="has no members"):
@@ -150,12 +150,12 @@ def test_a_refusal_is_told_in_its_own_words(
 
 
 def test_alarms_of_a_status() -> None:
-    found = api.parse_alarms(
+    found = api_answers.parse_alarms(
         ["memberID:10276657743932975437 alarm:NOSPACE ", "etcdserver: no leader", "memberID:1  alarm:CORRUPT", 7, None]
     )
-    assert found == (api.Alarm("8e9e05c52164694d", "NOSPACE"), api.Alarm("1", "CORRUPT"))
+    assert found == (api_answers.Alarm("8e9e05c52164694d", "NOSPACE"), api_answers.Alarm("1", "CORRUPT"))
     for errors in (None, "memberID:1 alarm:NOSPACE", {}, [], ["memberID:" + "9" * 99 + " alarm:NOSPACE"]):
-        assert api.parse_alarms(errors) == ()
+        assert api_answers.parse_alarms(errors) == ()
 
 
 @pytest.mark.parametrize(
@@ -223,18 +223,18 @@ def test_https_needs_a_context() -> None:
 
 
 def test_client_context_names_the_file(tmp_path: pathlib.Path) -> None:
-    assert api.client_context(None, None, None) is None
+    assert api_contexts.client_context(None, None, None) is None
     absent, broken = str(tmp_path / "absent"), tmp_path / "broken"
     with pytest.raises(FileError, match="absent"):
-        api.client_context(absent, None, None)
+        api_contexts.client_context(absent, None, None)
     for content in ("", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"):
         broken.write_text(content)
         with pytest.raises(CryptoError, match="broken"):
-            api.client_context(str(broken), None, None)
+            api_contexts.client_context(str(broken), None, None)
     with pytest.raises(InputError, match="give both"):
-        api.client_context(str(broken), str(broken), None)
+        api_contexts.client_context(str(broken), str(broken), None)
     with pytest.raises(FileError, match="is a directory, not a file"):
-        api.client_context(str(tmp_path), None, None)
+        api_contexts.client_context(str(tmp_path), None, None)
 
 
 @pytest.mark.parametrize("number", [0, 1, 2])
@@ -243,7 +243,7 @@ def test_a_pipe_among_the_clients_files_does_not_block(tmp_path: pathlib.Path, n
     os.unlink(paths[number])
     os.mkfifo(paths[number])
     with pytest.raises(FileError, match=f"{re.escape(paths[number])} is not a regular file"):
-        api.client_context(*paths)
+        api_contexts.client_context(*paths)
 
 
 # With TLS, against a real server ------------------------------------------------------------------------------------
@@ -263,7 +263,7 @@ def files(folder: pathlib.Path, authority: Issued, pair: Issued | None, passphra
 
 
 def client_of(folder: pathlib.Path, authority: Issued = CA, pair: Issued | None = CLIENT_PAIR) -> api.Client:
-    return api.Client(api.client_context(*files(folder, authority, pair)), 5.0)
+    return api.Client(api_contexts.client_context(*files(folder, authority, pair)), 5.0)
 
 
 def server_context(folder: pathlib.Path, pair: Issued = SERVER) -> ssl.SSLContext:
@@ -290,7 +290,7 @@ def test_a_client_with_its_certificate_is_let_in(tls_server: GatewayServer, tmp_
             "/metrics": (200, 'etcd_network_active_peers{Local="1",Remote="2a"} 1\n'),
         }
     )
-    assert client.health(tls_server.url) == api.Health(True)
+    assert client.health(tls_server.url) == api_answers.Health(True)
     assert client.active_peers(tls_server.url) == {"2a": 1}
     tls_server.answers["/metrics"] = (503, "")
     with pytest.raises(api.ApiError, match="/metrics: HTTP 503"):
@@ -345,11 +345,11 @@ def test_an_address_that_leads_nowhere(host: str, problem: str) -> None:
 
 def test_a_key_for_the_client_that_can_not_be_used(tmp_path: pathlib.Path) -> None:
     with pytest.raises(CryptoError, match=r"can't use .*pair\.crt with .*pair\.key for TLS: .*: put a sound PEM file"):
-        api.client_context(*files(tmp_path, CA, CLIENT_PAIR, b"secret"))
+        api_contexts.client_context(*files(tmp_path, CA, CLIENT_PAIR, b"secret"))
     _ca, certificate, _key = files(tmp_path, CA, CLIENT_PAIR)
     (tmp_path / "pair.key").write_text(key_pem(CA.key))
     with pytest.raises(CryptoError, match="key values mismatch"):
-        api.client_context(str(tmp_path / "ca.crt"), certificate, str(tmp_path / "pair.key"))
+        api_contexts.client_context(str(tmp_path / "ca.crt"), certificate, str(tmp_path / "pair.key"))
 
 
 @pytest.mark.parametrize(
@@ -364,16 +364,16 @@ def test_a_key_for_the_client_that_can_not_be_used(tmp_path: pathlib.Path) -> No
                 "raftTerm": "4",
                 "isLearner": True,
             },
-            api.Status("8e9e05c52164694d", "ff", "10", 4, 9, "3.5.16", True),
+            api_answers.Status("8e9e05c52164694d", "ff", "10", 4, 9, "3.5.16", True),
         ),
         # 0 and false are left out; a number that is none is taken for 0.
         (
             {"header": {"member_id": "x", "raft_term": "3"}, "leader": "0"},
-            api.Status("0", "0", None, 3, 0, "", False),
+            api_answers.Status("0", "0", None, 3, 0, "", False),
         ),
     ],
 )
-def test_status(answer: dict[str, t.Any], status: api.Status, server: GatewayServer) -> None:
+def test_status(answer: dict[str, t.Any], status: api_answers.Status, server: GatewayServer) -> None:
     server.answers["/v3/maintenance/status"] = (200, answer)
     assert CLIENT.status(server.url) == status
 

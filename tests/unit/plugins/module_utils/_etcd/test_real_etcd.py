@@ -17,7 +17,14 @@ import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster import obstacles
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RefusedError, ServiceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.reasons import Reason
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd import api, api_access, restart_lock, wal
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd import (
+    api,
+    api_access,
+    api_answers,
+    api_contexts,
+    restart_lock,
+    wal,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._member import restart as _restart
 from ansible_collections.ringfence.etcd.plugins.module_utils._probe import handshake
 
@@ -42,7 +49,7 @@ def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 def client_of(cluster: EtcdCluster, timeout_seconds: float = 5.0) -> api.Client:
-    context = api.client_context(cluster.ca_file, cluster.cert_file, cluster.key_file)
+    context = api_contexts.client_context(cluster.ca_file, cluster.cert_file, cluster.key_file)
     return api.Client(context, timeout_seconds)
 
 
@@ -113,7 +120,7 @@ def test_health_members_and_status(cluster: EtcdCluster) -> None:
     leaders = set()
     for member in members:
         url = cluster.client_urls[member.name]
-        assert client.health(url) == api.Health(True)
+        assert client.health(url) == api_answers.Health(True)
         assert set(client.active_peers(url)) == {other.member_id for other in members} - {member.member_id}
         status = client.status(url)
         assert status.member_id == member.member_id
@@ -126,7 +133,7 @@ def test_health_members_and_status(cluster: EtcdCluster) -> None:
 
 
 def test_a_client_without_a_certificate_gets_a_line(cluster: EtcdCluster) -> None:
-    client = api.Client(api.client_context(cluster.ca_file, None, None))
+    client = api.Client(api_contexts.client_context(cluster.ca_file, None, None))
     url = cluster.client_urls["m1"]
     health = client.health(url)
     assert not health.healthy and url in str(health.problem) and "\n" not in str(health.problem)
@@ -396,7 +403,7 @@ def test_alarms_and_role_based_access_control_are_told(binary: str, tmp_path: pa
         assert status.alarms == () and client.version(url) == status.version
         raised = {"action": "ACTIVATE", "memberID": str(int(status.member_id, 16)), "alarm": "NOSPACE"}
         client._call(url, "/v3/maintenance/alarm", raised)
-        assert client.status(url).alarms == (api.Alarm(status.member_id, "NOSPACE"),)
+        assert client.status(url).alarms == (api_answers.Alarm(status.member_id, "NOSPACE"),)
         with pytest.raises(api.ApiError) as caught:
             restart_lock.RestartLock(client, [url]).acquire()
         assert obstacles.alarm_in(str(caught.value)) == "NOSPACE"
@@ -412,7 +419,7 @@ def test_alarms_and_role_based_access_control_are_told(binary: str, tmp_path: pa
         # What needs no gateway is told all the same.
         assert client.health(url).healthy and client.version(url) == status.version
         # The way on that is named: a client pair without a common name.
-        nameless = api.client_context(cluster.ca_file, str(tmp_path / "nameless.crt"), cluster.key_file)
+        nameless = api_contexts.client_context(cluster.ca_file, str(tmp_path / "nameless.crt"), cluster.key_file)
         allowed = api.Client(nameless)
         assert [member.name for member in allowed.member_list(url)] == ["m1"]
         lock = restart_lock.RestartLock(allowed, [url])

@@ -8,7 +8,8 @@ import typing as t
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import ServiceError
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import Client, LiveMember
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import Client
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_answers import LiveMember
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.restart_lock import RestartLock
 from ansible_collections.ringfence.etcd.plugins.module_utils._member import turn
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.membership import (

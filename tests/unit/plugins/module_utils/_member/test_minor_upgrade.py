@@ -12,8 +12,10 @@ import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RefusedError, ServiceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import (
     ApiError,
-    LiveMember,
     MembershipError,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_answers import (
+    LiveMember,
     Versions,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.minor_upgrade import (

@@ -15,8 +15,8 @@ import time
 import typing as t
 
 import pytest
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd import api, restart_lock
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import LiveMember
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd import api, api_contexts, restart_lock
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_answers import LiveMember
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.membership import Listed
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.presenting import may_present
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.restart import MemberHealth
@@ -80,7 +80,7 @@ def arguments(cluster: EtcdCluster, directory: pathlib.Path, certificate: pathli
 
 
 def wait_until_well(cluster: EtcdCluster) -> None:
-    client = api.Client(api.client_context(cluster.ca_file, cluster.cert_file, cluster.key_file), 5.0)
+    client = api.Client(api_contexts.client_context(cluster.ca_file, cluster.cert_file, cluster.key_file), 5.0)
     deadline = time.monotonic() + 60
     while any(client.health(url).problem for url in cluster.client_urls.values()):
         assert time.monotonic() < deadline
@@ -112,7 +112,7 @@ def test_a_name_that_one_member_does_not_accept_stays_off_the_disk(binary: str, 
         cluster.start("m3")
         wait_until_well(cluster)
         # Another run has the lock.
-        client = api.Client(api.client_context(cluster.ca_file, cluster.cert_file, cluster.key_file), 5.0)
+        client = api.Client(api_contexts.client_context(cluster.ca_file, cluster.cert_file, cluster.key_file), 5.0)
         lock = restart_lock.RestartLock(client, list(cluster.client_urls.values()))
         lock.acquire()
         refused = run_module("etcd_peer_credentials", given)

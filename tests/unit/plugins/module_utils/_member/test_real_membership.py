@@ -14,7 +14,13 @@ import typing as t
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RefusedError, ServiceError
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd import api, api_access, restart_lock
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd import (
+    api,
+    api_access,
+    api_answers,
+    api_contexts,
+    restart_lock,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._member import membership, moving
 from ansible_collections.ringfence.etcd.plugins.module_utils._member import restart as _restart
 
@@ -48,7 +54,7 @@ class Process:
 
 
 def client_of(cluster: EtcdCluster) -> api.Client:
-    return api.Client(api.client_context(cluster.ca_file, cluster.cert_file, cluster.key_file), 5.0)
+    return api.Client(api_contexts.client_context(cluster.ca_file, cluster.cert_file, cluster.key_file), 5.0)
 
 
 def cluster_of(cluster: EtcdCluster, me: str, *names: str) -> _restart.ClusterUrls:
@@ -136,7 +142,7 @@ class WatchingClient(api.Client):
     """Notes to whom a leader is asked to hand over."""
 
     def __init__(self, cluster: EtcdCluster) -> None:
-        super().__init__(api.client_context(cluster.ca_file, cluster.cert_file, cluster.key_file), 5.0)
+        super().__init__(api_contexts.client_context(cluster.ca_file, cluster.cert_file, cluster.key_file), 5.0)
         self.heirs: list[str] = []
 
     def move_leader(self, url: str, member_id: str) -> None:
@@ -151,7 +157,7 @@ class Empty(Process):
         return False
 
 
-def remove(cluster: EtcdCluster, called: str, *stay: str, **options: t.Any) -> api.LiveMember | None:
+def remove(cluster: EtcdCluster, called: str, *stay: str, **options: t.Any) -> api_answers.LiveMember | None:
     settings: dict[str, t.Any] = {"wait_seconds": 60, "timeout_seconds": 30, **options}
     client = settings.pop("client", None) or client_of(cluster)
     return membership.remove_guarded(cluster_of(cluster, *stay), client, called, **settings)

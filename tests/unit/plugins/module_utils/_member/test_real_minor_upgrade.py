@@ -18,7 +18,7 @@ import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.versions import Version, parse_version
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RefusedError, ServiceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.reasons import Reason
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd import api, restart_lock, trial
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd import api, api_contexts, restart_lock, trial
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.last_words import cause_of
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.wal_entries import has_old_entries
 from ansible_collections.ringfence.etcd.plugins.module_utils._member import membership, minor_upgrade
@@ -115,7 +115,7 @@ class Member:
 
 
 def client_of(cluster: EtcdCluster) -> api.Client:
-    return api.Client(api.client_context(cluster.ca_file, cluster.cert_file, cluster.key_file), 5.0)
+    return api.Client(api_contexts.client_context(cluster.ca_file, cluster.cert_file, cluster.key_file), 5.0)
 
 
 def upgrade(member: Member, to: Version, is_said: bool = True, seconds: float = 40) -> None:

@@ -13,10 +13,9 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.reasons imp
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import (
     ApiError,
     Client,
-    Health,
-    LiveMember,
     LockHeldError,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_answers import Health, LiveMember
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.restart_lock import RestartLock
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.restart import (
     Clock,

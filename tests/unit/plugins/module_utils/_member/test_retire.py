@@ -12,7 +12,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors impo
     RefusedError,
     RingfenceError,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import LiveMember
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_answers import LiveMember
 from ansible_collections.ringfence.etcd.plugins.module_utils._member import retire
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import configuration_hash_of
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils._member.test_formed import IDS, form

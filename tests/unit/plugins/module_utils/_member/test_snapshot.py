@@ -19,7 +19,8 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors impo
     RefusedError,
     ServiceError,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import Client, Status
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import Client
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_answers import Status
 from ansible_collections.ringfence.etcd.plugins.module_utils._member import snapshot
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import gateway_server
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils._etcd.test_snapshot_file import SNAPSHOT
