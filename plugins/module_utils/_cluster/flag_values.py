@@ -136,7 +136,8 @@ def _metrics_urls(flags: t.Mapping[str, str]) -> tuple[str, str] | None:
             place = _place(url)
         except ValueError:
             return METRICS_FLAG, "etcd listens at an IP address and a port, and not at a name"
-        if parts.scheme not in ("http", "https"):
+        # Besides, etcd takes a socket in a file (types.NewURLs).
+        if parts.scheme in ("unix", "unixs"):
             continue
         if place is None or parts.path not in ("", "/") or parts.query:
             return METRICS_FLAG, "a URL like http://10.0.0.1:2381 is wanted, with a port and no path"

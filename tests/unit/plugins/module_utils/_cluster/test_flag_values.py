@@ -96,6 +96,8 @@ SIX = {"listen-peer-urls": "https://[fd00::1]:2380", "listen-client-urls": "http
         # Another address of the host is another place.
         ("http://10.0.0.9:2379", PLACES, None),
         ("unix://metrics", PLACES, None),
+        ("etcd-1:2381", PLACES, "a URL like http://10.0.0.1:2381 is wanted"),
+        ("ftp://10.0.0.1:2381", PLACES, "a URL like http://10.0.0.1:2381 is wanted"),
         ("http://10.0.0.1:2380", PLACES, "where etcd listens for peers or clients"),
         ("http://localhost:2379", PLACES, "where etcd listens for peers or clients"),
         ("http://0.0.0.0:2379", PLACES, "where etcd listens for peers or clients"),
