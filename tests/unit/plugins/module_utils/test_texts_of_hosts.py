@@ -119,7 +119,7 @@ def answered(content: bytes) -> handshake.ProbeResult:
         theirs.sendall(content)
         theirs.shutdown(socket.SHUT_WR)
         base = handshake.ProbeResult(handshake.REFUSED, None, "", tls="TLSv1.3")
-        return handshake._ask(t.cast("t.Any", ours), base, time.monotonic() + 10, patient=False)
+        return handshake._ask(t.cast("t.Any", ours), base, time.monotonic() + 10, False, handshake.VERSION_REQUEST)
 
 
 @BOUNDED

@@ -247,7 +247,7 @@ class Hosts(adopted.Hosts):
         base: dict[str, t.Any] = dict.fromkeys(
             ("client_ca_file", "client_cert_file", "client_key_file", "ca_certificate"), ""
         )
-        return {**base, "identity": "list", "directory": str(self.directory(name)), **own}
+        return {**base, "metrics_urls": [], "identity": "list", "directory": str(self.directory(name)), **own}
 
 
 @pytest.fixture
