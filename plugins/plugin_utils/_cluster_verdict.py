@@ -122,6 +122,8 @@ class _Findings(t.NamedTuple):
     """What this run would do to the cluster, before anybody asks whether it may."""
 
     cluster: Cluster
+    # The CA's certificate, as far as there is one.
+    at_hand: str | None
     changes: MembershipChanges
     leaked: LeakedKeys
     revocation: AskedRevocation
@@ -190,6 +192,7 @@ def _findings(
     need_new_keys = {*refused_members, *(leaked.names if leaked.is_first_look else ())}
     return _Findings(
         cluster=cluster,
+        at_hand=at_hand,
         changes=changes,
         leaked=leaked,
         revocation=revocation,
@@ -228,11 +231,7 @@ def _failures(given: dict[str, t.Any], found: _Findings) -> list[PreflightFailur
     by_another = why_not_by_another_authority(cluster, pending)
     failures += [] if by_another is None else [by_another]
     failures += why_not_now(cluster, found.leaked, of_plan["due"] or of_plan["stopped"], given["parts"])
-    if (
-        (given["ca_certificate_content"] or (given["ca"] or {}).get("certificate"))
-        and given.get("ca_problem")
-        and any(one["part"] == CERTIFICATE for one in pending)
-    ):
+    if found.at_hand and given.get("ca_problem") and any(one["part"] == CERTIFICATE for one in pending):
         failures.append(PreflightFailure("ca", given["ca_problem"]))
     of_role = given.get("role_settings", {})
     failures += _without_signer(found, of_role) if CERTIFICATES in given["parts"] else []
@@ -244,7 +243,7 @@ def _failures(given: dict[str, t.Any], found: _Findings) -> list[PreflightFailur
 
 def _without_signer(found: _Findings, of_role: t.Mapping[str, t.Any]) -> t.Iterator[PreflightFailure]:
     """Nothing is issued by a CA of which a certificate alone is given."""
-    due = [one for one in found.pending if one["part"] == CERTIFICATE and one["member"] is not None]
+    due = _due_certificates(found.pending)
     if due and any(made["lacks_ca_private_key"] for made in of_role.values()):
         yield PreflightFailure(
             "ca_key",
@@ -267,10 +266,16 @@ def _without_key(
         for one in requests
         if one["new_key"] or not one["certificate"] or one["private_key_matches"] is not True
     }
-    due = [one for one in pending if one["part"] == CERTIFICATE and one["member"] is not None]
     return found | {
-        str(one["member"]) for one in due if is_signed_elsewhere or needs_new_key([Reason(code=one["code"], text="")])
+        str(one["member"])
+        for one in _due_certificates(pending)
+        if is_signed_elsewhere or needs_new_key([Reason(code=one["code"], text="")])
     }
+
+
+def _due_certificates(pending: t.Sequence[PendingChange]) -> list[PendingChange]:
+    """Those of members."""
+    return [one for one in pending if one["part"] == CERTIFICATE and one["member"] is not None]
 
 
 def _question(
