@@ -204,6 +204,17 @@ def test_what_is_no_request_is_none_that_is_the_same(content: bytes) -> None:
     assert not signing_request.is_same_request(content, WHOLE, WHAT)
 
 
+def test_a_request_that_says_a_thing_twice_is_told_in_one_line() -> None:
+    """What the library raises then is none of Python's own errors."""
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "etcd-1")])
+    said = x509.Extension(x509.BasicConstraints.oid, True, x509.BasicConstraints(False, None))
+    twice = x509.CertificateSigningRequestBuilder(name, [said, said]).sign(P256, hashes.SHA256())
+    pem = twice.public_bytes(serialization.Encoding.PEM)
+    with pytest.raises(CryptoError, match="its request can't be read"):
+        signing_request.check_asks_for(pem.decode(), ASKED, WHAT)
+    assert not signing_request.is_same_request(pem, pem.decode(), WHAT)
+
+
 def test_the_same_request_of_another_key_is_another() -> None:
     key = keys.private_key_pem(factory.key_of("ecdsa-p256", 7))
     other = signing_request.make_request(key, "etcd-1", "the key", ASKED)
