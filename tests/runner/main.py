@@ -28,6 +28,8 @@ TARGETS = ("lint", "unit", "integration", "lab-test")
 TODAY = "test"
 # What takes hours and is no check: only where it is asked for.
 MEASURES = ("changes", "kills")
+# Tools, trees and staged copies from nothing, and at most what four real clusters set aside at a time.
+DISK_GIB = 12
 LEFTOVERS = ("dist", "tests/output", ".coverage")
 TOOL_FOLDERS = ("__pycache__", ".ansible", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis", ".nox")
 USAGE = f"""usage: tests/run TARGET [OPTION...]
@@ -81,12 +83,22 @@ def main(arguments: list[str]) -> int:
     is_listing = bool({"-l", "--list", "--list-sessions"} & {*arguments})
     if not is_listing:
         print(f"checkout: {CHECKOUT}\ncache: {places.cache}\nlogs: {places.logs}")
-        print("Pythons: " + ", ".join(python.full for python in pythons.values()), flush=True)
+        print("Pythons: " + ", ".join(python.full for python in pythons.values()))
+        print(word_on_room(places) or "room: enough", flush=True)
     told = places.logs / "report.json"
     told.unlink(missing_ok=True)
     start = time.monotonic()
     code = _nox([*words, "--parallel", str(WORKERS), "--report", str(told)])
+    if code == 0:
+        places.forget_temporary_files()
     return code if is_listing else _conclude(report.read_report(told), code, time.monotonic() - start, places.logs)
+
+
+def word_on_room(places: Places) -> str:
+    """Say where there is too little of it: tests that meet a full disk fail for a reason that is not theirs."""
+    room = {folder: shutil.disk_usage(folder).free >> 30 for folder in (places.cache, places.temporary)}
+    folder = min(room, key=lambda one: room[one])
+    return "" if room[folder] >= DISK_GIB else f"{folder}: {room[folder]} GiB are free, make test may need {DISK_GIB}"
 
 
 def _nox(words: list[str]) -> int:

@@ -14,6 +14,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import typing as t
 
 from runner.cores import CORES, Core
@@ -59,6 +60,8 @@ class Places:
         self.venvs = self.cache / "venvs"
         self.stages = self.cache / "stage"
         self.logs = self.cache / "logs"
+        self.temporary = pathlib.Path(tempfile.gettempdir())
+        """Where tools and tests make their temporary files: a run's own folder, short enough for sockets in it."""
         self.slot = "1"
         """The number of this run's own place, among runs at the same time."""
         self._lock: t.IO[str] | None = None
@@ -76,12 +79,23 @@ class Places:
         scripts.mkdir(parents=True, exist_ok=True)
         for core in CORES:
             (scripts / core.bootstrap).write_text(_PIP_BOOTSTRAP, encoding="utf-8")
+        is_a_step = bool(os.environ.get(SLOT))
         self.slot = os.environ.get(SLOT) or self._free_slot()
         # The steps of a run are processes of their own, in the same place.
         os.environ[SLOT] = self.slot
+        self.temporary = self.temporary / f"ringfence-{self.short_name}"
+        if not is_a_step:
+            # What a run that was killed left behind: a real etcd sets 128 MB aside for its log.
+            self.forget_temporary_files()
+            self.temporary.mkdir()
+            self.temporary.chmod(0o1777)
         self.stages = self.cache / "stage" / self.slot
         self.logs = self.cache / "logs" / self.slot
         self.logs.mkdir(parents=True, exist_ok=True)
+
+    def forget_temporary_files(self) -> None:
+        """Remove what this run, or the last one in its place, left there."""
+        shutil.rmtree(self.temporary, ignore_errors=True)
 
     def _free_slot(self) -> str:
         number = next(iter(self.free_slots()), None)

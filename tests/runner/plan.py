@@ -119,6 +119,7 @@ class Plan:
         env.update(
             PATH=os.pathsep.join(dict.fromkeys([*folders, *path])),
             HOME=str(self.places.home),
+            TMPDIR=str(self.places.temporary),
             LC_ALL="C.UTF-8",
             RINGFENCE_CACHE=str(cache),
             PYTHONPYCACHEPREFIX=str(cache / "pycache"),
