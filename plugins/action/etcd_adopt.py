@@ -57,8 +57,8 @@ class ActionModule(CheckedAction):
             return {"changed": False, "variables": told_variables(run, is_back)}
         found = _settings(task_vars, settings)
         units = {host: _unit(one) for host, one in found.items()}
-        takes_shared = _said(options.get("shared_certificate"))
-        plan = adoption_of(run, addresses, units, _authority(task_vars, authority, found), is_back, takes_shared)
+        keeps_certificates = _said(options.get("keep_certificates"))
+        plan = adoption_of(run, addresses, units, _authority(task_vars, authority, found), is_back, keeps_certificates)
         host = str(plain(task_vars["inventory_hostname"]))
         if host not in plan.options:
             return {**NOTHING, **known_of(plan, host)}
@@ -75,7 +75,7 @@ def _said(value: t.Any) -> bool:
     try:
         return value not in (None, "") and bool(boolean(value))
     except TypeError:
-        raise InputError(f"etcd_adopt_shared_certificate is {value!r}: it is true or false") from None
+        raise InputError(f"etcd_adopt_keep_certificates is {value!r}: it is true or false") from None
 
 
 def _settings(task_vars: t.Mapping[str, t.Any], variable: str) -> dict[str, dict[str, t.Any]]:

@@ -97,12 +97,12 @@ options:
     type: list
     elements: str
     default: []
-  shared_certificate:
+  keep_certificates:
     description:
-      - Take members as they are whose certificates do not tell them apart, because they share one, or one common name,
-        or have none. No list comes with the unit; one that there is stays as it is.
-      - With O(states_variable) this says that such members may be taken. What the members present decides whether they
-        are.
+      - Take members with the certificates that they have, which nobody can renew, or which do not tell them apart,
+        because they share one, or one common name, or have none. No list comes with the unit; one that there is stays
+        as it is.
+      - With O(states_variable) this says that they may keep them.
     type: bool
     default: false
   wait_seconds:
@@ -253,7 +253,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "config_file": {"type": "path"},
     "members": {"type": "list", "elements": "dict", "default": []},
     "common_names": {"type": "list", "elements": "str", "default": []},
-    "shared_certificate": {"type": "bool", "default": False},
+    "keep_certificates": {"type": "bool", "default": False},
     "wait_seconds": {"type": "float", "default": 300.0},
     "timeout_seconds": {"type": "float", "default": 120.0},
     **ARGUMENTS,
@@ -292,7 +292,7 @@ def _wanted(params: t.Mapping[str, t.Any]) -> Adoption:
     is_back = params["state"] == "absent"
     names = tuple(sorted(checked_common_name(name, "common_names:") for name in params["common_names"]))
     unit_settings = deployed_from_text(params["unit_content"])
-    keeps_list = not is_back and params["shared_certificate"]
+    keeps_list = not is_back and params["keep_certificates"]
     wants_names = not is_back and not keeps_list
     if wants_names and not names and (unit_settings is None or unit_settings["files"]["peer_cert_file"]):
         raise InputError("common_names is empty: no member would let in another one")

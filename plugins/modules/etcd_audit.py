@@ -135,8 +135,8 @@ audits:
       M(ringfence.etcd.etcd_peer_proof), with C(let_in) beside it.
     - A check is V(settings), V(process_current), V(config_file), V(peer_port), V(peer_tls), V(allowed_common_names),
       V(address_check), V(client_authority), V(served_certificate), V(certificate_days), V(identity), V(live_members),
-      V(strangers), V(members), V(no_certificate), V(unknown_ca), V(key_elsewhere), V(pairs), V(processes),
-      V(state_gathered) or V(root).
+      V(strangers), V(members), V(no_certificate), V(unknown_ca), V(key_elsewhere), V(same_name), V(pairs),
+      V(processes), V(state_gathered) or V(root).
   returned: success
   type: list
   elements: dict

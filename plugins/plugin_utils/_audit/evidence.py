@@ -173,9 +173,26 @@ class Cluster:
         """Of members that present one certificate, whoever asks."""
         return frozenset(seen[0].fingerprint for seen in self.presented.values() if len(seen) == 1)
 
+    @cached_property
+    def own_pairs(self) -> dict[tuple[str, str], Claim]:
+        """Pairs beside a member's peer pair, on its own host, with its name: by host and fingerprint, whose they are.
+
+        etcdadm's pair for clients is one. By its name no list tells it from the other, and who has it has that, too.
+        """
+        found = {}
+        for (host, fingerprint), (_path, certificate) in self.run.pairs.items():
+            for claim in self.members:
+                seen = self.presented[claim.name]
+                is_its_name = len(seen) == 1 and seen[0].common_name and certificate.common_name == seen[0].common_name
+                if claim.host == host and is_its_name and fingerprint != seen[0].fingerprint:
+                    found[host, fingerprint] = claim
+        return found
+
     def is_members(self, host: str, fingerprint: str) -> bool:
         """Whether a pair on a host is one with which that host may well call: a member's, on a member's host."""
-        return host in self.hosts and fingerprint in self.presented_fingerprints
+        return (host, fingerprint) in self.own_pairs or (
+            host in self.hosts and fingerprint in self.presented_fingerprints
+        )
 
     def strangers_calls(self, claim: Claim) -> t.Iterator[tuple[Stranger, Call]]:
         """The calls of strangers at a member, from all hosts: those that would be shown a list of names."""

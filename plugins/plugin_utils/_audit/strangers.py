@@ -126,7 +126,7 @@ def stranger_findings(cluster: Cluster, pairs: t.Sequence[t.Mapping[str, t.Any]]
     """Who gets in, by whom it was shown that nobody does, and keys of members that lie elsewhere."""
     found = [one for claim in cluster.members for one in _strangers(claim, cluster)]
     found += [one for claim in cluster.members for one in _others(claim, pairs)]
-    return [*found, *_keys_elsewhere(cluster), *_search(cluster)]
+    return [*found, *_keys_elsewhere(cluster), *_same_names(cluster), *_search(cluster)]
 
 
 def _strangers(claim: Claim, cluster: Cluster) -> t.Iterator[Entry]:
@@ -197,6 +197,17 @@ def _keys_elsewhere(cluster: Cluster) -> t.Iterator[Entry]:
             text = f"the pair that {', '.join(one.name for one in owners)} presents lies on {host} too: {path}"
             remedy = "take it away from there, where that host has no use for it"
             yield entry("key_elsewhere", owners[0].name, WARNING, text, remedy)
+
+
+def _same_names(cluster: Cluster) -> t.Iterator[Entry]:
+    """A pair for something else with a member's name, beside its own: a list lets in both."""
+    for (host, fingerprint), claim in sorted(cluster.own_pairs.items(), key=lambda item: item[0]):
+        path, certificate = cluster.run.pairs[host, fingerprint]
+        calls = [call for call in cluster.run.calls[host]["calls"] if call["fingerprint"] == fingerprint]
+        if any(map(_lets_in, calls)):
+            text = f"{path} on {host} has its name ({certificate.common_name}) too, and is let in as a peer"
+            remedy = "keep that key as the peer's is kept, or have that certificate made with another name"
+            yield entry("same_name", claim.name, WARNING, text, remedy)
 
 
 def _search(cluster: Cluster) -> t.Iterator[Entry]:

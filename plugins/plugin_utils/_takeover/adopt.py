@@ -27,7 +27,7 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._takeover.fence imp
     list_of_names,
     names_of_several,
 )
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._takeover.names import Problem, names_shown
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._takeover.names import KEEP, Problem, names_shown
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._takeover.plan import Takeover, takeover_of
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._takeover.refusals import cluster_of, speaks_http
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._takeover.variables import (
@@ -72,16 +72,16 @@ def adoption_of(
     units: t.Mapping[str, WantedUnit],
     authority: Authority,
     is_back: bool = False,
-    takes_shared: bool = False,
+    keeps_certificates: bool = False,
 ) -> Takeover:
-    """The plan; RefusedError with all that speaks against it. ``units``: by host. ``takes_shared``: whether the
-    operator said that members are taken whose certificates do not tell them apart.
+    """The plan; RefusedError with all that speaks against it. ``units``: by host. ``keeps_certificates``: whether the
+    operator said that members keep certificates which the role can't renew, or which do not tell them apart.
 
     These, and members whose peers speak http, get a unit with which they go on as they are: certificates and the list
     come by the deployment, step by step, once all of them are the role's.
     """
     done = GIVEN_BACK if is_back else ADOPTED
-    fence = NO_FENCE if is_back else _fence_of(cluster_of(run, done), takes_shared)
+    fence = NO_FENCE if is_back else _fence_of(cluster_of(run, done), keeps_certificates)
     wanted = units
     units = {claim.host: _unit(units[claim.host], claim, fence) for claim in run.claims if claim.host in units}
 
@@ -104,12 +104,12 @@ def adoption_of(
     return replace(plan, options=options)
 
 
-def _fence_of(cluster: Cluster, takes_shared: bool) -> Fence:
+def _fence_of(cluster: Cluster, keeps_certificates: bool) -> Fence:
     if all(map(speaks_http, cluster.members)):
         return NO_FENCE
     # Those that are the role's already are on their way.
-    is_taken = takes_shared or all(claim.told["managed"] for claim in cluster.members)
-    return as_it_is(cluster) if is_taken and not are_told_apart(cluster) else list_of_names(cluster)
+    is_on_its_way = not are_told_apart(cluster) and all(claim.told["managed"] for claim in cluster.members)
+    return as_it_is(cluster) if keeps_certificates or is_on_its_way else list_of_names(cluster)
 
 
 def _unit(unit: WantedUnit, claim: Claim, fence: Fence) -> WantedUnit:
@@ -129,7 +129,7 @@ def _of_names_that_stay(cluster: Cluster, units: t.Mapping[str, WantedUnit]) -> 
 
 def _options(unit: WantedUnit, fence: Fence) -> dict[str, t.Any]:
     return {
-        "shared_certificate": fence.is_kept,
+        "keep_certificates": fence.is_kept,
         "unit_content": unit.text,
         "unit_directory": unit.unit_directory,
         "directory": unit.directory,
@@ -165,7 +165,7 @@ def _of_authority(cluster: Cluster, authority: Authority) -> t.Iterator[Problem]
     way = (
         "give the members' own CA with its key (etcd_peer_tls_ca_certificate and etcd_peer_tls_ca_private_key, or as "
         "ca.crt and ca.key in etcd_peer_tls_ca_directory): without the key the role could renew no certificate; where "
-        "nobody has it, keep their unit"
+        f"nobody has it, {KEEP}"
     )
     try:
         issuing = certificates_in(authority.pem)[:1]

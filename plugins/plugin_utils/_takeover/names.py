@@ -23,8 +23,8 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._audit.facts import
 # What a list's quoting in one of its places would not stand.
 _UNLIKELY = frozenset("\"'\\$`[]{}")
 # A takeover makes no certificates.
-_OWN = (
-    "ringfence.etcd.adopt with -e etcd_adopt_shared_certificate=true takes the members as they are, and "
+KEEP = (
+    "ringfence.etcd.adopt with -e etcd_adopt_keep_certificates=true takes the members as they are, and "
     "ringfence.etcd.site with -e etcd_peer_tls_new_ca=true then gives each a certificate of its own, and the list"
 )
 
@@ -45,7 +45,7 @@ def names_shown(cluster: Cluster) -> tuple[dict[str, str], list[Problem]]:
     for name in sorted(set(names.values())):
         owners = [member for member, found in names.items() if found == name]
         if len(owners) > 1:
-            problems.append((None, f"{', '.join(owners)} present one common name ({name})", _OWN))
+            problems.append((None, f"{', '.join(owners)} present one common name ({name})", KEEP))
     return names, problems
 
 
@@ -82,9 +82,9 @@ def _name(certificate: Certificate) -> str:
     try:
         name = checked_common_name(certificate.common_name or "", "its common name")
     except InputError as exc:
-        raise _NotShown(str(exc), _OWN) from None
+        raise _NotShown(str(exc), KEEP) from None
     if _UNLIKELY & set(name):
-        raise _NotShown(f"its common name {name!r} has a character that no list should have", _OWN)
+        raise _NotShown(f"its common name {name!r} has a character that no list should have", KEEP)
     return name
 
 
@@ -112,4 +112,4 @@ def _readable(pem: str) -> tuple[Certificate, ...]:
         return ()
 
 
-__all__ = ("Problem", "certificates_shown", "names_shown")
+__all__ = ("KEEP", "Problem", "certificates_shown", "names_shown")

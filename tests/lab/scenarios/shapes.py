@@ -18,6 +18,7 @@ from deployers import Pair, Shape
 OPEN = frozenset(("allowed_common_names", "strangers"))
 SHARED_CA = ("warning", "client_authority")
 NOT_SAID = ("warning", "peer_tls")
+SAME_NAME = ("warning", "same_name")
 _ROOT = {"CapabilityBoundingSet": "CAP_DAC_OVERRIDE"}
 
 
@@ -441,7 +442,9 @@ STORIES = {
             ),
         ),
         "ETCD_PEER_CERT_ALLOWED_CN=NAMES in /etc/etcd/etcd.env",
-        frozenset((SHARED_CA,)),
+        frozenset((SHARED_CA, SAME_NAME)),
+        # Its pair for clients has the host's name, too.
+        left=frozenset((SAME_NAME,)),
         lost="Conflicts=etcd-member.service, Conflicts=etcd2.service, Nice=-10, IOSchedulingClass=best-effort, "
         "IOSchedulingPriority=2, MemoryLow=200M, the variable GOMAXPROCS",
         put={

@@ -107,12 +107,12 @@ def test_from_one_certificate_for_all_to_a_fence(
     theirs.deploy(SHAPES["flags"])
     monkeypatch.setattr(controller, "clients_have_files", False)
     ids, processes = theirs.member_ids(), controller.processes()
-    told = theirs.told("etcd-1, etcd-2, etcd-3 present one common name (etcd)", "-e etcd_adopt_shared_certificate=true")
+    told = theirs.told("etcd-1, etcd-2, etcd-3 present one common name (etcd)", "-e etcd_adopt_keep_certificates=true")
     theirs.put_into_inventory(told)
-    check = theirs.succeed("--check", "--diff", etcd_adopt_shared_certificate=True, playbook="adopt")
+    check = theirs.succeed("--check", "--diff", etcd_adopt_keep_certificates=True, playbook="adopt")
     assert "allowed-cn" not in check.output and controller.processes() == processes
     with Writer(controller, scheme="http") as writer:
-        run = theirs.succeed(etcd_adopt_shared_certificate=True, playbook="adopt")
+        run = theirs.succeed(etcd_adopt_keep_certificates=True, playbook="adopt")
     assert "no fence yet" in " ".join(run.output.split())
     assert_nothing_lost(writer)
     assert theirs.member_ids() == ids and not any(theirs.succeed(playbook="adopt").changed.values())

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import typing as t
 
 import pytest
@@ -32,6 +33,8 @@ def _chosen(wanted: str) -> tuple[str, ...]:
     return chosen
 
 
+# Those whose members come to a CA of the role's own, too, as if nobody had the key of theirs.
+_WITHOUT_KEY = ("etcdadm", "guide")
 _CHOSEN = _chosen(os.environ.get("RINGFENCE_SHAPES") or "0")
 
 
@@ -96,6 +99,39 @@ def test_from_an_audit_to_the_role(theirs: TakenOver, name: str) -> None:
     assert theirs.member_ids() == ids
     theirs.succeed(playbook="adopt", etcd_adopt_state="absent")
     assert theirs.files() == taken and theirs.member_ids() == ids and controller.is_healthy()
+    if name in _WITHOUT_KEY:
+        _adopt_without_their_key(theirs, name, story)
+        assert theirs.member_ids() == ids
+
+
+def _adopt_without_their_key(theirs: TakenOver, name: str, story: Story) -> None:
+    controller, put = theirs.controller, {"etcd_peer_tls_extra_unit_settings": story.put} if story.put else {}
+    told = theirs.told("where nobody has it, ringfence.etcd.adopt with -e etcd_adopt_keep_certificates=true")
+    theirs.put_into_inventory(told, **story.variables, **put)
+    lists = controller.allowed_names()
+    with Writer(controller, operation=f"adopt as it is: {name}") as writer:
+        theirs.succeed(playbook="adopt", etcd_adopt_keep_certificates=True)
+    assert_nothing_lost(writer)
+    assert controller.allowed_names() == lists
+    _to_the_role_s_own_ca(theirs, name)
+
+
+def _to_the_role_s_own_ca(theirs: TakenOver, name: str, scheme: str = "https") -> None:
+    """Certificates of a CA that the run makes, the list, and their CA out of the trust bundles."""
+    controller = theirs.controller
+    with Writer(controller, scheme=scheme, operation=f"to a fence: {name}") as writer:
+        run = theirs.succeed(playbook="site", etcd_peer_tls_new_ca=True)
+    assert_nothing_lost(writer, restarts=2)
+    assert ": PROVED - 3 members" in run.output
+    again = theirs.succeed(playbook="site")
+    assert not any(again.changed.values())
+    said = re.search(r"drop it with etcd_peer_tls_retire_ca: \[([0-9a-f]{64})\]", " ".join(again.output.split()))
+    assert said, again.output[-6000:]
+    with Writer(controller, scheme=scheme, operation=f"their CA goes: {name}") as writer:
+        run = theirs.succeed(playbook="retire_ca", etcd_peer_tls_retire_ca=said[1])
+    assert_nothing_lost(writer)
+    assert ": PROVED - 3 members" in run.output
+    assert not any(theirs.succeed(playbook="site").changed.values())
 
 
 def _adopt(theirs: TakenOver, name: str, story: Story, names: t.Sequence[str]) -> None:
@@ -135,7 +171,7 @@ def test_by_the_role_to_a_fence(theirs: TakenOver, name: str, monkeypatch: pytes
     why = "present one common name" if is_shared else "its peers speak http"
     theirs.refuse("nothing is taken over: ", why)
 
-    shared = {"etcd_adopt_shared_certificate": True} if is_shared else {}
+    shared = {"etcd_adopt_keep_certificates": True} if is_shared else {}
     told = theirs.told()
     theirs.put_into_inventory(told, **({"etcd_peer_tls_extra_unit_settings": story.put} if story.put else {}))
     if name == "autobase-shared":
@@ -152,8 +188,12 @@ def test_by_the_role_to_a_fence(theirs: TakenOver, name: str, monkeypatch: pytes
     assert theirs.files() == before and theirs.member_ids() == ids
     theirs.succeed(playbook="adopt", **shared)
 
-    with Writer(controller, scheme=scheme, operation=f"to a fence: {name}") as writer:
-        run = theirs.succeed(playbook="site", etcd_peer_tls_new_ca=True)
-    assert_nothing_lost(writer, restarts=2)
-    assert ": PROVED - 3 members" in run.output and theirs.member_ids() == ids
-    assert not any(theirs.succeed(playbook="site").changed.values())
+    if is_shared:
+        _to_the_role_s_own_ca(theirs, name)
+    else:
+        with Writer(controller, scheme=scheme, operation=f"to a fence: {name}") as writer:
+            run = theirs.succeed(playbook="site", etcd_peer_tls_new_ca=True)
+        assert_nothing_lost(writer, restarts=2)
+        assert ": PROVED - 3 members" in run.output
+        assert not any(theirs.succeed(playbook="site").changed.values())
+    assert theirs.member_ids() == ids

@@ -12,6 +12,7 @@ import typing as t
 
 import pytest
 from deployers import CONF, PKI, SHAPES, shape
+from rbac import API, WRITER, let_it_change_members, role_based_access_control
 from ringfence_lab.lab import Lab
 from support import TRIO, Controller, Writer
 from takeovers import TakenOver, assert_nothing_lost
@@ -95,3 +96,36 @@ def test_a_configuration_file_and_a_run_that_was_killed(theirs: TakenOver) -> No
     theirs.succeed(etcd_takeover_state="absent")
     controller.on_each(TRIO, f"rm {shlex.quote(CONF)}.replaced")
     assert theirs.files() == before and controller.is_healthy()
+
+
+def test_under_role_based_access_control(theirs: TakenOver) -> None:
+    """Nobody but etcd's root takes a snapshot, and its gateway takes no pair with a common name."""
+    controller = theirs.controller
+    theirs.with_client(SHAPES["kubespray"])
+    before, ids = theirs.files(), theirs.member_ids()
+    pair = ("/etc/etcd-api/api.crt", "/etc/etcd-api/api.key")
+    access = {**API, "etcd_peer_tls_api_cert_file": pair[0], "etcd_peer_tls_api_key_file": pair[1]}
+    with role_based_access_control(controller):
+        theirs.refuse("etcd_peer_tls_api_user")
+        for path, text in zip(pair, theirs.forge.certificate("", days=30, server=False)):
+            for host in TRIO:
+                theirs.put(host, path, text)
+        theirs.refuse("who needs the role: etcdctl user grant-role ringfence root", **access)
+        let_it_change_members(controller)
+        with Writer(controller, options=WRITER, operation="takeover under RBAC") as writer:
+            theirs.succeed(**access)
+        assert_nothing_lost(writer)
+        taken, processes = theirs.files(), theirs.running()
+        assert not any(theirs.succeed(**access).changed.values()) and theirs.running() == processes
+
+        told = theirs.told("there is no CA in the role's variables", **access)
+        theirs.put_into_inventory(told, **theirs.authority(), **access)
+        with Writer(controller, options=WRITER, operation="adopt under RBAC") as writer:
+            theirs.succeed(playbook="adopt")
+        assert_nothing_lost(writer)
+        run = theirs.succeed(playbook="site")
+        assert ": PROVED - 3 members" in run.output and theirs.member_ids() == ids
+        theirs.succeed(playbook="adopt", etcd_adopt_state="absent")
+        assert theirs.files() == taken
+        theirs.succeed(etcd_takeover_state="absent", **access)
+    assert theirs.files() == before and theirs.member_ids() == ids and controller.is_healthy()

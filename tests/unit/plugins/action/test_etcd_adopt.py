@@ -118,15 +118,15 @@ def sharing() -> Registered:
 
 @pytest.mark.parametrize("word", ["true", "yes", True, 1])
 def test_who_shares_a_certificate_is_taken_where_that_was_said(word: t.Any) -> None:
-    found, options = adopted("etcd-1", registered=sharing(), shared_certificate=word)
+    found, options = adopted("etcd-1", registered=sharing(), keep_certificates=word)
     assert options is not None and not found.get("failed"), found
-    assert "allowed-cn" not in options["unit_content"] and options["shared_certificate"] is True
+    assert "allowed-cn" not in options["unit_content"] and options["keep_certificates"] is True
     assert found["common_names"] == options["common_names"] == []
 
 
 @pytest.mark.parametrize("word", [None, "", False, "no", "false"])
 def test_who_shares_a_certificate_is_refused_otherwise(word: t.Any) -> None:
-    found, options = adopted("etcd-1", registered=sharing(), shared_certificate=word)
+    found, options = adopted("etcd-1", registered=sharing(), keep_certificates=word)
     assert found["failed"] and "present one common name (etcd)" in found["msg"] and options is None
 
 
@@ -147,7 +147,7 @@ def test_without_variables_the_module_has_its_own_options() -> None:
         ({"ca": {"failed": True, "msg": "boom", "problem": None, "ca": {"certificate": CA.pem}}}, "can't issue (boom)"),
         ({"ca": "nonsense"}, "there is no CA in the role's variables"),
         ({"settings": {"owner": "root"}}, "its user is etcd and would be root"),
-        ({"shared_certificate": "maybe"}, "etcd_adopt_shared_certificate is 'maybe': it is true or false"),
+        ({"keep_certificates": "maybe"}, "etcd_adopt_keep_certificates is 'maybe': it is true or false"),
     ],
 )
 def test_what_is_refused_on_the_controller(options: dict[str, t.Any], said: str) -> None:

@@ -140,7 +140,7 @@ class Hosts(theirs.Hosts):
             "config_file": config,
             "members": self.members(),
             "common_names": NAMES if state == "present" else [],
-            "shared_certificate": False,
+            "keep_certificates": False,
             "wait_seconds": 15.0,
             "timeout_seconds": 40.0,
             **dict.fromkeys(("client_ca_file", "client_cert_file", "client_key_file")),
@@ -433,7 +433,7 @@ def test_a_way_back_that_is_none(hosts: Hosts) -> None:
 )
 def test_options(changes: dict[str, t.Any], said: str) -> None:
     given = {"name": "m1", "unit": "m1.service", "unit_content": "x", "directory": "/d", "config_file": None}
-    more = {"state": "present", "owner": "root", "group": "root", "unit_directory": "/u", "shared_certificate": False}
+    more = {"state": "present", "owner": "root", "group": "root", "unit_directory": "/u", "keep_certificates": False}
     members = [{"name": "m1", "client_url": "http://127.0.0.1:1"}]
     with pytest.raises(InputError, match=said):
         etcd_adopt._wanted({**given, **more, "members": members, "common_names": ["m1"], **changes})

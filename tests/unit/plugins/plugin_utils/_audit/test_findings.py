@@ -381,6 +381,34 @@ def test_a_member_s_pair_is_a_member_s_on_members_hosts_alone() -> None:
     assert "take its pair away" in " ".join(one["remedy"] for one in found["findings"])
 
 
+def test_a_pair_with_a_member_s_name_on_its_own_host_is_its_own() -> None:
+    """As etcdadm makes them: one pair for peers and one for clients, and the host's name is in both."""
+    states, met = fenced()
+    met.lies("etcd-1", issue("member-etcd-1", CA), "accepted")
+    found = one(judged(states, met))
+    assert findings(found) == {("warning", "same_name", "etcd-1")} and found["verdict"] == "proved" and found["passed"]
+    said = "/etc/ssl/etcd/ssl/0.pem on etcd-1 has its name (member-etcd-1) too, and is let in as a peer"
+    assert text(found, "same_name").startswith(said) and found["let_in"] == []
+    # It is nobody who could show a refusal.
+    alone = Met().lies("etcd-1", issue("member-etcd-1", CA), "accepted")
+    assert ("unproved", "strangers", ", ".join(HOSTS)) in findings(one(judged(states, alone)))
+
+
+@pytest.mark.parametrize("host", ["etcd-2", WORKER])
+def test_a_pair_with_a_member_s_name_elsewhere_is_a_stranger(host: str) -> None:
+    states, met = fenced()
+    met.lies(host, issue("member-etcd-1", CA), "accepted")
+    found = one(judged(states, met))
+    assert ("failed", "strangers", ", ".join(HOSTS)) in findings(found) and not found["passed"]
+    assert [one["host"] for one in found["let_in"]] == [host]
+
+
+def test_a_pair_with_a_member_s_name_that_nobody_lets_in_is_no_matter() -> None:
+    states, met = fenced()
+    met.lies("etcd-1", issue("member-etcd-1", CA), reason="key_usage")
+    assert findings(one(judged(states, met))) == set()
+
+
 def test_a_member_can_not_hide_a_stranger_by_a_claim() -> None:
     """What its host says that its certificate is, is not what others were shown at its port."""
     states, met = fenced()

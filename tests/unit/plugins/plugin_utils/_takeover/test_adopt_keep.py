@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Members whose certificates do not tell them apart get a unit with which they go on; then comes the list."""
+"""Members whose certificates can't stay get a unit with which they go on; own certificates and the list come then."""
 
 from __future__ import annotations
 
@@ -47,8 +47,13 @@ SHARED: Flags = {
     "peer-key-file": f"{PKI}/peer-key.pem",
 }
 WAY = (
-    "ringfence.etcd.adopt with -e etcd_adopt_shared_certificate=true takes the members as they are, and "
+    "ringfence.etcd.adopt with -e etcd_adopt_keep_certificates=true takes the members as they are, and "
     "ringfence.etcd.site with -e etcd_peer_tls_new_ca=true then gives each a certificate of its own, and the list"
+)
+GIVE_CA = (
+    "give the members' own CA with its key (etcd_peer_tls_ca_certificate and etcd_peer_tls_ca_private_key, or as "
+    "ca.crt and ca.key in etcd_peer_tls_ca_directory): without the key the role could renew no certificate; where "
+    "nobody has it, "
 )
 
 
@@ -103,12 +108,12 @@ def test_nothing_changes_but_who_owns_the_unit(name: str | None, authority: Auth
     for claim in run.claims:
         options = made.options[claim.host]
         after = deployed_from_text(options["unit_content"])
-        assert after is not None and options["common_names"] == [] and options["shared_certificate"] is True
+        assert after is not None and options["common_names"] == [] and options["keep_certificates"] is True
         assert differences(claim.flags, after["flags"], units[claim.host].directory, keeps_list=True) == []
         assert "peer-cert-allowed-cn" not in after["flags"] and "crl" not in options["unit_content"]
         assert after["flags"]["peer-client-cert-auth"] == "true"
     back = plan(run, units, is_back=True)
-    assert back.names == () and not any(one["shared_certificate"] for one in back.options.values())
+    assert back.names == () and not any(one["keep_certificates"] for one in back.options.values())
 
 
 def test_it_has_to_be_said() -> None:
@@ -119,12 +124,21 @@ def test_it_has_to_be_said() -> None:
     assert f"etcd-1, etcd-2, etcd-3 present one common name (etcd): {WAY}" in str(caught.value)
 
 
-def test_who_has_a_name_of_its_own_gets_the_list_whatever_was_said() -> None:
-    run = sharing([f"member-{host}" for host in HOSTS])
-    made = plan(run, authority=Authority(CA.pem, None))
-    assert made.names == tuple(f"member-{host}" for host in HOSTS)
+@pytest.mark.parametrize("has_list", [False, True])
+def test_nobody_has_the_key_of_their_ca(has_list: bool) -> None:
+    """Each has a name of its own, as a takeover leaves it: the role's CA comes with the deployment."""
+    names = [f"member-{host}" for host in HOSTS]
+    run = sharing(names, {"peer-cert-allowed-cn": ",".join(names)} if has_list else None)
+    kept = plan(run)
+    assert kept.names == (tuple(names) if has_list else ())
+    for options in kept.options.values():
+        assert options["keep_certificates"] and options["common_names"] == list(kept.names)
+        assert ("--peer-cert-allowed-cn=" in options["unit_content"]) is has_list
+    refused(f"there is no CA in the role's variables that can be used: {GIVE_CA}{WAY}", run=run, is_said=False)
+    # With the key each gets the list at once.
+    made = plan(run, authority=Authority(CA.pem, None), is_said=False)
+    assert made.names == tuple(names) and not any(one["keep_certificates"] for one in made.options.values())
     assert all("--peer-cert-allowed-cn=member-etcd-1" in one["unit_content"] for one in made.options.values())
-    refused("there is no CA in the role's variables", run=run)
 
 
 @pytest.mark.parametrize("names", [["a", "etcd", "etcd"], ["a", "b", None], ["a", "b", "c,d"]])
@@ -156,7 +170,7 @@ def test_a_list_that_is_there_stays() -> None:
     assert made.names == ("etcd",)
     for options in made.options.values():
         assert "--peer-cert-allowed-cn=etcd\n" in options["unit_content"].replace(" \\", "")
-        assert options["common_names"] == ["etcd"] and options["shared_certificate"]
+        assert options["common_names"] == ["etcd"] and options["keep_certificates"]
 
 
 @pytest.mark.parametrize(

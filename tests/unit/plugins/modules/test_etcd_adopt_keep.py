@@ -46,7 +46,7 @@ def test_there_and_back(hosts: Hosts) -> None:
     before, ids = {name: hosts.unit(name).read_text() for name in MEMBERS}, hosts.ids()
     texts = {name: hosts.text(name, peer_names=()) for name in MEMBERS}
     for name in MEMBERS:
-        wanted: dict[str, t.Any] = {"unit_content": texts[name], "common_names": [], "shared_certificate": True}
+        wanted: dict[str, t.Any] = {"unit_content": texts[name], "common_names": [], "keep_certificates": True}
         checked = hosts.take(name, check=True, **wanted)
         assert checked["changed"] and not hosts.directory(name).exists()
         settings = next(one for one in checked["diff"] if one["before_header"] == f"settings of {name}")
@@ -87,15 +87,15 @@ def test_a_list_neither_comes_nor_goes(hosts: Hosts) -> None:
     pids = hosts.pids()
     told = f"--peer-cert-allowed-cn is not set and would be {','.join(f'{name}.example.com' for name in MEMBERS)}"
     with pytest.raises(RefusedError, match=told):
-        hosts.take("m1", common_names=[], shared_certificate=True)
+        hosts.take("m1", common_names=[], keep_certificates=True)
     assert hosts.pids() == pids and not hosts.directory("m1").exists()
 
 
 def test_a_list_of_the_one_name_stays(hosts: Hosts) -> None:
     hosts.deploy(ENVIRONMENT, extra="ETCD_PEER_CERT_ALLOWED_CN=etcd\n")
-    without = {"unit_content": hosts.text("m1", peer_names=()), "common_names": [], "shared_certificate": True}
+    without = {"unit_content": hosts.text("m1", peer_names=()), "common_names": [], "keep_certificates": True}
     with pytest.raises(RefusedError, match="--peer-cert-allowed-cn is etcd and would be not set"):
         hosts.take("m1", **without)
     wanted = {"unit_content": hosts.text("m1", peer_names=("etcd",)), "common_names": ["etcd"]}
-    assert hosts.take("m1", **wanted, shared_certificate=True)["restarted"]
+    assert hosts.take("m1", **wanted, keep_certificates=True)["restarted"]
     assert hosts.are_ours() == [True, False, False]
