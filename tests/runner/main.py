@@ -105,14 +105,17 @@ def _nox(words: list[str]) -> int:
     """Run it; where this process is to end, nox first ends what it runs."""
     env = {name: value for name, value in os.environ.items() if not name.startswith(("NOX", "MAKE", "MFLAGS"))}
     env.update(PYTHONDONTWRITEBYTECODE="1", PYTHONUNBUFFERED="1", NO_COLOR="1")
-    process = subprocess.Popen(words, cwd=CHECKOUT, env=env, stdin=subprocess.DEVNULL)
+    started: list[subprocess.Popen[bytes]] = []
 
     def stop(number: int, frame: object) -> None:
-        process.send_signal(signal.SIGINT)
+        for process in started:
+            process.send_signal(signal.SIGINT)
 
+    # Before it is started: a shell starts what is in its background with SIGINT ignored, and nox would inherit that.
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    return process.wait()
+    started.append(subprocess.Popen(words, cwd=CHECKOUT, env=env, stdin=subprocess.DEVNULL))
+    return started[0].wait()
 
 
 def _conclude(rows: list[report.Row], code: int, seconds: float, logs: pathlib.Path) -> int:
