@@ -19,7 +19,7 @@ import pytest
 
 _LAB_FOLDER = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(_LAB_FOLDER), str(Path(__file__).resolve().parent)]
-# Programs made by hand, which the unit tests have too.
+# What the unit tests have too: programs made by hand, and what deployers write.
 sys.path.append(str(_LAB_FOLDER.parent / "unit" / "plugins" / "module_utils"))
 
 from ringfence_lab.lab import Lab  # noqa: E402

@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 import shlex
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
+import deployer_texts
+from deployer_texts import Texts, rendered
 from forge import Forge
 from ringfence_lab.lab import Lab
 from support import PKI as CLIENT_PKI
@@ -19,110 +21,89 @@ from support import TRIO, Controller
 PKI = "/etc/ssl/etcd/ssl"
 UNIT = "/etc/systemd/system/etcd.service"
 CONF = "/etc/etcd/etcd.yml"
-_SERVICE = """[Unit]
+# Booleans with a value and without, flags with their value behind a space and behind =.
+_FLAGS = Texts("""[Unit]
 Description=somebody's etcd
 [Service]
 Type=notify
-User=root
-LINES
+User=@USER@
+ExecStart=@ETCD@ --name @NAME@ --data-dir=@DATA@ \\
+  --listen-peer-urls @PEER_URL@ --initial-advertise-peer-urls @PEER_URL@ \\
+  --listen-client-urls @CLIENT_URLS@ --advertise-client-urls @CLIENT_URL@ \\
+  --initial-cluster @PEERS@ --peer-cert-file=@PEER_CERT@ --peer-key-file=@PEER_KEY@ \\
+  --peer-trusted-ca-file=@PEER_CA@ --peer-client-cert-auth
 Restart=always
 RestartSec=5s
 [Install]
 WantedBy=multi-user.target
-"""
-# As kubespray's template renders.
-_KUBESPRAY = f"""# Environment file for etcd
-ETCD_DATA_DIR=/var/lib/etcd/theirs
-ETCD_ADVERTISE_CLIENT_URLS=https://@ADDRESS@:2379
-ETCD_INITIAL_ADVERTISE_PEER_URLS=https://@ADDRESS@:2380
-ETCD_INITIAL_CLUSTER_STATE=new
-ETCD_METRICS=basic
-ETCD_LISTEN_CLIENT_URLS=https://@ADDRESS@:2379,https://127.0.0.1:2379
-ETCD_ELECTION_TIMEOUT=5000
-ETCD_HEARTBEAT_INTERVAL=250
-ETCD_INITIAL_CLUSTER_TOKEN=k8s_etcd
-ETCD_LISTEN_PEER_URLS=https://@ADDRESS@:2380
-ETCD_NAME=@HOST@
-ETCD_INITIAL_CLUSTER=@ALL_TLS@
-ETCD_AUTO_COMPACTION_RETENTION=8
-# TLS settings
-ETCD_TRUSTED_CA_FILE={PKI}/ca.pem
-ETCD_CERT_FILE={PKI}/member-@HOST@.pem
-ETCD_KEY_FILE={PKI}/member-@HOST@-key.pem
-ETCD_CLIENT_CERT_AUTH=true
-ETCD_PEER_TRUSTED_CA_FILE={PKI}/ca.pem
-ETCD_PEER_CERT_FILE={PKI}/member-@HOST@.pem
-ETCD_PEER_KEY_FILE={PKI}/member-@HOST@-key.pem
-ETCD_PEER_CLIENT_CERT_AUTH=True
-"""
-_DEBIAN = """ETCD_NAME="@HOST@"
-ETCD_DATA_DIR="/var/lib/etcd/theirs"
-ETCD_LISTEN_PEER_URLS="http://@ADDRESS@:2380"
-ETCD_LISTEN_CLIENT_URLS="http://@ADDRESS@:2379,http://127.0.0.1:2379"
-ETCD_INITIAL_ADVERTISE_PEER_URLS="http://@ADDRESS@:2380"
-ETCD_ADVERTISE_CLIENT_URLS="http://@ADDRESS@:2379"
-ETCD_INITIAL_CLUSTER="@ALL@"
-"""
-_GUIDE = f"""name: @HOST@
-data-dir: /var/lib/etcd/theirs
-listen-peer-urls: https://@ADDRESS@:2380
-listen-client-urls: http://@ADDRESS@:2379,http://127.0.0.1:2379
-initial-advertise-peer-urls: https://@ADDRESS@:2380
-advertise-client-urls: http://@ADDRESS@:2379
-initial-cluster: @ALL_TLS@
-peer-transport-security:
-  cert-file: {PKI}/member-@HOST@.pem
-  key-file: {PKI}/member-@HOST@-key.pem
-  trusted-ca-file: {PKI}/ca.pem
-  client-cert-auth: true
-  allowed-cns: [etcd-member-etcd-1, etcd-member-etcd-2, etcd-member-etcd-3]
-"""
-_FLAGS = f"""ExecStart=/usr/bin/etcd --name @HOST@ --data-dir=/var/lib/etcd/theirs \\
-  --listen-peer-urls https://@ADDRESS@:2380 --initial-advertise-peer-urls https://@ADDRESS@:2380 \\
-  --listen-client-urls http://@ADDRESS@:2379,http://127.0.0.1:2379 --advertise-client-urls http://@ADDRESS@:2379 \\
-  --initial-cluster @ALL_TLS@ --peer-cert-file={PKI}/peer.pem --peer-key-file={PKI}/peer-key.pem \\
-  --peer-trusted-ca-file={PKI}/ca.pem --peer-client-cert-auth"""
+""")
 
 
 class Pair(t.NamedTuple):
-    """A certificate with its key: where they are, and whose."""
+    """A certificate with its key: where they are, and whose, with a mark for the host's name."""
 
     certificate: str
     key: str
     common_name: str
 
+    def on(self, host: str) -> Pair:
+        return Pair(*(rendered(text, {"NAME": host}) for text in self))
+
 
 @dataclass(frozen=True)
 class Shape:
-    """How a tool deploys etcd: its unit and the files that this names, with marks for what differs by host.
+    """How a tool deploys etcd: its texts, and what stands for their marks.
 
-    ``pairs``: what it makes beside its CA (``authority``) for each member, the peers' one first. ``is_shared``: of each
-    pair one for all. Without any there is a pair of each kind in one folder, of which the shape takes what it names.
+    ``file``: where it has the file that its unit names. ``pairs``: what it names beside its CA (``authority``) for each
+    member, the peers' one first, the clients' one second where that is another. ``is_shared``: of each pair one for
+    all. ``kinds``: all kinds of pairs lie in the folder, of which it takes what it names; else there are its own.
+    ``schemes``: of the peers' URLs and of the clients'.
     """
 
-    unit: str
-    files: dict[str, str] = field(default_factory=dict)
+    texts: Texts
+    file: str = ""
     unit_path: str = UNIT
     program: str = "/usr/bin/etcd"
     user: str = "root"
     authority: str = ""
     pairs: tuple[Pair, ...] = ()
     is_shared: bool = False
+    kinds: bool = False
+    schemes: tuple[str, str] = ("https", "https")
+
+    def values(self, host: str, addresses: t.Mapping[str, str]) -> dict[str, str]:
+        """What stands on a host for the marks of the texts."""
+        (peers, clients), address = self.schemes, addresses[host]
+        found = {
+            "NAME": host,
+            "ETCD": self.program,
+            "USER": self.user,
+            "FILE": self.file,
+            "DATA": "/var/lib/etcd/theirs",
+            "PEER_URL": f"{peers}://{address}:2380",
+            "PEERS": ",".join(f"{one}={peers}://{other}:2380" for one, other in addresses.items()),
+            "CLIENT_URL": f"{clients}://{address}:2379",
+            "CLIENT_URLS": f"{clients}://{address}:2379,{clients}://127.0.0.1:2379",
+        }
+        # The first one is for clients, too, where there is no second.
+        for whose, pair in zip(("PEER_", ""), (*self.pairs[:2], *self.pairs[:1])):
+            own = pair.on(host)
+            found |= {f"{whose}CERT": own.certificate, f"{whose}KEY": own.key, f"{whose}CA": self.authority}
+        return found
 
 
-def shape(lines: str, files: dict[str, str] | None = None) -> Shape:
-    """By the lines of the unit that differ from tool to tool."""
-    return Shape(_SERVICE.replace("LINES", lines), files or {})
-
-
+MEMBERS_PAIR = Pair(f"{PKI}/member-@NAME@.pem", f"{PKI}/member-@NAME@-key.pem", "etcd-member-@NAME@")
+PAIR_FOR_ALL = Pair(f"{PKI}/peer.pem", f"{PKI}/peer-key.pem", "etcd")
+_ALL_KINDS: dict[str, t.Any] = {"kinds": True, "authority": f"{PKI}/ca.pem", "pairs": (MEMBERS_PAIR,)}
+GUIDE = Shape(deployer_texts.GUIDE, CONF, **_ALL_KINDS)
 SHAPES = {
-    "kubespray": shape("EnvironmentFile=-/etc/etcd.env\nExecStart=/usr/bin/etcd", {"/etc/etcd.env": _KUBESPRAY}),
-    "debian": shape(
-        "EnvironmentFile=-/etc/default/%p\nExecStart=/usr/bin/etcd $DAEMON_ARGS", {"/etc/default/etcd": _DEBIAN}
-    ),
-    "guide": shape(f"ExecStart=/usr/bin/etcd --config-file={CONF}", {CONF: _GUIDE}),
-    "flags": shape(_FLAGS),
+    "kubespray": Shape(deployer_texts.KUBESPRAY, "/etc/etcd.env", **_ALL_KINDS),
+    "debian": Shape(deployer_texts.DEBIAN_HTTP, "/etc/default/etcd", schemes=("http", "http"), **_ALL_KINDS),
+    "guide": replace(GUIDE, texts=GUIDE.texts.without_tls_of_clients(), schemes=("https", "http")),
+    "flags": Shape(_FLAGS, schemes=("https", "http"), **{**_ALL_KINDS, "pairs": (PAIR_FOR_ALL,)}),
 }
+"""Where certificates of all kinds lie on the hosts. Only kubespray's and ``GUIDE`` have TLS for clients."""
+
 _UNIT_OF_A_PACKAGE = "/usr/lib/systemd/system/etcd.service"
 # All that any of them may leave on a host.
 _LEFT = (
@@ -151,10 +132,10 @@ class SomebodysCluster:
         for host, address in self.addresses.items():
             self.put(host, shape.authority, self.forge.ca_pem)
             for one in shape.pairs:
-                name, own = one.common_name.replace("@HOST@", host), [address, "127.0.0.1", host]
-                pair = made[one] if shape.is_shared else self.forge.certificate(name, *own, days=30)
-                for path, text in zip((one.certificate, one.key), pair):
-                    self.put(host, path.replace("@HOST@", host), text)
+                here, own = one.on(host), [address, "127.0.0.1", host]
+                pair = made[one] if shape.is_shared else self.forge.certificate(here.common_name, *own, days=30)
+                for path, text in zip((here.certificate, here.key), pair):
+                    self.put(host, path, text)
             if host == "etcd-1":
                 worker = self.forge.certificate("etcd-node-worker-1", *everywhere, days=30)
                 for path, text in zip((f"{folder}/node-worker-1.pem", f"{folder}/node-worker-1-key.pem"), worker):
@@ -184,28 +165,24 @@ class SomebodysCluster:
             prepare.append(f"id {shape.user} >/dev/null 2>&1 || useradd --system {shape.user}")
             prepare.append(f"mkdir -p /var/lib/etcd && chown {shape.user}: /var/lib/etcd")
         self.controller.on_each(TRIO, "; ".join(prepare))
-        if shape.pairs:
-            self.certificates(shape)
-        elif shape.user == "root":
+        if shape.kinds:
             self.certificates_of_all_kinds()
-        for host, address in self.addresses.items():
-            for path, text in {shape.unit_path: shape.unit, **shape.files}.items():
-                made = text.replace("@HOST@", host).replace("@ADDRESS@", address)
-                for mark, scheme in (("@ALL_TLS@", "https"), ("@ALL@", "http")):
-                    peers = ",".join(f"{one}={scheme}://{other}:2380" for one, other in self.addresses.items())
-                    made = made.replace(mark, peers)
-                self.put(host, path, made)
+        elif shape.pairs:
+            self.certificates(shape)
+        for host in self.addresses:
+            values = shape.values(host, self.addresses)
+            self.put(host, shape.unit_path, rendered(shape.texts.unit, values))
+            if shape.file:
+                self.put(host, shape.file, rendered(shape.texts.file, values))
         self.controller.on_each(TRIO, "systemctl daemon-reload && systemctl start etcd")
 
     def with_client(self, shape: Shape) -> None:
         """The cluster, and on each host the files that the lab's own client is used to."""
         self.deploy(shape)
-        authority = shape.authority or f"{PKI}/ca.pem"
-        own = (shape.pairs or (Pair(f"{PKI}/member-@HOST@.pem", f"{PKI}/member-@HOST@-key.pem", ""),))[0]
-        folder = f"mkdir -p {CLIENT_PKI} && cd {CLIENT_PKI} && cp -u {authority} ca.crt 2>/dev/null"
+        folder = f"mkdir -p {CLIENT_PKI} && cd {CLIENT_PKI} && cp -u {shape.authority} ca.crt 2>/dev/null"
         for host in TRIO:
-            certificate, key = (path.replace("@HOST@", host) for path in (own.certificate, own.key))
-            self.lab.execute(host, f"{folder}; cp {certificate} {host}.crt && cp {key} {host}.key")
+            own = shape.pairs[0].on(host)
+            self.lab.execute(host, f"{folder}; cp {own.certificate} {host}.crt && cp {own.key} {host}.key")
 
     def files(self) -> dict[str, str]:
         return self.controller.on_each(

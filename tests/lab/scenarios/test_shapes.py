@@ -67,14 +67,14 @@ def _settings_lost_and_come(output: str) -> set[str]:
 @pytest.mark.parametrize("name", [name for name in _CHOSEN if name in STORIES])
 def test_from_an_audit_to_the_role(theirs: TakenOver, name: str) -> None:
     story, controller = STORIES[name], theirs.controller
-    names = [story.shape.pairs[0].common_name.replace("@HOST@", host) for host in TRIO]
+    names = [story.shape.pairs[0].on(host).common_name for host in TRIO]
     theirs.inventory = controller.inventory()
     theirs.with_client(story.shape)
     ids, before, processes = theirs.member_ids(), theirs.files(), theirs.running()
     _audit_before(theirs, story, names)
 
     check = theirs.succeed("--check", "--diff")
-    where = f"+++ after: {CONF}" if CONF in story.shape.files else "zz-ringfence.env"
+    where = f"+++ after: {CONF}" if story.shape.file == CONF else "zz-ringfence.env"
     assert where in check.output and all(name in check.output for name in names)
     assert all(count for count in check.changed.values()) and "would be round the members" in check.output
     assert theirs.running() == processes and theirs.files() == before
@@ -139,10 +139,9 @@ def _adopt(theirs: TakenOver, name: str, story: Story, names: t.Sequence[str]) -
     told = theirs.told("there is no CA in the role's variables")
     assert told["problems"] == []
     theirs.put_into_inventory(told, **theirs.authority(), **story.variables)
-    if story.put:
-        theirs.refuse(f"its unit has {story.lost}, and the role's has not", playbook="adopt")
-        put = {"etcd_peer_tls_extra_unit_settings": story.put}
-        theirs.put_into_inventory(told, **theirs.authority(), **story.variables, **put)
+    if story.extra_settings:
+        theirs.refuse(f"its unit has {story.shape.texts.lost}, and the role's has not", playbook="adopt")
+        theirs.put_into_inventory(told, **theirs.authority(), **story.variables, **story.extra_settings)
     with Writer(controller, operation=f"adopt: {name}") as writer:
         run = theirs.succeed("--diff", playbook="adopt")
     assert_nothing_lost(writer)
@@ -173,12 +172,11 @@ def test_by_the_role_to_a_fence(theirs: TakenOver, name: str, monkeypatch: pytes
 
     shared = {"etcd_adopt_keep_certificates": True} if is_shared else {}
     told = theirs.told()
-    theirs.put_into_inventory(told, **({"etcd_peer_tls_extra_unit_settings": story.put} if story.put else {}))
+    theirs.put_into_inventory(told, **story.extra_settings)
     if name == "autobase-shared":
         # No unit of the role has that: by its own setting (etcd_client_cert_auth) first.
         theirs.refuse("--client-cert-auth is not set and would be true", playbook="adopt", **shared)
-        (file,) = story.shape.files
-        controller.on_each(TRIO, f"sed -i 's/^{_CLIENTS}=.*/{_CLIENTS}=\"true\"/' {file}")
+        controller.on_each(TRIO, f"sed -i 's/^{_CLIENTS}=.*/{_CLIENTS}=\"true\"/' {story.shape.file}")
         theirs.restart()
     before = theirs.files()
     with Writer(controller, scheme=scheme, operation=f"adopt as it is: {name}") as writer:

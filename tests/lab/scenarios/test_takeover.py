@@ -11,7 +11,7 @@ import shlex
 import typing as t
 
 import pytest
-from deployers import CONF, PKI, SHAPES, shape
+from deployers import CONF, GUIDE, SHAPES
 from rbac import API, WRITER, let_it_change_members, role_based_access_control
 from ringfence_lab.lab import Lab
 from support import TRIO, Controller, Writer
@@ -19,14 +19,6 @@ from takeovers import TakenOver, assert_nothing_lost
 
 NAMES = "etcd-member-etcd-1,etcd-member-etcd-2,etcd-member-etcd-3"
 DROP_IN = "/etc/systemd/system/etcd.service.d/zz-ringfence"
-_GUIDE = SHAPES["guide"].files[CONF].replace("http://", "https://")
-_WITH_TLS_FOR_CLIENTS = f"""client-transport-security:
-  cert-file: {PKI}/member-@HOST@.pem
-  key-file: {PKI}/member-@HOST@-key.pem
-  trusted-ca-file: {PKI}/ca.pem
-  client-cert-auth: true
-"""
-GUIDE = shape(f"ExecStart=/usr/bin/etcd --config-file={CONF}", {CONF: _GUIDE + _WITH_TLS_FOR_CLIENTS})
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,8 @@
 
 """A member of each deployer's shape goes to the role's unit by the variables that a run prints of it, and back.
 
-Units and files are as those tools write them, with a certificate of its own for each member, and clients without TLS.
+Units and files are as those tools write them (``deployer_texts``), with a certificate of its own for each member, and
+clients without TLS.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ import importlib
 import os
 import pathlib
 import typing as t
-from dataclasses import dataclass, field
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import ClusterSettings, make_member
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RefusedError
 from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.running_members import running_members
+from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import deployer_texts
+from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.deployer_texts import Texts, rendered
 from ansible_collections.ringfence.etcd.tests.unit.plugins.modules import test_etcd_adopt as adopted
 from ansible_collections.ringfence.etcd.tests.unit.plugins.modules import test_etcd_takeover as takeover
 from ansible_collections.ringfence.etcd.tests.unit.plugins.modules.test_etcd_takeover import (
@@ -31,174 +33,19 @@ from ansible_collections.ringfence.etcd.tests.unit.plugins.modules.test_etcd_tak
 pytestmark = pytest.mark.skipif(not BINARIES or os.geteuid() != 0, reason="it needs an etcd, and root")
 
 if BINARIES or t.TYPE_CHECKING:
-    from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.deployed_etcd import _SECTIONS, Deployment
+    from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.deployed_etcd import Deployment
 
 _UTILS = "ansible_collections.ringfence.etcd.plugins.plugin_utils"
 PREFIX = "etcd_peer_tls_"
 
 
-def _variables(settings: t.Mapping[str, str], quote: str = "") -> str:
-    return "".join(f"ETCD_{key.upper().replace('-', '_')}={quote}{value}{quote}\n" for key, value in settings.items())
-
-
-@dataclass(frozen=True)
-class Shape:
-    """``unit`` and ``file``: @ETCD@, @FILE@ and @FLAGS@ stand in them. ``settings``: beside every member's own."""
-
-    unit: str
-    settings: t.Mapping[str, str]
-    file: str = ""
-    put: t.Mapping[str, t.Mapping[str, str]] = field(default_factory=dict)
-    """What the operator puts into ``extra_unit_settings``, as the refusal says."""
-    lost: str = ""
-    """What the refusal says before that."""
-
-    def file_text(self, settings: t.Mapping[str, str]) -> str:
-        top = [f"{key}: {value}" for key, value in settings.items() if key not in _SECTIONS]
-        below = [f"  {_SECTIONS[key]}: {value}" for key, value in settings.items() if key in _SECTIONS]
-        config = "\n".join([*top, "peer-transport-security:", *below, ""])
-        text = self.file.replace("@VARIABLES@", _variables(settings)).replace("@QUOTED@", _variables(settings, '"'))
-        return text.replace("@CONFIG@", config)
-
-
-_ETCDADM = """[Unit]
-Description=etcd
-Documentation=https://github.com/kubernetes-sigs/etcdadm
-Conflicts=etcd-member.service
-Conflicts=etcd2.service
-
-[Service]
-EnvironmentFile=@FILE@
-ExecStart=@ETCD@
-
-Type=notify
-TimeoutStartSec=0
-Restart=on-failure
-RestartSec=5s
-
-LimitNOFILE=65536
-Nice=-10
-IOSchedulingClass=best-effort
-IOSchedulingPriority=2
-MemoryLow=200M
-
-[Install]
-WantedBy=multi-user.target
-"""
-_GITHUBIXX = """[Unit]
-Description=etcd
-After=network.target
-
-[Service]
-Type=notify
-ExecStart=@ETCD@ \\
-@FLAGS@
-Restart=on-failure
-RestartSec=5
-
-[Install]
-WantedBy=multi-user.target
-"""
-_AUTOBASE = """[Unit]
-Description=Etcd Server
-After=network.target
-After=network-online.target
-Wants=network-online.target
-
-[Service]
-Type=notify
-WorkingDirectory=/
-EnvironmentFile=-@FILE@
-# set GOMAXPROCS to number of processors
-ExecStart=/bin/bash -c "GOMAXPROCS=$(nproc) @ETCD@"
-Restart=on-failure
-LimitNOFILE=65536
-IOSchedulingClass=realtime
-IOSchedulingPriority=0
-Nice=-20
-
-[Install]
-WantedBy=multi-user.target
-"""
-_GUIDE = """[Unit]
-Description=etcd key-value store
-Documentation=https://github.com/etcd-io/etcd
-After=network.target
-
-[Service]
-Type=notify
-ExecStart=@ETCD@ --config-file @FILE@
-Restart=always
-RestartSec=10s
-LimitNOFILE=40000
-
-[Install]
-WantedBy=multi-user.target
-"""
+# What would take long on loopback, and what the file of a guide may say as well.
 SHAPES = {
-    "etcdadm": Shape(
-        _ETCDADM,
-        {"initial-cluster-token": "6b3f7d1e", "initial-cluster-state": "new", "strict-reconfig-check": "true"},
-        "@VARIABLES@GOMAXPROCS=2\n",
-        {
-            "Unit": {"Conflicts": "etcd-member.service etcd2.service"},
-            "Service": {
-                "Nice": "-10",
-                "IOSchedulingClass": "best-effort",
-                "IOSchedulingPriority": "2",
-                "MemoryLow": "200M",
-                "Environment": "GOMAXPROCS=2",
-            },
-        },
-        "Conflicts=etcd-member.service, Conflicts=etcd2.service, Nice=-10, IOSchedulingClass=best-effort, "
-        "IOSchedulingPriority=2, MemoryLow=200M, the variable GOMAXPROCS",
-    ),
-    "githubixx": Shape(
-        _GITHUBIXX,
-        {
-            "initial-cluster-token": "etcd-cluster-0",
-            "initial-cluster-state": "new",
-            "auto-compaction-retention": "0",
-            "snapshot-count": "100000",
-            "heartbeat-interval": "100",
-            "election-timeout": "1000",
-            "max-snapshots": "5",
-            "max-wals": "5",
-            "quota-backend-bytes": "0",
-            "logger": "zap",
-            "log-outputs": "stderr",
-            "wal-dir": "",
-        },
-    ),
-    "autobase": Shape(
-        _AUTOBASE,
-        {
-            "initial-cluster-token": "etcd-postgres-cluster",
-            "initial-cluster-state": "new",
-            # It has 5000 and 1000, with which a test would wait long.
-            "election-timeout": "1500",
-            "heartbeat-interval": "150",
-            "initial-election-tick-advance": "false",
-            "auto-compaction-retention": "1",
-            # With a CA etcd asks all the same.
-            "peer-client-cert-auth": "false",
-        },
-        "@QUOTED@",
-        {"Service": {"Nice": "-20", "IOSchedulingClass": "realtime", "IOSchedulingPriority": "0"}},
-        "IOSchedulingClass=realtime, IOSchedulingPriority=0, Nice=-20",
-    ),
-    "guide": Shape(
-        _GUIDE,
-        {
-            "initial-cluster-token": "patroni",
-            "initial-cluster-state": "new",
-            "heartbeat-interval": "250",
-            "election-timeout": "2500",
-            "quota-backend-bytes": "4294967296",
-            "auto-compaction-mode": "periodic",
-            "auto-compaction-retention": "1h",
-        },
-        "@CONFIG@",
+    "etcdadm": deployer_texts.ETCDADM,
+    "githubixx": deployer_texts.GITHUBIXX,
+    "autobase": deployer_texts.AUTOBASE.but(('"5000"', '"1500"'), ('"1000"', '"150"')),
+    "guide": deployer_texts.GUIDE.but(
+        ("client-tr", "auto-compaction-mode: periodic\nauto-compaction-retention: 1h\nclient-tr")
     ),
 }
 
@@ -206,19 +53,34 @@ SHAPES = {
 class Hosts(adopted.Hosts):
     """The same hosts, with units as a tool writes them."""
 
-    def deploy_shape(self, shape: Shape) -> None:
+    def deploy_shape(self, shape: Texts) -> None:
+        texts = shape.without_tls_of_clients()
         for name in MEMBERS:
-            settings = {**self.deployed.settings(name), **shape.settings}
-            path = self.config(name) if "@CONFIG@" in shape.file else self.variables(name)
-            flags = " \\\n".join(f"  --{key}={value}" for key, value in settings.items())
-            unit = shape.unit.replace("@ETCD@", self.deployed.binary).replace("@FLAGS@", flags)
-            self.unit(name).write_text(unit.replace("@FILE@", str(path)))
-            path.write_text(shape.file_text(settings))
+            path = self.config(name) if "--config-file" in texts.unit else self.variables(name)
+            values = {**self._values(name), "FILE": str(path)}
+            self.unit(name).write_text(rendered(texts.unit, values))
+            path.write_text(rendered(texts.file, values))
         self.reload()
         for name in MEMBERS:
             self.start(name)
         for name in MEMBERS:
             self.deployed._wait(name)
+
+    def _values(self, name: str) -> dict[str, str]:
+        """For the marks of a deployer's texts."""
+        settings = self.deployed.settings(name)
+        of_flags = {
+            "DATA": "data-dir",
+            "PEER_URL": "listen-peer-urls",
+            "PEERS": "initial-cluster",
+            "CLIENT_URL": "advertise-client-urls",
+            "CLIENT_URLS": "listen-client-urls",
+            "PEER_CERT": "peer-cert-file",
+            "PEER_KEY": "peer-key-file",
+            "PEER_CA": "peer-trusted-ca-file",
+        }
+        own = {"NAME": name, "ETCD": self.deployed.binary, "USER": "root"}
+        return {**own, **{mark: settings[flag] for mark, flag in of_flags.items()}}
 
     def told(self, name: str) -> dict[str, t.Any]:
         """The variables that the playbook prints of a member; the controller's, as the unit's text is."""
@@ -269,7 +131,7 @@ def test_what_a_shell_gives_etcd_is_not_lost(hosts: Hosts) -> None:
     """But where it is what Go's runtime takes by itself."""
     shape = SHAPES["autobase"]
     hosts.deploy_shape(shape)
-    text = hosts.shape_text("m1", _merged(shape.put))
+    text = hosts.shape_text("m1", shape.put_by("root"))
     assert hosts.take("m1", check=True, unit_content=text)["changed"]
     _count_in_the_shell(hosts, "GOMAXPROCS=$(cat /x)")
     hosts.refused("m1", "its unit has the variable GOMAXPROCS, and the role's has not", unit_content=text)
@@ -285,11 +147,6 @@ def test_a_list_round_an_etcd_that_a_shell_starts(hosts: Hosts) -> None:
     assert takeover.Hosts.take(hosts, "m1", "absent")["restarted"]
 
 
-def _merged(put: t.Mapping[str, t.Mapping[str, str]]) -> dict[str, t.Any]:
-    service = {**adopted.AS_ROOT["Service"], **put.get("Service", {})}
-    return {**put, "Service": service}
-
-
 @pytest.mark.parametrize("tool", SHAPES)
 def test_there_and_back(hosts: Hosts, tool: str) -> None:
     shape = SHAPES[tool]
@@ -298,7 +155,7 @@ def test_there_and_back(hosts: Hosts, tool: str) -> None:
     if shape.lost:
         text = hosts.shape_text("m1")
         hosts.refused("m1", f"its unit has {shape.lost}, and the role's has not", unit_content=text)
-    text = hosts.shape_text("m1", _merged(shape.put))
+    text = hosts.shape_text("m1", shape.put_by("root"))
     checked = hosts.take("m1", check=True, unit_content=text)
     settings = next(one for one in checked["diff"] if one["before_header"] == "settings of m1")
     lost, come = (
@@ -320,7 +177,7 @@ def test_a_shell_that_starts_etcd(hosts: Hosts, state: str) -> None:
     """More than one plain command. Neither way goes on: nobody knows of it what it starts the next time."""
     shape = SHAPES["autobase"]
     hosts.deploy_shape(shape)
-    text, binary = hosts.shape_text("m1", _merged(shape.put)), hosts.deployed.binary
+    text, binary = hosts.shape_text("m1", shape.put_by("root")), hosts.deployed.binary
     command = f'/bin/bash -c "source /etc/etcd.sh; {binary}"'
     unit = hosts.unit("m1").read_text().replace(f'/bin/bash -c "GOMAXPROCS=$(nproc) {binary}"', command)
     assert command in unit

@@ -10,29 +10,10 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.left_behin
     log_outside,
     may_pass_all_folders,
 )
+from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.deployer_texts import DEBIAN
 
-# As Debian's package has it, and kubespray.
-THEIRS = """[Unit]
-Description=etcd - highly-available key value store
-Documentation=https://etcd.io/docs
-After=network.target
-Wants=network-online.target
-[Service]
-Environment=DAEMON_ARGS=
-Environment=ETCD_NAME=%H
-EnvironmentFile=-/etc/default/%p
-Type=notify
-User=etcd
-PermissionsStartOnly=true
-ExecStart=/usr/bin/etcd $DAEMON_ARGS
-Restart=always
-RestartSec=10s
-LimitNOFILE=65536
-ProtectHome=yes
-[Install]
-WantedBy=multi-user.target
-Alias=etcd2.service
-"""
+# As Debian's package has it, but for what others have, too.
+THEIRS = f"{DEBIAN.unit}[Service]\nRestart=always\nRestartSec=10s\nProtectHome=yes\n"
 OURS = """[Unit]
 Description=ours
 [Service]
