@@ -12,14 +12,10 @@ import sys
 import tarfile
 
 import pytest
-
-_TESTS = pathlib.Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(_TESTS), str(_TESTS / "lab")]
-
-from ringfence_lab import image  # noqa: E402
-from runner import build, verdicts  # noqa: E402
-from runner.places import CHECKOUT, Places, stage  # noqa: E402
-from runner.verdicts import StepFailed  # noqa: E402
+from ringfence_lab import image
+from runner import build, verdicts
+from runner.places import CHECKOUT, Places, stage
+from runner.verdicts import StepFailed
 
 
 class Here(Places):
@@ -105,6 +101,6 @@ def test_a_builder_that_fails_is_told_in_one_line(tmp_path: pathlib.Path) -> Non
 
 
 def test_the_role_names_the_platforms_that_are_tested() -> None:
-    meta = (_TESTS.parent / "roles" / "etcd_peer_tls" / "meta" / "main.yml").read_text(encoding="utf-8")
+    meta = (CHECKOUT / "roles" / "etcd_peer_tls" / "meta" / "main.yml").read_text(encoding="utf-8")
     assert f"    - name: Debian\n      versions: [{', '.join(image.RELEASES)}]\n" in meta
     assert meta.count("versions: ") == 1

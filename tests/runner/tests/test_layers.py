@@ -7,14 +7,9 @@
 from __future__ import annotations
 
 import pathlib
-import sys
 
 import pytest
-
-_TESTS = pathlib.Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(_TESTS), str(_TESTS / "lab")]
-
-from runner import layers  # noqa: E402
+from runner import layers
 
 UTILS = "ansible_collections.ringfence.etcd.plugins.module_utils"
 
