@@ -19,7 +19,7 @@ from audits import assert_clean, failed, others, remedy
 from deployers import CONF
 from ringfence_lab.lab import Lab
 from shapes import AS_THEY_COME, NAMES, OPEN, STORIES, Story
-from support import TRIO, Controller, Writer
+from support import PKI, TRIO, Controller, Writer
 from takeovers import TakenOver, assert_nothing_lost
 
 _CLIENTS = "ETCD_CLIENT_CERT_AUTH"
@@ -106,6 +106,9 @@ def test_from_an_audit_to_the_role(theirs: TakenOver, name: str) -> None:
 
 def _adopt_without_their_key(theirs: TakenOver, name: str, story: Story) -> None:
     controller, put = theirs.controller, {"etcd_peer_tls_extra_unit_settings": story.put} if story.put else {}
+    # The role has issued anew there, by their CA.
+    controller.on_each(TRIO, f"rm -r {story.variables.get('etcd_peer_tls_directory', PKI)}")
+    theirs.give_client(story.shape)
     told = theirs.told("where nobody has it, ringfence.etcd.adopt with -e etcd_adopt_keep_certificates=true")
     theirs.put_into_inventory(told, **story.variables, **put)
     lists = controller.allowed_names()
