@@ -18,7 +18,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.probe_cases
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.given_pem import certificate_ders
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._actions import refuse_old_cryptography
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._answers import AnswerError
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import member_from
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import member_from, plain
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.client_ports import ClientPorts
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.evaluate import ProofQuestion, Thresholds, evaluate
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.page import proof_page
@@ -46,6 +46,7 @@ _ARGUMENTS: dict[str, t.Any] = {
     "removed": {"type": "list", "elements": "str", "default": []},
     "slice_of": {"type": "str", "default": ""},
     "stranger": {"type": "dict"},
+    "stranger_variable": {"type": "str"},
     "client_proof": {"type": "dict"},
     "without": {"type": "list", "elements": "str", "choices": list(WITHOUT), "default": []},
     "renew_before_days": {"type": "int", "default": 30},
@@ -66,8 +67,14 @@ class ActionModule(ReportingAction):
 
     def _answer(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         one = [("states", "states_variable")]
-        given = self._given(_ARGUMENTS, mutually_exclusive=one, required_one_of=one)
+        given = self._given(
+            _ARGUMENTS, mutually_exclusive=[*one, ("stranger", "stranger_variable")], required_one_of=one
+        )
         refuse_old_cryptography()
+        if given["stranger_variable"] is not None:
+            answer = plain(task_vars.get(given["stranger_variable"]))
+            given["stranger"] = answer if isinstance(answer, dict) else {}
+            given["ca_certificate_content"] = given["ca_certificate_content"] or _authority_at_hand(given["stranger"])
         if given["states_variable"] is not None:
             given["states"] = registered_states(task_vars, given["members"], given["states_variable"])
         proof, lines, reports, artifacts = _evaluated(given)
@@ -168,6 +175,12 @@ def _client_ports(asked: t.Mapping[str, t.Any] | None, stranger: t.Mapping[str, 
     if ports.authority not in CLIENT_AUTHORITIES or not set(ports.cases) <= set(CLIENT_CASES):
         raise InputError("client_proof has an authority or cases that are not known: give it as etcd_settings does")
     return ports
+
+
+def _authority_at_hand(stranger: t.Mapping[str, t.Any]) -> str | None:
+    """The CA's certificate as its host told it, where it told of one."""
+    authority = stranger.get("ca")
+    return authority.get("certificate") if isinstance(authority, dict) else None
 
 
 def _fingerprints(pem: str | None) -> set[str]:

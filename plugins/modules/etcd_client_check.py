@@ -18,22 +18,22 @@ description:
   - Fails where a member trusts another CA at its client port than the one at hand, and where a word that revokes means
     nothing.
   - A certificate that is revoked, or is to be, is replaced with one of a new key.
+  - At the end of a run, with O(done_variable), fails where a client did not get what it should have, and names each.
   - Runs on the controller. No host is spoken to.
 options:
   members:
     description: All members of the cluster, in the form of P(ringfence.etcd.etcd_members#filter).
     type: list
     elements: dict
-    required: true
+    default: []
   clients:
     description: Its clients, each on one host, with C(id), C(common_name), C(dns_names) and C(ip_addresses).
     type: list
     elements: dict
     required: true
   members_variable:
-    description: The name under which each member's host has registered its answer.
+    description: The name under which each member's host has registered its answer. It goes with O(ca_variable).
     type: str
-    required: true
   clients_variable:
     description: The name under which this host has registered the answers of a loop over O(clients).
     type: str
@@ -45,7 +45,11 @@ options:
   ca_variable:
     description: The name under which this host has registered what was told of the clients' CA.
     type: str
-    required: true
+  done_variable:
+    description:
+      - In place of O(ca_variable), the name under which this host has registered the answers of a second loop over
+        O(clients), which gave them their certificates. Then nothing is returned.
+    type: str
   ca_is_lost:
     description: Why a CA that is made in this run would be lost with it. Empty where it would stay.
     type: str
@@ -75,31 +79,38 @@ EXAMPLES = r"""
     members_variable: of_the_member
     clients_variable: of_the_clients
     ca_variable: client_ca
+
+# With what a loop over the clients was registered as that gave them their certificates.
+- name: Stop where a client got none
+  ringfence.etcd.etcd_client_check:
+    clients: []
+    clients_variable: of_the_clients
+    done_variable: given_to_the_clients
 """
 
 RETURN = r"""
 requests:
   description: What O(ringfence.etcd.etcd_peer_certificates#module:members) takes.
-  returned: success
+  returned: with O(ca_variable)
   type: list
   elements: dict
 trusted_fingerprints:
   description: CAs that hosts trust already, where the clients' CA is still to be made.
-  returned: success
+  returned: with O(ca_variable)
   type: list
   elements: str
 no_new_ca_because:
   description: Why no CA may be made. V(null) where one may.
-  returned: success
+  returned: with O(ca_variable)
   type: str
 revoke:
   description: Serial numbers that are to be revoked.
-  returned: success
+  returned: with O(ca_variable)
   type: list
   elements: str
 unseen:
   description: Members and clients whose hosts did not answer, a line each. They are asked for nothing.
-  returned: success
+  returned: with O(ca_variable)
   type: list
   elements: str
 """

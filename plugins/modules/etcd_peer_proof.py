@@ -84,6 +84,12 @@ options:
       - The result of M(ringfence.etcd.etcd_peer_stranger), failed or not, without its C(members). It says why where no
         stranger's certificate could be made.
     type: dict
+  stranger_variable:
+    description:
+      - In place of O(stranger), the name of the variable under which this task's host has registered that result. What
+        it has of the CA counts where O(ca_certificate_content) says nothing. The keys in it are in no task's options
+        then.
+    type: str
   client_proof:
     description:
       - What was to be tried at client ports, as M(ringfence.etcd.etcd_settings) returns it. Without it the proof says
@@ -156,7 +162,7 @@ EXAMPLES = r"""
     cluster_name: etcd
     members: "{{ members }}"
     states_variable: state
-    stranger: "{{ strangers | combine({'members': []}) }}"
+    stranger_variable: strangers
     html_path: "{{ playbook_dir }}/reports/etcd.html"
   run_once: true
   register: found

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which certificates the clients' CA is asked for: of the members' client ports, and of the clients. Pure.
+"""Which certificates the clients' CA is asked for, of members' client ports and of clients, and who got none. Pure.
 
 Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
 """
@@ -106,6 +106,21 @@ def plan_clients(asked: ClientQuestion) -> ClientPlan:
     )
 
 
+def left_without(
+    clients: t.Sequence[t.Mapping[str, t.Any]], before: t.Mapping[str, t.Any], done: t.Mapping[str, t.Any]
+) -> list[str]:
+    """Clients that did not get what they should have, a line each.
+
+    ``before``: by their names what their hosts told first; ``done``: what came of it where they were given something.
+    """
+    lines = []
+    for one in clients:
+        reasons = [_present(answers.get(one["id"]))[1] for answers in (before, done)]
+        why = next(filter(None, reasons), None)
+        lines += [] if why is None else [f"client {one['id']}: {why}"]
+    return lines
+
+
 def _no_new_ca(asked: ClientQuestion, seen: t.Container[str]) -> str | None:
     absent = [one["name"] for one in asked.members if one["name"] not in seen]
     if absent:
@@ -165,4 +180,4 @@ def _fingerprint(bundle: t.Any) -> str | None:
     return hashlib.sha256(split_pem(bundle.encode("utf-8"), "the clients' CA")[0].der).hexdigest()
 
 
-__all__ = ("ClientPlan", "ClientQuestion", "plan_clients")
+__all__ = ("ClientPlan", "ClientQuestion", "left_without", "plan_clients")

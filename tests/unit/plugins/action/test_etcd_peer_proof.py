@@ -64,6 +64,25 @@ def test_results_are_read_as_the_hosts_have_registered_them() -> None:
     assert found["verdict"] == "proved" and found["pairs"] == run()["proof"]["pairs"]
 
 
+@pytest.mark.parametrize(
+    ("registered", "said"),
+    [
+        ({"common_name": None, "problem": "no CA key", "members": [{"stranger_private_key": "the key"}]}, "no CA key"),
+        ({"unreachable": True, "msg": "no\nroute"}, "the CA's host can't be reached: no route"),
+        ({"failed": True, "msg": "no room"}, "the CA's host made none: no room"),
+        ("nonsense", "the CA's host made none: it gave no reason"),
+        (None, "the CA's host made none: it gave no reason"),
+    ],
+)
+def test_why_there_is_no_stranger_is_read_as_its_host_has_registered_it(registered: t.Any, said: str) -> None:
+    results = sound(MEMBERS)
+    for result in results.values():
+        result["probes"] = [probe for probe in result["probes"] if probe["case"] != "stranger"]
+    result = run(states=results, task_vars={"strangers": registered}, stranger_variable="strangers")
+    (text,) = {pair["text"] for pair in result["proof"]["pairs"] if pair["case"] == "stranger"}
+    assert said in text and "the key" not in str(result)
+
+
 def refused(**arguments: t.Any) -> str:
     """The one line with which it ends. Not an exception, which some releases of ansible-core tell as a traceback."""
     result = run(**arguments)
@@ -197,8 +216,19 @@ def test_a_change_under_way_is_told_by_what_the_user_gave() -> None:
     given = pem_text(CERTIFICATE_LABEL, new.der).decode()
     (change,) = run(states=states, ca_certificate_content=given)["proof"]["changes"]
     assert (change["code"], change["subject"]) == ("authorities", "etcd-1")
-    for pem in (None, "", "nonsense", pem_text(CERTIFICATE_LABEL, old.der).decode()):
+    others = (None, "", "nonsense", pem_text(CERTIFICATE_LABEL, old.der).decode())
+    for pem in others:
         assert run(states=states, ca_certificate_content=pem)["proof"]["changes"] == []
+    # What is registered of the CA counts where the user gave none.
+    found: dict[str, t.Any] = {"common_name": "a", "problem": None}
+    for told, pem, count in [
+        ({"certificate": given}, None, 1),
+        ({"certificate": given}, others[-1], 0),
+        (None, None, 0),
+    ]:
+        task_vars = {"found": {**found, "ca": told}}
+        proof = run(states=states, task_vars=task_vars, stranger_variable="found", ca_certificate_content=pem)["proof"]
+        assert len(proof["changes"]) == count
     results = sound(MEMBERS)
     for result in results.values():
         entry = {"member_id": "4", "name": "etcd-4", "peer_urls": ["https://10.0.0.4:2380"], "is_learner": False}

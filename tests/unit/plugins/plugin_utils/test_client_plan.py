@@ -17,6 +17,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._x509 import keys
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._client_plan import (
     ClientPlan,
     ClientQuestion,
+    left_without,
     plan_clients,
 )
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certificate_maker import (
@@ -89,6 +90,20 @@ def test_who_is_not_seen_is_asked_for_nothing() -> None:
     assert [one["name"] for one in plan.requests] == ["m1", "m2"]
     # Whatever else a result has in it.
     assert planned(of_clients={"backup@db-1": {**NOTHING, "failed": True}}).unseen[0].startswith("client backup@db-1: ")
+
+
+def test_who_has_no_certificate_in_the_end_is_told_with_the_first_reason() -> None:
+    before, away = {"backup@db-1": NOTHING, "app@db-1": NOTHING}, {"unreachable": True, "msg": "no\nroute"}
+    assert left_without(CLIENTS, before, before) == []
+    done = {"backup@db-1": {"failed": True, "msg": "no room"}, "app@db-1": {**NOTHING, "failed": True}}
+    assert left_without(CLIENTS, before, done) == [
+        "client backup@db-1: no room",
+        "client app@db-1: its host did not answer",
+    ]
+    # It was asked for nothing then.
+    found = left_without(CLIENTS, {**before, "app@db-1": away}, {**before, "app@db-1": {"skipped": True}})
+    assert found == ["client app@db-1: no route"]
+    assert left_without([], before, {}) == []
 
 
 def test_a_ca_is_made_where_all_members_were_seen_and_none_has_one() -> None:
