@@ -122,8 +122,6 @@ class _Findings(t.NamedTuple):
     """What this run would do to the cluster, before anybody asks whether it may."""
 
     cluster: Cluster
-    # The CA's certificate, as far as there is one.
-    at_hand: str | None
     changes: MembershipChanges
     leaked: LeakedKeys
     revocation: AskedRevocation
@@ -192,7 +190,6 @@ def _findings(
     need_new_keys = {*refused_members, *(leaked.names if leaked.is_first_look else ())}
     return _Findings(
         cluster=cluster,
-        at_hand=at_hand,
         changes=changes,
         leaked=leaked,
         revocation=revocation,
@@ -231,7 +228,7 @@ def _failures(given: dict[str, t.Any], found: _Findings) -> list[PreflightFailur
     by_another = why_not_by_another_authority(cluster, pending)
     failures += [] if by_another is None else [by_another]
     failures += why_not_now(cluster, found.leaked, of_plan["due"] or of_plan["stopped"], given["parts"])
-    if found.at_hand and given.get("ca_problem") and any(one["part"] == CERTIFICATE for one in pending):
+    if given.get("ca_problem") and any(one["part"] == CERTIFICATE for one in pending):
         failures.append(PreflightFailure("ca", given["ca_problem"]))
     of_role = given.get("role_settings", {})
     failures += _without_signer(found, of_role) if CERTIFICATES in given["parts"] else []
