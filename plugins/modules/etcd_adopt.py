@@ -208,6 +208,7 @@ variables:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.command_line import deployed_from_text
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import (
     InputError,
     failures_told,
@@ -234,7 +235,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._member.takeover_tu
     leads_or_refused,
     own_client,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import deployed_from_text
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},

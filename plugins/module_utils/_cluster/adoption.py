@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.command_line import plain_flag
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.own_flags import harmless, what_it_breaks
-from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import plain_flag
 
 Flags = t.Mapping[str, str]
 

@@ -20,7 +20,7 @@ import re
 import typing as t
 import urllib.parse
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import is_true
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.command_line import is_true
 
 _Address = t.Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
 

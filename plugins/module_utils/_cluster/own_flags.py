@@ -11,7 +11,7 @@ Note that this module util is PRIVATE to the collection. It can have breaking ch
 
 from __future__ import annotations
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import is_true
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.command_line import is_true
 
 # Flags that let strangers in, or make etcd ignore what keeps them out, wherever they come from.
 _FENCE_BREAKERS = {

@@ -16,8 +16,11 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.command_line import (
+    Deployed,
+    deployed_from_arguments,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.config import Entry, Values
-from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import Deployed, deployed_from_arguments
 
 CLIENT_SECTION, PEER_SECTION = "client-transport-security", "peer-transport-security"
 # YAML's words for true, as etcd's reader takes them.

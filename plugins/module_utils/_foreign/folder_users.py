@@ -14,6 +14,10 @@ import os
 import socket
 import typing as t
 
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.command_line import (
+    deployed_from_arguments,
+    deployed_from_text,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.settings_in_effect import (
     SettingsInEffect,
@@ -25,10 +29,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.settings_i
 from ansible_collections.ringfence.etcd.plugins.module_utils._node import processes
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import read_file
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import manager
-from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
-    deployed_from_arguments,
-    deployed_from_text,
-)
 
 _BOOT = "/proc/sys/kernel/random/boot_id"
 _MOST = 20

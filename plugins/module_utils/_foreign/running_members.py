@@ -15,6 +15,10 @@ from __future__ import annotations
 import os
 import typing as t
 
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.command_line import (
+    Deployed,
+    deployed_from_arguments,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import (
     AUTH,
@@ -46,7 +50,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import 
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.process_root import host_path
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.pem import CERTIFICATE_LABEL, pem_text, split_pem
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import manager
-from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import Deployed, deployed_from_arguments
 
 # Where settings come from.
 FLAG, ENVIRONMENT, CONFIG_FILE = "flag", "environment", "config_file"

@@ -18,6 +18,10 @@ import shlex
 import typing as t
 from dataclasses import dataclass, field, replace
 
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.command_line import (
+    Deployed,
+    deployed_from_arguments,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.config import parse_config
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.config_flags import (
@@ -25,12 +29,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.config_flags 
     settings_of_config,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.environment_file import parse_environment
-from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
-    Deployed,
-    deployed_from_arguments,
-    exec_arguments,
-    parse_unit,
-)
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import exec_arguments, parse_unit
 
 # etcd's program as it is, or with its version behind its name.
 _ETCD_NAME = re.compile(r"etcd(?:[-_]?v?[0-9][0-9.]*)?")

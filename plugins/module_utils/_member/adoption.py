@@ -19,6 +19,10 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.adoption import as_lines, differences
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.command_line import (
+    Deployed,
+    deployed_from_arguments,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import ServiceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.reasons import Reason
 from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.settings_in_effect import (
@@ -72,12 +76,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.next_start
     of_etcd,
     settings_at_start,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
-    Deployed,
-    configuration_hash_of,
-    deployed_from_arguments,
-    exec_command,
-)
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import configuration_hash_of, exec_command
 
 _KEPT, _ASIDE = ".replaced", "adopted"
 _FOLDER_MODE = 0o750

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.command_line import Deployed
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.access import (
     barrier_error,
@@ -21,7 +22,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._node.access import
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import read_file
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.tls_check import Material, check_credentials
-from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import Deployed
 
 _FILES = ("trusted_ca_file", "cert_file", "key_file")
 

@@ -16,6 +16,11 @@ import socket
 import ssl
 import typing as t
 
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.command_line import (
+    Deployed,
+    deployed_from_arguments,
+    deployed_from_text,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import FileError, RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules import (
     checked_member_name,
@@ -74,11 +79,8 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.next_start
     text_of,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
-    Deployed,
     configuration_hash_is_valid,
     configuration_hash_of,
-    deployed_from_arguments,
-    deployed_from_text,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit_place import unit_obstacle
 

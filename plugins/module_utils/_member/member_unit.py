@@ -13,6 +13,7 @@ import os
 import typing as t
 from dataclasses import dataclass
 
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.command_line import deployed_from_text
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules import (
     TIMEOUT_SECONDS,
@@ -29,7 +30,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._member.formed impo
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.first_start import with_first_start_of
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
     configuration_hash_is_valid,
-    deployed_from_text,
     parse_unit,
 )
 

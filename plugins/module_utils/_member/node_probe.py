@@ -13,6 +13,7 @@ import datetime
 import os
 import typing as t
 
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.command_line import Deployed, deployed_from_text
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules import PROBE_SECONDS, check_range
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.probe_cases import (
@@ -69,7 +70,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._probe.peers import
     call_all,
     target_of,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import Deployed, deployed_from_text
 
 
 def probe_node(

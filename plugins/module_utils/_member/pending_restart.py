@@ -12,6 +12,7 @@ Note that this module util is PRIVATE to the collection. It can have breaking ch
 
 from __future__ import annotations
 
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.command_line import deployed_from_text
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.reasons import Reason
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.member_unit import with_kept_first_start
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.program_exchange import is_exchange_pending
@@ -28,10 +29,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.next_start
     drop_in_paths,
     next_start,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
-    configuration_hash_of,
-    deployed_from_text,
-)
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import configuration_hash_of
 
 
 def restart_reasons(

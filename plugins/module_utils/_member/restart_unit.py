@@ -12,6 +12,7 @@ from __future__ import annotations
 import datetime
 import typing as t
 
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.command_line import deployed_from_arguments
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.obstacles import is_larger_quota
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd import trial
@@ -31,11 +32,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._member.revocation 
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.running_unit import FoundUnit, find
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.shut_out import shut_out
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import manager
-from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
-    configuration_hash_of,
-    deployed_from_arguments,
-    exec_command,
-)
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import configuration_hash_of, exec_command
 
 # etcd 3.6's own, where nobody says another one (embed/config.go).
 _SNAPSHOT_COUNT = 10_000

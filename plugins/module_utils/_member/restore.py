@@ -18,6 +18,7 @@ import os
 import typing as t
 from dataclasses import dataclass, replace
 
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.command_line import deployed_from_text
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.restored import restored_identity
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import (
     FileError,
@@ -41,10 +42,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import 
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import open_regular, os_error, read_file
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import manager
-from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
-    configuration_hash_of,
-    deployed_from_text,
-)
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import configuration_hash_of
 
 _DATA_DIRECTORY_MODE = 0o700
 _CREDENTIALS_MODE = 0o755

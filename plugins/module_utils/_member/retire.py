@@ -15,6 +15,7 @@ import os
 import typing as t
 from dataclasses import dataclass
 
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.command_line import deployed_from_text
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RefusedError
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_answers import LiveMember
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.wal import read_identity
@@ -22,10 +23,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._member.formed impo
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import put_aside, remove_file
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import read_file
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import manager
-from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
-    configuration_hash_of,
-    deployed_from_text,
-)
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import configuration_hash_of
 
 STOP, DISABLE, MOVE_DATA, REMOVE_MARKER = "stop", "disable", "move_data", "remove_marker"
 

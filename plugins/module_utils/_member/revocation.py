@@ -16,6 +16,7 @@ import contextlib
 import os
 import typing as t
 
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.command_line import deployed_from_text
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.own_flags import REVOCATION_LISTS
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.versions import parse_version
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import (
@@ -27,7 +28,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._node.certificates 
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import read_file
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.processes import as_process_sees
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.pem import REVOCATION_LIST_LABEL, pem_text
-from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import deployed_from_text
 
 # From here on a revocation list in PEM has every caller refused (tried on 3.6.16 and 3.7.3).
 _FIRST_WITH_DER_ALONE = (3, 6, 0)

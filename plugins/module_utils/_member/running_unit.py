@@ -13,14 +13,14 @@ import os
 import typing as t
 from dataclasses import dataclass
 
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.command_line import (
+    Deployed,
+    deployed_from_arguments,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._node import processes
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import read_file
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import manager
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.next_start import NextStart
-from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
-    Deployed,
-    deployed_from_arguments,
-)
 
 
 @dataclass(frozen=True)

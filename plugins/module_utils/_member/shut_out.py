@@ -15,6 +15,7 @@ from __future__ import annotations
 import datetime
 import typing as t
 
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.command_line import Deployed
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.probe_cases import MEMBER
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.certificates import read_certificates
@@ -25,7 +26,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._probe.handshake im
     probe_port,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._probe.peers import Caller, explain, target_of
-from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import Deployed
 
 _SECONDS = 5.0
 # What the next start would hold against the certificate that is served. Anything else is no matter of this start.

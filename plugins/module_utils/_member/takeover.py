@@ -17,6 +17,10 @@ import socket
 import typing as t
 from dataclasses import dataclass, field
 
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.command_line import (
+    Deployed,
+    deployed_from_arguments,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import (
     RefusedError,
     ServiceError,
@@ -58,11 +62,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.next_start
     drop_in_paths,
     of_etcd,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
-    Deployed,
-    deployed_from_arguments,
-    environment_files,
-)
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import environment_files
 
 _FILE_MODE, _FOLDER_MODE = 0o644, 0o755
 _MOMENT = 1.0

@@ -13,6 +13,7 @@ import datetime
 import os
 import typing as t
 
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.command_line import Deployed
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.obstacles import OBSTACLE_REMEDIES
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import (
     RefusedError,
@@ -41,7 +42,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._member.takeover im
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.certificates import read_certificates
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import read_file
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import manager
-from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import Deployed
 
 _MEND = "mend that, and run again"
 Files = dict[str, t.Optional[str]]

@@ -13,6 +13,7 @@ import os
 import typing as t
 from dataclasses import dataclass, field, replace
 
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.command_line import Deployed, deployed_from_text
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.foreign import where_its_data_is, why_not_replaced
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import (
     FileError,
@@ -61,12 +62,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import 
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import describe, read_file
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import manager
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.first_start import joins, with_first_start_of
-from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
-    Deployed,
-    configuration_hash_of,
-    deployed_from_text,
-    exec_command,
-)
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import configuration_hash_of, exec_command
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit_place import unit_obstacle
 
 _UNIT_MODE = 0o644

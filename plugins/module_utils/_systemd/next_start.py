@@ -17,6 +17,11 @@ import re
 import typing as t
 from dataclasses import dataclass
 
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.command_line import (
+    SET_TWICE,
+    Deployed,
+    deployed_from_text,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.own_flags import (
     OWN_FLAGS,
     REVOCATION_LISTS,
@@ -26,9 +31,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors impo
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import list_names, read_file
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.environment_file import parse_environment
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
-    SET_TWICE,
-    Deployed,
-    deployed_from_text,
     environment_files,
     exec_command,
     parse_unit,

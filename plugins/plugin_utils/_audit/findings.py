@@ -16,6 +16,7 @@ import datetime
 import typing as t
 from dataclasses import dataclass
 
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.command_line import is_true
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.versions import (
     FIRST_VERSION_WITH_LIST,
     dotted,
@@ -23,7 +24,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.versions i
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.times import iso_time
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.der import parts_of
-from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import is_true
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._audit.closing import (
     ALLOWED,
     ONE_BY_ONE,

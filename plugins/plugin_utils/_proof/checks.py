@@ -18,11 +18,11 @@ import typing as t
 import urllib.parse
 from dataclasses import dataclass
 
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.command_line import SET_TWICE, is_true
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import Member, is_common_name_of
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.partial_inventory import cure
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.versions import check_identity, parse_version
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
-from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import SET_TWICE, is_true
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._proof.pairs import (
     FAILED,
     OK,

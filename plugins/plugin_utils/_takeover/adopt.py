@@ -15,8 +15,8 @@ import typing as t
 from dataclasses import dataclass, field, replace
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.adoption import differences, why_never
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.command_line import Deployed, deployed_from_text
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
-from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import Deployed, deployed_from_text
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._audit.evidence import Cluster, Run
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._audit.facts import Claim, certificates_in, issued_by
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._takeover.fence import (

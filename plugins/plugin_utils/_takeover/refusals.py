@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.command_line import is_true
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.versions import (
     FIRST_VERSION_WITH_LIST,
     dotted,
@@ -24,7 +25,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules
     checked_unit_name,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.probe_cases import MEMBER
-from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import is_true
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._audit.closing import closing_list
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._audit.evidence import Cluster, Run
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._audit.facts import Claim

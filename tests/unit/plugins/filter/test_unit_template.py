@@ -9,7 +9,8 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import deployed_from_text, parse_unit
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.command_line import deployed_from_text
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import parse_unit
 from ansible_collections.ringfence.etcd.plugins.plugin_utils import _unit_text
 
 

@@ -11,6 +11,10 @@ import socket
 import time
 import typing as t
 
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.command_line import (
+    deployed_from_arguments,
+    deployed_from_text,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_answers import parse_active_peers
 from ansible_collections.ringfence.etcd.plugins.module_utils._probe import handshake
@@ -18,8 +22,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.environmen
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
     configuration_hash_is_valid,
     configuration_hash_of,
-    deployed_from_arguments,
-    deployed_from_text,
     environment_files,
     exec_arguments,
     exec_command,

@@ -17,6 +17,7 @@ import time
 import typing as t
 
 import pytest
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.command_line import deployed_from_text
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RefusedError
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd import api
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_access import NO_ACCESS
@@ -24,7 +25,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._member import form
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import manager
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
     configuration_hash_of,
-    deployed_from_text,
     exec_command,
     quote_argument,
     with_configuration_hash,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import typing as t
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import deployed_from_arguments
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.command_line import deployed_from_arguments
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._audit.calls import peer_ports
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._audit.document import Question, documents
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._audit.evidence import Run

@@ -9,6 +9,7 @@ import dataclasses
 import typing as t
 
 import pytest
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.command_line import deployed_from_text
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import ClusterSettings, make_members
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.membership_changes import (
     MembershipChanges,
@@ -16,7 +17,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.membership
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.pending_changes import WantedCluster
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_values import PreflightFailure
-from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import deployed_from_text
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._transition import Change, Question, change_of
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import certificate_factory as factory
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils._cluster.test_change_gather import (

@@ -23,13 +23,16 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_con
     wanted_flags,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_state import Config
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.command_line import (
+    Deployed,
+    deployed_from_arguments,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import FlagSettings, etcd_flags
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import (
     ClusterSettings,
     Member,
     make_members,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import Deployed, deployed_from_arguments
 
 VERSION = (3, 5, 16)
 SETTINGS = FlagSettings("blue", "/var/lib/etcd/blue", "/etc/etcd/pki")

@@ -18,6 +18,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_gat
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_plan import next_step
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_state import Data, Host, State, Words
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_steps import Next
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.command_line import deployed_from_arguments
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags import FlagSettings, etcd_flags
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import (
     ClusterSettings,
@@ -32,7 +33,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.preflight_
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki import profile as rules
-from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import deployed_from_arguments
 from ansible_collections.ringfence.etcd.plugins.module_utils._x509 import certificates
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import certificate_factory as factory
 from cryptography import x509

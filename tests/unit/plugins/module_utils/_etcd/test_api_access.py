@@ -15,6 +15,7 @@ import ssl
 import typing as t
 
 import pytest
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.command_line import deployed_from_arguments
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd import api
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import ApiError, client_of
@@ -24,7 +25,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_access im
     check_access_settings,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.live import Entrance, entrance_of, live_facts
-from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import deployed_from_arguments
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certificate_maker import Issued, issue
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.gateway_server import (
     Asked,

@@ -13,6 +13,7 @@ import subprocess
 import typing as t
 
 import pytest
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.command_line import deployed_from_arguments
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_access import ApiAccess
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.live import (
     NOT_ASKED,
@@ -22,7 +23,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.live import (
     running_version,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.info import process_version
-from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import deployed_from_arguments
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import peer_port as ports
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.gateway_server import GatewayServer, running
 

@@ -8,8 +8,11 @@ import os
 import pathlib
 
 import pytest
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.command_line import (
+    Deployed,
+    deployed_from_arguments,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.client_files import client_files_problem
-from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import Deployed, deployed_from_arguments
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certificate_maker import Issued, issue
 
 PEERS, CLIENTS = issue("etcd peer CA", is_ca=True), issue("clients' CA", is_ca=True)

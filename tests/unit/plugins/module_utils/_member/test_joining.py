@@ -8,6 +8,7 @@ import dataclasses
 import pathlib
 
 import pytest
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.command_line import deployed_from_text
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RefusedError
 from ansible_collections.ringfence.etcd.plugins.module_utils._member import formed, pending_restart, unit_plan
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.joining import SystemdJoiningUnit
@@ -15,7 +16,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._member.member_unit
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import manager
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
     configuration_hash_of,
-    deployed_from_text,
     exec_command,
     quote_argument,
     with_configuration_hash,

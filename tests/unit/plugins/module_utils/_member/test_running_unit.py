@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import pathlib
 
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.command_line import deployed_from_arguments
 from ansible_collections.ringfence.etcd.plugins.module_utils._member import (
     running_unit,
-)
-from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
-    deployed_from_arguments,
 )
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.systemd_host import (
     process,

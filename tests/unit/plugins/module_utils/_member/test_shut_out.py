@@ -11,8 +11,8 @@ import pathlib
 import typing as t
 
 import pytest
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.command_line import deployed_from_arguments
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.shut_out import shut_out
-from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import deployed_from_arguments
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils import peer_port as ports
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certificate_maker import Issued, issue
 

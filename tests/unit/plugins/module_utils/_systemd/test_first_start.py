@@ -5,11 +5,11 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.command_line import deployed_from_text
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import first_start
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
     configuration_hash_is_valid,
-    deployed_from_text,
     with_configuration_hash,
 )
 

@@ -12,6 +12,10 @@ from dataclasses import replace
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.adoption import differences
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.command_line import (
+    deployed_from_arguments,
+    deployed_from_text,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import (
     ClusterSettings,
     Member,
@@ -20,10 +24,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members im
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RefusedError
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.config import parse_config
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.config_flags import settings_of_config
-from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
-    deployed_from_arguments,
-    deployed_from_text,
-)
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._audit.calls import peer_ports
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._audit.evidence import Run
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._audit.facts import claims_of

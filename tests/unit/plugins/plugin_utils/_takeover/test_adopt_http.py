@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.adoption import differences
-from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import deployed_from_text
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.command_line import deployed_from_text
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._takeover.adopt import Authority
 from ansible_collections.ringfence.etcd.tests.unit.plugins.plugin_utils._takeover.test_adopt import (
     HTTP,

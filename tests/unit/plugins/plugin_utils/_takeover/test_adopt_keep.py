@@ -11,8 +11,8 @@ from dataclasses import replace
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.adoption import differences
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.command_line import deployed_from_text
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RefusedError
-from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import deployed_from_text
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._audit.evidence import Run
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._takeover.adopt import (
     Authority,
