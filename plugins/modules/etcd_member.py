@@ -232,11 +232,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors impo
     RingfenceError,
     failures_told,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import (
-    ApiError,
-    Client,
-    client_from,
-)
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import Client, client_from
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_access import (
     ARGUMENTS,
     REQUIRED_BY,
@@ -245,6 +241,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_access im
     take_access,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_answers import LiveMember
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_refusals import ApiError
 from ansible_collections.ringfence.etcd.plugins.module_utils._member import membership, moving
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.joining import SystemdJoiningUnit
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.member_unit import WantedUnit, check_arguments

@@ -321,11 +321,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import failures_told
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.reasons import Reason
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import (
-    ApiError,
-    Client,
-    client_from,
-)
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import Client, client_from
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_access import (
     ARGUMENTS,
     NO_ACCESS,
@@ -334,6 +330,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_access im
     ApiAccess,
     take_access,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_refusals import ApiError
 from ansible_collections.ringfence.etcd.plugins.module_utils._member import (
     member_unit,
     minor_upgrade,

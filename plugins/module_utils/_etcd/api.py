@@ -24,7 +24,6 @@ import urllib.parse
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import (
     InputError,
     RingfenceError,
-    ServiceError,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_access import NO_ACCESS, ApiAccess
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_answers import (
@@ -44,6 +43,26 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_contexts 
     nameless_context,
     why_no_answer,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_refusals import (
+    AUTH,
+    FAILED_PRECONDITION,
+    IS_NO_LEARNER,
+    NAMED,
+    NO_RBAC,
+    NO_USER,
+    NOT_FOUND,
+    RIGHT,
+    ROOT_ROLE,
+    TLS,
+    USER,
+    WRONG_USER,
+    ApiError,
+    LockHeldError,
+    MembershipError,
+    first_line,
+    membership_error,
+    refusal,
+)
 
 REQUEST_SECONDS = 5.0
 # For what is asked in passing, of a member that may well be down.
@@ -56,66 +75,6 @@ _SNAPSHOT_SECONDS = 60.0
 _BLOCK_BYTES = 256 * 1024
 # etcd sends 32 KiB a message (3.4 to 3.7).
 _MESSAGE_BYTES = 4 * 1024 * 1024
-
-# gRPC status codes in the gateway's answers.
-_INVALID_ARGUMENT = 3
-_NOT_FOUND = 5
-_FAILED_PRECONDITION = 9
-_LASTING = (_INVALID_ARGUMENT, _NOT_FOUND, _FAILED_PRECONDITION)
-
-# Why every request to the gateway fails, from any caller and at any time: kinds of an ApiError.
-AUTH, GATEWAY, TLS = "auth", "gateway", "tls"
-# RBAC is on, and it does not take the user that is given, or lets it do less than is asked.
-USER, RIGHT = "user", "right"
-# etcd's own words where RBAC is on: of the gateway to a certificate with a common name, and to one without.
-_NAMED = "CommonName of client sending a request against gateway"
-_DENIED = "permission denied"
-_NO_USER = ("user name is empty", "invalid auth token", "revision of auth store is old")
-# To a request for a token: where RBAC is off, none is needed.
-_NO_RBAC = "authentication is not enabled"
-# What a user needs who changes members, or takes a snapshot: the one role that etcd itself knows.
-ROOT_ROLE = "root"
-_WRONG_USER = ("invalid user ID or password", "user name not found", "no password")
-
-# Of a change of members (api/v3rpc/rpctypes/error.go of etcd v3.4.23 to v3.7.3): for some seconds after any member
-# has started, and while a learner copies the data.
-_PASSING = ("unhealthy cluster", "in sync with leader")
-_IS_NO_LEARNER = "can only promote a learner member"
-
-
-class ApiError(ServiceError):
-    """A request to etcd got no answer or a refusal. ``code`` is the gateway's gRPC status where it gave one.
-
-    ``kind`` is set where no request can succeed until somebody changes something: ``AUTH`` (RBAC is on, and nothing
-    that it would take is given), ``USER`` (it refuses the user that is given), ``RIGHT`` (that user may not do this),
-    ``GATEWAY`` (it is switched off), ``TLS`` (certificates or CA do not fit).
-    """
-
-    def __init__(self, message: str, *, code: int | None = None, kind: str | None = None, **details: t.Any) -> None:
-        super().__init__(message, **details)
-        self.code = code
-        self.kind = kind
-
-
-def explains(problem: RingfenceError) -> int:
-    """One that says what lacks explains more than one that was not let in, and that more than one without an answer."""
-    kind = problem.kind if isinstance(problem, ApiError) else None
-    return 0 if kind is None else 1 if kind == TLS else 2
-
-
-class MembershipError(ApiError):
-    """etcd did not take a change of its members, or did not say whether it did: only the member list tells.
-
-    ``lasts``: etcd refused it, and will refuse it as long as the member list is as it is.
-    """
-
-    def __init__(self, message: str, *, lasts: bool = False, **details: t.Any) -> None:
-        super().__init__(message, **details)
-        self.lasts = lasts
-
-
-class LockHeldError(ServiceError):
-    """Another run holds the lock."""
 
 
 def client_of(
@@ -301,7 +260,7 @@ class Client:
                 except (OSError, http.client.HTTPException) as exc:
                     raise ApiError(f"{url}{path}: {why_no_answer(exc)}", url=url) from exc
                 if status != 404:
-                    raise ApiError(f"{url}{path}: HTTP {status}: {_first_line(body)}", url=url)
+                    raise ApiError(f"{url}{path}: HTTP {status}: {first_line(body)}", url=url)
 
     def lacks_root(self, url: str) -> bool:
         """Whether RBAC is on, and who asks may not change members. Any user may ask for its own roles."""
@@ -330,7 +289,7 @@ class Client:
         try:
             self._change(url, "remove", {"ID": decimal_id(member_id)})
         except MembershipError as exc:
-            if exc.code != _NOT_FOUND:
+            if exc.code != NOT_FOUND:
                 raise
 
     def member_promote(self, url: str, member_id: str) -> None:
@@ -339,7 +298,7 @@ class Client:
             self._change(url, "promote", {"ID": decimal_id(member_id)})
         except MembershipError as exc:
             # The words of "not in sync" begin with those of "no learner".
-            if _IS_NO_LEARNER not in str(exc) or not exc.lasts:
+            if IS_NO_LEARNER not in str(exc) or not exc.lasts:
                 raise
 
     def member_update(self, url: str, member_id: str, *peer_urls: str) -> None:
@@ -357,15 +316,14 @@ class Client:
         except ApiError as exc:
             if exc.kind is not None:
                 raise
-            lasts = exc.code in _LASTING and not any(words in str(exc) for words in _PASSING)
-            raise MembershipError(str(exc), code=exc.code, lasts=lasts, url=url) from exc
+            raise membership_error(exc, url) from exc
 
     def lease_grant(self, url: str, lease_id: int, ttl_seconds: int) -> None:
         """Make the lease; LockHeldError where one of that id exists."""
         try:
             self._call(url, "/v3/lease/grant", {"ID": str(lease_id), "TTL": str(ttl_seconds)})
         except ApiError as exc:
-            if exc.code == _FAILED_PRECONDITION and "already exists" in str(exc):
+            if exc.code == FAILED_PRECONDITION and "already exists" in str(exc):
                 raise LockHeldError(f"{url}: the lease {lease_id:x} already exists", url=url) from None
             raise
 
@@ -380,7 +338,7 @@ class Client:
         try:
             self._call(url, "/v3/lease/revoke", {"ID": str(lease_id)})
         except ApiError as exc:
-            if exc.code != _NOT_FOUND:
+            if exc.code != NOT_FOUND:
                 raise
 
     def _begun(self, url: str) -> _Stream:
@@ -391,7 +349,8 @@ class Client:
                 connection.request("POST", _SNAPSHOT, body=b"{}", headers=self._headers())
                 response = connection.getresponse()
                 if response.status != 200:
-                    self._refused(url, _SNAPSHOT, response.status, response.read(_ANSWER_BYTES))
+                    body = response.read(_ANSWER_BYTES)
+                    raise refusal(url, _SNAPSHOT, response.status, body, self._access.user is not None)
             messages = _messages(response)
             first = self._next_part(url, messages)
             if first is None:
@@ -413,7 +372,7 @@ class Client:
         except (AttributeError, KeyError, TypeError, ValueError):
             pass
         if b'"error"' in line[:100]:
-            self._refused(url, _SNAPSHOT, 200, line)
+            raise refusal(url, _SNAPSHOT, 200, line, self._access.user is not None)
         # What came is in no message: it may be a part of the data.
         raise ApiError(f"{url}{_SNAPSHOT}: what came is no part of a snapshot", url=url)
 
@@ -429,13 +388,13 @@ class Client:
                 return ask()
             except ApiError as exc:
                 problem = str(exc)
-                if exc.kind == AUTH and _NAMED in problem and self._use_nameless(exc):
+                if exc.kind == AUTH and NAMED in problem and self._use_nameless(exc):
                     # RBAC is on: asking for a token shows a wrong password also where this version would not need one.
                     if self._access.user is not None:
                         self._authenticate(url)
                         authenticated = True
                     continue
-                if any(words in problem for words in _NO_USER) and self._access.user is not None and not authenticated:
+                if any(words in problem for words in NO_USER) and self._access.user is not None and not authenticated:
                     # Once for each call: a second refusal is not about the token's age.
                     self._authenticate(url)
                     authenticated = True
@@ -468,13 +427,13 @@ class Client:
             token = self._ask(url, path, account).get("token")
         except ApiError as exc:
             problem = str(exc)
-            if _NO_RBAC in problem:
+            if NO_RBAC in problem:
                 # Switched off since.
                 return
-            if exc.kind == AUTH and _NAMED in problem and self._use_nameless(exc):
+            if exc.kind == AUTH and NAMED in problem and self._use_nameless(exc):
                 self._authenticate(url)
                 return
-            kind = USER if any(words in problem for words in _WRONG_USER) else exc.kind
+            kind = USER if any(words in problem for words in WRONG_USER) else exc.kind
             raise ApiError(f"{problem} (user {self._access.user})", code=exc.code, kind=kind, url=url) from None
         if not isinstance(token, str) or not token or not token.isprintable() or not token.isascii():
             raise ApiError(f"{url}{path}: the answer has no token", url=url)
@@ -489,30 +448,7 @@ class Client:
             answer = None
         if status == 200 and isinstance(answer, dict) and "error" not in answer:
             return answer
-        self._refused(url, path, status, body)
-
-    def _refused(self, url: str, path: str, status: int, body: bytes) -> t.NoReturn:
-        """The ApiError of an answer that is none of those wanted."""
-        try:
-            answer = json.loads(body.split(b"\n", 1)[0])
-        except ValueError:
-            answer = None
-        if status == 404 and not isinstance(answer, dict):
-            raise ApiError(f"{url}{path}: HTTP 404: is --enable-grpc-gateway=false set there?", kind=GATEWAY, url=url)
-        problem, code = _gateway_error(answer)
-        # Not every refusal is JSON: the gateway's own are plain text.
-        problem = problem or ("" if isinstance(answer, dict) else _first_line(body))
-        raise ApiError(
-            f"{url}{path}: HTTP {status}{f': {problem}' if problem else ''}",
-            code=code,
-            kind=self._kind_of(problem),
-            url=url,
-        )
-
-    def _kind_of(self, problem: str) -> str | None:
-        if _DENIED in problem and self._access.user is not None:
-            return RIGHT
-        return AUTH if any(words in problem for words in (_NAMED, _DENIED, *_NO_USER)) else None
+        raise refusal(url, path, status, body, self._access.user is not None)
 
     def _request(self, url: str, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
         connection, is_nameless = self._connection(url, body is not None, self._timeout_seconds)
@@ -588,37 +524,11 @@ def _split_url(url: str) -> tuple[str, int, bool]:
     return host, port or 2379, parts.scheme == "https"
 
 
-def _gateway_error(answer: t.Any) -> tuple[str, int | None]:
-    if not isinstance(answer, dict):
-        return "", None
-    error = answer.get("error")
-    # Of a stream the error is an object of its own; 3.4 names the code grpc_code there.
-    source = error if isinstance(error, dict) else answer
-    code = source.get("code", source.get("grpc_code"))
-    problem = source.get("message") or source.get("error") or ""
-    return " ".join(str(problem).split())[:300], code if isinstance(code, int) else None
-
-
-def _first_line(body: bytes) -> str:
-    lines = body[:2000].decode("utf-8", "replace").strip().splitlines()
-    return " ".join("".join(c if c.isprintable() else " " for c in lines[0]).split())[:300] if lines else ""
-
-
 __all__ = (
-    "AUTH",
-    "GATEWAY",
     "GLANCE_SECONDS",
     "REQUEST_SECONDS",
-    "RIGHT",
-    "ROOT_ROLE",
-    "TLS",
-    "USER",
-    "ApiError",
     "Client",
-    "LockHeldError",
-    "MembershipError",
     "check_url",
     "client_from",
     "client_of",
-    "explains",
 )

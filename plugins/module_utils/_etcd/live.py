@@ -17,14 +17,9 @@ import typing as t
 from dataclasses import dataclass, replace
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import (
-    GLANCE_SECONDS,
-    ROOT_ROLE,
-    ApiError,
-    Client,
-    client_of,
-)
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import GLANCE_SECONDS, Client, client_of
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_access import NO_ACCESS, ApiAccess
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_refusals import ROOT_ROLE, ApiError
 
 # A member that was just started, or whose peer was, needs a moment for its leader and its links: a start and the next
 # try of a stream take less than this on a host that is not overloaded.

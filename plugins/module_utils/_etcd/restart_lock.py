@@ -13,7 +13,8 @@ import hashlib
 import time
 import typing as t
 
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import ApiError, Client
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import Client
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_refusals import ApiError
 
 # The lock "one restart at a time": a lease with this id is there at most once in a cluster, writes no key and ends by
 # itself when its holder is gone. 63 bits, as etcd's ids are signed; never 0, which would let etcd choose.

@@ -19,12 +19,12 @@ import typing as t
 import urllib.parse
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError, one_line
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import explains
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_access import ApiAccess
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_contexts import (
     client_context,
     nameless_context,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_refusals import explains
 from ansible_collections.ringfence.etcd.plugins.module_utils._node import processes
 
 # For all questions at all ports together.

@@ -17,11 +17,8 @@ import ssl
 import typing as t
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import (
-    GLANCE_SECONDS,
-    ApiError,
-    Client,
-)
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import GLANCE_SECONDS, Client
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_refusals import ApiError
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.wal import read_identity
 from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.client_port import (
     client_ports,

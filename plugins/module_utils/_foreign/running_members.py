@@ -20,13 +20,9 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.command_li
     deployed_from_arguments,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import (
-    AUTH,
-    GLANCE_SECONDS,
-    ApiError,
-    Client,
-)
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import GLANCE_SECONDS, Client
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_access import NO_ACCESS, ApiAccess
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_refusals import AUTH, ApiError
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.config_flags import is_flag
 from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.client_port import (
     client_ports,

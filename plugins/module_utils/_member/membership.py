@@ -16,8 +16,9 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.reasons import Reason
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import ApiError, Client
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import Client
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_answers import LiveMember
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_refusals import ApiError
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.restart_lock import RestartLock
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.restart import (
     Clock,

@@ -24,12 +24,9 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.upgrade_ru
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.versions import Version, dotted, read_version
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RefusedError, ServiceError
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import (
-    ApiError,
-    Client,
-    MembershipError,
-)
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import Client
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_answers import LiveMember
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_refusals import ApiError, MembershipError
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.restart import (
     Clock,
     ClusterUrls,

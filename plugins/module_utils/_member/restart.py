@@ -28,13 +28,9 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors impo
     ServiceError,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.reasons import Reason
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import (
-    ApiError,
-    Client,
-    LockHeldError,
-    check_url,
-)
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import Client, check_url
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_answers import Health, LiveMember
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_refusals import ApiError, LockHeldError
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.restart_lock import RestartLock
 
 _PAUSE_SECONDS = 1.0

@@ -21,17 +21,17 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors impo
     RefusedError,
     ServiceError,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import Client
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_answers import (
+    SnapshotPart,
+    Status,
+)
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_refusals import (
     AUTH,
     GATEWAY,
     TLS,
     USER,
     ApiError,
-    Client,
-)
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_answers import (
-    SnapshotPart,
-    Status,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.snapshot_file import SnapshotFile, summed
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import (

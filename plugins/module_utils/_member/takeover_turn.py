@@ -21,13 +21,9 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors impo
     ServiceError,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.reasons import Reason
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import (
-    ApiError,
-    Client,
-    client_of,
-    explains,
-)
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import Client, client_of
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_access import ApiAccess
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_refusals import ApiError, explains
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.restart import (
     ClusterUrls,
     gather_view,

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.obstacles import OBSTACLE_REMEDIES
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RefusedError, ServiceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.reasons import Reason
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import (
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import Client
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_answers import LiveMember
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_refusals import (
     ApiError,
-    Client,
     LockHeldError,
     MembershipError,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_answers import LiveMember
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.restart_lock import RestartLock
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.restart import Clock, live_members
 

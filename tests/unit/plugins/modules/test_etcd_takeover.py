@@ -16,12 +16,9 @@ import typing as t
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RefusedError
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import (
-    ApiError,
-    Client,
-    MembershipError,
-)
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import Client
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_access import NO_ACCESS
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_refusals import ApiError, MembershipError
 from ansible_collections.ringfence.etcd.plugins.module_utils._foreign.running_members import running_members
 from ansible_collections.ringfence.etcd.plugins.module_utils._member import takeover
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.takeover_turn import (

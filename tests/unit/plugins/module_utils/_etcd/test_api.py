@@ -13,7 +13,7 @@ import typing as t
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import CryptoError, FileError, InputError
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd import api, api_answers, api_contexts
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd import api, api_answers, api_contexts, api_refusals
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certificate_maker import Issued, issue, key_pem
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.gateway_server import GatewayServer, running
 
@@ -52,7 +52,7 @@ def test_health(answer: tuple[int, t.Any], healthy: bool, problem: str | None, s
 def test_nobody_listens(server: GatewayServer) -> None:
     url = "http://127.0.0.1:1"
     assert CLIENT.health(url) == api_answers.Health(False, "http://127.0.0.1:1/health: connection refused")
-    with pytest.raises(api.ApiError, match="connection refused"):
+    with pytest.raises(api_refusals.ApiError, match="connection refused"):
         CLIENT.count_keys(url)
 
 
@@ -84,7 +84,7 @@ def test_member_list(server: GatewayServer) -> None:
         api_answers.LiveMember("8e9e05c52164694d", "b", ("p",), ("c",), True),
     ]
     server.answers["/v3/cluster/member/list"] = (200, {})
-    with pytest.raises(api.ApiError, match="has no members"):
+    with pytest.raises(api_refusals.ApiError, match="has no members"):
         CLIENT.member_list(server.url)
 
 
@@ -97,15 +97,19 @@ def test_member_list(server: GatewayServer) -> None:
                 412,
                 {"error": "etcdserver: lease already exists", "message": "etcdserver: lease already exists", "code": 9},
             ),
-            api.LockHeldError,
+            api_refusals.LockHeldError,
             "already exists",
         ),
         # The same gRPC code for something else is not a lock that is held.
-        ((400, {"error": "etcdserver: other", "code": 9}), api.ApiError, "HTTP 400: etcdserver: other"),
-        ((503, {"error": "etcdserver: no leader", "code": 14}), api.ApiError, "HTTP 503: etcdserver: no leader"),
-        ((400, {"error": {"grpc_code": 9, "message": "lease already exists"}}), api.LockHeldError, "exists"),
-        ((404, "404 page not found"), api.ApiError, "is --enable-grpc-gateway=false set there"),
-        ((200, "garbage"), api.ApiError, "HTTP 200"),
+        ((400, {"error": "etcdserver: other", "code": 9}), api_refusals.ApiError, "HTTP 400: etcdserver: other"),
+        (
+            (503, {"error": "etcdserver: no leader", "code": 14}),
+            api_refusals.ApiError,
+            "HTTP 503: etcdserver: no leader",
+        ),
+        ((400, {"error": {"grpc_code": 9, "message": "lease already exists"}}), api_refusals.LockHeldError, "exists"),
+        ((404, "404 page not found"), api_refusals.ApiError, "is --enable-grpc-gateway=false set there"),
+        ((200, "garbage"), api_refusals.ApiError, "HTTP 200"),
     ],
 )
 def test_lease_grant(
@@ -128,12 +132,12 @@ def test_lease_grant(
         (
             400,
             "CommonName of client sending a request against gateway will be ignored and not used as expected\n",
-            api.AUTH,
+            api_refusals.AUTH,
             "HTTP 400: CommonName of client sending a request against gateway will be ignored",
         ),
-        (400, {"error": "etcdserver: user name is empty", "code": 3}, api.AUTH, "user name is empty"),
-        (401, {"error": "etcdserver: invalid auth token", "code": 16}, api.AUTH, "invalid auth token"),
-        (404, "404 page not found\n", api.GATEWAY, "HTTP 404"),
+        (400, {"error": "etcdserver: user name is empty", "code": 3}, api_refusals.AUTH, "user name is empty"),
+        (401, {"error": "etcdserver: invalid auth token", "code": 16}, api_refusals.AUTH, "invalid auth token"),
+        (404, "404 page not found\n", api_refusals.GATEWAY, "HTTP 404"),
         (429, {"code": 8, "message": "etcdserver: mvcc: database space exceeded"}, None, "database space exceeded"),
         (400, " \n", None, "HTTP 400"),
         (400, "<html>\x1b[31m\n" + "x" * 9000, None, "HTTP 400: <html> [31m"),
@@ -143,7 +147,7 @@ def test_a_refusal_is_told_in_its_own_words(
     status: int, body: t.Any, kind: str | None, words: str, server: GatewayServer
 ) -> None:
     server.answers["/v3/cluster/member/list"] = (status, body)
-    with pytest.raises(api.ApiError) as caught:
+    with pytest.raises(api_refusals.ApiError) as caught:
         CLIENT.member_list(server.url)
     assert caught.value.kind == kind and words in str(caught.value)
     assert str(caught.value).isprintable() and len(str(caught.value)) < 500
@@ -175,7 +179,7 @@ def test_a_lease_that_has_ended_is_revoked_already(server: GatewayServer) -> Non
     server.answers["/v3/lease/revoke"] = (404, {"error": "etcdserver: requested lease not found", "code": 5})
     CLIENT.lease_revoke(server.url, 5)
     server.answers["/v3/lease/revoke"] = (503, {"error": "etcdserver: no leader", "code": 14})
-    with pytest.raises(api.ApiError, match="no leader"):
+    with pytest.raises(api_refusals.ApiError, match="no leader"):
         CLIENT.lease_revoke(server.url, 5)
 
 
@@ -188,7 +192,7 @@ def test_entries_without_effect(server: GatewayServer) -> None:
     for status, answer in ((200, {}), (503, {"error": "etcdserver: no leader", "code": 14})):
         replies = iter([(404, {"error": "etcdserver: requested lease not found", "code": 5}), (status, answer)])
         server.handlers[path] = lambda _asked, replies=replies: next(replies)  # type: ignore[misc]
-        with pytest.raises(api.ApiError, match=f"{path}: HTTP {status}"):
+        with pytest.raises(api_refusals.ApiError, match=f"{path}: HTTP {status}"):
             CLIENT.write_without_effect(server.url, 5, 7)
 
 
@@ -293,7 +297,7 @@ def test_a_client_with_its_certificate_is_let_in(tls_server: GatewayServer, tmp_
     assert client.health(tls_server.url) == api_answers.Health(True)
     assert client.active_peers(tls_server.url) == {"2a": 1}
     tls_server.answers["/metrics"] = (503, "")
-    with pytest.raises(api.ApiError, match="/metrics: HTTP 503"):
+    with pytest.raises(api_refusals.ApiError, match="/metrics: HTTP 503"):
         client.active_peers(tls_server.url)
 
 
@@ -426,7 +430,7 @@ def test_a_refusal_that_lasts_and_one_that_passes(
     if lasts is None:
         CHANGES[verb](CLIENT, server.url)
         return
-    with pytest.raises(api.MembershipError) as caught:
+    with pytest.raises(api_refusals.MembershipError) as caught:
         CHANGES[verb](CLIENT, server.url)
     path = f"{server.url}/v3/cluster/member/{verb}"
     assert str(caught.value) == f"{path}: HTTP {answer[0]}: {answer[1]['message']}" and caught.value.lasts is lasts
@@ -434,13 +438,13 @@ def test_a_refusal_that_lasts_and_one_that_passes(
 
 @pytest.mark.parametrize("verb", CHANGES)
 def test_what_no_request_can_change_is_no_refusal_of_this_one(verb: str, server: GatewayServer) -> None:
-    with pytest.raises(api.ApiError, match="is --enable-grpc-gateway=false set there") as caught:
+    with pytest.raises(api_refusals.ApiError, match="is --enable-grpc-gateway=false set there") as caught:
         CHANGES[verb](CLIENT, server.url)
-    assert not isinstance(caught.value, api.MembershipError) and caught.value.kind == api.GATEWAY
+    assert not isinstance(caught.value, api_refusals.MembershipError) and caught.value.kind == api_refusals.GATEWAY
 
 
 @pytest.mark.parametrize("answer", [{}, {"member": []}, {"member": {"ID": "none"}}])
 def test_an_added_member_without_a_number(answer: dict[str, t.Any], server: GatewayServer) -> None:
     server.answers["/v3/cluster/member/add"] = (200, answer)
-    with pytest.raises(api.ApiError, match="the answer has no member"):
+    with pytest.raises(api_refusals.ApiError, match="the answer has no member"):
         CLIENT.member_add(server.url, "https://10.0.0.2:2380")

@@ -17,13 +17,14 @@ import typing as t
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.command_line import deployed_from_arguments
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd import api
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import ApiError, client_of
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd import api_refusals
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import client_of
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_access import (
     NO_ACCESS,
     ApiAccess,
     check_access_settings,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_refusals import ApiError
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.live import Entrance, entrance_of, live_facts
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.certificate_maker import Issued, issue
 from ansible_collections.ringfence.etcd.tests.unit.plugins.module_utils.gateway_server import (
@@ -147,7 +148,7 @@ def test_a_token_that_is_forgotten_is_replaced(rbac: Rbac, tmp_path: pathlib.Pat
     before = len(asked(rbac))
     with pytest.raises(ApiError, match="invalid auth token") as caught:
         client.member_list(url)
-    assert caught.value.kind == api.AUTH and asked(rbac)[before:] == [LIST, AUTHENTICATE, LIST]
+    assert caught.value.kind == api_refusals.AUTH and asked(rbac)[before:] == [LIST, AUTHENTICATE, LIST]
 
 
 def test_without_tls_a_user_is_all(plain: Rbac) -> None:
@@ -175,7 +176,7 @@ def test_a_wrong_password_is_told_and_not_shown(plain: Rbac) -> None:
     wrong = dataclasses.replace(USER, password="open-barley")
     with pytest.raises(ApiError, match=r"invalid user ID or password \(user ringfence\)$") as caught:
         client_of(None, None, None, wrong).member_list(plain.server.url)
-    assert caught.value.kind == api.USER and "barley" not in f"{caught.value} {caught.value.details}"
+    assert caught.value.kind == api_refusals.USER and "barley" not in f"{caught.value} {caught.value.details}"
     assert "barley" not in repr(wrong) and NAMELESS.key_pem not in repr(ACCESS)
 
 
@@ -186,20 +187,20 @@ def test_a_wrong_password_is_told_by_who_does_not_ask_for_it_too(rbac: Rbac, tmp
     assert client_of(*files(tmp_path), ACCESS).member_list(rbac.server.url)
     with pytest.raises(ApiError, match="invalid user ID or password") as caught:
         client_of(*files(tmp_path), dataclasses.replace(ACCESS, password="x")).member_list(rbac.server.url)
-    assert caught.value.kind == api.USER
+    assert caught.value.kind == api_refusals.USER
 
 
 def test_a_right_that_lacks_comes_with_the_line_that_grants_it(plain: Rbac) -> None:
     plain.answers[GRANT] = (403, {"code": 7, "message": "etcdserver: permission denied"})
     with pytest.raises(ApiError, match=r"user ringfence, .*: etcdctl user grant-role ringfence root") as caught:
         client_of(None, None, None, USER).lease_grant(plain.server.url, 5, 45)
-    assert caught.value.kind == api.RIGHT and caught.value.code == 7
+    assert caught.value.kind == api_refusals.RIGHT and caught.value.code == 7
     # Who gives no user is told of RBAC.
     plain.tokens.add("")
     plain.server.handlers[GRANT] = lambda _asked: plain.answers[GRANT]
     with pytest.raises(ApiError, match="permission denied") as caught:
         client_of(None, None, None).lease_grant(plain.server.url, 5, 45)
-    assert caught.value.kind == api.AUTH
+    assert caught.value.kind == api_refusals.AUTH
 
 
 ROLES = "/v3/auth/user/get"
@@ -242,7 +243,7 @@ def test_without_a_pair_the_gateway_s_own_words(rbac: Rbac, tmp_path: pathlib.Pa
     for access in (USER, NO_ACCESS):
         with pytest.raises(ApiError, match="HTTP 400: CommonName of client") as caught:
             client_of(*files(tmp_path), access).member_list(rbac.server.url)
-        assert caught.value.kind == api.AUTH and asked(rbac).pop() == LIST
+        assert caught.value.kind == api_refusals.AUTH and asked(rbac).pop() == LIST
     assert rbac.accepted == ["application/json", None]
 
 
@@ -257,7 +258,7 @@ def test_a_pair_that_is_not_taken(rbac: Rbac, tmp_path: pathlib.Path, pair: Issu
     access = dataclasses.replace(USER, certificate=pair.pem, private_key=pair.key_pem)
     with pytest.raises(ApiError, match=words) as caught:
         client_of(*files(tmp_path), access).member_list(rbac.server.url)
-    assert caught.value.kind == api.AUTH and "\n" not in str(caught.value)
+    assert caught.value.kind == api_refusals.AUTH and "\n" not in str(caught.value)
     assert not rbac.tokens
 
 
@@ -274,7 +275,7 @@ def test_a_pair_that_can_not_be_read(rbac: Rbac, tmp_path: pathlib.Path, content
     assert client.health(rbac.server.url).healthy
     with pytest.raises(ApiError, match=f"CommonName of client.*; the client pair for RBAC: .*{words}") as caught:
         client.member_list(rbac.server.url)
-    assert caught.value.kind == api.AUTH
+    assert caught.value.kind == api_refusals.AUTH
 
 
 def test_a_look_at_a_member_asks_with_it(rbac: Rbac, tmp_path: pathlib.Path) -> None:

@@ -22,6 +22,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._etcd import (
     api_access,
     api_answers,
     api_contexts,
+    api_refusals,
     restart_lock,
     wal,
 )
@@ -68,7 +69,7 @@ def wait_until_linked(cluster: EtcdCluster) -> None:
             ]
             if not problem and len(view.others) == 2:
                 return
-        except api.ApiError as exc:
+        except api_refusals.ApiError as exc:
             problem = exc
         time.sleep(0.2)
     raise AssertionError(f"{problem}\n{cluster.log('m1')[-2000:]}")
@@ -139,7 +140,7 @@ def test_a_client_without_a_certificate_gets_a_line(cluster: EtcdCluster) -> Non
     assert not health.healthy and url in str(health.problem) and "\n" not in str(health.problem)
     # In TLS 1.3 the request may be written after etcd has closed: then a reset comes before its alert is read.
     refused = r"https://127\.0\.0\.1:.*: (TLS: .*certificate required|connection reset by peer|broken pipe)$"
-    with pytest.raises(api.ApiError, match=refused):
+    with pytest.raises(api_refusals.ApiError, match=refused):
         client.member_list(url)
 
 
@@ -156,12 +157,12 @@ def test_the_lock_has_one_holder(cluster: EtcdCluster) -> None:
     assert not first.is_held()
     first.acquire()
     assert first.is_held() and first.keep()
-    with pytest.raises(api.LockHeldError, match="already exists"):
+    with pytest.raises(api_refusals.LockHeldError, match="already exists"):
         second.acquire()
     assert not second.is_held() and not second.keep()
     # One that does not hold it can't give it back.
     second.release()
-    with pytest.raises(api.LockHeldError):
+    with pytest.raises(api_refusals.LockHeldError):
         second.acquire()
     first.release()
     second.acquire()
@@ -179,7 +180,7 @@ def test_many_at_once_one_gets_it(cluster: EtcdCluster) -> None:
         try:
             lock.acquire()
             outcomes.append("held")
-        except api.LockHeldError:
+        except api_refusals.LockHeldError:
             outcomes.append("refused")
 
     threads = [threading.Thread(target=attempt, args=(url,)) for url in [*cluster.client_urls.values()] * 3]
@@ -202,7 +203,7 @@ def test_a_lock_that_nobody_keeps_ends(cluster: EtcdCluster) -> None:
         try:
             other.acquire()
             break
-        except api.LockHeldError:
+        except api_refusals.LockHeldError:
             assert time.monotonic() - started < 15
             time.sleep(0.2)
     assert time.monotonic() - started >= 1.5
@@ -222,7 +223,7 @@ def test_a_kept_lock_outlives_its_time(cluster: EtcdCluster) -> None:
     end = time.monotonic() + 5
     while time.monotonic() < end:
         assert lock.keep()
-        with pytest.raises(api.LockHeldError):
+        with pytest.raises(api_refusals.LockHeldError):
             restart_lock.RestartLock(client, urls).acquire()
         time.sleep(0.3)
     lock.release()
@@ -334,7 +335,7 @@ def call_until_taken(client: api.Client, url: str, path: str, message: dict[str,
     while True:
         try:
             return client._call(url, path, message)
-        except api.ApiError:
+        except api_refusals.ApiError:
             assert time.monotonic() < deadline
             time.sleep(0.5)
 
@@ -404,7 +405,7 @@ def test_alarms_and_role_based_access_control_are_told(binary: str, tmp_path: pa
         raised = {"action": "ACTIVATE", "memberID": str(int(status.member_id, 16)), "alarm": "NOSPACE"}
         client._call(url, "/v3/maintenance/alarm", raised)
         assert client.status(url).alarms == (api_answers.Alarm(status.member_id, "NOSPACE"),)
-        with pytest.raises(api.ApiError) as caught:
+        with pytest.raises(api_refusals.ApiError) as caught:
             restart_lock.RestartLock(client, [url]).acquire()
         assert obstacles.alarm_in(str(caught.value)) == "NOSPACE"
         assert not client.health(url).healthy
@@ -413,9 +414,9 @@ def test_alarms_and_role_based_access_control_are_told(binary: str, tmp_path: pa
         client._call(url, "/v3/auth/role/add", {"name": "root"})
         client._call(url, "/v3/auth/user/grant", {"user": "root", "role": "root"})
         client._call(url, "/v3/auth/enable", {})
-        with pytest.raises(api.ApiError) as caught:
+        with pytest.raises(api_refusals.ApiError) as caught:
             client.member_list(url)
-        assert caught.value.kind == api.AUTH
+        assert caught.value.kind == api_refusals.AUTH
         # What needs no gateway is told all the same.
         assert client.health(url).healthy and client.version(url) == status.version
         # The way on that is named: a client pair without a common name.
@@ -473,17 +474,17 @@ def test_a_roll_under_role_based_access_control(binary: str, tmp_path: pathlib.P
         lock.acquire()
         assert lock.is_held() and one.lease_keep_alive(url, restart_lock.RESTART_LEASE_ID)
         lock.release()
-        with pytest.raises(api.ApiError, match="etcdctl user grant-role ringfence root") as caught:
+        with pytest.raises(api_refusals.ApiError, match="etcdctl user grant-role ringfence root") as caught:
             one.count_keys(url)
-        assert caught.value.kind == api.RIGHT
+        assert caught.value.kind == api_refusals.RIGHT
         assert client(user="root").count_keys(url) == 0
         # The root that nobody is: without a user etcd must not take its own certificate for one.
-        with pytest.raises(api.ApiError, match="user name is empty") as caught:
+        with pytest.raises(api_refusals.ApiError, match="user name is empty") as caught:
             client(user=None, password=None).count_keys(url)
-        assert caught.value.kind == api.AUTH
-        with pytest.raises(api.ApiError, match=r"invalid user ID or password \(user ringfence\)") as caught:
+        assert caught.value.kind == api_refusals.AUTH
+        with pytest.raises(api_refusals.ApiError, match=r"invalid user ID or password \(user ringfence\)") as caught:
             client(password="0402").count_keys(url)
-        assert caught.value.kind == api.USER
+        assert caught.value.kind == api_refusals.USER
         # The pair opens client ports alone.
         content = [pathlib.Path(path).read_bytes() for path in pair]
         peer = cluster.peer_urls["m1"].rpartition(":")[2]

@@ -10,14 +10,11 @@ import typing as t
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RefusedError, ServiceError
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import (
-    ApiError,
-    MembershipError,
-)
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_answers import (
     LiveMember,
     Versions,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_refusals import ApiError, MembershipError
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.minor_upgrade import (
     MinorUpgrade,
     differing_members,

@@ -19,6 +19,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._etcd import (
     api_access,
     api_answers,
     api_contexts,
+    api_refusals,
     restart_lock,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._member import membership, moving
@@ -223,7 +224,7 @@ def is_linked(cluster: EtcdCluster, one: str, other: str) -> None:
     for source, target in ((one, other), (other, one)):
         try:
             links = client.active_peers(cluster.client_urls[source])
-        except api.ApiError as exc:
+        except api_refusals.ApiError as exc:
             raise RefusedError(str(exc)) from exc
         if not links.get(numbers[target]):
             raise RefusedError(f"{source} has no connection to {target}")

@@ -18,7 +18,13 @@ import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.versions import Version, parse_version
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RefusedError, ServiceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.reasons import Reason
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd import api, api_contexts, restart_lock, trial
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd import (
+    api,
+    api_contexts,
+    api_refusals,
+    restart_lock,
+    trial,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.last_words import cause_of
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.wal_entries import has_old_entries
 from ansible_collections.ringfence.etcd.plugins.module_utils._member import membership, minor_upgrade
@@ -287,7 +293,7 @@ def wait_until_taken(change: t.Callable[[], object]) -> None:
     for _turn in range(40):
         try:
             change()
-        except api.ApiError:
+        except api_refusals.ApiError:
             time.sleep(0.5)
         else:
             return

@@ -10,12 +10,9 @@ import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.obstacles import is_larger_quota
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RefusedError, ServiceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.reasons import Reason
-from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import (
-    ApiError,
-    Client,
-    LockHeldError,
-)
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api import Client
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_answers import Health, LiveMember
+from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_refusals import ApiError, LockHeldError
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.restart_lock import RestartLock
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.restart import (
     Clock,
