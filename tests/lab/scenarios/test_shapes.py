@@ -105,12 +105,12 @@ def test_from_an_audit_to_the_role(theirs: TakenOver, name: str) -> None:
 
 
 def _adopt_without_their_key(theirs: TakenOver, name: str, story: Story) -> None:
-    controller, put = theirs.controller, {"etcd_peer_tls_extra_unit_settings": story.put} if story.put else {}
+    controller = theirs.controller
     # The role has issued anew there, by their CA.
     controller.on_each(TRIO, f"rm -r {story.variables.get('etcd_peer_tls_directory', PKI)}")
     theirs.give_client(story.shape)
     told = theirs.told("where nobody has it, ringfence.etcd.adopt with -e etcd_adopt_keep_certificates=true")
-    theirs.put_into_inventory(told, **story.variables, **put)
+    theirs.put_into_inventory(told, **story.variables, **story.extra_settings)
     lists = controller.allowed_names()
     with Writer(controller, operation=f"adopt as it is: {name}") as writer:
         theirs.succeed(playbook="adopt", etcd_adopt_keep_certificates=True)
