@@ -45,7 +45,11 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._member.takeover im
     refused,
     start_of,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._member.unit_plan import apply_plan, plan_present
+from ansible_collections.ringfence.etcd.plugins.module_utils._member.unit_plan import (
+    apply_plan,
+    kept_unit,
+    plan_present,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import (
     WantedDirectory,
     WantedFile,
@@ -78,7 +82,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.next_start
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import configuration_hash_of, exec_command
 
-_KEPT, _ASIDE = ".replaced", "adopted"
+_ASIDE = "adopted"
 _FOLDER_MODE = 0o750
 _SAY = "put what it has into the inventory, or change it there first"
 # Of GOMAXPROCS: Go takes as many by itself.
@@ -162,7 +166,7 @@ def plan_adoption(wanted: Adoption, check_mode: bool = False) -> AdoptionPlan:
             f"settings of {member.member}": (as_lines(before["flags"]), as_lines(after["flags"])),
             wanted.unit_path: (on_disk or "", wanted.text),
         },
-        way_back=_way_back(wanted, unit.unit_backup or _kept_unit(wanted), aside),
+        way_back=_way_back(wanted, unit.unit_backup or kept_unit(wanted.unit_path), aside),
     )
 
 
@@ -314,11 +318,13 @@ def plan_way_back(wanted: Adoption) -> AdoptionPlan:
     is_ours = on_disk is not None and configuration_hash_of(on_disk) is not None
     if not is_ours and seen.process["environ_hash"] is None:
         return _nothing(seen)
-    kept = _kept_unit(wanted)
+    kept = kept_unit(wanted.unit_path)
     below = next((path for path in _lower_units(wanted) if os.path.lexists(path)), None)
     theirs = kept or (None if is_ours else wanted.unit_path) or below
     if theirs is None:
-        raise refused(member, f"there is no unit of theirs to go back to ({wanted.unit_path}{_KEPT})", "put one there")
+        raise refused(
+            member, f"there is no unit of theirs to go back to beside {wanted.unit_path}", "put it there by hand"
+        )
     text = (text_at(theirs) if is_ours else on_disk or text_at(theirs)) or ""
     aside = tuple(
         path
@@ -375,16 +381,6 @@ def _put_unit_back(wanted: Adoption, kept: str | None) -> None:
         raise refused(wanted.member, f"{kept} is gone", "run again")
     apply_changes([plan_file(WantedFile(wanted.unit_path, int(describe(kept)["mode"], 8), content))])
     remove_file(kept)
-
-
-def _kept_unit(wanted: Adoption) -> str | None:
-    """Where their unit was kept; the last one where there are several."""
-    found, number = None, 1
-    while True:
-        path = f"{wanted.unit_path}{_KEPT}" if number == 1 else f"{wanted.unit_path}{_KEPT}-{number}"
-        if not os.path.lexists(path):
-            return found
-        found, number = path, number + 1
 
 
 def _lower_units(wanted: Adoption) -> list[str]:

@@ -278,19 +278,32 @@ def check_new_program(wanted: WantedUnit, managed: bool, pid: int | None = None)
 
 
 def _plan_unit_backup(path: str) -> Change | None:
-    """A copy of a unit that is not ours, under the first name that is free; None where it is ours or kept already."""
+    """A copy of a unit that is not ours, under the first name that is free; None where it is ours or the last kept."""
     content = read_file(path)
     if content is None or configuration_hash_of(content.decode("utf-8", "replace")) is not None:
         return None
-    number = 1
+    kept, free = _kept_units(path)
+    if kept and describe(kept[-1])["state"] == "file" and read_file(kept[-1]) == content:
+        return None
+    return plan_file(WantedFile(free, int(describe(path)["mode"], 8), content))
+
+
+def _kept_units(path: str) -> tuple[list[str], str]:
+    """Under which names units were kept that were in this place, in their order, and the next name."""
+    kept: list[str] = []
     while True:
-        backup = f"{path}{_BACKUP}" if number == 1 else f"{path}{_BACKUP}-{number}"
-        state = describe(backup)["state"]
-        if state == "absent":
-            return plan_file(WantedFile(backup, int(describe(path)["mode"], 8), content))
-        if state == "file" and read_file(backup) == content:
-            return None
-        number += 1
+        backup = f"{path}{_BACKUP}-{len(kept) + 1}" if kept else f"{path}{_BACKUP}"
+        if not os.path.lexists(backup):
+            return kept, backup
+        kept.append(backup)
+
+
+def kept_unit(path: str) -> str | None:
+    """Where the unit was kept that was in this place before ours: the last one that was; None where there is none.
+
+    One that came back after another had been there was kept once more.
+    """
+    return (_kept_units(path)[0] or [None])[-1]
 
 
 def _refuse_obstacle(wanted: WantedUnit, properties: t.Mapping[str, str]) -> None:
@@ -417,6 +430,7 @@ __all__ = (
     "UnitPlan",
     "apply_plan",
     "check_new_program",
+    "kept_unit",
     "mark_formed",
     "plan_present",
     "plan_written",

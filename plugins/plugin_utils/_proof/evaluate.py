@@ -449,7 +449,9 @@ def _client_finding(entry: t.Mapping[str, t.Any], is_excused: bool) -> dict[str,
         if outcome == "refused" and entry["reason"] == "unknown_authority":
             remedy = (
                 "have etcd_peer_tls_client_ca_file name the bundle with the clients' CA at hand, or name the right "
-                "folder in etcd_peer_tls_client_ca_directory"
+                "folder in etcd_peer_tls_client_ca_directory; where clients keep the CA that peers had, say "
+                "etcd_peer_tls_peers_are_clients: false, and give a pair of a client's "
+                "(etcd_peer_tls_probe_client_certificate)"
             )
     elif entry["verdict"] == FAILED:
         code, line = f"{case}_accepted", f"the client port lets in {_CALLERS[case]}: {text}"

@@ -110,13 +110,22 @@ def _adopt_without_their_key(theirs: TakenOver, name: str, story: Story) -> None
     controller.on_each(TRIO, f"rm -r {story.variables.get('etcd_peer_tls_directory', PKI)}")
     theirs.give_client(story.shape)
     told = theirs.told("where nobody has it, ringfence.etcd.adopt with -e etcd_adopt_keep_certificates=true")
-    theirs.put_into_inventory(told, **story.variables, **story.extra_settings)
+    _put_with_their_clients(theirs, told, story)
     lists = controller.allowed_names()
     with Writer(controller, operation=f"adopt as it is: {name}") as writer:
         theirs.succeed(playbook="adopt", etcd_adopt_keep_certificates=True)
     assert_nothing_lost(writer)
     assert controller.allowed_names() == lists
     _to_the_role_s_own_ca(theirs, name)
+
+
+def _put_with_their_clients(theirs: TakenOver, told: dict[str, t.Any], story: Story) -> None:
+    """Who is a client is told by the CA that all had, where the client port has files of its own."""
+    pair: dict[str, t.Any] = {}
+    if told["vars"].pop("etcd_peer_tls_peers_are_clients", False):
+        made = theirs.forge.certificate("somebody", days=5, server=False)
+        pair = dict(zip(("etcd_peer_tls_probe_client_certificate", "etcd_peer_tls_probe_client_private_key"), made))
+    theirs.put_into_inventory(told, **story.variables, **story.extra_settings, **pair)
 
 
 def _to_the_role_s_own_ca(theirs: TakenOver, name: str, scheme: str = "https") -> None:
@@ -175,7 +184,7 @@ def test_by_the_role_to_a_fence(theirs: TakenOver, name: str, monkeypatch: pytes
 
     shared = {"etcd_adopt_keep_certificates": True} if is_shared else {}
     told = theirs.told()
-    theirs.put_into_inventory(told, **story.extra_settings)
+    _put_with_their_clients(theirs, told, story)
     if name == "autobase-shared":
         # No unit of the role has that: by its own setting (etcd_client_cert_auth) first.
         theirs.refuse("--client-cert-auth is not set and would be true", playbook="adopt", **shared)

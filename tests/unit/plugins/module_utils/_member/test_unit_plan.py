@@ -185,6 +185,7 @@ def test_a_unit_that_is_not_ours_is_kept(host: Host, tmp_path: pathlib.Path, wri
     def plan() -> unit_plan.UnitPlan:
         return unit_plan.plan_written(wanted, False) if written else unit_plan.plan_present(wanted, False, False)
 
+    assert unit_plan.kept_unit(str(unit)) is None
     unit.write_bytes(FOREIGN.encode() + b"# \xff\n")
     unit.chmod(0o600)
     found = plan()
@@ -209,6 +210,12 @@ def test_a_unit_that_is_not_ours_is_kept(host: Host, tmp_path: pathlib.Path, wri
     assert found.unit_backup == f"{backup}-2"
     unit_plan.apply_plan(found)
     assert (tmp_path / "etcd.service.replaced-2").read_text() == FOREIGN and b"\xff" in backup.read_bytes()
+    # The first one is back after the second: the way back is to it.
+    unit.write_bytes(backup.read_bytes())
+    assert unit_plan.kept_unit(str(unit)) == f"{backup}-2" and plan().unit_backup == f"{backup}-3"
+    unit_plan.apply_plan(plan())
+    assert (tmp_path / "etcd.service.replaced-3").read_bytes() == backup.read_bytes()
+    assert unit_plan.kept_unit(str(unit)) == f"{backup}-3"
 
 
 def test_a_running_member_keeps_its_data(host: Host, tmp_path: pathlib.Path) -> None:
