@@ -65,7 +65,8 @@ options:
         description:
           - The common name of the certificate, 1 to 64 characters without a comma. One beyond ASCII counts as two to
             four.
-          - A client's is the user that etcd's RBAC takes it for.
+          - A client's is the user that etcd's RBAC takes it for. It may be empty, for a client of etcd's gateway, which
+            under RBAC refuses whoever has one. Then the subject is empty.
         type: str
         required: true
       dns_names:
@@ -360,7 +361,7 @@ members:
       description: Whole days until the end of the validity.
       type: int
     common_name:
-      description: The common name.
+      description: The common name; empty where there is none.
       type: str
     dns_names:
       description: The DNS names among the subject alternative names.

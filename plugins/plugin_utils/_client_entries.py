@@ -20,11 +20,16 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import
 _VARIABLE = "etcd_peer_tls_clients"
 _TEXTS = ("name", "common_name", "owner", "group", "mode", "directory")
 _LISTS = ("hosts", "sans")
+_GATEWAY = "gateway"
+_KEYS = (*_TEXTS, *_LISTS, _GATEWAY)
 
 
 @dataclass(frozen=True)
 class Client:
-    """A client on one host. ``id``: both of them, which is its name in the CA's index and in messages."""
+    """A client on one host. ``id``: both of them, which is its name in the CA's index and in messages.
+
+    ``common_name``: empty for a client of etcd's gateway, which under RBAC refuses whoever has one.
+    """
 
     id: str
     name: str
@@ -61,9 +66,8 @@ def clients_of(given: t.Iterable[t.Any], default_directory: str, folders_of_memb
 
 def _client(entry: t.Mapping[str, t.Any], host: str, default_directory: str) -> Client:
     what = f"{_VARIABLE}, client {entry['name']}"
-    profile = client_profile(
-        f"{entry['name']}@{host}", entry.get("common_name") or entry["name"], *_places(entry["sans"]), "ecdsa-p256"
-    )
+    common_name = "" if entry[_GATEWAY] else entry.get("common_name") or entry["name"]
+    profile = client_profile(f"{entry['name']}@{host}", common_name, *_places(entry["sans"]), "ecdsa-p256")
     owner = entry.get("owner") or "root"
     mode = entry.get("mode") or "0600"
     rules.checked_key_mode(mode, f"{what}: mode")
@@ -99,11 +103,10 @@ def _checked_entry(item: t.Any) -> dict[str, t.Any]:
         item = {"name": name, "hosts": [host] if host else []}
     if not isinstance(item, dict):
         raise InputError(f"{_VARIABLE}: {item!r} is neither NAME@HOST nor a dictionary with a name and hosts")
-    unknown = sorted(str(key) for key in set(item) - {*_TEXTS, *_LISTS})
+    unknown = sorted(str(key) for key in set(item) - {*_KEYS})
     if unknown:
         raise InputError(
-            f"{_VARIABLE}: {', '.join(unknown)[:100]} of an entry is not known: {', '.join(sorted((*_TEXTS, *_LISTS)))}"
-            " are"
+            f"{_VARIABLE}: {', '.join(unknown)[:100]} of an entry is not known: {', '.join(sorted(_KEYS))} are"
         )
     entry = {key: value for key, value in item.items() if value not in (None, "")}
     shown = str(entry.get("name", "without a name"))[:100]
@@ -113,6 +116,12 @@ def _checked_entry(item: t.Any) -> dict[str, t.Any]:
             raise InputError(f"{_VARIABLE}, entry {shown}: {key} is {entry[key]!r}: a text is wanted{advice}")
     for key in _LISTS:
         entry[key] = _texts(entry.get(key, []), f"{_VARIABLE}, entry {shown}: {key}")
+    entry[_GATEWAY] = _truth(entry.get(_GATEWAY, False), f"{_VARIABLE}, entry {shown}: {_GATEWAY}")
+    if entry[_GATEWAY] and "common_name" in entry:
+        raise InputError(
+            f"{_VARIABLE}, entry {shown}: {_GATEWAY} is for a certificate without a common name, and common_name is "
+            f"{entry['common_name'][:100]!r}: leave one of them out"
+        )
     if "name" not in entry:
         raise InputError(f"{_VARIABLE}: {str(item)[:200]} has no name: give each client one")
     if "@" in entry["name"]:
@@ -120,6 +129,13 @@ def _checked_entry(item: t.Any) -> dict[str, t.Any]:
     if not entry["hosts"]:
         raise InputError(f"{_VARIABLE}, entry {shown}: no host is named: write {shown}@HOST, or hosts: [HOST]")
     return entry
+
+
+def _truth(value: t.Any, what: str) -> bool:
+    """Of a text too: a template gives one."""
+    if str(value).lower() not in ("true", "false"):
+        raise InputError(f"{what} is {str(value)[:100]!r}: true or false is wanted")
+    return str(value).lower() == "true"
 
 
 def _texts(value: t.Any, what: str) -> list[str]:

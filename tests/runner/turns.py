@@ -18,7 +18,7 @@ IN_TURN = (
     ("variants", "killed", "halfway"),
     ("foreign", "guards", "authority"),
     ("mishaps", "edits", "proof", "shapes"),
-    ("drift", "install", "backup", "interrupted", "lab"),
+    ("drift", "install", "backup", "interrupted", "lab", "applications"),
     ("takeover", "awx", "containers", "demo", "audit", "node", "liar"),
 )
 """For each day the files of scenarios, about as long together as those of another day."""

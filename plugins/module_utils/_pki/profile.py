@@ -60,7 +60,10 @@ _NEW_KEY_CODES = frozenset(
 
 @dataclass(frozen=True)
 class PeerProfile:
-    """What one certificate must say. Build it with `peer_profile` or `client_profile`, which check the values."""
+    """What one certificate must say. Build it with `peer_profile` or `client_profile`, which check the values.
+
+    Without a common name its subject is empty, and its other names are critical (RFC 5280, 4.1.2.6).
+    """
 
     name: str
     common_name: str
@@ -160,10 +163,13 @@ def peer_profile(
 def client_profile(
     name: str, common_name: str, dns_names: t.Sequence[str], ip_addresses: t.Sequence[str], key_type: str
 ) -> PeerProfile:
-    """The same of a client. It needs no names and addresses: at the client port etcd looks at none."""
+    """The same of a client. It needs no names and addresses: at the client port etcd looks at none.
+
+    Nor a common name: under RBAC etcd's gateway refuses whoever has one.
+    """
     what = f"client {checked_client_id(name, 'client name')}"
     names, addresses = _places(dns_names, ip_addresses, what)
-    common_name = checked_common_name(common_name, f"{what}: common name")
+    common_name = checked_common_name(common_name, f"{what}: common name") if common_name else ""
     return PeerProfile(name, common_name, names, addresses, key_type, CLIENT_KEY_USAGES)
 
 
@@ -274,8 +280,9 @@ def reasons_to_issue(
         add("other_ca", f"the certificate is not signed by the CA {issuer.label}")
     elif found.issuer != issuer.subject:
         add("other_ca", f"the certificate names another issuer than the CA {issuer.label}")
-    if found.common_names != (wanted.common_name,):
-        add("common_name", f"the common name is {_listed(found.common_names)}, {wanted.common_name} is wanted")
+    if found.common_names != ((wanted.common_name,) if wanted.common_name else ()):
+        name = wanted.common_name or "none"
+        add("common_name", f"the common name is {_listed(found.common_names)}, {name} is wanted")
     text = _name_differences(wanted, found)
     if text:
         add("subject_alternative_names", text)
@@ -288,7 +295,7 @@ def reasons_to_issue(
     if frozenset(found.extended_key_usage or ()) != wanted.extended_key_usages:
         found_usages, wanted_usages = _listed(found.extended_key_usage), _listed(wanted.extended_key_usages)
         add("extended_key_usage", f"the extended key usage is {found_usages}, {wanted_usages} is wanted")
-    for text in _profile_differences(found, issuer):
+    for text in _profile_differences(wanted, found, issuer):
         add("profile", text)
     if found.key_algorithm != wanted.key_type:
         add("key_type", f"the key is {found.key_algorithm}, {wanted.key_type} is wanted")
@@ -356,7 +363,7 @@ def _name_differences(wanted: PeerProfile, found: CertificateFacts) -> str:
     return f"the subject alternative names {' and '.join(parts)}" if parts else ""
 
 
-def _profile_differences(found: CertificateFacts, issuer: IssuerFacts) -> t.Iterator[str]:
+def _profile_differences(wanted: PeerProfile, found: CertificateFacts, issuer: IssuerFacts) -> t.Iterator[str]:
     if found.version != 3:
         yield f"the certificate has version {found.version}, 3 is wanted"
     if found.other_subject_attributes:
@@ -367,8 +374,10 @@ def _profile_differences(found: CertificateFacts, issuer: IssuerFacts) -> t.Iter
         yield "the subject key identifier is absent"
     if found.authority_key_identifier != issuer.key_identifier:
         yield "the authority key identifier is not that of the CA"
-    if found.names_critical:
+    if found.names_critical and wanted.common_name:
         yield "the subject alternative names are marked critical"
+    if (found.dns_names or found.ip_addresses) and not (found.names_critical or wanted.common_name):
+        yield "the subject alternative names are not marked critical, as they are where the subject is empty"
     if found.signature_hash in ("md5", "sha1", "unknown"):
         yield f"the signature uses {found.signature_hash.replace('unknown', 'an unknown algorithm')}"
     if not 0 < int(found.serial_number, 16) < 1 << SERIAL_NUMBER_BITS:

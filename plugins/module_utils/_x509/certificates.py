@@ -14,6 +14,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import typing as t
+from dataclasses import replace
 from datetime import datetime
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
@@ -178,8 +179,8 @@ class Issuer:
     ) -> x509.Certificate:
         """A certificate for a public key, just as the profile says; by default with a new serial number."""
         base = self._client_base if profile.extended_key_usages == CLIENT_KEY_USAGES else self._base
-        named = base.subject_name(_name(profile.common_name))
-        return self._signed(named, profile, public_key, not_before_time, not_after_time, serial_number=serial_number)
+        named = base.subject_name(_name(profile.common_name) if profile.common_name else x509.Name([]))
+        return self._signed(named, profile, public_key, not_before_time, not_after_time, serial_number)
 
     def issue_without_places(
         self, common_name: str, public_key: keys.PublicKey, not_before_time: datetime, not_after_time: datetime
@@ -193,9 +194,8 @@ class Issuer:
         self, profile: PeerProfile, public_key: keys.PublicKey, not_before_time: datetime, not_after_time: datetime
     ) -> x509.Certificate:
         """A certificate for calls from the profile's host to client ports, without a common name: no list has that."""
-        nameless = self._client_base.subject_name(x509.Name([]))
-        # Where there is no subject, the alternative names are critical (RFC 5280, 4.1.2.6).
-        return self._signed(nameless, profile, public_key, not_before_time, not_after_time, is_nameless=True)
+        nameless = replace(profile, common_name="", extended_key_usages=CLIENT_KEY_USAGES)
+        return self.issue(nameless, public_key, not_before_time, not_after_time)
 
     def _signed(
         self,
@@ -204,13 +204,12 @@ class Issuer:
         public_key: keys.PublicKey,
         not_before_time: datetime,
         not_after_time: datetime,
-        is_nameless: bool = False,
         serial_number: int | None = None,
     ) -> x509.Certificate:
         names: list[x509.GeneralName] = [x509.DNSName(value) for value in profile.dns_names]
         names.extend(x509.IPAddress(ip_address(value)) for value in profile.ip_addresses)
         if names:
-            named = named.add_extension(x509.SubjectAlternativeName(names), critical=is_nameless)
+            named = named.add_extension(x509.SubjectAlternativeName(names), critical=not profile.common_name)
         return (
             named.public_key(public_key)
             .serial_number(x509.random_serial_number() if serial_number is None else serial_number)

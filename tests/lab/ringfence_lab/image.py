@@ -51,6 +51,8 @@ PACKAGES = (
 )
 # An engine for containers: 190 MB, which only hosts have that are asked for it (Lab's ``packages``).
 CONTAINER_PACKAGES = ("crun", "podman")
+# Real applications of etcd: 410 MB.
+APPLICATION_PACKAGES = ("patroni", "postgresql-17", "python3-etcd", "python3-etcd3gw")
 
 # Runs on this machine with the tree as $1, as the last step.
 # etcd: installed, not enabled. A host that has Debian's own service running is a variant (see Lab).
@@ -117,6 +119,7 @@ def standing_recipes() -> list[Recipe]:
     return [
         *(recipe_of(release) for release in RELEASES),
         recipe_of(DEFAULT_RELEASE, CONTAINER_PACKAGES),
+        recipe_of(DEFAULT_RELEASE, APPLICATION_PACKAGES),
     ]
 
 

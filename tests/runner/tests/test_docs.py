@@ -36,7 +36,7 @@ PAGES = [*(path for path in PATHS if path.suffix == ".md"), *(CHECKOUT / ".githu
 # What a user reads of variables: pages, examples, and what ansible-doc shows.
 TEXTS = [
     *PAGES,
-    *(CHECKOUT / "docs").glob("*.yml"),
+    *(CHECKOUT / "docs").rglob("*.yml"),
     *(CHECKOUT / "examples").glob("*.yml"),
     *(CHECKOUT / "extensions").rglob("*.yml"),
     *(CHECKOUT / "playbooks").glob("*.yml"),
@@ -95,6 +95,12 @@ def test_a_plugin_is_one_of_the_collections(page: pathlib.Path) -> None:
     known |= {path.stem for path in (CHECKOUT / "playbooks").glob("*.yml")} | {ROLE.name}
     named = set(re.findall(r"\bringfence\.etcd\.([a-z]\w*)", _text(page)))
     assert named - known == set()
+
+
+def test_the_page_of_applications_shows_what_its_example_has() -> None:
+    page, example = (_text(CHECKOUT / "docs" / name) for name in ("applications.md", "applications/patroni.yml"))
+    (shown,) = (block for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL) if "etcd3:" in block)
+    assert yaml.safe_load(shown)["etcd3"] == yaml.safe_load(example)["etcd3"]
 
 
 def test_a_file_of_the_architecture_exists() -> None:

@@ -463,6 +463,30 @@ def test_a_members_certificate_is_no_clients_and_the_other_way_round() -> None:
         assert decided["issued"] and not decided["new_key"]
 
 
+@pytest.mark.parametrize("places", [{}, {"dns_names": ["app.example.com"], "ip_addresses": ["10.0.0.9"]}])
+def test_a_client_of_the_gateway_has_an_empty_subject(places: dict[str, t.Any]) -> None:
+    """Names beside an empty subject are critical (RFC 5280, 4.1.2.6); another run finds nothing to do."""
+    nameless, named = {"common_name": "", **places}, {"common_name": "backup", **places}
+    (made,) = issue([client(**nameless)])["members"]
+    found = x509.load_pem_x509_certificate(made["certificate"].encode())
+    assert found.subject == x509.Name([]) and made["common_name"] == ""
+    kinds = {one.oid: one.critical for one in found.extensions}
+    assert kinds.get(x509.SubjectAlternativeName.oid) == (True if places else None)
+    as_it_is = {"certificate": made["certificate"], "private_key_matches": True}
+    assert not issue([client(**nameless, **as_it_is)])["changed"]
+    # From there to a name and back, with the same key.
+    for asked, has in ((named, nameless), (nameless, named)):
+        (present,) = issue([client(**has)])["members"]
+        held = {"certificate": present["certificate"], "private_key_matches": True}
+        (decided,) = issue([client(**asked, **held)])["members"]
+        assert "common_name" in [reason["code"] for reason in decided["reasons"]] and not decided["new_key"]
+
+
+def test_a_member_has_a_common_name() -> None:
+    with pytest.raises(RingfenceError, match="common name"):
+        issue([member(common_name="")])
+
+
 def test_clients_on_several_hosts_share_a_name_and_may_be_where_a_member_is() -> None:
     clients = [client(), client("backup@etcd-2", ip_addresses=["10.0.0.1"])]
     result = issue([member(), *clients])

@@ -45,8 +45,13 @@ def test_a_whole_entry_is_one_client_a_host() -> None:
 
 
 def test_what_is_left_empty_is_the_default() -> None:
-    empty = {"common_name": "", "sans": "", "owner": None, "group": "", "mode": "", "directory": None}
+    empty = {"common_name": "", "sans": "", "owner": None, "group": "", "mode": "", "directory": None, "gateway": ""}
     assert made({"name": "backup", "hosts": ["db-1"], **empty}) == made("backup@db-1")
+
+
+@pytest.mark.parametrize(("given", "name"), [(True, ""), ("True", ""), (False, "app"), ("false", "app")])
+def test_a_client_of_the_gateway_has_no_common_name(given: t.Any, name: str) -> None:
+    assert [one.common_name for one in made({"name": "app", "hosts": ["h"], "gateway": given})] == [name]
 
 
 @pytest.mark.parametrize(
@@ -56,6 +61,11 @@ def test_what_is_left_empty_is_the_default() -> None:
         ([7], "7 is neither NAME@HOST nor a dictionary"),
         ([{"hosts": ["db-1"]}], "has no name: give each client one"),
         ([{"name": "a", "hosts": ["h"], "colour": "red"}], "colour of an entry is not known: common_name, directory"),
+        ([{"name": "a", "hosts": ["h"], "gateway": "maybe"}], "entry a: gateway is 'maybe': true or false is wanted"),
+        (
+            [{"name": "a", "hosts": ["h"], "gateway": True, "common_name": "b"}],
+            "entry a: gateway is for a certificate without a common name, and common_name is 'b'",
+        ),
         ([{"name": "a", "hosts": ["h"], "mode": 384}], "entry a: mode is 384: a text is wanted, in quotes"),
         ([{"name": ["a"], "hosts": ["h"]}], "name is ['a']: a text is wanted"),
         ([{"name": "a", "hosts": {"h": 1}}], "entry a: hosts is \"{'h': 1}\": a list of texts is wanted"),

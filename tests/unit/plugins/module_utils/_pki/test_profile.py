@@ -117,6 +117,15 @@ def test_each_difference_is_one_reason(change: dict[str, t.Any], code: str, part
     assert "\n" not in given[0][1]
 
 
+def test_without_a_common_name_other_names_are_critical() -> None:
+    found = replace(GOOD, common_names=(), names_critical=True)
+    assert reasons(found, common_name="") == []
+    assert [code for code, _text in reasons(replace(found, names_critical=False), common_name="")] == ["profile"]
+    without = {"dns_names": (), "ip_addresses": ()}
+    assert reasons(replace(found, names_critical=False, **without), common_name="", **without) == []
+    assert reasons(replace(found, common_names=("a",)), common_name="")[0][1] == "the common name is a, none is wanted"
+
+
 def test_signature_counts_and_not_the_name() -> None:
     assert [code for code, _text in reasons(GOOD, signed=False)] == ["other_ca"]
 
