@@ -84,6 +84,13 @@ def test_check_run_check_run(folder: pathlib.Path) -> None:
         }
 
 
+def test_a_certificate_without_a_common_name(folder: pathlib.Path) -> None:
+    """As etcd's gateway wants it."""
+    leaf = issue(None, CA, extended_key_usages=AS_CLIENT, names=())
+    given = {**ALL, "certificate_content": leaf.pem, "private_key_content": leaf.key_pem}
+    assert put(folder, **given)["changed"] and not put(folder, **given)["changed"]
+
+
 @pytest.mark.parametrize("mode", ["0600", "0640", "0400", "0440"])
 def test_the_key_alone_is_the_clients(folder: pathlib.Path, mode: str) -> None:
     """Two clients of other users share the folder: it is nobody's of the two, so that no run changes it back."""
