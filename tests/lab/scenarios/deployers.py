@@ -179,9 +179,6 @@ class SomebodysCluster:
     def with_client(self, shape: Shape) -> None:
         """The cluster, and on each host the files that the lab's own client is used to."""
         self.deploy(shape)
-        self.give_client(shape)
-
-    def give_client(self, shape: Shape) -> None:
         folder = f"mkdir -p {CLIENT_PKI} && cd {CLIENT_PKI} && cp -u {shape.authority} ca.crt 2>/dev/null"
         for host in TRIO:
             own = shape.pairs[0].on(host)

@@ -19,7 +19,7 @@ from audits import assert_clean, failed, others, remedy
 from deployers import CONF
 from ringfence_lab.lab import Lab
 from shapes import AS_THEY_COME, NAMES, OPEN, STORIES, Story
-from support import PKI, TRIO, Controller, Writer
+from support import TRIO, Controller, Writer
 from takeovers import TakenOver, assert_nothing_lost
 
 _CLIENTS = "ETCD_CLIENT_CERT_AUTH"
@@ -33,7 +33,7 @@ def _chosen(wanted: str) -> tuple[str, ...]:
     return chosen
 
 
-# Those whose members come to a CA of the role's own, too, as if nobody had the key of theirs.
+# Those whose members come to a CA of the role's own after a takeover, too.
 _WITHOUT_KEY = ("etcdadm", "guide")
 _CHOSEN = _chosen(os.environ.get("RINGFENCE_SHAPES") or "0")
 
@@ -99,16 +99,17 @@ def test_from_an_audit_to_the_role(theirs: TakenOver, name: str) -> None:
     assert theirs.member_ids() == ids
     theirs.succeed(playbook="adopt", etcd_adopt_state="absent")
     assert theirs.files() == taken and theirs.member_ids() == ids and controller.is_healthy()
-    if name in _WITHOUT_KEY:
-        _adopt_without_their_key(theirs, name, story)
-        assert theirs.member_ids() == ids
 
 
-def _adopt_without_their_key(theirs: TakenOver, name: str, story: Story) -> None:
-    controller = theirs.controller
-    # The role has issued anew there, by their CA.
-    controller.on_each(TRIO, f"rm -r {story.variables.get('etcd_peer_tls_directory', PKI)}")
-    theirs.give_client(story.shape)
+@pytest.mark.parametrize("name", [name for name in _CHOSEN if name in _WITHOUT_KEY])
+def test_nobody_has_the_key_of_their_ca(theirs: TakenOver, name: str) -> None:
+    """After a takeover: the role's unit with the certificates that there are, then those of a CA of its own."""
+    story, controller = STORIES[name], theirs.controller
+    controller.bare()
+    theirs.inventory = controller.inventory()
+    theirs.with_client(story.shape)
+    theirs.succeed()
+    ids = theirs.member_ids()
     told = theirs.told("where nobody has it, ringfence.etcd.adopt with -e etcd_adopt_keep_certificates=true")
     _put_with_their_clients(theirs, told, story)
     lists = controller.allowed_names()
@@ -117,6 +118,7 @@ def _adopt_without_their_key(theirs: TakenOver, name: str, story: Story) -> None
     assert_nothing_lost(writer)
     assert controller.allowed_names() == lists
     _to_the_role_s_own_ca(theirs, name)
+    assert theirs.member_ids() == ids
 
 
 def _put_with_their_clients(theirs: TakenOver, told: dict[str, t.Any], story: Story) -> None:
