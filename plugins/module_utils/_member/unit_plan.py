@@ -303,7 +303,8 @@ def kept_unit(path: str) -> str | None:
 
     One that came back after another had been there was kept once more.
     """
-    return (_kept_units(path)[0] or [None])[-1]
+    kept, _next = _kept_units(path)
+    return kept[-1] if kept else None
 
 
 def _refuse_obstacle(wanted: WantedUnit, properties: t.Mapping[str, str]) -> None:
