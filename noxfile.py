@@ -30,7 +30,7 @@ sys.dont_write_bytecode = True
 _TESTS = pathlib.Path(__file__).resolve().parent / "tests"
 sys.path[:0] = [str(_TESTS), str(_TESTS / "lab")]
 
-from ringfence_lab import clean_machine, demo, etcd, image, surroundings  # noqa: E402
+from ringfence_lab import clean_machine, demo, etcd, image, podman, surroundings  # noqa: E402
 from ringfence_lab.errors import LabError  # noqa: E402
 from runner import changes, layers, trees, turns  # noqa: E402
 from runner.build import built  # noqa: E402
@@ -192,6 +192,13 @@ def packages(own: Work) -> str:
     return "present"
 
 
+def containers(own: Work) -> str:
+    """What runs AWX's jobs."""
+    need_packages(lambda: podman.missing_packages().values())
+    podman.check()
+    return "present"
+
+
 def lab_tool(*words: str) -> StepWork:
     """A command of the lab's own tool."""
 
@@ -206,6 +213,7 @@ def lab_tool(*words: str) -> StepWork:
 for venv in plan.every_venv():
     step(f"install({venv.name})", install(venv))
 step("lab(packages)", packages)
+step("lab(podman)", containers, "lab(packages)")
 for release in sorted({pair.release for pair in plan.pairs()} | {image.DEFAULT_RELEASE}):
     step(f"image({release})", lab_tool("image", release), "lab(packages)")
 for version in sorted({pair.etcd for pair in plan.pairs() if pair.is_extra}):
@@ -477,7 +485,8 @@ for name in turns.order(set(_found) - _left_out):
     chosen = os.environ.get("RINGFENCE_SHAPES") or str(turns.number_of_turn(committed))
     settings = {"RINGFENCE_SHAPES": chosen} if name == "shapes" else {}
     work, today = scenarios((name,), name, plan.main_venv, **settings), turns.has_turn(name, committed)
-    step(f"lab({name})", work, *lab_needs(plan.main_venv), tag="lab-test", today=today)
+    needed = [*lab_needs(plan.main_venv), *["lab(podman)"] * (name == "execution_environment")]
+    step(f"lab({name})", work, *needed, tag="lab-test", today=today)
 step("unit(oldest cryptography)", units(plan.oldest_venv, False), f"install({plan.oldest_venv.name})", tag="unit")
 for version, of_controller in plan.node_pythons().items():
     title = f"unit(ansible-test, Python {version})"

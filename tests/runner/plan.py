@@ -63,7 +63,7 @@ class Plan:
         )
         self.measured_venv = measured or self.main_venv
         # pytest uses the lab's tools, which a Debian tree does not have; the playbooks may run in one.
-        own = Venv("lab", self.newest_here, None, ("unit", *newest))
+        own = Venv("lab", self.newest_here, None, ("unit", *newest, "awx"))
         self.pytest_venv = own if python.enter else self.main_venv
 
     @property

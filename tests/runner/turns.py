@@ -16,7 +16,7 @@ import typing as t
 EVERY_DAY = ("members", "transition", "program", "adopt", "restart", "secrets", "verify", "deploy", "examples")
 IN_TURN = (
     ("variants", "killed", "halfway"),
-    ("foreign", "guards", "authority"),
+    ("foreign", "guards", "authority", "execution_environment"),
     ("mishaps", "edits", "proof", "shapes"),
     ("drift", "install", "backup", "interrupted", "lab", "applications"),
     ("takeover", "awx", "containers", "demo", "audit", "node", "liar"),

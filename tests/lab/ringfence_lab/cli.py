@@ -11,7 +11,7 @@ import os
 import sys
 import typing as t
 
-from . import etcd, image, plan, surroundings, system
+from . import etcd, execution_environment, image, plan, surroundings, system
 from .errors import LabError
 from .lab import DEFAULT_DISK_MIB, Lab
 
@@ -158,6 +158,7 @@ def _prune(everything: bool) -> None:
         images |= {recipe.name for recipe in image.standing_recipes()}
         programs |= etcd.present_names()
     removed = image.prune(images, image.images_folder()) + etcd.prune(programs)
+    removed += execution_environment.prune(everything)
     print(f"removed: {', '.join(removed) or 'nothing'}")
 
 

@@ -86,6 +86,12 @@ rm -f "$1"/etc/ssh/ssh_host_* "$1/etc/machine-id" "$1/var/lib/dbus/machine-id" "
     "$1/etc/resolv.conf" "$1/etc/apt/apt.conf.d/99mmdebstrap"
 """
 
+# A container's tree has nothing of this machine, and no name of its own.
+_SLIM = r"""
+set -eu
+rm -f "$1/etc/machine-id" "$1/etc/hostname" "$1/etc/resolv.conf" "$1/etc/apt/apt.conf.d/99mmdebstrap"
+"""
+
 # apt settings of this machine without which its mirrors may be out of reach.
 _APT_SETTINGS = re.compile(
     r"Acquire::(?:(?:https?|ftp)::(?:Proxy|Proxy-Auto-Detect|CaInfo|CaPath|Verify-Peer|Verify-Host)(?:::\S+)?"
@@ -114,12 +120,18 @@ def recipe_of(release: str, packages: t.Collection[str] = ()) -> Recipe:
     return Recipe(release=release, packages=tuple(sorted({*PACKAGES, *packages})) if packages else PACKAGES)
 
 
+def slim(release: str) -> Recipe:
+    """As Debian's image for containers (debian:trixie-slim): what is essential, apt, no documentation."""
+    return Recipe(release=release, packages=("apt",), customize=_SLIM)
+
+
 def standing_recipes() -> list[Recipe]:
     """Those whose images are kept, whether a lab uses them now or not."""
     return [
         *(recipe_of(release) for release in RELEASES),
         recipe_of(DEFAULT_RELEASE, CONTAINER_PACKAGES),
         recipe_of(DEFAULT_RELEASE, APPLICATION_PACKAGES),
+        slim(DEFAULT_RELEASE),
     ]
 
 

@@ -121,14 +121,16 @@ def known_hosts_text(public_keys: t.Mapping[str, str], hosts: t.Iterable[Host]) 
     return "\n".join(lines) + "\n"
 
 
-def ssh_options(known_hosts: str, private_key: str) -> list[str]:
-    """Options for ssh and scp: this lab's keys only, nothing of the user's own configuration."""
+def ssh_options(known_hosts: str, private_key: str | None) -> list[str]:
+    """Options for ssh and scp: this lab's keys only, nothing of the user's own configuration.
+
+    ``private_key`` None: an agent has it.
+    """
     settings = {
         "BatchMode": "yes",
         "ConnectTimeout": "5",
         "GlobalKnownHostsFile": "/dev/null",
-        "IdentitiesOnly": "yes",
-        "IdentityFile": private_key,
+        **({"IdentitiesOnly": "yes", "IdentityFile": private_key} if private_key else {}),
         "LogLevel": "ERROR",
         # A host that is cut off or frozen must not hold a run for ever.
         "ServerAliveInterval": "5",

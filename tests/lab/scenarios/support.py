@@ -41,6 +41,8 @@ echo 'deb [trusted=yes] file:/srv/packages ./' > /etc/apt/sources.list
 apt-get -qq update
 """
 PLAY_SECONDS = 400
+# How each P-256 key in PKCS#8 begins in PEM: the keys of the proof's strangers too, which nobody has to compare with.
+ANY_KEY = "MIGHAgEAMBMGByqGSM49"
 
 _RECAP = re.compile(
     r"^(?P<host>\S+)\s+: ok=(?P<ok>\d+)\s+changed=(?P<changed>\d+)\s+"
@@ -348,6 +350,11 @@ class Controller:
         # etcdctl 3.4 writes its verdicts to standard error, with its log.
         printed = self.etcdctl(host, "endpoint health --cluster 2>&1", check=False)
         return set(re.findall(r" is (healthy|unhealthy):", printed)) == {"healthy"}
+
+
+def key_lines(pem: str) -> list[str]:
+    """The base64 lines of a PEM file: what a key looks like wherever it turns up."""
+    return [line for line in pem.splitlines() if line and not line.startswith("-----")]
 
 
 def descendants(pid: int) -> list[int]:

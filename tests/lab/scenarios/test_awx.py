@@ -11,37 +11,16 @@ from pathlib import Path
 
 import pytest
 import yaml
-from awx import Awx
+from awx import NOTHING_SAID, VAULT_PASSWORD, Awx, is_bare, made_ca, nodes_keys, organization
 from ringfence_lab.lab import Lab
-from support import PAIR, PKI, RESTART, Controller
-from test_secrets import ANY_KEY, key_lines
+from support import PAIR, PKI, RESTART, Controller, key_lines
 
 MEMBERS = PAIR
-
-# Nothing but digits: it is a text all the way.
-PASSPHRASE = "0815472311"
-VAULT_PASSWORD = "two-vaults-are-one-too-many"
-NOTHING_SAID = {"etcd_peer_tls_verify_without": []}
-
-
-def made_ca(controller: Controller, name: str) -> dict[str, str]:
-    """A CA of the playbook, as the fields of a credential."""
-    folder = controller.folder / name
-    given = controller.folder / f"{name}.yml"
-    given.write_text(f"etcd_peer_tls_ca_directory: {folder}\netcd_peer_tls_ca_passphrase: '{PASSPHRASE}'\n")
-    controller.succeed(controller.inventory(), "-e", f"@{given}", playbook=controller.named("ca"))
-    certificate, key = ((folder / file).read_text() for file in ("ca.crt", "ca.key"))
-    assert "ENCRYPTED" in key
-    return {"certificate": certificate, "private_key": key, "passphrase": PASSPHRASE}
 
 
 @pytest.fixture(scope="module")
 def awx(controller: Controller) -> Awx:
-    controller.bare()
-    controller.bare_hosts(PAIR)
-    made = Awx(controller, made_ca(controller, "first"), etcd_peer_tls_member_count=2)
-    made.secrets |= {PASSPHRASE, VAULT_PASSWORD, ANY_KEY, *key_lines(made.credential["private_key"])}
-    return made
+    return organization(controller)
 
 
 @pytest.fixture
@@ -50,18 +29,8 @@ def credential(awx: Awx) -> dict[str, str]:
     return dict(awx.credential or {})
 
 
-def nodes_keys(controller: Controller) -> dict[str, str]:
-    return controller.on_each(PAIR, f"cat {PKI}/*.key")
-
-
 def serials(controller: Controller) -> dict[str, str]:
     return controller.on_each(PAIR, f"for file in {PKI}/etcd-?.crt; do sha256sum $file; done")
-
-
-def is_bare(controller: Controller) -> bool:
-    return set(
-        controller.on_each(PAIR, f"ls -d {PKI} /etc/systemd/system/etcd.service 2>/dev/null; true").values()
-    ) == {""}
 
 
 # -- empty hosts ------------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from ringfence_lab import network
 from ringfence_lab.lab import Lab
-from support import PAIR, PKI, Controller
+from support import ANY_KEY, PAIR, PKI, Controller, key_lines
 
 MEMBERS = PAIR
 
@@ -46,15 +46,6 @@ while time.time() < end and not os.path.exists('/tmp/scenario-stop'):
                 stream.write(content + b'\\n')
     time.sleep(0.005)
 """
-
-
-# How each P-256 key in PKCS#8 begins in PEM: the keys of the proof's strangers too, which nobody has to compare with.
-ANY_KEY = "MIGHAgEAMBMGByqGSM49"
-
-
-def key_lines(pem: str) -> list[str]:
-    """The base64 lines of a PEM file: what a key looks like wherever it turns up."""
-    return [line for line in pem.splitlines() if line and not line.startswith("-----")]
 
 
 class Watcher:

@@ -31,7 +31,7 @@ def test_each_target_has_its_steps_and_each_step_what_it_needs(load: t.Callable[
     untagged = {name.partition("(")[0] for name, session in steps.sessions.items() if not session.tags}
     assert untagged == {"install", "image", "etcd", "lab"}
     scenarios = {path.stem[5:] for path in (_TESTS / "lab" / "scenarios").glob("test_*.py")}
-    assert {*steps.named("lab"), "core"} == {*scenarios, "packages", "core"}
+    assert {*steps.named("lab"), "core"} == {*scenarios, "packages", "podman", "core"}
     assert steps.named("fault") == [fault.title for fault in faults.FAULTS]
 
 
