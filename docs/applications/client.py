@@ -41,6 +41,7 @@ def log_in(client):
 
 def first_answer(clients, call):
     """What the first member says that answers. A call that failed may have been done: for calls that may come twice."""
+    problems = []
     for client in clients:
         # The second time with a new token: a member that was restarted knows none.
         for is_again in (False, True) if USER else (False,):
@@ -49,15 +50,17 @@ def first_answer(clients, call):
                     log_in(client)
                 return call(client)
             except etcd3gw.exceptions.Etcd3Exception as problem:
-                last = problem
-    raise last
+                problems.append(problem)
+    raise problems[-1]
 
 
 def main():
     clients = [connect(address) for address in MEMBERS]
-    events, stop_watching = first_answer(clients, lambda client: client.watch("app/greeting"))
     first_answer(clients, lambda client: client.put("app/greeting", "hello"))
     print("read", first_answer(clients, lambda client: client.get("app/greeting"))[0].decode())
+    # Not before a call that needs the same right: a watch that is refused says nothing and waits for ever.
+    events, stop_watching = first_answer(clients, lambda client: client.watch("app/greeting"))
+    first_answer(clients, lambda client: client.put("app/greeting", "hello again"))
     print("seen", next(events)["kv"]["value"].decode())
     stop_watching()
 

@@ -44,6 +44,7 @@ DATA = "/var/lib/postgresql/17/patroni"
 SCOPE = "/service/main/"
 WRITTEN_BY_PATRONI = ("status", *(f"members/{host}" for host in DATABASES))
 DATABASE = "host=10.0.0.4,10.0.0.5 user=postgres dbname=postgres password=an-example"
+WRITABLE = f"{DATABASE} target_session_attrs=read-write"
 # One that is refused tries again for that long.
 SOON = "--command-timeout 2s"
 
@@ -57,7 +58,7 @@ while [ ! -e {FOLDER}/stop ]; do
   number=$((number + 1))
   echo "INSERT INTO written VALUES ($number) RETURNING number;"
   sleep 0.1
-done | psql --quiet --no-align --tuples-only --set ON_ERROR_STOP=1 "{DATABASE} target_session_attrs=read-write"
+done | psql --quiet --no-align --tuples-only --set ON_ERROR_STOP=1 "{WRITABLE}"
 """
 # The example's functions, with the same clients for as long as it takes.
 _PUTS = f"""
@@ -161,6 +162,8 @@ class Applications:
         assert self.is_well()
 
     def has_written_since(self, before: list[int]) -> bool:
+        # It does so where PostgreSQL did.
+        self.here(f"psql \"{WRITABLE}\" -c \"SELECT pg_logical_emit_message(false, 'test', 'test')\"")
         return all(now > then for now, then in zip(self.revisions(), before))
 
     def revisions(self) -> list[int]:
@@ -176,7 +179,7 @@ class Applications:
     @contextlib.contextmanager
     def at_work(self) -> t.Iterator[None]:
         """INSERTs, a watch by etcdctl and the Python program, each one process from the beginning to the end."""
-        self.here(f'psql "{DATABASE} target_session_attrs=read-write" -c "CREATE TABLE written (number int)"')
+        self.here(f'psql "{WRITABLE}" -c "CREATE TABLE written (number int)"')
         self.put(FIRST, f"{FOLDER}/inserts", _INSERTS)
         self.put(FIRST, f"{FOLDER}/puts.py", _PUTS)
         commands = {
@@ -227,7 +230,7 @@ def test_clients_on_a_host_that_is_no_member(applications: Applications) -> None
     applications.here(f"! {etcdctl('')} {SOON} put app/seen 2")
     assert applications.here(f"{etcdctl()} get app/seen --print-value-only") == "1"
     program = f"{FOLDER}/client.py"
-    assert applications.here(f"python3 {program}").split("\n") == ["read hello", "seen hello"]
+    assert applications.here(f"python3 {program}").split("\n") == ["read hello", "seen hello again"]
     without = f"sed '/ cert_cert=/d; / cert_key=/d' {program} > {FOLDER}/without.py; python3 {FOLDER}/without.py 2>&1"
     assert "ConnectionFailedError" in applications.here(without, check=False)
 
@@ -297,7 +300,7 @@ def test_under_rbac(applications: Applications) -> None:
     assert applications.here(f"{etcdctl()} put app/seen 3") == "OK"
     applications.here(f"! {etcdctl()} {SOON} get {SCOPE}leader")
     program = f"python3 {FOLDER}/client.py 2>&1"
-    assert "read hello" in applications.here(f"ETCD_USER=app ETCD_PASSWORD=secret {program}")
+    assert "seen hello again" in applications.here(f"ETCD_USER=app ETCD_PASSWORD=secret {program}")
     assert "Etcd3Exception" in applications.here(program, check=False)
     named = f"sed 's#/app.crt#/operator.crt#; s#/app.key#/operator.key#; s#^FOLDER = .*#FOLDER = \"{CLIENTS}\"#'"
     with_a_name = f"{named} {FOLDER}/client.py > {FOLDER}/named.py; ETCD_USER=app ETCD_PASSWORD=secret"
