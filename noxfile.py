@@ -333,7 +333,7 @@ def lab_environment(root: pathlib.Path, slug: str, venv: Venv, **settings: str) 
         PYTHONPATH=str(staging_root(root)),
         PYTHONUNBUFFERED="1",
         RINGFENCE_ANSIBLE_PLAYBOOK=shlex.join(playbook),
-        RINGFENCE_LAB_NAME=f"{places.short_name}-{slug}",
+        RINGFENCE_LAB_NAME=places.lab_name(slug),
         RINGFENCE_LAB_CHANGES=str(changes.file_of(places.logs, slug)),
         RINGFENCE_LAB_KILLS=str(changes.kills_of(places.logs, slug)),
         **settings,

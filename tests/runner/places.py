@@ -17,6 +17,8 @@ import sys
 import tempfile
 import typing as t
 
+from ringfence_lab.plan import LONGEST_LAB_NAME
+
 from runner.cores import CORES, Core
 from runner.machine import Python, cache_folder, lock
 
@@ -70,6 +72,10 @@ class Places:
     def short_name(self) -> str:
         """A few letters that no other run has at the same time, for what is named outside of the cache."""
         return f"t{hashlib.sha256(str(self.cache).encode()).hexdigest()[:3]}{self.slot}"
+
+    def lab_name(self, slug: str) -> str:
+        """Of a step's lab. A lab's name is short, and has no underscore; a file of scenarios may have a longer one."""
+        return f"{self.short_name}-{slug.replace('_', '-')}"[:LONGEST_LAB_NAME].rstrip("-")
 
     def prepare(self) -> None:
         """Make the folders; take a place for staged copies that no other run uses at the same time."""

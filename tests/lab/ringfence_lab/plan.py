@@ -22,7 +22,8 @@ NETWORK_6 = ipaddress.IPv6Network("fd72:696e:6766::/64")
 CONTROLLER_NUMBER = 254
 MAXIMUM_HOSTS = 200
 
-_LAB_NAME = re.compile(r"[a-z][a-z0-9-]{0,19}\Z")
+LONGEST_LAB_NAME = 20
+_LAB_NAME = re.compile(rf"[a-z][a-z0-9-]{{0,{LONGEST_LAB_NAME - 1}}}\Z")
 _PREFIX = re.compile(r"[a-z][a-z0-9-]{0,29}\Z")
 
 

@@ -12,6 +12,7 @@ import shutil
 import tempfile
 
 import pytest
+from ringfence_lab.plan import check_lab_name
 from runner import main, places
 from runner.places import SLOT
 
@@ -35,6 +36,12 @@ def test_two_runs_at_once_have_a_place_each_and_clean_leaves_it(
     main._clean(places.Places(), tools=False)
     assert not ended.stages.exists() and not ended.logs.exists()
     assert runs[0].stages.is_dir() and runs[0].logs.is_dir() and runs[0].home.is_dir()
+
+
+def test_each_file_of_scenarios_has_a_lab_of_its_own() -> None:
+    found = sorted(path.stem[5:] for path in (places.CHECKOUT / "tests" / "lab" / "scenarios").glob("test_*.py"))
+    names = [check_lab_name(places.Places().lab_name(name)) for name in found]
+    assert len(set(names)) == len(names) > 30
 
 
 def test_what_a_killed_run_left_behind_is_gone_at_the_next_one(
