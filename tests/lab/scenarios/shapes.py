@@ -162,6 +162,8 @@ AS_THEY_COME = {
         ),
         "[Service] Environment=ETCD_PEER_CERT_ALLOWED_CN=etcd-peer in /etc/systemd/system/etcd.service.d/zz-peers.conf",
         frozenset((SHARED_CA, ("warning", "identity"))),
+        # The lab's client keeps their CA, as its files are in the role's own folder.
+        variables={"etcd_peer_tls_directory": "/etc/etcd/ringfence"},
     ),
 }
 """Where no list tells members apart: http, or one certificate for all."""
