@@ -394,6 +394,12 @@ def test_a_pair_with_a_member_s_name_on_its_own_host_is_its_own() -> None:
     assert ("unproved", "strangers", ", ".join(HOSTS)) in findings(one(judged(states, alone)))
 
 
+def test_the_pair_that_a_member_presents_is_no_second_one() -> None:
+    states, met = fenced()
+    met.lies("etcd-1", pair("member-etcd-1"), "accepted")
+    assert findings(one(judged(states, met))) == set()
+
+
 @pytest.mark.parametrize("host", ["etcd-2", WORKER])
 def test_a_pair_with_a_member_s_name_elsewhere_is_a_stranger(host: str) -> None:
     states, met = fenced()

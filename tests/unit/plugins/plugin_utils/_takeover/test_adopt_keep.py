@@ -161,6 +161,13 @@ def test_the_role_has_them_already() -> None:
     assert plan(halfway, units, is_said=False).names == ()
 
 
+def test_the_role_has_those_already_that_have_names_of_their_own() -> None:
+    """They have the list, and nothing is kept."""
+    names = [f"member-{host}" for host in HOSTS]
+    made = plan(sharing(names, managed=True), units_of(all_variables(sharing(names))), Authority(CA.pem, None), False)
+    assert made.names == tuple(names) and not any(one["keep_certificates"] for one in made.options.values())
+
+
 # A list that is there -------------------------------------------------------------------------------------------------
 
 
