@@ -121,7 +121,7 @@ def change_of(
         kept = [one for one in authorities.known if one not in retired]
         name = next(iter(cluster.infos), "")
         bundle = authorities.bundle(name, [*authorities.wanted, *kept])
-    met = why_not_met(cluster.states, question.issued_to)
+    met = why_not_met(cluster.states, question.issued_to, membership.joins)
     if met:
         return Change(Transition(Plan((), met[0])), NONE, bundle, tuple(met))
     words = replace(
@@ -318,16 +318,19 @@ def _of_host(
     return found
 
 
-def why_not_met(states: t.Mapping[str, t.Mapping[str, t.Any]], issued_to: t.Collection[str]) -> list[PreflightFailure]:
+def why_not_met(
+    states: t.Mapping[str, t.Mapping[str, t.Any]], issued_to: t.Collection[str], joins: t.Collection[str] = ()
+) -> list[PreflightFailure]:
     """New certificates are shown by new handshakes, to all and from all: a standing connection says nothing of them.
 
-    Who has spoken http so far shows its first one once it is restarted with it.
+    Who has spoken http so far shows its first one once it is restarted with it. ``joins``: members that are to join
+    when this change is done, and are nobody's peers yet.
     """
     found = []
     shown = {name for name in issued_to if _has_peer_tls(states.get(name))}
     for name, state in states.items():
         for probe in state.get("probes") or ():
-            is_about = name in shown or probe.get("to") in shown
+            is_about = not shown.isdisjoint((name, probe.get("to"))) and not {name, probe.get("to")} & {*joins}
             if is_about and probe.get("case") == MEMBER and probe.get("outcome") != ACCEPTED:
                 found.append(
                     PreflightFailure(

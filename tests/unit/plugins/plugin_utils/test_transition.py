@@ -42,7 +42,7 @@ OWN = {
 def asked(
     case: Case, domain: str = "example.com", addresses: t.Mapping[str, str] | None = None, **said: t.Any
 ) -> Change:
-    places = addresses or {}
+    places, membership = addresses or {}, said.pop("membership", MembershipChanges())
     members = make_members(
         [{"name": one.name, "host": one.host, "address": places.get(one.name, one.address)} for one in MEMBERS],
         ClusterSettings(name="blue", domain=domain, **said.pop("common", {})),
@@ -51,7 +51,7 @@ def asked(
     asks = dataclasses.replace(cluster.question, force_restart=said.pop("force_restart", False))
     cluster = dataclasses.replace(cluster, question=asks)
     question = Question(**{"settings": dict.fromkeys(NAMES, OWN), **said})
-    return change_of(cluster, question, WantedCluster(), said.pop("membership", MembershipChanges()), factory.NOW)
+    return change_of(cluster, question, WantedCluster(), membership, factory.NOW)
 
 
 def certificates_in(pem: t.Any) -> int:
@@ -243,6 +243,10 @@ def test_what_ends_a_change() -> None:
         "certificate): nothing more is changed: see the log of both, then run again"
     )
     assert asked(case, "example.org", issued_to=["etcd-3"]).failures == ()
+    # One that is to join when the change is done is nobody's peer yet.
+    for name in ("etcd-1", "etcd-2"):
+        joins = MembershipChanges(joins=(name,))
+        assert "not_met" not in [one.code for one in asked(case, issued_to=["etcd-1"], membership=joins).failures]
     # Its process speaks http so far, and shows its first certificate to nobody.
     case.states["etcd-1"]["info"]["process"]["settings"]["files"]["peer_cert_file"] = None
     assert "not_met" not in [one.code for one in asked(case, "example.org", issued_to=["etcd-1"]).failures]
