@@ -14,6 +14,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.parts impo
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.signer_command import way_to_another_ca
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._actions import OneLineAction, refuse_old_cryptography
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._client_port import OWN, with_client_port
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._client_proof import client_proof
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import member_as_dict, plain
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._input_validation import (
@@ -36,6 +37,15 @@ _ARGUMENTS: dict[str, t.Any] = {
     "entry_point": {"type": "str", "choices": list(OPTIONS_OF), "default": "main"},
 }
 
+# What the role's tasks ask for before they are skipped.
+_NOTHING: dict[str, t.Any] = {
+    "parts": [],
+    "coordinator": "",
+    "ca_host": "localhost",
+    "ca_become": False,
+    "issues_to_clients": False,
+}
+
 
 # Not counted: the tests run it in plays of their own (test_etcd_settings.py), in processes that nobody measures.
 class ActionModule(OneLineAction):  # pragma: no cover
@@ -47,8 +57,7 @@ class ActionModule(OneLineAction):  # pragma: no cover
         self._asked = self._given(_ARGUMENTS)
         parts = self._parts(task_vars)
         if not parts:
-            # What the role's tasks ask for before they are skipped.
-            return {"changed": False, "parts": [], "coordinator": "", "ca_host": "localhost", "ca_become": False}
+            return {"changed": False, **_NOTHING}
         refuse_old_cryptography()
         self._role = RoleSettings(self._task, self._templar, task_vars)
         self._batch = plain(task_vars["ansible_play_batch"])
@@ -90,9 +99,13 @@ class ActionModule(OneLineAction):  # pragma: no cover
         member = next(each for each in members if each.host == host)
         gone = [] if proof_only else self._role.members_gone(settings["removed"], settings)
         slice_of = self._role.slice_of(host)
+        settings = with_client_port(settings, member.name)
         check_settings(Asked(settings, members, member), options)
-        has_clients = "clients" in options
-        clients, left_out = self._role.clients(settings) if has_clients else ([], [])
+        issues = "clients" in options and not proof_only and self._issues_to_clients(settings)
+        clients, left_out = self._role.clients(settings) if issues else ([], [])
+        # By its host's name a member is meant as well.
+        removed = list(dict.fromkeys([*settings["removed"], *(each.name for each in gone)]))
+        leaked = leaked_names(settings["keys_leaked"], [each.name for each in members])
         return {
             **{name: value for name, value in settings.items() if name not in SECRETS},
             "has_secrets": has_secrets,
@@ -101,8 +114,10 @@ class ActionModule(OneLineAction):  # pragma: no cover
             "client_list": [asdict(one) for one in clients],
             "clients_left_out": left_out,
             "client_ca_is_lost": (
-                self._role.where_authority_is_lost(host, _client_authority(settings)) if has_clients else ""
+                self._role.where_authority_is_lost(host, _client_authority(settings)) if issues else ""
             ),
+            "issues_to_clients": issues,
+            "client_words": self._client_words({**settings, "keys_leaked": leaked}, removed),
             "members_are_said": bool(settings["members"] or (settings["member_count"] and not slice_of)),
             "slice_of": slice_of,
             "not_in_inventory": [each.name for each in members if not self._role.knows(each.host)],
@@ -112,18 +127,31 @@ class ActionModule(OneLineAction):  # pragma: no cover
             "member": member_as_dict(member),
             "client_files": client_files_of(settings, member),
             "client_proof": client_proof(settings),
-            # By its host's name a member is meant as well.
-            "removed": list(dict.fromkeys([*settings["removed"], *(each.name for each in gone)])),
+            "removed": removed,
             "removed_hosts": [{"host": each.host, "name": each.name} for each in gone],
             "removed_urls": [each.peer_url for each in gone if each.peer_url],
             "flag_settings": flag_settings_of(settings),
-            "keys_leaked": leaked_names(settings["keys_leaked"], [each.name for each in members]),
+            "keys_leaked": leaked,
             "keeps_revocation_list": keeps_revocation_list(settings),
             "is_signed_elsewhere": way_to_another_ca(settings) is not None,
             "lacks_ca_private_key": lacks_private_key(settings),
             # What is due is not asked by a proof, which compares what runs.
             "unit_text": "" if proof_only else unit_text(settings, members, member),
         }
+
+    def _issues_to_clients(self, settings: t.Mapping[str, t.Any]) -> bool:
+        """Whether this run makes certificates for clients: its entry point does, or the client port is to have them."""
+        is_asked = self._asked["entry_point"] == "clients"
+        return is_asked or (
+            self._asked["entry_point"] == "main" and settings["client_ca"] == OWN and bool(settings["client_tls"])
+        )
+
+    def _client_words(self, settings: t.Mapping[str, t.Any], removed: t.Sequence[str]) -> dict[str, t.Any]:
+        """What this run says of certificates of the clients' CA. In a run about peers words are about these."""
+        if self._asked["entry_point"] == "clients":
+            return {"revoked": settings["revoked"], "removed": [], "new_keys": settings["new_keys"]}
+        # A member that leaves, or whose keys are others', is let in at no client port either.
+        return {"revoked": [], "removed": [*removed, *settings["keys_leaked"]], "new_keys": False}
 
     def _teller(self, error: InputError, host: str, task_vars: t.Mapping[str, t.Any]) -> str | None:
         """The other host of this play that tells what this one would say as well."""

@@ -44,7 +44,7 @@ options:
   entry_point:
     description: The entry point of the role whose variables are checked.
     type: str
-    choices: [main, verify, backup, restore]
+    choices: [main, verify, backup, restore, clients]
     default: main
 extends_documentation_fragment:
   - ringfence.etcd.cryptography_dep.controller
@@ -95,6 +95,13 @@ members_are_said:
   description: Whether the user gave a list of members, or their number, which says nothing in a slice of a job.
   type: bool
   returned: where RV(parts) is not empty
+issues_to_clients:
+  description:
+    - Whether this run makes certificates for clients, and for the members' client ports, by the CA of clients.
+    - The entry point V(clients) does, and V(main) where C(etcd_peer_tls_client_ca) is V(own), by default where clients
+      are named.
+  type: bool
+  returned: success
 hosts:
   description: The inventory hosts of the cluster, in the order of the members.
   type: list

@@ -113,7 +113,7 @@ def refuse_other_client_side(cluster: Cluster) -> t.Iterator[PreflightFailure]:
             f"cluster {name}: CA and certificate for clients would change at once ({'; '.join(authorities)}): {told}; "
             "change one at a time: first etcd_peer_tls_client_ca_file alone, to a file with the old CA and the new one "
             "in it, with etcd_peer_tls_client_cert_file and etcd_peer_tls_client_key_file as they run; then these two; "
-            "then take the old CA out of the file",
+            "then take the old CA out of the file; or say whose they are to stay with etcd_peer_tls_client_ca",
         )
     if places and not (schemes or authorities):
         yield PreflightFailure(

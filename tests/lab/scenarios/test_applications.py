@@ -217,7 +217,6 @@ def applications(controller: Controller, lab: Lab) -> Applications:
     controller.bare(*TRIO, *DATABASES)
     controller.on_each(DATABASES, _BARE)
     made = Applications(controller, lab)
-    made.play("clients")
     made.play()
     made.start_patroni()
     made.put(FIRST, f"{FOLDER}/client.py", example("client.py"))
@@ -250,7 +249,7 @@ def test_applications_go_on(applications: Applications, controller: Controller) 
         applications.goes_on()
 
         # Every connection is a new one from here on.
-        applications.variables["etcd_peer_tls_extra_flags"] |= RESTART["etcd_peer_tls_extra_flags"]
+        applications.variables |= RESTART
         restarted(applications)
         assert applications.leadership() == before
 

@@ -174,6 +174,8 @@ CASES: list[Case] = [
     ("ca_warn_days", 36501, "is 36501: give 0 to 36500", {}),
     ("probe_timeout_seconds", 0.1, "is 0.1: give 0.5 to 60", {}),
     ("clients", {"a": 1}, "a list is wanted", {}),
+    ("client_ca", "mine", "own, peers can be chosen", {}),
+    ("client_ca", "own", "etcd_peer_tls_client_ca_file names a file of yours", _FILES),
     ("clients_directory", {"a": 1}, "a path is wanted", {}),
     ("client_port_directory", {"a": 1}, "a path is wanted", {}),
     ("client_ca_directory", {"a": 1}, "a path is wanted", {}),
@@ -272,7 +274,7 @@ def test_a_backup_and_a_restore_ask_for_what_they_take(play: SettingsPlay) -> No
 
 
 def test_certificates_of_clients_ask_for_what_they_take(play: SettingsPlay) -> None:
-    """And these are no matter of a deployment."""
+    """By their playbook and by a deployment."""
     cases: dict[str, tuple[str, dict[str, t.Any]]] = {
         "entry": ("etcd_peer_tls_clients, entry a: no host is named", {"clients": "a"}),
         "nowhere": ("etcd_peer_tls_clients: db-9 is no host of the inventory", {"clients": "a@db-9"}),
@@ -294,7 +296,9 @@ def test_certificates_of_clients_ask_for_what_they_take(play: SettingsPlay) -> N
         cases, True
     ), found
     assert [one["id"] for one in found["right"]["client_list"]] == ["a@right", "b@entry"]
-    assert not any("msg" in answer for answer in play.run_each(hosts).values())
+    # A deployment makes them, too.
+    found = play.run_each(hosts)
+    assert {name: "msg" in answer for name, answer in found.items()} == {name: bool(cases[name][0]) for name in found}
 
 
 def test_a_proof_asks_for_what_it_takes(play: SettingsPlay) -> None:

@@ -89,6 +89,7 @@ ANSWERS: dict[str, tuple[t.Any, t.Any]] = {
     "unit_directory": ("/etc/systemd/system", "/etc/systemd/system"),
     "manage_service": ("true", True),
     "client_tls": ("true", True),
+    "client_ca": ("peers", "peers"),
     "client_ca_file": ("", ""),
     "client_cert_file": ("", ""),
     "client_key_file": ("", ""),
