@@ -47,6 +47,8 @@ options:
     description:
       - Whether to make a client certificate without a common name too, for each member's calls to etcd's API where RBAC
         is on. It is valid for a day, for clientAuth only, and a peer port with a list refuses it.
+      - The clients' CA in O(client_ca_directory) signs it where O(client_authority=own), and the peers' CA else. With
+        O(peers_are_clients) the peers' CA does where its key is at hand.
     type: bool
     default: false
   ca_directory:

@@ -26,6 +26,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.probe_cases
     CLIENT,
     CLIENT_UNKNOWN_CA,
     NOBODY,
+    OWN,
     PEERS,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.times import iso_time
@@ -94,6 +95,12 @@ def client_pairs(
     return ClientPairs(made, found.problem)
 
 
+def authority_of_calls(params: t.Mapping[str, t.Any], peers: CaAtHand, now: datetime) -> CaAtHand:
+    """Whose client every member lets in: while clients go from the peers' CA to another one, that of the peers."""
+    is_own = params["client_authority"] == OWN and not (params["peers_are_clients"] and peers.issuer is not None)
+    return _own_authority(params, now) if is_own else peers
+
+
 def _own_authority(params: t.Mapping[str, t.Any], now: datetime) -> CaAtHand:
     authority = None
     folder = params["client_ca_directory"]
@@ -146,4 +153,4 @@ def _given(certificate: str, private_key: str, now: datetime) -> str:
     return "".join(written_certificate(der) for der in ders)
 
 
-__all__ = ("CaAtHand", "ClientPairs", "client_pairs")
+__all__ = ("CaAtHand", "ClientPairs", "authority_of_calls", "client_pairs")

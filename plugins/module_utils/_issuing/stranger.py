@@ -30,7 +30,11 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.probe_cases import REVOKED, STRANGER, UNKNOWN_CA
 from ansible_collections.ringfence.etcd.plugins.module_utils._issuing import ca
 from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.ca_records import WantedRecords
-from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.client_pairs import CaAtHand, client_pairs
+from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.client_pairs import (
+    CaAtHand,
+    authority_of_calls,
+    client_pairs,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.given_stranger import (
     GivenStranger,
     given_stranger,
@@ -89,10 +93,12 @@ def run(params: t.Mapping[str, t.Any], now: datetime, result_is_hidden: bool) ->
     at_hand = _issuer(params, now)
     authority, issuer, problem = at_hand.authority, at_hand.issuer, at_hand.problem
     made: list[dict[str, str]] = [{"name": member.name} for member in members]
-    if params["client_pair"] and issuer is not None and authority is not None:
-        validity = limits(authority, now, now + _CLIENT_VALIDITY)
-        for member, entry in zip(members, made):
-            entry.update(_made(CLIENT, issuer.issue_nameless_client, member, *validity))
+    if params["client_pair"]:
+        signer = authority_of_calls(params, at_hand, now)
+        if signer.issuer is not None and signer.authority is not None:
+            validity = limits(signer.authority, now, now + _CLIENT_VALIDITY)
+            for member, entry in zip(members, made):
+                entry.update(_made(CLIENT, signer.issuer.issue_nameless_client, member, *validity))
     if not params["make"]:
         return {"members": made, "common_name": None, "problem": "none was asked for", **_NO_CLIENTS, **gathered}
     stranger_name = f"stranger-{secrets.token_hex(8)}.ringfence.invalid"

@@ -304,6 +304,6 @@ def test_under_rbac(applications: Applications) -> None:
     named = f"sed 's#/app.crt#/operator.crt#; s#/app.key#/operator.key#; s#^FOLDER = .*#FOLDER = \"{CLIENTS}\"#'"
     with_a_name = f"{named} {FOLDER}/client.py > {FOLDER}/named.py; ETCD_USER=app ETCD_PASSWORD=secret"
     assert "Bad Request" in applications.here(f"{with_a_name} python3 {FOLDER}/named.py 2>&1", check=False)
-    # The role itself, by the pair without a common name that the playbook clients has put onto the members.
+    # The role itself, by a pair without a common name that each run makes.
     applications.variables |= API
     applications.play("verify")

@@ -105,6 +105,30 @@ def test_where_peers_are_clients_too_one_of_the_peers_ca_does(folder: pathlib.Pa
     assert nothing["client_problem"] and "client_certificate" not in nothing["clients"]
 
 
+@pytest.mark.parametrize(
+    ("more", "issuer"),
+    [
+        ({}, "etcd client CA"),
+        ({"make": False}, "etcd client CA"),
+        ({"authority": "peers"}, "etcd peer CA"),
+        ({"authority": "nobody"}, "etcd peer CA"),
+        # While clients go from one to the other some members know the peers' CA alone.
+        ({"peers_are_clients": True}, "etcd peer CA"),
+        ({"peers_are_clients": True, "ca_private_key_content": None}, "etcd client CA"),
+        ({"ca_private_key_content": None}, "etcd client CA"),
+        ({"folder": None}, None),
+    ],
+)
+def test_the_pair_for_calls_to_the_api_is_of_whom_all_members_let_in(
+    folder: pathlib.Path, more: dict[str, t.Any], issuer: str | None
+) -> None:
+    (entry,) = made(**{"folder": folder, "client_pair": True, **more})["members"]
+    pem = entry.get("api_certificate")
+    assert (None if pem is None else facts_of(pem).issuer_common_name) == issuer
+    if pem is not None:
+        assert facts_of(pem).common_name is None and tuple(facts_of(pem).extended_key_usage) == ("clientAuth",)
+
+
 @pytest.mark.parametrize("more", [{"authority": "nobody"}, {"make": False}])
 def test_where_nobody_is_asked_for(folder: pathlib.Path, more: dict[str, t.Any]) -> None:
     found = made(folder, **more)
