@@ -47,7 +47,9 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._member.takeover im
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.unit_plan import (
     apply_plan,
+    forget_absence,
     kept_unit,
+    plan_absence,
     plan_present,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import (
@@ -152,11 +154,15 @@ def plan_adoption(wanted: Adoption, check_mode: bool = False) -> AdoptionPlan:
     put_files, changed = _plan_files(wanted, seen, after, check_mode)
     unit = plan_present(_wanted_unit(wanted, after), trust_bundle_changed=False, check_mode=check_mode)
     aside = tuple(path for path in (seen.ours.path, seen.ours.variables_path) if os.path.lexists(path))
+    # Their unit is in a folder below ours: one that was kept here was another time's.
+    absence = plan_absence(wanted.unit_path) if on_disk is None else None
+    kept = None if on_disk is None else unit.unit_backup or kept_unit(wanted.unit_path)
     return AdoptionPlan(
         # Each of these leaves a unit that starts, theirs or ours, should the run end behind it.
         steps=(
             put_files,
             *(functools.partial(put_aside, path, _ASIDE) for path in aside),
+            functools.partial(apply_changes, [absence]),
             functools.partial(apply_plan, unit),
         ),
         paths=tuple(sorted({*changed, *aside, *(change.path for change in unit.files)})),
@@ -166,7 +172,7 @@ def plan_adoption(wanted: Adoption, check_mode: bool = False) -> AdoptionPlan:
             f"settings of {member.member}": (as_lines(before["flags"]), as_lines(after["flags"])),
             wanted.unit_path: (on_disk or "", wanted.text),
         },
-        way_back=_way_back(wanted, unit.unit_backup or kept_unit(wanted.unit_path), aside),
+        way_back=_way_back(wanted, kept, aside),
     )
 
 
@@ -375,6 +381,7 @@ def _from_config(wanted: Adoption, path: str) -> Deployed:
 def _put_unit_back(wanted: Adoption, kept: str | None) -> None:
     if kept is None:
         remove_file(wanted.unit_path)
+        forget_absence(wanted.unit_path)
         return
     content = read_file(kept)
     if content is None:

@@ -57,6 +57,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import 
     gid_of,
     plan_directory,
     plan_file,
+    remove_file,
     uid_of,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import describe, read_file
@@ -299,12 +300,29 @@ def _kept_units(path: str) -> tuple[list[str], str]:
 
 
 def kept_unit(path: str) -> str | None:
-    """Where the unit was kept that was in this place before ours: the last one that was; None where there is none.
+    """Where the unit was kept that was in this place before ours: the last one that was; None where there was none.
 
     One that came back after another had been there was kept once more.
     """
     kept, _next = _kept_units(path)
-    return kept[-1] if kept else None
+    return kept[-1] if kept and not _is_absence(kept[-1]) else None
+
+
+def plan_absence(path: str) -> Change | None:
+    """That no unit was in this place before ours, where one was kept that had been there earlier: an empty one."""
+    _kept, free = _kept_units(path)
+    return plan_file(WantedFile(free, _UNIT_MODE, b"")) if kept_unit(path) is not None else None
+
+
+def forget_absence(path: str) -> None:
+    """Remove what said so, once ours is gone again."""
+    kept, _next = _kept_units(path)
+    if kept and _is_absence(kept[-1]):
+        remove_file(kept[-1])
+
+
+def _is_absence(path: str) -> bool:
+    return describe(path)["state"] == "file" and read_file(path) == b""
 
 
 def _refuse_obstacle(wanted: WantedUnit, properties: t.Mapping[str, str]) -> None:
@@ -431,8 +449,10 @@ __all__ = (
     "UnitPlan",
     "apply_plan",
     "check_new_program",
+    "forget_absence",
     "kept_unit",
     "mark_formed",
+    "plan_absence",
     "plan_present",
     "plan_written",
     "start_actions",

@@ -238,17 +238,22 @@ def test_after_a_takeover(hosts: Hosts) -> None:
     assert not any(theirs.Hosts.take(hosts, name)["changed"] for name in MEMBERS)
 
 
-def test_a_unit_of_a_package(hosts: Hosts) -> None:
-    """It stays in its folder, and the role's comes before it."""
+@pytest.mark.parametrize("older", [None, "[Service]\nEnvironmentFile=/nowhere\nExecStart=/bin/etcd\n"])
+def test_a_unit_of_a_package(hosts: Hosts, older: str | None) -> None:
+    """It stays in its folder, and the role's comes before it. What was kept at another time is no way back."""
     hosts.deploy(FLAGS)
     for name in MEMBERS:
         hosts.unit(name).rename(hosts.library / hosts.unit(name).name)
+    if older is not None:
+        pathlib.Path(f"{hosts.unit('m1')}.replaced").write_text(older)
+    before = {path.name for path in hosts.units.iterdir()}
     found = hosts.take("m1")
     assert found["restarted"] and found["way_back"].startswith(f"rm {hosts.unit('m1')} && systemctl daemon-reload")
     assert hosts.unit("m1").exists() and (hosts.library / "m1.service").exists()
     assert not hosts.take("m1")["changed"]
     assert hosts.take("m1", "absent")["restarted"] and not hosts.take("m1", "absent")["changed"]
     assert not hosts.unit("m1").exists() and hosts.are_ours() == [False] * 3
+    assert {path.name for path in hosts.units.iterdir()} == before
 
 
 def test_a_member_that_does_not_come_back(hosts: Hosts, monkeypatch: pytest.MonkeyPatch) -> None:
