@@ -297,6 +297,8 @@ def test_a_member_that_is_called_otherwise_than_its_host_goes_by_either_name(pla
     assert found["removed_hosts"] == [{"host": "node-7", "name": "etcd-7"}]
     assert found["removed"] == [*dict.fromkeys([word, "etcd-9", "etcd-7"])]
     assert found["removed_urls"] == ["https://10.0.0.7:2380"]
+    # What it has of the clients' CA goes with it; what else is said here is about peers.
+    assert found["client_words"] == {"revoked": [], "removed": found["removed"], "new_keys": False}
 
 
 def test_texts_of_a_survey_or_of_a_command_line(play: SettingsPlay) -> None:
@@ -313,6 +315,8 @@ def test_texts_of_a_survey_or_of_a_command_line(play: SettingsPlay) -> None:
     assert found["client_tls"] is False and found["validity_days"] == 90 and found["removed"] == ["a.example.com", "b"]
     assert found["extra_unit_settings"] == {"Service": {"MemoryMax": "512M"}}
     assert found["extra_flags"] == {"snapshot-count": 5000} and found["probe_timeout_seconds"] == 2.5
+    # No client is named.
+    assert found["client_ca"] == "peers" and not found["issues_to_clients"] and found["client_list"] == []
 
 
 MEANINGLESS: list[tuple[dict[str, t.Any], str]] = [

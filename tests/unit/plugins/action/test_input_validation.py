@@ -299,6 +299,9 @@ def test_certificates_of_clients_ask_for_what_they_take(play: SettingsPlay) -> N
     # A deployment makes them, too.
     found = play.run_each(hosts)
     assert {name: "msg" in answer for name, answer in found.items()} == {name: bool(cases[name][0]) for name in found}
+    right = found["right"]
+    assert right["issues_to_clients"] and [one["id"] for one in right["client_list"]] == ["a@right", "b@entry"]
+    assert (right["client_ca"], right["client_files"]["ca"]) == ("own", "/etc/etcd/client-port/ca.crt")
 
 
 def test_a_proof_asks_for_what_it_takes(play: SettingsPlay) -> None:
