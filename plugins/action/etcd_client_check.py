@@ -20,6 +20,7 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._states import regi
 
 _ARGUMENTS: dict[str, t.Any] = {
     "members": {"type": "list", "elements": "dict", "default": []},
+    "places": {"type": "dict", "default": {}},
     "clients": {"type": "list", "elements": "dict", "required": True},
     "members_variable": {"type": "str"},
     "clients_variable": {"type": "str", "required": True},
@@ -63,6 +64,7 @@ class ActionModule(OneLineAction):
                 given["ca_is_lost"],
                 bool(given["revoked"]),
                 given["new_keys"],
+                given["places"],
             )
         )
         return {
@@ -72,6 +74,7 @@ class ActionModule(OneLineAction):
             "no_new_ca_because": plan.no_new_ca_because,
             "revoke": list(plan.revoke),
             "unseen": list(plan.unseen),
+            "moving": list(plan.moving),
         }
 
 

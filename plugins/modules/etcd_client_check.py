@@ -26,6 +26,12 @@ options:
     type: list
     elements: dict
     default: []
+  places:
+    description:
+      - By member's name the hosts of the peer URLs with which the cluster lists it. While a member moves its
+        certificate has these, too.
+    type: dict
+    default: {}
   clients:
     description: Its clients, each on one host, with C(id), C(common_name), C(dns_names) and C(ip_addresses).
     type: list
@@ -105,6 +111,11 @@ no_new_ca_because:
   type: str
 revoke:
   description: Serial numbers that are to be revoked.
+  returned: with O(ca_variable)
+  type: list
+  elements: str
+moving:
+  description: Members whose certificate is to have a place of O(places) that is not to stay.
   returned: with O(ca_variable)
   type: list
   elements: str

@@ -354,6 +354,9 @@ transition:
       description: The members with the URLs at which they answer during the next pass.
       type: list
       elements: dict
+    places:
+      description: By member's name the hosts of the peer URLs with which the cluster lists it, where a pass is due.
+      type: dict
     client_files:
       description:
         - By a member's name the paths C(ca), C(cert) and C(key) on its host with which it asks the others, while TLS

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import ipaddress
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import CryptoError, RefusedError
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.input_rules import is_sha256
@@ -29,7 +30,8 @@ Answer = t.Mapping[str, t.Any]
 class ClientPlan:
     """``requests``: what ``etcd_peer_certificates`` is asked for. ``unseen``: whose host did not answer, and why.
 
-    ``no_new_ca_because``: None where the clients' CA may be made.
+    ``no_new_ca_because``: None where the clients' CA may be made. ``moving``: members that are listed with a place
+    which is not to stay, and have it in their certificate as long.
     """
 
     requests: tuple[dict[str, t.Any], ...]
@@ -37,6 +39,7 @@ class ClientPlan:
     no_new_ca_because: str | None
     revoke: tuple[str, ...]
     unseen: tuple[str, ...]
+    moving: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,8 @@ class ClientQuestion:
     ca_is_lost: str = ""
     revokes: bool = False
     new_keys: bool = False
+    # By member's name the hosts of the peer URLs with which the cluster lists it.
+    places: t.Mapping[str, t.Sequence[str]] = field(default_factory=dict)
 
 
 def plan_clients(asked: ClientQuestion) -> ClientPlan:
@@ -70,7 +75,8 @@ def plan_clients(asked: ClientQuestion) -> ClientPlan:
     unseen: list[str] = []
     wanted = [(one, "peer", one["name"], asked.of_members) for one in asked.members]
     wanted += [(one, "client", one["id"], asked.of_clients) for one in asked.clients]
-    requests = []
+    requests: list[dict[str, t.Any]] = []
+    moving: list[str] = []
     for one, purpose, name, answers in wanted:
         present, why = _present(answers.get(name))
         if present is None:
@@ -78,13 +84,15 @@ def plan_clients(asked: ClientQuestion) -> ClientPlan:
             continue
         seen[name] = present
         certificate = present.get("certificate")
+        places = {"dns_names": list(one["dns_names"]), "ip_addresses": list(one["ip_addresses"])}
+        hosts = asked.places.get(name, ()) if purpose == "peer" else ()
+        moving += [name] if [host for host in hosts if _is_added(places, host)] else []
         requests.append(
             {
                 "name": name,
                 "purpose": purpose,
                 "common_name": one["common_name"],
-                "dns_names": list(one["dns_names"]),
-                "ip_addresses": list(one["ip_addresses"]),
+                **places,
                 "certificate": certificate,
                 "private_key_matches": present.get("private_key_matches"),
                 "new_key": asked.new_keys or not gone.isdisjoint(_marks(certificate)),
@@ -103,6 +111,7 @@ def plan_clients(asked: ClientQuestion) -> ClientPlan:
         _no_new_ca(asked, seen),
         tuple(dict.fromkeys(one["serial_number"] for one in meant if not one["revoked"])),
         tuple(unseen),
+        tuple(moving),
     )
 
 
@@ -119,6 +128,19 @@ def left_without(
         why = next(filter(None, reasons), None)
         lines += [] if why is None else [f"client {one['id']}: {why}"]
     return lines
+
+
+def _is_added(places: t.Mapping[str, list[str]], host: str) -> bool:
+    """Put a host among the names and addresses; whether it was none of them."""
+    kind = "ip_addresses"
+    try:
+        host = str(ipaddress.ip_address(host.strip("[]")))
+    except ValueError:
+        kind = "dns_names"
+    if host in places[kind]:
+        return False
+    places[kind].append(host)
+    return True
 
 
 def _no_new_ca(asked: ClientQuestion, seen: t.Container[str]) -> str | None:

@@ -19,7 +19,12 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_aut
     authorities_of,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_gather import desired_of, state_of
-from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_state import State, has_https
+from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_state import (
+    State,
+    has_https,
+    is_of,
+    url_host,
+)
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.change_steps import Plan
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.membership_changes import (
     MembershipChanges,
@@ -61,6 +66,7 @@ NONE: t.Mapping[str, t.Any] = {
     "hosts": {},
     "members": [],
     "client_files": {},
+    "places": {},
 }
 
 
@@ -239,6 +245,7 @@ def next_pass(
     ``settings``: of each member's host, as the role has them. ``members``: where each member answers now, and goes on
     to answer while the pass is done. ``hosts``: by member's name what its host gets; empty or none is left as it is.
     ``client_files``: by member's name the files with which its host asks them, where those of the role are none.
+    ``places``: by member's name the hosts of the peer URLs with which the cluster lists it.
     """
     urls = asked_at(cluster.members, state, transition)
     served = {
@@ -260,6 +267,12 @@ def next_pass(
         },
         "members": members,
         "client_files": _client_files(cluster, settings) if has_https(urls.values()) else {},
+        "places": {
+            member.name: sorted({url_host(url) for url in one.peer_urls})
+            for member in cluster.members
+            for one in (() if state.member_list is None else state.member_list.members)
+            if is_of(one, member)
+        },
     }
 
 

@@ -83,6 +83,18 @@ def test_members_and_clients_are_asked_for_with_what_they_have() -> None:
     assert new_keys(plan) == [] and plan.unseen == () and plan.revoke == () and plan.trusted_fingerprints == ()
 
 
+def test_a_member_that_moves_has_both_places_in_its_certificate() -> None:
+    listed = {"m1": ["old.example.com", "127.0.0.1", "fd00::1"], "m2": ["localhost"], "backup@db-1": ["10.0.0.9"]}
+    plan = planned(places=listed)
+    first, second, client, _other = plan.requests
+    assert first["dns_names"] == ["localhost", "old.example.com"]
+    assert first["ip_addresses"] == ["127.0.0.1", "fd00::1"]
+    assert {key: second[key] for key in PLACES} == PLACES and client["ip_addresses"] == []
+    assert plan.moving == ("m1",) and planned().moving == ()
+    # What is asked for without it is what it was.
+    assert {key: planned().requests[0][key] for key in PLACES} == PLACES
+
+
 def test_who_is_not_seen_is_asked_for_nothing() -> None:
     found = {"backup@db-1": {"unreachable": True, "msg": "no\nroute"}, "app@db-1": {"failed": True, "msg": "no room"}}
     plan = planned(of_clients=found)

@@ -264,6 +264,9 @@ def test_while_a_member_moves_its_certificate_has_the_names_of_both_places() -> 
     (request,) = asked(case, addresses={"etcd-2": "new.example.net"}).told["requests"]
     assert request["name"] == "etcd-2"
     assert "10.0.0.2" in request["ip_addresses"] and "new.example.net" in request["dns_names"]
+    places = asked(case, addresses={"etcd-2": "new.example.net"}).told["places"]
+    assert places == {"etcd-1": ["10.0.0.1"], "etcd-2": ["10.0.0.2"], "etcd-3": ["10.0.0.3"]}
+    assert asked(case).told["places"] == {}
     # And back from a place that has a name.
     listed = [
         {**one, "peer_urls": ["https://old.example.net:2380"]} if one["name"] == "etcd-2" else one for one in LISTED
