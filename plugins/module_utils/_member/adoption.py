@@ -162,7 +162,7 @@ def plan_adoption(wanted: Adoption, check_mode: bool = False) -> AdoptionPlan:
         steps=(
             put_files,
             *(functools.partial(put_aside, path, _ASIDE) for path in aside),
-            functools.partial(apply_changes, [absence]),
+            *((functools.partial(apply_changes, [absence]),) if absence is not None else ()),
             functools.partial(apply_plan, unit),
         ),
         paths=tuple(sorted({*changed, *aside, *(change.path for change in unit.files)})),
