@@ -14,7 +14,11 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.parts impo
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._issuing.signer_command import way_to_another_ca
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._actions import OneLineAction, refuse_old_cryptography
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._client_port import OWN, with_client_port
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._client_port import (
+    client_words,
+    issues_to_clients,
+    with_client_port,
+)
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._client_proof import client_proof
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import member_as_dict, plain
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._input_validation import (
@@ -101,7 +105,8 @@ class ActionModule(OneLineAction):  # pragma: no cover
         slice_of = self._role.slice_of(host)
         settings = with_client_port(settings, member.name)
         check_settings(Asked(settings, members, member), options)
-        issues = "clients" in options and not proof_only and self._issues_to_clients(settings)
+        entry_point = self._asked["entry_point"]
+        issues = not proof_only and issues_to_clients(entry_point, settings)
         clients, left_out = self._role.clients(settings) if issues else ([], [])
         # By its host's name a member is meant as well.
         removed = list(dict.fromkeys([*settings["removed"], *(each.name for each in gone)]))
@@ -117,7 +122,7 @@ class ActionModule(OneLineAction):  # pragma: no cover
                 self._role.where_authority_is_lost(host, _client_authority(settings)) if issues else ""
             ),
             "issues_to_clients": issues,
-            "client_words": self._client_words({**settings, "keys_leaked": leaked}, removed),
+            "client_words": client_words(entry_point, settings, [*removed, *leaked]),
             "members_are_said": bool(settings["members"] or (settings["member_count"] and not slice_of)),
             "slice_of": slice_of,
             "not_in_inventory": [each.name for each in members if not self._role.knows(each.host)],
@@ -138,20 +143,6 @@ class ActionModule(OneLineAction):  # pragma: no cover
             # What is due is not asked by a proof, which compares what runs.
             "unit_text": "" if proof_only else unit_text(settings, members, member),
         }
-
-    def _issues_to_clients(self, settings: t.Mapping[str, t.Any]) -> bool:
-        """Whether this run makes certificates for clients: its entry point does, or the client port is to have them."""
-        is_asked = self._asked["entry_point"] == "clients"
-        return is_asked or (
-            self._asked["entry_point"] == "main" and settings["client_ca"] == OWN and bool(settings["client_tls"])
-        )
-
-    def _client_words(self, settings: t.Mapping[str, t.Any], removed: t.Sequence[str]) -> dict[str, t.Any]:
-        """What this run says of certificates of the clients' CA. In a run about peers words are about these."""
-        if self._asked["entry_point"] == "clients":
-            return {"revoked": settings["revoked"], "removed": [], "new_keys": settings["new_keys"]}
-        # A member that leaves, or whose keys are others', is let in at no client port either.
-        return {"revoked": [], "removed": [*removed, *settings["keys_leaked"]], "new_keys": False}
 
     def _teller(self, error: InputError, host: str, task_vars: t.Mapping[str, t.Any]) -> str | None:
         """The other host of this play that tells what this one would say as well."""

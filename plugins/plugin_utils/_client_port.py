@@ -12,9 +12,8 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError
+from ansible_collections.ringfence.etcd.plugins.module_utils._common.probe_cases import OWN, PEERS
 
-# What etcd_peer_tls_client_ca may say.
-OWN, PEERS = "own", "peers"
 _KINDS = ("ca", "cert", "key")
 _LIST_FLAG = "client-crl-file"
 
@@ -50,4 +49,21 @@ def with_client_port(settings: t.Mapping[str, t.Any], member: str) -> dict[str, 
     }
 
 
-__all__ = ("OWN", "PEERS", "with_client_port")
+def issues_to_clients(entry_point: str, settings: t.Mapping[str, t.Any]) -> bool:
+    """Whether a run of the role makes certificates by the clients' CA: a deployment where the port is to have them."""
+    is_deployed = entry_point == "main" and settings["client_ca"] == OWN and bool(settings["client_tls"])
+    return entry_point == "clients" or is_deployed
+
+
+def client_words(entry_point: str, settings: t.Mapping[str, t.Any], members_out: t.Sequence[str]) -> dict[str, t.Any]:
+    """What a run says of certificates of the clients' CA. In a run about peers its words are about these.
+
+    ``members_out``: names of members that leave, or whose keys are others' as well. They are let in at no client port
+    either.
+    """
+    if entry_point == "clients":
+        return {"revoked": settings["revoked"], "removed": [], "new_keys": settings["new_keys"]}
+    return {"revoked": [], "removed": list(members_out), "new_keys": False}
+
+
+__all__ = ("client_words", "issues_to_clients", "with_client_port")

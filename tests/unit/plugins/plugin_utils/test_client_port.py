@@ -10,7 +10,11 @@ import typing as t
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._client_port import with_client_port
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._client_port import (
+    client_words,
+    issues_to_clients,
+    with_client_port,
+)
 
 SETTINGS: dict[str, t.Any] = {
     "client_ca": "",
@@ -73,3 +77,25 @@ def test_a_word_and_a_file_contradict_each_other(word: str, kind: str) -> None:
         f"etcd_peer_tls_client_ca is '{word}', and etcd_peer_tls_client_{kind}_file names a file of yours for the "
         "client port: leave one of them out"
     )
+
+
+@pytest.mark.parametrize(
+    ("entry_point", "settings", "issues"),
+    [
+        ("main", OWN, True),
+        ("main", {**OWN, "client_tls": False}, False),
+        ("main", PEERS, False),
+        ("main", {**SETTINGS, **GIVEN}, False),
+        ("clients", PEERS, True),
+        ("restore", OWN, False),
+        ("verify", OWN, False),
+    ],
+)
+def test_which_run_makes_certificates_for_clients(entry_point: str, settings: dict[str, t.Any], issues: bool) -> None:
+    assert issues_to_clients(entry_point, settings) is issues
+
+
+def test_whom_words_are_about() -> None:
+    said = {"revoked": ["app"], "new_keys": True}
+    assert client_words("clients", said, ["m1"]) == {**said, "removed": []}
+    assert client_words("main", said, ["m1"]) == {"revoked": [], "removed": ["m1"], "new_keys": False}
