@@ -53,6 +53,39 @@ def test_no_condition_stands_on_a_result_that_may_be_a_failed_one(file: pathlib.
     assert {task["name"]: hidden(task) for task in tasks if hidden(task)} == {}
 
 
+def templated_files(task: t.Mapping[str, t.Any]) -> list[str]:
+    """The files of tasks that a task names by a template.
+
+    Before ansible-core 2.19 nothing below such a one can import a file: "When using static imports, the parent dynamic
+    include cannot utilize host facts or variables from inventory".
+    """
+    asked = [task.get(f"ansible.builtin.{action}", {}) for action in ("include_tasks", "include_role")]
+    names = [
+        value if isinstance(value, str) else value.get("file") or value.get("tasks_from") or "" for value in asked
+    ]
+    return [name for name in names if "{{" in name]
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_a_file_of_tasks_is_included_by_its_name(file: pathlib.Path) -> None:
+    tasks = list(tasks_in(yaml.safe_load(file.read_text(encoding="utf-8"))))
+    assert [name for task in tasks for name in templated_files(task)] == []
+
+
+@pytest.mark.parametrize(
+    ("task", "names"),
+    [
+        ({"ansible.builtin.include_tasks": {"file": "{{ next }}.yml", "apply": {}}}, ["{{ next }}.yml"]),
+        ({"ansible.builtin.include_tasks": "{{ next }}.yml"}, ["{{ next }}.yml"]),
+        ({"ansible.builtin.include_role": {"name": "some", "tasks_from": "{{ next }}"}}, ["{{ next }}"]),
+        ({"ansible.builtin.include_tasks": {"file": "look.yml"}, "when": "next == 'look'"}, []),
+        ({"ansible.builtin.include_role": {"name": "some"}}, []),
+    ],
+)
+def test_a_templated_file_is_seen(task: dict[str, t.Any], names: list[str]) -> None:
+    assert templated_files(task) == names
+
+
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
 def test_what_is_never_failed_keeps_its_result(file: pathlib.Path) -> None:
     """``failed_when: false`` alone would swallow the message: what was registered has it, and a later task tells it."""
