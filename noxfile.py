@@ -340,15 +340,12 @@ def lab_environment(root: pathlib.Path, slug: str, venv: Venv, **settings: str) 
     )
 
 
-def scenarios(
-    names: t.Sequence[str], slug: str, venv: Venv, left_out: t.Sequence[str] = (), **settings: str
-) -> StepWork:
-    """Files of scenarios, in a lab of their own; ``left_out``: words in the names of those that are not run."""
+def scenarios(names: t.Sequence[str], slug: str, venv: Venv, **settings: str) -> StepWork:
+    """Files of scenarios, in a lab of their own."""
 
     def work(own: Work) -> str:
         root = stage(places, f"lab-{slug}")
         words = ["-v", "--durations=10", *(f"{changes.FOLDER}/test_{name}.py" for name in names)]
-        words += ["-k", " and ".join(f"not {word}" for word in left_out)] if left_out else []
         changes.file_of(places.logs, slug).unlink(missing_ok=True)
         return own.pytest(plan.pytest_venv, words, root, f"lab-{slug}", lab_environment(root, slug, venv, **settings))
 
@@ -368,10 +365,10 @@ def core_scenarios(pair: Pair) -> StepWork:
     return scenarios(("core",), slug, plan.venvs[pair.core], **settings)
 
 
-def changes_with(version: str, names: t.Sequence[str], slug: str, left_out: t.Sequence[str] = ()) -> StepWork:
+def changes_with(version: str, names: t.Sequence[str], slug: str) -> StepWork:
     """Scenarios that measure changes, with one etcd."""
     settings = {"RINGFENCE_LAB_ETCD": version, "RINGFENCE_LAB_RELEASE": etcd.release_of(version)}
-    return scenarios(names, slug, plan.main_venv, left_out, **settings)
+    return scenarios(names, slug, plan.main_venv, **settings)
 
 
 def measured_changes(version: str) -> StepWork:
@@ -465,15 +462,14 @@ def etcd_needs(version: str) -> list[str]:
     ]
 
 
-# What has the most steps, with an etcd beside the default one: another one each day. What is about clients and their
-# roles is the same with all.
+# What has the most steps, with an etcd beside the default one: another one each day.
 committed = commit_time()
 in_turn = changes.turn(committed)
 IN_TURN = f"turn(etcd {in_turn})"
 # Before the others: it is as long as the longest of them.
 step(
     IN_TURN,
-    changes_with(in_turn, ("transition",), "turn", ("clients", "role_based")),
+    changes_with(in_turn, ("transition",), "turn"),
     *etcd_needs(in_turn),
     tag="lab-test",
 )
@@ -508,7 +504,13 @@ for number, pair in enumerate(_pairs):
 _slugs = [name for name in changes.scenarios(changes.DEFAULT) if name != "core"]
 _measured = [changes.file_of(places.logs, slug) for slug in (*_slugs, "turn")]
 step(
-    "table(changes)", lambda own: tell_changes(own, _measured), *map("lab({})".format, _slugs), IN_TURN, tag="lab-test"
+    "table(changes)",
+    lambda own: tell_changes(own, _measured),
+    *map("lab({})".format, _slugs),
+    IN_TURN,
+    tag="lab-test",
+    # It needs scenarios of several days.
+    today=False,
 )
 for version in etcd.known_versions():
     step(f"changes(etcd {version})", measured_changes(version), *etcd_needs(version), tag="changes")

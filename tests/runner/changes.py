@@ -35,7 +35,7 @@ def scenarios(version: str) -> tuple[str, ...]:
         return ("core",)
     # Those bring their own etcd, or are about what is the same with all.
     more = ("restart", "program") if version == DEFAULT else ()
-    return ("core", "members", "transition", "adopt", *more)
+    return ("core", "members", "transition", "client_transition", "adopt", *more)
 
 
 def turn(seconds: int) -> str:

@@ -204,6 +204,13 @@ class Controller:
         assert run.returncode == 0, run.output[-16000:]
         return run
 
+    def deploy(self, inventory: Path, *words: str, **variables: t.Any) -> Run:
+        """Run, run again: a cluster, and nothing more to do."""
+        self.succeed(inventory, *words, **variables)
+        again = self.succeed(inventory, *words, **variables)
+        assert set(again.changed.values()) == {0}
+        return again
+
     def refuse(self, inventory: Path, *words: str, **options: t.Any) -> Run:
         """Run what must be refused, without having changed anything."""
         run = self.play(inventory, *words, **options)
@@ -400,6 +407,12 @@ class Writer:
         self.stored: set[str] = set()
         # Of the members that ran before: of each the fewest and the most.
         self.restarts = (0, 0)
+
+    def check_nothing_is_lost(self) -> None:
+        """It wrote all the time, and etcd has what it acknowledged."""
+        assert len(self.acknowledged) > 20, f"{len(self.acknowledged)} writes were acknowledged"
+        lost = self.acknowledged - self.stored
+        assert not lost, f"{len(lost)} of {len(self.acknowledged)} writes were lost: {sorted(lost)[:5]}"
 
     def __enter__(self) -> Writer:
         lab = self._controller.lab

@@ -15,7 +15,7 @@ import typing as t
 
 import pytest
 from runner import changes, cores, faults, main, turns
-from runner.tests.loaded_noxfile import Recorder, Session, Steps
+from runner.tests.loaded_noxfile import Session, Steps
 from runner.verdicts import StepFailed, StepSkipped
 
 _TESTS = pathlib.Path(__file__).resolve().parents[2]
@@ -38,7 +38,7 @@ def test_each_target_has_its_steps_and_each_step_what_it_needs(load: t.Callable[
 def test_a_day_leaves_out_what_has_its_turn_on_another_one_and_says_so(
     load: t.Callable[..., Steps], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is run each day has the whole table of changes; in as many days as there are turns all is run."""
+    """In as many days as there are turns all is run but the table of changes, which needs several days' scenarios."""
     seen: collections.Counter[str] = collections.Counter()
     for day in range(len(turns.IN_TURN)):
         monkeypatch.setattr(subprocess, "run", lambda *_, day=day, **__: types.SimpleNamespace(stdout=str(day * 86400)))
@@ -47,8 +47,9 @@ def test_a_day_leaves_out_what_has_its_turn_on_another_one_and_says_so(
         today = {name for name, session in steps.sessions.items() if main.TODAY in session.tags}
         wanted = {name for name, session in steps.sessions.items() if {*session.tags} & {*main.TARGETS}}
         assert set(steps.file.other_days) == wanted - today and today - wanted == {"other days' turn"}
-        needed = {f"lab({name})" for name in changes.scenarios(changes.DEFAULT) if name != "core"}
-        assert needed <= today
+        # What a step of today needs is run with it, whether or not it is its day.
+        needed = {name for step in today for name in steps.sessions[step].requires}
+        assert needed.isdisjoint(steps.file.other_days)
         with pytest.raises(StepSkipped, match=r"not today, but with make test-all: lab\("):
             steps.file.left_to_other_days(None)
         seen.update(today)
@@ -86,12 +87,6 @@ def test_a_core_without_a_python_is_told_of(load: t.Callable[..., Steps]) -> Non
     assert steps.named("ansible-core") == ["2.17", "2.16"]
     with pytest.raises(StepSkipped, match=r"no Python 3\.10, 3\.11, 3\.12 here, which ansible-core 2\.16 needs"):
         steps.file.no_python(cores.OLDEST)(None)
-
-
-def test_scenarios_are_left_out_by_a_word_in_their_names(load: t.Callable[..., Steps]) -> None:
-    steps, work = load("3.11", "3.13"), Recorder()
-    steps.file.scenarios(("transition",), "turn", steps.file.plan.main_venv, ("clients", "role_based"))(work)
-    assert work.words[0][-2:] == ["-k", "not clients and not role_based"]
 
 
 def test_no_step_sees_what_this_machine_says_of_itself_to_the_role(

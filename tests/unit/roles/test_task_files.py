@@ -60,9 +60,7 @@ def templated_files(task: t.Mapping[str, t.Any]) -> list[str]:
     include cannot utilize host facts or variables from inventory".
     """
     asked = [task.get(f"ansible.builtin.{action}", {}) for action in ("include_tasks", "include_role")]
-    names = [
-        value if isinstance(value, str) else value.get("file") or value.get("tasks_from") or "" for value in asked
-    ]
+    names = [value if isinstance(value, str) else value.get("file") or value.get("tasks_from") or "" for value in asked]
     return [name for name in names if "{{" in name]
 
 
