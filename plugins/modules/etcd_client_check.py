@@ -18,14 +18,13 @@ description:
   - Fails where a member trusts another CA at its client port than the one at hand, and where a word that revokes means
     nothing.
   - A certificate that is revoked, or is to be, is replaced with one of a new key.
-  - At the end of a run, with O(done_variable), fails where a client did not get what it should have, and names each.
   - Runs on the controller. No host is spoken to.
 options:
   members:
     description: All members of the cluster, in the form of P(ringfence.etcd.etcd_members#filter).
     type: list
     elements: dict
-    default: []
+    required: true
   places:
     description:
       - By member's name the hosts of the peer URLs with which the cluster lists it. While a member moves its
@@ -38,8 +37,9 @@ options:
     elements: dict
     required: true
   members_variable:
-    description: The name under which each member's host has registered its answer. It goes with O(ca_variable).
+    description: The name under which each member's host has registered its answer.
     type: str
+    required: true
   clients_variable:
     description: The name under which this host has registered the answers of a loop over O(clients).
     type: str
@@ -51,11 +51,7 @@ options:
   ca_variable:
     description: The name under which this host has registered what was told of the clients' CA.
     type: str
-  done_variable:
-    description:
-      - In place of O(ca_variable), the name under which this host has registered the answers of a second loop over
-        O(clients), which gave them their certificates. Then nothing is returned.
-    type: str
+    required: true
   ca_is_lost:
     description: Why a CA that is made in this run would be lost with it. Empty where it would stay.
     type: str
@@ -74,6 +70,7 @@ extends_documentation_fragment:
   - ringfence.etcd.attributes.info_module
 seealso:
   - module: ringfence.etcd.etcd_client_credentials
+  - module: ringfence.etcd.etcd_client_gate
   - module: ringfence.etcd.etcd_peer_certificates
 """
 
@@ -85,43 +82,36 @@ EXAMPLES = r"""
     members_variable: of_the_member
     clients_variable: of_the_clients
     ca_variable: client_ca
-
-# With what a loop over the clients was registered as that gave them their certificates.
-- name: Stop where a client got none
-  ringfence.etcd.etcd_client_check:
-    clients: []
-    clients_variable: of_the_clients
-    done_variable: given_to_the_clients
 """
 
 RETURN = r"""
 requests:
   description: What O(ringfence.etcd.etcd_peer_certificates#module:members) takes.
-  returned: with O(ca_variable)
+  returned: success
   type: list
   elements: dict
 trusted_fingerprints:
   description: CAs that hosts trust already, where the clients' CA is still to be made.
-  returned: with O(ca_variable)
+  returned: success
   type: list
   elements: str
 no_new_ca_because:
   description: Why no CA may be made. V(null) where one may.
-  returned: with O(ca_variable)
+  returned: success
   type: str
 revoke:
   description: Serial numbers that are to be revoked.
-  returned: with O(ca_variable)
+  returned: success
   type: list
   elements: str
 moving:
   description: Members whose certificate is to have a place of O(places) that is not to stay.
-  returned: with O(ca_variable)
+  returned: success
   type: list
   elements: str
 unseen:
   description: Members and clients whose hosts did not answer, a line each. They are asked for nothing.
-  returned: with O(ca_variable)
+  returned: success
   type: list
   elements: str
 """

@@ -117,17 +117,17 @@ def plan_clients(asked: ClientQuestion) -> ClientPlan:
 
 def left_without(
     clients: t.Sequence[t.Mapping[str, t.Any]], before: t.Mapping[str, t.Any], done: t.Mapping[str, t.Any]
-) -> list[str]:
-    """Clients that did not get what they should have, a line each.
+) -> dict[str, str]:
+    """By their names the clients that did not get what they should have, and why.
 
     ``before``: by their names what their hosts told first; ``done``: what came of it where they were given something.
     """
-    lines = []
+    found = {}
     for one in clients:
-        reasons = [_present(answers.get(one["id"]))[1] for answers in (before, done)]
-        why = next(filter(None, reasons), None)
-        lines += [] if why is None else [f"client {one['id']}: {why}"]
-    return lines
+        why = next(filter(None, (_present(answers.get(one["id"]))[1] for answers in (before, done))), None)
+        if why is not None:
+            found[str(one["id"])] = why
+    return found
 
 
 def _is_added(places: t.Mapping[str, list[str]], host: str) -> bool:

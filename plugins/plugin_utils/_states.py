@@ -61,6 +61,22 @@ def registered_states(
     return states
 
 
+def registered_value(task_vars: t.Mapping[str, t.Any], variable: str) -> dict[str, t.Any]:
+    """What this host has registered under a name; empty where that is nothing, or no mapping."""
+    return _mapping(plain(task_vars["hostvars"].raw_get(plain(task_vars["inventory_hostname"])).get(variable)))
+
+
+def states_by_id(task_vars: t.Mapping[str, t.Any], variable: str, loop_variable: str) -> dict[str, t.Any]:
+    """The results of a loop that this host has registered, by the ``id`` of what each is about."""
+    results = registered_value(task_vars, variable).get("results")
+    answers = [_mapping(one) for one in results] if isinstance(results, list) else []
+    return {str(_mapping(one.get(loop_variable)).get("id")): one for one in answers}
+
+
+def _mapping(found: t.Any) -> dict[str, t.Any]:
+    return found if isinstance(found, dict) else {}
+
+
 def folders_of_others(
     task_vars: t.Mapping[str, t.Any], members: t.Sequence[t.Mapping[str, t.Any]], variable: str
 ) -> dict[str, tuple[str, str]]:
@@ -224,5 +240,7 @@ __all__ = (
     "has_refused_settings",
     "refused_settings",
     "registered_states",
+    "registered_value",
+    "states_by_id",
     "unusable",
 )

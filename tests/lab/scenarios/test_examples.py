@@ -29,6 +29,7 @@ STORY = (
     "modules/etcd_peer_credentials",
     "modules/etcd_client_credentials",
     "modules/etcd_client_check",
+    "modules/etcd_client_gate",
     "filter/systemd_quote",
     "filter/etcd_arguments",
     "filter/hashed_unit",

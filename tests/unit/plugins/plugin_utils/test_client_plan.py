@@ -106,16 +106,16 @@ def test_who_is_not_seen_is_asked_for_nothing() -> None:
 
 def test_who_has_no_certificate_in_the_end_is_told_with_the_first_reason() -> None:
     before, away = {"backup@db-1": NOTHING, "app@db-1": NOTHING}, {"unreachable": True, "msg": "no\nroute"}
-    assert left_without(CLIENTS, before, before) == []
+    assert left_without(CLIENTS, before, before) == {}
     done = {"backup@db-1": {"failed": True, "msg": "no room"}, "app@db-1": {**NOTHING, "failed": True}}
-    assert left_without(CLIENTS, before, done) == [
-        "client backup@db-1: no room",
-        "client app@db-1: its host did not answer",
-    ]
+    assert left_without(CLIENTS, before, done) == {
+        "backup@db-1": "no room",
+        "app@db-1": "its host did not answer",
+    }
     # It was asked for nothing then.
     found = left_without(CLIENTS, {**before, "app@db-1": away}, {**before, "app@db-1": {"skipped": True}})
-    assert found == ["client app@db-1: no route"]
-    assert left_without([], before, {}) == []
+    assert found == {"app@db-1": "no route"}
+    assert left_without([], before, {}) == {}
 
 
 def test_a_ca_is_made_where_all_members_were_seen_and_none_has_one() -> None:
