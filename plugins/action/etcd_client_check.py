@@ -10,7 +10,11 @@ import typing as t
 
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._actions import OneLineAction, refuse_old_cryptography
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._client_plan import ClientQuestion, plan_clients
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._states import registered_states, registered_value, states_by_id
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._states import (
+    registered_states,
+    registered_value,
+    states_by_id,
+)
 
 _ARGUMENTS: dict[str, t.Any] = {
     "members": {"type": "list", "elements": "dict", "required": True},
