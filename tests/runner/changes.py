@@ -25,6 +25,8 @@ KILLED_WITH = (DEFAULT, "3.7.3")
 """With which each operation is killed at each boundary: the default one, and the latest."""
 UPGRADED_TO = ("3.5.35", "3.6.16")
 """What the default one is upgraded to there."""
+PARTS = ("another_domain", "another_ca", "another_port", "another_address")
+"""What of the scenario ``transition`` is measured with another etcd on a day: each makes a cluster of its own."""
 FOR_SHAPES = (DEFAULT, "3.6.16", "3.7.3")
 """With which clusters of every deployer's shape are taken over: the default one, and the last of each later line."""
 
@@ -40,8 +42,17 @@ def scenarios(version: str) -> tuple[str, ...]:
 
 def turn(seconds: int) -> str:
     """The etcd that has its turn at this time, beside the default one: another one each day."""
-    versions = [version for version in etcd.known_versions() if _takes_a_list(version) and version != DEFAULT]
+    versions = _in_turn()
     return versions[seconds // 86400 % len(versions)]
+
+
+def part_in_turn(seconds: int) -> str:
+    """The change that is measured with that etcd: another one when each etcd has had its turn."""
+    return PARTS[seconds // 86400 // len(_in_turn()) % len(PARTS)]
+
+
+def _in_turn() -> list[str]:
+    return [version for version in etcd.known_versions() if _takes_a_list(version) and version != DEFAULT]
 
 
 def _takes_a_list(version: str) -> bool:
@@ -94,10 +105,12 @@ __all__ = (
     "DEFAULT",
     "FOR_SHAPES",
     "KILLED_WITH",
+    "PARTS",
     "UPGRADED_TO",
     "file_of",
     "kills_of",
     "kills_told",
+    "part_in_turn",
     "scenarios",
     "told",
     "turn",

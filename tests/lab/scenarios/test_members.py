@@ -11,10 +11,9 @@ from pathlib import Path
 
 import pytest
 from rbac import API, WRITER, let_it_change_members, role_based_access_control
+from revocations import own_serial_number, revoked
 from ringfence_lab.lab import Lab
-from support import PAIR, TRIO, Controller, Writer
-
-PKI = "/etc/etcd/pki"
+from support import PAIR, PKI, TRIO, Controller, Writer
 
 
 @pytest.fixture(scope="module")
@@ -50,17 +49,6 @@ def is_connected(controller: Controller, lab: Lab, host: str, value: str) -> boo
     controller.etcdctl("etcd-2", f"put some-key {value}")
     time.sleep(2)
     return value in lab.execute(host, "journalctl -u connected --no-pager -o cat").stdout
-
-
-def own_serial_number(lab: Lab, name: str) -> str:
-    told = lab.execute(name, f"openssl x509 -noout -serial -in {PKI}/{name}.crt").stdout
-    return told.strip().partition("=")[2].lower()
-
-
-def revoked(controller: Controller, hosts: tuple[str, ...]) -> dict[str, str]:
-    """What the list on each host revokes, as OpenSSL reads it."""
-    command = f"openssl crl -inform DER -noout -text -in {PKI}/ca.crl | grep 'Serial Number' | sort"
-    return {host: found.lower() for host, found in controller.on_each(hosts, command).items()}
 
 
 def members(controller: Controller, host: str = "etcd-1") -> dict[str, str]:
@@ -180,44 +168,6 @@ def test_who_is_connected_with_a_revoked_certificate_is_cut_off_where_that_was_s
     assert not is_connected(controller, lab, "etcd-3", "seen-by-members-alone")
     assert "may be connected still" not in run.output
     assert set(controller.succeed(three, etcd_peer_tls_disconnect_revoked=True).changed.values()) == {0}
-
-
-def test_all_leaked_keys_in_one_run_and_after_one_that_was_killed(
-    controller: Controller, three: Path, lab: Lab
-) -> None:
-    """New keys for all, then the list, then the restarts. What a killed run had issued is revoked as well."""
-    leaked = {name: own_serial_number(lab, name) for name in TRIO}
-    check = controller.succeed(three, "--check", etcd_peer_tls_keys_leaked="all")
-    assert all(serial_number in check.output for serial_number in leaked.values())
-    assert all(count > 1 for count in check.changed.values())
-    assert {name: own_serial_number(lab, name) for name in TRIO} == leaked
-    task = "Go on only where every host has its new certificate"
-    controller.kill_at(three, task, etcd_peer_tls_keys_leaked="all")
-    between = {name: own_serial_number(lab, name) for name in TRIO}
-    assert not set(between.values()) & set(leaked.values())
-    before = controller.processes()
-    with Writer(controller) as writer:
-        run = controller.succeed(three, playbook=controller.named("revoke"), etcd_peer_tls_keys_leaked="all")
-    assert "PROVED - 3 members" in run.output
-    writer.check_nothing_is_lost()
-    after, present = controller.processes(), {name: own_serial_number(lab, name) for name in TRIO}
-    assert all(after[name] != before[name] for name in TRIO)
-    for found in revoked(controller, TRIO).values():
-        assert all(serial_number in found for serial_number in (*leaked.values(), *between.values()))
-        assert not any(serial_number in found for serial_number in present.values())
-    assert "may be connected still" not in run.output
-    assert set(controller.succeed(three).changed.values()) == {0}
-
-
-def test_a_list_that_etcd_could_not_use_is_told_and_mended(controller: Controller, three: Path, lab: Lab) -> None:
-    for command in (f"echo garbage > {PKI}/ca.crl", f"rm {PKI}/ca.crl"):
-        lab.execute("etcd-2", command)
-        proof = controller.play(three, playbook=controller.named("verify"))
-        assert proof.returncode != 0 and "the revocation list can't be used" in proof.output
-        check = controller.succeed(three, "--check")
-        assert check.changed["etcd-2"] > 0 and check.changed["etcd-1"] == 0
-        assert "PROVED - 3 members" in controller.succeed(three).output
-        assert set(controller.succeed(three).changed.values()) == {0}
 
 
 def test_a_member_without_its_data_joins_anew_where_that_was_said(

@@ -26,6 +26,13 @@ def test_each_etcd_has_a_turn_beside_the_default_one() -> None:
     assert changes.turn(86399) == changes.turn(0) and changes.DEFAULT == "3.5.16"
 
 
+def test_each_part_has_a_turn_with_each_etcd() -> None:
+    days = [86400 * day for day in range(16)]
+    assert len({(changes.turn(day), changes.part_in_turn(day)) for day in days}) == 4 * len(changes.PARTS) == 16
+    text = (_TESTS.parent / changes.FOLDER / "test_transition.py").read_text(encoding="utf-8")
+    assert re.findall(r"^def test_(\w+)", text, re.MULTILINE) == list(changes.PARTS)
+
+
 def test_the_table_is_of_scenarios_that_are_there(load: t.Callable[..., Steps]) -> None:
     steps = load("3.11", "3.13")
     assert steps.named("changes") == [f"etcd {version}" for version in etcd.known_versions()]
@@ -47,9 +54,10 @@ def test_a_lab_notes_what_it_measures_in_a_file_of_its_own(load: t.Callable[...,
     old = changes.file_of(steps.file.places.logs, "turn")
     old.write_text("of the run before")
     work = Recorder()
-    steps.file.changes_with("3.7.3", ("transition",), "turn")(work)
+    steps.file.changes_with("3.7.3", ("transition",), "turn", "another_ca")(work)
     assert not old.exists() and work.env["RINGFENCE_LAB_CHANGES"] == str(old)
-    assert (work.env["RINGFENCE_LAB_ETCD"], work.words[0][-1]) == ("3.7.3", "tests/lab/scenarios/test_transition.py")
+    assert work.env["RINGFENCE_LAB_ETCD"] == "3.7.3"
+    assert work.words[0][-3:] == ["tests/lab/scenarios/test_transition.py", "-k", "another_ca"]
 
 
 def test_a_lost_write_or_no_measurement_is_no_table(tmp_path: pathlib.Path) -> None:

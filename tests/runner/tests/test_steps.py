@@ -38,7 +38,7 @@ def test_each_target_has_its_steps_and_each_step_what_it_needs(load: t.Callable[
 def test_a_day_leaves_out_what_has_its_turn_on_another_one_and_says_so(
     load: t.Callable[..., Steps], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In as many days as there are turns all is run but the table of changes, which needs several days' scenarios."""
+    """What is run each day has the whole table of changes; in as many days as there are turns all is run."""
     seen: collections.Counter[str] = collections.Counter()
     for day in range(len(turns.IN_TURN)):
         monkeypatch.setattr(subprocess, "run", lambda *_, day=day, **__: types.SimpleNamespace(stdout=str(day * 86400)))
@@ -47,9 +47,10 @@ def test_a_day_leaves_out_what_has_its_turn_on_another_one_and_says_so(
         today = {name for name, session in steps.sessions.items() if main.TODAY in session.tags}
         wanted = {name for name, session in steps.sessions.items() if {*session.tags} & {*main.TARGETS}}
         assert set(steps.file.other_days) == wanted - today and today - wanted == {"other days' turn"}
+        needed = {f"lab({name})" for name in changes.scenarios(changes.DEFAULT) if name != "core"}
+        assert needed <= today
         # What a step of today needs is run with it, whether or not it is its day.
-        needed = {name for step in today for name in steps.sessions[step].requires}
-        assert needed.isdisjoint(steps.file.other_days)
+        assert {name for step in today for name in steps.sessions[step].requires}.isdisjoint(steps.file.other_days)
         with pytest.raises(StepSkipped, match=r"not today, but with make test-all: lab\("):
             steps.file.left_to_other_days(None)
         seen.update(today)
