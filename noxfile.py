@@ -216,7 +216,7 @@ step("lab(packages)", packages)
 step("lab(podman)", containers, "lab(packages)")
 for release in sorted({pair.release for pair in plan.pairs()} | {image.DEFAULT_RELEASE}):
     step(f"image({release})", lab_tool("image", release), "lab(packages)")
-for version in sorted({pair.etcd for pair in plan.pairs() if pair.is_extra}):
+for version in etcd.known_versions():
     step(f"etcd({version})", lab_tool("etcd", "build", version), "lab(packages)")
 
 
@@ -359,17 +359,25 @@ def lab_needs(venv: Venv, release: str = image.DEFAULT_RELEASE) -> list[str]:
     return [*(f"install({name})" for name in venvs), f"image({release})"]
 
 
-def core_scenarios(pair: Pair) -> StepWork:
-    """Those scenarios that every etcd and every ansible-core has."""
-    slug = f"e{pair.etcd}-a{pair.core.line}".replace(".", "-")
+def scenarios_of_pair(pair: Pair, names: t.Sequence[str], slug: str, only: str = "") -> StepWork:
+    """Scenarios with one etcd and one ansible-core."""
     settings = {"RINGFENCE_LAB_ETCD": pair.etcd, "RINGFENCE_LAB_RELEASE": pair.release}
-    return scenarios(("core",), slug, plan.venvs[pair.core], **settings)
+    return scenarios(names, slug, plan.venvs[pair.core], only, **settings)
 
 
-def changes_with(version: str, names: t.Sequence[str], slug: str, only: str = "") -> StepWork:
-    """Scenarios that measure changes, with one etcd."""
-    settings = {"RINGFENCE_LAB_ETCD": version, "RINGFENCE_LAB_RELEASE": etcd.release_of(version)}
-    return scenarios(names, slug, plan.main_venv, only, **settings)
+def core_scenarios(pair: Pair) -> StepWork:
+    """Those that every etcd and every ansible-core has."""
+    return scenarios_of_pair(pair, ("core",), f"e{pair.etcd}-a{pair.core.line}".replace(".", "-"))
+
+
+def pair_needs(pair: Pair) -> list[str]:
+    """What a lab needs that has them."""
+    return lab_needs(plan.venvs[pair.core], pair.release) + [f"etcd({pair.etcd})"] * pair.is_extra
+
+
+def changes_with(version: str, names: t.Sequence[str], slug: str) -> StepWork:
+    """Scenarios that measure changes, with one etcd and the newest ansible-core."""
+    return scenarios_of_pair(Pair(version, plan.main, etcd.release_of(version)), names, slug)
 
 
 def measured_changes(version: str) -> StepWork:
@@ -463,16 +471,12 @@ def etcd_needs(version: str) -> list[str]:
     ]
 
 
-# One of the changes that have the most steps, with an etcd beside the default one: another one each day.
+# One of the changes that have the most steps, with an etcd beside the default one and any ansible-core, in turn.
 committed = commit_time()
-in_turn = changes.turn(committed)
-IN_TURN = f"turn(etcd {in_turn})"
-step(
-    IN_TURN,
-    changes_with(in_turn, ("transition",), "turn", changes.part_in_turn(committed)),
-    *etcd_needs(in_turn),
-    tag="lab-test",
-)
+in_turn = plan.pair_in_turn(committed)
+IN_TURN = f"turn(etcd {in_turn.etcd}, ansible-core {in_turn.core.version})"
+_work = scenarios_of_pair(in_turn, ("transition",), "turn", changes.part_in_turn(committed))
+step(IN_TURN, _work, *pair_needs(in_turn), tag="lab-test")
 
 _found = sorted(path.stem[5:] for path in (_TESTS / "lab" / "scenarios").glob("test_*.py"))
 # The demo needs a machine of its own, and none in that one.
@@ -494,9 +498,8 @@ if plan.oldest != plan.main:
 # The default pair has the whole suite.
 _pairs = [pair for pair in plan.pairs() if pair != (changes.DEFAULT, plan.main, image.DEFAULT_RELEASE)]
 for number, pair in enumerate(_pairs):
-    needed = lab_needs(plan.venvs[pair.core], pair.release) + [f"etcd({pair.etcd})"] * pair.is_extra
     # What the oldest one is upgraded to there.
-    needed += ["etcd(3.5.35)"] * pair.etcd.startswith("3.4.")
+    needed = pair_needs(pair) + ["etcd(3.5.35)"] * pair.etcd.startswith("3.4.")
     title = f"core(etcd {pair.etcd}, ansible-core {pair.core.version})"
     step(title, core_scenarios(pair), *needed, tag="lab-test", today=turns.pair_has_turn(number, committed))
 

@@ -12,6 +12,7 @@ import typing as t
 
 from ringfence_lab import etcd
 
+from runner import changes
 from runner.cores import CORES, MEASURED, Core, usable_cores
 from runner.machine import MachineError, Python
 from runner.places import Places, Venv, staging_root
@@ -101,6 +102,11 @@ class Plan:
         more = [version for version in etcd.known_versions() if version not in paired]
         pairs += [Pair(version, self.main, etcd.release_of(version)) for version in more]
         return sorted(pairs, key=lambda pair: etcd.known_versions().index(pair.etcd))
+
+    def pair_in_turn(self, seconds: int) -> Pair:
+        """The etcd and the ansible-core that have their turn at this time, others each day, on hosts that both take."""
+        core = list(self.venvs)[seconds // 86400 % len(self.venvs)]
+        return Pair(changes.turn(seconds), core, core.nodes)
 
     def environment(self, venv: Venv, root: pathlib.Path | None = None, **more: str) -> dict[str, str]:
         """The environment of a tool: its virtual environment first, then the real Pythons, a home of its own."""

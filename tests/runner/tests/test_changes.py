@@ -13,7 +13,7 @@ import typing as t
 
 import pytest
 from ringfence_lab import etcd
-from runner import changes
+from runner import changes, cores
 from runner.tests.loaded_noxfile import Recorder, Steps
 from runner.verdicts import StepFailed
 
@@ -26,7 +26,12 @@ def test_each_etcd_has_a_turn_beside_the_default_one() -> None:
     assert changes.turn(86399) == changes.turn(0) and changes.DEFAULT == "3.5.16"
 
 
-def test_each_part_has_a_turn_with_each_etcd() -> None:
+def test_each_part_has_a_turn_with_each_etcd(load: t.Callable[..., Steps]) -> None:
+    plan = load("3.11", "3.12", "3.13").file.plan
+    pairs = [plan.pair_in_turn(86400 * day) for day in range(12)]
+    assert [pair.core for pair in pairs[:6]] == list(cores.CORES) and len(set(pairs)) == 12
+    assert all(pair.release == pair.core.nodes for pair in pairs)
+    assert all(etcd.has_modules(pair.etcd) for pair in pairs if pair.is_extra)
     days = [86400 * day for day in range(16)]
     assert len({(changes.turn(day), changes.part_in_turn(day)) for day in days}) == 4 * len(changes.PARTS) == 16
     text = (_TESTS.parent / changes.FOLDER / "test_transition.py").read_text(encoding="utf-8")
@@ -54,9 +59,11 @@ def test_a_lab_notes_what_it_measures_in_a_file_of_its_own(load: t.Callable[...,
     old = changes.file_of(steps.file.places.logs, "turn")
     old.write_text("of the run before")
     work = Recorder()
-    steps.file.changes_with("3.7.3", ("transition",), "turn", "another_ca")(work)
+    pair = steps.file.Pair("3.7.3", cores.OLDEST, "bookworm")
+    steps.file.scenarios_of_pair(pair, ("transition",), "turn", "another_ca")(work)
     assert not old.exists() and work.env["RINGFENCE_LAB_CHANGES"] == str(old)
-    assert work.env["RINGFENCE_LAB_ETCD"] == "3.7.3"
+    assert (work.env["RINGFENCE_LAB_ETCD"], work.env["RINGFENCE_LAB_RELEASE"]) == ("3.7.3", "bookworm")
+    assert f"/{steps.file.plan.oldest_venv.name}-" in work.env["RINGFENCE_ANSIBLE_PLAYBOOK"]
     assert work.words[0][-3:] == ["tests/lab/scenarios/test_transition.py", "-k", "another_ca"]
 
 
