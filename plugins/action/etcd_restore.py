@@ -21,7 +21,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.snapshot_file
     summed,
     summed_file,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import check_room
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.new_files import check_room
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import open_regular, os_error
 from ansible_collections.ringfence.etcd.plugins.modules.etcd_restore import ARGUMENT_SPEC, check_arguments
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import plain

@@ -20,7 +20,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._member.snapshot im
     make_folder,
     needed_bytes,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import check_room, new_file
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.new_files import check_room, new_file
 from ansible_collections.ringfence.etcd.plugins.modules.etcd_snapshot import ARGUMENT_SPEC
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._answers import ADVICE, AnswerError
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import plain

@@ -52,15 +52,14 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._member.unit_plan i
     plan_absence,
     plan_present,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.file_moves import move_to, put_aside
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import (
     WantedDirectory,
     WantedFile,
     apply_changes,
     gid_of,
-    move_to,
     plan_directory,
     plan_file,
-    put_aside,
     remove_file,
     uid_of,
 )

@@ -28,9 +28,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._node.certificates 
     read_certificates,
     read_revoked,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import (
-    Change,
-)
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import Change
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import (
     read_file,
 )

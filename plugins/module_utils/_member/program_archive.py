@@ -31,8 +31,8 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import 
     WantedDirectory,
     apply_changes,
     plan_directory,
-    write_program,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.new_files import write_program
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import describe, os_error
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import exec_command
 

@@ -19,11 +19,8 @@ from dataclasses import dataclass
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd import trial
-from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import (
-    put_back,
-    put_in_place,
-    staged_path,
-)
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.file_moves import put_back, put_in_place
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import staged_path
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import describe
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import exec_command
 

@@ -31,15 +31,13 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.wal import ha
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.formed import MemberPlace, plan_marker
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.program_exchange import ProgramPlace
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.snapshot import SPARE_BYTES
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.file_moves import move_to, put_aside, remove_folder
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import (
     WantedDirectory,
     apply_changes,
-    check_room,
-    move_to,
     plan_directory,
-    put_aside,
-    remove_folder,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.new_files import check_room
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import open_regular, os_error, read_file
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import manager
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import configuration_hash_of

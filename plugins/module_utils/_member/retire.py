@@ -20,7 +20,8 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors impo
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.api_answers import LiveMember
 from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.wal import read_identity
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.formed import MemberPlace
-from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import put_aside, remove_file
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.file_moves import put_aside
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import remove_file
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import read_file
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import manager
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import configuration_hash_of

@@ -37,9 +37,9 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._etcd.snapshot_file
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import (
     WantedDirectory,
     apply_changes,
-    new_file,
     plan_directory,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.new_files import new_file
 
 SNAPSHOT_MODE = 0o600
 _FOLDER_MODE = 0o700

@@ -2,7 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The only place of this collection that writes files: plan first, then apply the plan.
+"""Files and folders as they should be: plan first, then apply the plan.
+
+``new_files`` writes a file in one go, ``file_moves`` gives one another name; nothing else of this collection writes.
 
 A file is staged beside its target with its final owner and mode before any content is in it, flushed to disk, and
 renamed. Several files are staged all before the first is renamed, so that a full disk changes nothing.
@@ -16,13 +18,9 @@ Note that this module util is PRIVATE to the collection. It can have breaking ch
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import grp
-import hashlib
 import os
 import pwd
-import shutil
-import stat
 import typing as t
 from dataclasses import dataclass, field
 
@@ -47,8 +45,6 @@ _BACKUP_SUFFIX = ".replaced"
 
 # The mode of folders that are made on the way to a wanted folder; they get the caller's owner.
 NEW_PARENT_MODE = 0o755
-PROGRAM_MODE = 0o755
-_BLOCK_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -151,7 +147,7 @@ def plan_file(wanted: WantedFile) -> Change | None:
         reasons = ("content",) if found is not None and found != wanted.content else ()
     change = _plan(wanted, "file", path, reasons)
     if change is not None and not {"missing", "content"} & set(change.reasons):
-        _check_one_name(path, os.lstat(path), _lstat(backup_path(path)))
+        _check_one_name(path, os.lstat(path), lstat_in(backup_path(path)))
     return change
 
 
@@ -197,7 +193,7 @@ def apply_changes(changes: t.Sequence[Change | None], keep_replaced: t.Container
                     raise FileError(f"{wanted.path} does not exist and no content for it was given", path=wanted.path)
             for one in staged:
                 try:
-                    if one.path in keep_replaced and _lstat(one.name, one.folder) is not None:
+                    if one.path in keep_replaced and lstat_in(one.name, one.folder) is not None:
                         _keep(one)
                         backup[one.path] = backup_path(one.path)
                     os.rename(one.temporary, one.name, src_dir_fd=one.folder, dst_dir_fd=one.folder)
@@ -205,13 +201,13 @@ def apply_changes(changes: t.Sequence[Change | None], keep_replaced: t.Container
                     raise os_error("write", one.path, exc) from exc
         finally:
             for one in staged:
-                _unlink(one.temporary, one.folder)
+                unlink_in(one.temporary, one.folder)
         renamed = {one.path for one in staged}
         for change in files:
             if change.path not in renamed:
                 _set_file_attributes(t.cast(WantedFile, change.wanted), folders.holding(change.path))
         for path in sorted({os.path.dirname(path) for path in renamed}):
-            _sync_directory(path, folders.holding(os.path.join(path, ".")))
+            sync_folder(path, folders.holding(os.path.join(path, ".")))
     return backup
 
 
@@ -247,218 +243,18 @@ def remove_leftover(path: str) -> None:
         folder, name = os.path.split(left)
         try:
             with open_folder(folder) as place:
-                _unlink(name, place.descriptor)
+                unlink_in(name, place.descriptor)
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as exc:
             raise os_error("remove", left, exc) from exc
 
 
-def write_program(path: str, source: t.IO[bytes], limit_bytes: int) -> str:
-    """Write a program from a stream to a new file, executable for all; returns its SHA-256. An old file is removed
-    first.
-
-    FileError where that can't be done, or the stream is longer than that: then nothing is left at the path.
-    """
-    found = hashlib.sha256()
-    name = os.path.basename(path)
-    try:
-        with open_folder(os.path.dirname(path)) as folder:
-            _unlink(name, folder.descriptor)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-            descriptor = os.open(name, flags, 0o600, dir_fd=folder.descriptor)
-            try:
-                with os.fdopen(descriptor, "wb") as stream:
-                    written = 0
-                    for block in iter(lambda: source.read(_BLOCK_BYTES), b""):
-                        written += len(block)
-                        if written > limit_bytes:
-                            raise FileError(
-                                f"{path} would be larger than {limit_bytes} bytes: that is no program of etcd's"
-                            )
-                        found.update(block)
-                        stream.write(block)
-                    os.fchmod(stream.fileno(), PROGRAM_MODE)
-                    stream.flush()
-                    os.fsync(stream.fileno())
-            except BaseException:
-                _unlink(name, folder.descriptor)
-                raise
-    except OSError as exc:
-        if exc.errno is None:
-            raise
-        raise os_error("write", path, exc) from exc
-    return found.hexdigest()
-
-
-class NewFile(t.NamedTuple):
-    """A file that is written and has no name of its own yet."""
-
-    stream: t.BinaryIO
-    # The name that it has while it is written, for who can't write to a stream.
-    temporary: str
-
-
-@contextlib.contextmanager
-def new_file(path: str, called: str, mode: int, needed_bytes: int) -> t.Iterator[NewFile]:
-    """A file that gets its name when the block ends without an error; else nothing of it stays.
-
-    ``called``: its temporary name is made of this. Of two runs with the same one the second is refused, and what a
-    killed run left under it is written over. FileError where the path is taken, or the file system has less room than
-    ``needed_bytes``.
-    """
-    folder_path, name = os.path.split(path)
-    temporary = os.path.basename(staged_path(called))
-    shown = os.path.join(folder_path, temporary)
-    try:
-        with open_folder(folder_path) as folder:
-            place = folder.descriptor
-            if _lstat(name, place) is not None:
-                raise FileError(f"{path} exists, and is not written over: give another name", path=path)
-            with os.fdopen(_locked(temporary, place, shown), "w+b") as stream:
-                try:
-                    # Of what a killed run left.
-                    os.ftruncate(stream.fileno(), 0)
-                    check_room(folder_path, needed_bytes)
-                    yield NewFile(stream, shown)
-                    stream.flush()
-                    os.fchmod(stream.fileno(), mode)
-                    os.fsync(stream.fileno())
-                    # Not renamed, which would write over a file of that name.
-                    os.link(temporary, name, src_dir_fd=place, dst_dir_fd=place, follow_symlinks=False)
-                finally:
-                    _unlink(temporary, place)
-            _sync_directory(folder_path, place)
-    except FileExistsError:
-        raise FileError(f"{path} exists, and is not written over: give another name", path=path) from None
-    except OSError as exc:
-        raise os_error("write", path, exc) from exc
-
-
-def _locked(name: str, folder: int, shown: str) -> int:
-    """A file of that name that is no other run's: a descriptor that holds the lock of it."""
-    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    while True:
-        descriptor = os.open(name, flags, 0o600, dir_fd=folder)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            present, mine = _lstat(name, folder), os.fstat(descriptor)
-            if present is not None and _is_same(present, mine):
-                if not stat.S_ISREG(mine.st_mode) or mine.st_nlink != 1:
-                    raise FileError(f"{shown} is not a file of this collection's: move it away", path=shown)
-                os.fchmod(descriptor, 0o600)
-                return descriptor
-            # Another run has given it its name, or removed it, since it was opened.
-            os.close(descriptor)
-        except BlockingIOError:
-            os.close(descriptor)
-            raise FileError(f"{shown} is being written by another run: wait until that has ended", path=shown) from None
-        except BaseException:
-            os.close(descriptor)
-            raise
-
-
-def check_room(folder: str, needed_bytes: int) -> None:
-    """FileError where the file system of a folder has less room than that."""
-    found = os.statvfs(folder)
-    room = found.f_bavail * found.f_frsize
-    if room < needed_bytes:
-        raise FileError(
-            f"{folder} has room for {room // 2**20} MiB, and {needed_bytes // 2**20 + 1} MiB are needed: make room, or "
-            "choose another folder",
-            path=folder,
-        )
-
-
-def put_in_place(staged: str, path: str, backup: str) -> None:
-    """Give a staged file the name that it is for, at once. What was there has the name ``kept`` from then on.
-
-    All three are in one folder.
-    """
-    name, backup_name = os.path.basename(path), os.path.basename(backup)
-    try:
-        with open_folder(os.path.dirname(path)) as folder:
-            place = folder.descriptor
-            if _lstat(name, place) is not None:
-                # A second name first, so that there is no moment without the file.
-                second = os.path.basename(staged_path(backup))
-                _unlink(second, place)
-                os.link(name, second, src_dir_fd=place, dst_dir_fd=place, follow_symlinks=False)
-                os.rename(second, backup_name, src_dir_fd=place, dst_dir_fd=place)
-            os.rename(os.path.basename(staged), name, src_dir_fd=place, dst_dir_fd=place)
-            _sync_directory(os.path.dirname(path), place)
-    except OSError as exc:
-        raise os_error("replace", path, exc) from exc
-
-
-def put_back(backup: str, path: str, staged: str) -> None:
-    """Undo ``put_in_place``: what was there has its name again, and what took its place waits under the staged one."""
-    try:
-        with open_folder(os.path.dirname(path)) as folder:
-            place = folder.descriptor
-            _unlink(os.path.basename(staged), place)
-            names = os.path.basename(path), os.path.basename(staged)
-            os.link(*names, src_dir_fd=place, dst_dir_fd=place, follow_symlinks=False)
-            os.rename(os.path.basename(backup), os.path.basename(path), src_dir_fd=place, dst_dir_fd=place)
-            _sync_directory(os.path.dirname(path), place)
-    except OSError as exc:
-        raise os_error("replace", path, exc) from exc
-
-
-def put_aside(path: str, ending: str) -> str | None:
-    """Give a file or folder another name in its folder, and nothing else; gives that path, None where nothing is there.
-
-    FileError where that name is taken: nothing is written over.
-    """
-    aside = f"{path}.{ending}"
-    name, other = os.path.basename(path), os.path.basename(aside)
-    try:
-        with open_folder(os.path.dirname(path)) as folder:
-            place = folder.descriptor
-            if _lstat(name, place) is None:
-                return None
-            if _lstat(other, place) is not None:
-                raise FileError(f"can't move {path} aside: {aside} exists: move that away first", path=path)
-            os.rename(name, other, src_dir_fd=place, dst_dir_fd=place)
-            _sync_directory(os.path.dirname(path), place)
-    except FileNotFoundError:
-        return None
-    except OSError as exc:
-        raise os_error("move aside", path, exc) from exc
-    return aside
-
-
-def move_to(source: str, path: str) -> None:
-    """Give a file or folder another path on its file system. FileError where something is there: it stays."""
-    try:
-        with open_folder(os.path.dirname(source)) as old, open_folder(os.path.dirname(path)) as new:
-            name = os.path.basename(path)
-            if _lstat(name, new.descriptor) is not None:
-                raise FileError(f"{path} exists, and is not written over: move it away", path=path)
-            os.rename(os.path.basename(source), name, src_dir_fd=old.descriptor, dst_dir_fd=new.descriptor)
-            _sync_directory(os.path.dirname(path), new.descriptor)
-    except OSError as exc:
-        raise os_error("move", f"{source} to {path}", exc) from exc
-
-
-def remove_folder(path: str) -> None:
-    """Remove a folder with all that is in it, and follow no link; one that is not there is fine."""
-    try:
-        with open_folder(os.path.dirname(path)) as folder:
-            name = os.path.basename(path)
-            if _lstat(name, folder.descriptor) is not None:
-                shutil.rmtree(f"/proc/self/fd/{folder.descriptor}/{name}")
-    except FileNotFoundError:
-        return
-    except OSError as exc:
-        raise os_error("remove", path, exc) from exc
-
-
 def remove_file(path: str) -> None:
     """Remove a file; one that is not there is fine."""
     try:
         with open_folder(os.path.dirname(path)) as folder:
-            _unlink(os.path.basename(path), folder.descriptor)
+            unlink_in(os.path.basename(path), folder.descriptor)
     except FileNotFoundError:
         return
     except OSError as exc:
@@ -495,7 +291,7 @@ class _Staged(t.NamedTuple):
     path: str
 
 
-def _lstat(name: str, folder: int | None = None) -> os.stat_result | None:
+def lstat_in(name: str, folder: int | None = None) -> os.stat_result | None:
     """What is at a path, or under a name in a folder; None where nothing is."""
     try:
         return os.stat(name, dir_fd=folder, follow_symlinks=False)
@@ -503,7 +299,7 @@ def _lstat(name: str, folder: int | None = None) -> os.stat_result | None:
         return None
 
 
-def _unlink(name: str, folder: int) -> None:
+def unlink_in(name: str, folder: int) -> None:
     with contextlib.suppress(FileNotFoundError):
         os.unlink(name, dir_fd=folder)
 
@@ -512,14 +308,14 @@ def _stage(wanted: WantedFile, folder: int) -> _Staged:
     name = os.path.basename(wanted.path)
     staged = _Staged(folder, os.path.basename(staged_path(wanted.path)), name, wanted.path)
     try:
-        _unlink(staged.temporary, folder)
+        unlink_in(staged.temporary, folder)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(staged.temporary, flags, 0o600, dir_fd=folder)
     except OSError as exc:
         raise os_error("write", wanted.path, exc) from exc
     try:
         with os.fdopen(descriptor, "wb") as stream:
-            present = _lstat(name, folder) or os.fstat(stream.fileno())
+            present = lstat_in(name, folder) or os.fstat(stream.fileno())
             uid = present.st_uid if wanted.uid is None else wanted.uid
             gid = present.st_gid if wanted.gid is None else wanted.gid
             os.fchown(stream.fileno(), uid, gid)
@@ -528,7 +324,7 @@ def _stage(wanted: WantedFile, folder: int) -> _Staged:
             stream.flush()
             os.fsync(stream.fileno())
     except OSError as exc:
-        _unlink(staged.temporary, folder)
+        unlink_in(staged.temporary, folder)
         raise os_error("write", wanted.path, exc) from exc
     return staged
 
@@ -536,26 +332,26 @@ def _stage(wanted: WantedFile, folder: int) -> _Staged:
 def _keep(staged: _Staged) -> None:
     """Give the file a second name, so that replacing it loses nothing, in the place of what had that name before."""
     folder, name, backup = staged.folder, staged.name, backup_path(staged.name)
-    present, before = os.stat(name, dir_fd=folder, follow_symlinks=False), _lstat(backup, folder)
-    if before is not None and _is_same(present, before):
+    present, before = os.stat(name, dir_fd=folder, follow_symlinks=False), lstat_in(backup, folder)
+    if before is not None and is_same(present, before):
         # A run was killed right after it had kept the file.
         return
     temporary = os.path.basename(staged_path(backup))
-    _unlink(temporary, folder)
+    unlink_in(temporary, folder)
     os.link(name, temporary, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
     try:
         os.rename(temporary, backup, src_dir_fd=folder, dst_dir_fd=folder)
     finally:
-        _unlink(temporary, folder)
+        unlink_in(temporary, folder)
 
 
-def _is_same(one: os.stat_result, other: os.stat_result) -> bool:
+def is_same(one: os.stat_result, other: os.stat_result) -> bool:
     return (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
 
 
 def _check_one_name(path: str, info: os.stat_result, backup: os.stat_result | None) -> None:
     """FileError where the file has another name than those that it has from us: it may be any file of root's."""
-    ours = 2 if backup is not None and _is_same(info, backup) else 1
+    ours = 2 if backup is not None and is_same(info, backup) else 1
     if info.st_nlink > ours:
         raise FileError(
             f"{path} has {info.st_nlink} names (hard links), so its owner "
@@ -593,7 +389,7 @@ def _set_file_attributes(wanted: WantedFile, folder: int) -> None:
     try:
         with open_regular(name, folder, follow=False, shown=wanted.path) as stream:
             info = os.fstat(stream.fileno())
-            _check_one_name(wanted.path, info, _lstat(backup_path(name), folder))
+            _check_one_name(wanted.path, info, lstat_in(backup_path(name), folder))
             _set_attributes(stream.fileno(), wanted)
     except OSError as exc:
         raise os_error("set owner and mode of", wanted.path, exc) from exc
@@ -613,7 +409,7 @@ def _on_folder(folder: int, name: str, act: t.Callable[[int], None]) -> None:
         os.close(descriptor)
 
 
-def _sync_directory(path: str, folder: int) -> None:
+def sync_folder(path: str, folder: int) -> None:
     try:
         _on_folder(folder, ".", os.fsync)
     except OSError as exc:
@@ -629,30 +425,24 @@ def new_folders(paths: t.Iterable[str]) -> tuple[dict[str, t.Any], dict[str, t.A
 
 __all__ = (
     "NEW_PARENT_MODE",
-    "PROGRAM_MODE",
     "Change",
-    "NewFile",
     "WantedDirectory",
     "WantedFile",
     "apply_changes",
     "backup_path",
     "check_may_give",
-    "check_room",
     "gid_of",
     "has_leftover",
+    "is_same",
+    "lstat_in",
     "missing_parents",
-    "move_to",
-    "new_file",
     "new_folders",
     "plan_directory",
     "plan_file",
-    "put_aside",
-    "put_back",
-    "put_in_place",
     "remove_file",
-    "remove_folder",
     "remove_leftover",
     "staged_path",
+    "sync_folder",
     "uid_of",
-    "write_program",
+    "unlink_in",
 )

@@ -12,9 +12,7 @@ import stat
 import typing as t
 
 import pytest
-from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import (
-    WantedFile,
-)
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import WantedFile
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away and mount")
 SECRET = b"-----BEGIN PRIVATE KEY-----"
