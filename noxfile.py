@@ -64,6 +64,8 @@ MAIN = f"install({plan.main_venv.name})"
 # Ends all of a command's processes where it is late, or where nox is stopped.
 GUARD = ("setpriv", "--pdeathsig=TERM", "timeout", "--kill-after=10")
 SHOWN_LINES = 1500
+# As long as CI has for all: the unit tests take most of an hour where two labs run beside them.
+STEP_SECONDS = 5400
 # Percent of statements and branches. What is not reached for a reason says so in the source ("pragma: no cover").
 LEAST_COVERAGE = 99
 # What ansible-test shows of a controller's Python: that it takes the controller's tests. The rest plain pytest has run.
@@ -90,7 +92,7 @@ class Work:
         *,
         cwd: pathlib.Path = CHECKOUT,
         env: t.Mapping[str, str] | None = None,
-        seconds: int = 3600,
+        seconds: int = STEP_SECONDS,
         expected: t.Collection[int] = (0,),
     ) -> str:
         """Run a command; return what it printed. Another exit code than the expected ones ends the step."""
