@@ -230,6 +230,13 @@ def etcd_programs() -> str:
     return os.environ.get("RINGFENCE_ETCD_PROGRAMS") or os.path.dirname(demo.ensure_etcd()[0])
 
 
+def commit_time() -> int:
+    """When the commit was made that is tested, in seconds; now where there is none."""
+    words = ["git", "-c", f"safe.directory={CHECKOUT}", "-C", str(CHECKOUT), "log", "-1", "--format=%ct"]
+    found = subprocess.run(words, capture_output=True, text=True, check=False).stdout.strip()
+    return int(found or time.time())
+
+
 def units(venv: Venv, measured: bool) -> StepWork:
     """All unit tests by pytest."""
 
@@ -237,13 +244,14 @@ def units(venv: Venv, measured: bool) -> StepWork:
         need_command("openssl", "openssl")
         root = stage(places, f"pytest-{venv.name}")
         words, env = ["--durations=15", "tests/unit"], {"PYTHONPATH": str(staging_root(root))}
-        if not measured:
+        if venv == plan.oldest_venv:
             # ansible-test runs these on the oldest Python as well.
             folders = [name.replace(".", "/") for name in layers.STANDARD_LIBRARY]
             words += [f"--ignore=tests/unit/plugins/{folder}" for folder in folders]
         if measured:
             words += [f"--cov={root / 'plugins'}", "--cov-config=pyproject.toml"]
             words += ["--cov-report=term-missing:skip-covered", f"--cov-fail-under={LEAST_COVERAGE}"]
+        if venv != plan.oldest_venv:
             # Some tests need a real etcd; once is enough, with the one that the integration tests have.
             env["RINGFENCE_ETCD"] = os.path.join(etcd_programs(), "etcd")
         return own.pytest(venv, words, root, f"unit-{venv.name}", plan.environment(venv, root, **env))
@@ -317,7 +325,11 @@ def own_tools(own: Work) -> str:
     return own.pytest(plan.main_venv, tests, root, "tools", plan.environment(plan.main_venv, root))
 
 
-step("unit(newest, coverage)", units(plan.measured_venv, True), f"install({plan.measured_venv.name})", tag="unit")
+committed = commit_time()
+_needed, _measures = f"install({plan.measured_venv.name})", turns.measures_coverage(committed)
+step("unit(newest, coverage)", units(plan.measured_venv, True), _needed, tag="unit", today=_measures)
+if not _measures:
+    step("unit(newest)", units(plan.measured_venv, False), _needed, tag=TODAY)
 step(f"integration(core {plan.main.line})", integration(plan.main), MAIN, tag="integration")
 
 
@@ -439,13 +451,6 @@ def tell_table(own: Work, name: str, lines: t.Sequence[str]) -> None:
     own.say(text)
 
 
-def commit_time() -> int:
-    """When the commit was made that is tested, in seconds; now where there is none."""
-    words = ["git", "-c", f"safe.directory={CHECKOUT}", "-C", str(CHECKOUT), "log", "-1", "--format=%ct"]
-    found = subprocess.run(words, capture_output=True, text=True, check=False).stdout.strip()
-    return int(found or time.time())
-
-
 def fault_work(fault: Fault, slug: str) -> StepWork:
     """The fault in a copy of its own, and the test that has to fail there."""
     venv = plan.pytest_venv if fault.is_for_the_lab else plan.main_venv
@@ -474,7 +479,6 @@ def etcd_needs(version: str) -> list[str]:
 
 
 # One of the changes that have the most steps, with an etcd beside the default one and any ansible-core, in turn.
-committed = commit_time()
 in_turn = plan.pair_in_turn(committed)
 IN_TURN = f"turn(etcd {in_turn.etcd}, ansible-core {in_turn.core.version})"
 _work = scenarios_of_pair(in_turn, ("transition",), "turn", changes.part_in_turn(committed))

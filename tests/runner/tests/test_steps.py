@@ -46,18 +46,21 @@ def test_a_day_leaves_out_what_has_its_turn_on_another_one_and_says_so(
         assert steps.file.committed == day * 86400
         today = {name for name, session in steps.sessions.items() if main.TODAY in session.tags}
         wanted = {name for name, session in steps.sessions.items() if {*session.tags} & {*main.TARGETS}}
-        assert set(steps.file.other_days) == wanted - today and today - wanted == {"other days' turn"}
+        assert set(steps.file.other_days) == wanted - today
+        # Each day has the unit tests, and one of them measures coverage.
+        rest = {"other days' turn"} | ({"unit(newest)"} if day != turns.COVERAGE_DAY else set())
+        assert today - wanted == rest and ("unit(newest, coverage)" in today) == (day == turns.COVERAGE_DAY)
         needed = {f"lab({name})" for name in changes.scenarios(changes.DEFAULT) if name != "core"}
         assert needed <= today
         # What a step of today needs is run with it, whether or not it is its day.
         assert {name for step in today for name in steps.sessions[step].requires}.isdisjoint(steps.file.other_days)
-        with pytest.raises(StepSkipped, match=r"not today, but with make test-all: lab\("):
+        with pytest.raises(StepSkipped, match=r"not today, but with make test-all: \w+\("):
             steps.file.left_to_other_days(None)
         seen.update(today)
     scenarios = {f"lab({path.stem[5:]})" for path in (_TESTS / "lab" / "scenarios").glob("test_*.py")} - {"lab(core)"}
     assert scenarios | {f"core({pair})" for pair in steps.named("core")} <= {*seen}
     rare = {name for name, days in seen.items() if days < len(turns.IN_TURN)}
-    assert {name.partition("(")[0] for name in rare} == {"lab", "core", "turn"}
+    assert {name.partition("(")[0] for name in rare} == {"lab", "core", "turn", "unit"}
     assert {f"lab({name})" for names in turns.IN_TURN for name in names} <= rare
     assert len({*turns.EVERY_DAY}.union(*turns.IN_TURN)) == len(turns.EVERY_DAY) + sum(map(len, turns.IN_TURN))
     assert turns.has_turn("a new one", 0) and turns.order(["a new one", "lab", "members"]) == [
