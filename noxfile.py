@@ -326,11 +326,17 @@ def own_tools(own: Work) -> str:
 
 
 committed = commit_time()
-_needed, _measures = f"install({plan.measured_venv.name})", turns.measures_coverage(committed)
+_needed, _measures = f"install({plan.measured_venv.name})", turns.is_day_of("coverage", committed)
 step("unit(newest, coverage)", units(plan.measured_venv, True), _needed, tag="unit", today=_measures)
 if not _measures:
     step("unit(newest)", units(plan.measured_venv, False), _needed, tag=TODAY)
-step(f"integration(core {plan.main.line})", integration(plan.main), MAIN, tag="integration")
+step(
+    f"integration(core {plan.main.line})",
+    integration(plan.main),
+    MAIN,
+    tag="integration",
+    today=plan.main == plan.oldest or turns.is_day_of("integration with the newest", committed),
+)
 
 
 # -- the lab ---------------------------------------------------------------------------------------------------------
@@ -618,7 +624,8 @@ def check_layers(own: Work) -> str:
 
 
 for core in plan.ends:
-    step(f"sanity({core.line})", sanity(core), f"install({plan.venvs[core].name})", tag="lint")
+    today = core == plan.main or turns.is_day_of("sanity with the oldest", committed)
+    step(f"sanity({core.line})", sanity(core), f"install({plan.venvs[core].name})", tag="lint", today=today)
 # Who makes the image that AWX's jobs run in has the last word on its definition; the archive is what goes into it.
 _definition = "extensions/awx/execution-environment.yml"
 linter(

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which scenarios of the lab a change has to pass on which day, and when coverage is measured.
+"""Which scenarios of the lab a change has to pass on which day, and what else waits for a day.
 
 All of them take two hours and a half on two cores. So `make test`, which CI runs for each change, has those in which a
 cluster is formed, changed and proved, with what each change costs those who write, and of the others those whose day it
@@ -36,8 +36,9 @@ IN_TURN = (
     ("shapes", "proof", "applications"),
 )
 """For each day the files of scenarios, about as long together as those of another day: some twenty minutes."""
-COVERAGE_DAY = 4
-"""The day on which the unit tests measure their coverage: it costs two fifths of what they take."""
+DAY_OF = {"coverage": 4, "integration with the newest": 0, "sanity with the oldest": 6}
+"""What else waits for a day. Coverage costs two fifths of what the unit tests take. With the newest ansible-core all
+scenarios run, and with the oldest the integration tests each day; what sanity tests say differs little between them."""
 
 
 def order(names: t.Iterable[str]) -> list[str]:
@@ -57,9 +58,9 @@ def pair_has_turn(number: int, seconds: int) -> bool:
     return number % len(IN_TURN) == _day(seconds)
 
 
-def measures_coverage(seconds: int) -> bool:
-    """Whether coverage is measured on that day."""
-    return _day(seconds) == COVERAGE_DAY
+def is_day_of(what: str, seconds: int) -> bool:
+    """Whether that, of ``DAY_OF``, is run on that day."""
+    return _day(seconds) == DAY_OF[what]
 
 
 def number_of_turn(seconds: int) -> int:
@@ -72,11 +73,11 @@ def _day(seconds: int) -> int:
 
 
 __all__ = (
-    "COVERAGE_DAY",
+    "DAY_OF",
     "EVERY_DAY",
     "IN_TURN",
     "has_turn",
-    "measures_coverage",
+    "is_day_of",
     "number_of_turn",
     "order",
     "pair_has_turn",

@@ -48,8 +48,10 @@ def test_a_day_leaves_out_what_has_its_turn_on_another_one_and_says_so(
         wanted = {name for name, session in steps.sessions.items() if {*session.tags} & {*main.TARGETS}}
         assert set(steps.file.other_days) == wanted - today
         # Each day has the unit tests, and one of them measures coverage.
-        rest = {"other days' turn"} | ({"unit(newest)"} if day != turns.COVERAGE_DAY else set())
-        assert today - wanted == rest and ("unit(newest, coverage)" in today) == (day == turns.COVERAGE_DAY)
+        measures = day == turns.DAY_OF["coverage"]
+        rest = {"other days' turn"} | ({"unit(newest)"} if not measures else set())
+        assert today - wanted == rest and ("unit(newest, coverage)" in today) == measures
+        assert {f"integration(core {cores.OLDEST.line})", f"sanity({cores.NEWEST.line})"} <= today
         needed = {f"lab({name})" for name in changes.scenarios(changes.DEFAULT) if name != "core"}
         assert needed <= today
         # What a step of today needs is run with it, whether or not it is its day.
@@ -60,7 +62,7 @@ def test_a_day_leaves_out_what_has_its_turn_on_another_one_and_says_so(
     scenarios = {f"lab({path.stem[5:]})" for path in (_TESTS / "lab" / "scenarios").glob("test_*.py")} - {"lab(core)"}
     assert scenarios | {f"core({pair})" for pair in steps.named("core")} <= {*seen}
     rare = {name for name, days in seen.items() if days < len(turns.IN_TURN)}
-    assert {name.partition("(")[0] for name in rare} == {"lab", "core", "turn", "unit"}
+    assert {name.partition("(")[0] for name in rare} == {"lab", "core", "turn", "unit", "integration", "sanity"}
     assert {f"lab({name})" for names in turns.IN_TURN for name in names} <= rare
     assert len({*turns.EVERY_DAY}.union(*turns.IN_TURN)) == len(turns.EVERY_DAY) + sum(map(len, turns.IN_TURN))
     assert turns.has_turn("a new one", 0) and turns.order(["a new one", "lab", "members"]) == [
