@@ -17,7 +17,7 @@ help: ## show this list
 test: ## what CI runs and a change has to pass: lint, unit, integration, and the lab's scenarios whose day it is
 	@$(RUN) test
 
-test-all: ## the same with the scenarios of all days: two hours on two cores
+test-all: ## the same with the scenarios of all days: two hours and a half on two cores
 	@$(RUN) test-all
 
 lint: ## formatting, types, documentation, licences, ansible-lint, ansible-test sanity, Galaxy's importer
