@@ -30,7 +30,7 @@ options:
   done_variable:
     description:
       - The name under which this host has registered the answers of a second loop over O(clients), which gave them
-        their certificates. A client that was skipped there had what it should have.
+        their certificates. A client that was skipped there got nothing.
     type: str
     required: true
   loop_variable:

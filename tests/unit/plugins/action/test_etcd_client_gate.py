@@ -49,6 +49,11 @@ def test_each_that_has_not_is_named_with_its_first_reason() -> None:
     )
 
 
+def test_who_was_skipped_got_nothing() -> None:
+    both = dict.fromkeys(("backup@db-1", "app@db-1"), WELL)
+    assert "client app@db-1: its host did not answer" in passed(both, {**both, "app@db-1": {"skipped": True}})["msg"]
+
+
 @pytest.mark.parametrize("done", [None, "text", {"backup@db-1": WELL}], ids=["nothing", "no loop", "one of two"])
 def test_who_is_in_no_answer_has_nothing(done: t.Any) -> None:
     both = dict.fromkeys(("backup@db-1", "app@db-1"), WELL)
