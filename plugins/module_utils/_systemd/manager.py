@@ -286,19 +286,21 @@ def process_facts(pid: int) -> ProcessFacts | None:
     What it says in this time is not what the program is given, so it is waited for; None where that takes too long.
     """
     deadline = time.monotonic() + _SETUP_SECONDS
-    while is_being_set_up(pid):
+    while True:
+        try:
+            argv = [] if is_being_set_up(pid) else _proc_words(pid, "cmdline")
+            if argv:
+                variables = dict(word.partition("=")[::2] for word in _proc_words(pid, "environ"))
+                break
+            # A zombie has no program; one that has is in the moment in which it becomes another.
+            os.readlink(f"/proc/{pid}/exe")
+        except (FileNotFoundError, ProcessLookupError):
+            return None
+        except OSError as exc:
+            raise os_error("read", f"/proc/{pid}", exc) from exc
         if time.monotonic() >= deadline:
             return None
         time.sleep(_LOOK_AGAIN_SECONDS)
-    try:
-        argv = _proc_words(pid, "cmdline")
-        variables = dict(word.partition("=")[::2] for word in _proc_words(pid, "environ"))
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    except OSError as exc:
-        raise os_error("read", f"/proc/{pid}", exc) from exc
-    if not argv:  # pragma: no cover (in the moment of its start; a zombie, with an older kernel)
-        return None
     return {
         "pid": pid,
         "argv": argv,
