@@ -48,7 +48,7 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._filters import call, plain
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._unit_text import QUOTERS, quoted
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._unit_quoting import QUOTERS, quoted
 
 
 def systemd_quote(value: t.Any, kind: str = "argument") -> str:

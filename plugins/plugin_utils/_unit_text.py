@@ -30,33 +30,12 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.flags impo
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.members import Member
 from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit import (
     check_rendered,
-    glob_value,
-    plain_value,
-    quote_argument,
-    quote_program,
-    quote_value,
-    raw_value,
     with_configuration_hash,
 )
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._input_validation import flag_settings_of
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._unit_quoting import quoted
 
 _PATH = pathlib.Path(__file__).parents[2] / "roles" / "etcd_peer_tls" / "templates" / "etcd.service.j2"
-
-QUOTERS: dict[str, t.Callable[[str], str]] = {
-    "argument": quote_argument,
-    "program": quote_program,
-    "word": quote_value,
-    "plain": plain_value,
-    "glob": glob_value,
-    "raw": raw_value,
-}
-
-
-def quoted(value: t.Any, kind: str = "argument") -> str:
-    """A value so that systemd reads exactly that value; InputError where no unit can hold it."""
-    if isinstance(value, bool):
-        value = "true" if value else "false"
-    return QUOTERS[kind](str(value))
 
 
 def _flat(values: t.Iterable[t.Any]) -> list[t.Any]:
@@ -114,4 +93,4 @@ def unit_text(
     return with_configuration_hash(text)
 
 
-__all__ = ("QUOTERS", "quoted", "unit_text")
+__all__ = ("unit_text",)

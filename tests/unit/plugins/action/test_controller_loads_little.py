@@ -41,10 +41,11 @@ def test_every_action_finds_what_its_module_documents(action: str) -> None:
     assert schema is None or (schema.module, bool(schema.fields)) == (action, True)
 
 
-def test_a_run_without_changes_loads_no_code_of_a_host() -> None:
+def loaded_with(names: list[str]) -> set[str]:
+    """The modules of this collection in a new interpreter that has imported these."""
     code = (
         "import importlib, json, sys\n"
-        f"for name in {CALLED!r}: importlib.import_module(f'{PLUGINS}.action.{{name}}')\n"
+        f"for name in {names!r}: importlib.import_module(f'{PLUGINS}.{{name}}')\n"
         f"print(json.dumps([name for name in sys.modules if name.startswith('{PLUGINS}.')]))\n"
     )
     paths = [collections_root(), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
@@ -55,7 +56,26 @@ def test_a_run_without_changes_loads_no_code_of_a_host() -> None:
         text=True,
         check=True,
     )
-    loaded = set(json.loads(done.stdout))
+    return set(json.loads(done.stdout))
+
+
+def within(loaded: set[str], *packages: str) -> list[str]:
+    """Those of them that are in one of these packages below module_utils."""
+    begins = tuple(f"{PLUGINS}.module_utils.{package}." for package in packages)
+    return sorted(name for name in loaded if f"{name}.".startswith(begins))
+
+
+def test_a_run_without_changes_loads_no_code_of_a_host() -> None:
+    loaded = loaded_with([f"action.{name}" for name in CALLED])
     assert {name for name in loaded if f"{PLUGINS}.modules." in name} == HERE_TOO
-    packages = (f"{PLUGINS}.module_utils.{package}." for package in ("_foreign", "_member.info", "_systemd.manager"))
-    assert not [name for package in packages for name in loaded if f"{name}.".startswith(package)]
+    assert within(loaded, "_foreign", "_member.info", "_systemd.manager") == []
+
+
+def test_a_filter_loads_nothing_of_certificates() -> None:
+    """Ansible loads all of them for any, in each play with hosts.yml: half a second when one took the role's rules."""
+    folder = pathlib.Path(_node_actions._MODULES).parent / "filter"
+    names = [f"filter.{file.stem}" for file in folder.glob("[!_]*.py")]
+    loaded = loaded_with(names)
+    assert len(names) == 5 and {f"{PLUGINS}.{name}" for name in names} <= loaded
+    assert within(loaded, "_x509", "_issuing", "_pki", "_node", "_member", "_etcd", "_foreign") == []
+    assert f"{PLUGINS}.plugin_utils._input_validation" not in loaded

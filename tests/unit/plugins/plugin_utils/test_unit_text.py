@@ -16,7 +16,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._systemd.unit impor
     exec_command,
     parse_unit,
 )
-from ansible_collections.ringfence.etcd.plugins.plugin_utils._unit_text import quoted, unit_text
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._unit_text import unit_text
 
 SETTINGS: dict[str, t.Any] = {
     "cluster_name": "etcd",
@@ -62,10 +62,6 @@ def test_what_looks_like_a_template_is_written_as_it_stands() -> None:
 
 def test_one_unit_is_as_good_as_the_next() -> None:
     assert made() == made() != made(extra_flags={"snapshot-count": 5000})
-
-
-def test_a_boolean_is_what_etcd_reads() -> None:
-    assert quoted(True) == "true" and quoted("50%") == "50%%"
 
 
 @pytest.mark.parametrize("wrong", [{"extra_flags": {"name": "x"}}, {"owner": "two\nlines"}])
