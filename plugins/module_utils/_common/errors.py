@@ -13,6 +13,9 @@ import contextlib
 import traceback
 import typing as t
 
+# Before what is imported after this file: each file of it is compiled once.
+from ansible_collections.ringfence.etcd.plugins.module_utils._common import archive  # noqa: F401
+
 if t.TYPE_CHECKING:  # pragma: no cover
     from ansible.module_utils.basic import AnsibleModule
 
