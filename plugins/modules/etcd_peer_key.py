@@ -162,7 +162,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._member.requested_k
     apply_key,
     plan_key,
 )
-from ansible_collections.ringfence.etcd.plugins.module_utils._node import openssl
+from ansible_collections.ringfence.etcd.plugins.module_utils._node import key_programs, openssl
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import (
     KEY_TYPES,
     PeerProfile,
@@ -206,7 +206,7 @@ class ByCryptography:
 
 def key_maker() -> tuple[str, KeyMaker]:
     """What makes keys here, and what it is called; CryptoError where nothing does."""
-    program = openssl.openssl_path()
+    program = key_programs.openssl_path()
     if program is not None:
         return "openssl", ByOpenssl(program)
     if why_no_cryptography("this host") is None:

@@ -53,9 +53,9 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._member.credential_
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.formed import marker_facts
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.revocation import revocation_list_facts
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.running_unit import newer_files, newer_list
-from ansible_collections.ringfence.etcd.plugins.module_utils._node import openssl
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.addresses import own_addresses
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.certificates import read_certificates
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.key_programs import key_maker
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import (
     describe,
     owner_name,
@@ -148,7 +148,7 @@ def peer_info(
         "time": iso_time(now),
         "etcd": etcd,
         "user": user_facts(owner),
-        "key_maker": openssl.key_maker(),
+        "key_maker": key_maker(),
         "credentials": credentials_facts(directory, name, now),
         "crl": revocation_list_facts(
             service["process"]["settings"] or settings,

@@ -12,21 +12,18 @@ Note that this module util is PRIVATE to the collection. It can have breaking ch
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import os
 import re
-import shutil
 import typing as t
 
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import CryptoError
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.commands import run_command
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.key_programs import FOLDERS
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.memory import in_memory
 
 if t.TYPE_CHECKING:  # pragma: no cover
     from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import PeerProfile
 
-# Beside the caller's: an ordinary user's may lack those of root.
-_FOLDERS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # An RSA key with 4096 bits takes seconds on an idle host.
 _SECONDS = 300.0
 _ALGORITHMS = {
@@ -41,18 +38,6 @@ _ALGORITHMS = {
 _CONFIGURATION = "[req]\ndistinguished_name = name\nstring_mask = utf8only\n{asked}[name]\n"
 # What ends a value in `-subj`, or escapes there.
 _SUBJECT_SYNTAX = re.compile(r"([/+\\])")
-
-
-def openssl_path() -> str | None:
-    """Where the program is; None where this host has none."""
-    return shutil.which("openssl", path=f"{os.environ.get('PATH', '')}:{_FOLDERS}")
-
-
-def key_maker() -> str | None:
-    """What makes private keys on this host, by its name; None where nothing does."""
-    if openssl_path() is not None:
-        return "openssl"
-    return "cryptography" if importlib.util.find_spec("cryptography") is not None else None
 
 
 def make_private_key(program: str, key_type: str) -> bytes:
@@ -97,7 +82,7 @@ def _extensions(asked: PeerProfile) -> str:
 
 def _answer(words: t.Sequence[str], inherited: t.Sequence[int], purpose: str) -> str:
     """What it printed on its standard output, which may be a key, and is in no message."""
-    environment = {"PATH": _FOLDERS, "LC_ALL": "C", "RANDFILE": os.devnull}
+    environment = {"PATH": FOLDERS, "LC_ALL": "C", "RANDFILE": os.devnull}
     try:
         done = run_command(words, _SECONDS, environment, inherited=inherited)
     except (OSError, TimeoutError) as exc:
@@ -111,4 +96,4 @@ def _answer(words: t.Sequence[str], inherited: t.Sequence[int], purpose: str) ->
     raise CryptoError(f"{words[0]} can't {purpose} on this host ({said})")
 
 
-__all__ = ("key_maker", "make_private_key", "make_request", "openssl_path")
+__all__ = ("make_private_key", "make_request")

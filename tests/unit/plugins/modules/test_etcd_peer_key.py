@@ -16,7 +16,7 @@ import typing as t
 import pytest
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import CryptoError
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.requested_key import WantedKey, apply_key, plan_key
-from ansible_collections.ringfence.etcd.plugins.module_utils._node import openssl
+from ansible_collections.ringfence.etcd.plugins.module_utils._node import key_programs
 from ansible_collections.ringfence.etcd.plugins.module_utils._pki.profile import KEY_TYPES, peer_profile
 from ansible_collections.ringfence.etcd.plugins.module_utils._x509 import keys, signing_request
 from ansible_collections.ringfence.etcd.plugins.modules import etcd_peer_key
@@ -148,7 +148,7 @@ def test_a_link_is_no_place_for_a_key(pki: pathlib.Path, tmp_path: pathlib.Path)
 
 def test_what_makes_keys_on_a_host(monkeypatch: pytest.MonkeyPatch) -> None:
     assert etcd_peer_key.key_maker()[0] == "openssl"
-    monkeypatch.setattr(openssl, "openssl_path", lambda: None)
+    monkeypatch.setattr(key_programs, "openssl_path", lambda: None)
     assert etcd_peer_key.key_maker()[0] == "cryptography"
     monkeypatch.setattr(etcd_peer_key, "why_no_cryptography", lambda where: "it has none")
     with pytest.raises(CryptoError, match=r"no openssl, and its Python no cryptography .*: install the package"):
