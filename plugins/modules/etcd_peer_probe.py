@@ -40,6 +40,20 @@ options:
     type: list
     elements: dict
     required: true
+  settings_variable:
+    description:
+      - The name of a variable of this host that has what M(ringfence.etcd.etcd_settings) returned. What is left out of
+        O(timeout_seconds), O(directory), O(owner), O(group), O(etcd_binary), O(unit), O(unit_directory),
+        O(manage_service), O(data_dir), O(api_user), O(api_cert_file), O(api_key_file), O(client_url), O(client_calls)
+        and O(present) is taken from it, on the controller.
+    type: str
+  strangers_variable:
+    description:
+      - The name of a variable that has what M(ringfence.etcd.etcd_peer_stranger) returned, on the host that
+        C(coordinator) in O(settings_variable) names. This member's share of it is used for the options that are left
+        out. These are the certificates and keys for calls, O(revocation_list), and what the API of etcd asks for.
+      - With O(settings_variable) only. Where O(call=never), only what the API asks for and O(revocation_list) are used.
+    type: str
   stranger_certificate:
     description:
       - A certificate that has to be refused for its common name only, made by M(ringfence.etcd.etcd_peer_stranger) for
@@ -484,6 +498,9 @@ def argument_spec() -> dict[str, t.Any]:
     return {
         "name": {"type": "str", "required": True},
         "members": {"type": "list", "elements": "dict", "required": True},
+        # Read on the controller, and taken out there.
+        "settings_variable": {"type": "str"},
+        "strangers_variable": {"type": "str"},
         # Not in a list of dictionaries: a module's log shows such a list with its secrets, escaped and so not found.
         "stranger_certificate": {"type": "str"},
         "stranger_private_key": {"type": "str", "no_log": True},

@@ -15,6 +15,9 @@ from support import PAIR, Controller
 # No member.
 APP = "etcd-4"
 
+# The last task of a run in which clients have their turn.
+GATE = "Fail where a client did not get what it should have"
+
 HOSTS = 4
 MEMBERS = PAIR
 
@@ -86,6 +89,28 @@ def _with_client_port_of_the_role(controller: Controller, lab: Lab, variables: d
     controller.succeed(alone, etcd_peer_tls_removed="etcd-2")
     assert "b" not in lab.ssh("etcd-2", f"{own} --command-timeout 2s get a 2>/dev/null", check=False).stdout.split()
     assert "b" in lab.ssh(APP, f"{backup} get a 2>&1").stdout
+
+
+def test_a_change_that_stops_is_gone_through_once(controller: Controller, lab: Lab) -> None:
+    """Clients have their turn before it. Where it has stopped already, they wait until it goes on."""
+    controller.bare(*PAIR, APP)
+    variables: dict[str, t.Any] = {
+        "etcd_peer_tls_clients": [f"backup@{APP}"],
+        "etcd_peer_tls_client_ca_directory": str(controller.folder / "clients-of-stopped"),
+    }
+    inventory = controller.inventory({"etcd": PAIR, "apps": [APP]}, **variables)
+    controller.deploy(inventory)
+    # Other names are not proved before the end of the change.
+    words: dict[str, t.Any] = {"etcd_peer_tls_domain": "example.org", "etcd_peer_tls_verify": False}
+    stopped = controller.succeed(inventory, etcd_peer_tls_stop_after="widen", **words)
+    tasks = [stopped.output.count(f"TASK [ringfence.etcd.etcd_peer_tls : {name}]") for name in ("Tell the plan", GATE)]
+    assert tasks == [1, 1]
+    again = controller.succeed(inventory, etcd_peer_tls_stop_after="widen", **words)
+    assert GATE not in again.output and set(again.changed.values()) == {0}
+    controller.deploy(inventory, etcd_peer_tls_domain="example.org")
+    folder, url = "/etc/etcd/clients/etcd", f"https://{lab.host('etcd-1').address}:2379"
+    client = f"etcdctl --endpoints {url} --cacert {folder}/ca.crt --cert {folder}/backup.crt --key {folder}/backup.key"
+    assert "OK" in lab.ssh(APP, f"{client} put a b 2>&1").stdout
 
 
 def test_clients_of_a_running_cluster_come_to_a_ca_of_their_own(controller: Controller, lab: Lab) -> None:

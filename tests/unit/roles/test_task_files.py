@@ -121,6 +121,9 @@ def asks_in_part(tasks: t.Iterable[t.Mapping[str, t.Any]]) -> list[str]:
         for name, options in of_modules.items():
             if "." not in name or not isinstance(options, dict):
                 continue
+            if {"settings_variable", "strangers_variable"} <= options.keys():
+                # It takes all of what RBAC wants from there (test_probe_options.py).
+                continue
             # One finds the client files by itself.
             finds = name == "ringfence.etcd.etcd_process_info"
             wanted = (api_access.USER_ARGUMENTS if finds else api_access.ARGUMENTS).keys()
@@ -139,6 +142,9 @@ def test_a_part_of_it_is_seen() -> None:
     one = {"api_user": "x"}
     assert asks_in_part([{"name": "a", "r.e.m": one}, {"name": "b", "module_defaults": {"r.e.m": one}}]) == ["a", "b"]
     assert asks_in_part([{"name": "c", "r.e.m": dict.fromkeys(api_access.ARGUMENTS), "vars": one}]) == []
+    probe = {"settings_variable": "x", "client_ca_file": "y"}
+    assert asks_in_part([{"name": "f", "r.e.m": probe}]) == ["f"]
+    assert asks_in_part([{"name": "g", "r.e.m": {**probe, "strangers_variable": "z"}}]) == []
     info = "ringfence.etcd.etcd_process_info"
     assert asks_in_part([{"name": "d", info: one}, {"name": "e", info: dict.fromkeys(api_access.USER_ARGUMENTS)}]) == [
         "d"
