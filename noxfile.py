@@ -335,7 +335,7 @@ step(
     integration(plan.main),
     MAIN,
     tag="integration",
-    today=plan.main == plan.oldest or turns.is_day_of("integration with the newest", committed),
+    today=turns.is_day_of("integration with the newest", committed),
 )
 
 
@@ -500,13 +500,14 @@ for name in turns.order(set(_found) - _left_out):
     work, today = scenarios((name,), name, plan.main_venv, **settings), turns.has_turn(name, committed)
     needed = [*lab_needs(plan.main_venv), *["lab(podman)"] * (name == "execution_environment")]
     step(f"lab({name})", work, *needed, tag="lab-test", today=today)
-step("unit(oldest cryptography)", units(plan.oldest_venv, False), f"install({plan.oldest_venv.name})", tag="unit")
+_work, _today = units(plan.oldest_venv, False), turns.is_day_of("units with the oldest", committed)
+step("unit(oldest cryptography)", _work, f"install({plan.oldest_venv.name})", tag="unit", today=_today)
 for version, of_controller in plan.node_pythons().items():
-    title = f"unit(ansible-test, Python {version})"
-    step(title, ansible_units(version, of_controller), MAIN, tag="unit")
+    title, today = f"unit(ansible-test, Python {version})", turns.is_day_of("units on nodes' Pythons", committed)
+    step(title, ansible_units(version, of_controller), MAIN, tag="unit", today=today)
 if plan.oldest != plan.main:
-    needs = f"install({plan.oldest_venv.name})"
-    step(f"integration(core {plan.oldest.line})", integration(plan.oldest), needs, tag="integration")
+    title, today = f"integration(core {plan.oldest.line})", turns.is_day_of("integration with the oldest", committed)
+    step(title, integration(plan.oldest), f"install({plan.oldest_venv.name})", tag="integration", today=today)
 # The default pair has the whole suite.
 _pairs = [pair for pair in plan.pairs() if pair != (changes.DEFAULT, plan.main, image.DEFAULT_RELEASE)]
 for number, pair in enumerate(_pairs):
@@ -549,23 +550,28 @@ def linter(purpose: str, *commands: t.Sequence[str]) -> None:
     step(f"lint({purpose})", work, MAIN, tag="lint")
 
 
-def sanity(core: Core) -> StepWork:
-    """All of ansible-test's sanity tests."""
+PYLINT, NO_PYLINT = ("--test", "pylint"), ("--skip-test", "pylint")
+_SANITY = {"compile", "import", "validate-modules", "ansible-doc", "yamllint"}
+# By the words that choose, what has to be among them.
+SANITY: dict[tuple[str, ...], set[str]] = {(): {*_SANITY, "pylint"}, NO_PYLINT: _SANITY, PYLINT: {"pylint"}}
+
+
+def sanity(core: Core, *choice: str) -> StepWork:
+    """Ansible-test's sanity tests. ``choice``: the words that choose some of them."""
 
     def work(own: Work) -> str:
-        root = stage(places, f"sanity-{core.line}")
+        root = stage(places, f"sanity-{core.line}{'-pylint' if choice == PYLINT else ''}")
         ignored = sorted(path.name for path in (root / "tests" / "sanity").glob("ignore*"))
         if ignored:
             raise StepFailed(f"exceptions are not made here: remove {', '.join(ignored)} from tests/sanity")
         # What users have is checked by both ends; tests and tools are run by the newest alone.
         words = [] if core == plan.main else [f"--exclude={name}" for name in ("tests/", "bench/", "noxfile.py")]
-        words = ["ansible-test", "sanity", "--local", "--color", "no", *words]
+        words = ["ansible-test", "sanity", "--local", "--color", "no", *choice, *words]
         printed = own.tool(plan.venvs[core], words, root)
         refuse_false_green(printed)
         tests = set(re.findall(r"^Running sanity test \"([a-z0-9-]+)\"", printed, re.MULTILINE))
-        needed = {"compile", "import", "validate-modules", "ansible-doc", "pylint", "yamllint"}
-        if not needed <= tests:
-            raise StepFailed(f"ansible-test did not run: {', '.join(sorted(needed - tests))}")
+        if not SANITY[choice] <= tests:
+            raise StepFailed(f"ansible-test did not run: {', '.join(sorted(SANITY[choice] - tests))}")
         return f"{len(tests)} tests"
 
     return work
@@ -624,8 +630,13 @@ def check_layers(own: Work) -> str:
 
 
 for core in plan.ends:
-    today = core == plan.main or turns.is_day_of("sanity with the oldest", committed)
-    step(f"sanity({core.line})", sanity(core), f"install({plan.venvs[core].name})", tag="lint", today=today)
+    needs, today = f"install({plan.venvs[core].name})", turns.is_day_of("sanity with the oldest", committed)
+    if core == plan.main:
+        step(f"sanity({core.line})", sanity(core, *NO_PYLINT), needs, tag="lint")
+        today = turns.is_day_of("pylint", committed)
+        step(f"sanity({core.line}, pylint)", sanity(core, *PYLINT), needs, tag="lint", today=today)
+    else:
+        step(f"sanity({core.line})", sanity(core), needs, tag="lint", today=today)
 # Who makes the image that AWX's jobs run in has the last word on its definition; the archive is what goes into it.
 _definition = "extensions/awx/execution-environment.yml"
 linter(

@@ -51,7 +51,8 @@ def test_a_day_leaves_out_what_has_its_turn_on_another_one_and_says_so(
         measures = day == turns.DAY_OF["coverage"]
         rest = {"other days' turn"} | ({"unit(newest)"} if not measures else set())
         assert today - wanted == rest and ("unit(newest, coverage)" in today) == measures
-        assert {f"integration(core {cores.OLDEST.line})", f"sanity({cores.NEWEST.line})"} <= today
+        # Each day a change of a cluster with another ansible-core, and the sanity tests with the newest one.
+        assert {steps.file.IN_TURN, f"sanity({cores.NEWEST.line})"} <= today
         needed = {f"lab({name})" for name in changes.scenarios(changes.DEFAULT) if name != "core"}
         assert needed <= today
         # What a step of today needs is run with it, whether or not it is its day.
@@ -59,6 +60,9 @@ def test_a_day_leaves_out_what_has_its_turn_on_another_one_and_says_so(
         with pytest.raises(StepSkipped, match=r"not today, but with make test-all: \w+\("):
             steps.file.left_to_other_days(None)
         seen.update(today)
+    # But for the one that the day of coverage has, and what measures by the hour.
+    every = {name for name, session in steps.sessions.items() if {*session.tags} & {*main.TARGETS}}
+    assert {name for name in every - {*seen} if not name.startswith("turn(")} == set()
     scenarios = {f"lab({path.stem[5:]})" for path in (_TESTS / "lab" / "scenarios").glob("test_*.py")} - {"lab(core)"}
     assert scenarios | {f"core({pair})" for pair in steps.named("core")} <= {*seen}
     rare = {name for name, days in seen.items() if days < len(turns.IN_TURN)}
