@@ -22,6 +22,7 @@ sys.path[:0] = [str(_LAB_FOLDER), str(Path(__file__).resolve().parent)]
 # What the unit tests have too: programs made by hand, and what deployers write.
 sys.path.append(str(_LAB_FOLDER.parent / "unit" / "plugins" / "module_utils"))
 
+from releases import Releases  # noqa: E402
 from ringfence_lab.lab import Lab  # noqa: E402
 from support import PKI, TRIO, Controller  # noqa: E402
 
@@ -94,3 +95,9 @@ def nothing_is_changed(controller: Controller, no_file_is_changed: None) -> t.It
     before = controller.processes()
     yield
     assert controller.processes() == before
+
+
+@pytest.fixture(scope="module")
+def releases(tmp_path_factory: pytest.TempPathFactory) -> Releases:
+    """Archives of etcd's releases, each made when it is asked for."""
+    return Releases(tmp_path_factory.mktemp("releases"))

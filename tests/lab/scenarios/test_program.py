@@ -26,11 +26,6 @@ from support import TRIO, Controller, Writer, overlaps
 
 
 @pytest.fixture(scope="module")
-def releases(tmp_path_factory: pytest.TempPathFactory) -> Releases:
-    return Releases(tmp_path_factory.mktemp("releases"))
-
-
-@pytest.fixture(scope="module")
 def inventory(controller: Controller, releases: Releases) -> Path:
     return run_the_old_one(controller, releases)
 

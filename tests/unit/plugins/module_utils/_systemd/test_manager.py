@@ -277,7 +277,11 @@ def test_a_process_that_does_not_become_the_service_is_none(
     assert manager.process_facts(set_up.pid) is None
 
 
-def test_a_process_that_has_ended_and_was_not_waited_for(sleeper: subprocess.Popen[bytes]) -> None:
+def test_a_process_that_has_ended_and_was_not_waited_for(
+    sleeper: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody waits for it to become a program: it never will."""
+    monkeypatch.setattr(manager.time, "sleep", lambda _seconds: pytest.fail("waits for a zombie"))
     sleeper.kill()
     os.waitid(os.P_PID, sleeper.pid, os.WEXITED | os.WNOWAIT)
     assert os.path.exists(f"/proc/{sleeper.pid}/cmdline")
