@@ -44,6 +44,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._node.access import
     Identity,
     barrier_error,
     find_barrier,
+    find_barriers,
     identity_of,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import (
@@ -298,8 +299,8 @@ def _check_access(
                 found = os.lstat(path)
                 where = os.path.join(folder, os.path.basename(path))
                 attributes.setdefault(where, Attributes(found.st_uid, found.st_gid, found.st_mode & 0o7777))
-    for path in paths.values():
-        barrier = find_barrier(path, reader, attributes)
+    asked = list(paths.values())
+    for path, barrier in zip(asked, find_barriers(asked, reader, attributes)):
         if barrier is not None:
             raise barrier_error(path, reader, barrier)
 

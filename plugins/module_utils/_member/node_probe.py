@@ -51,7 +51,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._member.pending_cha
     unit_problem,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._member.revocation import usable_revoked
-from ansible_collections.ringfence.etcd.plugins.module_utils._node.access import find_barrier, identity_of
+from ansible_collections.ringfence.etcd.plugins.module_utils._node.access import find_barriers, identity_of
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.certificates import (
     read_certificate,
     read_certificates,
@@ -70,12 +70,18 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._probe.peers import
     call_all,
     target_of,
 )
+from ansible_collections.ringfence.etcd.plugins.module_utils._systemd import manager
 
 
 def probe_node(
     params: t.Mapping[str, t.Any], now: datetime.datetime, access: ApiAccess = NO_ACCESS
 ) -> dict[str, t.Any]:
     """The whole answer of ``etcd_peer_probe`` from its options."""
+    with manager.one_look():
+        return _probe_node(params, now, access)
+
+
+def _probe_node(params: t.Mapping[str, t.Any], now: datetime.datetime, access: ApiAccess) -> dict[str, t.Any]:
     timeout_seconds: float = params["timeout_seconds"]
     check_range("timeout_seconds", timeout_seconds, *PROBE_SECONDS)
     members = [target_of(str(given.get("name")), str(given.get("peer_url"))) for given in params["members"]]
@@ -358,7 +364,7 @@ def unreadable_files(info: t.Mapping[str, t.Any], owner: str) -> list[dict[str, 
     settings = info["process"].get("settings") or info["unit"].get("settings")
     named = [_absolute(info, path) for path in ((settings or {}).get("files") or {}).values()]
     paths = sorted({path for path in named if path} or {item["path"] for item in info["credentials"].values()})
-    barriers = ((path, find_barrier(path, identity)) for path in paths)
+    barriers = zip(paths, find_barriers(paths, identity))
     return [{"path": path, "text": barrier.text} for path, barrier in barriers if barrier is not None]
 
 

@@ -95,11 +95,18 @@ def find_barrier(path: str, identity: Identity, planned: t.Mapping[str, Attribut
     ``planned``: files and folders (as real paths) that are going to have these attributes, whatever they have now;
     what is not there yet and not planned is ``missing``.
     """
+    return find_barriers([path], identity, planned)[0]
+
+
+def find_barriers(
+    paths: t.Sequence[str], identity: Identity, planned: t.Mapping[str, Attributes] | None = None
+) -> list[Barrier | None]:
+    """The same of several files, one after the other, by one process."""
     planned = planned or {}
-    if os.geteuid() == 0 and identity.uid != 0:
-        return _in_child(path, identity, planned)
+    if paths and os.geteuid() == 0 and identity.uid != 0:
+        return _in_child(paths, identity, planned)
     # As the user itself the kernel can be asked right here.
-    return _walk(path, identity, planned, ask_kernel=os.geteuid() == identity.uid)
+    return [_walk(path, identity, planned, ask_kernel=os.geteuid() == identity.uid) for path in paths]
 
 
 def barrier_error(path: str, identity: Identity, barrier: Barrier) -> FileError:
@@ -107,7 +114,8 @@ def barrier_error(path: str, identity: Identity, barrier: Barrier) -> FileError:
     return FileError(f"user {identity.name} can't read {path}: {barrier.text}", path=path, barrier=barrier.path)
 
 
-def _in_child(path: str, identity: Identity, planned: t.Mapping[str, Attributes]) -> Barrier | None:
+def _in_child(paths: t.Sequence[str], identity: Identity, planned: t.Mapping[str, Attributes]) -> list[Barrier | None]:
+    path = paths[0]
     try:
         reading, writing = os.pipe()
         child = _forked(reading, writing)
@@ -121,8 +129,8 @@ def _in_child(path: str, identity: Identity, planned: t.Mapping[str, Attributes]
             os.setgroups(sorted(identity.groups))
             os.setgid(identity.gid)
             os.setuid(identity.uid)
-            found = _walk(path, identity, planned, ask_kernel=True)
-            answer = None if found is None else [found.path, found.why, found.text]
+            found = [_walk(each, identity, planned, ask_kernel=True) for each in paths]
+            answer = [None if barrier is None else [barrier.path, barrier.why, barrier.text] for barrier in found]
             os.write(writing, json.dumps(answer).encode("ascii"))
             status = 0
         except BaseException as exc:
@@ -135,14 +143,17 @@ def _in_child(path: str, identity: Identity, planned: t.Mapping[str, Attributes]
     finally:
         os.close(reading)
         _end(child)
-    verdict: list[str] | str | None
+    verdict: list[list[str] | None] | str
     try:
         verdict = json.loads(said)
     except ValueError:
         verdict = f"no answer within {_CHILD_SECONDS:g} seconds, or the check was killed"
+    if isinstance(verdict, list) and len(verdict) != len(paths):
+        verdict = "an answer that is none to what was asked"
     if isinstance(verdict, str):
-        raise FileError(f"can't check as user {identity.name} whether {path} is readable: {verdict}", path=path)
-    return None if verdict is None else Barrier(*verdict)
+        which = f"{path} is" if len(paths) == 1 else f"{path} and {len(paths) - 1} more are"
+        raise FileError(f"can't check as user {identity.name} whether {which} readable: {verdict}", path=path)
+    return [None if barrier is None else Barrier(*barrier) for barrier in verdict]
 
 
 def _forked(reading: int, writing: int) -> int:
@@ -251,4 +262,13 @@ def _unseen(path: str, error: OSError) -> Barrier:
     return Barrier(path, "search", f"{path} can't be looked at: {error.strerror or error}")
 
 
-__all__ = ("Attributes", "Barrier", "Identity", "barrier_error", "find_barrier", "identity_of", "mode_allows")
+__all__ = (
+    "Attributes",
+    "Barrier",
+    "Identity",
+    "barrier_error",
+    "find_barrier",
+    "find_barriers",
+    "identity_of",
+    "mode_allows",
+)

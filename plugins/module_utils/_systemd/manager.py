@@ -9,6 +9,8 @@ Note that this module util is PRIVATE to the collection. It can have breaking ch
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import json
 import os
 import re
@@ -71,6 +73,8 @@ _MOST_ATTEMPTS = 5
 # it. ExecCondition= came with 243, and the asserts that it stands behind are older.
 _HARDENING = ("ExecCondition", "PrivateIPC", "ProtectClock", "ProtectHostname", "ProtectKernelLogs", "ProtectProc")
 _UNKNOWN_SETTING = re.compile(r"Unknown (?:key(?: name)?|lvalue) '([A-Za-z]+)' in section")
+# systemctl's answers by its words, within one look.
+_ANSWERS: contextvars.ContextVar[dict[tuple[str, ...], str] | None] = contextvars.ContextVar("answers", default=None)
 
 
 class ProcessFacts(t.TypedDict):
@@ -95,11 +99,24 @@ def require_systemd() -> None:
         )
 
 
+@contextlib.contextmanager
+def one_look() -> t.Iterator[None]:
+    """Within it systemd is asked each question once, so that all that is told of it is of one moment.
+
+    For who changes nothing, and waits for nothing that systemd does.
+    """
+    token = _ANSWERS.set({})
+    try:
+        yield
+    finally:
+        _ANSWERS.reset(token)
+
+
 def show(unit: str) -> dict[str, str]:
     """The unit's properties as systemd has them now, also for a unit that does not exist; {} where no systemd runs."""
     if not is_available():
         return {}
-    output = _systemctl("show", f"--property={','.join(_PROPERTIES)}", "--", unit)
+    output = _told("show", f"--property={','.join(_PROPERTIES)}", "--", unit)
     properties: dict[str, str] = {}
     for line in output.splitlines():
         key, equals, value = line.partition("=")
@@ -112,7 +129,7 @@ def show(unit: str) -> dict[str, str]:
 def environment_files(unit: str) -> list[str]:
     """The files that systemd reads a unit's variables from, in its order; none where no systemd says so."""
     try:
-        output = _systemctl("show", "--property=EnvironmentFiles", "--", unit) if is_available() else ""
+        output = _told("show", "--property=EnvironmentFiles", "--", unit) if is_available() else ""
     except ServiceError:
         return []
     lines = (line.partition("=") for line in output.splitlines())
@@ -122,7 +139,7 @@ def environment_files(unit: str) -> list[str]:
 def source_path(unit: str) -> str | None:
     """The file that systemd's generators made a unit from; None where it is its own, or where no systemd says so."""
     try:
-        output = _systemctl("show", "--property=SourcePath", "--", unit) if is_available() else ""
+        output = _told("show", "--property=SourcePath", "--", unit) if is_available() else ""
     except ServiceError:
         return None
     return output.partition("=")[2].strip() or None
@@ -131,7 +148,7 @@ def source_path(unit: str) -> str | None:
 def inherited_environment() -> dict[str, str]:
     """The ETCD_* variables that systemd gives to every service that it starts (systemctl set-environment)."""
     try:
-        return parse_inherited(_systemctl("show-environment")) if is_available() else {}
+        return parse_inherited(_told("show-environment")) if is_available() else {}
     except ServiceError:
         return {}
 
@@ -361,6 +378,16 @@ def _reset_failed(unit: str) -> None:
     _run(["systemctl", "reset-failed", "--", unit])
 
 
+def _told(*words: str) -> str:
+    """What systemctl answers, or has answered in this look."""
+    answers = _ANSWERS.get()
+    if answers is None:
+        return _systemctl(*words)
+    if words not in answers:
+        answers[words] = _systemctl(*words)
+    return answers[words]
+
+
 def _systemctl(*words: str, timeout_seconds: float = _COMMAND_SECONDS) -> str:
     require_systemd()
     done = _run(["systemctl", "--no-pager", *words], timeout_seconds)
@@ -409,6 +436,7 @@ __all__ = (
     "journal_tail",
     "last_words",
     "main_pid",
+    "one_look",
     "parse_inherited",
     "process_facts",
     "program_was_replaced",

@@ -22,6 +22,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._node.access import
     Identity,
     barrier_error,
     find_barrier,
+    find_barriers,
     identity_of,
     mode_allows,
 )
@@ -235,6 +236,30 @@ def test_without_root_the_modes_say(folder: pathlib.Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(os, "geteuid", lambda: 1)
     barrier = find_barrier(path, STRANGER)
     assert barrier is not None and (barrier.path, barrier.why) == (path, "read")
+
+
+@as_root
+def test_several_files_are_asked_by_one_process_and_told_in_their_order(
+    folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [make(folder), str(folder / "none"), make(folder / "other", mode=0o600)]
+    forked: list[int] = []
+    fork = access.os.fork
+    monkeypatch.setattr(access.os, "fork", lambda: forked.append(1) or fork())
+    found = find_barriers(paths, STRANGER)
+    assert [barrier and (barrier.path, barrier.why) for barrier in found] == [
+        None,
+        (paths[1], "missing"),
+        (paths[2], "read"),
+    ]
+    assert len(forked) == 1 and find_barriers([], STRANGER) == [] and len(forked) == 1
+
+
+@as_root
+def test_an_answer_about_other_files_is_none(folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(access, "_read_in_time", lambda _descriptor: b"[null]")
+    with pytest.raises(FileError, match=r"whether /.*/file and 1 more are readable: an answer that is none"):
+        find_barriers([make(folder), str(folder)], STRANGER)
 
 
 @as_root

@@ -182,6 +182,25 @@ def test_the_files_of_a_unit_s_variables(programs: Programs, tmp_path: pathlib.P
     assert (tmp_path / "told").read_text() == "--no-pager show --property=EnvironmentFiles -- etcd.service\n"
 
 
+def test_in_one_look_systemd_is_asked_each_question_once(programs: Programs, tmp_path: pathlib.Path) -> None:
+    """What it says next is of another moment, as is what it says once the look is over."""
+    told = tmp_path / "told"
+    programs("systemctl", f'echo "$*" >> {told}; echo "MainPID=$(wc -l < {told})"; echo ETCD_NAME=x')
+    with manager.one_look():
+        assert [manager.show("etcd.service"), manager.show("etcd.service")] == [{"MainPID": "1"}] * 2
+        assert manager.show("other.service") == {"MainPID": "2"}
+        assert manager.inherited_environment() == manager.inherited_environment() == {"ETCD_NAME": "x"}
+        assert len(told.read_text().splitlines()) == 3
+        manager.daemon_reload()
+        manager.daemon_reload()
+    assert manager.show("etcd.service") == {"MainPID": "6"}
+    with pytest.raises(ServiceError), manager.one_look():
+        programs("systemctl", "exit 1")
+        manager.show("etcd.service")
+    programs("systemctl", "echo MainPID=7")
+    assert manager.show("etcd.service") == {"MainPID": "7"}
+
+
 def test_what_systemd_does_not_say_is_nothing(programs: Programs, monkeypatch: pytest.MonkeyPatch) -> None:
     programs("systemctl", "echo EnvironmentFiles=/etc/etcd.env; echo ETCD_NAME=x")
     assert manager.environment_files("etcd.service") == ["/etc/etcd.env"]
