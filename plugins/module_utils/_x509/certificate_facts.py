@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import functools
 import hashlib
 import typing as t
 import warnings
@@ -136,6 +137,8 @@ def _one_line(what: str) -> t.Iterator[None]:
         raise CryptoError(f"{what} is no readable X.509 certificate ({why}): put the original there again") from None
 
 
+# Each check asks for the facts of the same few certificates again.
+@functools.lru_cache(maxsize=256)
 def _read(der: bytes) -> CertificateFacts:
     parts = der_parts.parts_of(der)
     certificate = x509.load_der_x509_certificate(der)
