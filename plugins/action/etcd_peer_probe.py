@@ -15,6 +15,7 @@ from ansible_collections.ringfence.etcd.plugins.plugin_utils._probe_options impo
     options_of_settings,
     options_of_strangers,
 )
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._states import registered_value
 
 
 class ActionModule(CheckedAction):
@@ -27,12 +28,16 @@ class ActionModule(CheckedAction):
         of_settings = options.pop("settings_variable", None)
         of_strangers = options.pop("strangers_variable", None)
         if of_settings is not None:
-            settings = _registered(task_vars, "settings_variable", of_settings, "members")
+            settings = registered_value(task_vars, plain(of_settings))
+            if "members" not in settings:
+                raise InputError(
+                    f"settings_variable: {plain(of_settings)} has no result of ringfence.etcd.etcd_settings on this "
+                    "host: register it first"
+                )
             options = {**options_of_settings(settings, plain(task_vars["ansible_play_batch"])), **options}
             if of_strangers is not None:
                 # One host of the cluster has asked the CA's for all of them; what it did not get is told there.
-                cluster = task_vars["hostvars"][settings["coordinator"]]
-                strangers = plain(cluster.get(of_strangers) or {})
+                strangers = registered_value(task_vars, plain(of_strangers), settings["coordinator"])
                 calls = plain(options.get("call")) != "never"
                 options = {**options_of_strangers(strangers, settings["member"]["name"], calls), **options}
         elif of_strangers is not None:
@@ -40,15 +45,6 @@ class ActionModule(CheckedAction):
         return self._checked(
             self.schema, task_vars, lambda: self._execute_module(module_args=options, task_vars=task_vars)
         )
-
-
-def _registered(task_vars: t.Mapping[str, t.Any], option: str, name: t.Any, key: str) -> dict[str, t.Any]:
-    found = plain(task_vars.get(plain(name)))
-    if not isinstance(found, dict) or key not in found:
-        raise InputError(
-            f"{option}: {plain(name)} has no result of ringfence.etcd.etcd_settings on this host: register it first"
-        )
-    return found
 
 
 __all__ = ("ActionModule",)

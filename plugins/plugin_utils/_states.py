@@ -61,9 +61,10 @@ def registered_states(
     return states
 
 
-def registered_value(task_vars: t.Mapping[str, t.Any], variable: str) -> dict[str, t.Any]:
-    """What this host has registered under a name; empty where that is nothing, or no mapping."""
-    return _mapping(plain(task_vars["hostvars"].raw_get(plain(task_vars["inventory_hostname"])).get(variable)))
+def registered_value(task_vars: t.Mapping[str, t.Any], variable: str, host: str | None = None) -> dict[str, t.Any]:
+    """What a host (None: this one) has registered under a name; empty where that is nothing, or no mapping."""
+    asked = plain(task_vars["inventory_hostname"]) if host is None else host
+    return _mapping(plain(task_vars["hostvars"].raw_get(asked).get(variable)))
 
 
 def states_by_id(task_vars: t.Mapping[str, t.Any], variable: str, loop_variable: str) -> dict[str, t.Any]:

@@ -7,17 +7,21 @@
 from __future__ import annotations
 
 import typing as t
+from unittest import mock
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.action import etcd_peer_probe
 from ansible_collections.ringfence.etcd.tests.unit.plugins.action.action_runner import run_action
 from ansible_collections.ringfence.etcd.tests.unit.plugins.plugin_utils.test_probe_options import SETTINGS, STRANGERS
 
+TOLD = {"strangers": STRANGERS}
 BOTH = {"settings_variable": "settings", "strangers_variable": "strangers"}
 
 
-def given(arguments: dict[str, t.Any], monkeypatch: pytest.MonkeyPatch, **task_vars: t.Any) -> dict[str, t.Any]:
-    """The options that reach the host; a failed result where none do."""
+def given(
+    arguments: dict[str, t.Any], monkeypatch: pytest.MonkeyPatch, cluster: t.Mapping[str, t.Any] = TOLD
+) -> dict[str, t.Any]:
+    """The options that reach the host; a failed result where none do. ``cluster``: what the coordinator registered."""
     sent: list[dict[str, t.Any]] = []
 
     def execute(self: t.Any, module_args: dict[str, t.Any], task_vars: t.Any) -> dict[str, t.Any]:
@@ -25,11 +29,11 @@ def given(arguments: dict[str, t.Any], monkeypatch: pytest.MonkeyPatch, **task_v
         return {"failed": True, "msg": "no host here"}
 
     monkeypatch.setattr(etcd_peer_probe.ActionModule, "_execute_module", execute)
+    registered = {"host-2": {"settings": {**SETTINGS, "coordinator": "host-1"}}, "host-1": cluster}
     found = {
+        "inventory_hostname": "host-2",
         "ansible_play_batch": ["host-2"],
-        "settings": {**SETTINGS, "coordinator": "host-1"},
-        "hostvars": {"host-1": {"strangers": STRANGERS}, "host-2": {}},
-        **task_vars,
+        "hostvars": mock.Mock(raw_get=lambda host: registered[host]),
     }
     result = run_action(etcd_peer_probe.ActionModule, arguments, found)
     return sent[0] if sent else result
@@ -54,7 +58,7 @@ def test_who_calls_nobody_is_sent_no_key_of_a_stranger(monkeypatch: pytest.Monke
 
 
 def test_a_coordinator_that_asked_no_ca_gives_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    options = given(BOTH, monkeypatch, hostvars={"host-1": {}})
+    options = given(BOTH, monkeypatch, cluster={})
     assert options["client_calls"] == ["client", "client_no_certificate"] and "stranger_certificate" not in options
 
 
@@ -63,7 +67,6 @@ def test_a_coordinator_that_asked_no_ca_gives_nothing(monkeypatch: pytest.Monkey
     [
         ({"strangers_variable": "strangers"}, "strangers_variable: it goes with settings_variable"),
         ({"settings_variable": "none"}, "settings_variable: none has no result of ringfence.etcd.etcd_settings"),
-        ({"settings_variable": "hostvars"}, "settings_variable: hostvars has no result of ringfence.etcd"),
     ],
 )
 def test_a_variable_that_does_not_do_is_told(

@@ -10,6 +10,7 @@ import typing as t
 
 import pytest
 from ansible_collections.ringfence.etcd.plugins.modules import etcd_peer_probe
+from ansible_collections.ringfence.etcd.plugins.plugin_utils._node_actions import schema_of
 from ansible_collections.ringfence.etcd.plugins.plugin_utils._probe_options import (
     options_of_settings,
     options_of_strangers,
@@ -112,3 +113,14 @@ def test_a_ca_host_that_told_nothing_gives_nothing(strangers: dict[str, t.Any]) 
 def test_all_of_it_are_options_of_the_module() -> None:
     given = {**options_of_settings(SETTINGS, []), **options_of_strangers(STRANGERS, "etcd-1", True)}
     assert set(given) - set(etcd_peer_probe.argument_spec()) == set()
+
+
+def test_all_that_the_ca_s_host_makes_for_calls_is_passed_on() -> None:
+    """What ``etcd_peer_stranger`` documents of a member and of clients, each with a text."""
+    documented = schema_of("etcd_peer_stranger", "etcd_peer_info").fields
+    of_member, of_clients = documented["members"].elements, documented["clients"]
+    assert of_member is not None and of_member.fields and of_clients.fields
+    member = {**dict.fromkeys(of_member.fields, "made"), "name": "etcd-1"}
+    told = {"members": [member], "clients": dict.fromkeys(of_clients.fields, "made")}
+    wanted = {*of_member.fields, *of_clients.fields} - {"name"}
+    assert set(options_of_strangers(told, "etcd-1", True)) == wanted
