@@ -16,8 +16,7 @@ import typing as t
 from ansible_collections.ringfence.etcd.plugins.module_utils._cluster.command_line import Deployed
 from ansible_collections.ringfence.etcd.plugins.module_utils._common.errors import InputError, RingfenceError
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.access import (
-    barrier_error,
-    find_barrier,
+    check_readable,
     identity_of,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.paths import read_file
@@ -47,9 +46,8 @@ def client_files_problem(
             content = read_file(path)
             if content is None:
                 raise InputError(f"there is no {path}: put it there first")
-            barrier = None if identity is None else find_barrier(path, identity)
-            if identity is not None and barrier is not None:
-                raise barrier_error(path, identity, barrier)
+            if identity is not None:
+                check_readable([path], identity)
             found.append(Material(path, content))
         bundle, certificate, private_key = found
         check_credentials(bundle, certificate, private_key)

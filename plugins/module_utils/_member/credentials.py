@@ -42,9 +42,7 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._member.credential_
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.access import (
     Attributes,
     Identity,
-    barrier_error,
-    find_barrier,
-    find_barriers,
+    check_readable,
     identity_of,
 )
 from ansible_collections.ringfence.etcd.plugins.module_utils._node.files import (
@@ -182,11 +180,9 @@ def apply_credentials(plan: CredentialsPlan) -> dict[str, str]:
     backups = apply_changes(plan.changes, keep_replaced=(plan.paths[PRIVATE_KEY],))
     if plan.waiting is not None:
         remove_file(plan.waiting)
-    for kind in _kinds(plan.paths):
+    if plan.reader is not None:
         # Before the change the folder's own part was worked out from its mode; now the kernel says.
-        barrier = None if plan.reader is None else find_barrier(plan.paths[kind], plan.reader)
-        if barrier is not None and plan.reader is not None:
-            raise barrier_error(plan.paths[kind], plan.reader, barrier)
+        check_readable([plan.paths[kind] for kind in _kinds(plan.paths)], plan.reader)
     return backups
 
 
@@ -299,10 +295,7 @@ def _check_access(
                 found = os.lstat(path)
                 where = os.path.join(folder, os.path.basename(path))
                 attributes.setdefault(where, Attributes(found.st_uid, found.st_gid, found.st_mode & 0o7777))
-    asked = list(paths.values())
-    for path, barrier in zip(asked, find_barriers(asked, reader, attributes)):
-        if barrier is not None:
-            raise barrier_error(path, reader, barrier)
+    check_readable(list(paths.values()), reader, attributes)
 
 
 def _planned_attributes(change: Change) -> Attributes:

@@ -89,24 +89,28 @@ def mode_allows(identity: Identity, attributes: Attributes, bit: int) -> bool:
     return bool(attributes.mode >> shift & bit)
 
 
-def find_barrier(path: str, identity: Identity, planned: t.Mapping[str, Attributes] | None = None) -> Barrier | None:
-    """What keeps the user from reading the file, or None where nothing does.
+def find_barriers(
+    paths: t.Sequence[str], identity: Identity, planned: t.Mapping[str, Attributes] | None = None
+) -> list[Barrier | None]:
+    """What keeps the user from reading each of these files, or None where nothing does; asked by one process.
 
     ``planned``: files and folders (as real paths) that are going to have these attributes, whatever they have now;
     what is not there yet and not planned is ``missing``.
     """
-    return find_barriers([path], identity, planned)[0]
-
-
-def find_barriers(
-    paths: t.Sequence[str], identity: Identity, planned: t.Mapping[str, Attributes] | None = None
-) -> list[Barrier | None]:
-    """The same of several files, one after the other, by one process."""
     planned = planned or {}
     if paths and os.geteuid() == 0 and identity.uid != 0:
         return _in_child(paths, identity, planned)
     # As the user itself the kernel can be asked right here.
     return [_walk(path, identity, planned, ask_kernel=os.geteuid() == identity.uid) for path in paths]
+
+
+def check_readable(
+    paths: t.Sequence[str], identity: Identity, planned: t.Mapping[str, Attributes] | None = None
+) -> None:
+    """FileError with the line for the first of these files that the user can't read."""
+    for path, barrier in zip(paths, find_barriers(paths, identity, planned)):
+        if barrier is not None:
+            raise barrier_error(path, identity, barrier)
 
 
 def barrier_error(path: str, identity: Identity, barrier: Barrier) -> FileError:
@@ -267,7 +271,7 @@ __all__ = (
     "Barrier",
     "Identity",
     "barrier_error",
-    "find_barrier",
+    "check_readable",
     "find_barriers",
     "identity_of",
     "mode_allows",

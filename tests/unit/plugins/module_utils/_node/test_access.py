@@ -21,7 +21,6 @@ from ansible_collections.ringfence.etcd.plugins.module_utils._node.access import
     Barrier,
     Identity,
     barrier_error,
-    find_barrier,
     find_barriers,
     identity_of,
     mode_allows,
@@ -49,6 +48,11 @@ def barrier_of(request: pytest.FixtureRequest) -> Ask:
             return find_barrier(path, STRANGER, planned)
 
     return ask
+
+
+def find_barrier(path: str, who: Identity, planned: t.Mapping[str, Attributes] | None = None) -> Barrier | None:
+    """Of one file."""
+    return find_barriers([path], who, planned)[0]
 
 
 def make(folder: pathlib.Path, mode: int = 0o644, folder_mode: int = 0o755) -> str:
